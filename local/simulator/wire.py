@@ -35,7 +35,7 @@ class Request:
     def form(self) -> dict[str, str]:
         """The body as `application/x-www-form-urlencoded`; the first value of a name wins."""
         pairs = parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True)
-        return {name: value for name, value in reversed(pairs)}
+        return dict(reversed(pairs))
 
 
 @dataclass(frozen=True)
