@@ -1,0 +1,121 @@
+"""Every error Postroom raises on purpose.
+
+    ConfigurationError            a setting is missing or wrong; outside the tree, so that nothing
+                                  that tolerates a failed send can swallow a broken set-up
+    PostroomError
+    ├── Refused                   a caller asked for something that cannot be done; says what and
+    │                             how to mend it (`shared.mail.problems` has the kinds)
+    ├── LostRace                  another worker changed the row first
+    ├── ConsentRequired           the mailbox must be signed in again by a person
+    ├── CredentialRefused         Entra refused the application's own credential
+    ├── AlreadyExists             a name that must be new is taken
+    └── RemoteError               a remote system did not do what was asked
+        ├── NotSent               certain: the request never took effect; safe to repeat
+        ├── AnswerLost            the request left, its answer did not come back
+        └── RemoteRefused         the remote answered no, and asking again will not help
+
+A message is safe to show: it never holds a body, an address, a token or a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shared.mail.problems import ProblemKind
+
+
+class ConfigurationError(Exception):
+    """One or more settings are missing or wrong. Names them, never their values."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = tuple(faults)
+
+
+class PostroomError(Exception):
+    """Base of all errors that Postroom raises on purpose."""
+
+
+@dataclass(frozen=True)
+class FieldProblem:
+    """What is wrong with one field of a request, and how to mend it."""
+
+    field: str
+    """Where, as a path: `to[0]`, `attachments[2].content`."""
+    message: str
+
+
+class Refused(PostroomError):
+    """A caller asked for something that cannot be done as it is.
+
+    `detail` says what is wrong in this case; the kind carries the HTTP status, the stable code and
+    the general remedy.
+    """
+
+    def __init__(
+        self,
+        kind: ProblemKind,
+        detail: str,
+        errors: Sequence[FieldProblem] = (),
+        *,
+        help: str | None = None,  # noqa: A002 - the word callers see
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.help = help or kind.help
+        self.retry_after = retry_after
+
+
+class LostRace(PostroomError):
+    """Another worker changed the row first: its ETag no longer matches, or the row is gone."""
+
+
+class AlreadyExists(PostroomError):
+    """A row that must be new is already there."""
+
+
+class ConsentRequired(PostroomError):
+    """Entra wants a person: the mailbox has to be signed in again.
+
+    `code` is the AADSTS number where one was given, such as `AADSTS50173`.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class CredentialRefused(PostroomError):
+    """Entra refused the application's own credential or registration; an operator must act."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class RemoteError(PostroomError):
+    """A remote system did not do what was asked. `system` names it: `graph`, `entra`, `vault`."""
+
+    def __init__(self, system: str, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.system = system
+        self.retry_after = retry_after
+        """Seconds the remote asked us to wait, where it said so."""
+
+
+class NotSent(RemoteError):
+    """Certain: the request had no effect. Repeating it is safe."""
+
+
+class AnswerLost(RemoteError):
+    """The request left and its answer was lost: it may or may not have taken effect."""
+
+
+class RemoteRefused(RemoteError):
+    """The remote answered no; the same request will be refused again."""

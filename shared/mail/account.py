@@ -1,0 +1,96 @@
+"""An account: a mailbox that an administrator signed in, and what it may do."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
+"""The tenant of every personal Microsoft account.
+
+https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc
+"""
+
+ALIAS = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+
+
+class AccountState(StrEnum):
+    """Whether an account can send now."""
+
+    READY = "ready"
+    HELD = "held"
+    NEEDS_SIGN_IN = "needs-sign-in"
+
+
+class AccountKind(StrEnum):
+    """What sort of Microsoft account stands behind it."""
+
+    WORK = "work"
+    PERSONAL = "personal"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One signed-in mailbox. Holds nothing secret: the refresh token is in Key Vault."""
+
+    alias: str
+    account_id: str
+    """Opaque and random: names the Key Vault secret."""
+    tenant_id: str
+    object_id: str
+    address: str
+    display_name: str
+    kind: AccountKind
+    authority: str
+    """The authority that issued the grant: the last path segment, such as a tenant id or
+    `consumers`. The same one must serve every refresh."""
+    scopes: frozenset[str]
+    """Short names of the Graph scopes that were really granted, such as `Mail.Send`."""
+    allowed_from: tuple[str, ...] = ()
+    """Further addresses, lower case, that this account may put into From."""
+    state: AccountState = AccountState.READY
+    reason: str | None = None
+    """Why it cannot send: an error code, or the code of a hold."""
+    held_until: datetime | None = None
+    is_default: bool = False
+    signed_in_at: datetime | None = None
+    etag: str | None = None
+
+    @property
+    def can_write_drafts(self) -> bool:
+        """Whether verified sending and large attachments are possible."""
+        return "Mail.ReadWrite" in self.scopes
+
+    def may_send_as(self, address: str) -> bool:
+        """Whether From may be this address."""
+        wanted = address.lower()
+        return wanted == self.address.lower() or wanted in self.allowed_from
+
+    def can_send_at(self, now: datetime) -> bool:
+        """Whether it is ready, or held only until a moment that has passed."""
+        if self.state is AccountState.HELD:
+            return self.held_until is not None and self.held_until <= now
+        return self.state is AccountState.READY
+
+
+def kind_of(tenant_id: str) -> AccountKind:
+    """Personal accounts all live in one well-known tenant."""
+    return AccountKind.PERSONAL if tenant_id.lower() == PERSONAL_TENANT else AccountKind.WORK
+
+
+def is_allowed(address: str, tenant_id: str, allow_list: tuple[str, ...]) -> bool:
+    """Whether the allow-list admits a mailbox. An empty list admits every one.
+
+    Entries are lower-case addresses (`a@contoso.com`), domains (`contoso.com` or `@contoso.com`)
+    or tenant ids.
+    """
+    if not allow_list:
+        return True
+    wanted = address.lower()
+    domain = wanted.rpartition("@")[2]
+    return any(
+        entry in (wanted, tenant_id.lower()) or entry.removeprefix("@") == domain
+        for entry in allow_list
+    )

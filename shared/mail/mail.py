@@ -1,0 +1,137 @@
+"""A mail as the ledger knows it, and how it moves from status to status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from shared.mail.status import Status, may_follow
+
+MAX_EVENTS = 40
+"""The story of a mail is kept short: the first events and the latest ones."""
+
+
+class Caller(StrEnum):
+    """How a mail came in."""
+
+    HTTP = "http"
+    QUEUE = "queue"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a mail's story."""
+
+    at: datetime
+    status: Status
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What will be sent, packed: in the row (`inline`) or in a blob, or deleted (neither)."""
+
+    inline: bytes | None = field(default=None, repr=False)
+    blob: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One row of the ledger."""
+
+    mail_id: str
+    status: Status
+    accepted_at: datetime
+    updated_at: datetime
+    due_at: datetime
+    caller: Caller
+    account: str | None
+    """The account's alias; None only for what could not be understood."""
+    sender: str = ""
+    recipients: tuple[str, ...] = ()
+    subject: str = ""
+    tags: tuple[str, ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
+    size: int = 0
+    """Bytes of the packed payload."""
+    attempts: int = 0
+    lease_until: datetime | None = None
+    sent_at: datetime | None = None
+    reason: str | None = None
+    """Why it is held, unknown or failed: a stable code."""
+    help: str | None = None
+    """Who must do what about it."""
+    request_id: str | None = None
+    """Graph's id of the last answer, for Microsoft's support."""
+    idempotency_key: str | None = None
+    document_hash: str | None = None
+    payload: Payload = Payload()
+    events: tuple[Event, ...] = ()
+
+    def moved(
+        self,
+        status: Status,
+        now: datetime,
+        *,
+        reason: str | None = None,
+        help: str | None = None,  # noqa: A002 - the word callers see
+        due_at: datetime | None = None,
+        lease_until: datetime | None = None,
+        request_id: str | None = None,
+    ) -> Mail:
+        """This mail in another status, with the move written into its story.
+
+        Raises ValueError for a move that the statuses do not allow. A mail that was sent drops its
+        payload.
+        """
+        if not may_follow(self.status, status):
+            raise ValueError(f"a mail cannot go from {self.status} to {status}")
+        return replace(
+            self,
+            status=status,
+            updated_at=now,
+            due_at=due_at or self.due_at,
+            attempts=self.attempts + (1 if status is Status.SENDING else 0),
+            lease_until=lease_until,
+            sent_at=now if status is Status.SENT else self.sent_at,
+            reason=reason,
+            help=help,
+            request_id=request_id or self.request_id,
+            payload=Payload(blob=self.payload.blob) if status is Status.SENT else self.payload,
+            events=_with(self.events, Event(now, status, reason)),
+        )
+
+    def lease_has_run_out(self, now: datetime) -> bool:
+        """Whether a worker claimed it and has not reported within its lease."""
+        return (
+            self.status is Status.SENDING
+            and self.lease_until is not None
+            and self.lease_until <= now
+        )
+
+
+def _with(events: tuple[Event, ...], event: Event) -> tuple[Event, ...]:
+    if len(events) < MAX_EVENTS:
+        return (*events, event)
+    return (*events[:10], *events[-(MAX_EVENTS - 11) :], event)
+
+
+@dataclass(frozen=True, slots=True)
+class MailFilter:
+    """Which mails a list is about. None means any."""
+
+    status: Status | None = None
+    account: str | None = None
+    tag: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MailPage:
+    """One page of a list, and the cursor that leads to the next one."""
+
+    mails: Sequence[Mail]
+    cursor: str | None

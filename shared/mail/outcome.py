@@ -1,0 +1,158 @@
+"""What an answer of Graph means for a mail: the one place that decides it.
+
+The table follows Microsoft Graph's error reference, the field reports behind it, and one rule:
+where a send may have happened, the mail is `unknown`, never sent again blindly.
+https://learn.microsoft.com/graph/errors
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class GraphAnswer:
+    """A whole HTTP answer of Graph, boiled down. Holds no text that Graph wrote."""
+
+    status: int
+    code: str | None = None
+    """Graph's own error code, such as `ErrorSendAsDenied`."""
+    retry_after: float | None = None
+    """Seconds."""
+    request_id: str | None = None
+
+
+class Verdict(StrEnum):
+    """What becomes of a mail after an attempt."""
+
+    SENT = "sent"
+    AGAIN = "again"
+    """Certainly not sent; try later."""
+    REFRESH = "refresh"
+    """The token was refused: get another and try once more."""
+    HOLD_ACCOUNT = "hold-account"
+    """Certainly not sent; the account cannot send for now, nor can its other mails."""
+    NEEDS_SIGN_IN = "needs-sign-in"
+    """Certainly not sent; a person must sign the mailbox in again."""
+    UNKNOWN = "unknown"
+    """May have been sent."""
+    FAILED = "failed"
+    """Certainly not sent, and cannot be as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A verdict with its reason: a stable code and a sentence that says who must do what."""
+
+    verdict: Verdict
+    reason: str | None = None
+    help: str | None = None
+    retry_after: float | None = None
+    request_id: str | None = None
+
+
+DAY = 24 * 3600.0
+
+_LIMITS = {
+    "ErrorSubmissionQuotaExceeded": "Exchange's sending limit for this mailbox is used up; it "
+    "resets within 24 hours and an administrator cannot lift it.",
+    "ErrorExceededMessageLimit": "Outlook.com's daily limit for this mailbox is used up; follow "
+    "the instructions in its Inbox to verify the account.",
+    "ErrorExceededHourlyMessageLimit": "Outlook.com's hourly limit for this mailbox is used up.",
+}
+_LIMIT_SECONDS = {"ErrorExceededHourlyMessageLimit": 3600.0}
+
+_BUSY = frozenset(
+    {
+        "ApplicationThrottled",
+        "TooManyRequests",
+        "ErrorMessageThrottled",
+        "ErrorMessageTransientError",
+    }
+)
+
+_PERSON = {
+    "ErrorSendAsDenied": "The signed-in user may not send from this address: grant 'Send as' or "
+    "'Send on behalf' for it in the Exchange admin centre, or use another 'from'.",
+    "ErrorAccessDenied": "The grant does not cover this: sign the mailbox in again with the "
+    "permission it needs, or have an administrator lift the policy that blocks the app.",
+    "Authorization_RequestDenied": "The app lacks a permission: an administrator grants "
+    "Mail.Send to the app in Entra.",
+    "ErrorQuotaExceeded": "The mailbox is full, or its quota of named properties is used up.",
+    "ErrorAccountSuspend": "Microsoft suspended sending for this mailbox: its owner signs in at "
+    "outlook.com and follows the instructions.",
+    "ErrorMessageSubmissionBlocked": "Microsoft blocked sending for this mailbox: its owner signs "
+    "in at outlook.com and follows the instructions.",
+    "MailboxNotEnabledForRESTAPI": "The account has no Exchange Online mailbox: assign a licence "
+    "with Exchange Online, or sign in another mailbox.",
+    "ErrorInvalidUser": "Exchange does not know this user: check the account in the admin centre.",
+    "ResourceNotFound": "Exchange does not know this mailbox: check the account in the admin "
+    "centre.",
+    "ErrorInvalidRecipients": "Exchange cannot resolve one of the recipients: correct the "
+    "addresses and send the mail anew.",
+    "ErrorExceededMaxRecipientLimit": "The mail has more recipients than the mailbox may address: "
+    "split it.",
+    "ErrorMessageSizeExceeded": "The mail exceeds the mailbox's message size limit: send smaller "
+    "attachments.",
+}
+
+
+def judge_send(answer: GraphAnswer) -> Outcome:
+    """Read the answer to a send.
+
+    Only an exact 202 is success: a 200 with nothing sent has been seen for oversized MIME
+    (microsoft-graph-docs#13979), and a `Retry-After` beside a 202 is no request to send again
+    (msgraph-sdk-java#1487).
+    """
+    status, code = answer.status, answer.code
+    if status == 202:
+        return Outcome(Verdict.SENT, request_id=answer.request_id)
+    if code in _LIMITS:
+        seconds = answer.retry_after or _LIMIT_SECONDS.get(code, DAY)
+        return _outcome(Verdict.HOLD_ACCOUNT, code, _LIMITS[code], answer, retry_after=seconds)
+    if status == 429 or code in _BUSY:
+        return _outcome(
+            Verdict.AGAIN, code or "throttled", "Microsoft asked us to slow down.", answer
+        )
+    if status == 401:
+        return _outcome(Verdict.REFRESH, code or "unauthorised", "The token was refused.", answer)
+    if status == 413:
+        return _outcome(
+            Verdict.FAILED,
+            code or "request_too_large",
+            "Microsoft refused the size: send fewer or smaller attachments.",
+            answer,
+        )
+    if status in (403, 404) or (400 <= status < 500 and code in _PERSON):
+        reason = code or f"http_{status}"
+        verdict = Verdict.NEEDS_SIGN_IN if code == "ErrorAccessDenied" else Verdict.FAILED
+        return _outcome(verdict, reason, _PERSON.get(reason, "Microsoft refused the mail."), answer)
+    if status == 400 and code != "UnknownError":
+        return _outcome(
+            Verdict.FAILED,
+            code or "bad_request",
+            "Microsoft did not understand the mail: this is a fault in Postroom or an unusual "
+            "header; the code says more.",
+            answer,
+        )
+    if status in (409, 412, 423):
+        return _outcome(Verdict.AGAIN, code or f"http_{status}", "The mailbox was busy.", answer)
+    return _outcome(
+        Verdict.UNKNOWN,
+        code or f"http_{status}",
+        "Microsoft's answer leaves open whether the mail was sent: look into the mailbox's Sent "
+        "Items, then settle it.",
+        answer,
+    )
+
+
+def _outcome(
+    verdict: Verdict,
+    reason: str,
+    help_text: str,
+    answer: GraphAnswer,
+    *,
+    retry_after: float | None = None,
+) -> Outcome:
+    return Outcome(verdict, reason, help_text, retry_after or answer.retry_after, answer.request_id)

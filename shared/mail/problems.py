@@ -1,0 +1,139 @@
+"""The kinds of problem a caller can meet: stable code, HTTP status, title, remedy.
+
+`code` never changes once published; `docs/errors.md` lists them all, held equal by a test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ProblemKind:
+    """One row of the catalogue. RFC 9457 names `title` and `status`; `code` and `help` are ours."""
+
+    code: str
+    status: int
+    title: str
+    help: str
+
+
+INVALID_MAIL = ProblemKind(
+    "invalid_mail",
+    422,
+    "The mail cannot be accepted as written",
+    "Correct the fields listed under 'errors' and send the request again.",
+)
+INVALID_JSON = ProblemKind(
+    "invalid_json",
+    400,
+    "The body is not valid JSON",
+    "Send one JSON document in UTF-8. GET /api/openapi.json describes it.",
+)
+INVALID_REQUEST = ProblemKind(
+    "invalid_request",
+    400,
+    "The request cannot be understood",
+    "Correct what 'errors' names and send the request again.",
+)
+EMPTY_BODY = ProblemKind(
+    "empty_body",
+    400,
+    "The request has no body",
+    "Send the mail as a JSON document with Content-Type: application/json.",
+)
+LENGTH_REQUIRED = ProblemKind(
+    "length_required",
+    411,
+    "The request has no Content-Length",
+    "Send the body with a Content-Length header; a chunked body does not reach the app.",
+)
+UNSUPPORTED_CONTENT_TYPE = ProblemKind(
+    "unsupported_content_type",
+    415,
+    "This content type is not understood",
+    "Use application/json, message/rfc822, or multipart/form-data with a JSON part named 'mail'.",
+)
+REQUEST_TOO_LARGE = ProblemKind(
+    "request_too_large",
+    413,
+    "The request is too large",
+    "Send fewer or smaller attachments, or raise POSTROOM_MAX_REQUEST_BYTES.",
+)
+MAIL_TOO_LARGE = ProblemKind(
+    "mail_too_large",
+    413,
+    "The mail is larger than this account can send",
+    "Send fewer or smaller attachments.",
+)
+NO_ACCOUNT = ProblemKind(
+    "no_account",
+    409,
+    "No mailbox is signed in",
+    "An administrator signs a mailbox in on the page /accounts.",
+)
+UNKNOWN_ACCOUNT = ProblemKind(
+    "unknown_account",
+    422,
+    "There is no such account",
+    "Use an alias that GET /api/accounts lists, or leave 'account' out.",
+)
+SENDER_NOT_ALLOWED = ProblemKind(
+    "sender_not_allowed",
+    422,
+    "No account may send from this address",
+    "Leave 'from' out, or have an administrator allow the address for an account.",
+)
+ACCOUNT_NEEDS_SIGN_IN = ProblemKind(
+    "account_needs_sign_in",
+    409,
+    "The account must be signed in again",
+    "An administrator opens /accounts and signs the mailbox in again; then repeat the request.",
+)
+IDEMPOTENCY_CONFLICT = ProblemKind(
+    "idempotency_conflict",
+    409,
+    "This idempotency key was used with another document",
+    "Use a new key for a new mail; repeat a request with exactly the document it had at first.",
+)
+UNKNOWN_MAIL = ProblemKind(
+    "unknown_mail",
+    404,
+    "There is no such mail",
+    "Use the id that the send request answered with.",
+)
+NOT_FOUND = ProblemKind(
+    "not_found", 404, "There is nothing at this address", "See GET /api/openapi.json."
+)
+UNAVAILABLE = ProblemKind(
+    "unavailable",
+    503,
+    "Postroom cannot do this at the moment",
+    "Nothing was accepted. Repeat the request after the time in Retry-After, with the same "
+    "Idempotency-Key.",
+)
+MISCONFIGURED = ProblemKind(
+    "misconfigured",
+    503,
+    "Postroom is not set up correctly",
+    "An administrator corrects the settings named here; docs/settings.md describes each.",
+)
+SESSION_REQUIRED = ProblemKind(
+    "session_required", 401, "Sign in first", "Open /signin and type a function key."
+)
+CROSS_ORIGIN = ProblemKind(
+    "cross_origin",
+    403,
+    "The request came from another site",
+    "Open the page itself and use its buttons.",
+)
+SIGN_IN_REFUSED = ProblemKind(
+    "sign_in_refused",
+    400,
+    "The sign-in could not be finished; nothing was linked",
+    "Open /accounts and start again.",
+)
+
+CATALOGUE: tuple[ProblemKind, ...] = tuple(
+    value for value in list(globals().values()) if isinstance(value, ProblemKind)
+)

@@ -1,0 +1,232 @@
+"""What the use cases need from the outside, as interfaces. `shared.adapters` fulfils them.
+
+Every implementation raises only errors of `shared.errors`: NotSent where a call had no effect,
+AnswerLost where that is not known, LostRace where a condition did not hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shared.mail.account import Account
+from shared.mail.mail import Mail, MailFilter, MailPage
+from shared.mail.outcome import GraphAnswer
+
+Clock = Callable[[], datetime]
+"""Now, as an aware UTC time."""
+
+
+@dataclass(frozen=True)
+class Versioned:
+    """A mail as it stands in the ledger, with the ETag that a conditional write needs."""
+
+    mail: Mail
+    etag: str
+
+
+class Ledger(Protocol):
+    """Table `mails`: the truth about every mail."""
+
+    def insert(self, mail: Mail) -> str:
+        """Write a new mail and return its ETag. Raises AlreadyExists."""
+        ...
+
+    def get(self, mail_id: str) -> Versioned | None:
+        """One mail with its payload, where that is kept in the row."""
+        ...
+
+    def update(self, mail: Mail, etag: str) -> str:
+        """Replace a mail if nobody changed it since. Returns the new ETag. Raises LostRace."""
+        ...
+
+    def page(self, wanted: MailFilter, size: int, cursor: str | None) -> MailPage:
+        """Mails without payload, newest first. Raises ValueError for a malformed cursor."""
+        ...
+
+
+class Payloads(Protocol):
+    """Container `payloads`: what does not fit into a ledger row."""
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write; writing the same name again with the same content is harmless."""
+        ...
+
+    def get(self, name: str) -> bytes:
+        """Read. Raises RemoteRefused where it is gone."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Remove; removing what is not there is harmless."""
+        ...
+
+
+@dataclass(frozen=True)
+class KeyClaim:
+    """An idempotency key in use: which mail it stands for, and the document it came with."""
+
+    mail_id: str
+    document_hash: str
+    claimed_at: datetime
+
+
+class IdempotencyKeys(Protocol):
+    """Table `keys`."""
+
+    def claim(self, key: str, claim: KeyClaim) -> KeyClaim:
+        """Take a key. Returns the claim that holds it: ours, or the one that was there first.
+
+        A claim older than 24 hours is replaced.
+        """
+        ...
+
+
+class Bell(Protocol):
+    """Queue `outbox`: tells a worker to look at a mail in the ledger."""
+
+    def ring(self, mail_id: str, after_seconds: float = 0) -> None:
+        """Ring for a mail, now or later (at most seven days)."""
+        ...
+
+
+class Accounts(Protocol):
+    """Table `accounts`."""
+
+    def all(self, *, fresh: bool = False) -> Sequence[Account]:
+        """Every account. May be some seconds old unless `fresh`."""
+        ...
+
+    def save(self, account: Account) -> Account:
+        """Insert (`etag` None) or replace under the account's ETag; returns it with the new one.
+
+        Raises LostRace where another change came first.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class StoredSecret:
+    """One version of a Key Vault secret."""
+
+    value: str
+    version: str
+    created_at: datetime
+
+    def __repr__(self) -> str:
+        return f"StoredSecret(version={self.version!r})"
+
+
+class Vault(Protocol):
+    """Key Vault secrets. Names start with `postroom-` and hold nothing personal."""
+
+    def get(self, name: str) -> StoredSecret | None:
+        """The newest version, or None where there is no such secret."""
+        ...
+
+    def set(self, name: str, value: str, tags: Mapping[str, str] | None = None) -> StoredSecret:
+        """Write a new version; recovers a soft-deleted secret of that name first."""
+        ...
+
+
+@dataclass(frozen=True)
+class SignInFlow:
+    """What MSAL needs to finish a sign-in, plus whom it is for. Secret while it lasts."""
+
+    alias: str
+    expected_address: str | None
+    replace: bool
+    authority: str
+    msal: Mapping[str, object]
+    """MSAL's own flow dictionary: state, nonce, PKCE verifier, redirect URI, scopes."""
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a token request gave. Secret."""
+
+    access_token: str
+    refresh_token: str | None
+    scopes: frozenset[str]
+    """Short names of the Graph scopes in the answer."""
+    expires_in_seconds: int
+    id_token_claims: Mapping[str, object] | None
+
+    def __repr__(self) -> str:
+        return f"Grant(scopes={sorted(self.scopes)})"
+
+
+class IdentityPlatform(Protocol):
+    """Entra. Raises ConsentRequired, CredentialRefused, NotSent (transient) for refusals."""
+
+    def begin(
+        self,
+        authority: str,
+        scopes: Sequence[str],
+        *,
+        login_hint: str | None = None,
+        prompt: str | None = None,
+        domain_hint: str | None = None,
+    ) -> Mapping[str, object]:
+        """Start an authorisation-code flow with PKCE; the result holds `auth_uri` and secrets."""
+        ...
+
+    def redeem(
+        self, authority: str, flow: Mapping[str, object], answer: Mapping[str, str]
+    ) -> Grant:
+        """Exchange the code that came back. Raises Refused for what a person can mend."""
+        ...
+
+    def refresh(self, authority: str, refresh_token: str, scopes: Sequence[str]) -> Grant:
+        """Trade a refresh token for an access token (and usually a newer refresh token)."""
+        ...
+
+
+class Flows(Protocol):
+    """Table `flows`: each sign-in can be finished once."""
+
+    def open(self, state_hash: str, expires_at: datetime) -> None:
+        """Write down that a sign-in is under way."""
+        ...
+
+    def take(self, state_hash: str) -> datetime | None:
+        """Remove the row and return its expiry; None where it is not there (or was just taken)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Who a token speaks for, from `GET /me`."""
+
+    object_id: str
+    address: str
+    display_name: str
+
+
+class MailService(Protocol):
+    """Microsoft Graph."""
+
+    def send_mail(self, access_token: str, content_type: str, body: bytes) -> GraphAnswer:
+        """`POST /me/sendMail`. Raises NotSent or AnswerLost where no whole answer came back."""
+        ...
+
+    def me(self, access_token: str) -> Profile:
+        """`GET /me`. Raises NotSent, or RemoteRefused where Graph says no."""
+        ...
+
+
+class Tokens(Protocol):
+    """Access tokens for accounts; the hot path costs nothing remote."""
+
+    def access_token(self, account: Account) -> str:
+        """A token that is good for at least some minutes.
+
+        Raises ConsentRequired, CredentialRefused, or NotSent (transient).
+        """
+        ...
+
+    def forget(self, account: Account, access_token: str) -> None:
+        """Drop a token that Graph refused, so that the next call gets another."""
+        ...

@@ -1,0 +1,251 @@
+"""Postroom's settings: the only place that reads the environment.
+
+`docs/settings.md` describes each one; a test holds the two to the same names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from shared.errors import ConfigurationError
+
+CALLBACK_PATH = "/api/auth/callback"
+
+# Authority hosts of the public and the national clouds, and the Graph host that belongs to each.
+# https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
+MICROSOFT_CLOUDS = {
+    "login.microsoftonline.com": "graph.microsoft.com",
+    "login.microsoftonline.us": "graph.microsoft.us",
+    "login.partner.microsoftonline.cn": "microsoftgraph.chinacloudapi.cn",
+}
+VAULT_SUFFIXES = (".vault.azure.net", ".vault.usgovcloudapi.net", ".vault.azure.cn")
+
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class StorageSettings:
+    """How to reach storage: a connection string on a laptop, service URLs and an identity in Azure."""
+
+    connection_string: str | None = field(default=None, repr=False)
+    queue_url: str | None = None
+    table_url: str | None = None
+    blob_url: str | None = None
+    identity_client_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set. Durations are seconds, sizes are bytes."""
+
+    tenant: str
+    client_id: str
+    vault_url: str
+    redirect_uri: str
+    storage: StorageSettings
+    authority_host: str = "https://login.microsoftonline.com"
+    graph_url: str = "https://graph.microsoft.com/v1.0"
+    allowed_mailboxes: tuple[str, ...] = ()
+    identity_client_id: str | None = None
+    development: bool = False
+    ca_file: str | None = None
+    lease_seconds: int = 300
+    send_timeout_seconds: int = 100
+    give_up_after_seconds: int = 48 * 3600
+    max_attempts: int = 30
+    max_request_bytes: int = 32 * 1024 * 1024
+    mask_ledger: bool = False
+    session_seconds: int = 8 * 3600
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Read and check every setting.
+
+    Raises ConfigurationError naming all that are missing or wrong at once, and no value.
+    """
+    reader = _Reader(environ)
+    development = reader.flag("POSTROOM_DEVELOPMENT")
+    settings = Settings(
+        tenant=_tenant(reader),
+        client_id=reader.matching("POSTROOM_CLIENT_ID", _GUID, "the application (client) id"),
+        vault_url=_vault_url(reader, development),
+        redirect_uri=_redirect_uri(reader),
+        storage=_storage(reader),
+        authority_host=_microsoft_url(
+            reader,
+            "POSTROOM_AUTHORITY_HOST",
+            "https://login.microsoftonline.com",
+            MICROSOFT_CLOUDS.keys(),
+            development,
+        ),
+        graph_url=_microsoft_url(
+            reader,
+            "POSTROOM_GRAPH_URL",
+            "https://graph.microsoft.com/v1.0",
+            MICROSOFT_CLOUDS.values(),
+            development,
+        ),
+        allowed_mailboxes=reader.words("POSTROOM_ALLOWED_MAILBOXES"),
+        identity_client_id=reader.text("POSTROOM_IDENTITY_CLIENT_ID"),
+        development=development,
+        ca_file=reader.text("POSTROOM_CA_FILE") if development else None,
+        lease_seconds=reader.whole("POSTROOM_LEASE_SECONDS", 300, 30, 3600),
+        send_timeout_seconds=reader.whole("POSTROOM_SEND_TIMEOUT_SECONDS", 100, 1, 240),
+        give_up_after_seconds=reader.whole("POSTROOM_GIVE_UP_AFTER_HOURS", 48, 1, 720) * 3600,
+        max_attempts=reader.whole("POSTROOM_MAX_ATTEMPTS", 30, 1, 1000),
+        max_request_bytes=reader.whole(
+            "POSTROOM_MAX_REQUEST_BYTES", 32 * 1024 * 1024, 64 * 1024, 100 * 1024 * 1024
+        ),
+        mask_ledger=reader.flag("POSTROOM_MASK_LEDGER"),
+        session_seconds=reader.whole("POSTROOM_SESSION_HOURS", 8, 1, 24) * 3600,
+    )
+    if settings.send_timeout_seconds >= settings.lease_seconds:
+        reader.fault("POSTROOM_LEASE_SECONDS", "must be longer than POSTROOM_SEND_TIMEOUT_SECONDS")
+    reader.finish()
+    return settings
+
+
+class _Reader:
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._faults: list[str] = []
+
+    def fault(self, name: str, remedy: str) -> None:
+        self._faults.append(f"{name} {remedy}")
+
+    def finish(self) -> None:
+        if self._faults:
+            raise ConfigurationError(self._faults)
+
+    def text(self, name: str) -> str | None:
+        return self._environ.get(name, "").strip() or None
+
+    def words(self, name: str) -> tuple[str, ...]:
+        return tuple(
+            w.lower() for w in re.split(r"[\s,;]+", self._environ.get(name, "")) if w.strip()
+        )
+
+    def matching(self, name: str, pattern: re.Pattern[str], what: str) -> str:
+        value = self.text(name)
+        if value is None:
+            self.fault(name, f"is missing: set it to {what}")
+        elif not pattern.fullmatch(value):
+            self.fault(name, f"is not of the right shape: it must be {what}")
+        return value or ""
+
+    def flag(self, name: str) -> bool:
+        value = (self.text(name) or "false").lower()
+        if value not in ("true", "false", "1", "0"):
+            self.fault(name, "must be true or false")
+        return value in ("true", "1")
+
+    def whole(self, name: str, default: int, least: int, most: int) -> int:
+        value = self.text(name)
+        if value is None:
+            return default
+        if not re.fullmatch(r"[0-9]{1,12}", value) or not least <= int(value) <= most:
+            self.fault(name, f"must be a whole number from {least} to {most}")
+            return default
+        return int(value)
+
+
+def _tenant(reader: _Reader) -> str:
+    value = reader.text("POSTROOM_TENANT")
+    if value is None:
+        reader.fault(
+            "POSTROOM_TENANT",
+            "is missing: set it to the directory (tenant) id, a verified domain, 'organizations', "
+            "'consumers' or 'common'",
+        )
+    elif value.lower() not in ("organizations", "consumers", "common") and not (
+        _GUID.fullmatch(value) or _DOMAIN.fullmatch(value)
+    ):
+        reader.fault(
+            "POSTROOM_TENANT",
+            "must be a tenant id (GUID), a verified domain, 'organizations', 'consumers' or 'common'",
+        )
+    return value or ""
+
+
+def _is_https(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "https" and bool(parts.hostname) and not parts.query
+
+
+def _vault_url(reader: _Reader, development: bool) -> str:
+    value = (reader.text("POSTROOM_VAULT_URL") or "").rstrip("/")
+    host = urlsplit(value).hostname or ""
+    if not value:
+        reader.fault("POSTROOM_VAULT_URL", "is missing: set it to https://<vault>.vault.azure.net")
+    elif not _is_https(value) or not (development or host.endswith(VAULT_SUFFIXES)):
+        reader.fault("POSTROOM_VAULT_URL", "must be the https URL of an Azure Key Vault")
+    return value
+
+
+def _microsoft_url(
+    reader: _Reader, name: str, default: str, hosts: object, development: bool
+) -> str:
+    value = (reader.text(name) or default).rstrip("/")
+    host = urlsplit(value).hostname or ""
+    known = host in hosts  # type: ignore[operator]
+    if not _is_https(value) or not (development or known):
+        reader.fault(name, "must be an https URL of a Microsoft cloud")
+    return value
+
+
+def _redirect_uri(reader: _Reader) -> str:
+    # The platform sets WEBSITE_HOSTNAME to the app's own host name; a custom domain needs the
+    # setting. Never taken from a request: its Host header is the client's word.
+    host = reader.text("WEBSITE_HOSTNAME")
+    default = None
+    if host is not None:
+        scheme = "http" if host.split(":")[0] in ("localhost", "127.0.0.1") else "https"
+        default = f"{scheme}://{host}{CALLBACK_PATH}"
+    value = reader.text("POSTROOM_REDIRECT_URI") or default
+    if value is None:
+        reader.fault(
+            "POSTROOM_REDIRECT_URI", f"is missing: set it to https://<this app>{CALLBACK_PATH}"
+        )
+        return ""
+    parts = urlsplit(value)
+    local = parts.scheme == "http" and parts.hostname == "localhost"
+    if not (parts.scheme == "https" or local) or parts.path != CALLBACK_PATH or parts.query:
+        reader.fault(
+            "POSTROOM_REDIRECT_URI",
+            f"must be an https URL (http for localhost only) that ends with {CALLBACK_PATH}",
+        )
+    return value
+
+
+def _storage(reader: _Reader) -> StorageSettings:
+    connection_string = reader.text("AzureWebJobsStorage")
+    account = reader.text("AzureWebJobsStorage__accountName")
+
+    def service(kind: str) -> str | None:
+        given = reader.text(f"AzureWebJobsStorage__{kind}ServiceUri")
+        return given or (f"https://{account}.{kind}.core.windows.net" if account else None)
+
+    found = StorageSettings(
+        connection_string=connection_string,
+        queue_url=service("queue"),
+        table_url=service("table"),
+        blob_url=service("blob"),
+        identity_client_id=reader.text("AzureWebJobsStorage__clientId"),
+    )
+    if connection_string is None:
+        for kind, url in (
+            ("queue", found.queue_url),
+            ("table", found.table_url),
+            ("blob", found.blob_url),
+        ):
+            if url is None:
+                reader.fault(
+                    f"AzureWebJobsStorage__{kind}ServiceUri",
+                    "is missing: set it (or AzureWebJobsStorage__accountName, or the connection "
+                    "string AzureWebJobsStorage)",
+                )
+    return found

@@ -1,0 +1,68 @@
+"""Structured log events: one JSON line each, with a stable name.
+
+Only named, whitelisted facts are logged: ids, aliases, codes, counts, durations. A fact of another
+name is a programming error and raises, so that no address, subject, body or token can slip in.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+
+# Not under `azure.functions`: the worker takes such names for its own log and hides them from
+# Application Insights.
+_log = logging.getLogger("postroom")
+
+FACTS = frozenset(
+    [
+        "account",
+        "account_state",
+        "after_seconds",
+        "attempts",
+        "bytes",
+        "caller",
+        "code",
+        "count",
+        "held_until",
+        "kind",
+        "mail_id",
+        "operation",
+        "outcome",
+        "problem",
+        "reason",
+        "released",
+        "request_id",
+        "retry_after",
+        "rung",
+        "status",
+        "status_code",
+        "system",
+        "token_age",
+        "version",
+        "waited_ms",
+        "wait_seconds",
+        "ms",
+    ]
+)
+
+Fact = str | int | float | bool | None
+
+
+def event(name: str, *, level: int = logging.INFO, **facts: Fact) -> None:
+    """Log one event. Raises ValueError for a fact that is not on the list."""
+    unknown = facts.keys() - FACTS
+    if unknown:
+        raise ValueError(f"not a fact that may be logged: {', '.join(sorted(unknown))}")
+    _log.log(level, "%s", _line(name, facts))
+
+
+def _line(name: str, facts: Mapping[str, Fact]) -> str:
+    known = {key: value for key, value in facts.items() if value is not None}
+    return json.dumps({"event": name, **known}, separators=(",", ":"))
+
+
+def quiet_libraries() -> None:
+    """Keep the libraries' own request logging out: it can hold URLs, names and addresses."""
+    for name in ("azure", "msal", "urllib3", "requests"):
+        logging.getLogger(name).setLevel(logging.WARNING)
