@@ -1,0 +1,108 @@
+"""Access tokens that the simulated services accept.
+
+They are opaque, as Microsoft asks clients to treat them
+(https://learn.microsoft.com/entra/identity-platform/access-tokens), and start with `SIMAT.`, so that
+a test can search logs for leaked ones. The service asks `find` and turns the three ways in which a
+token can be bad into its own wire error.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from dataclasses import dataclass, replace
+
+from local.simulator.clock import Clock
+
+PREFIX = "SIMAT."
+GRAPH_AUDIENCE = "https://graph.microsoft.com"
+VAULT_AUDIENCE = "https://vault.azure.net"
+EXCHANGE_AUDIENCE = "api://AzureADTokenExchange"
+"""Audience of a managed identity's token that stands in for an application's own credential."""
+
+
+class TokenProblem(Exception):
+    """A token that must not be accepted."""
+
+
+class UnknownToken(TokenProblem):
+    """Never issued, or forgotten by a reset."""
+
+
+class ExpiredToken(TokenProblem):
+    """Issued, but its time is up."""
+
+
+class WrongAudience(TokenProblem):
+    """Issued for another service."""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What an access token says."""
+
+    audience: str
+    tenant_id: str
+    object_id: str
+    """Of the user, or of the service principal in an app-only token."""
+    client_id: str
+    expires_at: float
+    address: str | None = None
+    """The user's sign-in name; None in an app-only token."""
+    scopes: frozenset[str] = frozenset()
+    """Delegated permissions in short form (`Mail.Send`)."""
+    roles: frozenset[str] = frozenset()
+    """Application permissions, in app-only tokens."""
+
+    @property
+    def app_only(self) -> bool:
+        """Whether no user stands behind the token."""
+        return self.address is None
+
+
+class AccessTokens:
+    """Every access token that was issued since the last reset."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._claims: dict[str, Claims] = {}
+
+    def reset(self) -> None:
+        """Forget every token: they become unknown."""
+        with self._lock:
+            self._claims.clear()
+
+    def issue(self, claims: Claims) -> str:
+        """A new token, about as long as a real one."""
+        token = PREFIX + secrets.token_urlsafe(1200)
+        with self._lock:
+            self._claims[token] = claims
+        return token
+
+    def find(self, token: str, audience: str | None = None) -> Claims:
+        """The claims of a token that is good now, for `audience` where one is named.
+
+        Raises UnknownToken, ExpiredToken or WrongAudience.
+        """
+        claims = self._claims.get(token)
+        if claims is None:
+            raise UnknownToken
+        if audience is not None and claims.audience != audience:
+            raise WrongAudience
+        if claims.expires_at <= self._clock.time():
+            raise ExpiredToken
+        return claims
+
+    def expire_all(self, address: str | None = None) -> int:
+        """End every token (of one user) now; how many there were."""
+        now = self._clock.time()
+        with self._lock:
+            ended = [
+                token
+                for token, claims in self._claims.items()
+                if claims.expires_at > now and address in (None, claims.address)
+            ]
+            for token in ended:
+                self._claims[token] = replace(self._claims[token], expires_at=now)
+        return len(ended)
