@@ -51,6 +51,8 @@ class Mail:
     """The account's alias; None only for what could not be understood."""
     sender: str = ""
     recipients: tuple[str, ...] = ()
+    """As many of them as the row has room for; `recipient_count` says how many there are."""
+    recipient_count: int = 0
     subject: str = ""
     tags: tuple[str, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
@@ -58,6 +60,8 @@ class Mail:
     """Bytes of the packed payload."""
     attempts: int = 0
     lease_until: datetime | None = None
+    lease_id: str | None = None
+    """Random: tells the worker that holds the lease from all others."""
     sent_at: datetime | None = None
     reason: str | None = None
     """Why it is held, unknown or failed: a stable code."""
@@ -79,6 +83,7 @@ class Mail:
         help: str | None = None,  # noqa: A002 - the word callers see
         due_at: datetime | None = None,
         lease_until: datetime | None = None,
+        lease_id: str | None = None,
         request_id: str | None = None,
     ) -> Mail:
         """This mail in another status, with the move written into its story.
@@ -95,6 +100,7 @@ class Mail:
             due_at=due_at or self.due_at,
             attempts=self.attempts + (1 if status is Status.SENDING else 0),
             lease_until=lease_until,
+            lease_id=lease_id,
             sent_at=now if status is Status.SENT else self.sent_at,
             reason=reason,
             help=help,

@@ -27,7 +27,9 @@ class Status(StrEnum):
 
 
 _NEXT: dict[Status, frozenset[Status]] = {
-    Status.SCHEDULED: frozenset({Status.QUEUED, Status.SENDING, Status.CANCELLED, Status.FAILED}),
+    Status.SCHEDULED: frozenset(
+        {Status.QUEUED, Status.SENDING, Status.HELD, Status.CANCELLED, Status.FAILED}
+    ),
     Status.QUEUED: frozenset({Status.SENDING, Status.HELD, Status.CANCELLED, Status.FAILED}),
     Status.SENDING: frozenset(
         {Status.SENT, Status.QUEUED, Status.HELD, Status.UNKNOWN, Status.FAILED}

@@ -46,6 +46,15 @@ class Ledger(Protocol):
         """Mails without payload, newest first. Raises ValueError for a malformed cursor."""
         ...
 
+    def overdue(self, now: datetime, grace_seconds: float, most: int) -> Sequence[str]:
+        """Ids of mails that somebody should look at: leases that ran out before `now`, and mails
+        due more than `grace_seconds` ago that still wait."""
+        ...
+
+    def held(self, alias: str, most: int) -> Sequence[str]:
+        """Ids of the mails that are held for an account, oldest first."""
+        ...
+
 
 class Payloads(Protocol):
     """Container `payloads`: what does not fit into a ledger row."""

@@ -1,0 +1,42 @@
+"""When to try again, and when to give up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+FIRST_SECONDS = 5.0
+LONGEST_SECONDS = 900.0
+
+Jitter = Callable[[], float]
+"""A random number from 0 up to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a mail is tried: by count and by time since it was due first."""
+
+    max_attempts: int
+    give_up_after_seconds: int
+
+
+def seconds_until_next(attempt: int, retry_after: float | None, jitter: Jitter) -> float:
+    """The wait after attempt number `attempt` (from 1).
+
+    What the remote asked for is a floor, with up to a tenth on top so that many mails do not come
+    back in the same instant. Otherwise 5 s doubling to 15 min, of which half is random.
+    """
+    if retry_after is not None and retry_after >= 0:
+        return max(1.0, retry_after) * (1 + jitter() / 10)
+    full = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(attempt - 1, 30))
+    return full / 2 + full / 2 * jitter()
+
+
+def is_exhausted(
+    patience: Patience, attempts: int, first_due: datetime, next_try: datetime
+) -> bool:
+    """Whether another try would exceed the bounds."""
+    return attempts >= patience.max_attempts or next_try - first_due > timedelta(
+        seconds=patience.give_up_after_seconds
+    )

@@ -1,0 +1,84 @@
+"""Which account carries a mail, and from which address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.errors import FieldProblem, Refused
+from shared.mail import problems
+from shared.mail.account import Account
+from shared.mail.address import Address
+
+
+def choose(
+    accounts: Sequence[Account], alias: str | None, sender: Address | None
+) -> tuple[Account, Address]:
+    """The account for a mail, and the From it will carry.
+
+    A named account rules; else the account that owns the From address, else one that may use it,
+    else the default account. Raises Refused where there is none, naming the right that is missing.
+    """
+    if alias is not None:
+        account = _named(accounts, alias)
+        if sender is not None and not account.may_send_as(sender.email):
+            raise _not_allowed(f"the account '{account.alias}' may not send from this address")
+    elif sender is not None:
+        account = _for_sender(accounts, sender)
+    else:
+        account = _default(accounts)
+    return account, sender or Address(account.address, account.display_name)
+
+
+def _named(accounts: Sequence[Account], alias: str) -> Account:
+    for account in accounts:
+        if account.alias == alias:
+            return account
+    raise Refused(
+        problems.UNKNOWN_ACCOUNT,
+        "The account that the mail names does not exist.",
+        [FieldProblem("account", "names no account: GET /api/accounts lists those there are")],
+    )
+
+
+def _for_sender(accounts: Sequence[Account], sender: Address) -> Account:
+    wanted = sender.email.lower()
+    owners = [account for account in accounts if account.address.lower() == wanted]
+    users = [account for account in accounts if account.may_send_as(wanted)]
+    if owners or users:
+        return (owners or users)[0]
+    if not accounts:
+        raise _no_account()
+    raise _not_allowed("no account owns this address or is allowed to send from it")
+
+
+def _default(accounts: Sequence[Account]) -> Account:
+    if not accounts:
+        raise _no_account()
+    for account in accounts:
+        if account.is_default:
+            return account
+    if len(accounts) == 1:
+        return accounts[0]
+    raise Refused(
+        problems.UNKNOWN_ACCOUNT,
+        "The mail names no account and no sender, and no account is the default.",
+        [FieldProblem("account", "is needed: there are several accounts and no default")],
+    )
+
+
+def _no_account() -> Refused:
+    return Refused(problems.NO_ACCOUNT, "No mailbox has been signed in yet.")
+
+
+def _not_allowed(why: str) -> Refused:
+    return Refused(
+        problems.SENDER_NOT_ALLOWED,
+        "The mail's From address may not be used.",
+        [
+            FieldProblem(
+                "from",
+                f"is refused: {why}. It needs 'Send as' or 'Send on behalf' in Exchange and a "
+                "place on the account's list of From addresses",
+            )
+        ],
+    )

@@ -1,0 +1,201 @@
+"""A message: what will be sent, apart from when, by whom and how often it is tried."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from shared.errors import FieldProblem
+from shared.mail.address import Address, has_control_characters
+
+MAX_RECIPIENTS = 500
+"""To, Cc and Bcc together: Exchange Online's default per message."""
+MAX_SUBJECT = 998
+"""Characters of a header line (RFC 5322, 2.1.1)."""
+MAX_ATTACHMENTS = 100
+MAX_FILENAME = 255
+MAX_HEADERS = 30
+MAX_HEADER_VALUE = 8192
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,76}")
+_CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}", re.ASCII)
+_CONTENT_ID = re.compile(r"[!-;=?-~]{1,255}")
+
+# Composed from the message's own fields, set by the transport, or able to change what they mean.
+RESERVED_HEADERS = frozenset(
+    {
+        "bcc",
+        "cc",
+        "content-disposition",
+        "content-id",
+        "content-transfer-encoding",
+        "content-type",
+        "date",
+        "dkim-signature",
+        "disposition-notification-to",
+        "from",
+        "importance",
+        "message-id",
+        "mime-version",
+        "received",
+        "reply-to",
+        "resent-bcc",
+        "resent-cc",
+        "resent-from",
+        "resent-to",
+        "return-path",
+        "return-receipt-to",
+        "sender",
+        "subject",
+        "to",
+        "x-postroom-key",
+    }
+)
+
+
+class Importance(StrEnum):
+    """How urgent a mail is, as its reader sees it."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One file, whole in memory."""
+
+    filename: str
+    content: bytes = field(repr=False)
+    content_type: str = "application/octet-stream"
+    content_id: str | None = None
+    """Set for a picture that the html shows by `cid:`; such an attachment is inline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One mail's content. `mime` is set for a raw RFC 5322 message, and then rules over the rest."""
+
+    sender: Address | None
+    to: tuple[Address, ...] = ()
+    cc: tuple[Address, ...] = ()
+    bcc: tuple[Address, ...] = ()
+    reply_to: tuple[Address, ...] = ()
+    subject: str = ""
+    text: str | None = field(default=None, repr=False)
+    html: str | None = field(default=None, repr=False)
+    attachments: tuple[Attachment, ...] = field(default=(), repr=False)
+    headers: tuple[tuple[str, str], ...] = ()
+    importance: Importance = Importance.NORMAL
+    read_receipt: bool = False
+    delivery_receipt: bool = False
+    save_to_sent_items: bool = True
+    mime: bytes | None = field(default=None, repr=False)
+
+    @property
+    def recipients(self) -> tuple[Address, ...]:
+        """To, Cc and Bcc."""
+        return (*self.to, *self.cc, *self.bcc)
+
+
+def problems_of(message: Message) -> list[FieldProblem]:
+    """Everything about a message that no account could send, field by field."""
+    found: list[FieldProblem] = []
+
+    def problem(name: str, text: str) -> None:
+        found.append(FieldProblem(name, text))
+
+    count = len(message.recipients)
+    if count == 0:
+        problem("to", "has no recipient: give at least one address in to, cc or bcc")
+    if count > MAX_RECIPIENTS:
+        problem("to", f"has {count} recipients with cc and bcc: at most {MAX_RECIPIENTS} a mail")
+    if has_control_characters(message.subject):
+        problem("subject", "must not hold line breaks or control characters: remove them")
+    if len(message.subject) > MAX_SUBJECT:
+        problem("subject", f"has more than {MAX_SUBJECT} characters: shorten it")
+    if message.mime is None and message.text is None and message.html is None:
+        problem("text", "is missing: give a text, an html, or both")
+    found.extend(_attachment_problems(message.attachments))
+    found.extend(_header_problems(message.headers))
+    found.extend(_mime_only_problems(message))
+    return found
+
+
+def needs_mime(message: Message) -> bool:
+    """Whether Graph's JSON cannot express the message, so that it has to go as MIME.
+
+    JSON has one body, and takes only headers that begin with `x-`, five at most
+    (https://learn.microsoft.com/graph/api/resources/internetmessageheader).
+    """
+    names = [name.lower() for name, _ in message.headers]
+    return (
+        message.mime is not None
+        or (message.text is not None and message.html is not None)
+        or len(names) > 5
+        or any(not name.startswith("x-") for name in names)
+    )
+
+
+def _mime_only_problems(message: Message) -> list[FieldProblem]:
+    if message.save_to_sent_items or not needs_mime(message):
+        return []
+    return [
+        FieldProblem(
+            "save_to_sent_items",
+            "cannot be false here: Microsoft always saves a mail that has both text and html, "
+            "headers other than x-…, or raw MIME; send only text or only html, or leave it true",
+        )
+    ]
+
+
+def _attachment_problems(attachments: tuple[Attachment, ...]) -> list[FieldProblem]:
+    found: list[FieldProblem] = []
+    if len(attachments) > MAX_ATTACHMENTS:
+        found.append(FieldProblem("attachments", f"are more than {MAX_ATTACHMENTS}: send fewer"))
+    for index, item in enumerate(attachments):
+        at = f"attachments[{index}]"
+        if not item.filename or len(item.filename) > MAX_FILENAME:
+            found.append(
+                FieldProblem(f"{at}.filename", f"must have 1 to {MAX_FILENAME} characters")
+            )
+        elif has_control_characters(item.filename) or "/" in item.filename or "\\" in item.filename:
+            found.append(
+                FieldProblem(f"{at}.filename", "must be a plain name: no path, no line breaks")
+            )
+        if not _CONTENT_TYPE.fullmatch(item.content_type):
+            found.append(
+                FieldProblem(f"{at}.content_type", "must be a media type such as application/pdf")
+            )
+        if item.content_id is not None and not _CONTENT_ID.fullmatch(item.content_id):
+            found.append(
+                FieldProblem(
+                    f"{at}.content_id", "must be plain ASCII without spaces and angle brackets"
+                )
+            )
+    return found
+
+
+def _header_problems(headers: tuple[tuple[str, str], ...]) -> list[FieldProblem]:
+    found: list[FieldProblem] = []
+    if len(headers) > MAX_HEADERS:
+        found.append(FieldProblem("headers", f"are more than {MAX_HEADERS}: send fewer"))
+    seen: set[str] = set()
+    for name, value in headers:
+        # The name is the caller's, and may itself be hostile: show it only if it is a plain token.
+        at = f"headers.{name}" if _HEADER_NAME.fullmatch(name) else "headers"
+        if not _HEADER_NAME.fullmatch(name):
+            found.append(FieldProblem(at, "has a name that is no header name, such as X-Ref"))
+        elif name.lower() in RESERVED_HEADERS:
+            found.append(
+                FieldProblem(at, "is set by Postroom: use the mail's own field, or leave it out")
+            )
+        if name.lower() in seen:
+            found.append(FieldProblem(at, "is given more than once"))
+        seen.add(name.lower())
+        if has_control_characters(value):
+            found.append(FieldProblem(at, "must not hold line breaks or control characters"))
+        if len(value) > MAX_HEADER_VALUE:
+            found.append(FieldProblem(at, f"has more than {MAX_HEADER_VALUE} characters"))
+    return found

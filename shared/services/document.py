@@ -1,0 +1,318 @@
+"""The mail document: what callers write, in HTTP bodies and queue messages alike.
+
+The types here validate requests and are what `GET /api/openapi.json` is made from. Unknown fields
+are refused by name.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+
+import msgspec
+
+from shared.errors import FieldProblem, Refused
+from shared.mail import mime, problems
+from shared.mail.address import Address, BadAddress, make, parse
+from shared.mail.message import Attachment, Importance, Message, problems_of
+
+MAX_KEY = 256
+MAX_TAGS = 10
+MAX_METADATA = 20
+FARTHEST = timedelta(days=366)
+
+Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class AddressObject(msgspec.Struct, forbid_unknown_fields=True):
+    """An address in two fields."""
+
+    email: str
+    name: str | None = None
+
+
+AddressField = str | AddressObject
+AddressesField = str | AddressObject | list[str | AddressObject]
+
+
+class AttachmentDocument(msgspec.Struct, forbid_unknown_fields=True):
+    """One file, as base64."""
+
+    filename: str
+    content: str
+    content_type: str = "application/octet-stream"
+    content_id: str | None = None
+
+
+class MailDocument(msgspec.Struct, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """One mail."""
+
+    account: str | None = None
+    from_: AddressField | None = None
+    to: AddressesField = []
+    cc: AddressesField = []
+    bcc: AddressesField = []
+    reply_to: AddressesField = []
+    subject: str = ""
+    text: str | None = None
+    html: str | None = None
+    attachments: list[AttachmentDocument] = []
+    headers: dict[str, str] = {}
+    importance: Literal["low", "normal", "high"] = "normal"
+    tags: Annotated[list[Tag], msgspec.Meta(max_length=MAX_TAGS)] = []
+    metadata: dict[str, str] = {}
+    scheduled_at: datetime | None = None
+    save_to_sent_items: bool = True
+    read_receipt: bool = False
+    delivery_receipt: bool = False
+    idempotency_key: str | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A mail document, read and found sound: what to send, by whom, when."""
+
+    message: Message
+    account: str | None
+    tags: tuple[str, ...]
+    metadata: tuple[tuple[str, str], ...]
+    scheduled_at: datetime | None
+    idempotency_key: str | None
+    dry_run: bool
+    document_hash: str
+
+
+_decoder = msgspec.json.Decoder(MailDocument)
+
+
+def read_json(
+    raw: bytes, now: datetime, *, key: str | None = None, files: Sequence[Attachment] = ()
+) -> Order:
+    """Read a JSON document. `key` is the Idempotency-Key header, `files` come beside the document.
+
+    Raises Refused, naming every field that is wrong.
+    """
+    document = _decode(raw)
+    found: list[FieldProblem] = []
+    message = _message(document, files, found)
+    _check_labels(document, found)
+    idempotency_key = _key(document.idempotency_key, key, found)
+    scheduled_at = _due(document.scheduled_at, now, found)
+    found.extend(problem for problem in problems_of(message) if not _named(problem, found))
+    _refuse_if(found)
+    return Order(
+        message=message,
+        account=document.account,
+        tags=tuple(document.tags),
+        metadata=tuple(document.metadata.items()),
+        scheduled_at=scheduled_at,
+        idempotency_key=idempotency_key,
+        dry_run=document.dry_run,
+        document_hash=_hash(document, files),
+    )
+
+
+def read_mime(raw: bytes, *, key: str | None = None) -> Order:
+    """Read a raw RFC 5322 message. Raises Refused, naming every header that is wrong."""
+    message, found = mime.read(raw)
+    idempotency_key = _key(None, key, found)
+    found.extend(problem for problem in problems_of(message) if not _named(problem, found))
+    _refuse_if(found)
+    return Order(
+        message=message,
+        account=None,
+        tags=(),
+        metadata=(),
+        scheduled_at=None,
+        idempotency_key=idempotency_key,
+        dry_run=False,
+        document_hash=hashlib.sha256(raw).hexdigest(),
+    )
+
+
+def schema() -> tuple[dict[str, object], dict[str, object]]:
+    """The JSON schema of a mail document and of the components it refers to."""
+    (reference,), components = msgspec.json.schema_components(
+        [MailDocument], ref_template="#/components/schemas/{name}"
+    )
+    return reference, components
+
+
+def _decode(raw: bytes) -> MailDocument:
+    try:
+        return _decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        field, message = _explain(str(error))
+        raise Refused(
+            problems.INVALID_MAIL,
+            "The mail document has a field that is not understood.",
+            [FieldProblem(field, message)],
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refused(
+            problems.INVALID_JSON, "The mail document is not valid JSON in UTF-8."
+        ) from error
+
+
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$?(?P<path>[^`]*)`)?$", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
+
+
+def _explain(text: str) -> tuple[str, str]:
+    """The field and the remedy in a decoder's message: `Expected … - at `$.to[0]``."""
+    found = _AT.match(text)
+    what, path = (found["what"], (found["path"] or "")) if found else (text, "")
+    path = path.removeprefix(".")
+    unknown = _UNKNOWN.match(what)
+    missing = _MISSING.match(what)
+    if unknown or missing:
+        name = (unknown or missing)["name"][:80]  # type: ignore[index]
+        field = f"{path}.{name}" if path else name
+        remedy = "is not a field of a mail: remove it" if unknown else "is missing"
+        return field, remedy
+    return path or "body", f"is of the wrong type: {what[:1].lower()}{what[1:200]}"
+
+
+def _message(
+    document: MailDocument, files: Sequence[Attachment], found: list[FieldProblem]
+) -> Message:
+    def addresses(name: str, value: AddressesField) -> tuple[Address, ...]:
+        many = value if isinstance(value, list) else [value]
+        at = (lambda i: f"{name}[{i}]") if isinstance(value, list) else (lambda _: name)
+        return _addresses(many, at, found)
+
+    sender = None
+    if document.from_ is not None:
+        read = _addresses([document.from_], lambda _: "from", found)
+        sender = read[0] if read else None
+    return Message(
+        sender=sender,
+        to=addresses("to", document.to),
+        cc=addresses("cc", document.cc),
+        bcc=addresses("bcc", document.bcc),
+        reply_to=addresses("reply_to", document.reply_to),
+        subject=document.subject,
+        text=document.text,
+        html=document.html,
+        attachments=(*_attachments(document.attachments, found), *files),
+        headers=tuple(document.headers.items()),
+        importance=Importance(document.importance),
+        read_receipt=document.read_receipt,
+        delivery_receipt=document.delivery_receipt,
+        save_to_sent_items=document.save_to_sent_items,
+    )
+
+
+def _addresses(
+    values: Sequence[AddressField], at: Callable[[int], str], found: list[FieldProblem]
+) -> tuple[Address, ...]:
+    read: list[Address] = []
+    for index, value in enumerate(values):
+        try:
+            if isinstance(value, str):
+                read.append(parse(value))
+            else:
+                read.append(make(value.email.strip(), (value.name or "").strip()))
+        except BadAddress as error:
+            found.append(FieldProblem(at(index), str(error)))
+    return tuple(read)
+
+
+def _attachments(
+    documents: Sequence[AttachmentDocument], found: list[FieldProblem]
+) -> tuple[Attachment, ...]:
+    read: list[Attachment] = []
+    for index, item in enumerate(documents):
+        try:
+            content = base64.b64decode(item.content, validate=True)
+        except (binascii.Error, ValueError):
+            content = b""
+            found.append(
+                FieldProblem(
+                    f"attachments[{index}].content",
+                    "is not base64: use the standard alphabet with padding, without line breaks",
+                )
+            )
+        read.append(Attachment(item.filename, content, item.content_type, item.content_id))
+    return tuple(read)
+
+
+def _check_labels(document: MailDocument, found: list[FieldProblem]) -> None:
+    if len(document.metadata) > MAX_METADATA:
+        found.append(FieldProblem("metadata", f"has more than {MAX_METADATA} entries"))
+    for name, value in document.metadata.items():
+        if not 1 <= len(name) <= 64 or len(value) > 512:
+            found.append(
+                FieldProblem(
+                    "metadata", "takes names of 1 to 64 and values of up to 512 characters"
+                )
+            )
+            break
+
+
+def _key(in_document: str | None, in_header: str | None, found: list[FieldProblem]) -> str | None:
+    if in_document is not None and in_header is not None and in_document != in_header:
+        found.append(
+            FieldProblem("idempotency_key", "differs from the Idempotency-Key header: give one")
+        )
+    key = in_header if in_header is not None else in_document
+    if key is not None and (not 1 <= len(key) <= MAX_KEY or not key.isprintable()):
+        found.append(
+            FieldProblem("idempotency_key", f"must have 1 to {MAX_KEY} printable characters")
+        )
+    return key
+
+
+def _due(
+    scheduled_at: datetime | None, now: datetime, found: list[FieldProblem]
+) -> datetime | None:
+    if scheduled_at is None:
+        return None
+    if scheduled_at.tzinfo is None:
+        found.append(
+            FieldProblem("scheduled_at", "has no time zone: write it as 2026-12-01T08:00:00Z")
+        )
+        return None
+    if scheduled_at - now > FARTHEST:
+        found.append(FieldProblem("scheduled_at", "is more than a year away"))
+    return scheduled_at.astimezone(UTC)
+
+
+def _named(problem: FieldProblem, found: Sequence[FieldProblem]) -> bool:
+    """Whether a field already has a more exact problem, so that one mistake is told once."""
+    return any(
+        other.field == problem.field or other.field.startswith(f"{problem.field}[")
+        for other in found
+    )
+
+
+def _refuse_if(found: Sequence[FieldProblem]) -> None:
+    if found:
+        raise Refused(
+            problems.INVALID_MAIL,
+            "The mail has a field that cannot be accepted."
+            if len(found) == 1
+            else f"The mail has {len(found)} fields that cannot be accepted.",
+            found,
+        )
+
+
+def _hash(document: MailDocument, files: Sequence[Attachment]) -> str:
+    """A digest that is the same for the same document, however its JSON was written."""
+    fields: Mapping[str, object] = msgspec.to_builtins(document)
+    canonical = msgspec.json.encode(
+        {name: value for name, value in fields.items() if name != "idempotency_key"}, order="sorted"
+    )
+    digest = hashlib.sha256(canonical)
+    for item in files:
+        digest.update(repr((item.filename, item.content_type, item.content_id)).encode())
+        digest.update(hashlib.sha256(item.content).digest())
+    return digest.hexdigest()

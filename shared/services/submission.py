@@ -1,0 +1,303 @@
+"""Accepting a mail: from a sound order to a row in the ledger and a bell.
+
+HTTP and the queue meet here. Whatever is answered with "accepted" is durable.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.errors import AlreadyExists, FieldProblem, Refused, RemoteError
+from shared.mail import ids, problems
+from shared.mail.account import Account, AccountState
+from shared.mail.address import Address
+from shared.mail.choice import choose
+from shared.mail.graph_payload import MAX_MIME_BYTES, MAX_REQUEST_BYTES, fits_one_request
+from shared.mail.mail import Caller, Event, Mail, Payload
+from shared.mail.message import needs_mime
+from shared.mail.status import WAITING, Status
+from shared.services.bell import LONGEST_DELAY
+from shared.services.document import Order
+from shared.services.packing import Packed, pack
+from shared.services.ports import (
+    Accounts,
+    Bell,
+    Clock,
+    IdempotencyKeys,
+    KeyClaim,
+    Ledger,
+    Payloads,
+)
+from shared.telemetry import event
+
+INLINE_BYTES = 480 * 1024
+"""A packed payload up to this size stays in the ledger row (1 MiB at most); above, a blob."""
+
+RECIPIENT_ROOM = 16_000
+"""Characters of recipients that a ledger row keeps for people to see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a request to send."""
+
+    mail: Mail
+    replayed: bool = False
+    """The same key came with the same document before; this is the mail of that time."""
+    dry_run: bool = False
+    """Checked only: nothing was stored."""
+
+
+class Submission:
+    """Accepts mails."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        payloads: Payloads,
+        keys: IdempotencyKeys,
+        bell: Bell,
+        accounts: Accounts,
+        clock: Clock,
+        random: ids.RandomBytes,
+        mask: bool = False,
+    ) -> None:
+        self._ledger = ledger
+        self._payloads = payloads
+        self._keys = keys
+        self._bell = bell
+        self._accounts = accounts
+        self._clock = clock
+        self._random = random
+        self._mask = mask
+
+    def accept(self, order: Order) -> Receipt:
+        """Accept a mail that came over HTTP, and ring for it.
+
+        Raises Refused, and then nothing was stored. Once the ledger has the mail this succeeds
+        even where the bell cannot be rung: an error would invite a second try of a mail that the
+        timer is going to ring for anyway.
+        """
+        account, sender = self._account_for(order)
+        if account.state is AccountState.NEEDS_SIGN_IN:
+            raise Refused(
+                problems.ACCOUNT_NEEDS_SIGN_IN,
+                f"The account '{account.alias}' cannot send until its mailbox is signed in again.",
+                [FieldProblem("account", "needs to be signed in again on the page /accounts")],
+            )
+        check_size(order, account, sender, self._clock())
+        now = self._clock()
+        mail = self._new(order, account, sender, ids.new_id(now, self._random), Caller.HTTP, now)
+        if order.dry_run:
+            return Receipt(mail, dry_run=True)
+        receipt = self._store(order, mail, sender)
+        if receipt.mail.status in WAITING and receipt.mail.attempts == 0:
+            self.ring(receipt.mail)
+        _tell(receipt)
+        return receipt
+
+    def take_in(
+        self, order: Order, mail_id: str, claim: Callable[[Mail, Account, datetime], Mail]
+    ) -> Receipt:
+        """Accept a mail that came as a storage message, whose id was made from the message's.
+
+        `claim` turns the new mail into what the first write shall say, usually already claimed by
+        this worker: acceptance and claim are one write. Raises Refused; the ledger then knows
+        nothing of the mail.
+        """
+        account, sender = self._account_for(order)
+        now = self._clock()
+        check_size(order, account, sender, now)
+        mail = self._new(order, account, sender, mail_id, Caller.QUEUE, now)
+        if mail.status is Status.QUEUED:
+            mail = claim(mail, account, now)
+        receipt = self._store(order, mail, sender)
+        if receipt.mail.status is Status.SCHEDULED and not receipt.replayed:
+            self.ring(receipt.mail)
+        _tell(receipt)
+        return receipt
+
+    def record_failure(self, mail_id: str, raw: bytes, reason: str, help_text: str) -> Mail:
+        """Write down a storage message that cannot become a mail, with its raw text."""
+        now = self._clock()
+        packed = pack(Packed(raw=raw))
+        mail = Mail(
+            mail_id=mail_id,
+            status=Status.FAILED,
+            accepted_at=now,
+            updated_at=now,
+            due_at=now,
+            caller=Caller.QUEUE,
+            account=None,
+            size=len(packed),
+            reason=reason,
+            help=help_text,
+            payload=Payload(inline=packed),
+            events=(Event(now, Status.FAILED, reason),),
+        )
+        try:
+            self._ledger.insert(mail)
+        except AlreadyExists:
+            return mail
+        event(
+            "mail_failed",
+            level=logging.WARNING,
+            mail_id=mail_id,
+            caller=Caller.QUEUE.value,
+            reason=reason,
+        )
+        return mail
+
+    def ring(self, mail: Mail) -> None:
+        """Ring for a mail when it is due. A bell that cannot be rung is left to the timer."""
+        delay = (mail.due_at - self._clock()).total_seconds()
+        try:
+            self._bell.ring(mail.mail_id, min(max(0.0, delay), LONGEST_DELAY))
+        except RemoteError:
+            event("bell_failed", level=logging.WARNING, mail_id=mail.mail_id)
+
+    def _account_for(self, order: Order) -> tuple[Account, Address]:
+        """Choose by what is cached; ask the table before refusing, so that a sign-in counts at
+        once everywhere."""
+        try:
+            found = choose(self._accounts.all(), order.account, order.message.sender)
+            if found[0].state is not AccountState.NEEDS_SIGN_IN:
+                return found
+        except Refused:
+            pass
+        return choose(self._accounts.all(fresh=True), order.account, order.message.sender)
+
+    def _new(
+        self,
+        order: Order,
+        account: Account,
+        sender: Address,
+        mail_id: str,
+        caller: Caller,
+        now: datetime,
+    ) -> Mail:
+        due = max(order.scheduled_at or now, now)
+        status = Status.SCHEDULED if due > now else Status.QUEUED
+        recipients = [str(address) for address in order.message.recipients]
+        return Mail(
+            mail_id=mail_id,
+            status=status,
+            accepted_at=now,
+            updated_at=now,
+            due_at=due,
+            caller=caller,
+            account=account.alias,
+            sender=str(sender),
+            recipients=_shown(recipients, mask=self._mask),
+            recipient_count=len(recipients),
+            subject="" if self._mask else order.message.subject,
+            tags=order.tags,
+            metadata=order.metadata,
+            idempotency_key=order.idempotency_key,
+            document_hash=order.document_hash,
+            events=(Event(now, status),),
+        )
+
+    def _store(self, order: Order, mail: Mail, sender: Address) -> Receipt:
+        if order.idempotency_key is not None:
+            claimed = self._keys.claim(
+                order.idempotency_key,
+                KeyClaim(mail.mail_id, order.document_hash, mail.accepted_at),
+            )
+            if claimed.document_hash != order.document_hash:
+                raise Refused(
+                    problems.IDEMPOTENCY_CONFLICT,
+                    "The idempotency key stands for another document already.",
+                    [FieldProblem("idempotency_key", "was used with another document")],
+                )
+            if claimed.mail_id != mail.mail_id:
+                earlier = self._ledger.get(claimed.mail_id)
+                if earlier is not None:
+                    return Receipt(earlier.mail, replayed=True)
+                # The first caller took the key and has not written the mail (yet, or ever: it may
+                # have died). Writing it under the same id is right in both cases.
+                mail = replace(mail, mail_id=claimed.mail_id)
+        mail = self._with_payload(mail, pack(Packed(message=order.message, sender=sender)))
+        try:
+            self._ledger.insert(mail)
+        except AlreadyExists:
+            found = self._ledger.get(mail.mail_id)
+            if found is None:
+                raise
+            # Our own write, whose answer was lost and which the storage client repeated, is no
+            # replay: it carries this very acceptance.
+            ours = found.mail.accepted_at == mail.accepted_at and (
+                found.mail.lease_id == mail.lease_id
+            )
+            return Receipt(found.mail, replayed=not ours)
+        return Receipt(mail)
+
+    def _with_payload(self, mail: Mail, packed: bytes) -> Mail:
+        if len(packed) <= INLINE_BYTES:
+            return replace(mail, size=len(packed), payload=Payload(inline=packed))
+        # Named by its content as well: a redelivery that reads the document anew writes the same
+        # bytes, a forged one cannot replace them.
+        name = f"{mail.mail_id}/{(mail.document_hash or 'none')[:16]}"
+        self._payloads.put(name, packed)
+        return replace(mail, size=len(packed), payload=Payload(blob=name))
+
+
+def check_size(order: Order, account: Account, sender: Address, now: datetime) -> None:
+    """Refuse a mail that this account cannot send. Raises Refused (413)."""
+    if fits_one_request(order.message, sender, now):
+        return
+    if needs_mime(order.message):
+        limit, why = (
+            MAX_MIME_BYTES,
+            (
+                " It goes as MIME (raw, or text and html together, or headers other than x-…), whose "
+                "limit is lower: sending only html or only text raises it."
+            ),
+        )
+    else:
+        limit, why = MAX_REQUEST_BYTES, ""
+    raise Refused(
+        problems.MAIL_TOO_LARGE,
+        f"The account '{account.alias}' sends a mail in one request of at most {limit} bytes, "
+        f"attachments in base64 included.{why}",
+        [
+            FieldProblem(
+                "attachments" if order.message.attachments else "body",
+                f"makes the mail larger than the {limit} bytes that this account can send: "
+                "send fewer or smaller attachments, or a link to them",
+            )
+        ],
+    )
+
+
+def _shown(recipients: list[str], *, mask: bool) -> tuple[str, ...]:
+    if mask:
+        recipients = [_masked(address) for address in recipients]
+    shown: list[str] = []
+    room = RECIPIENT_ROOM
+    for address in recipients:
+        room -= len(address) + 4
+        if room < 0:
+            break
+        shown.append(address)
+    return tuple(shown)
+
+
+def _masked(address: str) -> str:
+    spec = address.rpartition("<")[2].rstrip(">")
+    local, _, domain = spec.rpartition("@")
+    return f"{local[:1]}***@{domain}"
+
+
+def _tell(receipt: Receipt) -> None:
+    event(
+        "mail_accepted" if not receipt.replayed else "mail_replayed",
+        mail_id=receipt.mail.mail_id,
+        account=receipt.mail.account,
+        caller=receipt.mail.caller.value,
+        bytes=receipt.mail.size,
+    )
