@@ -45,6 +45,8 @@ class Receipt:
     """What became of a request to send."""
 
     mail: Mail
+    etag: str | None = None
+    """The row's ETag, where this call wrote it."""
     replayed: bool = False
     """The same key came with the same document before; this is the mail of that time."""
     dry_run: bool = False
@@ -223,7 +225,7 @@ class Submission:
                 mail = replace(mail, mail_id=claimed.mail_id)
         mail = self._with_payload(mail, pack(Packed(message=order.message, sender=sender)))
         try:
-            self._ledger.insert(mail)
+            return Receipt(mail, etag=self._ledger.insert(mail))
         except AlreadyExists:
             found = self._ledger.get(mail.mail_id)
             if found is None:
@@ -233,8 +235,7 @@ class Submission:
             ours = found.mail.accepted_at == mail.accepted_at and (
                 found.mail.lease_id == mail.lease_id
             )
-            return Receipt(found.mail, replayed=not ours)
-        return Receipt(mail)
+            return Receipt(found.mail, etag=found.etag, replayed=not ours)
 
     def _with_payload(self, mail: Mail, packed: bytes) -> Mail:
         if len(packed) <= INLINE_BYTES:
