@@ -1,0 +1,117 @@
+"""Accounts in table `accounts`, kept in memory for some seconds."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from shared.adapters.storage import translated
+from shared.errors import AlreadyExists, LostRace
+from shared.mail.account import Account, AccountKind, AccountState
+
+if TYPE_CHECKING:
+    from azure.data.tables import TableClient
+
+_PARTITION = "account"
+KEPT_SECONDS = 15.0
+
+
+class AccountsTable:
+    """Fulfils `ports.Accounts`."""
+
+    def __init__(
+        self, client: Callable[[], TableClient], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._client = client
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._cached: tuple[Account, ...] = ()
+        self._read_at = float("-inf")
+
+    def all(self, *, fresh: bool = False) -> Sequence[Account]:
+        """See `Accounts`. One caller reads while the others wait for the same answer."""
+        asked = self._monotonic()
+        if not fresh and asked < self._read_at + KEPT_SECONDS:
+            return self._cached
+        with self._lock:
+            if self._read_at < asked:
+                reading = self._monotonic()
+                with translated("reading the accounts"):
+                    rows = list(self._client().query_entities(f"PartitionKey eq '{_PARTITION}'"))
+                self._cached = tuple(_from_row(row, str(row.metadata["etag"])) for row in rows)
+                self._read_at = reading
+            return self._cached
+
+    def save(self, account: Account) -> Account:
+        """See `Accounts`."""
+        from azure.core import MatchConditions
+        from azure.data.tables import UpdateMode
+
+        try:
+            with translated("saving an account"):
+                if account.etag is None:
+                    answer = self._client().create_entity(_to_row(account))
+                else:
+                    answer = self._client().update_entity(
+                        _to_row(account),
+                        mode=UpdateMode.REPLACE,
+                        etag=account.etag,
+                        match_condition=MatchConditions.IfNotModified,
+                    )
+        except AlreadyExists as error:
+            raise LostRace("the account was added meanwhile") from error
+        finally:
+            with self._lock:
+                self._read_at = float("-inf")
+        return replace(account, etag=str(answer["etag"]))
+
+
+def _to_row(account: Account) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "PartitionKey": _PARTITION,
+        "RowKey": account.alias,
+        "account_id": account.account_id,
+        "tenant_id": account.tenant_id,
+        "object_id": account.object_id,
+        "address": account.address,
+        "display_name": account.display_name,
+        "kind": account.kind.value,
+        "authority": account.authority,
+        "scopes": " ".join(sorted(account.scopes)),
+        "allowed_from": json.dumps(account.allowed_from),
+        "state": account.state.value,
+        "reason": account.reason,
+        "held_until": account.held_until.isoformat() if account.held_until else None,
+        "is_default": account.is_default,
+        "signed_in_at": account.signed_in_at.isoformat() if account.signed_in_at else None,
+    }
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _from_row(row: Mapping[str, Any], etag: str) -> Account:
+    def moment(name: str) -> datetime | None:
+        return datetime.fromisoformat(row[name]) if name in row else None
+
+    return Account(
+        alias=row["RowKey"],
+        account_id=row["account_id"],
+        tenant_id=row["tenant_id"],
+        object_id=row["object_id"],
+        address=row["address"],
+        display_name=row.get("display_name", ""),
+        kind=AccountKind(row["kind"]),
+        authority=row["authority"],
+        scopes=frozenset(str(row["scopes"]).split()),
+        allowed_from=tuple(json.loads(row.get("allowed_from", "[]"))),
+        state=AccountState(row["state"]),
+        reason=row.get("reason"),
+        held_until=moment("held_until"),
+        is_default=bool(row.get("is_default", False)),
+        signed_in_at=moment("signed_in_at"),
+        etag=etag,
+    )

@@ -1,0 +1,50 @@
+"""Sign-ins under way in table `flows`: taken once. A row holds nothing secret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from shared.adapters.storage import translated
+from shared.errors import LostRace
+
+if TYPE_CHECKING:
+    from azure.data.tables import TableClient
+
+_PARTITION = "flow"
+
+
+class FlowsTable:
+    """Fulfils `ports.Flows`."""
+
+    def __init__(self, client: Callable[[], TableClient]) -> None:
+        self._client = client
+
+    def open(self, state_hash: str, expires_at: datetime) -> None:
+        """See `Flows`."""
+        with translated("opening a sign-in"):
+            self._client().create_entity(
+                {
+                    "PartitionKey": _PARTITION,
+                    "RowKey": state_hash,
+                    "expires_at": expires_at.isoformat(),
+                }
+            )
+
+    def take(self, state_hash: str) -> datetime | None:
+        """See `Flows`. The conditional delete is what lets only one of two callbacks win."""
+        from azure.core import MatchConditions
+
+        try:
+            with translated("taking a sign-in"):
+                entity = self._client().get_entity(_PARTITION, state_hash)
+                self._client().delete_entity(
+                    _PARTITION,
+                    state_hash,
+                    etag=entity.metadata["etag"],
+                    match_condition=MatchConditions.IfNotModified,
+                )
+        except LostRace:
+            return None
+        return datetime.fromisoformat(str(entity["expires_at"]))

@@ -1,0 +1,154 @@
+"""Microsoft Graph, as far as sending mail needs it."""
+
+from __future__ import annotations
+
+import threading
+from email.utils import parsedate_to_datetime
+from math import isfinite
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from shared.adapters import transport
+from shared.errors import AnswerLost, NotSent, RemoteRefused
+from shared.mail.outcome import GraphAnswer
+from shared.services.ports import Clock, Profile
+
+if TYPE_CHECKING:
+    import requests
+
+SYSTEM = "graph"
+READ_SECONDS = 20.0
+"""For reads; sends have their own, longer limit."""
+
+
+class Graph:
+    """Fulfils `ports.MailService`."""
+
+    def __init__(self, url: str, *, ca_file: str | None, send_seconds: float, clock: Clock) -> None:
+        self._url = url
+        self._ca_file = ca_file
+        self._send_seconds = send_seconds
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._session: requests.Session | None = None
+
+    def send_mail(self, access_token: str, content_type: str, body: bytes) -> GraphAnswer:
+        """See `MailService`. https://learn.microsoft.com/graph/api/user-sendmail"""
+        answer = self._request(
+            "POST",
+            "/me/sendMail",
+            access_token,
+            read_seconds=self._send_seconds,
+            content_type=content_type,
+            body=body,
+        )
+        return _boiled_down(answer, self._clock)
+
+    def me(self, access_token: str) -> Profile:
+        """See `MailService`. https://learn.microsoft.com/graph/api/user-get"""
+        try:
+            answer = self._request(
+                "GET",
+                "/me?$select=id,displayName,mail,userPrincipalName",
+                access_token,
+                read_seconds=READ_SECONDS,
+            )
+        except AnswerLost as error:
+            # A read that was not answered has done nothing.
+            raise NotSent(SYSTEM, "Microsoft Graph did not answer") from error
+        if answer.status_code == 429 or answer.status_code >= 500:
+            raise NotSent(SYSTEM, f"Microsoft Graph answered {answer.status_code}")
+        if answer.status_code != 200:
+            found = _boiled_down(answer, self._clock)
+            raise RemoteRefused(SYSTEM, f"Microsoft Graph refused: {found.code or found.status}")
+        try:
+            document = answer.json()
+            return Profile(
+                object_id=str(document["id"]),
+                # `mail` can be null, for personal accounts above all.
+                address=str(document.get("mail") or document["userPrincipalName"]),
+                display_name=str(document.get("displayName") or ""),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RemoteRefused(SYSTEM, "Microsoft Graph's answer was not understood") from error
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        access_token: str,
+        *,
+        read_seconds: float,
+        content_type: str | None = None,
+        body: bytes | None = None,
+    ) -> requests.Response:
+        headers = {
+            "Authorization": f"Bearer {access_token}",
+            # Microsoft's support finds a request by the id that its client gave it.
+            "client-request-id": str(uuid4()),
+            "User-Agent": "Postroom",
+        }
+        if content_type is not None:
+            headers["Content-Type"] = content_type
+        return transport.request(
+            self._open(),
+            method,
+            self._url + path,
+            system=SYSTEM,
+            read_seconds=read_seconds,
+            headers=headers,
+            body=body,
+        )
+
+    def _open(self) -> requests.Session:
+        if self._session is None:
+            with self._lock:
+                self._session = self._session or transport.new_session(self._ca_file)
+        return self._session
+
+
+def _boiled_down(answer: requests.Response, clock: Clock) -> GraphAnswer:
+    return GraphAnswer(
+        status=answer.status_code,
+        code=error_code(answer.content) if answer.status_code >= 400 else None,
+        retry_after=retry_after(answer.headers.get("Retry-After"), clock),
+        request_id=answer.headers.get("request-id"),
+    )
+
+
+def error_code(body: bytes) -> str | None:
+    """Graph's error code in an answer, the innermost where several are nested.
+
+    Answers that are no JSON, or of another shape, have none.
+    https://learn.microsoft.com/graph/errors
+    """
+    import json
+
+    try:
+        current = json.loads(body).get("error")
+    except (ValueError, AttributeError):
+        return None
+    code = None
+    for _ in range(5):
+        if not isinstance(current, dict):
+            break
+        found = current.get("code")
+        # The documentation's sample of a 429 repeats the status as inner code.
+        if isinstance(found, str) and found and not found.isdigit():
+            code = found[:100]
+        current = current.get("innerError", current.get("innererror"))
+    return code
+
+
+def retry_after(value: str | None, clock: Clock) -> float | None:
+    """Seconds in a Retry-After header: whole, fractional, or an HTTP date. None where absent."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(value) - clock()).total_seconds()
+        except (ValueError, TypeError):
+            return None
+    return max(0.0, seconds) if isfinite(seconds) else None

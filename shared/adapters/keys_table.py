@@ -1,0 +1,67 @@
+"""Idempotency keys in table `keys`: one insert-if-absent claims a key."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from shared.adapters.storage import translated
+from shared.errors import AlreadyExists, LostRace
+from shared.services.ports import KeyClaim
+
+if TYPE_CHECKING:
+    from azure.data.tables import TableClient
+
+KEPT = timedelta(hours=24)
+
+
+class KeysTable:
+    """Fulfils `ports.IdempotencyKeys`."""
+
+    def __init__(self, client: Callable[[], TableClient]) -> None:
+        self._client = client
+
+    def claim(self, key: str, claim: KeyClaim) -> KeyClaim:
+        """See `IdempotencyKeys`. The key itself is the caller's text and is stored as a digest."""
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        row = {
+            "PartitionKey": digest[:2],
+            "RowKey": digest,
+            "mail_id": claim.mail_id,
+            "document_hash": claim.document_hash,
+            "claimed_at": claim.claimed_at.isoformat(),
+        }
+        try:
+            with translated("claiming an idempotency key"):
+                self._client().create_entity(row)
+        except AlreadyExists:
+            return self._held(row, claim)
+        return claim
+
+    def _held(self, row: Mapping[str, Any], claim: KeyClaim) -> KeyClaim:
+        from azure.core import MatchConditions
+        from azure.data.tables import UpdateMode
+
+        with translated("reading an idempotency key"):
+            entity = self._client().get_entity(row["PartitionKey"], row["RowKey"])
+        holder = KeyClaim(
+            str(entity["mail_id"]),
+            str(entity["document_hash"]),
+            datetime.fromisoformat(str(entity["claimed_at"])),
+        )
+        if claim.claimed_at - holder.claimed_at <= KEPT:
+            return holder
+        try:
+            with translated("renewing an idempotency key"):
+                self._client().update_entity(
+                    row,
+                    mode=UpdateMode.REPLACE,
+                    etag=entity.metadata["etag"],
+                    match_condition=MatchConditions.IfNotModified,
+                )
+        except LostRace:
+            # Another caller renewed it in this moment; its claim is the one that counts.
+            return self._held(row, claim)
+        return claim

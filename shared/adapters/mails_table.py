@@ -1,0 +1,280 @@
+"""The ledger in table `mails`.
+
+Keys run backwards in time, so that the order in which the table service lists rows is newest first
+(`docs/decisions/0002-ledger-keys.md`): the partition is a day counted down, the row the id with
+each hexadecimal digit complemented.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from shared.adapters.storage import translated
+from shared.errors import LostRace
+from shared.mail import ids
+from shared.mail.mail import Caller, Event, Mail, MailFilter, MailPage, Payload
+from shared.mail.status import Status
+from shared.services.ports import Versioned
+
+if TYPE_CHECKING:
+    from azure.data.tables import TableClient
+
+CHUNK = 60 * 1024
+"""Bytes of payload in one property; the service allows 64 KiB."""
+
+PAGES_A_CALL = 10
+"""A filter that few mails match may need many storage pages for one of ours; the cursor goes on."""
+
+_COMPLEMENT = str.maketrans("0123456789abcdef", "fedcba9876543210")
+_LISTED = [
+    "RowKey",
+    "status",
+    "accepted_at",
+    "updated_at",
+    "due_at",
+    "caller",
+    "account",
+    "sender",
+    "recipients",
+    "recipient_count",
+    "subject",
+    "tags",
+    "metadata",
+    "size",
+    "attempts",
+    "lease_until",
+    "lease_id",
+    "sent_at",
+    "reason",
+    "help",
+    "request_id",
+    "idempotency_key",
+    "document_hash",
+    "blob",
+    "events",
+]
+
+
+class MailsTable:
+    """Fulfils `ports.Ledger`."""
+
+    def __init__(self, client: Callable[[], TableClient]) -> None:
+        self._client = client
+
+    def insert(self, mail: Mail) -> str:
+        """See `Ledger`."""
+        with translated("writing a new mail"):
+            return str(self._client().create_entity(to_row(mail))["etag"])
+
+    def get(self, mail_id: str) -> Versioned | None:
+        """See `Ledger`."""
+        partition, row = keys_of(mail_id)
+        try:
+            with translated("reading a mail"):
+                entity = self._client().get_entity(partition, row)
+        except LostRace:
+            return None
+        return Versioned(from_row(entity), str(entity.metadata["etag"]))
+
+    def update(self, mail: Mail, etag: str) -> str:
+        """See `Ledger`."""
+        from azure.core import MatchConditions
+        from azure.data.tables import UpdateMode
+
+        with translated("changing a mail"):
+            answer = self._client().update_entity(
+                to_row(mail),
+                mode=UpdateMode.REPLACE,
+                etag=etag,
+                match_condition=MatchConditions.IfNotModified,
+            )
+        return str(answer["etag"])
+
+    def page(self, wanted: MailFilter, size: int, cursor: str | None) -> MailPage:
+        """See `Ledger`. One storage page may hold fewer matches than `size`; several are read."""
+        token = _token(cursor)
+        found: list[Mail] = []
+        for _ in range(PAGES_A_CALL):
+            pages = (
+                self._client()
+                .query_entities(
+                    _condition(wanted), select=_LISTED, results_per_page=size - len(found)
+                )
+                # The tables SDK's token is a mapping; its base class says text.
+                .by_page(continuation_token=token)  # type: ignore[arg-type]
+            )
+            with translated("listing mails"):
+                rows = list(next(pages, iter(())))
+            token = getattr(pages, "continuation_token", None)
+            found += [
+                mail for mail in map(from_row, rows) if not wanted.tag or wanted.tag in mail.tags
+            ]
+            if token is None or len(found) >= size:
+                break
+        return MailPage(found, _cursor(token))
+
+    def overdue(self, now: datetime, grace_seconds: float, most: int) -> Sequence[str]:
+        """See `Ledger`."""
+        due = stamp(now - timedelta(seconds=grace_seconds))
+        condition = (
+            f"(status eq 'sending' and lease_until le '{stamp(now)}') or "
+            f"((status eq 'queued' or status eq 'scheduled') and due_at le '{due}')"
+        )
+        return self._ids(condition, most)
+
+    def held(self, alias: str, most: int) -> Sequence[str]:
+        """See `Ledger`."""
+        return self._ids(f"status eq 'held' and account eq '{alias}'", most)[::-1]
+
+    def _ids(self, condition: str, most: int) -> list[str]:
+        with translated("looking for waiting mails"):
+            rows = self._client().query_entities(condition, select=["RowKey"])
+            return [id_of(str(row["RowKey"])) for row, _ in zip(rows, range(most), strict=False)]
+
+
+def keys_of(mail_id: str) -> tuple[str, str]:
+    """Partition and row of a mail."""
+    day = ids.time_of(mail_id)
+    return f"{99999999 - int(f'{day:%Y%m%d}'):08d}", mail_id.translate(_COMPLEMENT)
+
+
+def id_of(row: str) -> str:
+    """The mail id behind a row key."""
+    return row.translate(_COMPLEMENT)
+
+
+def stamp(moment: datetime) -> str:
+    """A time as text of fixed width, so that texts compare as times do."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def to_row(mail: Mail) -> dict[str, Any]:
+    """A mail as a table entity. Properties without a value are left out."""
+    partition, row = keys_of(mail.mail_id)
+    entity: dict[str, Any] = {
+        "PartitionKey": partition,
+        "RowKey": row,
+        "status": mail.status.value,
+        "accepted_at": stamp(mail.accepted_at),
+        "updated_at": stamp(mail.updated_at),
+        "due_at": stamp(mail.due_at),
+        "caller": mail.caller.value,
+        "account": mail.account,
+        "sender": mail.sender,
+        "recipients": _json(mail.recipients),
+        "recipient_count": mail.recipient_count,
+        "subject": mail.subject,
+        "tags": _json(mail.tags) if mail.tags else None,
+        "metadata": _json(mail.metadata) if mail.metadata else None,
+        "size": mail.size,
+        "attempts": mail.attempts,
+        "lease_until": stamp(mail.lease_until) if mail.lease_until else None,
+        "lease_id": mail.lease_id,
+        "sent_at": stamp(mail.sent_at) if mail.sent_at else None,
+        "reason": mail.reason,
+        "help": mail.help,
+        "request_id": mail.request_id,
+        "idempotency_key": mail.idempotency_key,
+        "document_hash": mail.document_hash,
+        "blob": mail.payload.blob,
+        "events": _json([(stamp(e.at), e.status.value, e.reason) for e in mail.events]),
+    }
+    for index, chunk in enumerate(_chunks(mail.payload.inline)):
+        entity[f"payload{index:02d}"] = chunk
+    return {name: value for name, value in entity.items() if value is not None}
+
+
+def from_row(entity: Mapping[str, Any]) -> Mail:
+    """A mail from its table entity."""
+    inline = b"".join(entity[name] for name in sorted(entity) if name.startswith("payload"))
+    return Mail(
+        mail_id=id_of(str(entity["RowKey"])),
+        status=Status(entity["status"]),
+        accepted_at=_moment(entity["accepted_at"]),
+        updated_at=_moment(entity["updated_at"]),
+        due_at=_moment(entity["due_at"]),
+        caller=Caller(entity["caller"]),
+        account=entity.get("account"),
+        sender=entity.get("sender", ""),
+        recipients=tuple(json.loads(entity.get("recipients", "[]"))),
+        recipient_count=entity.get("recipient_count", 0),
+        subject=entity.get("subject", ""),
+        tags=tuple(json.loads(entity.get("tags", "[]"))),
+        metadata=tuple((n, v) for n, v in json.loads(entity.get("metadata", "[]"))),
+        size=entity.get("size", 0),
+        attempts=entity.get("attempts", 0),
+        lease_until=_moment(entity["lease_until"]) if "lease_until" in entity else None,
+        lease_id=entity.get("lease_id"),
+        sent_at=_moment(entity["sent_at"]) if "sent_at" in entity else None,
+        reason=entity.get("reason"),
+        help=entity.get("help"),
+        request_id=entity.get("request_id"),
+        idempotency_key=entity.get("idempotency_key"),
+        document_hash=entity.get("document_hash"),
+        payload=Payload(inline=inline or None, blob=entity.get("blob")),
+        events=tuple(
+            Event(_moment(at), Status(status), reason)
+            for at, status, reason in json.loads(entity.get("events", "[]"))
+        ),
+    )
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _chunks(content: bytes | None) -> Iterator[bytes]:
+    for start in range(0, len(content or b""), CHUNK):
+        yield (content or b"")[start : start + CHUNK]
+
+
+def _condition(wanted: MailFilter) -> str:
+    parts: list[str] = []
+    if wanted.status is not None:
+        parts.append(f"status eq '{wanted.status.value}'")
+    if wanted.account is not None:
+        parts.append(f"account eq '{wanted.account.replace(chr(39), chr(39) * 2)}'")
+    if wanted.since is not None:
+        parts.append(f"accepted_at ge '{stamp(wanted.since)}'")
+        # Days count down: what is not older than a day has a key that is not greater.
+        parts.append(f"PartitionKey le '{_partition(wanted.since)}'")
+    if wanted.until is not None:
+        parts.append(f"accepted_at lt '{stamp(wanted.until)}'")
+        parts.append(f"PartitionKey ge '{_partition(wanted.until + timedelta(days=1))}'")
+    return " and ".join(parts)
+
+
+def _partition(moment: datetime) -> str:
+    return f"{99999999 - int(f'{moment.astimezone(UTC):%Y%m%d}'):08d}"
+
+
+def _cursor(token: Mapping[str, str] | None) -> str | None:
+    if not token:
+        return None
+    pair = [token["PartitionKey"], token["RowKey"]]
+    return base64.urlsafe_b64encode(json.dumps(pair).encode()).decode().rstrip("=")
+
+
+def _token(cursor: str | None) -> dict[str, str] | None:
+    if cursor is None:
+        return None
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        partition, row = json.loads(base64.urlsafe_b64decode(padded))
+    except (ValueError, TypeError) as error:
+        raise ValueError("not a cursor of this list") from error
+    if not (_plain(partition) and _plain(row)):
+        raise ValueError("not a cursor of this list")
+    return {"PartitionKey": partition, "RowKey": row}
+
+
+def _plain(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 200 and value.isascii()

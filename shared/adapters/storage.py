@@ -1,0 +1,103 @@
+"""Azure Storage clients, built on first use, and the translation of their errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from shared.errors import AlreadyExists, AnswerLost, LostRace, NotSent, RemoteRefused
+from shared.settings import StorageSettings
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+    from azure.data.tables import TableClient
+    from azure.storage.blob import ContainerClient
+    from azure.storage.queue import QueueClient
+
+MAILS_TABLE = "mails"
+KEYS_TABLE = "keys"
+FLOWS_TABLE = "flows"
+ACCOUNTS_TABLE = "accounts"
+OUTBOX_QUEUE = "outbox"
+POISON_QUEUE = "outbox-poison"
+PAYLOADS_CONTAINER = "payloads"
+ATTACHMENTS_CONTAINER = "attachments"
+
+# Seconds. A caller waits behind these, and a worker holds a lease: fail over to "again later" soon.
+_OPTIONS: dict[str, Any] = {
+    "connection_timeout": 5,
+    "read_timeout": 20,
+    "retry_total": 3,
+    "logging_enable": False,
+}
+
+
+class Storage:
+    """Makes clients from the settings. Importing this module imports no SDK."""
+
+    def __init__(self, settings: StorageSettings, credential: TokenCredential | None) -> None:
+        self._settings = settings
+        self._credential = credential
+
+    def table(self, name: str) -> TableClient:
+        """A client for one table."""
+        from azure.data.tables import TableClient
+
+        if self._settings.connection_string:
+            return TableClient.from_connection_string(
+                self._settings.connection_string, name, **_OPTIONS
+            )
+        return TableClient(
+            self._settings.table_url or "", name, credential=self._credential, **_OPTIONS
+        )
+
+    def queue(self, name: str) -> QueueClient:
+        """A client for one queue; messages go out as the text they are."""
+        from azure.storage.queue import QueueClient
+
+        if self._settings.connection_string:
+            return QueueClient.from_connection_string(
+                self._settings.connection_string, name, **_OPTIONS
+            )
+        return QueueClient(
+            self._settings.queue_url or "", name, credential=self._credential, **_OPTIONS
+        )
+
+    def container(self, name: str) -> ContainerClient:
+        """A client for one blob container."""
+        from azure.storage.blob import ContainerClient
+
+        if self._settings.connection_string:
+            return ContainerClient.from_connection_string(
+                self._settings.connection_string, name, **_OPTIONS
+            )
+        return ContainerClient(
+            self._settings.blob_url or "", name, credential=self._credential, **_OPTIONS
+        )
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn the SDK's errors into ours. `what` is what could not be done, for the message."""
+    from azure.core import exceptions as sdk
+
+    try:
+        yield
+    except sdk.ResourceExistsError as error:
+        raise AlreadyExists(f"{what}: it is there already") from error
+    except (sdk.ResourceModifiedError, sdk.ResourceNotFoundError) as error:
+        raise LostRace(f"{what}: it was changed or removed meanwhile") from error
+    except sdk.ServiceResponseError as error:
+        raise AnswerLost("storage", f"{what}: storage did not answer") from error
+    except sdk.ServiceRequestError as error:
+        raise NotSent("storage", f"{what}: storage was not reached") from error
+    except sdk.HttpResponseError as error:
+        status = error.status_code or 0
+        if status == 412:
+            raise LostRace(f"{what}: it was changed meanwhile") from error
+        if status >= 500:
+            raise AnswerLost("storage", f"{what}: storage answered {status}") from error
+        if status == 429:
+            raise NotSent("storage", f"{what}: storage is throttling") from error
+        raise RemoteRefused("storage", f"{what}: storage answered {status}") from error
