@@ -131,11 +131,15 @@ class Vault(Protocol):
     """Key Vault secrets. Names start with `postroom-` and hold nothing personal."""
 
     def get(self, name: str) -> StoredSecret | None:
-        """The newest version, or None where there is no such secret."""
+        """The newest version, or None where there is no such secret, or it is disabled."""
         ...
 
     def set(self, name: str, value: str, tags: Mapping[str, str] | None = None) -> StoredSecret:
         """Write a new version; recovers a soft-deleted secret of that name first."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Disable every version, then delete; removing what is not there is harmless."""
         ...
 
 
@@ -168,7 +172,10 @@ class Grant:
 
 
 class IdentityPlatform(Protocol):
-    """Entra. Raises ConsentRequired, CredentialRefused, NotSent (transient) for refusals."""
+    """Entra. Raises ConsentRequired, CredentialRefused, NotSent (transient) for refusals.
+
+    Scopes go in by their short Graph names, such as `Mail.Send`.
+    """
 
     def begin(
         self,

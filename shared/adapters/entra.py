@@ -1,0 +1,316 @@
+"""Microsoft Entra through MSAL, wrapped once: fulfils `ports.IdentityPlatform`.
+
+MSAL is imported on first use: building its application object fetches the authority's metadata, and
+neither belongs into a cold start. Three of its habits are dealt with here: it caches tokens (each
+call gets a scratch cache), it remembers errors for up to an hour (the memory is dropped after each
+one), and it reports failures as dictionaries (they become our errors; their text goes no further).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from shared.errors import ConsentRequired, CredentialRefused, NotSent, RemoteRefused
+from shared.mail import refusals
+from shared.mail.refusals import Actor, Refusal, SignInRefused
+from shared.services.ports import Grant, StoredSecret, Vault
+
+if TYPE_CHECKING:
+    import msal  # type: ignore[import-untyped]
+    import requests
+
+CLIENT_SECRET = "postroom-client-secret"  # noqa: S105 - its name in the vault
+CONNECT_SECONDS = 10
+READ_SECONDS = 30
+
+# Answers that a newer client secret in the vault may turn around.
+_SECRET_REFUSED = frozenset({"AADSTS7000215", "AADSTS7000222"})
+
+_Answer = Mapping[str, Any]
+
+
+class Entra:
+    """The identity platform of one cloud, for one app registration."""
+
+    def __init__(
+        self,
+        *,
+        client_id: str,
+        authority_host: str,
+        redirect_uri: str,
+        vault: Vault,
+        graph_resource: str = "https://graph.microsoft.com",
+        development: bool = False,
+        ca_file: str | None = None,
+    ) -> None:
+        self._client_id = client_id
+        self._authority_host = authority_host
+        self._redirect_uri = redirect_uri
+        self._vault = vault
+        self._graph_resource = graph_resource
+        self._development = development
+        self._ca_file = ca_file
+        self._secret: StoredSecret | None = None
+        self._session: requests.Session | None = None
+        self._lock = Lock()
+        # MSAL's memory, per authority: worth keeping for the metadata it holds for a day.
+        self._memories: dict[str, dict[str, object]] = {}
+
+    def begin(
+        self,
+        authority: str,
+        scopes: Sequence[str],
+        *,
+        login_hint: str | None = None,
+        prompt: str | None = None,
+        domain_hint: str | None = None,
+    ) -> Mapping[str, object]:
+        """MSAL's flow dictionary. PKCE (S256), state and nonce are MSAL's doing."""
+
+        def start(app: msal.ConfidentialClientApplication) -> _Answer:
+            flow: _Answer = app.initiate_auth_code_flow(
+                self._long(scopes),
+                redirect_uri=self._redirect_uri,
+                login_hint=login_hint,
+                prompt=prompt,
+                domain_hint=domain_hint,
+                response_mode="form_post",
+            )
+            return flow
+
+        return self._ask(authority, start)
+
+    def redeem(
+        self, authority: str, flow: Mapping[str, object], answer: Mapping[str, str]
+    ) -> Grant:
+        """Exchange the code. Raises SignInRefused, CredentialRefused or NotSent.
+
+        A NotSent that stands for a lost answer is no loss: the sign-in is simply begun anew.
+        """
+        try:
+            return self._granted(
+                self._ask(
+                    authority,
+                    lambda app: app.acquire_token_by_auth_code_flow(
+                        # MSAL takes the scopes from here, and compares the state with the answer.
+                        dict(flow),
+                        dict(answer),
+                    ),
+                )
+            )
+        except RuntimeError:
+            # Not chained, here and below: MSAL's messages quote nonces and parts of tokens.
+            raise SignInRefused(
+                "Microsoft's confirmation belongs to another sign-in (its nonce differs).",
+                "Open /accounts and start the sign-in again, in one tab.",
+            ) from None
+        except ConsentRequired as error:
+            raise refusals.refused_sign_in(refusals.find(error.code)) from error
+
+    def refresh(self, authority: str, refresh_token: str, scopes: Sequence[str]) -> Grant:
+        """Trade a refresh token. A lost answer is NotSent: the old token stays good."""
+        wanted = self._long(scopes)
+        return self._granted(
+            self._ask(
+                authority, lambda app: app.acquire_token_by_refresh_token(refresh_token, wanted)
+            )
+        )
+
+    def close(self) -> None:
+        """Give the connections back."""
+        if self._session is not None:
+            self._session.close()
+
+    def _ask(
+        self, authority: str, call: Callable[[msal.ConfidentialClientApplication], _Answer]
+    ) -> _Answer:
+        """The answer of one call, asked again once where the vault holds a newer client secret."""
+        secret = self._client_secret()
+        try:
+            return self._answer(authority, secret, call)
+        except CredentialRefused as error:
+            newer = self._client_secret(read_again=True) if error.code in _SECRET_REFUSED else None
+            if newer is None or newer.version == secret.version:
+                raise
+            return self._answer(authority, newer, call)
+
+    def _answer(
+        self,
+        authority: str,
+        secret: StoredSecret,
+        call: Callable[[msal.ConfidentialClientApplication], _Answer],
+    ) -> _Answer:
+        from msal.exceptions import MsalServiceError  # type: ignore[import-untyped]
+
+        wire = _Wire(self._shared_session(), self._ca_file)
+        try:
+            result = call(self._application(authority, secret, wire))
+        except MsalServiceError as error:
+            self._memories.pop(authority, None)
+            raise NotSent(
+                "entra",
+                f"Microsoft's sign-in answered {wire.status}.",
+                retry_after=wire.retry_after,
+            ) from error
+        except (ValueError, LookupError, TypeError):
+            self._memories.pop(authority, None)
+            raise _unusable(wire) from None
+        except NotSent:
+            self._memories.pop(authority, None)
+            raise
+        if "error" in result:
+            self._memories.pop(authority, None)
+            raise _refusal(result, wire)
+        return result
+
+    def _application(
+        self, authority: str, secret: StoredSecret, wire: _Wire
+    ) -> msal.ConfidentialClientApplication:
+        import msal
+
+        return msal.ConfidentialClientApplication(
+            self._client_id,
+            client_credential=secret.value,
+            authority=f"{self._authority_host}/{authority}",
+            # A simulator's host is unknown to Microsoft's discovery service; settings.load lets
+            # no such host pass outside development.
+            instance_discovery=False if self._development else None,
+            http_client=wire,
+            http_cache=self._memories.setdefault(authority, {}),
+            token_cache=msal.TokenCache(),
+        )
+
+    def _client_secret(self, *, read_again: bool = False) -> StoredSecret:
+        with self._lock:
+            if self._secret is None or read_again:
+                try:
+                    self._secret = self._vault.get(CLIENT_SECRET) or self._secret
+                except RemoteRefused as error:
+                    raise CredentialRefused("vault_refused", str(error)) from error
+            if self._secret is None:
+                raise CredentialRefused(
+                    "no_client_secret",
+                    "The client secret is missing: create one in the app registration and store "
+                    f"its value in Key Vault as {CLIENT_SECRET}.",
+                )
+            return self._secret
+
+    def _shared_session(self) -> requests.Session:
+        with self._lock:
+            if self._session is None:
+                import requests
+
+                self._session = requests.Session()
+            return self._session
+
+    def _long(self, scopes: Sequence[str]) -> list[str]:
+        """Scopes in long form: what Microsoft echoes, and unmistakably Graph's."""
+        return [f"{self._graph_resource}/{scope}" for scope in scopes]
+
+    def _granted(self, result: _Answer) -> Grant:
+        prefix = f"{self._graph_resource}/".lower()
+        words = str(result.get("scope", "")).split()
+        claims = result.get("id_token_claims")
+        return Grant(
+            access_token=str(result["access_token"]),
+            refresh_token=result.get("refresh_token"),
+            scopes=frozenset(
+                word[len(prefix) :] if word.lower().startswith(prefix) else word for word in words
+            ),
+            expires_in_seconds=int(result.get("expires_in", 0)),
+            id_token_claims=claims if isinstance(claims, Mapping) else None,
+        )
+
+
+class _Wire:
+    """The HTTP client of one MSAL call: time-outs, no redirects, and a memory of Retry-After."""
+
+    def __init__(self, session: requests.Session, ca_file: str | None) -> None:
+        self._session = session
+        self._ca_file = ca_file
+        self.status: int | None = None
+        self.retry_after: float | None = None
+
+    def get(self, url: str, **options: Any) -> requests.Response:
+        return self._request("GET", url, options)
+
+    def post(self, url: str, **options: Any) -> requests.Response:
+        return self._request("POST", url, options)
+
+    def close(self) -> None:
+        """Nothing: the session outlives the call."""
+
+    def _request(self, method: str, url: str, options: Mapping[str, Any]) -> requests.Response:
+        import requests
+
+        try:
+            response = self._session.request(
+                method,
+                url,
+                params=options.get("params"),
+                data=options.get("data"),
+                headers=options.get("headers"),
+                timeout=(CONNECT_SECONDS, READ_SECONDS),
+                # Per request: set on the session, it would yield to REQUESTS_CA_BUNDLE.
+                verify=self._ca_file or True,
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            where = urlsplit(url).hostname
+            raise NotSent("entra", f"{where} did not answer.") from error
+        self.status = response.status_code
+        self.retry_after = _seconds(response.headers.get("Retry-After"))
+        if response.status_code < 500 and not _is_json_object(response.text):
+            # MSAL would write such a body into its log.
+            raise NotSent(
+                "entra",
+                f"Microsoft's sign-in answered {self.status} with something unreadable.",
+                retry_after=self.retry_after,
+            )
+        return response
+
+
+def _is_json_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _seconds(value: str | None) -> float | None:
+    return float(value) if value and value.isdigit() and len(value) < 7 else None
+
+
+def _refusal(result: _Answer, wire: _Wire) -> ConsentRequired | CredentialRefused | NotSent:
+    """The error that an OAuth error answer stands for."""
+    numbers = result.get("error_codes")
+    row = refusals.read(
+        str(result.get("error", "")),
+        str(result.get("error_description", "")),
+        tuple(n for n in numbers if isinstance(n, int)) if isinstance(numbers, list) else (),
+    )
+    throttled = wire.status == 429 or (wire.status or 0) >= 500
+    if throttled or row.who is Actor.NOBODY:
+        return NotSent("entra", _words(row), retry_after=wire.retry_after)
+    if row.blames_the_app:
+        return CredentialRefused(row.code, _words(row))
+    return ConsentRequired(row.code, _words(row))
+
+
+def _words(row: Refusal) -> str:
+    return f"{row.meaning} ({row.code}) {row.step}"
+
+
+def _unusable(wire: _Wire) -> NotSent | CredentialRefused:
+    """What to make of an answer that MSAL could not use.
+
+    MSAL turns a 4xx of the authority's metadata, which is how Microsoft answers for a tenant that
+    does not exist, into a bare ValueError.
+    """
+    if wire.status is not None and 400 <= wire.status < 429:
+        return CredentialRefused("AADSTS90002", _words(refusals.find("AADSTS90002")))
+    return NotSent("entra", "Microsoft's sign-in answered with something unusable.")

@@ -1,0 +1,251 @@
+"""Azure Key Vault secrets, through Microsoft's SDK: fulfils `ports.Vault`.
+
+The SDK is imported on first use. Its own retries are off: they would sleep for as long as the
+vault's Retry-After says, with a worker waiting; here a call ends within seconds, and a long
+Retry-After is passed on to whoever can put the work off.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from threading import Lock
+from typing import TYPE_CHECKING, TypeVar
+
+from shared.errors import AnswerLost, NotSent, RemoteError, RemoteRefused
+from shared.services.ports import StoredSecret
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+    from azure.core.exceptions import HttpResponseError
+    from azure.keyvault.secrets import KeyVaultSecret, SecretClient
+
+MAX_VALUE_BYTES = 25_000
+"""Key Vault's limit is 25 k bytes.
+https://learn.microsoft.com/azure/key-vault/secrets/about-secrets
+"""
+_CONNECT_SECONDS = 5
+_READ_SECONDS = 10
+_PAUSES = (0.3, 1.2)
+"""Seconds before the second and the third try."""
+_RECOVERY_PAUSES = (1.0, 2.0, 3.0, 4.0, 5.0)
+_SETTLING = frozenset({"ObjectIsBeingDeleted", "ObjectIsBeingRecovered"})
+
+T = TypeVar("T")
+
+
+class KeyVault:
+    """One vault. `credential` proves who the app is to it."""
+
+    def __init__(
+        self,
+        vault_url: str,
+        credential: TokenCredential,
+        *,
+        ca_file: str | None = None,
+        development: bool = False,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._vault_url = vault_url
+        self._credential = credential
+        self._ca_file = ca_file
+        self._development = development
+        self._sleep = sleep
+        self._client: SecretClient | None = None
+        self._building = Lock()
+
+    def get(self, name: str) -> StoredSecret | None:
+        """The newest version; None where the name is unknown, deleted or disabled."""
+        from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
+        try:
+            return _stored(self._tried(lambda client: client.get_secret(name), reading=True))
+        except ResourceNotFoundError:
+            return None
+        except HttpResponseError as error:
+            if _inner_code(error) == "SecretDisabled":
+                return None
+            raise _refused(error) from error
+
+    def set(self, name: str, value: str, tags: Mapping[str, str] | None = None) -> StoredSecret:
+        """Write a new version, recovering a soft-deleted secret of that name first.
+
+        Raises RemoteRefused, NotSent, or AnswerLost, after which a second version may exist.
+        """
+        if len(value.encode()) > MAX_VALUE_BYTES:
+            raise RemoteRefused(
+                "vault", f"The value is larger than the {MAX_VALUE_BYTES} bytes of a vault secret."
+            )
+        from azure.core.exceptions import HttpResponseError, ResourceExistsError
+
+        def write(client: SecretClient) -> KeyVaultSecret:
+            return client.set_secret(name, value, tags=dict(tags) if tags else None)
+
+        recovered = False
+        for pause in (*_RECOVERY_PAUSES, None):
+            try:
+                return _stored(self._tried(write, reading=False))
+            except ResourceExistsError as error:
+                # The name of a deleted secret stays taken for as long as it can be recovered.
+                # https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview
+                code = _inner_code(error)
+                if code == "ObjectIsDeletedButRecoverable" and not recovered:
+                    self._recover(name)
+                    recovered = True
+                elif code != "ObjectIsDeletedButRecoverable" and code not in _SETTLING:
+                    raise _refused(error) from error
+                if pause is None:
+                    break
+                self._sleep(pause)
+            except HttpResponseError as error:
+                raise _refused(error) from error
+        raise NotSent("vault", "Key Vault is still busy with the secret's deletion.")
+
+    def remove(self, name: str) -> None:
+        """Make every version unreadable, then delete the name; harmless where it is gone.
+
+        Old versions could be read as long as the name can be recovered, so they are disabled
+        first. Raises RemoteRefused where the app's identity may not delete.
+        """
+        from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
+        def disable_and_delete(client: SecretClient) -> None:
+            for version in client.list_properties_of_secret_versions(name):
+                if version.enabled:
+                    client.update_secret_properties(name, version.version, enabled=False)
+            client.begin_delete_secret(name)
+
+        try:
+            self._tried(disable_and_delete, reading=True)
+        except ResourceNotFoundError:
+            return
+        except HttpResponseError as error:
+            raise _refused(error) from error
+
+    def close(self) -> None:
+        """Give the connections back."""
+        if self._client is not None:
+            self._client.close()
+
+    def _recover(self, name: str) -> None:
+        from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
+        try:
+            self._tried(lambda client: client.begin_recover_deleted_secret(name), reading=True)
+        except ResourceNotFoundError:
+            return  # another instance recovered it
+        except HttpResponseError as error:
+            if _inner_code(error) not in _SETTLING:
+                raise _refused(error) from error
+
+    def _tried(self, call: Callable[[SecretClient], T], *, reading: bool) -> T:
+        """The call's result, tried three times where trouble is likely to pass.
+
+        HTTP answers that will not change come out as the SDK's own errors.
+        """
+        for pause in (*_PAUSES, None):
+            try:
+                with _translated(reading=reading):
+                    return call(self._built())
+            except (NotSent, AnswerLost) as trouble:
+                too_long = trouble.retry_after is not None and trouble.retry_after > 2
+                if pause is None or too_long:
+                    raise
+                self._sleep(max(pause, trouble.retry_after or 0))
+        raise AssertionError("unreachable")
+
+    def _built(self) -> SecretClient:
+        with self._building:
+            if self._client is None:
+                from azure.keyvault.secrets import SecretClient
+
+                verify: dict[str, str] = (
+                    {"connection_verify": self._ca_file} if self._ca_file else {}
+                )
+                self._client = SecretClient(
+                    self._vault_url,
+                    self._credential,
+                    # Only a stand-in on a laptop announces a resource that is not its own host.
+                    verify_challenge_resource=not self._development,
+                    retry_total=0,
+                    connection_timeout=_CONNECT_SECONDS,
+                    read_timeout=_READ_SECONDS,
+                    **verify,
+                )
+            return self._client
+
+
+@contextmanager
+def _translated(*, reading: bool) -> Iterator[None]:
+    """The SDK's transport and passing errors as ours; lasting refusals pass through unchanged."""
+    from azure.core.exceptions import (
+        ClientAuthenticationError,
+        HttpResponseError,
+        ServiceRequestError,
+        ServiceResponseError,
+    )
+
+    try:
+        yield
+    except ClientAuthenticationError as error:
+        raise _refused(error) from error
+    except ServiceRequestError as error:
+        raise NotSent("vault", "Key Vault cannot be reached.") from error
+    except ServiceResponseError as error:
+        raise _silence(reading) from error
+    except HttpResponseError as error:
+        status = error.status_code or 0
+        if status in (408, 429) or status >= 500:
+            raise NotSent(
+                "vault", f"Key Vault answered {status}.", retry_after=_retry_after(error)
+            ) from error
+        raise
+
+
+def _silence(reading: bool) -> RemoteError:
+    message = "Key Vault's answer did not come."
+    return NotSent("vault", message) if reading else AnswerLost("vault", message)
+
+
+def _stored(secret: KeyVaultSecret) -> StoredSecret:
+    created = secret.properties.created_on or datetime.now(UTC)
+    return StoredSecret(secret.value or "", secret.properties.version or "", created)
+
+
+def _inner_code(error: HttpResponseError) -> str:
+    """Key Vault's inner error code, such as `ForbiddenByRbac`; the outer one where there is none."""
+    body = error.error
+    inner = getattr(body, "innererror", None)
+    code = inner.get("code") if isinstance(inner, Mapping) else None
+    return str(code or getattr(body, "code", None) or "")
+
+
+def _retry_after(error: HttpResponseError) -> float | None:
+    headers: Mapping[str, str] = getattr(error.response, "headers", {})
+    value = headers.get("Retry-After", "")
+    return float(value) if value.isdigit() else None
+
+
+_REMEDIES = {
+    "ForbiddenByRbac": "give the app's identity a role that may read and set secrets; a new "
+    "assignment takes some minutes to work.",
+    "ForbiddenByPolicy": "the vault's access policy must let the app's identity get and set "
+    "secrets.",
+    "ForbiddenByFirewall": "the vault's firewall must let the app in.",
+    "SecretDisabled": "the secret is disabled in the vault.",
+}
+
+
+def _refused(error: HttpResponseError) -> RemoteRefused:
+    if error.status_code in (None, 401):
+        return RemoteRefused(
+            "vault",
+            "Key Vault did not accept the app's identity: check the managed identity and "
+            "POSTROOM_IDENTITY_CLIENT_ID.",
+        )
+    code = _inner_code(error)
+    remedy = _REMEDIES.get(code, "see the vault's logs.")
+    known = f" ({code})" if code in _REMEDIES else ""
+    return RemoteRefused("vault", f"Key Vault refused{known}: {remedy}")

@@ -1,0 +1,239 @@
+"""Access tokens for accounts: kept in memory, refreshed by one thread at a time per account.
+
+The grant (refresh token) stays in Key Vault and is read only when an access token has to be
+fetched. Microsoft hands out a new refresh token at each use and lets the old one live, so it is
+written back when the stored one is older than a day: often enough to outrun its 90 days, rarely
+enough that versions, which a vault never forgets, do not pile up.
+https://learn.microsoft.com/entra/identity-platform/refresh-tokens
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from threading import Lock
+
+from shared import telemetry
+from shared.errors import (
+    ConsentRequired,
+    CredentialRefused,
+    LostRace,
+    NotSent,
+    PostroomError,
+    RemoteError,
+    RemoteRefused,
+)
+from shared.mail import refusals
+from shared.mail.account import Account, AccountState
+from shared.services.ports import (
+    Accounts,
+    Clock,
+    Grant,
+    IdentityPlatform,
+    StoredSecret,
+    Vault,
+)
+
+GOOD_FOR = timedelta(minutes=5)
+"""A token with less life than this is not handed out: a send may take minutes."""
+STORED_FOR = timedelta(days=1)
+
+# How long a refusal is passed on to whoever asks next, so that many mails of one account do not
+# hammer Entra with a request that has just failed.
+_REMEMBER_CONSENT = timedelta(seconds=60)
+_REMEMBER_CREDENTIAL = timedelta(seconds=10)
+_REMEMBER_TRANSIENT = timedelta(seconds=2)
+SECOND_CHANCE_AFTER = timedelta(seconds=60)
+
+
+def grant_secret(account_id: str) -> str:
+    """The name of the vault secret that holds an account's refresh token.
+
+    Key Vault may copy and log names: the id is opaque, never an address.
+    """
+    return f"postroom-grant-{account_id}"
+
+
+@dataclass
+class _Slot:
+    """What is known about one account's token. Replaced fields, guarded by `lock`."""
+
+    lock: Lock = field(default_factory=Lock)
+    token: str | None = None
+    usable_until: datetime | None = None
+    signed_in_at: datetime | None = None
+    """The sign-in that the rest of the slot belongs to: a new one makes it void."""
+    trouble: PostroomError | None = None
+    trouble_until: datetime | None = None
+    doubted_at: datetime | None = None
+    """When Entra first gave an answer that may be a passing one."""
+
+    def usable(self, account: Account, now: datetime) -> str | None:
+        fresh = self.usable_until is not None and now < self.usable_until
+        return self.token if fresh and self.signed_in_at == account.signed_in_at else None
+
+
+class TokenSource:
+    """Fulfils `ports.Tokens`."""
+
+    def __init__(
+        self, identity: IdentityPlatform, vault: Vault, accounts: Accounts, clock: Clock
+    ) -> None:
+        self._identity = identity
+        self._vault = vault
+        self._accounts = accounts
+        self._clock = clock
+        self._slots: dict[str, _Slot] = {}
+
+    def access_token(self, account: Account) -> str:
+        """A token good for five minutes or more; costs nothing remote while one is at hand.
+
+        Raises ConsentRequired (and then the account is marked `needs-sign-in`), CredentialRefused,
+        or NotSent, which changes nothing.
+        """
+        slot = self._slots.setdefault(account.account_id, _Slot())
+        with slot.lock:
+            now = self._clock()
+            token = slot.usable(account, now)
+            if token is not None:
+                return token
+            if slot.signed_in_at != account.signed_in_at:
+                slot.trouble = slot.doubted_at = None
+            slot.signed_in_at = account.signed_in_at
+            if slot.trouble and slot.trouble_until and now < slot.trouble_until:
+                raise slot.trouble.with_traceback(None)
+            return self._fetch(account, slot, now)
+
+    def forget(self, account: Account, access_token: str) -> None:
+        """Drop a token that Graph refused; one that another thread has replaced is kept."""
+        slot = self._slots.get(account.account_id)
+        if slot is not None:
+            with slot.lock:
+                if slot.token == access_token:
+                    slot.token = slot.usable_until = None
+
+    def _fetch(self, account: Account, slot: _Slot, now: datetime) -> str:
+        slot.token = slot.usable_until = None
+        try:
+            grant = self._refresh(account, slot, now)
+        except (ConsentRequired, CredentialRefused, NotSent) as error:
+            slot.trouble, slot.trouble_until = error, now + _remembered(error)
+            raise
+        slot.trouble = slot.doubted_at = None
+        slot.token = grant.access_token
+        slot.usable_until = now + _usable_for(grant.expires_in_seconds)
+        return grant.access_token
+
+    def _refresh(self, account: Account, slot: _Slot, now: datetime) -> Grant:
+        stored = self._stored(account)
+        try:
+            grant = self._identity.refresh(account.authority, stored.value, sorted(account.scopes))
+        except ConsentRequired as error:
+            # Another instance, or a new sign-in, may have stored a newer grant meanwhile.
+            newer = self._stored(account)
+            if newer.version == stored.version:
+                self._give_up(account, slot, now, error)
+                raise
+            stored = newer
+            try:
+                grant = self._identity.refresh(
+                    account.authority, stored.value, sorted(account.scopes)
+                )
+            except ConsentRequired as second:
+                self._give_up(account, slot, now, second)
+                raise
+        self._keep(account, stored, grant, now)
+        return grant
+
+    def _stored(self, account: Account) -> StoredSecret:
+        try:
+            stored = self._vault.get(grant_secret(account.account_id))
+        except RemoteRefused as error:
+            raise CredentialRefused("vault_refused", str(error)) from error
+        if stored is None:
+            self._mark(account, "no_grant")
+            raise ConsentRequired("no_grant", "No grant is stored for this mailbox.")
+        return stored
+
+    def _keep(self, account: Account, stored: StoredSecret, grant: Grant, now: datetime) -> None:
+        """Write a rotated refresh token back, unless somebody stored a newer one.
+
+        Key Vault has no conditional write; looking once more leaves a window of milliseconds, and
+        what would be lost in it is a token no better than the one that overwrites it, since a new
+        sign-in by another person gets a new secret name.
+        """
+        if grant.refresh_token in (None, stored.value) or now - stored.created_at < STORED_FOR:
+            return
+        name = grant_secret(account.account_id)
+        try:
+            newest = self._vault.get(name)
+            if newest is not None and newest.version == stored.version:
+                self._vault.set(name, str(grant.refresh_token))
+        except RemoteError as error:
+            # The stored token still works; the next refresh tries again.
+            telemetry.event(
+                "grant_not_stored",
+                level=logging.WARNING,
+                account=account.alias,
+                system=error.system,
+            )
+
+    def _give_up(
+        self, account: Account, slot: _Slot, now: datetime, error: ConsentRequired
+    ) -> None:
+        """Mark the account, or, for an answer that has been seen to pass, raise NotSent first."""
+        if refusals.find(error.code).retry is refusals.Retry.ONCE:
+            slot.doubted_at = slot.doubted_at or now
+            wait = (slot.doubted_at + SECOND_CHANCE_AFTER - now).total_seconds()
+            if wait > 0:
+                raise NotSent("entra", str(error), retry_after=wait) from error
+        self._mark(account, error.code)
+
+    def _mark(self, account: Account, code: str) -> None:
+        """Put the account into `needs-sign-in`, once, and say so once."""
+        for _ in range(3):
+            try:
+                fresh = self._same_sign_in(account)
+                if fresh is None or fresh.state is AccountState.NEEDS_SIGN_IN:
+                    return
+                self._accounts.save(
+                    replace(fresh, state=AccountState.NEEDS_SIGN_IN, reason=code, held_until=None)
+                )
+            except LostRace:
+                continue
+            except RemoteError as error:
+                # Whoever asks for a token next gets the same refusal and marks it then.
+                telemetry.event(
+                    "account_not_marked",
+                    level=logging.WARNING,
+                    account=account.alias,
+                    system=error.system,
+                )
+                return
+            telemetry.event(
+                "account_needs_sign_in", level=logging.ERROR, account=account.alias, code=code
+            )
+            return
+
+    def _same_sign_in(self, account: Account) -> Account | None:
+        """The account's row as it stands now, unless it was signed in anew or removed."""
+        for row in self._accounts.all(fresh=True):
+            if row.account_id == account.account_id and row.signed_in_at == account.signed_in_at:
+                return row
+        return None
+
+
+def _remembered(error: PostroomError) -> timedelta:
+    if isinstance(error, ConsentRequired):
+        return _REMEMBER_CONSENT
+    if isinstance(error, CredentialRefused):
+        return _REMEMBER_CREDENTIAL
+    asked = error.retry_after if isinstance(error, RemoteError) else None
+    return timedelta(seconds=asked) if asked else _REMEMBER_TRANSIENT
+
+
+def _usable_for(lifetime_seconds: int) -> timedelta:
+    """Tokens live an hour or more; one that lives ten minutes or less is used for half its life."""
+    lifetime = timedelta(seconds=lifetime_seconds)
+    return lifetime - GOOD_FOR if lifetime > 2 * GOOD_FOR else lifetime / 2
