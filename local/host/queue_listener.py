@@ -1,0 +1,129 @@
+"""The queue trigger's poll loop: what the Storage Queues extension 5.3 does, call for call.
+
+https://github.com/Azure/azure-sdk-for-net/tree/main/sdk/storage/Microsoft.Azure.WebJobs.Extensions.Storage.Queues
+(`QueueListener`, `QueueProcessor`, `RandomizedExponentialBackoffStrategy`).
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from azure.core.exceptions import AzureError
+from azure.storage.queue import QueueMessage
+
+from local.host.configuration import QueueSettings
+from local.host.invocation import where
+from local.host.queue_processor import MESSAGE_LOCK, Processor
+from local.host.storage import StoredQueue
+
+_LOG = logging.getLogger("host")
+_FIRST_WAIT = 0.1
+_HERE = Path(__file__).parent
+
+
+class Backoff:
+    """100 ms after a miss, then 100 ms more and more, with jitter, up to `longest` seconds."""
+
+    def __init__(self, longest: float, draw: Callable[[float, float], float]) -> None:
+        self._longest = longest
+        self._draw = draw
+        self._misses = 0
+
+    def reset(self) -> None:
+        self._misses = 0
+
+    def next(self) -> float:
+        self._misses += 1
+        if self._misses == 1:
+            return min(_FIRST_WAIT, self._longest)
+        # Bounded so that a long idle time cannot overflow the power.
+        step = _FIRST_WAIT * 2.0 ** min(self._misses - 2, 30)
+        return min(_FIRST_WAIT + self._draw(0.8, 1.2) * step, self._longest)
+
+
+class QueueListener:
+    def __init__(self, queue: StoredQueue, processor: Processor, settings: QueueSettings) -> None:
+        self.queue = queue
+        self._processor = processor
+        self._settings = settings
+        self._in_flight = 0
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._woken = False
+        self._backoff = Backoff(settings.max_polling_interval, random.uniform)
+        self._pool = ThreadPoolExecutor(
+            settings.batch_size + settings.new_batch_threshold, f"queue-{queue.name}"
+        )
+        self._thread = threading.Thread(target=self._poll, name=f"poll-{queue.name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Poll now: this host has just put a message on the queue."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify_all()
+
+    def stop_polling(self) -> None:
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
+    def finish(self, grace: float) -> bool:
+        """Wait for the messages under way, which are still deleted or released."""
+        self._thread.join(grace)
+        with self._changed:
+            done = self._changed.wait_for(lambda: self._in_flight == 0, grace)
+        self._pool.shutdown(wait=False)
+        self._processor.close()
+        self.queue.close()
+        return done
+
+    def _poll(self) -> None:
+        exists = False
+        while not self._stopping:
+            messages: list[QueueMessage] = []
+            try:
+                # The trigger never creates its queue.
+                exists = exists or self.queue.exists()
+                if exists and not self._stopping:
+                    messages = self.queue.receive(self._settings.batch_size, MESSAGE_LOCK)
+            except AzureError as error:
+                exists = False
+                _LOG.warning("queue %s cannot be read: %s", self.queue.name, type(error).__name__)
+            if messages:
+                self._backoff.reset()
+                self._hand_over(messages)
+            else:
+                self._wait(self._backoff.next())
+
+    def _hand_over(self, messages: list[QueueMessage]) -> None:
+        with self._changed:
+            self._in_flight += len(messages)
+        for message in messages:
+            self._pool.submit(self._process, message)
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._stopping or self._in_flight <= self._settings.new_batch_threshold
+            )
+
+    def _process(self, message: QueueMessage) -> None:
+        try:
+            self._processor.process(message)
+        except Exception as error:  # noqa: BLE001 - a bug here must not end the listener
+            _LOG.error("a message of %s was not handled: %s", self.queue.name, where(error, _HERE))
+        finally:
+            with self._changed:
+                self._in_flight -= 1
+                self._changed.notify_all()
+
+    def _wait(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping or self._woken, seconds)
+            self._woken = False
