@@ -1,0 +1,53 @@
+"""What the fault machinery asks of this service: its error document, and whose mailbox is meant."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from local.simulator.entra.tokens import TokenProblem
+from local.simulator.graph.errors import GraphError
+from local.simulator.graph.serving import answer_of
+from local.simulator.wire import Request, Response
+
+if TYPE_CHECKING:
+    from local.simulator.faults import Fault
+    from local.simulator.graph.state import GraphState
+
+CODES = {
+    429: "ApplicationThrottled",
+    500: "ErrorInternalServerError",
+    503: "ErrorServerBusy",
+    504: "UnknownError",
+}
+"""The code that Graph gives with a status, where a fault names none (graph-mail.md 1.8)."""
+
+
+def fault_answer(graph: GraphState, fault: Fault, request: Request) -> Response:
+    """A fault in Graph's error shape."""
+    error = GraphError(fault.message if fault.message is not None else "Simulated fault.")
+    error.status = fault.status
+    error.code = str(fault.code or CODES.get(fault.status, "UnknownError"))
+    return answer_of(error, request, str(uuid.uuid4()), graph.clock.now())
+
+
+def mailbox_of(graph: GraphState, request: Request) -> str | None:
+    """The address of the mailbox that a request speaks for; None where it does not tell."""
+    named = request.params.get("user")
+    if named is None:
+        named = _caller(graph, request) or _session_owner(graph, request)
+    user = graph.directory.find(named) if named else None
+    return user.address if user else named
+
+
+def _caller(graph: GraphState, request: Request) -> str | None:
+    token = request.headers.get("authorization", "").partition(" ")[2].strip()
+    try:
+        return graph.tokens.find(token).address
+    except TokenProblem:
+        return None
+
+
+def _session_owner(graph: GraphState, request: Request) -> str | None:
+    session = request.params.get("session")
+    return graph.session_owner(session) if session else None

@@ -1,0 +1,194 @@
+"""What a mailbox holds: addresses, attachments, messages. Values only; rules live in `state`."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import secrets
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+
+PROPERTY_ID = re.compile(
+    r"(?P<type>String|Integer|Boolean|Binary|SystemTime|Long|Short|Float|Double|Currency|CLSID"
+    r"|ApplicationTime)"
+    r" (?:(?P<tag>0x[0-9a-f]{1,4})"
+    r"|\{(?P<guid>[0-9a-f-]{36})\} (?:Name (?P<name>.+)|Id (?P<id>0x[0-9a-f]+)))",
+    re.IGNORECASE,
+)
+"""The three forms of an extended property's id [res: extended-properties-overview]."""
+
+ITEM_CLASS = "String 0x001A"
+SEARCH_KEY = "Binary 0x300B"
+REPORTED_SEARCH_KEY = "Binary 0x0025"
+
+
+@dataclass(frozen=True)
+class Address:
+    """One mailbox in a message. Addresses compare without case."""
+
+    address: str
+    name: str = ""
+
+    @property
+    def key(self) -> str:
+        return self.address.casefold()
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file in a message. Copies of a message share it, content included."""
+
+    name: str
+    content: bytes
+    modified: datetime
+    content_type: str = "application/octet-stream"
+    is_inline: bool = False
+    content_id: str | None = None
+    kind: str = "#microsoft.graph.fileAttachment"
+    id: str = field(default_factory=lambda: new_id())
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass
+class Message:
+    """One stored item. `html` and `text` are both set only where the client sent MIME."""
+
+    created: datetime
+    modified: datetime
+    folder: str = "drafts"
+    id: str = field(default_factory=lambda: new_id())
+    immutable_id: str = field(default_factory=lambda: new_immutable_id())
+    change_key: str = field(default_factory=lambda: new_change_key())
+    internet_message_id: str = field(default_factory=lambda: new_internet_message_id())
+    conversation_id: str = field(default_factory=lambda: new_id())
+    search_key: bytes = field(default_factory=lambda: secrets.token_bytes(16))
+    received: datetime | None = None
+    sent: datetime | None = None
+    subject: str = ""
+    html: str | None = None
+    text: str | None = None
+    from_: Address | None = None
+    sender: Address | None = None
+    to: list[Address] = field(default_factory=list)
+    cc: list[Address] = field(default_factory=list)
+    bcc: list[Address] = field(default_factory=list)
+    reply_to: list[Address] = field(default_factory=list)
+    importance: str = "normal"
+    categories: list[str] = field(default_factory=list)
+    flag: dict[str, object] = field(default_factory=lambda: {"flagStatus": "notFlagged"})
+    inference: str = "focused"
+    read_receipt: bool = False
+    delivery_receipt: bool | None = False
+    is_draft: bool = True
+    is_read: bool = True
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    properties: dict[str, str] = field(default_factory=dict)
+    attachments: list[Attachment] = field(default_factory=list)
+    mime: bytes | None = None
+    """The source as the client or transport gave it; None where it was composed from JSON."""
+    hidden: bool = False
+    """Taken by transport: no request finds it until it has moved."""
+    misses_left: int = 0
+
+    @property
+    def recipients(self) -> list[Address]:
+        return [*self.to, *self.cc, *self.bcc]
+
+    @property
+    def size(self) -> int:
+        """Bytes: the MIME source, or text and attachments of a JSON-born message."""
+        if self.mime is not None:
+            return len(self.mime)
+        text = "".join((self.subject, self.html or "", self.text or ""))
+        return len(text.encode()) + sum(len(one.content) for one in self.attachments)
+
+    def touch(self, now: datetime) -> None:
+        """Record a change; `@odata.etag` follows."""
+        self.modified = now
+        self.change_key = new_change_key()
+
+    def recompose(self) -> None:
+        """Forget the MIME source after a change to it; only custom headers outlive it."""
+        if self.mime is not None:
+            self.mime = None
+            self.headers = [one for one in self.headers if is_custom(one[0])]
+
+    def copied(self, folder: str, now: datetime) -> Message:
+        """The same mail as another item: new ids, same key property and internetMessageId."""
+        return replace(
+            self,
+            id=new_id(),
+            immutable_id=new_immutable_id(),
+            change_key=new_change_key(),
+            folder=folder,
+            created=now,
+            modified=now,
+            is_draft=False,
+            hidden=False,
+            misses_left=0,
+            properties=dict(self.properties),
+            headers=list(self.headers),
+        )
+
+
+def property_key(identifier: str) -> str | None:
+    """One spelling per property: names keep their case, GUIDs and numbers do not; None if malformed.
+
+    [res: extended-properties-overview]: the name is case-sensitive.
+    """
+    found = PROPERTY_ID.fullmatch(identifier.strip())
+    if found is None:
+        return None
+    kind = found["type"].capitalize()
+    if found["tag"]:
+        return f"{kind} 0x{int(found['tag'], 16):04x}"
+    last = f"Name {found['name']}" if found["name"] else f"Id 0x{int(found['id'], 16):04x}"
+    return f"{kind} {{{found['guid'].lower()}}} {last}"
+
+
+def named_properties(message: Message) -> set[str]:
+    """What takes slots in the mailbox: header names and GUID properties, not tags (1.4)."""
+    names = {f"header {name.lower()}" for name, _ in message.headers if is_custom(name)}
+    return names | {key for one in message.properties if "{" in (key := property_key(one) or "")}
+
+
+def is_custom(header: str) -> bool:
+    return header.lower().startswith("x-")
+
+
+def own_key(message: Message) -> str | None:
+    """The value by which a client finds its mail again, from JSON or from MIME."""
+    for identifier, value in message.properties.items():
+        found = PROPERTY_ID.fullmatch(identifier)
+        if found and found["name"] and found["type"].lower() == "string":
+            return value
+    return first_header(message.headers, "x-postroom-key")
+
+
+def first_header(headers: Iterable[tuple[str, str]], name: str) -> str | None:
+    return next((value for one, value in headers if one.lower() == name.lower()), None)
+
+
+def new_id() -> str:
+    """A default id: changes with every move, case-sensitive, ends in '=' as the real ones do."""
+    return "AAMkAD" + base64.urlsafe_b64encode(secrets.token_bytes(84)).decode() + "AAA="
+
+
+def new_immutable_id() -> str:
+    return "AAkALg" + base64.urlsafe_b64encode(secrets.token_bytes(54)).decode() + "="
+
+
+def new_change_key() -> str:
+    return "CQAAAB" + base64.urlsafe_b64encode(secrets.token_bytes(15)).decode()
+
+
+def new_internet_message_id() -> str:
+    part = uuid.uuid4().hex.upper()
+    return f"<SIM{part[:24]}@SIM{part[24:]}.namprd01.prod.outlook.com>"

@@ -1,0 +1,117 @@
+"""What every request to the mail service goes through: token, throttle, mailbox, errors, ids."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from email.utils import format_datetime
+from typing import TYPE_CHECKING
+
+from local.simulator.graph.access import Access, bearer, enter, mailbox_owner
+from local.simulator.graph.errors import (
+    GraphError,
+    InvalidAudienceForResource,
+    RequestTooLong,
+)
+from local.simulator.wire import Handler, Request, Response
+
+if TYPE_CHECKING:
+    from local.simulator.graph.state import GraphState
+
+MAXIMUM_BODY = 4 * 1024 * 1024
+
+GATEWAY_413 = (
+    "<html>\r\n<head><title>413 Request Entity Too Large</title></head>\r\n<body>\r\n"
+    "<center><h1>413 Request Entity Too Large</h1></center>\r\n</body>\r\n</html>\r\n"
+)
+
+Work = Callable[[Request], Response]
+MailboxWork = Callable[[Access, Request], Response]
+
+
+def answering(graph: GraphState, work: Work) -> Handler:
+    """Errors become Graph's error object; every answer carries its ids (graph-mail.md 9.1)."""
+
+    def handler(request: Request) -> Response:
+        request_id, now = str(uuid.uuid4()), graph.clock.now()
+        try:
+            response = work(request)
+        except GraphError as error:
+            response = answer_of(error, request, request_id, now)
+        return Response(
+            response.status, response.body, (*response.headers, *_ids(request, request_id, now))
+        )
+
+    return handler
+
+
+def in_mailbox(graph: GraphState, permissions: tuple[str, ...], work: MailboxWork) -> Handler:
+    """Work inside the mailbox that `/me` or `/users/{user}` names."""
+
+    def inside(request: Request) -> Response:
+        if len(request.body) > MAXIMUM_BODY:
+            if graph.options.large_body_as_json:
+                raise RequestTooLong
+            return Response.of_html(413, GATEWAY_413)
+        claims = bearer(request.headers.get("authorization", ""), graph.tokens)
+        user = mailbox_owner(claims, request.params.get("user"), graph.directory)
+        with graph.throttle.slot(claims.client_id, user.object_id, uploaded(request)):
+            _take_time(graph)
+            access = enter(claims, user, graph.options)
+            access.require(permissions)
+            return work(access, request)
+
+    return answering(graph, inside)
+
+
+def _take_time(graph: GraphState) -> None:
+    if graph.options.latency_seconds > 0:
+        time.sleep(graph.options.latency_seconds)
+
+
+def uploaded(request: Request) -> int:
+    """What counts against the upload window: PATCH, POST and PUT [inc: throttling-outlook]."""
+    return len(request.body) if request.method in ("PATCH", "POST", "PUT") else 0
+
+
+def answer_of(error: GraphError, request: Request, request_id: str, now: datetime) -> Response:
+    """The error object of graph-mail.md 1.8."""
+    document: dict[str, object] = {"code": error.code, "message": error.message}
+    date = now.strftime("%Y-%m-%dT%H:%M:%S")
+    if isinstance(error, InvalidAudienceForResource):
+        document["innerError"] = {
+            "oAuthEventOperationId": str(uuid.uuid4()),
+            "oAuthEventcV": "simulated.1.1",
+            "errorUrl": "https://aka.ms/autherrors#error-InvalidResource",
+            "requestId": request_id,
+            "date": date,
+        }
+    elif error.has_inner_error:
+        document["innerError"] = {
+            "date": date,
+            "request-id": request_id,
+            "client-request-id": client_request_id(request) or request_id,
+        }
+    return Response.of_json(error.status, {"error": document}, error.headers)
+
+
+def client_request_id(request: Request) -> str | None:
+    return request.headers.get("client-request-id")
+
+
+def _ids(request: Request, request_id: str, now: datetime) -> list[tuple[str, str]]:
+    """`client-request-id` is the client's own, or else a copy of ours [con: errors]."""
+    return [
+        ("request-id", request_id),
+        ("client-request-id", client_request_id(request) or request_id),
+        ("x-ms-ags-diagnostic", '{"ServerInfo":{"DataCenter":"Simulator","Slice":"E"}}'),
+        ("Cache-Control", "private"),
+        ("Date", format_datetime(now, usegmt=True)),
+    ]
+
+
+def accepted() -> Response:
+    """202 with a truly empty body [api: user-sendmail]."""
+    return Response(202)
