@@ -120,6 +120,11 @@ class Entra:
             )
         )
 
+    def probe(self, authority: str = "common") -> None:
+        """Fetch the authority's metadata, with the client secret at hand. Raises as the rest do."""
+        self._memories.pop(authority, None)
+        self._ask(authority, lambda app: {})
+
     def close(self) -> None:
         """Give the connections back."""
         if self._session is not None:

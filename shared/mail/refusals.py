@@ -360,6 +360,9 @@ CATALOGUE: dict[str, Refusal] = {
 # What the OAuth error names mean where no number that we know comes with them. Acting on the name
 # is what Microsoft asks for; the numbers may change.
 _BY_ERROR: dict[str, Refusal] = {
+    "no_grant": Refusal(
+        "no_grant", "No grant is stored for the mailbox.", Actor.MAILBOX_OWNER, _AGAIN
+    ),
     "access_denied": Refusal(
         "access_denied",
         "The sign-in was cancelled or not allowed.",
@@ -415,10 +418,18 @@ _CODE = re.compile(r"AADSTS([0-9]{2,9})")
 _WORD = re.compile(r"[a-z_]{1,40}")
 
 
+def is_known(code: str) -> bool:
+    """Whether the catalogue has its own words for a code."""
+    return _known(code) is not None
+
+
+def _known(code: str) -> Refusal | None:
+    return CATALOGUE.get(f"AADSTS{code.removeprefix('AADSTS')}") or _BY_ERROR.get(code)
+
+
 def find(code: str) -> Refusal:
     """The row for `AADSTS50173`, `50173` or an OAuth error name; a cautious one where unknown."""
-    known = CATALOGUE.get(f"AADSTS{code.removeprefix('AADSTS')}") or _BY_ERROR.get(code)
-    return known or Refusal(
+    return _known(code) or Refusal(
         code,
         "Microsoft refused, with a code that Postroom does not know.",
         Actor.MAILBOX_OWNER,

@@ -1,0 +1,30 @@
+"""Whether a request that changes something came from our own pages.
+
+Browsers say so themselves, in headers that no page can forge, so no token is needed. Pages are
+served with `Referrer-Policy: no-referrer`, for which browsers send `Origin: null` even to ourselves:
+Sec-Fetch-Site decides where it is sent, Origin where it is not.
+https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.errors import Refused
+from shared.mail.problems import CROSS_ORIGIN
+
+if TYPE_CHECKING:
+    import azure.functions as func
+
+
+def require_same_origin(req: func.HttpRequest, origin: str) -> None:
+    """Raise Refused unless the request came from `origin`, the configured one.
+
+    A request with neither header is refused too: every browser that can open the pages sends one.
+    """
+    site = req.headers.get("Sec-Fetch-Site")
+    sent = req.headers.get("Origin")
+    same_site = site is None or site == "same-origin"
+    same_origin = sent == origin or (site == "same-origin" and sent in (None, "null"))
+    if not (same_site and same_origin):
+        raise Refused(CROSS_ORIGIN, f"This can be done only from a page of {origin}.")

@@ -1,0 +1,168 @@
+"""The pages around signing in: session, accounts, static files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+import azure.functions as func
+
+from shared.errors import PostroomError
+from shared.mail import refusals
+from shared.mail.account import Account, AccountKind, AccountState
+from shared.services.ports import Accounts
+from shared.web import notices
+from shared.web.csrf import require_same_origin
+from shared.web.rendering import Site, asset, page, see_other
+from shared.web.session import Sessions
+from shared.web.signing import Keys
+
+P = ParamSpec("P")
+
+
+def _explained(
+    handler: Callable[Concatenate[func.HttpRequest, Site, P], func.HttpResponse],
+) -> Callable[Concatenate[func.HttpRequest, Site, P], func.HttpResponse]:
+    """Show an expected error as a page."""
+
+    @wraps(handler)
+    def explained(
+        req: func.HttpRequest, site: Site, /, *args: P.args, **kwargs: P.kwargs
+    ) -> func.HttpResponse:
+        try:
+            return handler(req, site, *args, **kwargs)
+        except PostroomError as error:
+            notice = notices.of(error)
+            return page(
+                site,
+                "problem.html",
+                status=notice.status,
+                retry_after=notice.retry_after,
+                notice=notice,
+            )
+
+    return explained
+
+
+def show_home(req: func.HttpRequest) -> func.HttpResponse:
+    """`GET /`"""
+    return see_other("/accounts")
+
+
+@_explained
+def show_sign_in(req: func.HttpRequest, site: Site, sessions: Sessions) -> func.HttpResponse:
+    """`GET /signin`: the form for a function key."""
+    if sessions.is_open(req):
+        return see_other("/accounts")
+    return page(site, "signin.html")
+
+
+def open_session(req: func.HttpRequest, sessions: Sessions) -> func.HttpResponse:
+    """`POST /session`, of auth level FUNCTION: the host has checked the key by now.
+
+    A key in the query is refused, although the host takes it: URLs end up in logs and histories.
+    """
+    if not req.headers.get("x-functions-key"):
+        return func.HttpResponse(
+            "Send the function key in the header x-functions-key.", status_code=400
+        )
+    response = func.HttpResponse(status_code=204, headers={"Cache-Control": "no-store"})
+    response.headers.add("Set-Cookie", sessions.open())
+    return response
+
+
+@_explained
+def close_session(req: func.HttpRequest, site: Site, sessions: Sessions) -> func.HttpResponse:
+    """`POST /signout`"""
+    require_same_origin(req, site.origin)
+    return see_other("/signin", set_cookies=[sessions.close()])
+
+
+@_explained
+def show_accounts(
+    req: func.HttpRequest, site: Site, sessions: Sessions, keys: Keys, accounts: Accounts
+) -> func.HttpResponse:
+    """`GET /accounts`: who is signed in, in what state, and the form to sign one in."""
+    if not sessions.is_open(req):
+        return see_other("/signin")
+    rows = sorted(accounts.all(fresh=True), key=lambda account: account.alias)
+    notice = notices.read_cookie(keys, req.headers.get("Cookie", ""))
+    linked = req.params.get("linked")
+    return page(
+        site,
+        "accounts.html",
+        set_cookies=[notices.clear_cookie()] if notice else [],
+        rows=[_row(account) for account in rows],
+        linked=next((account for account in rows if account.alias == linked), None),
+        notice=notice,
+    )
+
+
+def show_asset(req: func.HttpRequest) -> func.HttpResponse:
+    """`GET /static/{name}`"""
+    found = asset(req.route_params.get("name", ""))
+    return found or func.HttpResponse("There is no such file.", status_code=404)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One account as the table shows it."""
+
+    alias: str
+    address: str
+    name: str
+    kind: str
+    state: str
+    state_words: str
+    reason: str | None
+    remedy: str | None
+    is_default: bool
+    signed_in: str | None
+
+
+_KINDS = {AccountKind.WORK: "Work or school", AccountKind.PERSONAL: "Personal"}
+_STATES = {
+    AccountState.READY: "Ready",
+    AccountState.HELD: "On hold",
+    AccountState.NEEDS_SIGN_IN: "Sign in again",
+}
+
+
+def _row(account: Account) -> _Row:
+    reason, remedy = _explain(account)
+    return _Row(
+        alias=account.alias,
+        address=account.address,
+        name=account.display_name,
+        kind=_KINDS[account.kind],
+        state=account.state.value,
+        state_words=_STATES[account.state],
+        reason=reason,
+        remedy=remedy,
+        is_default=account.is_default,
+        signed_in=_moment(account.signed_in_at) if account.signed_in_at else None,
+    )
+
+
+def _explain(account: Account) -> tuple[str | None, str | None]:
+    """Why an account cannot send, and who does what about it."""
+    code = account.reason or "unknown"
+    if account.state is AccountState.READY:
+        return None, None
+    if account.state is AccountState.HELD:
+        until = f" until {_moment(account.held_until)}" if account.held_until else ""
+        return (
+            f"Microsoft limits this mailbox, or sending is paused{until} ({code}).",
+            "Mail waits and goes out by itself after that.",
+        )
+    if not refusals.is_known(code):
+        return f"The mailbox has to be signed in again ({code}).", None
+    row = refusals.find(code)
+    return f"{row.meaning} ({row.code})", f"{row.step} Who: {row.who}."
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%d %b %Y, %H:%M UTC")

@@ -1,0 +1,150 @@
+"""Signing and sealing what browsers carry for us.
+
+Keys are derived, one per purpose, from the vault secret `postroom-session-key`, so that what was
+made for one use fails in another. The secret may hold several keys, one a line, newest first: the
+first signs, all verify; a key is rotated by putting a new line on top. Any instance can read what
+another one wrote.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from enum import StrEnum
+from threading import Lock
+
+from shared.services.ports import Clock, Vault
+
+KEY_SECRET = "postroom-session-key"  # noqa: S105 - its name in the vault
+READ_AGAIN_AFTER = timedelta(seconds=60)
+"""A token of an unknown key makes the vault be read again, this often at most."""
+_MAC_BYTES = 32
+_NONCE_BYTES = 12
+
+
+class Purpose(StrEnum):
+    """What a token is for: the salt of its key."""
+
+    SESSION = "session"
+    FLOW = "flow"
+    NOTICE = "notice"
+
+
+class Keys:
+    """The keys of all instances, read from the vault on first use and made if absent."""
+
+    def __init__(self, vault: Vault, clock: Clock) -> None:
+        self._vault = vault
+        self._clock = clock
+        self._lock = Lock()
+        self._known: tuple[str, ...] = ()
+        self._read_at: datetime | None = None
+
+    def known(self) -> tuple[str, ...]:
+        """Newest first. Raises NotSent or RemoteRefused where the vault cannot be read."""
+        with self._lock:
+            if not self._known:
+                self._read()
+            return self._known
+
+    def read_again(self) -> bool:
+        """Read the vault again, unless that was just done. Whether there is anything new."""
+        with self._lock:
+            now = self._clock()
+            if self._read_at is not None and now - self._read_at < READ_AGAIN_AFTER:
+                return False
+            before = self._known
+            self._read()
+            return self._known != before
+
+    def _read(self) -> None:
+        self._read_at = self._clock()
+        stored = self._vault.get(KEY_SECRET)
+        if stored is None or not stored.value.split():
+            made = secrets.token_urlsafe(32)
+            self._vault.set(KEY_SECRET, made)
+            # Two instances may do this at once: the vault's newest is the one to sign with.
+            stored = self._vault.get(KEY_SECRET)
+            self._known = (made,)
+        newest = tuple(stored.value.split()) if stored else ()
+        self._known = (*newest, *(key for key in self._known if key not in newest))[:8]
+
+
+def sign(keys: Keys, purpose: Purpose, content: bytes) -> str:
+    """A token that anyone can read and nobody can make or change."""
+    mac = _mac(keys.known()[0], purpose, content)
+    return f"{_text(content)}.{_text(mac)}"
+
+
+def verify(keys: Keys, purpose: Purpose, token: str) -> bytes | None:
+    """The content of a token made by `sign` for the same purpose, else None."""
+    head, _, tail = token.partition(".")
+    content, mac = _bytes(head), _bytes(tail)
+    if content is None or mac is None or len(mac) != _MAC_BYTES:
+        return None
+    signed = content
+
+    def check(key: str) -> bytes | None:
+        # Constant time, so that a forger learns nothing from how long a wrong one takes.
+        return signed if hmac.compare_digest(_mac(key, purpose, signed), mac) else None
+
+    return _with_any(keys, check)
+
+
+def seal(keys: Keys, purpose: Purpose, content: bytes, context: str) -> str:
+    """A token that only we can read (AES-256-GCM); it opens only in the same context."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    cipher = AESGCM(_derived(keys.known()[0], purpose))
+    return _text(nonce + cipher.encrypt(nonce, content, context.encode()))
+
+
+def unseal(keys: Keys, purpose: Purpose, token: str, context: str) -> bytes | None:
+    """What `seal` was given for the same purpose and context, else None."""
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    sealed = _bytes(token)
+    if sealed is None or len(sealed) < _NONCE_BYTES + 16:
+        return None
+    nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+
+    def attempt(key: str) -> bytes | None:
+        try:
+            return AESGCM(_derived(key, purpose)).decrypt(nonce, rest, context.encode())
+        except InvalidTag:
+            return None
+
+    return _with_any(keys, attempt)
+
+
+def _with_any(keys: Keys, attempt: Callable[[str], bytes | None]) -> bytes | None:
+    for key in keys.known():
+        found = attempt(key)
+        if found is not None:
+            return found
+    return _with_any(keys, attempt) if keys.read_again() else None
+
+
+def _derived(key: str, purpose: Purpose) -> bytes:
+    return hmac.new(key.encode(), f"postroom {purpose} v1".encode(), hashlib.sha256).digest()
+
+
+def _mac(key: str, purpose: Purpose, content: bytes) -> bytes:
+    return hmac.new(_derived(key, purpose), content, hashlib.sha256).digest()
+
+
+def _text(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def _bytes(text: str) -> bytes | None:
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        return None
