@@ -78,6 +78,9 @@ class Azurite:
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def launch(self) -> None:
         """Start the process without waiting, so that others can start meanwhile."""
         node = check_tools()

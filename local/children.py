@@ -40,13 +40,14 @@ def spawn(
     environment: Mapping[str, str] | None = None,
     directory: Path | None = None,
     death_signal: int = signal.SIGTERM,
+    stdin: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
     """Start `command` in a process group of its own, with its output appended to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - the commands are this project's own
             list(command),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=output,
             stderr=subprocess.STDOUT,
             env=None if environment is None else dict(environment),

@@ -1,0 +1,260 @@
+"""Starts and stops the whole local stack: Azurite, the simulator, the host with the app.
+
+    with Stack(tmp_path, app_port=0, simulator_port=0, local_settings=False) as stack:
+        requests.post(stack.app_url + "/api/send", headers={"x-functions-key": stack.function_key})
+
+On the command line: `python -m local.stack`. Whatever ends the process that called `start()`,
+even SIGKILL, ends every process of the stack (Linux; see `children`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from local import children, ports, stack_files
+from local.azurite import Azurite, AzuriteError, check_tools
+from local.console import Console
+from local.stack_errors import StackError, check_python, port_taken
+from local.stack_files import REPOSITORY
+
+_START_TIMEOUT = 60.0
+
+
+class Stack:
+    def __init__(
+        self,
+        state_dir: Path = REPOSITORY / ".local",
+        app_port: int = 7071,
+        simulator_port: int = 7072,
+        workers: int = 1,
+        storage: str | None = None,
+        *,
+        storage_dir: Path | None = None,
+        app_dir: Path = REPOSITORY,
+        settings: Mapping[str, str] | None = None,
+        local_settings: bool = True,
+        console: Console | None = None,
+    ) -> None:
+        """Ports of 0 take free ones. `storage` is a connection string to use instead of Azurite.
+
+        `storage_dir` keeps Azurite's data, which otherwise lives in memory. `settings` are added
+        to the app's environment. `local_settings` also writes local.settings.json for `func start`.
+        """
+        self.state_dir = state_dir.resolve()
+        self.info: dict[str, Any] = {}
+        self._app_port = app_port
+        self._simulator_port = simulator_port
+        self._workers = workers
+        self._storage = storage
+        self._storage_dir = storage_dir
+        self._app_dir = app_dir.resolve()
+        self._extra = dict(settings or {})
+        self._local_settings = local_settings
+        self._console = console or Console(quiet=True)
+        self._logs = self.state_dir / "logs"
+        self._azurite: Azurite | None = None
+        self._simulator: subprocess.Popen[bytes] | None = None
+        self._provision: subprocess.Popen[bytes] | None = None
+        self._host: subprocess.Popen[bytes] | None = None
+
+    @property
+    def app_url(self) -> str:
+        return str(self.info["app_url"])
+
+    @property
+    def function_key(self) -> str:
+        return str(self.info["function_key"])
+
+    @property
+    def master_key(self) -> str:
+        return str(self.info["master_key"])
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The app's settings, as the host gets them."""
+        return {**stack_files.app_settings(self.info, self._app_port), **self._extra}
+
+    def worker_pids(self) -> list[int]:
+        """The host's workers now; a killed one is replaced by another."""
+        state = stack_files.read(self.state_dir / "host-state.json") or {}
+        return [int(pid) for pid in state.get("workers", [])]
+
+    def start(self) -> Stack:
+        began = time.monotonic()
+        try:
+            self._start()
+        except AzuriteError as error:
+            self.stop()
+            raise StackError(str(error)) from error
+        except BaseException:
+            self.stop()
+            raise
+        self._console.line(f"  ready in {time.monotonic() - began:.1f} s")
+        return self
+
+    def stop(self) -> None:
+        """End everything, the app first so that it can finish what it has begun."""
+        self.stop_host()
+        for name in ("_provision", "_simulator"):
+            process = getattr(self, name)
+            if process is not None:
+                children.stop(process, grace=5.0)
+                setattr(self, name, None)
+        if self._azurite is not None:
+            self._azurite.stop()
+            self._azurite = None
+
+    def start_host(self) -> None:
+        """Start the host with the app; for tests also after `stop_host()`."""
+        state = self.state_dir / "host-state.json"
+        state.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "local.host", "--port", str(self._app_port)]
+        command += ["--app-dir", str(self._app_dir), "--state-dir", str(self.state_dir)]
+        command += ["--workers", str(self._workers), "--grace", "15"]
+        self._host = self._spawn("host", command, {**os.environ, **self.settings})
+        self._wait("host", self._host, state.exists)
+        self.info["pids"]["host"] = self._host.pid
+        self.info["pids"]["workers"] = self.worker_pids()
+
+    def stop_host(self) -> None:
+        if self._host is not None:
+            children.stop(self._host, grace=25.0)
+            self._host = None
+
+    def check(self) -> None:
+        """StackError if a part has died."""
+        for name, process in (("simulator", self._simulator), ("host", self._host)):
+            if process is not None and process.poll() is not None:
+                raise StackError(self._died(name))
+        if self._azurite is not None and not self._azurite.is_running():
+            raise StackError(self._died("azurite"))
+
+    def __enter__(self) -> Stack:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _start(self) -> None:
+        with self._console.step("tools and ports"):
+            self._check()
+        # All three take a while to get going, so they begin together.
+        self._launch()
+        with self._console.step("simulator (Entra, Graph, Key Vault, identity)"):
+            self._await_simulator()
+        if self._azurite is not None:
+            with self._console.step("Azurite (queue, table, blob)"):
+                self._azurite.wait()
+                self.info["pids"]["azurite"] = self._azurite.pid
+        with self._console.step("queues, tables, containers, client secret"):
+            self._run_provision()
+        with self._console.step(f"host with {self._workers} worker(s)"):
+            self.start_host()
+        self._write_files()
+
+    def _check(self) -> None:
+        check_python()
+        if self._storage is None:
+            check_tools()
+        self._app_port = self._app_port or ports.free_port()
+        self._simulator_port = self._simulator_port or ports.free_port()
+        if not ports.is_free(self._app_port):
+            raise port_taken(self._app_port, "PORT")
+        if not ports.is_free(self._simulator_port):
+            raise port_taken(self._simulator_port, "SIMULATOR_PORT")
+        self.state_dir.mkdir(parents=True, exist_ok=True)
+        for name in ("simulator", "host", "azurite", "provision"):
+            (self._logs / f"{name}.log").unlink(missing_ok=True)
+
+    def _launch(self) -> None:
+        if self._storage is None:
+            self._azurite = Azurite(self._logs / "azurite.log", directory=self._storage_dir)
+            self._azurite.launch()
+        stack_files.path(self.state_dir).unlink(missing_ok=True)
+        command = [sys.executable, "-m", "local.simulator", "--https-port", "0"]
+        command += ["--http-port", str(self._simulator_port), "--state-dir", str(self.state_dir)]
+        self._simulator = self._spawn("simulator", command)
+        self._provision = self._spawn(
+            "provision", [sys.executable, "-m", "local.provision"], stdin=subprocess.PIPE
+        )
+
+    def _await_simulator(self) -> None:
+        if self._simulator is None:
+            raise StackError("the simulator was not started")
+        path = stack_files.path(self.state_dir)
+        self._wait("simulator", self._simulator, lambda: stack_files.read(path) is not None)
+        self.info = stack_files.read(path) or {}
+        self.info["pids"] = {**self.info.get("pids", {}), "stack": os.getpid()}
+        self.info["storage_connection_string"] = self._storage or (
+            self._azurite.connection_string if self._azurite else ""
+        )
+
+    def _run_provision(self) -> None:
+        process = self._provision
+        if process is None or process.stdin is None:
+            raise StackError("the provisioning step was not started")
+        document = {"settings": self.settings, "client_secret": self.info["client_secret"]}
+        process.stdin.write(json.dumps(document).encode())
+        process.stdin.close()
+        if process.wait(_START_TIMEOUT) != 0:
+            raise StackError(self._died("provision"))
+        self._provision = None
+
+    def _write_files(self) -> None:
+        keys = stack_files.read(self.state_dir / "keys.json") or {}
+        self.info.update(
+            app_url=f"http://localhost:{self._app_port}",
+            function_key=keys.get("function"),
+            master_key=keys.get("master"),
+            queue_name="outbox",
+        )
+        stack_files.write(stack_files.path(self.state_dir), self.info)
+        if self._local_settings:
+            stack_files.write_local_settings(self._app_dir, self._app_port, self.settings)
+
+    def _spawn(
+        self,
+        name: str,
+        command: list[str],
+        environment: Mapping[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
+    ) -> subprocess.Popen[bytes]:
+        return children.spawn(
+            command,
+            self._logs / f"{name}.log",
+            environment=environment,
+            directory=REPOSITORY,
+            stdin=stdin,
+        )
+
+    def _wait(self, name: str, process: subprocess.Popen[bytes], ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + _START_TIMEOUT
+        while not ready():
+            if process.poll() is not None:
+                raise StackError(self._died(name))
+            if time.monotonic() > deadline:
+                raise StackError(f"the {name} did not start in time; see logs/{name}.log")
+            time.sleep(0.02)
+
+    def _died(self, name: str) -> str:
+        log = self._logs / f"{name}.log"
+        return f"the {name} has ended; the end of its log:\n{children.last_lines(log)}"
+
+
+if __name__ == "__main__":
+    from local.stack_main import main
+
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""The command line of the stack: `python -m local.stack`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from pathlib import Path
+
+from local.console import Console
+from local.stack import Stack
+from local.stack_errors import StackError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    given = _parser().parse_args(arguments)
+    # SIGTERM ends the stack as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    console = Console()
+    stack = Stack(
+        given.state_dir,
+        given.port,
+        given.simulator_port,
+        given.workers,
+        given.storage,
+        storage_dir=given.storage_dir,
+        console=console,
+    )
+    try:
+        stack.start()
+        _show(console, stack)
+        while True:
+            stack.check()
+            time.sleep(0.5)
+    except StackError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        console.line()
+        return 0
+    finally:
+        # A second Ctrl-C would leave processes behind.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        stack.stop()
+
+
+def _show(console: Console, stack: Stack) -> None:
+    console.line(f"  app      {stack.app_url}")
+    console.line(f"  inbox    {stack.info['inbox_url']}")
+    console.line(f"  details  {stack.state_dir / 'stack.json'}")
+    console.line("  Ctrl-C stops everything")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local.stack", description=__doc__)
+    parser.add_argument("--port", type=int, default=7071, help="the app's port")
+    parser.add_argument("--simulator-port", type=int, default=7072)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--state-dir", type=Path, default=Path(".local"))
+    parser.add_argument("--storage", help="a connection string to use instead of Azurite")
+    parser.add_argument("--storage-dir", type=Path, help="keep Azurite's data here")
+    return parser
