@@ -41,6 +41,7 @@ FACTS = frozenset(
         "token_age",
         "version",
         "waited_ms",
+        "where",
         "wait_seconds",
         "ms",
     ]

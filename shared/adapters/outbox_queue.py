@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from shared.adapters.storage import translated
 from shared.errors import AlreadyExists, LostRace, RemoteRefused
-from shared.services.bell import bell_for
+from shared.services.outbox_message import bell_for
 
 if TYPE_CHECKING:
     from azure.storage.queue import QueueClient
@@ -29,3 +29,8 @@ class OutboxQueue:
                 )
         except (LostRace, AlreadyExists) as error:
             raise RemoteRefused("storage", "the queue outbox is not there") from error
+
+    def probe(self) -> None:
+        """Ask whether the queue is there. Raises RemoteError or LostRace where it is not."""
+        with translated("looking for the queue"):
+            self._client().get_queue_properties()

@@ -43,3 +43,8 @@ class PayloadBlobs:
                 self._client().delete_blob(name)
         except LostRace:
             return
+
+    def probe(self) -> None:
+        """Ask whether the container is there. Raises RemoteError or LostRace where it is not."""
+        with translated("looking for the container"):
+            self._client().get_container_properties()

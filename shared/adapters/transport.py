@@ -103,6 +103,20 @@ def request(
     return answer
 
 
+def reach(system: str, url: str, ca_file: str | None) -> None:
+    """Ask a service for anything; whatever it answers below 500 says that it is there.
+
+    Raises NotSent where it is not.
+    """
+    with new_session(ca_file, connections=1) as session:
+        try:
+            answer = request(session, "GET", url, system=system, read_seconds=10.0, headers={})
+        except AnswerLost as error:
+            raise NotSent(system, "no answer came back") from error
+    if answer.status_code >= 500:
+        raise NotSent(system, f"it answered {answer.status_code}")
+
+
 def _never_left(error: BaseException) -> bool:
     """Whether a connection error happened before a byte of the request was written."""
     from urllib3.exceptions import NameResolutionError, NewConnectionError

@@ -133,6 +133,13 @@ SIGN_IN_REFUSED = ProblemKind(
     "The sign-in could not be finished; nothing was linked",
     "Open /accounts and start again.",
 )
+INTERNAL = ProblemKind(
+    "internal_error",
+    500,
+    "Postroom itself failed",
+    "Repeat the request with the same Idempotency-Key. If it stays, give the request_id to "
+    "whoever runs Postroom: the log has an event of that id.",
+)
 
 CATALOGUE: tuple[ProblemKind, ...] = tuple(
     value for value in list(globals().values()) if isinstance(value, ProblemKind)

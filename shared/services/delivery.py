@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -20,8 +20,9 @@ from shared.mail.backoff import Jitter, Patience, is_exhausted, seconds_until_ne
 from shared.mail.mail import Mail
 from shared.mail.outcome import Outcome, Verdict
 from shared.mail.status import Status, may_follow
-from shared.services import bell as messages
+from shared.services import outbox_message as messages
 from shared.services.document import read_json
+from shared.services.outbox_message import OutboxMessage
 from shared.services.packing import Packed, unpack
 from shared.services.ports import Accounts, Bell, Clock, Ledger, Payloads, Versioned
 from shared.services.sending import Sending, lease_end_allows
@@ -44,15 +45,6 @@ class Heard(StrEnum):
     FAILED = "failed"
     LEFT = "left"
     """Nothing to do: gone, settled, or another worker has it."""
-
-
-@dataclass(frozen=True)
-class QueueMessage:
-    """A storage message as it came."""
-
-    message_id: str
-    inserted_at: datetime
-    body: bytes
 
 
 class Delivery:
@@ -87,7 +79,7 @@ class Delivery:
         self._lease = timedelta(seconds=lease_seconds)
         self._send_seconds = send_seconds
 
-    def hear(self, message: QueueMessage) -> Heard:
+    def hear(self, message: OutboxMessage) -> Heard:
         """Deal with one message of the queue `outbox`.
 
         Raises only where the ledger itself cannot be reached; the message then comes back.
@@ -150,7 +142,7 @@ class Delivery:
             event("mails_released", account=account.alias, released=len(held))
         return len(held)
 
-    def bury(self, message: QueueMessage) -> Heard:
+    def bury(self, message: OutboxMessage) -> Heard:
         """Deal with one message of `outbox-poison`: the host gave up after repeated failures.
 
         The host copies nothing but the body, so a whole mail is known again by its content only;
@@ -180,7 +172,7 @@ class Delivery:
         event("mail_failed", level=logging.ERROR, mail_id=mail_id, reason="poisoned")
         return Heard.FAILED
 
-    def _take_in(self, message: QueueMessage, document: bytes) -> Heard:
+    def _take_in(self, message: OutboxMessage, document: bytes) -> Heard:
         mail_id = ids.id_of_message(message.message_id, message.inserted_at)
         try:
             order = read_json(document, self._clock())
@@ -206,7 +198,7 @@ class Delivery:
             return self._claimed(mail, account, now)
         return mail.moved(Status.HELD, now, reason=account.reason, help=_why_held(account))
 
-    def _refused(self, message: QueueMessage, mail_id: str, refused: Refused) -> Heard:
+    def _refused(self, message: OutboxMessage, mail_id: str, refused: Refused) -> Heard:
         told = "; ".join(f"{problem.field} {problem.message}" for problem in refused.errors)
         self._submission.record_failure(
             mail_id,
@@ -216,7 +208,7 @@ class Delivery:
         )
         return Heard.FAILED
 
-    def _unreadable(self, message: QueueMessage, reason: str, what: str) -> Heard:
+    def _unreadable(self, message: OutboxMessage, reason: str, what: str) -> Heard:
         mail_id = ids.id_of_message(message.message_id, message.inserted_at)
         self._submission.record_failure(
             mail_id, message.body, reason, f"The queue message {what}. Its raw text is kept."

@@ -21,6 +21,7 @@ from shared.errors import FieldProblem, Refused
 from shared.mail import mime, problems
 from shared.mail.address import Address, BadAddress, make, parse
 from shared.mail.message import Attachment, Importance, Message, problems_of
+from shared.services.ports import Clock
 
 MAX_KEY = 256
 MAX_TAGS = 10
@@ -73,6 +74,14 @@ class MailDocument(msgspec.Struct, forbid_unknown_fields=True, rename={"from_": 
     delivery_receipt: bool = False
     idempotency_key: str | None = None
     dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a request is read by."""
+
+    max_bytes: int
+    clock: Clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from shared.mail.graph_payload import MAX_MIME_BYTES, MAX_REQUEST_BYTES, fits_on
 from shared.mail.mail import Caller, Event, Mail, Payload
 from shared.mail.message import needs_mime
 from shared.mail.status import WAITING, Status
-from shared.services.bell import LONGEST_DELAY
 from shared.services.document import Order
+from shared.services.outbox_message import LONGEST_DELAY
 from shared.services.packing import Packed, pack
 from shared.services.ports import (
     Accounts,

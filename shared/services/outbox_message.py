@@ -4,11 +4,51 @@ from __future__ import annotations
 
 import base64
 import binascii
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
 
 import msgspec
 
+from shared.errors import RemoteRefused
+
 LONGEST_DELAY = 6.9 * 24 * 3600
 """Seconds: the storage queue hides a message for seven days at most."""
+
+
+@dataclass(frozen=True)
+class OutboxMessage:
+    """A storage message as it came."""
+
+    message_id: str
+    inserted_at: datetime
+    body: bytes
+
+
+class TriggerMessage(Protocol):
+    """What the queue trigger hands over (`azure.functions.QueueMessage`)."""
+
+    @property
+    def id(self) -> str | None:
+        """The storage message's id, the same at each delivery."""
+        ...
+
+    @property
+    def insertion_time(self) -> datetime | None:
+        """When it was put on the queue, the same at each delivery."""
+        ...
+
+    def get_body(self) -> bytes:
+        """The text of the message."""
+        ...
+
+
+def read(message: TriggerMessage) -> OutboxMessage:
+    """Unpack a trigger's message. Raises RemoteRefused where the host left out its identity: the
+    id and the insertion time are what a redelivery is recognised by."""
+    if not message.id or message.insertion_time is None:
+        raise RemoteRefused("storage", "the queue message came without id or insertion time")
+    return OutboxMessage(message.id, message.insertion_time, message.get_body())
 
 
 class BellMessage(msgspec.Struct, forbid_unknown_fields=True, tag_field="postroom", tag="bell"):

@@ -1,0 +1,106 @@
+"""Postroom's functions: what triggers what. Behaviour lives in `shared/`.
+
+Each function imports what it calls: an instance serves one group of triggers, and its cold start
+pays for no other's code.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import azure.functions as func
+
+from shared.web.problem import answered
+
+if TYPE_CHECKING:
+    from shared.bootstrap import Postroom
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+
+STORAGE = "AzureWebJobsStorage"
+ANONYMOUS = func.AuthLevel.ANONYMOUS
+
+
+def room() -> Postroom:
+    """The services of this process, built on first use."""
+    from shared.bootstrap import postroom
+
+    return postroom()
+
+
+@app.route("api/send", methods=["POST"])
+def send(req: func.HttpRequest) -> func.HttpResponse:
+    """Accept one mail."""
+    from shared.web import api
+
+    return answered(req, lambda: api.send(req, room().submission, room().ledger, room().limits))
+
+
+@app.route("api/mails/{id}", methods=["GET"])
+def show_mail(req: func.HttpRequest) -> func.HttpResponse:
+    """One mail and its story."""
+    from shared.web import api
+
+    return answered(req, lambda: api.show_mail(req, room().ledger))
+
+
+@app.route("api/mails", methods=["GET"])
+def list_mails(req: func.HttpRequest) -> func.HttpResponse:
+    """Mails, newest first."""
+    from shared.web import api
+
+    return answered(req, lambda: api.list_mails(req, room().ledger))
+
+
+@app.route("api/accounts", methods=["GET"])
+def list_accounts(req: func.HttpRequest) -> func.HttpResponse:
+    """The mailboxes that are signed in."""
+    from shared.web import api
+
+    return answered(req, lambda: api.list_accounts(req, room().accounts))
+
+
+@app.route("api/health", methods=["GET"], auth_level=ANONYMOUS)
+def show_health(req: func.HttpRequest) -> func.HttpResponse:
+    """Alive or not."""
+    from shared.web import health
+
+    return answered(req, lambda: health.alive(room))
+
+
+@app.route("api/health/details", methods=["GET"])
+def show_health_details(req: func.HttpRequest) -> func.HttpResponse:
+    """Each dependency and each account."""
+    from shared.web import health
+
+    return answered(req, lambda: health.details(room().probes, room().accounts))
+
+
+@app.route("api/openapi.json", methods=["GET"], auth_level=ANONYMOUS)
+def show_openapi(req: func.HttpRequest) -> func.HttpResponse:
+    """The API's description."""
+    from shared.web import openapi
+
+    return answered(req, openapi.show)
+
+
+@app.queue_trigger("msg", "outbox", STORAGE)
+def deliver(msg: func.QueueMessage) -> None:
+    """Hear a bell, or take in a whole mail that an application dropped."""
+    from shared.services.outbox_message import read
+
+    room().delivery.hear(read(msg))
+
+
+@app.queue_trigger("msg", "outbox-poison", STORAGE)
+def bury(msg: func.QueueMessage) -> None:
+    """Write down what the host gave up on."""
+    from shared.services.outbox_message import read
+
+    room().delivery.bury(read(msg))
+
+
+@app.timer_trigger("timer", "15 */2 * * * *")
+def ring_again(timer: func.TimerRequest) -> None:
+    """Ring for mails whose bell was lost or whose worker died."""
+    room().delivery.ring_again()

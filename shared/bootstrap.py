@@ -1,0 +1,159 @@
+"""The composition root: settings to services, once per process, on first use.
+
+Nothing here talks to anything remote; adapters open their connections when they are first called.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from shared.adapters import storage
+from shared.adapters.accounts_table import AccountsTable
+from shared.adapters.entra import CLIENT_SECRET, Entra
+from shared.adapters.flows_table import FlowsTable
+from shared.adapters.graph import Graph
+from shared.adapters.identity import AppIdentity
+from shared.adapters.key_vault import KeyVault
+from shared.adapters.keys_table import KeysTable
+from shared.adapters.mails_table import MailsTable
+from shared.adapters.outbox_queue import OutboxQueue
+from shared.adapters.payload_blobs import PayloadBlobs
+from shared.adapters.transport import reach
+from shared.mail.backoff import Patience
+from shared.services.consent import Consent, ConsentRules
+from shared.services.delivery import Delivery
+from shared.services.document import Limits
+from shared.services.sending import DirectSending
+from shared.services.submission import Submission
+from shared.services.tokens import TokenSource
+from shared.settings import Settings, load
+from shared.telemetry import quiet_libraries
+
+if TYPE_CHECKING:
+    from shared.mail.account import Account
+    from shared.services.sending import Sending
+
+T = TypeVar("T")
+
+
+def utc_now() -> datetime:
+    """The clock of production."""
+    return datetime.now(UTC)
+
+
+class Postroom:
+    """All services, wired."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock = utc_now
+        identity = AppIdentity(settings.identity_client_id)
+        stored = storage.Storage(settings.storage, AppIdentity(settings.storage.identity_client_id))
+        self.limits = Limits(settings.max_request_bytes, self.clock)
+        self.ledger = MailsTable(_once(lambda: stored.table(storage.MAILS_TABLE)))
+        self.bell = OutboxQueue(_once(lambda: stored.queue(storage.OUTBOX_QUEUE)))
+        payloads = PayloadBlobs(_once(lambda: stored.container(storage.PAYLOADS_CONTAINER)))
+        self.accounts = AccountsTable(_once(lambda: stored.table(storage.ACCOUNTS_TABLE)))
+        self.vault = KeyVault(
+            settings.vault_url,
+            identity,
+            ca_file=settings.ca_file,
+            development=settings.development,
+        )
+        entra = Entra(
+            client_id=settings.client_id,
+            authority_host=settings.authority_host,
+            redirect_uri=settings.redirect_uri,
+            vault=self.vault,
+            development=settings.development,
+            ca_file=settings.ca_file,
+        )
+        self.graph = Graph(
+            settings.graph_url,
+            ca_file=settings.ca_file,
+            send_seconds=settings.send_timeout_seconds,
+            clock=self.clock,
+        )
+        self.tokens = TokenSource(entra, self.vault, self.accounts, self.clock)
+        self.submission = Submission(
+            ledger=self.ledger,
+            payloads=payloads,
+            keys=KeysTable(_once(lambda: stored.table(storage.KEYS_TABLE))),
+            bell=self.bell,
+            accounts=self.accounts,
+            clock=self.clock,
+            random=os.urandom,
+            mask=settings.mask_ledger,
+        )
+        direct = DirectSending(self.graph, self.tokens, self.clock)
+
+        def way_of(account: Account) -> Sending:
+            return direct
+
+        self.delivery = Delivery(
+            ledger=self.ledger,
+            payloads=payloads,
+            bell=self.bell,
+            accounts=self.accounts,
+            submission=self.submission,
+            sending=way_of,
+            clock=self.clock,
+            jitter=random.SystemRandom().random,
+            random=os.urandom,
+            patience=Patience(settings.max_attempts, settings.give_up_after_seconds),
+            lease_seconds=settings.lease_seconds,
+            send_seconds=settings.send_timeout_seconds,
+        )
+        self.consent = Consent(
+            rules=ConsentRules(
+                tenant=settings.tenant,
+                client_id=settings.client_id,
+                authority_host=settings.authority_host,
+                allowed_mailboxes=settings.allowed_mailboxes,
+            ),
+            identity=entra,
+            mail_service=self.graph,
+            vault=self.vault,
+            accounts=self.accounts,
+            flows=FlowsTable(_once(lambda: stored.table(storage.FLOWS_TABLE))),
+            clock=self.clock,
+            released=self.delivery.release,
+        )
+        self.probes: Mapping[str, Callable[[], object]] = {
+            "ledger": lambda: self.ledger.overdue(self.clock(), 0, 1),
+            "queue": self.bell.probe,
+            "payloads": payloads.probe,
+            "key_vault": lambda: self.vault.get(CLIENT_SECRET),
+            "entra": lambda: reach("entra", _discovery(settings), settings.ca_file),
+            "graph": lambda: reach("graph", settings.graph_url, settings.ca_file),
+        }
+
+
+_lock = threading.Lock()
+_built: Postroom | None = None
+
+
+def postroom() -> Postroom:
+    """The services of this process. Raises ConfigurationError, anew each time until it is mended."""
+    global _built
+    if _built is None:
+        with _lock:
+            if _built is None:
+                quiet_libraries()
+                _built = Postroom(load(os.environ))
+    return _built
+
+
+def _discovery(settings: Settings) -> str:
+    return f"{settings.authority_host}/{settings.tenant}/v2.0/.well-known/openid-configuration"
+
+
+def _once(build: Callable[[], T]) -> Callable[[], T]:
+    """A client built on first use. Two threads at once may each build one; either will do."""
+    return functools.cache(build)

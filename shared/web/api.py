@@ -1,0 +1,149 @@
+"""The JSON API: unpack the request, call a use case, answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import azure.functions as func
+import msgspec
+
+from shared.errors import Refused
+from shared.mail import ids, problems
+from shared.mail.mail import Mail, MailFilter
+from shared.mail.status import WAITING, Status
+from shared.services.document import Limits
+from shared.services.ports import Accounts, Ledger
+from shared.services.submission import Submission
+from shared.web import documents, intake
+from shared.web.problem import bad_request
+
+POLL_SECONDS = 0.25
+LONGEST_PAGE = 100
+
+# `code` is where the Functions host takes a function key from.
+_HOST_PARAMETERS = frozenset({"code", "clientid"})
+
+
+def send(
+    req: func.HttpRequest,
+    submission: Submission,
+    ledger: Ledger,
+    limits: Limits,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> func.HttpResponse:
+    """`POST /api/send`."""
+    _only(req.params, {"wait"})
+    wait = intake.wait_seconds(req)
+    receipt = submission.accept(intake.read_order(req, limits))
+    if receipt.dry_run:
+        return _json(200, documents.checked(receipt))
+    mail = _settled(receipt.mail, ledger, wait, sleep) if wait else receipt.mail
+    headers = {"Location": f"/api/mails/{mail.mail_id}"}
+    if receipt.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    if wait:
+        headers["Preference-Applied"] = f"wait={wait:.0f}"
+    return _json(202, documents.accepted(mail), headers)
+
+
+def show_mail(req: func.HttpRequest, ledger: Ledger) -> func.HttpResponse:
+    """`GET /api/mails/{id}`."""
+    _only(req.params, set())
+    mail_id = req.route_params.get("id", "").lower()
+    found = ledger.get(mail_id) if ids.is_id(mail_id) else None
+    if found is None:
+        raise Refused(problems.UNKNOWN_MAIL, "No mail has this id.")
+    return _json(200, documents.mail_view(found.mail, story=True))
+
+
+def list_mails(req: func.HttpRequest, ledger: Ledger) -> func.HttpResponse:
+    """`GET /api/mails`."""
+    _only(req.params, {"status", "account", "tag", "since", "until", "limit", "cursor"})
+    wanted = MailFilter(
+        status=_status(req.params.get("status")),
+        account=req.params.get("account"),
+        tag=req.params.get("tag"),
+        since=_moment(req, "since"),
+        until=_moment(req, "until"),
+    )
+    try:
+        page = ledger.page(wanted, _limit(req.params.get("limit")), req.params.get("cursor"))
+    except ValueError as error:
+        raise bad_request("cursor", "is not one that this list gave out") from error
+    return _json(
+        200,
+        documents.MailList(
+            [documents.mail_view(mail, story=False) for mail in page.mails], page.cursor
+        ),
+    )
+
+
+def list_accounts(req: func.HttpRequest, accounts: Accounts) -> func.HttpResponse:
+    """`GET /api/accounts`."""
+    _only(req.params, set())
+    rows = sorted(accounts.all(fresh=True), key=lambda account: account.alias)
+    return _json(200, documents.AccountList([documents.account_view(row) for row in rows]))
+
+
+def _settled(mail: Mail, ledger: Ledger, wait: float, sleep: Callable[[float], None]) -> Mail:
+    """The mail once it has left the waiting statuses, or as it is when the time is up."""
+    until = time.monotonic() + wait
+    pause = POLL_SECONDS
+    while mail.status in WAITING and time.monotonic() < until:
+        sleep(min(pause, max(0.0, until - time.monotonic())))
+        pause = min(2.0, pause * 1.3)
+        found = ledger.get(mail.mail_id)
+        mail = found.mail if found is not None else mail
+    return mail
+
+
+def _status(text: str | None) -> Status | None:
+    if text is None:
+        return None
+    try:
+        return Status(text)
+    except ValueError as error:
+        raise bad_request(
+            "status", f"must be one of {', '.join(status.value for status in Status)}"
+        ) from error
+
+
+def _moment(req: func.HttpRequest, name: str) -> datetime | None:
+    text = req.params.get(name)
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise bad_request(name, "must be a time such as 2026-12-01T08:00:00Z") from error
+    if moment.tzinfo is None:
+        raise bad_request(name, "has no time zone: write it as 2026-12-01T08:00:00Z")
+    return moment
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return 50
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= LONGEST_PAGE:
+        raise bad_request("limit", f"must be a whole number from 1 to {LONGEST_PAGE}")
+    return int(text)
+
+
+def _only(params: Mapping[str, str], known: set[str]) -> None:
+    for name in params:
+        if name not in known and name.lower() not in _HOST_PARAMETERS:
+            raise bad_request(name[:80], "is not a parameter of this call: remove it")
+
+
+def _json(
+    status: int, document: msgspec.Struct, headers: Mapping[str, str] | None = None
+) -> func.HttpResponse:
+    return func.HttpResponse(
+        documents.encoded(document),
+        status_code=status,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+        mimetype="application/json",
+    )

@@ -1,0 +1,219 @@
+"""The documents that the API answers with; `openapi.py` describes them from these very types."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from shared.mail.account import Account
+from shared.mail.mail import Mail
+from shared.services.submission import Receipt
+
+
+class Links(msgspec.Struct, rename={"self_": "self"}):
+    """Where to look next."""
+
+    self_: str
+
+
+class Accepted(msgspec.Struct, omit_defaults=True):
+    """The answer to a send: durable with Postroom from here on."""
+
+    id: str
+    status: str
+    links: Links
+    reason: str | None = None
+    help: str | None = None
+
+
+class Checked(msgspec.Struct):
+    """The answer to a dry run: the mail would have been accepted; nothing was stored."""
+
+    dry_run: bool
+    account: str
+    sender: str = msgspec.field(name="from")
+    recipient_count: int
+
+
+class EventDocument(msgspec.Struct, omit_defaults=True):
+    """One line of a mail's story."""
+
+    at: datetime
+    status: str
+    reason: str | None = None
+
+
+class MailView(msgspec.Struct, omit_defaults=True):
+    """A mail and its story."""
+
+    id: str
+    status: str
+    accepted_at: datetime
+    updated_at: datetime
+    due_at: datetime
+    caller: str
+    attempts: int
+    recipients: list[str]
+    recipient_count: int
+    subject: str
+    account: str | None = None
+    sender: str | None = msgspec.field(default=None, name="from")
+    tags: list[str] = []
+    metadata: dict[str, str] = {}
+    sent_at: datetime | None = None
+    reason: str | None = None
+    help: str | None = None
+    request_id: str | None = None
+    idempotency_key: str | None = None
+    events: list[EventDocument] = []
+    links: Links | None = None
+
+
+class MailList(msgspec.Struct, omit_defaults=True):
+    """One page of mails, newest first."""
+
+    mails: list[MailView]
+    next_cursor: str | None = None
+
+
+class AccountView(msgspec.Struct, omit_defaults=True):
+    """A mailbox that is signed in."""
+
+    alias: str
+    address: str
+    display_name: str
+    kind: str
+    state: str
+    scopes: list[str]
+    default: bool
+    allowed_from: list[str] = []
+    reason: str | None = None
+    held_until: datetime | None = None
+    signed_in_at: datetime | None = None
+
+
+class AccountList(msgspec.Struct):
+    """All accounts."""
+
+    accounts: list[AccountView]
+
+
+class Health(msgspec.Struct):
+    """Alive or not."""
+
+    status: str
+
+
+class Dependency(msgspec.Struct, omit_defaults=True):
+    """One thing that Postroom needs, and whether it answered just now."""
+
+    name: str
+    ok: bool
+    ms: int
+    problem: str | None = None
+
+
+class HealthDetails(msgspec.Struct):
+    """Each dependency and each account."""
+
+    status: str
+    dependencies: list[Dependency]
+    accounts: list[AccountView]
+
+
+class FieldProblemDocument(msgspec.Struct):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class ProblemDocument(msgspec.Struct, omit_defaults=True):
+    """RFC 9457, with a stable code, the fields, and what to do."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    help: str
+    errors: list[FieldProblemDocument] = []
+    request_id: str | None = None
+
+
+def encoded(document: msgspec.Struct) -> bytes:
+    """As JSON."""
+    return msgspec.json.encode(document)
+
+
+def accepted(mail: Mail) -> Accepted:
+    """The answer for an accepted mail."""
+    return Accepted(
+        id=mail.mail_id,
+        status=mail.status.value,
+        links=_links(mail),
+        reason=mail.reason,
+        help=mail.help,
+    )
+
+
+def checked(receipt: Receipt) -> Checked:
+    """The answer to a dry run."""
+    mail = receipt.mail
+    return Checked(
+        dry_run=True,
+        account=mail.account or "",
+        sender=mail.sender,
+        recipient_count=mail.recipient_count,
+    )
+
+
+def mail_view(mail: Mail, *, story: bool) -> MailView:
+    """A mail, with its story or without."""
+    return MailView(
+        id=mail.mail_id,
+        status=mail.status.value,
+        accepted_at=mail.accepted_at,
+        updated_at=mail.updated_at,
+        due_at=mail.due_at,
+        caller=mail.caller.value,
+        attempts=mail.attempts,
+        recipients=list(mail.recipients),
+        recipient_count=mail.recipient_count,
+        subject=mail.subject,
+        account=mail.account,
+        sender=mail.sender or None,
+        tags=list(mail.tags),
+        metadata=dict(mail.metadata),
+        sent_at=mail.sent_at,
+        reason=mail.reason,
+        help=mail.help,
+        request_id=mail.request_id,
+        idempotency_key=mail.idempotency_key,
+        events=[EventDocument(e.at, e.status.value, e.reason) for e in mail.events]
+        if story
+        else [],
+        links=_links(mail),
+    )
+
+
+def account_view(account: Account) -> AccountView:
+    """An account."""
+    return AccountView(
+        alias=account.alias,
+        address=account.address,
+        display_name=account.display_name,
+        kind=account.kind.value,
+        state=account.state.value,
+        scopes=sorted(account.scopes),
+        default=account.is_default,
+        allowed_from=list(account.allowed_from),
+        reason=account.reason,
+        held_until=account.held_until,
+        signed_in_at=account.signed_in_at,
+    )
+
+
+def _links(mail: Mail) -> Links:
+    return Links(f"/api/mails/{mail.mail_id}")

@@ -1,0 +1,61 @@
+"""Whether Postroom is alive, and what it stands on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import azure.functions as func
+
+from shared.errors import ConfigurationError, PostroomError
+from shared.mail.account import Account, AccountState
+from shared.services.ports import Accounts
+from shared.web import documents
+
+Probe = Callable[[], object]
+
+
+def alive(check_settings: Callable[[], object]) -> func.HttpResponse:
+    """`GET /api/health`: the process runs and its settings are sound. Asks nothing remote."""
+    try:
+        check_settings()
+    except ConfigurationError:
+        return _answer(503, documents.Health("misconfigured"))
+    return _answer(200, documents.Health("ok"))
+
+
+def details(probes: Mapping[str, Probe], accounts: Accounts) -> func.HttpResponse:
+    """`GET /api/health/details`: each dependency asked now, and each account's state."""
+    found = [_asked(name, probe) for name, probe in probes.items()]
+    rows: Sequence[Account] = ()
+    if all(dependency.ok for dependency in found):
+        rows = accounts.all(fresh=True)
+    well = all(d.ok for d in found) and all(row.state is AccountState.READY for row in rows)
+    return _answer(
+        200 if well else 503,
+        documents.HealthDetails(
+            "ok" if well else "degraded",
+            found,
+            [documents.account_view(row) for row in sorted(rows, key=lambda row: row.alias)],
+        ),
+    )
+
+
+def _asked(name: str, probe: Probe) -> documents.Dependency:
+    start = time.perf_counter()
+    problem = None
+    try:
+        probe()
+    except PostroomError as error:
+        problem = f"{type(error).__name__}: {error}"
+    elapsed = round((time.perf_counter() - start) * 1000)
+    return documents.Dependency(name, problem is None, elapsed, problem)
+
+
+def _answer(status: int, document: documents.Health | documents.HealthDetails) -> func.HttpResponse:
+    return func.HttpResponse(
+        documents.encoded(document),
+        status_code=status,
+        headers={"Cache-Control": "no-store"},
+        mimetype="application/json",
+    )

@@ -1,0 +1,189 @@
+"""The OpenAPI document, made from the types that validate requests and shape answers."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+
+import azure.functions as func
+import msgspec
+
+from shared.mail.problems import CATALOGUE
+from shared.mail.status import Status
+from shared.services.document import MailDocument
+from shared.web import documents
+from shared.web.intake import LONGEST_WAIT
+
+_REF = "#/components/schemas/{name}"
+
+
+def show() -> func.HttpResponse:
+    """`GET /api/openapi.json`."""
+    return func.HttpResponse(
+        _encoded(), mimetype="application/json", headers={"Cache-Control": "max-age=300"}
+    )
+
+
+@functools.cache
+def _encoded() -> bytes:
+    return json.dumps(document(), indent=1).encode()
+
+
+def document() -> dict[str, Any]:
+    """OpenAPI 3.1 of the API."""
+    _, schemas = msgspec.json.schema_components(
+        [
+            MailDocument,
+            documents.Accepted,
+            documents.Checked,
+            documents.MailView,
+            documents.MailList,
+            documents.AccountList,
+            documents.Health,
+            documents.HealthDetails,
+            documents.ProblemDocument,
+        ],
+        ref_template=_REF,
+    )
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Postroom",
+            "version": "1",
+            "description": "The outgoing mail room of an organisation on Microsoft 365.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"function_key": []}],
+        "paths": _paths(),
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "function_key": {"type": "apiKey", "in": "header", "name": "x-functions-key"}
+            },
+        },
+    }
+
+
+def _paths() -> dict[str, Any]:
+    return {
+        "/api/send": {"post": _send()},
+        "/api/mails": {"get": _operation("listMails", "Mails, newest first", "MailList", _LIST)},
+        "/api/mails/{id}": {
+            "get": _operation(
+                "showMail",
+                "One mail and its story",
+                "MailView",
+                [_parameter("id", "path", {"type": "string", "format": "uuid"}, "The mail's id.")],
+            )
+        },
+        "/api/accounts": {"get": _operation("listAccounts", "Accounts", "AccountList")},
+        "/api/health": {"get": {**_operation("health", "Alive or not", "Health"), "security": []}},
+        "/api/health/details": {
+            "get": _operation("healthDetails", "Each dependency and account", "HealthDetails")
+        },
+    }
+
+
+def _parameter(name: str, place: str, schema: dict[str, Any], text: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": place,
+        "required": place == "path",
+        "schema": schema,
+        "description": text,
+    }
+
+
+_TEXT: dict[str, Any] = {"type": "string"}
+_TIME: dict[str, Any] = {"type": "string", "format": "date-time"}
+_LIST = [
+    _parameter("status", "query", {"enum": [s.value for s in Status]}, "Only this status."),
+    _parameter("account", "query", _TEXT, "Only this account's alias."),
+    _parameter("tag", "query", _TEXT, "Only mails with this tag."),
+    _parameter("since", "query", _TIME, "Accepted at this time or later."),
+    _parameter("until", "query", _TIME, "Accepted before this time."),
+    _parameter(
+        "limit", "query", {"type": "integer", "minimum": 1, "maximum": 100}, "Mails a page; 50."
+    ),
+    _parameter("cursor", "query", _TEXT, "Where the last page ended: its next_cursor."),
+]
+
+
+def _send() -> dict[str, Any]:
+    mail = {"$ref": _REF.format(name="MailDocument")}
+    operation = _operation(
+        "send",
+        "Accept one mail",
+        None,
+        [
+            _parameter(
+                "wait",
+                "query",
+                {"type": "integer", "minimum": 1, "maximum": int(LONGEST_WAIT)},
+                "Hold the answer until the outcome, for at most so many seconds.",
+            ),
+            _parameter(
+                "Idempotency-Key",
+                "header",
+                {"type": "string", "minLength": 1, "maxLength": 256},
+                "The same key with the same document within 24 hours is the same mail.",
+            ),
+        ],
+    )
+    operation["requestBody"] = {
+        "required": True,
+        "content": {
+            "application/json": {"schema": mail},
+            "message/rfc822": {"schema": _TEXT},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"mail": mail},
+                    "required": ["mail"],
+                    "additionalProperties": {"type": "string", "format": "binary"},
+                }
+            },
+        },
+    }
+    operation["responses"] |= {
+        "202": _answer("Accepted: durable with Postroom.", "Accepted"),
+        "200": _answer("A dry run: the mail would be accepted.", "Checked"),
+    }
+    return operation
+
+
+def _operation(
+    name: str,
+    summary: str,
+    answer: str | None,
+    parameters: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    codes = ", ".join(kind.code for kind in CATALOGUE)
+    found: dict[str, Any] = {
+        "operationId": name,
+        "summary": summary,
+        "responses": {
+            "default": {
+                "description": f"A problem. Its code is one of: {codes}.",
+                "content": {
+                    "application/problem+json": {
+                        "schema": {"$ref": _REF.format(name="ProblemDocument")}
+                    }
+                },
+            }
+        },
+    }
+    if answer is not None:
+        found["responses"]["200"] = _answer("Found.", answer)
+    if parameters:
+        found["parameters"] = parameters
+    return found
+
+
+def _answer(text: str, schema: str) -> dict[str, Any]:
+    return {
+        "description": text,
+        "content": {"application/json": {"schema": {"$ref": _REF.format(name=schema)}}},
+    }

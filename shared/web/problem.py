@@ -1,0 +1,117 @@
+"""Errors as RFC 9457 problem documents: the one place that turns them into HTTP."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import traceback
+from collections.abc import Callable
+from math import ceil
+from pathlib import Path
+from uuid import uuid4
+
+import azure.functions as func
+
+from shared.errors import ConfigurationError, FieldProblem, PostroomError, Refused, RemoteError
+from shared.mail import problems
+from shared.mail.problems import ProblemKind
+from shared.telemetry import event
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = 10.0
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+Handler = Callable[[], func.HttpResponse]
+
+
+def answered(req: func.HttpRequest, handler: Handler) -> func.HttpResponse:
+    """Run a handler; whatever it raises becomes a problem document. Adds X-Request-Id.
+
+    Raises nothing: an exception that escaped would answer 500 with an empty body.
+    """
+    request_id = _request_id(req)
+    try:
+        answer = handler()
+    except Refused as refused:
+        answer = respond(refused, request_id)
+    except ConfigurationError as error:
+        answer = respond(_misconfigured(error), request_id)
+    except PostroomError as error:
+        event("request_failed", level=logging.ERROR, kind=type(error).__name__)
+        answer = respond(_unavailable(error), request_id)
+    except Exception as error:  # noqa: BLE001 - the outermost wrapper: logged below, told as 500
+        event(
+            "internal_error",
+            level=logging.ERROR,
+            kind=type(error).__name__,
+            request_id=request_id,
+            where=_where(error),
+        )
+        answer = respond(Refused(problems.INTERNAL, "Postroom itself failed."), request_id)
+    answer.headers["X-Request-Id"] = request_id
+    return answer
+
+
+def respond(refused: Refused, request_id: str | None = None) -> func.HttpResponse:
+    """A refusal as a problem document."""
+    kind = refused.kind
+    document: dict[str, object] = {
+        "type": f"urn:postroom:problem:{kind.code}",
+        "title": kind.title,
+        "status": kind.status,
+        "code": kind.code,
+        "detail": refused.detail,
+        "help": refused.help,
+    }
+    if refused.errors:
+        document["errors"] = [
+            {"field": problem.field, "message": problem.message} for problem in refused.errors
+        ]
+    if request_id is not None:
+        document["request_id"] = request_id
+    headers = {"Cache-Control": "no-store"}
+    if kind.status in (429, 503):
+        headers["Retry-After"] = str(ceil(refused.retry_after or RETRY_SECONDS))
+    return func.HttpResponse(
+        json.dumps(document, ensure_ascii=False),
+        status_code=kind.status,
+        headers=headers,
+        mimetype=MEDIA_TYPE,
+    )
+
+
+def bad_request(field: str, message: str, kind: ProblemKind = problems.INVALID_REQUEST) -> Refused:
+    """A refusal of one parameter or header."""
+    return Refused(kind, f"{field} {message}.", [FieldProblem(field, message)])
+
+
+def _request_id(req: func.HttpRequest) -> str:
+    given = req.headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else str(uuid4())
+
+
+def _misconfigured(error: ConfigurationError) -> Refused:
+    named = [fault.partition(" ") for fault in error.faults]
+    return Refused(
+        problems.MISCONFIGURED,
+        "A setting is missing or wrong.",
+        [FieldProblem(name, what) for name, _, what in named],
+        retry_after=60.0,
+    )
+
+
+def _unavailable(error: PostroomError) -> Refused:
+    system = error.system if isinstance(error, RemoteError) else "storage"
+    wait = error.retry_after if isinstance(error, RemoteError) else None
+    return Refused(
+        problems.UNAVAILABLE,
+        f"A service that Postroom needs did not do its part: {system}.",
+        retry_after=wait,
+    )
+
+
+def _where(error: Exception) -> str:
+    """File and line only: an exception's text may hold what must not be logged."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames[-6:]))
