@@ -84,6 +84,84 @@ def show_openapi(req: func.HttpRequest) -> func.HttpResponse:
     return answered(req, openapi.show)
 
 
+@app.route("/", methods=["GET"], auth_level=ANONYMOUS)
+def show_home(req: func.HttpRequest) -> func.HttpResponse:
+    """On to the accounts."""
+    from shared.web import pages
+
+    return answered(req, lambda: pages.show_home(req))
+
+
+@app.route("static/{name}", methods=["GET"], auth_level=ANONYMOUS)
+def show_asset(req: func.HttpRequest) -> func.HttpResponse:
+    """The pages' style sheet and script."""
+    from shared.web import pages
+
+    return answered(req, lambda: pages.show_asset(req))
+
+
+@app.route("signin", methods=["GET"], auth_level=ANONYMOUS)
+def show_sign_in(req: func.HttpRequest) -> func.HttpResponse:
+    """The form for a function key."""
+    from shared.web import pages
+
+    return answered(req, lambda: pages.show_sign_in(req, room().front.site, room().front.sessions))
+
+
+@app.route("session", methods=["POST"])
+def open_session(req: func.HttpRequest) -> func.HttpResponse:
+    """A session for whoever has a function key: the host has checked it."""
+    from shared.web import pages
+
+    return answered(req, lambda: pages.open_session(req, room().front.sessions))
+
+
+@app.route("signout", methods=["POST"], auth_level=ANONYMOUS)
+def close_session(req: func.HttpRequest) -> func.HttpResponse:
+    """The end of a session."""
+    from shared.web import pages
+
+    return answered(req, lambda: pages.close_session(req, room().front.site, room().front.sessions))
+
+
+@app.route("accounts", methods=["GET"], auth_level=ANONYMOUS)
+def show_accounts(req: func.HttpRequest) -> func.HttpResponse:
+    """The page of accounts. Asks for a session itself."""
+    from shared.web import pages
+
+    return answered(
+        req,
+        lambda: pages.show_accounts(
+            req, room().front.site, room().front.sessions, room().front.keys, room().accounts
+        ),
+    )
+
+
+@app.route("auth/login", methods=["POST"], auth_level=ANONYMOUS)
+def begin_sign_in(req: func.HttpRequest) -> func.HttpResponse:
+    """Off to Microsoft. Asks for a session and the same origin itself."""
+    from shared.web import sign_in
+
+    return answered(
+        req,
+        lambda: sign_in.begin_sign_in(
+            req, room().front.sessions, room().consent, room().front.keys, room().front.site
+        ),
+    )
+
+
+# Anonymous, and a test asserts it: the host would take Microsoft's `code` for a function key.
+@app.route("api/auth/callback", methods=["GET", "POST"], auth_level=ANONYMOUS)
+def finish_sign_in(req: func.HttpRequest) -> func.HttpResponse:
+    """Back from Microsoft."""
+    from shared.web import sign_in
+
+    return answered(
+        req,
+        lambda: sign_in.finish_sign_in(req, room().consent, room().front.keys, room().front.site),
+    )
+
+
 @app.queue_trigger("msg", "outbox", STORAGE)
 def deliver(msg: func.QueueMessage) -> None:
     """Hear a bell, or take in a whole mail that an application dropped."""

@@ -38,6 +38,7 @@ from shared.telemetry import quiet_libraries
 if TYPE_CHECKING:
     from shared.mail.account import Account
     from shared.services.sending import Sending
+    from shared.web.front import Front
 
 T = TypeVar("T")
 
@@ -133,6 +134,19 @@ class Postroom:
             "entra": lambda: reach("entra", _discovery(settings), settings.ca_file),
             "graph": lambda: reach("graph", settings.graph_url, settings.ca_file),
         }
+
+    @functools.cached_property
+    def front(self) -> Front:
+        """What the pages need; an instance that only delivers never imports it."""
+        from shared.web.front import Front
+
+        return Front.of(
+            self.settings.redirect_uri,
+            self.vault,
+            self.clock,
+            session_seconds=self.settings.session_seconds,
+            development=self.settings.development,
+        )
 
 
 _lock = threading.Lock()

@@ -1,0 +1,33 @@
+"""What every page is served with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.services.ports import Clock, Vault
+from shared.web.rendering import Site
+from shared.web.session import Sessions
+from shared.web.signing import Keys
+
+
+@dataclass(frozen=True)
+class Front:
+    """The site, its signing keys and its sessions."""
+
+    site: Site
+    keys: Keys
+    sessions: Sessions
+
+    @classmethod
+    def of(
+        cls,
+        redirect_uri: str,
+        vault: Vault,
+        clock: Clock,
+        *,
+        session_seconds: int,
+        development: bool,
+    ) -> Front:
+        """Wired for one process."""
+        keys = Keys(vault, clock)
+        return cls(Site(redirect_uri, development), keys, Sessions(keys, clock, session_seconds))
