@@ -302,7 +302,12 @@ class Consent:
             state=AccountState.READY,
             signed_in_at=self._clock(),
         )
-        account = self._save(account, flow, person)
+        try:
+            account = self._save(account, flow, person)
+        except SignInRefused:
+            if not same:
+                self._drop_grant(account)
+            raise
         if existing and not same:
             self._drop_grant(existing)
         released = self._release(account)
@@ -322,13 +327,13 @@ class Consent:
                 chosen=profile.address,
             ) from error
 
-    def _drop_grant(self, former: Account) -> None:
-        """Take the grant of the mailbox that lost its alias out of the vault."""
+    def _drop_grant(self, account: Account) -> None:
+        """Take a grant that no account refers to any more out of the vault."""
         try:
-            self._vault.remove(grant_secret(former.account_id))
+            self._vault.remove(grant_secret(account.account_id))
         except RemoteError:
             # The app's role may lack deletion; the secret is of no use to anybody without the app.
-            telemetry.event("former_grant_kept", level=logging.WARNING, account=former.alias)
+            telemetry.event("unused_grant_kept", level=logging.WARNING, account=account.alias)
 
     def _save(self, account: Account, flow: SignInFlow, person: Person) -> Account:
         """Write the row, over whatever changes other workers make to it meanwhile."""

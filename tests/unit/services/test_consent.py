@@ -1,0 +1,541 @@
+"""Signing a mailbox in: what links it, and everything that must not."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+
+from shared.errors import (
+    AnswerLost,
+    ConsentRequired,
+    CredentialRefused,
+    NotSent,
+    PostroomError,
+    Refused,
+    RemoteRefused,
+)
+from shared.mail.account import PERSONAL_TENANT, Account, AccountKind, AccountState
+from shared.mail.refusals import SignInRefused
+from shared.services.consent import Consent, ConsentRules, state_hash
+from shared.services.ports import Profile, SignInFlow
+from shared.services.tokens import grant_secret
+from tests.unit.sign_in_fakes import (
+    CLIENT,
+    CLIENT_INFO,
+    HOST,
+    NOW,
+    OBJECT,
+    TENANT,
+    FakeAccounts,
+    FakeClock,
+    FakeFlows,
+    FakeIdentity,
+    FakeMailService,
+    FakeVault,
+    account_of,
+    claims_of,
+    events_in,
+    grant_of,
+)
+
+OTHER = "44444444-4444-4444-8444-444444444444"
+PERSONAL_OBJECT = "00000000-0000-0000-a1b2-c3d4e5f60718"
+
+
+@dataclass
+class Office:
+    """A Consent with everything around it."""
+
+    tenant: str = TENANT
+    allowed: tuple[str, ...] = ()
+    clock: FakeClock = field(default_factory=FakeClock)
+    identity: FakeIdentity = field(default_factory=FakeIdentity)
+    mail_service: FakeMailService = field(default_factory=FakeMailService)
+    accounts: FakeAccounts = field(default_factory=FakeAccounts)
+    flows: FakeFlows = field(default_factory=FakeFlows)
+    released: list[Account] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.vault = FakeVault(self.clock)
+
+    @property
+    def consent(self) -> Consent:
+        return Consent(
+            rules=ConsentRules(CLIENT, self.tenant, HOST, self.allowed),
+            identity=self.identity,
+            mail_service=self.mail_service,
+            vault=self.vault,
+            accounts=self.accounts,
+            flows=self.flows,
+            clock=self.clock,
+            released=self._release,
+            new_account_id=lambda: f"new-{len(self.vault.grants())}",
+        )
+
+    def _release(self, account: Account) -> int:
+        self.released.append(account)
+        return 2
+
+    def begin(self, alias: str = "billing", expected: str | None = None) -> SignInFlow:
+        return self.consent.begin(alias, expected)
+
+    def finish(self, flow: SignInFlow | None = None, **changes: str) -> Account:
+        flow = flow or self.begin()
+        return self.consent.finish(flow, answer_to(flow, **changes))
+
+    def refuse(self, flow: SignInFlow | None = None, **changes: str) -> PostroomError:
+        """Finish a sign-in that must be refused, leaving everything as it was."""
+        before = (dict(self.accounts.rows), self.vault.grants())
+        with pytest.raises(PostroomError) as refused:
+            self.finish(flow, **changes)
+        assert (self.accounts.rows, self.vault.grants()) == before
+        assert self.released == []
+        return refused.value
+
+
+def answer_to(flow: SignInFlow, **changes: str) -> Mapping[str, str]:
+    answer = {"code": "code-1", "state": str(flow.msal["state"]), "client_info": CLIENT_INFO}
+    return {key: value for key, value in {**answer, **changes}.items() if value}
+
+
+@pytest.fixture
+def office() -> Office:
+    return Office()
+
+
+class TestBegin:
+    def test_the_least_scopes_are_asked_for_at_the_configured_authority(
+        self, office: Office
+    ) -> None:
+        office.begin()
+
+        assert office.identity.begun[0]["scopes"] == ("Mail.Send", "User.Read")
+        assert office.identity.begun[0]["authority"] == TENANT
+
+    def test_a_known_address_is_hinted_and_no_account_picker_is_asked_for(
+        self, office: Office
+    ) -> None:
+        office.begin(expected="billing@contoso.com")
+
+        assert (office.identity.begun[0]["hint"], office.identity.begun[0]["prompt"]) == (
+            "billing@contoso.com",
+            None,
+        )
+
+    def test_without_an_address_the_person_picks_the_account(self, office: Office) -> None:
+        office.begin()
+
+        assert (office.identity.begun[0]["hint"], office.identity.begun[0]["prompt"]) == (
+            None,
+            "select_account",
+        )
+
+    def test_after_a_mismatch_the_person_picks_again(self, office: Office) -> None:
+        office.consent.begin("billing", "billing@contoso.com", choose_account=True)
+
+        assert (office.identity.begun[0]["hint"], office.identity.begun[0]["prompt"]) == (
+            None,
+            "select_account",
+        )
+
+    def test_signing_in_again_hints_at_the_accounts_mailbox(self, office: Office) -> None:
+        office.accounts.rows["billing"] = account_of()
+        flow = office.begin()
+
+        assert office.identity.begun[0]["hint"] == "billing@contoso.com"
+        assert flow.expected_address is None
+
+    def test_the_flow_is_written_down_by_the_hash_of_its_state(self, office: Office) -> None:
+        flow = office.begin()
+
+        assert office.flows.rows == {
+            state_hash(str(flow.msal["state"])): NOW + timedelta(minutes=10)
+        }
+
+    @pytest.mark.parametrize(
+        "alias", ["", "-a", "a b", "a" * 41, "ä", "../x", "<script>", "a\r\nSet-Cookie:x"]
+    )
+    def test_an_alias_of_another_shape_is_refused(self, office: Office, alias: str) -> None:
+        with pytest.raises(Refused) as refused:
+            office.begin(alias)
+
+        assert [problem.field for problem in refused.value.errors] == ["alias"]
+        assert not office.flows.rows
+
+    @pytest.mark.parametrize("address", ["nobody", "a@b c", "a@b\r\nx", "Ada <a@b.com>", "@b.com"])
+    def test_an_expected_address_of_another_shape_is_refused(
+        self, office: Office, address: str
+    ) -> None:
+        with pytest.raises(Refused) as refused:
+            office.begin(expected=address)
+
+        assert [problem.field for problem in refused.value.errors] == ["expected_address"]
+
+
+class TestFinish:
+    def test_the_account_is_linked_with_what_microsoft_said(self, office: Office) -> None:
+        account = office.finish()
+
+        assert office.accounts.rows == {"billing": account}
+        assert (account.tenant_id, account.object_id) == (TENANT, OBJECT)
+        assert (account.address, account.display_name) == ("billing@contoso.com", "Billing")
+        assert (account.kind, account.authority) == (AccountKind.WORK, TENANT)
+        assert account.scopes == {"Mail.Send", "User.Read"}
+        assert (account.state, account.signed_in_at) == (AccountState.READY, NOW)
+
+    def test_the_grant_of_the_test_refresh_is_stored_under_an_opaque_name(
+        self, office: Office
+    ) -> None:
+        account = office.finish()
+
+        assert office.vault.grants() == [grant_secret(account.account_id)]
+        assert office.vault.secrets[office.vault.grants()[0]][0].value == "refresh-2"
+        assert "@" not in office.vault.grants()[0]
+
+    def test_a_refresh_that_rotates_nothing_keeps_the_first_grant(self, office: Office) -> None:
+        office.identity.refreshed = [grant_of(refresh_token=None)]
+        account = office.finish()
+
+        assert office.vault.secrets[grant_secret(account.account_id)][0].value == "refresh-1"
+
+    def test_the_first_account_is_the_default_and_the_second_is_not(self, office: Office) -> None:
+        office.accounts.rows["other"] = account_of("other", object_id=OTHER)
+
+        assert office.finish().is_default is False
+        office.accounts.rows.clear()
+        assert office.finish().is_default is True
+
+    def test_held_mails_are_released(
+        self, office: Office, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO")
+        account = office.finish()
+
+        assert office.released == [account]
+        assert events_in(caplog.messages) == [
+            {"event": "account_signed_in", "account": "billing", "kind": "work", "released": 2}
+        ]
+
+    def test_mails_that_cannot_be_released_now_do_not_unlink_the_account(
+        self, office: Office, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(account: Account) -> int:
+            raise NotSent("storage", "x")
+
+        monkeypatch.setattr(office, "_release", fail)
+
+        assert office.finish().alias == "billing"
+
+    def test_a_personal_account_is_refreshed_at_consumers_from_the_start(self) -> None:
+        office = personal_office("common")
+        account = office.finish()
+
+        assert (account.kind, account.authority) == (AccountKind.PERSONAL, "consumers")
+        assert office.identity.redemptions[0][0] == "common"
+        assert office.identity.refreshes == [("consumers", "refresh-1")]
+
+    def test_a_work_account_of_several_directories_is_refreshed_at_its_own(self) -> None:
+        office = Office(tenant="organizations")
+
+        assert office.finish().authority == TENANT
+
+    def test_signing_in_again_keeps_what_was_set_up(self, office: Office) -> None:
+        office.accounts.rows["billing"] = account_of(
+            state=AccountState.NEEDS_SIGN_IN,
+            reason="AADSTS50173",
+            allowed_from=("sales@contoso.com",),
+            is_default=True,
+        )
+        account = office.finish()
+
+        assert (account.state, account.reason) == (AccountState.READY, None)
+        assert (account.account_id, account.is_default) == ("id-billing", True)
+        assert account.allowed_from == ("sales@contoso.com",)
+
+    def test_a_renamed_mailbox_can_be_signed_in_again(self, office: Office) -> None:
+        office.accounts.rows["billing"] = account_of(address="old@contoso.com")
+
+        assert office.finish().address == "billing@contoso.com"
+
+    def test_the_expected_address_is_compared_without_regard_to_case(self, office: Office) -> None:
+        assert office.finish(office.begin(expected="Billing@Contoso.com")).alias == "billing"
+
+    def test_a_change_that_came_first_is_written_over(self, office: Office) -> None:
+        office.accounts.losing = 2
+
+        assert office.finish().alias == "billing"
+
+
+class TestAttacks:
+    def test_flow_replay_is_refused_before_the_code_goes_anywhere(self, office: Office) -> None:
+        flow = office.begin()
+        office.finish(flow)
+        office.released.clear()
+        office.refuse(flow)
+
+        assert len(office.identity.redemptions) == 1
+
+    def test_concurrent_replay_succeeds_once(self, office: Office) -> None:
+        flow = office.begin()
+
+        def attempt(_: int) -> bool:
+            try:
+                office.finish(flow)
+            except SignInRefused:
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as pool:
+            outcomes = list(pool.map(attempt, range(8)))
+
+        assert outcomes.count(True) == 1
+        assert len(office.identity.redemptions) == 1
+
+    def test_a_stale_flow_is_refused_by_our_clock_before_any_request(self, office: Office) -> None:
+        flow = office.begin()
+        office.clock.forward(minutes=10)
+        office.refuse(flow)
+
+        assert not office.identity.redemptions
+
+    @pytest.mark.parametrize("state", ["", "state-2", "state-1 ", "\u00e9"])
+    def test_another_state_is_refused(self, office: Office, state: str) -> None:
+        office.refuse(state=state)
+
+        assert not office.identity.redemptions
+
+    @pytest.mark.parametrize(
+        "client_info",
+        [
+            pytest.param("!!!", id="not base64"),
+            pytest.param("a", id="bad padding"),
+            pytest.param("e30", id="empty object"),
+            pytest.param("W10", id="a list"),
+            pytest.param("_____w", id="not utf-8"),
+            pytest.param(base64.b64encode(b"[" * 9000).decode(), id="deeply nested"),
+            pytest.param("eyJ1aWQiOjEsInV0aWQiOjJ9", id="numbers"),
+        ],
+    )
+    def test_crafted_client_info_is_refused(self, office: Office, client_info: str) -> None:
+        assert isinstance(office.refuse(client_info=client_info), SignInRefused)
+        assert not office.identity.redemptions
+
+    @pytest.mark.parametrize(
+        "issuer",
+        [
+            "https://evil.example/x/v2.0",
+            f"{HOST}.evil.example/{TENANT}/v2.0",
+            f"{HOST}/a/b/v2.0",
+            f"https://evil.example/{HOST}/{TENANT}/v2.0",
+        ],
+    )
+    def test_mix_up_another_issuer_is_refused_before_redeeming(
+        self, office: Office, issuer: str
+    ) -> None:
+        office.refuse(iss=issuer)
+
+        assert not office.identity.redemptions
+
+    def test_our_own_issuer_is_accepted_where_it_is_sent(self, office: Office) -> None:
+        assert office.finish(iss=f"{HOST}/{TENANT}/v2.0").alias == "billing"
+
+    def test_a_missing_id_token_is_refused(self, office: Office) -> None:
+        office.identity.redeemed = [grant_of(None)]
+        office.refuse()
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            pytest.param({"aud": OTHER}, id="audience"),
+            pytest.param({"aud": [CLIENT]}, id="audience list"),
+            pytest.param({"iss": f"{HOST}/{OTHER}/v2.0"}, id="issuer of another tenant"),
+            pytest.param({"iss": f"https://sts.windows.net/{TENANT}/"}, id="v1 issuer"),
+            pytest.param({"iss": None}, id="no issuer"),
+            pytest.param({"tid": OTHER}, id="another tenant"),
+            pytest.param({"tid": None}, id="no tenant"),
+            pytest.param({"oid": None}, id="no object id"),
+            pytest.param({"oid": "../x"}, id="crafted object id"),
+            pytest.param({"exp": None}, id="no expiry"),
+            pytest.param({"exp": "never"}, id="expiry in words"),
+            pytest.param({"exp": int(NOW.timestamp()) - 301}, id="expired"),
+            pytest.param({"nbf": int(NOW.timestamp()) + 301}, id="not yet"),
+        ],
+    )
+    def test_a_foreign_id_token_is_refused(
+        self, office: Office, change: Mapping[str, object]
+    ) -> None:
+        office.identity.redeemed = [grant_of(claims_of(**change))]
+        office.refuse()
+
+    def test_a_personal_account_is_refused_where_only_work_accounts_are_asked_for(self) -> None:
+        office = personal_office("organizations")
+        office.refuse()
+
+    def test_a_work_account_is_refused_where_only_personal_ones_are_asked_for(self) -> None:
+        Office(tenant="consumers").refuse()
+
+
+class TestWrongAccount:
+    def test_another_mailbox_than_expected_is_named_and_not_linked(self, office: Office) -> None:
+        refused = office.refuse(office.begin(expected="ceo@contoso.com"))
+
+        assert isinstance(refused, SignInRefused)
+        assert refused.chosen == "billing@contoso.com"
+        assert "ceo@contoso.com" in refused.detail
+
+    def test_signing_in_as_b_while_renewing_a_leaves_a_intact(self, office: Office) -> None:
+        office.accounts.rows["billing"] = account_of(object_id=OTHER, address="a@contoso.com")
+        office.vault.set(grant_secret("id-billing"), "as token")
+        refused = office.refuse()
+
+        assert "a@contoso.com" in str(refused)
+        assert office.vault.secrets[grant_secret("id-billing")][-1].value == "as token"
+
+    def test_another_mailbox_is_put_under_the_alias_when_asked_to(self, office: Office) -> None:
+        """It gets another id, so that no cached token of the old one can send for it."""
+        office.accounts.rows["billing"] = account_of(object_id=OTHER, is_default=True)
+        office.vault.set(grant_secret("id-billing"), "as token")
+        flow = office.consent.begin("billing", None, True)
+        account = office.finish(flow)
+
+        assert account.account_id != "id-billing"
+        assert account.is_default
+        assert office.vault.grants() == [grant_secret(account.account_id)]
+        assert office.identity.begun[0]["hint"] is None
+
+    def test_a_mailbox_linked_under_another_alias_is_refused_naming_it(
+        self, office: Office
+    ) -> None:
+        office.accounts.rows["accounts"] = account_of("accounts")
+
+        assert "'accounts'" in str(office.refuse())
+
+    def test_a_mailbox_that_is_not_allowed_is_refused(self) -> None:
+        refused = Office(allowed=("fabrikam.com",)).refuse()
+
+        assert "POSTROOM_ALLOWED_MAILBOXES" in str(getattr(refused, "help", ""))
+
+    def test_a_mailbox_that_is_allowed_is_linked(self) -> None:
+        assert Office(allowed=("contoso.com",)).finish().alias == "billing"
+
+    def test_graph_naming_somebody_else_is_refused(self, office: Office) -> None:
+        office.mail_service.profile = Profile(OTHER, "billing@contoso.com", "")
+        office.refuse()
+
+    def test_a_short_personal_id_of_graph_matches_the_tokens_long_one(self) -> None:
+        office = personal_office("consumers")
+        office.mail_service.profile = Profile("a1b2c3d4e5f60718", "ada@outlook.com", "Ada")
+
+        assert office.finish().object_id == PERSONAL_OBJECT
+
+    def test_an_account_without_an_address_is_refused(self, office: Office) -> None:
+        office.mail_service.profile = Profile(OBJECT, "", "")
+        office.refuse()
+
+
+class TestRefusals:
+    def test_declined_permissions_are_explained_with_their_code(self, office: Office) -> None:
+        refused = office.refuse(
+            code="",
+            error="access_denied",
+            error_description="AADSTS65004: <script>alert(1)</script>",
+        )
+
+        assert isinstance(refused, SignInRefused)
+        assert refused.code == "AADSTS65004"
+        assert "script" not in refused.detail + refused.help
+
+    def test_an_answer_without_code_or_error_is_refused(self, office: Office) -> None:
+        office.refuse(code="")
+
+    def test_a_grant_without_refresh_token_is_refused_with_a_remedy(self, office: Office) -> None:
+        office.identity.redeemed = [grant_of(claims_of(), refresh_token=None)]
+
+        assert "offline_access" in str(getattr(office.refuse(), "help", ""))
+
+    def test_a_grant_that_cannot_send_is_refused(self, office: Office) -> None:
+        office.identity.redeemed = [grant_of(claims_of(), scopes=["User.Read"])]
+
+        assert "Mail.Send" in str(office.refuse())
+
+    def test_a_test_refresh_that_fails_is_found_out_now(self, office: Office) -> None:
+        office.identity.refreshed = [ConsentRequired("AADSTS70000", "bad_token")]
+        refused = office.refuse()
+
+        assert isinstance(refused, SignInRefused)
+        assert refused.code == "AADSTS70000"
+
+    @pytest.mark.parametrize(
+        "error", [NotSent("entra", "503"), CredentialRefused("AADSTS7000215", "wrong secret")]
+    )
+    def test_trouble_with_microsoft_or_our_secret_comes_out_as_it_is(
+        self, office: Office, error: PostroomError
+    ) -> None:
+        office.identity.redeemed = [error]
+
+        assert office.refuse() is error
+
+    def test_graph_refusing_to_say_who_it_is_is_explained(self, office: Office) -> None:
+        office.mail_service.profile = RemoteRefused("graph", "403")
+
+        assert "User.Read" in str(getattr(office.refuse(), "help", ""))
+
+    def test_a_vault_that_does_not_take_the_grant_links_nothing(self, office: Office) -> None:
+        office.vault.trouble = RemoteRefused("vault", "no right")
+        office.refuse()
+
+    @pytest.mark.parametrize("error", [NotSent("storage", "x"), AnswerLost("storage", "x")])
+    def test_an_account_that_cannot_be_written_down_is_not_linked(
+        self, office: Office, error: Exception
+    ) -> None:
+        """The grant, which was in the vault by then, is taken out again."""
+        office.accounts.trouble = error
+        with pytest.raises(SignInRefused, match="could not write"):
+            office.finish()
+
+        assert not office.accounts.rows
+        assert not office.vault.grants()
+        assert not office.released
+
+    def test_a_write_whose_answer_was_lost_counts_if_it_got_through(
+        self, office: Office, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        save = office.accounts.save
+
+        def lose_the_answer(account: Account) -> Account:
+            save(account)
+            raise AnswerLost("storage", "x")
+
+        monkeypatch.setattr(office.accounts, "save", lose_the_answer)
+
+        assert office.finish().etag == "e1"
+
+    def test_nothing_secret_is_logged_and_repr_hides_it(
+        self, office: Office, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("DEBUG")
+        office.finish()
+
+        assert not any(
+            word in caplog.text for word in ("refresh-", "access-", "code-1", "contoso", "verifier")
+        )
+
+
+def personal_office(tenant: str) -> Office:
+    office = Office(tenant=tenant)
+    claims = claims_of(tid=PERSONAL_TENANT, oid=PERSONAL_OBJECT)
+    office.identity.redeemed = [grant_of(claims)]
+    office.mail_service.profile = Profile(PERSONAL_OBJECT, "ada@outlook.com", "Ada")
+    return office
+
+
+def test_a_flow_for_another_browser_has_another_state(office: Office) -> None:
+    first, second = office.begin("a"), office.begin("b")
+
+    with pytest.raises(SignInRefused):
+        office.consent.finish(replace(first, msal=second.msal), answer_to(first))
