@@ -36,6 +36,7 @@ class StoredQueue:
         self._client = client
         self._count = count
         self.name = str(client.queue_name)
+        self.url = str(client.url)
 
     def exists(self) -> bool:
         self._count("exists")

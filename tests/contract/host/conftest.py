@@ -1,0 +1,63 @@
+"""Azurite and hosts for the tests of `local/host`; each is started once, on first use."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from azure.storage.queue import QueueClient
+
+from local.azurite import Azurite
+from tests.contract.host.driver import Host
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    with Azurite(tmp_path_factory.mktemp("azurite") / "azurite.log") as running:
+        yield running
+
+
+@pytest.fixture
+def queue(azurite: Azurite) -> Iterator[QueueClient]:
+    """A new, empty queue."""
+    name = f"jobs-{uuid.uuid4().hex[:8]}"
+    with QueueClient.from_connection_string(azurite.connection_string, name) as client:
+        client.create_queue()
+        yield client
+
+
+@pytest.fixture
+def poison(azurite: Azurite, queue: QueueClient) -> Iterator[QueueClient]:
+    """The poison queue of `queue`, which the host makes when it needs it."""
+    name = f"{queue.queue_name}-poison"
+    with QueueClient.from_connection_string(azurite.connection_string, name) as client:
+        yield client
+
+
+@pytest.fixture
+def queue_host(azurite: Azurite, queue: QueueClient, tmp_path: Path) -> Iterator[Host]:
+    """A host whose queue function listens on `queue`."""
+    environment = {
+        "AzureWebJobsStorage": azurite.connection_string,
+        "SAMPLE_QUEUE": str(queue.queue_name),
+        "AzureWebJobs.tick.Disabled": "true",
+        "AzureWebJobs.nightly.Disabled": "true",
+    }
+    with Host(tmp_path, environment) as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
+def web_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """A host for HTTP alone: nothing of it needs storage."""
+    with Host(tmp_path_factory.mktemp("web"), without_storage()) as host:
+        yield host
+
+
+def without_storage() -> dict[str, str]:
+    environment = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
+    for name in ("work", "tick", "nightly"):
+        environment[f"AzureWebJobs.{name}.Disabled"] = "true"
+    return environment
