@@ -105,7 +105,8 @@ def _source(original: Message, bounces: list[Bounce], domain: str, now: datetime
 
 
 def _subject(original: Message) -> str:
-    return Header(one_line(f"Undeliverable: {original.subject}"), "utf-8", 900).encode()
+    text = one_line(f"Undeliverable: {original.subject}")
+    return text if text.isascii() else Header(text, "utf-8", 900).encode()
 
 
 def _explanation(bounces: list[Bounce]) -> str:

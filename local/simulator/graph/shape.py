@@ -136,7 +136,8 @@ def recipient(one: Address | None) -> dict[str, Any] | None:
 def plain_text(html: str) -> str:
     """What is left of HTML without its markup."""
     without = re.sub(r"(?is)<(script|style|head)\b.*?</\1\s*>", "", html)
-    return unescape(re.sub(r"<[^>]+>", "", without)).strip()
+    lines = re.sub(r"(?i)<br\b[^>]*>|</(p|div|h[1-6]|li|tr|table|ul|ol)\s*>", "\r\n", without)
+    return unescape(re.sub(r"<[^>]+>", "", lines)).strip()
 
 
 _ABSENT = object()

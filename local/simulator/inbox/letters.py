@@ -74,6 +74,12 @@ def when(moment: datetime) -> str:
     return moment.astimezone().strftime("%d %b %Y, %H:%M:%S")
 
 
+def briefly(moment: datetime) -> str:
+    """The time of today's mail, the day of older mail."""
+    local, today = moment.astimezone(), datetime.now().astimezone()
+    return local.strftime("%H:%M:%S" if local.date() == today.date() else "%d %b %Y")
+
+
 def size(count: int) -> str:
     if count < 1024:
         return f"{count} bytes"

@@ -131,7 +131,7 @@ def _row(letter: Letter) -> Markup:
 <td class="from" title="{from_title}">{author}</td>
 <td class="to" title="{to_title}">{to}</td>
 <td class="subject"><a href="/inbox/{id}">{subject}</a>{clip} <span class="preview">{preview}</span></td>
-<td class="time"><time datetime="{iso}">{when}</time></td>
+<td class="time"><time datetime="{iso}" title="{when}">{briefly}</time></td>
 </tr>""",
         kind=" report" if letter.is_report else "",
         from_title=text.spelled([message.from_] if message.from_ else []),
@@ -144,12 +144,13 @@ def _row(letter: Letter) -> Markup:
         preview=text.preview(message),
         iso=letter.time.isoformat(),
         when=text.when(letter.time),
+        briefly=text.briefly(letter.time),
     )
 
 
 def _recipients(letter: Letter) -> str:
     first, *others = letter.recipients
-    return f"{first.address} and {len(others)} more" if others else first.address
+    return f"{first.address} +{len(others)}" if others else first.address
 
 
 def _older(listing: Listing, who: str) -> Markup:
@@ -197,13 +198,15 @@ def _facts(letter: Letter) -> Markup:
     message = letter.message
     sender = message.sender
     behalf = sender is not None and message.from_ is not None and sender.key != message.from_.key
+    addressed = {one.key for one in (*message.to, *message.cc)}
+    others = [one for one in letter.recipients if one.key not in addressed]
     facts = {
         "From": text.spelled([message.from_] if message.from_ else []),
         "Sent by": text.spelled([sender]) if sender and behalf else "",
         "To": text.spelled(message.to),
         "Cc": text.spelled(message.cc),
         "Reply to": text.spelled(message.reply_to),
-        "Delivered to": text.spelled(letter.recipients),
+        "Blind copy": text.spelled(others),
         "Arrived": text.when(letter.time),
         "Importance": "" if message.importance == "normal" else message.importance,
     }
