@@ -1,0 +1,217 @@
+"""Parse and shape what a person's browser meets: authorize, sign-in, consent, device, logout."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlencode
+
+from local.simulator.entra import pages
+from local.simulator.entra.application import redirect_matches
+from local.simulator.entra.errors import ERROR_PAGE, EntraError
+from local.simulator.entra.flows import Back, Flows, SentBack, SignIn
+from local.simulator.entra.state import EntraState
+from local.simulator.entra.tenant import tenant_named
+from local.simulator.wire import Request, Response
+
+SESSION_COOKIE = "SIMSESSION"
+PAGE_HEADERS = (
+    ("Cache-Control", "no-store, no-cache"),
+    ("X-Frame-Options", "DENY"),
+    ("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'"),
+)
+EXPIRED = "This sign-in has ended or never began. Go back to the application and start again."
+
+
+class Browser:
+    """The pages' handlers over one Entra and its sign-ins under way."""
+
+    def __init__(self, entra: EntraState, flows: Flows) -> None:
+        self._entra = entra
+        self._flows = flows
+
+    def authorize(self, request: Request) -> Response:
+        """`/oauth2/v2.0/authorize`, by GET or POST."""
+        asked = request.form() if request.method == "POST" else request.query
+
+        def begin() -> Response:
+            tenant = tenant_named(request.params["tenant"])
+            return self._sign_in(request, self._flows.begin_code(tenant, asked))
+
+        return self._guarded(begin)
+
+    def admin_consent(self, request: Request) -> Response:
+        """`/v2.0/adminconsent`"""
+
+        def begin() -> Response:
+            tenant = tenant_named(request.params["tenant"])
+            return self._sign_in(request, self._flows.begin_admin(tenant, request.query))
+
+        return self._guarded(begin)
+
+    def sign_in(self, request: Request) -> Response:
+        """An account was chosen or typed."""
+        form = request.form()
+        sign_in = self._flows.find(form.get("ctx", ""))
+        if sign_in is None:
+            return _page(pages.done("Sign-in ended", EXPIRED), 400)
+        session = _session(request) or self._flows.new_session()
+
+        def proceed() -> Response:
+            if form.get("answer") == "cancel":
+                self._flows.decline(sign_in, error_subcode="cancel")
+                return _page(pages.done("Cancelled", "You may close this window."))
+            try:
+                self._flows.choose(sign_in, form.get("username", ""), session)
+            except EntraError as error:
+                return self._account_page(sign_in, error)
+            return self._advance(sign_in)
+
+        return _with_session(self._guarded(proceed), session)
+
+    def consent(self, request: Request) -> Response:
+        """Accept, cancel, or return from "Need admin approval"."""
+        form = request.form()
+        sign_in = self._flows.find(form.get("ctx", ""))
+        if sign_in is None or sign_in.user is None:
+            return _page(pages.done("Sign-in ended", EXPIRED), 400)
+
+        def proceed() -> Response:
+            answer = form.get("answer")
+            if answer == "accept" and not self._flows.admin_needed(
+                sign_in, self._flows.missing(sign_in)
+            ):
+                self._flows.accept(sign_in, for_everybody=form.get("organization") == "on")
+                return self._finish(sign_in)
+            if answer == "return":
+                self._flows.refuse_for_policy(sign_in)
+            else:
+                self._flows.decline(sign_in)
+            return _page(pages.done("Cancelled", "You may close this window."))
+
+        return self._guarded(proceed)
+
+    def device_page(self, request: Request) -> Response:
+        """`/devicelogin`"""
+        return _page(pages.device())
+
+    def device_entered(self, request: Request) -> Response:
+        """A device's code was typed."""
+        sign_in = self._flows.begin_device(request.form().get("otc", ""))
+        if sign_in is None:
+            return _page(pages.device("That code didn't work. Check the code and try again."))
+        return self._account_page(sign_in)
+
+    def logout(self, request: Request) -> Response:
+        """`/oauth2/v2.0/logout`: ends the browser's session, goes back to a registered page only."""
+        self._flows.end_session(_session(request))
+        target = request.query.get("post_logout_redirect_uri", "")
+        expired = ("Set-Cookie", f"{SESSION_COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax")
+        if target and redirect_matches(self._entra.options.redirect_uris, target):
+            return Response(302, headers=[("Location", target), expired])
+        page = pages.done("You signed out of your account", "You may close this window.")
+        return _page(page, headers=[expired])
+
+    def style(self, request: Request) -> Response:
+        """The one stylesheet."""
+        return Response(200, pages.STYLE.encode(), [("Content-Type", "text/css; charset=utf-8")])
+
+    def script(self, request: Request) -> Response:
+        """Presses the button of a form_post page."""
+        return Response(200, pages.SCRIPT.encode(), [("Content-Type", "text/javascript")])
+
+    def refuse(self, request: Request, error: EntraError) -> Response:
+        """An error that was asked for by a fault: where the request can be sent back, it is."""
+
+        def begin() -> Response:
+            tenant = tenant_named(request.params["tenant"])
+            sign_in = self._flows.begin_code(tenant, request.query)
+            if error.page or sign_in.back is None:
+                raise error
+            raise SentBack(error, sign_in.back)
+
+        return self._guarded(begin)
+
+    def _sign_in(self, request: Request, sign_in: SignIn) -> Response:
+        if self._flows.sign_in_silently(sign_in, _session(request)):
+            return self._advance(sign_in)
+        return self._account_page(sign_in)
+
+    def _account_page(self, sign_in: SignIn, error: EntraError | None = None) -> Response:
+        accounts = self._flows.accounts(sign_in)
+        return _page(pages.sign_in(sign_in.id, accounts, sign_in.login_hint, error))
+
+    def _advance(self, sign_in: SignIn) -> Response:
+        """Someone is signed in: ask for consent where it is needed, else finish."""
+        missing = self._flows.missing(sign_in)
+        user, name = sign_in.user, self._entra.application.name
+        if not missing or user is None:
+            return self._finish(sign_in)
+        if self._flows.admin_needed(sign_in, missing):
+            return _page(pages.approval(sign_in.id, user, name, EntraError(90094)))
+        page = pages.consent(sign_in.id, user, name, sign_in.scope.resource, missing)
+        return _page(page)
+
+    def _finish(self, sign_in: SignIn) -> Response:
+        if sign_in.purpose == "device" or sign_in.back is None:
+            self._flows.finish_device(sign_in)
+            text = f"You have signed in to {self._entra.application.name} on your device."
+            return _page(pages.done("Signed in", f"{text} You may now close this window."))
+        if sign_in.purpose == "admin":
+            return send_back(sign_in.back, self._flows.finish_admin(sign_in))
+        answer = self._flows.finish_code(sign_in)
+        return send_back(sign_in.back, answer | {"session_state": str(uuid.uuid4())})
+
+    def _guarded(self, work: Callable[[], Response]) -> Response:
+        try:
+            return work()
+        except SentBack as sent:
+            return _error_back(sent)
+        except EntraError as error:
+            return _page(pages.refused(error), 400)
+
+
+def send_back(back: Back, values: Mapping[str, str]) -> Response:
+    """The answer at the redirect URI, in the response mode that was asked for."""
+    answer = dict(values) if back.state is None else {**values, "state": back.state}
+    if back.response_mode == "form_post":
+        return _page(pages.form_post(back.redirect_uri, answer))
+    separator = "#" if back.response_mode == "fragment" else _query_separator(back.redirect_uri)
+    location = back.redirect_uri + separator + urlencode(answer)
+    return Response(302, headers=[("Location", location), ("Cache-Control", "no-store, no-cache")])
+
+
+def _error_back(sent: SentBack) -> Response:
+    error = sent.error
+    return send_back(
+        sent.back,
+        {
+            "error": error.error,
+            "error_description": error.summary,
+            "error_uri": ERROR_PAGE.format(error.code),
+            **sent.extra,
+        },
+    )
+
+
+def _query_separator(uri: str) -> str:
+    return "&" if "?" in uri else "?"
+
+
+def _page(page: str, status: int = 200, headers: list[tuple[str, str]] | None = None) -> Response:
+    return Response.of_html(status, page, (*PAGE_HEADERS, *(headers or ())))
+
+
+def _session(request: Request) -> str:
+    try:
+        cookies = SimpleCookie(request.headers.get("cookie", ""))
+    except CookieError:
+        return ""
+    morsel = cookies.get(SESSION_COOKIE)
+    return morsel.value if morsel else ""
+
+
+def _with_session(response: Response, session: str) -> Response:
+    cookie = f"{SESSION_COOKIE}={session}; Path=/; HttpOnly; SameSite=Lax"
+    return Response(response.status, response.body, (*response.headers, ("Set-Cookie", cookie)))

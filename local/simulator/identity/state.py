@@ -1,0 +1,92 @@
+"""The app's user-assigned managed identity, as App Service and Functions offer it.
+
+https://learn.microsoft.com/azure/app-service/overview-managed-identity
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from local.simulator.clock import Clock
+from local.simulator.directory import TENANT_ID
+from local.simulator.entra.tokens import (
+    EXCHANGE_AUDIENCE,
+    GRAPH_AUDIENCE,
+    VAULT_AUDIENCE,
+    AccessTokens,
+    Claims,
+)
+from local.simulator.identity.errors import (
+    NoResource,
+    UnknownIdentity,
+    UnknownResource,
+    UnknownVersion,
+    WrongHeader,
+)
+from local.simulator.options import Options
+
+API_VERSION = "2019-08-01"
+RESOURCES = frozenset(
+    {
+        VAULT_AUDIENCE,
+        GRAPH_AUDIENCE,
+        EXCHANGE_AUDIENCE,
+        "https://storage.azure.com",
+        "https://management.azure.com",
+    }
+)
+
+
+@dataclass(frozen=True)
+class IdentityOptions(Options):
+    """Switches of the managed identity."""
+
+    identity_token_seconds: float = 24 * 3600.0
+    """Managed identities' tokens live a day."""
+
+
+class IdentityState:
+    """One user-assigned identity and the secret header that guards the endpoint."""
+
+    client_id = "7d1f0c52-2f4b-4f0e-8f55-0c9b6a1d2e33"
+    principal_id = "b6e7a9c0-13d4-4c58-9a7e-5f2d8c4b1a66"
+    header = "SIMIDENTITY-3b1d8a52e6c94f07"
+
+    def __init__(self, clock: Clock, tokens: AccessTokens) -> None:
+        self._clock = clock
+        self._tokens = tokens
+        self.reset()
+
+    def reset(self) -> None:
+        """Default switches; the identity itself never changes."""
+        self.options = IdentityOptions()
+
+    def check(self, header: str | None, api_version: str | None) -> None:
+        """Refuse whoever does not know the header. Raises IdentityError."""
+        if header != self.header:
+            raise WrongHeader
+        if api_version != API_VERSION:
+            raise UnknownVersion
+
+    def token_for(self, query: Mapping[str, str]) -> tuple[str, Claims]:
+        """A token for `resource`, as the identity that the query names. Raises IdentityError."""
+        resource = query.get("resource", "").rstrip("/")
+        if not resource:
+            raise NoResource
+        asked_for = {"client_id": self.client_id, "object_id": self.principal_id}
+        if any(query.get(name, known) != known for name, known in asked_for.items()):
+            raise UnknownIdentity
+        if resource not in RESOURCES:
+            raise UnknownResource(
+                f"AADSTS500011: The resource principal named {resource} was not found in the "
+                "tenant named contoso.com."
+            )
+        claims = Claims(
+            audience=resource,
+            tenant_id=TENANT_ID,
+            object_id=self.principal_id,
+            client_id=self.client_id,
+            expires_at=self._clock.time() + self.options.identity_token_seconds,
+        )
+        return self._tokens.issue(claims), claims

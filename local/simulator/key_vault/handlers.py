@@ -1,0 +1,174 @@
+"""Parse and shape Key Vault's secrets API (entra-oauth.md 6.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from local.simulator.directory import TENANT_ID
+from local.simulator.entra.tokens import VAULT_AUDIENCE
+from local.simulator.faults import Fault
+from local.simulator.key_vault.errors import BadParameter, VaultError, error_document, to_response
+from local.simulator.key_vault.secret import Secret, Version
+from local.simulator.key_vault.state import DAY, RECOVERABLE_DAYS, VaultState
+from local.simulator.wire import Handler, Request, Response
+
+PAGE_SIZE = 25
+Item = TypeVar("Item")
+Document = dict[str, Any]
+Work = Callable[[VaultState, Request], Response]
+
+
+def guarded(state: VaultState, action: str, work: Work) -> Handler:
+    """`work` behind the vault's checks, in its order: token, version, rate."""
+
+    def handler(request: Request) -> Response:
+        try:
+            state.authorize(_bearer(request), action)
+            state.check_version(request.query.get("api-version"))
+            state.admit()
+            return work(state, request)
+        except VaultError as error:
+            return to_response(error, _challenge(request))
+
+    return handler
+
+
+def set_secret(state: VaultState, request: Request) -> Response:
+    secret, version = state.set(request.params["name"], _json(request))
+    return Response.of_json(200, _bundle(request, secret, version, with_value=True))
+
+
+def get_secret(state: VaultState, request: Request) -> Response:
+    secret, version = state.get(request.params["name"], request.params.get("version", ""))
+    return Response.of_json(200, _bundle(request, secret, version, with_value=True))
+
+
+def update_secret(state: VaultState, request: Request) -> Response:
+    params = request.params
+    secret, version = state.update(params["name"], params.get("version", ""), _json(request))
+    return Response.of_json(200, _bundle(request, secret, version))
+
+
+def list_secrets(state: VaultState, request: Request) -> Response:
+    def item(secret: Secret) -> Document:
+        return _bundle(request, secret, secret.version(), versionless=True)
+
+    return _page(request, state.secrets(), item)
+
+
+def list_versions(state: VaultState, request: Request) -> Response:
+    secret, versions = state.versions(request.params["name"])
+    return _page(request, versions, lambda version: _bundle(request, secret, version))
+
+
+def delete_secret(state: VaultState, request: Request) -> Response:
+    return Response.of_json(200, _deleted(request, state.delete(request.params["name"])))
+
+
+def get_deleted(state: VaultState, request: Request) -> Response:
+    return Response.of_json(200, _deleted(request, state.deleted(request.params["name"])))
+
+
+def list_deleted(state: VaultState, request: Request) -> Response:
+    return _page(request, state.deleted_secrets(), lambda secret: _deleted(request, secret))
+
+
+def recover_secret(state: VaultState, request: Request) -> Response:
+    secret = state.recover(request.params["name"])
+    return Response.of_json(200, _bundle(request, secret, secret.version()))
+
+
+def purge_secret(state: VaultState, request: Request) -> Response:
+    state.purge(request.params["name"])
+    return Response(204)
+
+
+def fault(fault: Fault, request: Request) -> Response:
+    """A simulated failure in Key Vault's shape; `code` may be `Forbidden/ForbiddenByRbac`."""
+    code, _, inner = str(fault.code or "ServiceUnavailable").partition("/")
+    headers = [("WWW-Authenticate", _challenge(request))] if fault.status == 401 else None
+    message = fault.message or "Simulated fault."
+    return error_document(fault.status, code, message, inner or None, headers)
+
+
+def _challenge(request: Request) -> str:
+    """UNCONFIRMED which of Microsoft's sign-in hosts the real one names; SDKs read the tenant only."""
+    return f'Bearer authorization="{request.base_url}/{TENANT_ID}", resource="{VAULT_AUDIENCE}"'
+
+
+def _bearer(request: Request) -> str | None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _json(request: Request) -> Any:
+    try:
+        return request.json()
+    except ValueError as error:
+        raise BadParameter("The request body is not valid JSON.") from error
+
+
+def _bundle(
+    request: Request,
+    secret: Secret,
+    version: Version,
+    *,
+    with_value: bool = False,
+    versionless: bool = False,
+) -> Document:
+    identifier = f"{request.base_url}/secrets/{secret.name}"
+    document: Document = {
+        "id": identifier if versionless else f"{identifier}/{version.identifier}",
+        "attributes": _attributes(version),
+        "tags": version.tags,
+    }
+    if with_value:
+        document["value"] = version.value
+    if version.content_type is not None:
+        document["contentType"] = version.content_type
+    return document
+
+
+def _attributes(version: Version) -> Document:
+    attributes: Document = {
+        "enabled": version.enabled,
+        "created": version.created,
+        "updated": version.updated,
+        "recoveryLevel": "Recoverable+Purgeable",
+        "recoverableDays": RECOVERABLE_DAYS,
+    }
+    optional = {"nbf": version.nbf, "exp": version.exp}
+    return attributes | {name: value for name, value in optional.items() if value is not None}
+
+
+def _deleted(request: Request, secret: Secret) -> Document:
+    deleted_at = int(secret.deleted_at or 0)
+    return {
+        **_bundle(request, secret, secret.version()),
+        "recoveryId": f"{request.base_url}/deletedsecrets/{secret.name}",
+        "deletedDate": deleted_at,
+        "scheduledPurgeDate": deleted_at + RECOVERABLE_DAYS * DAY,
+    }
+
+
+def _page(request: Request, items: Sequence[Item], shape: Callable[[Item], Document]) -> Response:
+    size = _number(request, "maxresults", PAGE_SIZE)
+    start = _number(request, "$skiptoken", 0)
+    if not 1 <= size <= PAGE_SIZE:
+        raise BadParameter(f"maxresults is between 1 and {PAGE_SIZE}.")
+    end = start + size
+    next_link = None
+    if end < len(items):
+        query = {**request.query, "$skiptoken": str(end)}
+        next_link = f"{request.base_url}{request.path}?{urlencode(query)}"
+    document = {"value": [shape(item) for item in items[start:end]], "nextLink": next_link}
+    return Response.of_json(200, document)
+
+
+def _number(request: Request, name: str, default: int) -> int:
+    text = request.query.get(name, str(default))
+    if not text.isdigit():
+        raise BadParameter(f"{name} is a number.")
+    return int(text)

@@ -1,0 +1,41 @@
+"""Paths of Key Vault's secrets API, with the right that each of them needs."""
+
+from __future__ import annotations
+
+from local.simulator.key_vault import handlers
+from local.simulator.key_vault.handlers import Work, guarded
+from local.simulator.state import Hooks, SimulatorState
+from local.simulator.wire import Route
+
+_TABLE: tuple[tuple[str, str, str, str, Work], ...] = (
+    ("set_secret", "PUT", "/secrets/{name}", "set", handlers.set_secret),
+    ("list_versions", "GET", "/secrets/{name}/versions", "list", handlers.list_versions),
+    ("get_secret", "GET", "/secrets/{name}", "get", handlers.get_secret),
+    # The SDK asks for the newest version with an empty segment.
+    ("get_secret", "GET", "/secrets/{name}/", "get", handlers.get_secret),
+    ("get_secret", "GET", "/secrets/{name}/{version}", "get", handlers.get_secret),
+    ("update_secret", "PATCH", "/secrets/{name}", "update", handlers.update_secret),
+    ("update_secret", "PATCH", "/secrets/{name}/", "update", handlers.update_secret),
+    ("update_secret", "PATCH", "/secrets/{name}/{version}", "update", handlers.update_secret),
+    ("list_secrets", "GET", "/secrets", "list", handlers.list_secrets),
+    ("delete_secret", "DELETE", "/secrets/{name}", "delete", handlers.delete_secret),
+    ("list_deleted", "GET", "/deletedsecrets", "list", handlers.list_deleted),
+    ("get_deleted", "GET", "/deletedsecrets/{name}", "list", handlers.get_deleted),
+    (
+        "recover_secret",
+        "POST",
+        "/deletedsecrets/{name}/recover",
+        "recover",
+        handlers.recover_secret,
+    ),
+    ("purge_secret", "DELETE", "/deletedsecrets/{name}", "purge", handlers.purge_secret),
+)
+
+
+def routes(state: SimulatorState) -> list[Route]:
+    """Operations are called `key_vault.get_secret` and so on."""
+    state.hooks["key_vault"] = Hooks(error=handlers.fault)
+    return [
+        Route(f"key_vault.{name}", method, template, guarded(state.vault, action, work))
+        for name, method, template, action, work in _TABLE
+    ]

@@ -1,0 +1,229 @@
+"""One vault: who may, what is there, what was deleted and can still be recovered.
+
+https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from local.simulator.clock import Clock
+from local.simulator.entra.tokens import VAULT_AUDIENCE, AccessTokens, ExpiredToken, TokenProblem
+from local.simulator.entra.tokens import WrongAudience as TokenWrongAudience
+from local.simulator.key_vault.errors import (
+    BadParameter,
+    ForbiddenByRbac,
+    IsBeingDeleted,
+    IsBeingRecovered,
+    IsDeleted,
+    SecretDisabled,
+    SecretNotFound,
+    Throttled,
+    Unauthorized,
+)
+from local.simulator.key_vault.secret import Secret, Version, check_name, new_version
+from local.simulator.options import Options
+
+API_VERSIONS = ("2026-04-01", "2025-07-01", "7.6", "7.5", "7.4", "7.3", "7.2", "7.1", "7.0")
+RECOVERABLE_DAYS = 90
+DAY = 24 * 3600
+THROTTLE_WINDOW_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class VaultOptions(Options):
+    """Switches of the vault."""
+
+    vault_requests_per_10s: int = 4000
+    vault_denied: Sequence[str] = ()
+    """Actions that the caller's role lacks: get, set, list, update, delete, recover, purge."""
+    vault_purge_protection: bool = False
+    vault_deletion_seconds: float = 0.0
+    """How long a deletion takes to settle."""
+    vault_recovery_seconds: float = 0.0
+
+
+class VaultState:
+    """Secrets by lower-case name; every method raises a VaultError where the vault would refuse."""
+
+    def __init__(self, clock: Clock, tokens: AccessTokens) -> None:
+        self._clock = clock
+        self._tokens = tokens
+        self._lock = threading.RLock()
+        self.reset()
+
+    def reset(self) -> None:
+        """An empty vault with default switches."""
+        with self._lock:
+            self.options = VaultOptions()
+            self._secrets: dict[str, Secret] = {}
+            self._recent: deque[float] = deque()
+
+    # Who may
+
+    def authorize(self, token: str | None, action: str) -> None:
+        """Refuse a missing or wrong token, and what the caller's role lacks."""
+        if not token:
+            raise Unauthorized
+        try:
+            self._tokens.find(token, VAULT_AUDIENCE)
+        except TokenWrongAudience as error:
+            raise Unauthorized("AKV10022: Invalid audience.") from error
+        except ExpiredToken as error:
+            raise Unauthorized("AKV10033: The token is expired.") from error
+        except TokenProblem as error:
+            raise Unauthorized("AKV10032: Invalid issuer.") from error
+        if action in self.options.vault_denied:
+            raise ForbiddenByRbac(
+                "Caller is not authorized to perform action on resource. Action: "
+                f"'Microsoft.KeyVault/vaults/secrets/{action}/action'"
+            )
+
+    def admit(self) -> None:
+        """Count a request against the vault's rate. Raises Throttled."""
+        now = self._clock.time()
+        with self._lock:
+            while self._recent and not now - THROTTLE_WINDOW_SECONDS < self._recent[0] <= now:
+                self._recent.popleft()
+            self._recent.append(now)
+            if len(self._recent) > self.options.vault_requests_per_10s:
+                raise Throttled
+
+    def check_version(self, api_version: str | None) -> None:
+        """Mandatory, no default. The answer to an unknown one is UNCONFIRMED (entra-oauth.md 10)."""
+        if not api_version:
+            raise BadParameter("The request is missing the required parameter 'api-version'.")
+        if api_version not in API_VERSIONS:
+            raise BadParameter(f"The specified version ({api_version}) is not recognized.")
+
+    # What is there
+
+    def set(self, name: str, document: Any) -> tuple[Secret, Version]:
+        """Always a new version."""
+        check_name(name)
+        with self._lock:
+            version = new_version(document, self._now())
+            secret = self._secrets.get(name.lower())
+            if secret is None or self._is_over(secret):
+                secret = self._secrets[name.lower()] = Secret(name)
+            self._refuse_unsettled(secret)
+            secret.versions.append(version)
+            return secret, version
+
+    def get(self, name: str, identifier: str = "") -> tuple[Secret, Version]:
+        """The newest version, or the named one; a disabled one cannot be read."""
+        with self._lock:
+            secret = self._live(name)
+            version = secret.version(identifier)
+            if not version.enabled:
+                raise SecretDisabled
+            return secret, version
+
+    def update(self, name: str, identifier: str, document: Any) -> tuple[Secret, Version]:
+        """Change properties of a version, disabled or not."""
+        if not isinstance(document, dict):
+            raise BadParameter("The request body must be a JSON object.")
+        with self._lock:
+            secret = self._live(name)
+            version = secret.version(identifier)
+            version.update(document, self._now())
+            return secret, version
+
+    def secrets(self) -> list[Secret]:
+        """All live secrets by name."""
+        with self._lock:
+            live = [s for s in self._secrets.values() if s.deleted_at is None]
+            return sorted(live, key=lambda secret: secret.name.lower())
+
+    def versions(self, name: str) -> tuple[Secret, list[Version]]:
+        """All versions, oldest first; an unknown name has none."""
+        with self._lock:
+            secret = self._live(name)
+            return secret, list(secret.versions)
+
+    # What was deleted
+
+    def delete(self, name: str) -> Secret:
+        """Soft delete: gone from the list at once, recoverable for ninety days."""
+        with self._lock:
+            secret = self._live(name)
+            secret.deleted_at = self._clock.time()
+            secret.settles_at = secret.deleted_at + self.options.vault_deletion_seconds
+            return secret
+
+    def deleted(self, name: str) -> Secret:
+        """A deleted secret, once its deletion has settled."""
+        with self._lock:
+            secret = self._deleted(name)
+            if self._unsettled(secret):
+                raise SecretNotFound(f"Deleted Secret not found: {name}")
+            return secret
+
+    def deleted_secrets(self) -> list[Secret]:
+        """All that can be recovered, by name."""
+        with self._lock:
+            gone = [s for s in self._secrets.values() if s.deleted_at and not self._is_over(s)]
+            return sorted(gone, key=lambda secret: secret.name.lower())
+
+    def recover(self, name: str) -> Secret:
+        """Bring a deleted secret back with all its versions."""
+        with self._lock:
+            secret = self._deleted(name)
+            if self._unsettled(secret):
+                raise IsBeingDeleted(f"Secret {name} is currently being deleted.")
+            secret.deleted_at = None
+            secret.settles_at = self._clock.time() + self.options.vault_recovery_seconds
+            return secret
+
+    def purge(self, name: str) -> None:
+        """Remove a deleted secret for good."""
+        with self._lock:
+            secret = self._deleted(name)
+            if self.options.vault_purge_protection:
+                raise ForbiddenByRbac('Operation "purge" is not allowed: purge protection is on.')
+            if self._unsettled(secret):
+                raise IsBeingDeleted(f"Secret {name} is currently being deleted.")
+            del self._secrets[name.lower()]
+
+    def _live(self, name: str) -> Secret:
+        check_name(name)
+        secret = self._secrets.get(name.lower())
+        if secret is None or secret.deleted_at is not None or self._unsettled(secret):
+            raise SecretNotFound(
+                f"A secret with (name/id) {name} was not found in this key vault. If you recently "
+                "deleted this secret you may be able to recover it using the correct recovery command."
+            )
+        return secret
+
+    def _deleted(self, name: str) -> Secret:
+        check_name(name)
+        secret = self._secrets.get(name.lower())
+        if secret is None or secret.deleted_at is None or self._is_over(secret):
+            raise SecretNotFound(f"Deleted Secret not found: {name}")
+        return secret
+
+    def _refuse_unsettled(self, secret: Secret) -> None:
+        if secret.deleted_at is None:
+            if self._unsettled(secret):
+                raise IsBeingRecovered(f"Secret {secret.name} is currently being recovered.")
+            return
+        if self._unsettled(secret):
+            raise IsBeingDeleted(f"Secret {secret.name} is currently being deleted.")
+        raise IsDeleted(
+            f"Secret {secret.name} is currently in a deleted but recoverable state, and its name "
+            "cannot be reused; in this state, the secret can only be recovered or purged."
+        )
+
+    def _unsettled(self, secret: Secret) -> bool:
+        return self._clock.time() < secret.settles_at
+
+    def _is_over(self, secret: Secret) -> bool:
+        deleted_at = secret.deleted_at
+        return deleted_at is not None and self._clock.time() > deleted_at + RECOVERABLE_DAYS * DAY
+
+    def _now(self) -> int:
+        return int(self._clock.time())

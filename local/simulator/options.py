@@ -1,0 +1,54 @@
+"""Switches that change how a service behaves, by name, from the control surface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Protocol, Self
+
+
+class BadOption(ValueError):
+    """No such switch, or not such a value."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Base of a service's switches: every field has a default and a JSON value."""
+
+    def changed(self, document: Mapping[str, Any]) -> Self:
+        """These options with some replaced. Raises BadOption."""
+        known = {field.name: field for field in fields(self)}
+        for name, value in document.items():
+            if name not in known:
+                raise BadOption(f"unknown option {name}; there are {', '.join(sorted(known))}")
+            default = known[name].default
+            if isinstance(default, bool) and not isinstance(value, bool):
+                raise BadOption(f"{name} is true or false")
+        return replace(self, **document)
+
+
+class HasOptions(Protocol):
+    """A service state whose switches the control surface may change."""
+
+    options: Any
+
+
+def change(services: Mapping[str, HasOptions], document: Mapping[str, Any]) -> None:
+    """Apply `{"entra": {…}}`, or the bare names of fields that one service has."""
+    for name, value in document.items():
+        if name in services and isinstance(value, Mapping):
+            services[name].options = services[name].options.changed(value)
+            continue
+        owner = next((s for s in services.values() if _has(s.options, name)), None)
+        if owner is None:
+            raise BadOption(f"unknown option {name}")
+        owner.options = owner.options.changed({name: value})
+
+
+def describe(services: Mapping[str, HasOptions]) -> dict[str, dict[str, Any]]:
+    """Every switch and where it stands."""
+    return {name: asdict(service.options) for name, service in services.items()}
+
+
+def _has(options: Any, name: str) -> bool:
+    return any(field.name == name for field in fields(options))

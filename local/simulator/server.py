@@ -1,0 +1,114 @@
+"""The running simulator: one router on a plain http port and on an https port."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from local.simulator import control
+from local.simulator.dispatch import Dispatcher
+from local.simulator.entra import routes as entra
+from local.simulator.identity import routes as identity
+from local.simulator.key_vault import routes as key_vault
+from local.simulator.listener import Listener
+from local.simulator.state import SimulatorState, optional_module
+from local.simulator.tls import server_context, write_private
+from local.simulator.urls import Urls
+from local.simulator.wire import Route
+
+
+class Simulator:
+    """Simulated Entra, managed identity, Key Vault and Graph on loopback ports.
+
+    Port 0 takes a free one. The certificate authority's file is `ca_file`.
+    """
+
+    def __init__(self, state_dir: Path | str, http_port: int = 0, https_port: int = 0) -> None:
+        self._state_dir = Path(state_dir)
+        self.state = SimulatorState()
+        dispatcher = Dispatcher(self.state, _all_routes(self.state))
+        tls, self.ca_file = server_context(self._state_dir)
+        self._plain = Listener(http_port, dispatcher.answer)
+        try:
+            self._secure = Listener(https_port, dispatcher.answer, tls)
+        except OSError:
+            self._plain.stop()
+            raise
+        self.urls = Urls(
+            http=f"http://localhost:{self._plain.port}",
+            https=f"https://localhost:{self._secure.port}",
+        )
+        self.state.set_urls(self.urls)
+
+    def start(self) -> Self:
+        """Begin to answer; the URLs are good from now on."""
+        self._plain.start()
+        self._secure.start()
+        return self
+
+    def stop(self) -> None:
+        """End every connection and both ports."""
+        self.state.faults.clear()
+        self._plain.stop()
+        self._secure.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stack(self) -> dict[str, Any]:
+        """What scripts, tests and people need to know; it holds the (made-up) client secret."""
+        application = self.state.entra.application
+        identity_state = self.state.identity
+        return {
+            "tenant_id": application.tenant_id,
+            "client_id": application.client_id,
+            "client_secret": application.newest_secret(),
+            "authority": self.urls.authority(application.tenant_id),
+            "authority_host": self.urls.https,
+            "graph_url": self.urls.graph,
+            "vault_url": self.urls.vault,
+            "control_url": self.urls.control,
+            "inbox_url": self.urls.inbox,
+            "ca_file": str(self.ca_file.resolve()),
+            "identity_endpoint": self.urls.identity_endpoint,
+            "identity_header": identity_state.header,
+            "identity_client_id": identity_state.client_id,
+            "identity_principal_id": identity_state.principal_id,
+            "mailboxes": [
+                {"address": user.address, "kind": user.kind}
+                for user in self.state.directory
+                if user.has_mailbox
+            ],
+            "pids": {"simulator": os.getpid()},
+        }
+
+    def write_stack_file(self) -> Path:
+        """Write `stack.json` into the state directory; only its owner may read it."""
+        path = self._state_dir / "stack.json"
+        write_private(path, json.dumps(self.stack(), indent=2).encode() + b"\n")
+        return path
+
+
+def _all_routes(state: SimulatorState) -> list[Route]:
+    routes = [
+        *control.routes(state),
+        *identity.routes(state),
+        *key_vault.routes(state),
+    ]
+    for name in ("local.simulator.graph.routes", "local.simulator.inbox.routes"):
+        module = optional_module(name)
+        if module is not None:
+            routes += module.routes(state)
+    # Entra's paths begin with a placeholder, so everybody else comes first.
+    return [*routes, *entra.routes(state)]

@@ -1,0 +1,129 @@
+"""Everything that the simulator remembers, and the hooks by which a service joins in.
+
+Each service is a package with `routes.py` (`routes(state) -> list[Route]`), `handlers.py` (parse and
+shape), `state.py` (the rules) and `errors.py` (wire errors).
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from local.simulator.clock import Clock
+from local.simulator.directory import Directory
+from local.simulator.entra.flows import Flows
+from local.simulator.entra.state import EntraState
+from local.simulator.entra.tokens import AccessTokens
+from local.simulator.faults import Fault, Faults
+from local.simulator.identity.state import IdentityState
+from local.simulator.key_vault.state import VaultState
+from local.simulator.urls import Urls
+from local.simulator.wire import Request, Response
+
+REQUESTS_KEPT = 500
+
+
+def _no_mailbox(_: Request) -> str | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What a service lends to the fault machinery and to the request log."""
+
+    error: Callable[[Fault, Request], Response]
+    """The service's own error document for a fault."""
+    mailbox_of: Callable[[Request], str | None] = _no_mailbox
+    """The address that a request speaks for, where it can be told cheaply."""
+
+
+class RequestLog:
+    """How often each operation was asked, and the last requests without their content."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._last: deque[dict[str, Any]] = deque(maxlen=REQUESTS_KEPT)
+
+    def clear(self) -> None:
+        """Start counting again."""
+        with self._lock:
+            self._counts.clear()
+            self._last.clear()
+
+    def count(self, operation: str) -> None:
+        """One more request, counted before it is answered."""
+        with self._lock:
+            self._counts[operation] += 1
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """Remember an answered request."""
+        with self._lock:
+            self._last.append(entry)
+
+    def counts(self) -> dict[str, int]:
+        """Requests per operation."""
+        with self._lock:
+            return dict(self._counts)
+
+    def last(self) -> list[dict[str, Any]]:
+        """The last requests, oldest first."""
+        with self._lock:
+            return list(self._last)
+
+
+class SimulatorState:
+    """One simulated Microsoft: shared parts, one state per service, and the hooks."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.urls = Urls()
+        self.directory = Directory()
+        self.tokens = AccessTokens(self.clock)
+        self.faults = Faults()
+        self.log = RequestLog()
+        self.hooks: dict[str, Hooks] = {}
+        self.entra = EntraState(self.clock, self.directory, self.tokens)
+        self.flows = Flows(self.entra)
+        self.identity = IdentityState(self.clock, self.tokens)
+        self.vault = VaultState(self.clock, self.tokens)
+        self.graph: Any = self._graph()
+
+    @property
+    def services(self) -> dict[str, Any]:
+        """The services' states by the first part of their operations' names."""
+        named = {"entra": self.entra, "identity": self.identity, "key_vault": self.vault}
+        return named if self.graph is None else {**named, "graph": self.graph}
+
+    def set_urls(self, urls: Urls) -> None:
+        """Called once, when the ports are bound."""
+        self.urls = urls
+        self.entra.urls = urls
+
+    def reset(self) -> None:
+        """Back to the seed; URLs, signing keys and certificates stay."""
+        self.clock.reset()
+        self.directory.reset()
+        self.tokens.reset()
+        self.faults.clear()
+        self.log.clear()
+        self.flows.reset()
+        for service in self.services.values():
+            service.reset()
+
+    def _graph(self) -> Any:
+        module = optional_module("local.simulator.graph.state")
+        return module.GraphState(self.clock, self.directory, self.tokens) if module else None
+
+
+def optional_module(name: str) -> Any:
+    """A module, or None where it is not there."""
+    parent = name.rpartition(".")[0]
+    if importlib.util.find_spec(parent) is None or importlib.util.find_spec(name) is None:
+        return None
+    return importlib.import_module(name)
