@@ -1,0 +1,69 @@
+# The commands of this project. `make` alone lists them.
+PYTHON ?= python3
+PORT ?= 7071
+SIMULATOR_PORT ?= 7072
+WORKERS ?= 1
+BIN := .venv/bin
+PY := $(BIN)/python
+ONCE_FLAG := $(if $(ONCE),--once,)
+
+.DEFAULT_GOAL := help
+.PHONY: help install run simulator check test fast lint types format bench images lock clean
+
+help:  ## list the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+install: .venv/.installed node_modules/.installed  ## install what the local stack and the tests need
+
+.venv/.installed: requirements-dev.txt
+	@$(PYTHON) local/prerequisites.py python
+	@echo "Installing Python packages into .venv (a minute or two the first time) …"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+node_modules/.installed: package-lock.json
+	@$(PYTHON) local/prerequisites.py node
+	@echo "Installing Azurite into node_modules (half a minute the first time) …"
+	@npm ci --silent --no-audit --no-fund
+	@touch $@
+
+run: install  ## start everything, send two mails, stay up (ONCE=1 stops after them; PORT=…)
+	@$(PY) -m local.demo --port $(PORT) --simulator-port $(SIMULATOR_PORT) --workers $(WORKERS) $(ONCE_FLAG)
+
+simulator: install  ## start only what stands in for Microsoft
+	@$(PY) -m local.simulator --http-port $(SIMULATOR_PORT) --https-port 0 --state-dir .local
+
+lint: install  ## style
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+
+types: install  ## mypy, strict
+	@$(BIN)/mypy
+
+fast: install  ## the tests that need no processes
+	@$(BIN)/pytest -q -m "not e2e and not live" tests/unit tests/functional tests/contract
+
+check: lint types fast  ## lint, types, fast tests: under a minute
+
+test: lint types  ## everything, from a fresh clone
+	@$(PY) local/prerequisites.py browser
+	@$(BIN)/pytest -m "not live"
+
+bench: install  ## measure against the budgets, write docs/performance.md
+	@$(PY) -m bench
+
+format: install  ## put the code into shape
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format --quiet .
+
+images: install  ## make the pictures of the README with the browser tests
+	@POSTROOM_IMAGES=docs/images $(BIN)/pytest -q tests/e2e/test_browser.py
+
+lock: install  ## pin the packages of requirements*.in anew, with hashes, for Python 3.11 to 3.13
+	@$(BIN)/pip install --quiet uv
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate requirements.in -o requirements.txt
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate requirements-dev.in -o requirements-dev.txt
+
+clean:  ## remove what was installed and made
+	@rm -rf .venv node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

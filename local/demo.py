@@ -1,0 +1,174 @@
+"""`make run`: the whole of Postroom on a laptop, with two mails sent through it.
+
+Starts the local stack, signs a mailbox in through the real flow, sends one mail by HTTP and one by
+the queue, shows that both arrived, prints where to look, and stays up until Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+import requests
+from azure.storage.queue import QueueClient
+
+from local.browser import Browser, BrowserError
+from local.console import Console
+from local.stack import Stack
+from local.stack_errors import StackError
+
+MAILBOX = "billing@contoso.com"
+ALIAS = "billing"
+ARRIVAL_SECONDS = 30
+
+
+class DemoError(Exception):
+    """A step of the demonstration did not do what it should."""
+
+
+def main() -> int:
+    """Run the demonstration. Returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--port", type=int, default=7071, help="the app's port")
+    parser.add_argument("--simulator-port", type=int, default=7072, help="the simulator's port")
+    parser.add_argument("--workers", type=int, default=1, help="host processes")
+    parser.add_argument("--once", action="store_true", help="stop after both mails arrived")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    console = Console()
+    try:
+        with Stack(
+            app_port=options.port,
+            simulator_port=options.simulator_port,
+            workers=options.workers,
+            console=console,
+        ) as stack:
+            show(stack.info, console)
+            if options.once:
+                return 0
+            _stay(stack.info)
+    except (StackError, DemoError, BrowserError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.")
+    return 0
+
+
+def show(info: dict[str, Any], console: Console) -> None:
+    """Sign in, send both mails, wait until they arrived."""
+    with console.step(f"sign in {MAILBOX} through the real flow"):
+        sign_in(info, MAILBOX, ALIAS)
+    with console.step("send one mail by HTTP"):
+        mail_id = send_by_http(info, "First mail, by HTTP")
+    with console.step("drop one mail on the queue"):
+        send_by_queue(info, "Second mail, by the queue")
+    with console.step("both arrived"):
+        arrived = wait_for(info, 2)
+    for delivery in arrived:
+        print(f"    {delivery['mailbox']} → {', '.join(delivery['to'])}: {delivery['subject']}")
+    print(f"    the first one's story: GET {info['app_url']}/api/mails/{mail_id}")
+
+
+def sign_in(info: dict[str, Any], mailbox: str, alias: str) -> None:
+    """Link a mailbox as an administrator would: session, login, Microsoft's pages, callback."""
+    browser = Browser()
+    try:
+        browser.open(f"{info['app_url']}/signin")
+        status = browser.fetch(
+            f"{info['app_url']}/session", {"x-functions-key": info["function_key"]}
+        )
+        if status != 204:
+            raise DemoError(f"the session was not opened: {status}")
+        browser.open(f"{info['app_url']}/accounts")
+        browser.submit({"alias": alias, "expected_address": mailbox}, action="/auth/login")
+        for _ in range(5):
+            buttons = [button for form in browser.forms() for button in form.buttons]
+            if ("username", mailbox) in buttons:
+                browser.submit(button=("username", mailbox))
+            elif any(name == "decision" for name, _ in buttons):
+                browser.submit(button=("decision", "accept"))
+            elif any(form.action.endswith("/api/auth/callback") for form in browser.forms()):
+                browser.submit(action="/api/auth/callback")
+            else:
+                break
+    finally:
+        browser.close()
+    if "/accounts" not in browser.url or mailbox not in browser.text:
+        raise DemoError(f"the sign-in ended on an unexpected page ({browser.status})")
+
+
+def send_by_http(info: dict[str, Any], subject: str) -> str:
+    """`POST /api/send`. Returns the mail's id."""
+    answer = requests.post(
+        f"{info['app_url']}/api/send",
+        headers={"x-functions-key": info["function_key"]},
+        json={
+            "to": "Ada <ada@contoso.com>",
+            "subject": subject,
+            "text": "Sent with one POST to /api/send.",
+        },
+        timeout=30,
+    )
+    if answer.status_code != 202:
+        raise DemoError(f"the send was answered {answer.status_code}: {answer.text}")
+    return str(answer.json()["id"])
+
+
+def send_by_queue(info: dict[str, Any], subject: str) -> None:
+    """Drop a whole mail on the queue, as an application with its own storage client does."""
+    document = {
+        "to": ["ada@contoso.com"],
+        "subject": subject,
+        "html": "<p>Dropped on the storage queue <code>outbox</code>.</p>",
+    }
+    with QueueClient.from_connection_string(
+        info["storage_connection_string"], info["queue_name"]
+    ) as queue:
+        queue.send_message(json.dumps(document))
+
+
+def wait_for(info: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    """Wait until the simulator has taken `count` mails to transport."""
+    until = time.monotonic() + ARRIVAL_SECONDS
+    while time.monotonic() < until:
+        answer = requests.get(
+            f"{info['control_url']}/deliveries", params={"count": count, "wait": 5}, timeout=30
+        )
+        answer.raise_for_status()
+        deliveries: list[dict[str, Any]] = answer.json()["deliveries"]
+        if len(deliveries) >= count:
+            return deliveries
+    raise DemoError(f"not all {count} mails arrived within {ARRIVAL_SECONDS} s; see .local/logs")
+
+
+def _stay(info: dict[str, Any]) -> None:
+    print(
+        f"""
+Postroom is running; nothing leaves this machine.
+
+  accounts   {info["app_url"]}/accounts   (function key: {info["function_key"]})
+  inbox      {info["inbox_url"]}
+  API        {info["app_url"]}/api/openapi.json
+
+Send a mail:
+
+  curl -X POST {info["app_url"]}/api/send \\
+    -H "x-functions-key: {info["function_key"]}" -H "Content-Type: application/json" \\
+    -d '{{"to": "ada@contoso.com", "subject": "Hello", "text": "From my terminal."}}'
+
+Ctrl-C stops all of it."""
+    )
+    sys.stdout.flush()
+    while True:
+        time.sleep(3600)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    sys.exit(main())

@@ -1,0 +1,445 @@
+"""The storage adapters against Azurite: conditional writes, keys, listing, the bell."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from azure.data.tables import TableServiceClient
+from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueServiceClient
+
+from local.azurite import Azurite
+from shared.adapters.accounts_table import AccountsTable
+from shared.adapters.flows_table import FlowsTable
+from shared.adapters.keys_table import KeysTable
+from shared.adapters.mails_table import MailsTable
+from shared.adapters.outbox_queue import OutboxQueue
+from shared.adapters.payload_blobs import PayloadBlobs
+from shared.adapters.storage import Storage
+from shared.errors import AlreadyExists, LostRace, NotSent, RemoteRefused
+from shared.mail import ids
+from shared.mail.account import Account, AccountKind, AccountState
+from shared.mail.mail import Caller, Event, Mail, MailFilter, Payload
+from shared.mail.status import Status
+from shared.services.outbox_message import mail_id_in
+from shared.services.ports import KeyClaim
+from shared.settings import StorageSettings
+
+NOW = datetime(2026, 11, 22, 9, 30, 0, 123456, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def connection_string(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One Azurite for this module, in memory, on free ports."""
+    with Azurite(log=tmp_path_factory.mktemp("azurite") / "azurite.log") as azurite:
+        yield azurite.connection_string
+
+
+@pytest.fixture
+def storage(connection_string: str) -> Storage:
+    return Storage(StorageSettings(connection_string=connection_string), None)
+
+
+@pytest.fixture
+def new_table(connection_string: str, storage: Storage) -> Iterator[Callable[[], str]]:
+    """Makes tables of new names."""
+    with TableServiceClient.from_connection_string(connection_string) as service:
+
+        def make() -> str:
+            name = f"t{uuid4().hex}"
+            service.create_table(name)
+            return name
+
+        yield make
+
+
+@pytest.fixture
+def ledger(storage: Storage, new_table: Callable[[], str]) -> Iterator[MailsTable]:
+    with storage.table(new_table()) as client:
+        yield MailsTable(lambda: client)
+
+
+@pytest.fixture
+def accounts(storage: Storage, new_table: Callable[[], str]) -> Iterator[AccountsTable]:
+    with storage.table(new_table()) as client:
+        yield AccountsTable(lambda: client)
+
+
+def a_mail(at: datetime = NOW, status: Status = Status.QUEUED, **changes: object) -> Mail:
+    mail = Mail(
+        mail_id=ids.new_id(at, os.urandom),
+        status=status,
+        accepted_at=at,
+        updated_at=at,
+        due_at=at,
+        caller=Caller.HTTP,
+        account="billing",
+        sender="Billing <billing@contoso.com>",
+        recipients=("Ada <ada@example.com>", "böb@example.com"),
+        recipient_count=2,
+        subject="Rechnung für Müller ✓",
+        tags=("invoice", "müller"),
+        metadata=(("order", "7"),),
+        size=11,
+        idempotency_key="order-7",
+        document_hash="ab" * 32,
+        payload=Payload(inline=b"\x00\xffpayload"),
+        events=(Event(at, status, None),),
+    )
+    return replace(mail, **changes)  # type: ignore[arg-type]
+
+
+def an_account(alias: str = "billing") -> Account:
+    return Account(
+        alias=alias,
+        account_id="0f" * 16,
+        tenant_id="11111111-2222-3333-4444-555555555555",
+        object_id="66666666-7777-8888-9999-000000000000",
+        address="billing@contoso.com",
+        display_name="Billing",
+        kind=AccountKind.WORK,
+        authority="11111111-2222-3333-4444-555555555555",
+        scopes=frozenset({"Mail.Send", "User.Read"}),
+        allowed_from=("invoices@contoso.com",),
+        is_default=True,
+        signed_in_at=NOW,
+    )
+
+
+class TestLedger:
+    def test_a_mail_comes_back_as_it_was_written(self, ledger: MailsTable) -> None:
+        mail = a_mail(
+            attempts=3,
+            lease_until=NOW + timedelta(minutes=5),
+            lease_id="cafe",
+            reason="ErrorSendAsDenied",
+            help="Grant it.",
+            request_id="r-1",
+        )
+        etag = ledger.insert(mail)
+
+        found = ledger.get(mail.mail_id)
+
+        assert found is not None
+        assert found.mail == mail
+        assert found.etag == etag
+
+    def test_a_payload_of_several_properties_comes_back_whole(self, ledger: MailsTable) -> None:
+        payload = Payload(inline=os.urandom(480 * 1024))
+        mail = a_mail(payload=payload)
+        ledger.insert(mail)
+
+        found = ledger.get(mail.mail_id)
+
+        assert found is not None
+        assert found.mail.payload == payload
+
+    def test_an_id_can_be_inserted_once(self, ledger: MailsTable) -> None:
+        mail = a_mail()
+        ledger.insert(mail)
+
+        with pytest.raises(AlreadyExists):
+            ledger.insert(mail)
+
+    def test_an_unknown_id_is_no_mail(self, ledger: MailsTable) -> None:
+        assert ledger.get(ids.new_id(NOW, os.urandom)) is None
+
+    def test_only_the_first_of_two_changes_wins(self, ledger: MailsTable) -> None:
+        mail = a_mail()
+        etag = ledger.insert(mail)
+        sending = mail.moved(Status.SENDING, NOW, lease_until=NOW, lease_id="a")
+        ledger.update(sending, etag)
+
+        with pytest.raises(LostRace):
+            ledger.update(replace(sending, lease_id="b"), etag)
+
+    def test_of_many_workers_one_claims_a_mail(self, ledger: MailsTable) -> None:
+        mail = a_mail()
+        etag = ledger.insert(mail)
+        won: list[int] = []
+        ready = threading.Barrier(8)
+
+        def claim(worker: int) -> None:
+            ready.wait()
+            try:
+                ledger.update(mail.moved(Status.SENDING, NOW, lease_id=str(worker)), etag)
+            except LostRace:
+                return
+            won.append(worker)
+
+        threads = [threading.Thread(target=claim, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        found = ledger.get(mail.mail_id)
+        assert len(won) == 1
+        assert found is not None
+        assert found.mail.lease_id == str(won[0])
+
+    def test_a_mail_that_was_sent_keeps_no_payload_in_its_row(self, ledger: MailsTable) -> None:
+        mail = a_mail(status=Status.SENDING)
+        etag = ledger.insert(mail)
+
+        ledger.update(mail.moved(Status.SENT, NOW), etag)
+
+        found = ledger.get(mail.mail_id)
+        assert found is not None
+        assert found.mail.payload == Payload()
+
+    def test_mails_are_listed_newest_first_across_days(self, ledger: MailsTable) -> None:
+        moments = [NOW - timedelta(hours=hours) for hours in (50, 1, 26, 0, 25)]
+        for moment in moments:
+            ledger.insert(a_mail(moment))
+
+        page = ledger.page(MailFilter(), 50, None)
+
+        assert [mail.accepted_at for mail in page.mails] == sorted(moments, reverse=True)
+        assert page.cursor is None
+
+    def test_pages_follow_each_other_without_gap_or_repetition(self, ledger: MailsTable) -> None:
+        inserted = {ledger_mail.mail_id for ledger_mail in _insert_many(ledger, 23)}
+        seen: list[str] = []
+        cursor = None
+        for _ in range(10):
+            page = ledger.page(MailFilter(), 5, cursor)
+            seen += [mail.mail_id for mail in page.mails]
+            cursor = page.cursor
+            if cursor is None:
+                break
+
+        assert len(seen) == 23
+        assert set(seen) == inserted
+
+    def test_a_list_is_filtered_by_status_account_tag_and_time(self, ledger: MailsTable) -> None:
+        wanted = a_mail(NOW, status=Status.HELD, account="ada", tags=("x",))
+        for mail in (
+            wanted,
+            a_mail(NOW, account="ada", tags=("x",)),
+            a_mail(NOW, status=Status.HELD, tags=("x",)),
+            a_mail(NOW, status=Status.HELD, account="ada"),
+            a_mail(NOW - timedelta(days=3), status=Status.HELD, account="ada", tags=("x",)),
+        ):
+            ledger.insert(mail)
+        filters = MailFilter(
+            Status.HELD, "ada", "x", NOW - timedelta(days=1), NOW + timedelta(seconds=1)
+        )
+
+        page = ledger.page(filters, 10, None)
+
+        assert [mail.mail_id for mail in page.mails] == [wanted.mail_id]
+
+    @pytest.mark.parametrize("cursor", ["x", "!!", "W10", "WzEsMl0", "bnVsbA"])
+    def test_a_foreign_cursor_is_refused(self, ledger: MailsTable, cursor: str) -> None:
+        with pytest.raises(ValueError, match="cursor"):
+            ledger.page(MailFilter(), 5, cursor)
+
+    def test_a_quote_in_a_filter_is_only_a_quote(self, ledger: MailsTable) -> None:
+        ledger.insert(a_mail())
+
+        page = ledger.page(MailFilter(account="x' or account ne 'x"), 5, None)
+
+        assert list(page.mails) == []
+
+    def test_overdue_are_expired_leases_and_mails_whose_bell_was_lost(
+        self, ledger: MailsTable
+    ) -> None:
+        late = NOW - timedelta(minutes=10)
+        expired = a_mail(status=Status.SENDING, lease_until=NOW - timedelta(seconds=1))
+        forgotten = a_mail(status=Status.QUEUED, due_at=late)
+        due = a_mail(status=Status.SCHEDULED, due_at=late)
+        for mail in (
+            expired,
+            forgotten,
+            due,
+            a_mail(status=Status.SENDING, lease_until=NOW + timedelta(seconds=1)),
+            a_mail(status=Status.QUEUED, due_at=NOW),
+            a_mail(status=Status.SENT, due_at=late),
+            a_mail(status=Status.HELD, due_at=late),
+        ):
+            ledger.insert(mail)
+
+        found = ledger.overdue(NOW, 120, 100)
+
+        assert set(found) == {expired.mail_id, forgotten.mail_id, due.mail_id}
+
+    def test_held_mails_of_an_account_come_oldest_first(self, ledger: MailsTable) -> None:
+        moments = [NOW - timedelta(minutes=minutes) for minutes in (1, 3, 2)]
+        mails = [a_mail(moment, status=Status.HELD) for moment in moments]
+        for mail in (*mails, a_mail(status=Status.HELD, account="other")):
+            ledger.insert(mail)
+
+        found = ledger.held("billing", 10)
+
+        assert found == [mail.mail_id for mail in sorted(mails, key=lambda m: m.accepted_at)]
+
+
+def _insert_many(ledger: MailsTable, count: int) -> list[Mail]:
+    mails = [a_mail(NOW - timedelta(hours=3 * index)) for index in range(count)]
+    for mail in mails:
+        ledger.insert(mail)
+    return mails
+
+
+class TestKeys:
+    def test_a_key_stands_for_the_first_mail_that_claims_it(
+        self, storage: Storage, new_table: Callable[[], str]
+    ) -> None:
+        with storage.table(new_table()) as client:
+            keys = KeysTable(lambda: client)
+            first = keys.claim("ordér/7?#", KeyClaim("mail-1", "hash-1", NOW))
+            second = keys.claim("ordér/7?#", KeyClaim("mail-2", "hash-2", NOW))
+
+        assert first.mail_id == "mail-1"
+        assert second == first
+
+    def test_a_key_is_free_again_after_a_day(
+        self, storage: Storage, new_table: Callable[[], str]
+    ) -> None:
+        later = NOW + timedelta(hours=24, seconds=1)
+        with storage.table(new_table()) as client:
+            keys = KeysTable(lambda: client)
+            keys.claim("k", KeyClaim("mail-1", "hash", NOW))
+            renewed = keys.claim("k", KeyClaim("mail-2", "hash", later))
+            holder = keys.claim("k", KeyClaim("mail-3", "hash", later))
+
+        assert renewed.mail_id == "mail-2"
+        assert holder.mail_id == "mail-2"
+
+
+class TestFlows:
+    def test_of_two_callbacks_one_takes_the_flow(
+        self, storage: Storage, new_table: Callable[[], str]
+    ) -> None:
+        taken: list[datetime | None] = []
+        ready = threading.Barrier(2)
+        with storage.table(new_table()) as client:
+            flows = FlowsTable(lambda: client)
+            flows.open("hash", NOW)
+
+            def take() -> None:
+                ready.wait()
+                taken.append(flows.take("hash"))
+
+            threads = [threading.Thread(target=take) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+        assert sorted(taken, key=str) == [NOW, None]
+
+    def test_an_unknown_state_has_no_flow(
+        self, storage: Storage, new_table: Callable[[], str]
+    ) -> None:
+        with storage.table(new_table()) as client:
+            assert FlowsTable(lambda: client).take("nothing") is None
+
+
+class TestAccounts:
+    def test_an_account_comes_back_as_it_was_saved(self, accounts: AccountsTable) -> None:
+        saved = accounts.save(
+            replace(an_account(), state=AccountState.HELD, reason="x", held_until=NOW)
+        )
+
+        assert list(accounts.all()) == [saved]
+
+    def test_a_change_under_an_old_etag_is_refused(self, accounts: AccountsTable) -> None:
+        first = accounts.save(an_account())
+        accounts.save(replace(first, display_name="A"))
+
+        with pytest.raises(LostRace):
+            accounts.save(replace(first, display_name="B"))
+
+    def test_two_new_accounts_of_one_alias_cannot_both_be_saved(
+        self, accounts: AccountsTable
+    ) -> None:
+        accounts.save(an_account())
+
+        with pytest.raises(LostRace):
+            accounts.save(an_account())
+
+    def test_the_list_is_kept_for_a_while_and_read_anew_on_demand(
+        self, storage: Storage, new_table: Callable[[], str]
+    ) -> None:
+        clock = [0.0]
+        with storage.table(new_table()) as client:
+            here = AccountsTable(lambda: client, lambda: clock[0])
+            elsewhere = AccountsTable(lambda: client)
+            assert list(here.all()) == []
+            clock[0] += 1
+            elsewhere.save(an_account())
+
+            kept = here.all()
+            fresh = here.all(fresh=True)
+            clock[0] += 60
+            elsewhere.save(an_account("second"))
+            late = here.all()
+
+        assert list(kept) == []
+        assert [row.alias for row in fresh] == ["billing"]
+        assert {row.alias for row in late} == {"billing", "second"}
+
+
+class TestBell:
+    def test_a_ring_is_a_message_that_holds_the_id_alone(self, connection_string: str) -> None:
+        name = f"q{uuid4().hex}"
+        with QueueServiceClient.from_connection_string(connection_string) as service:
+            queue = service.create_queue(name)
+            OutboxQueue(lambda: queue).ring("0190-id")
+
+            (message,) = queue.receive_messages(max_messages=32)
+
+        assert mail_id_in(message.content.encode()) == "0190-id"
+
+    def test_a_ring_for_later_is_not_heard_now(self, connection_string: str) -> None:
+        name = f"q{uuid4().hex}"
+        with QueueServiceClient.from_connection_string(connection_string) as service:
+            queue = service.create_queue(name)
+            OutboxQueue(lambda: queue).ring("0190-id", after_seconds=6.9 * 86400)
+
+            heard = list(queue.receive_messages(max_messages=32))
+
+        assert heard == []
+
+    def test_a_missing_queue_is_an_error_of_ours(self, connection_string: str) -> None:
+        with QueueServiceClient.from_connection_string(connection_string) as service:
+            queue = service.get_queue_client("nowhere")
+
+            with pytest.raises(RemoteRefused):
+                OutboxQueue(lambda: queue).ring("0190-id")
+
+
+class TestPayloads:
+    def test_a_payload_is_written_once_read_and_removed(self, connection_string: str) -> None:
+        name = f"c{uuid4().hex}"
+        with BlobServiceClient.from_connection_string(connection_string) as service:
+            container = service.create_container(name)
+            payloads = PayloadBlobs(lambda: container)
+            payloads.put("a/b", b"x" * 3_000_000)
+            payloads.put("a/b", b"again")
+            content = payloads.get("a/b")
+            payloads.delete("a/b")
+            payloads.delete("a/b")
+
+            with pytest.raises(RemoteRefused):
+                payloads.get("a/b")
+
+        assert content == b"x" * 3_000_000
+
+
+def test_storage_that_is_not_there_is_known_to_have_done_nothing() -> None:
+    text = (
+        "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=YQ==;"
+        "TableEndpoint=http://127.0.0.1:9/devstoreaccount1;"
+    )
+    with Storage(StorageSettings(connection_string=text), None).table("mails") as client:
+        with pytest.raises(NotSent):
+            MailsTable(lambda: client).insert(a_mail())
