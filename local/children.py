@@ -67,6 +67,8 @@ def stop(child: subprocess.Popen[bytes], grace: float = 10.0) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
+    if child.stdin is not None:
+        child.stdin.close()
 
 
 def last_lines(log: Path, count: int = 5) -> str:

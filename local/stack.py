@@ -26,6 +26,7 @@ from local.stack_errors import StackError, check_python, port_taken
 from local.stack_files import REPOSITORY
 
 _START_TIMEOUT = 60.0
+_SIMULATOR = "local.simulator"
 
 
 class Stack:
@@ -184,7 +185,7 @@ class Stack:
             self._azurite = Azurite(self._logs / "azurite.log", directory=self._storage_dir)
             self._azurite.launch()
         stack_files.path(self.state_dir).unlink(missing_ok=True)
-        command = [sys.executable, "-m", "local.simulator", "--https-port", "0"]
+        command = [sys.executable, "-m", _SIMULATOR, "--https-port", "0"]
         command += ["--http-port", str(self._simulator_port), "--state-dir", str(self.state_dir)]
         self._simulator = self._spawn("simulator", command)
         self._provision = self._spawn(

@@ -55,6 +55,7 @@ class QueueListener:
         self._changed = threading.Condition()
         self._stopping = False
         self._woken = False
+        self._unreadable = False
         self._backoff = Backoff(settings.max_polling_interval, random.uniform)
         self._pool = ThreadPoolExecutor(
             settings.batch_size + settings.new_batch_threshold, f"queue-{queue.name}"
@@ -94,14 +95,23 @@ class QueueListener:
                 exists = exists or self.queue.exists()
                 if exists and not self._stopping:
                     messages = self.queue.receive(self._settings.batch_size, MESSAGE_LOCK)
+                self._report(None)
             except AzureError as error:
                 exists = False
-                _LOG.warning("queue %s cannot be read: %s", self.queue.name, type(error).__name__)
+                self._report(error)
             if messages:
                 self._backoff.reset()
                 self._hand_over(messages)
             else:
                 self._wait(self._backoff.next())
+
+    def _report(self, error: AzureError | None) -> None:
+        """Say once that the queue cannot be read, and once that it can be again."""
+        if error is not None and not self._unreadable:
+            _LOG.warning("queue %s cannot be read: %s", self.queue.name, type(error).__name__)
+        elif error is None and self._unreadable:
+            _LOG.info("queue %s can be read again", self.queue.name)
+        self._unreadable = error is not None
 
     def _hand_over(self, messages: list[QueueMessage]) -> None:
         with self._changed:

@@ -50,6 +50,8 @@ def main(options: WorkerOptions) -> int:
 def _run(options: WorkerOptions) -> int:
     settings = configuration.load(options.app_directory, os.environ)
     os.environ.update(settings.settings)
+    # As Core Tools does; in the cloud it is the app's public name.
+    os.environ.setdefault("WEBSITE_HOSTNAME", f"localhost:{options.port}")
     _set_up_logging(settings)
     app = application.load(options.app_directory, settings)
     if options.index == 0:

@@ -1,0 +1,180 @@
+"""The supervisor of the local stack: what it starts, what it writes, and that nothing is left."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from azure.data.tables import TableServiceClient
+from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueServiceClient
+
+from local import children, ports, stack, stack_files
+from local.azurite import Azurite
+from local.console import Console
+from local.stack import Stack
+from local.stack_errors import StackError
+from tests.contract.host.driver import REPOSITORY, SAMPLE_APP, until
+
+SETTINGS = {"SAMPLE_QUEUE": "outbox", "AzureWebJobs.tick.Disabled": "true"}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole stack, with the sample app."""
+    yield from _run(tmp_path_factory.mktemp("stack"))
+
+
+def _run(state: Path) -> Iterator[Stack]:
+    with Stack(
+        state, 0, 0, 1, app_dir=SAMPLE_APP, settings=SETTINGS, local_settings=False
+    ) as started:
+        yield started
+    assert not any(is_alive(pid) for pid in pids(started.state_dir))
+
+
+def pids(state: Path) -> list[int]:
+    info = stack_files.read(stack_files.path(state)) or {}
+    found = []
+    for name, value in info.get("pids", {}).items():
+        # A stack inside the test's own process is not one that must go.
+        if name != "stack":
+            found += value if isinstance(value, list) else [value]
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def descendants(pid: int) -> list[int]:
+    try:
+        own = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [each for child in own for each in (int(child), *descendants(int(child)))]
+
+
+def command_line(state: Path, *more: str) -> list[str]:
+    one, two = ports.free_ports(2)
+    command = [sys.executable, "-m", "local.stack", "--state-dir", str(state)]
+    return [*command, "--port", str(one), "--simulator-port", str(two), *more]
+
+
+def test_the_app_answers_and_the_key_in_stack_json_opens_it(running: Stack) -> None:
+    info = json.loads((running.state_dir / "stack.json").read_text())
+    headers = {"x-functions-key": info["function_key"]}
+
+    assert requests.get(f"{info['app_url']}/guarded", headers=headers, timeout=5).status_code == 200
+    assert info["queue_name"] == "outbox"
+    assert {"azurite", "host", "simulator", "workers"} <= info["pids"].keys()
+
+
+def test_stack_json_is_for_its_owner_alone(running: Stack) -> None:
+    mode = (running.state_dir / "stack.json").stat().st_mode
+
+    assert stat.S_IMODE(mode) == 0o600
+
+
+def test_what_the_app_expects_in_storage_is_there(running: Stack) -> None:
+    connection = running.info["storage_connection_string"]
+    with QueueServiceClient.from_connection_string(connection) as queues:
+        assert {"outbox", "outbox-poison"} <= {str(each.name) for each in queues.list_queues()}
+    with TableServiceClient.from_connection_string(connection) as tables:
+        found = {each.name for each in tables.list_tables()}
+        assert found == {"mails", "keys", "flows", "accounts"}
+    with BlobServiceClient.from_connection_string(connection) as blobs:
+        assert {each.name for each in blobs.list_containers()} == {"payloads", "attachments"}
+
+
+def test_the_settings_are_those_of_the_app_in_azure_with_local_addresses(running: Stack) -> None:
+    settings = running.settings
+
+    assert settings["POSTROOM_REDIRECT_URI"] == f"{running.app_url}/api/auth/callback"
+    assert settings["POSTROOM_AUTHORITY_HOST"].startswith("https://localhost:")
+    assert settings["POSTROOM_CLIENT_ID"] == running.info["client_id"]
+    assert running.info["client_secret"] not in settings.values()
+
+
+def test_a_taken_port_is_named_with_its_remedy(tmp_path: Path, azurite: Azurite) -> None:
+    taken = azurite.ports.queue
+
+    ended = subprocess.run(  # noqa: S603 - our own module
+        [*command_line(tmp_path), "--port", str(taken)],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        timeout=20,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    remedy = f"free it or run: make run PORT={taken + 10}"
+    assert ended.stderr == f"error: port {taken} is in use; {remedy}\n"
+
+
+def test_a_part_that_dies_while_starting_is_named_and_the_others_are_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stack, "_SIMULATOR", "tests.no_such_simulator")
+
+    before = descendants(os.getpid())
+
+    with pytest.raises(StackError, match="the simulator has ended"):
+        Stack(tmp_path, 0, 0, local_settings=False).start()
+
+    assert set(descendants(os.getpid())) <= set(before)
+
+
+def test_an_interrupt_while_starting_leaves_nothing_behind(tmp_path: Path) -> None:
+    process = children.spawn(command_line(tmp_path), tmp_path / "log", directory=REPOSITORY)
+    until(lambda: len(descendants(process.pid)) >= 3)
+    started = descendants(process.pid)
+
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(20) == 0
+    assert not any(is_alive(pid) for pid in started)
+
+
+def test_a_kill_of_the_supervisor_leaves_nothing_behind(tmp_path: Path) -> None:
+    process = children.spawn(command_line(tmp_path), tmp_path / "log", directory=REPOSITORY)
+    until(lambda: len(descendants(process.pid)) >= 3)
+    started = descendants(process.pid)
+
+    process.kill()
+    process.wait(5)
+
+    until(lambda: not any(is_alive(pid) for pid in started))
+
+
+def test_local_settings_are_those_that_func_start_reads(tmp_path: Path) -> None:
+    stack_files.write_local_settings(tmp_path, 7071, {"A": "1"})
+
+    assert json.loads((tmp_path / "local.settings.json").read_text()) == {
+        "IsEncrypted": False,
+        "Values": {"A": "1"},
+        "Host": {"LocalHttpPort": 7071},
+    }
+
+
+def test_progress_is_one_plain_line_per_step_when_not_on_a_terminal() -> None:
+    stream = io.StringIO()
+
+    with Console(stream).step("brewing"):
+        time.sleep(0.01)
+
+    assert stream.getvalue() == "✓ brewing (0.0 s)\n"
