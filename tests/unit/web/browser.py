@@ -1,0 +1,134 @@
+"""A browser of few words: makes requests to handlers and keeps the cookies they set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+import azure.functions as func
+
+from shared.services.consent import Consent, ConsentRules
+from shared.web import pages, sign_in
+from shared.web.rendering import Site
+from shared.web.session import Sessions
+from shared.web.signing import Keys
+from tests.unit.sign_in_fakes import (
+    CLIENT,
+    CLIENT_INFO,
+    HOST,
+    TENANT,
+    FakeAccounts,
+    FakeClock,
+    FakeFlows,
+    FakeIdentity,
+    FakeMailService,
+    FakeVault,
+)
+
+ORIGIN = "https://post.contoso.com"
+SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin", "Origin": "null"}
+CROSS_SITE = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
+
+
+@dataclass
+class App:
+    """The app's pages over fakes, as function_app wires them."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    identity: FakeIdentity = field(default_factory=FakeIdentity)
+    accounts: FakeAccounts = field(default_factory=FakeAccounts)
+    mail_service: FakeMailService = field(default_factory=FakeMailService)
+    flows: FakeFlows = field(default_factory=FakeFlows)
+    site: Site = field(default_factory=lambda: Site(f"{ORIGIN}/api/auth/callback"))
+
+    def __post_init__(self) -> None:
+        self.vault = FakeVault(self.clock)
+        self.keys = Keys(self.vault, self.clock)
+        self.sessions = Sessions(self.keys, self.clock, 8 * 3600)
+        self.consent = Consent(
+            rules=ConsentRules(CLIENT, TENANT, HOST),
+            identity=self.identity,
+            mail_service=self.mail_service,
+            vault=self.vault,
+            accounts=self.accounts,
+            flows=self.flows,
+            clock=self.clock,
+        )
+
+    def accounts_page(self, req: func.HttpRequest) -> func.HttpResponse:
+        return pages.show_accounts(req, self.site, self.sessions, self.keys, self.accounts)
+
+    def login(self, req: func.HttpRequest) -> func.HttpResponse:
+        return sign_in.begin_sign_in(req, self.sessions, self.consent, self.keys, self.site)
+
+    def callback(self, req: func.HttpRequest) -> func.HttpResponse:
+        return sign_in.finish_sign_in(req, self.consent, self.keys, self.site)
+
+
+@dataclass
+class Browser:
+    """Keeps cookies by name; does not mind their paths."""
+
+    cookies: dict[str, str] = field(default_factory=dict)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        form: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> func.HttpRequest:
+        query = f"?{urlencode(params)}" if params else ""
+        cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        return func.HttpRequest(
+            method,
+            f"{ORIGIN}{path}{query}",
+            headers={**({"Cookie": cookie} if cookie else {}), **(headers or {})},
+            params=params,
+            body=body if body is not None else urlencode(form or {}).encode(),
+        )
+
+    def take(self, response: func.HttpResponse) -> func.HttpResponse:
+        """Keep what the response sets, drop what it clears."""
+        for header in response.headers.getlist("Set-Cookie"):
+            name, _, value = header.partition(";")[0].partition("=")
+            if "Max-Age=0;" in header:
+                self.cookies.pop(name, None)
+            else:
+                self.cookies[name] = value
+        return response
+
+    def open_session(self, app: App) -> None:
+        """Sign in with a function key, which the host has checked."""
+        req = self.request("POST", "/session", headers={"x-functions-key": "key"})
+        self.take(pages.open_session(req, app.sessions))
+
+    def log_in(self, app: App, **form: str) -> func.HttpResponse:
+        """Press the button on /accounts."""
+        req = self.request(
+            "POST", "/auth/login", form={"alias": "billing", **form}, headers=SAME_ORIGIN
+        )
+        return self.take(app.login(req))
+
+    def come_back(self, app: App, method: str = "POST", **changes: str) -> func.HttpResponse:
+        """Bring Microsoft's answer to the newest sign-in."""
+        answer = {
+            "code": "code-1",
+            "state": f"state-{len(app.identity.begun)}",
+            "client_info": CLIENT_INFO,
+        }
+        answer = {name: value for name, value in {**answer, **changes}.items() if value}
+        path = "/api/auth/callback"
+        if method == "GET":
+            req = self.request("GET", path, params=answer)
+        else:
+            req = self.request("POST", path, form=answer, headers={"Sec-Fetch-Site": "cross-site"})
+        return self.take(app.callback(req))
+
+
+def text_of(response: func.HttpResponse) -> str:
+    return response.get_body().decode()

@@ -1,0 +1,129 @@
+"""Signed and sealed tokens, and the keys behind them."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.web import signing
+from shared.web.signing import KEY_SECRET, Keys, Purpose
+from tests.unit.sign_in_fakes import FakeClock, FakeVault
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def vault(clock: FakeClock) -> FakeVault:
+    return FakeVault(clock)
+
+
+@pytest.fixture
+def keys(vault: FakeVault, clock: FakeClock) -> Keys:
+    return Keys(vault, clock)
+
+
+def test_a_signed_token_gives_its_content_back(keys: Keys) -> None:
+    token = signing.sign(keys, Purpose.SESSION, b"content")
+
+    assert signing.verify(keys, Purpose.SESSION, token) == b"content"
+
+
+def test_a_token_for_one_purpose_fails_in_another(keys: Keys) -> None:
+    token = signing.sign(keys, Purpose.SESSION, b"content")
+    sealed = signing.seal(keys, Purpose.FLOW, b"content", "context")
+
+    assert signing.verify(keys, Purpose.NOTICE, token) is None
+    assert signing.unseal(keys, Purpose.NOTICE, sealed, "context") is None
+
+
+@pytest.mark.parametrize("token", ["", ".", "a", "a.b", "..", "€.€", "a" * 5000, "YQ.YQ"])
+def test_rubbish_is_no_token(keys: Keys, token: str) -> None:
+    assert signing.verify(keys, Purpose.SESSION, token) is None
+    assert signing.unseal(keys, Purpose.FLOW, token, "context") is None
+
+
+def test_every_changed_character_is_noticed(keys: Keys) -> None:
+    token = signing.sign(keys, Purpose.SESSION, b"1")
+    sealed = signing.seal(keys, Purpose.FLOW, b"1", "context")
+
+    for index in range(0, len(token) - 1, 5):
+        changed = token[:index] + ("A" if token[index] != "A" else "B") + token[index + 1 :]
+        assert signing.verify(keys, Purpose.SESSION, changed) is None
+    for index in range(0, len(sealed) - 1, 5):
+        changed = sealed[:index] + ("A" if sealed[index] != "A" else "B") + sealed[index + 1 :]
+        assert signing.unseal(keys, Purpose.FLOW, changed, "context") is None
+
+
+def test_a_sealed_token_opens_only_in_its_context_and_shows_nothing(keys: Keys) -> None:
+    sealed = signing.seal(keys, Purpose.FLOW, b"verifier", "state-1")
+
+    assert signing.unseal(keys, Purpose.FLOW, sealed, "state-1") == b"verifier"
+    assert signing.unseal(keys, Purpose.FLOW, sealed, "state-2") is None
+    assert b"verifier" not in (signing._bytes(sealed) or b"")
+
+
+def test_the_key_is_made_once_and_read_once(keys: Keys, vault: FakeVault) -> None:
+    signing.sign(keys, Purpose.SESSION, b"1")
+    reads = vault.reads
+    signing.sign(keys, Purpose.SESSION, b"2")
+
+    assert len(vault.secrets[KEY_SECRET]) == 1
+    assert vault.reads == reads
+
+
+def test_another_instance_reads_what_this_one_wrote(
+    keys: Keys, vault: FakeVault, clock: FakeClock
+) -> None:
+    token = signing.sign(keys, Purpose.SESSION, b"1")
+
+    assert signing.verify(Keys(vault, clock), Purpose.SESSION, token) == b"1"
+
+
+def test_two_instances_that_make_a_key_at_once_end_up_understanding_each_other(
+    vault: FakeVault, clock: FakeClock
+) -> None:
+    first = Keys(vault, clock)
+    early = signing.sign(first, Purpose.SESSION, b"1")
+    vault.set(KEY_SECRET, "made-by-the-other-at-the-same-moment")
+    second = Keys(vault, clock)
+    late = signing.sign(second, Purpose.SESSION, b"2")
+    clock.forward(minutes=2)
+
+    assert signing.verify(first, Purpose.SESSION, late) == b"2"
+    assert signing.verify(first, Purpose.SESSION, early) == b"1"
+
+
+def test_a_rotated_key_signs_and_the_former_one_still_verifies(
+    keys: Keys, vault: FakeVault, clock: FakeClock
+) -> None:
+    vault.set(KEY_SECRET, "old-key")
+    before = signing.sign(keys, Purpose.SESSION, b"1")
+    vault.set(KEY_SECRET, "new-key\nold-key")
+    other = Keys(vault, clock)
+
+    assert signing.verify(other, Purpose.SESSION, before) == b"1"
+    assert other.known() == ("new-key", "old-key")
+
+
+def test_a_replaced_key_ends_what_it_signed_in_new_processes(
+    keys: Keys, vault: FakeVault, clock: FakeClock
+) -> None:
+    token = signing.sign(keys, Purpose.SESSION, b"1")
+    vault.set(KEY_SECRET, "another")
+
+    assert signing.verify(Keys(vault, clock), Purpose.SESSION, token) is None
+
+
+def test_forged_tokens_do_not_make_the_vault_be_read_more_than_once_a_minute(
+    keys: Keys, vault: FakeVault, clock: FakeClock
+) -> None:
+    token = signing.sign(keys, Purpose.SESSION, b"1")
+    forged = "A" + token[1:] if token[0] != "A" else "B" + token[1:]
+    clock.forward(minutes=5)
+    before = vault.reads
+    for _ in range(20):
+        signing.verify(keys, Purpose.SESSION, forged)
+
+    assert vault.reads == before + 1
