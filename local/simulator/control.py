@@ -85,8 +85,7 @@ class Control:
 
     def deliveries(self, request: Request) -> Any:
         """Every mail handed to transport, in order."""
-        graph = self._state.graph
-        return {"deliveries": graph.deliveries() if graph is not None else []}
+        return {"deliveries": self._state.graph.deliveries()}
 
     def read_clock(self, request: Request) -> Any:
         """Where simulated time stands."""

@@ -11,10 +11,12 @@ from typing import Any, Self
 from local.simulator import control
 from local.simulator.dispatch import Dispatcher
 from local.simulator.entra import routes as entra
+from local.simulator.graph import routes as graph
 from local.simulator.identity import routes as identity
+from local.simulator.inbox import routes as inbox
 from local.simulator.key_vault import routes as key_vault
 from local.simulator.listener import Listener
-from local.simulator.state import SimulatorState, optional_module
+from local.simulator.state import SimulatorState
 from local.simulator.tls import server_context, write_private
 from local.simulator.urls import Urls
 from local.simulator.wire import Route
@@ -101,14 +103,6 @@ class Simulator:
 
 
 def _all_routes(state: SimulatorState) -> list[Route]:
-    routes = [
-        *control.routes(state),
-        *identity.routes(state),
-        *key_vault.routes(state),
-    ]
-    for name in ("local.simulator.graph.routes", "local.simulator.inbox.routes"):
-        module = optional_module(name)
-        if module is not None:
-            routes += module.routes(state)
     # Entra's paths begin with a placeholder, so everybody else comes first.
-    return [*routes, *entra.routes(state)]
+    services = (control, identity, key_vault, graph, inbox, entra)
+    return [route for service in services for route in service.routes(state)]

@@ -6,8 +6,6 @@ shape), `state.py` (the rules) and `errors.py` (wire errors).
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
@@ -20,6 +18,7 @@ from local.simulator.entra.flows import Flows
 from local.simulator.entra.state import EntraState
 from local.simulator.entra.tokens import AccessTokens
 from local.simulator.faults import Fault, Faults
+from local.simulator.graph.state import GraphState
 from local.simulator.identity.state import IdentityState
 from local.simulator.key_vault.state import VaultState
 from local.simulator.urls import Urls
@@ -92,13 +91,17 @@ class SimulatorState:
         self.flows = Flows(self.entra)
         self.identity = IdentityState(self.clock, self.tokens)
         self.vault = VaultState(self.clock, self.tokens)
-        self.graph: Any = self._graph()
+        self.graph = GraphState(self.clock, self.directory, self.tokens)
 
     @property
     def services(self) -> dict[str, Any]:
         """The services' states by the first part of their operations' names."""
-        named = {"entra": self.entra, "identity": self.identity, "key_vault": self.vault}
-        return named if self.graph is None else {**named, "graph": self.graph}
+        return {
+            "entra": self.entra,
+            "identity": self.identity,
+            "key_vault": self.vault,
+            "graph": self.graph,
+        }
 
     def set_urls(self, urls: Urls) -> None:
         """Called once, when the ports are bound."""
@@ -115,15 +118,3 @@ class SimulatorState:
         self.flows.reset()
         for service in self.services.values():
             service.reset()
-
-    def _graph(self) -> Any:
-        module = optional_module("local.simulator.graph.state")
-        return module.GraphState(self.clock, self.directory, self.tokens) if module else None
-
-
-def optional_module(name: str) -> Any:
-    """A module, or None where it is not there."""
-    parent = name.rpartition(".")[0]
-    if importlib.util.find_spec(parent) is None or importlib.util.find_spec(name) is None:
-        return None
-    return importlib.import_module(name)

@@ -159,6 +159,11 @@ class Grants:
             grant.used = True
             return replace(grant)
 
+    def owner_of(self, token: str) -> str | None:
+        """The object id of the user whose refresh token or code this is."""
+        grant = self._refresh.get(token) or self._codes.get(token)
+        return grant.user_id if grant else None
+
     def revoke(self, user_id: str, code: int) -> int:
         """End all of a user's codes and refresh tokens; how many refresh tokens there were."""
         with self._lock:

@@ -96,6 +96,16 @@ def token(entra: EntraState, request: Request) -> Response:
     return Response.of_json(200, answer, NO_STORE)
 
 
+def mailbox_of(entra: EntraState, request: Request) -> str | None:
+    """The user whose refresh token or code is being redeemed."""
+    if not request.path.endswith("/token"):
+        return None
+    form = request.form()
+    owner = entra.grants.owner_of(form.get("refresh_token") or form.get("code", ""))
+    user = entra.directory.find(owner) if owner else None
+    return user.address if user else None
+
+
 def _token(entra: EntraState, form: dict[str, str], tenant: Tenant) -> dict[str, Any]:
     grant_type = form.get("grant_type")
     if not grant_type:

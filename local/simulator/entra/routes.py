@@ -17,7 +17,10 @@ TRANSIENT = 90033
 def routes(state: SimulatorState) -> list[Route]:
     """Machine endpoints first, then pages."""
     browser = Browser(state.entra, state.flows)
-    state.hooks["entra"] = Hooks(error=partial(fault, state, browser))
+    state.hooks["entra"] = Hooks(
+        error=partial(fault, state, browser),
+        mailbox_of=partial(handlers.mailbox_of, state.entra),
+    )
     return [*_machine_routes(state), *_page_routes(browser)]
 
 
