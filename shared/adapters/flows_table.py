@@ -33,18 +33,21 @@ class FlowsTable:
             )
 
     def take(self, state_hash: str) -> datetime | None:
-        """See `Flows`. The conditional delete is what lets only one of two callbacks win."""
+        """See `Flows`. The conditional delete is what lets only one of two callbacks win.
+
+        It goes as a transaction of one: the SDK's plain delete takes "there is no such row" for
+        success, and so would let both win.
+        """
         from azure.core import MatchConditions
 
         try:
             with translated("taking a sign-in"):
                 entity = self._client().get_entity(_PARTITION, state_hash)
-                self._client().delete_entity(
-                    _PARTITION,
-                    state_hash,
-                    etag=entity.metadata["etag"],
-                    match_condition=MatchConditions.IfNotModified,
-                )
+                condition = {
+                    "etag": entity.metadata["etag"],
+                    "match_condition": MatchConditions.IfNotModified,
+                }
+                self._client().submit_transaction([("delete", entity, condition)])
         except LostRace:
             return None
         return datetime.fromisoformat(str(entity["expires_at"]))

@@ -42,8 +42,10 @@ def connection_string(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 
 @pytest.fixture
-def storage(connection_string: str) -> Storage:
-    return Storage(StorageSettings(connection_string=connection_string), None)
+def storage(connection_string: str) -> Iterator[Storage]:
+    found = Storage(StorageSettings(connection_string=connection_string), None)
+    yield found
+    found.close()
 
 
 @pytest.fixture
