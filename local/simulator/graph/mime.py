@@ -34,6 +34,10 @@ TAG_HEADERS = {
 MESSAGE_ID_TAG = "String 0x1035"
 
 
+COMPOSED = policy.SMTP.clone(max_line_length=200)
+"""Wide enough that message ids and custom headers are not folded."""
+
+
 def submitted(body: bytes, now: datetime) -> Message:
     """The message in a MIME request body: base64 of its whole source [api: user-sendmail]."""
     try:
@@ -58,7 +62,7 @@ def _read(parsed: EmailMessage, source: bytes, now: datetime) -> Message:
     result.to, result.cc, result.bcc = (_addresses(parsed, name) for name in ("To", "Cc", "Bcc"))
     result.reply_to = _addresses(parsed, "Reply-To")
     result.from_ = next(iter(_addresses(parsed, "From")), None)
-    result.internet_message_id = str(parsed.get("Message-ID", "")) or result.internet_message_id
+    result.internet_message_id = str(parsed.get("Message-ID", "")).strip() or result.internet_message_id
     result.headers = [(name, str(value)) for name, value in parsed.items()]
     named = str(parsed.get("Importance") or parsed.get("X-Priority") or "normal")
     result.importance = IMPORTANCE.get(named.lower()[:4].strip(), "normal")
@@ -126,7 +130,7 @@ def source_of(message: Message, *, with_bcc: bool = False) -> bytes:
     """The source of any message; recipients never see `Bcc`."""
     if message.mime is not None:
         return message.mime if with_bcc else without_headers(message.mime, {"bcc"})
-    return _composed(message, with_bcc=with_bcc).as_bytes(policy=policy.SMTP)
+    return _composed(message, with_bcc=with_bcc).as_bytes(policy=COMPOSED)
 
 
 def without_headers(source: bytes, names: Container[str]) -> bytes:
@@ -144,7 +148,7 @@ def _field_name(field: bytes) -> str:
 
 
 def _composed(message: Message, *, with_bcc: bool) -> EmailMessage:
-    mail = EmailMessage(policy=policy.SMTP)
+    mail = EmailMessage(policy=COMPOSED)
     lists = {"To": message.to, "Cc": message.cc, "Reply-To": message.reply_to}
     if message.from_:
         lists = {"From": [message.from_], **lists}
