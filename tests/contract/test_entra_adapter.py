@@ -1,0 +1,448 @@
+"""Entra through MSAL, against the simulator: the wire, the errors, the memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from shared.adapters.entra import CLIENT_SECRET, Entra
+from shared.adapters.graph import Graph
+from shared.adapters.key_vault import KeyVault
+from shared.errors import ConsentRequired, CredentialRefused, NotSent, PostroomError
+from shared.mail.account import AccountKind, AccountState
+from shared.mail.refusals import SignInRefused
+from shared.services.consent import Consent, ConsentRules
+from shared.services.ports import Grant, IdentityPlatform
+from shared.services.tokens import TokenSource, grant_secret
+from tests.contract.conftest import Stand
+from tests.contract.person import Person
+from tests.unit.sign_in_fakes import FakeAccounts, FakeFlows
+
+REDIRECT = "http://localhost:7071/api/auth/callback"
+SCOPES = ("Mail.Send", "User.Read")
+BILLING = "billing@contoso.com"
+PERSONAL = "postroom.demo@outlook.com"
+
+
+@pytest.fixture
+def entra(stand: Stand, vault: KeyVault) -> Iterator[Entra]:
+    vault.set(CLIENT_SECRET, stand.stack["client_secret"])
+    adapter = Entra(
+        client_id=stand.stack["client_id"],
+        authority_host=stand.stack["authority_host"],
+        redirect_uri=REDIRECT,
+        vault=vault,
+        development=True,
+        ca_file=stand.ca_file,
+    )
+    yield adapter
+    adapter.close()
+
+
+@pytest.fixture
+def person(stand: Stand) -> Iterator[Person]:
+    somebody = Person(stand.ca_file)
+    yield somebody
+    somebody.close()
+
+
+@pytest.fixture
+def tenant(stand: Stand) -> str:
+    return str(stand.stack["tenant_id"])
+
+
+@pytest.fixture
+def grant(entra: Entra, person: Person, tenant: str) -> Grant:
+    flow = entra.begin(tenant, SCOPES)
+    return entra.redeem(tenant, flow, person.sign_in(str(flow["auth_uri"]), BILLING))
+
+
+class TestBegin:
+    def test_the_request_has_everything_that_protects_it(self, entra: Entra, tenant: str) -> None:
+        port: IdentityPlatform = entra
+        flow = port.begin(tenant, SCOPES, login_hint=BILLING)
+        query = parse_qs(urlsplit(str(flow["auth_uri"])).query)
+
+        assert query["response_mode"] == ["form_post"]
+        assert query["code_challenge_method"] == ["S256"]
+        assert query["redirect_uri"] == [REDIRECT]
+        assert query["login_hint"] == [BILLING]
+        assert "prompt" not in query
+        assert {"state", "nonce", "code_challenge"} <= query.keys()
+
+    def test_scopes_go_out_in_long_form_with_what_keeps_a_grant(
+        self, entra: Entra, tenant: str
+    ) -> None:
+        flow = entra.begin(tenant, SCOPES)
+        scopes = parse_qs(urlsplit(str(flow["auth_uri"])).query)["scope"][0].split()
+
+        assert set(scopes) == {
+            "https://graph.microsoft.com/Mail.Send",
+            "https://graph.microsoft.com/User.Read",
+            "openid",
+            "profile",
+            "offline_access",
+        }
+
+    def test_an_unknown_tenant_is_the_operators_to_mend(self, entra: Entra) -> None:
+        with pytest.raises(CredentialRefused) as refused:
+            entra.begin("no-such-tenant.example", SCOPES)
+
+        assert refused.value.code == "AADSTS90002"
+
+    def test_a_missing_client_secret_says_where_it_belongs(
+        self, stand: Stand, vault: KeyVault, tenant: str
+    ) -> None:
+        adapter = Entra(
+            client_id=stand.stack["client_id"],
+            authority_host=stand.stack["authority_host"],
+            redirect_uri=REDIRECT,
+            vault=vault,
+            development=True,
+            ca_file=stand.ca_file,
+        )
+
+        with pytest.raises(CredentialRefused, match=CLIENT_SECRET):
+            adapter.begin(tenant, SCOPES)
+
+
+class TestRedeem:
+    def test_a_code_becomes_a_grant(self, grant: Grant, stand: Stand, tenant: str) -> None:
+        claims = grant.id_token_claims
+
+        assert claims is not None
+        assert (claims["tid"], claims["aud"]) == (tenant, stand.stack["client_id"])
+        assert {"Mail.Send", "User.Read"} <= grant.scopes
+        assert grant.refresh_token
+        assert 3000 < grant.expires_in_seconds < 6000
+
+    def test_code_injection_a_foreign_code_with_our_state_is_refused(
+        self, entra: Entra, person: Person, tenant: str
+    ) -> None:
+        theirs = entra.begin(tenant, SCOPES)
+        stolen = person.sign_in(str(theirs["auth_uri"]), BILLING)
+        ours = entra.begin(tenant, SCOPES)
+
+        with pytest.raises((SignInRefused, CredentialRefused)):
+            entra.redeem(tenant, ours, {**stolen, "state": str(ours["state"])})
+
+    def test_a_code_works_once(self, entra: Entra, person: Person, tenant: str) -> None:
+        flow = entra.begin(tenant, SCOPES)
+        answer = person.sign_in(str(flow["auth_uri"]), BILLING)
+        entra.redeem(tenant, flow, answer)
+
+        with pytest.raises(SignInRefused) as refused:
+            entra.redeem(tenant, flow, answer)
+        assert refused.value.code == "AADSTS54005"
+
+    def test_a_wrong_nonce_is_refused(
+        self, entra: Entra, person: Person, tenant: str, stand: Stand
+    ) -> None:
+        stand.control("options", {"wrong_nonce": True})
+        flow = entra.begin(tenant, SCOPES)
+        answer = person.sign_in(str(flow["auth_uri"]), BILLING)
+
+        with pytest.raises(SignInRefused, match="nonce"):
+            entra.redeem(tenant, flow, answer)
+
+    def test_a_rotated_client_secret_is_read_again_without_losing_the_code(
+        self, entra: Entra, person: Person, tenant: str, stand: Stand, vault: KeyVault
+    ) -> None:
+        flow = entra.begin(tenant, SCOPES)
+        answer = person.sign_in(str(flow["auth_uri"]), BILLING)
+        _rotate(stand, vault)
+
+        assert entra.redeem(tenant, flow, answer).refresh_token
+
+
+class TestRefresh:
+    def test_a_refresh_gives_a_newer_grant(self, entra: Entra, tenant: str, grant: Grant) -> None:
+        newer = entra.refresh(tenant, str(grant.refresh_token), SCOPES)
+
+        assert newer.access_token != grant.access_token
+        assert newer.refresh_token not in (None, grant.refresh_token)
+        assert "Mail.Send" in newer.scopes
+
+    @pytest.mark.parametrize("code", [50173, 700082, 70043, 50076, 53003, 65001])
+    def test_a_dead_grant_asks_for_a_person(
+        self, entra: Entra, tenant: str, grant: Grant, stand: Stand, code: int
+    ) -> None:
+        stand.fault("entra.token", action="aadsts", code=code)
+
+        with pytest.raises(ConsentRequired) as refused:
+            entra.refresh(tenant, str(grant.refresh_token), SCOPES)
+        assert refused.value.code == f"AADSTS{code}"
+
+    @pytest.mark.parametrize("code", [7000215, 7000222, 700016, 7000112])
+    def test_the_apps_own_trouble_is_not_the_mailboxs(
+        self, entra: Entra, tenant: str, grant: Grant, stand: Stand, code: int
+    ) -> None:
+        stand.fault("entra.token", action="aadsts", code=code, times=-1)
+
+        with pytest.raises(CredentialRefused) as refused:
+            entra.refresh(tenant, str(grant.refresh_token), SCOPES)
+        assert refused.value.code == f"AADSTS{code}"
+
+    @pytest.mark.parametrize(
+        "rule",
+        [
+            pytest.param({"status": 503}, id="503"),
+            pytest.param({"status": 500, "action": "html"}, id="html 500"),
+            pytest.param({"status": 502, "action": "empty"}, id="empty 502"),
+            pytest.param({"status": 400, "action": "html"}, id="html 400"),
+            pytest.param({"status": 200, "action": "empty"}, id="empty 200"),
+            pytest.param({"status": 429}, id="429"),
+            pytest.param({"action": "reset"}, id="reset"),
+            pytest.param({"action": "reset", "when": "after"}, id="answer lost"),
+            pytest.param({"action": "aadsts", "code": 90033}, id="90033"),
+            pytest.param({"action": "aadsts", "code": 50196}, id="loop"),
+        ],
+    )
+    def test_passing_trouble_is_not_a_dead_grant_and_is_forgotten_at_once(
+        self, entra: Entra, tenant: str, grant: Grant, stand: Stand, rule: Mapping[str, object]
+    ) -> None:
+        """MSAL would repeat a 400 for 60 s, and a 503 for 5, without asking again."""
+        stand.fault("entra.token", times=1, **rule)
+
+        with pytest.raises(NotSent):
+            entra.refresh(tenant, str(grant.refresh_token), SCOPES)
+        assert entra.refresh(tenant, str(grant.refresh_token), SCOPES).access_token
+
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_retry_after_is_handed_on(
+        self, entra: Entra, tenant: str, grant: Grant, stand: Stand, status: int
+    ) -> None:
+        stand.fault("entra.token", status=status, headers={"Retry-After": "17"})
+
+        with pytest.raises(NotSent) as caught:
+            entra.refresh(tenant, str(grant.refresh_token), SCOPES)
+        assert caught.value.retry_after == 17
+
+    def test_a_dead_answer_is_forgotten_too(
+        self, entra: Entra, tenant: str, grant: Grant, stand: Stand
+    ) -> None:
+        stand.fault("entra.token", action="aadsts", code=50173)
+        with pytest.raises(ConsentRequired):
+            entra.refresh(tenant, str(grant.refresh_token), SCOPES)
+
+        assert entra.refresh(tenant, str(grant.refresh_token), SCOPES).access_token
+
+    def test_a_rotated_client_secret_is_read_again(
+        self, entra: Entra, tenant: str, grant: Grant, stand: Stand, vault: KeyVault
+    ) -> None:
+        _rotate(stand, vault)
+
+        assert entra.refresh(tenant, str(grant.refresh_token), SCOPES).access_token
+
+    def test_an_expired_client_secret_without_a_successor_asks_once(
+        self, entra: Entra, tenant: str, grant: Grant, stand: Stand
+    ) -> None:
+        stand.control("client-secrets", {"expire": stand.stack["client_secret"]})
+        before = stand.count("entra.token")
+
+        with pytest.raises(CredentialRefused) as refused:
+            entra.refresh(tenant, str(grant.refresh_token), SCOPES)
+        assert refused.value.code == "AADSTS7000222"
+        assert stand.count("entra.token") == before + 1
+
+    def test_metadata_is_fetched_once(
+        self, entra: Entra, tenant: str, grant: Grant, stand: Stand
+    ) -> None:
+        for _ in range(3):
+            entra.refresh(tenant, str(grant.refresh_token), SCOPES)
+
+        assert stand.count("entra.metadata") == 1
+
+    def test_the_probe_is_quiet_when_all_is_well(self, entra: Entra, tenant: str) -> None:
+        entra.probe(tenant)
+
+    def test_nothing_secret_reaches_a_log_at_debug_or_an_error(
+        self,
+        entra: Entra,
+        tenant: str,
+        grant: Grant,
+        stand: Stand,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        caplog.set_level("DEBUG")
+        errors: list[PostroomError] = []
+        rules: list[dict[str, object]] = [
+            {"action": "aadsts", "code": 50173, "message": "CANARY for ada@contoso.com"},
+            {"action": "html", "status": 400, "body": "CANARY"},
+            {"status": 503},
+        ]
+        for rule in rules:
+            stand.fault("entra.token", times=1, **rule)
+            with pytest.raises(PostroomError) as caught:
+                entra.refresh(tenant, str(grant.refresh_token), SCOPES)
+            errors.append(caught.value)
+        newer = entra.refresh(tenant, str(grant.refresh_token), SCOPES)
+        said = caplog.text + " ".join(str(error) for error in errors)
+
+        for secret in (
+            "CANARY",
+            "ada@contoso.com",
+            str(grant.refresh_token),
+            newer.access_token,
+            str(stand.stack["client_secret"]),
+        ):
+            assert secret not in said
+
+
+def _rotate(stand: Stand, vault: KeyVault) -> None:
+    stand.control("client-secrets", {"expire": stand.stack["client_secret"]})
+    stand.control("client-secrets", {"add": "SIMSECRET~the.next-one"})
+    vault.set(CLIENT_SECRET, "SIMSECRET~the.next-one")
+
+
+@dataclass
+class Desk:
+    """Signing in with the real adapters; only the tables are in memory."""
+
+    consent: Consent
+    tokens: TokenSource
+    accounts: FakeAccounts
+    person: Person
+
+    def link(self, address: str, alias: str = "box") -> None:
+        flow = self.consent.begin(alias)
+        answer = self.person.sign_in(str(flow.msal["auth_uri"]), address)
+        self.consent.finish(flow, answer)
+
+
+def desk_of(
+    stand: Stand, entra: Entra, vault: KeyVault, graph: Graph, person: Person, tenant: str
+) -> Desk:
+    accounts = FakeAccounts()
+    consent = Consent(
+        rules=ConsentRules(stand.stack["client_id"], tenant, stand.stack["authority_host"]),
+        identity=entra,
+        mail_service=graph,
+        vault=vault,
+        accounts=accounts,
+        flows=FakeFlows(),
+        clock=_now,
+    )
+    return Desk(consent, TokenSource(entra, vault, accounts, _now), accounts, person)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+def graph(stand: Stand) -> Graph:
+    return Graph(stand.stack["graph_url"], ca_file=stand.ca_file, send_seconds=10, clock=_now)
+
+
+@pytest.fixture(params=["common", "own"])
+def desk(
+    request: pytest.FixtureRequest,
+    stand: Stand,
+    entra: Entra,
+    vault: KeyVault,
+    graph: Graph,
+    person: Person,
+    tenant: str,
+) -> Desk:
+    authority = tenant if request.param == "own" else request.param
+    return desk_of(stand, entra, vault, graph, person, authority)
+
+
+class TestWholeSignIn:
+    def test_a_work_mailbox_is_linked_and_gets_tokens(
+        self, desk: Desk, vault: KeyVault, tenant: str
+    ) -> None:
+        desk.link(BILLING)
+        account = desk.accounts.rows["box"]
+
+        assert (account.address, account.kind, account.authority) == (
+            BILLING,
+            AccountKind.WORK,
+            tenant,
+        )
+        assert vault.get(grant_secret(account.account_id))
+        assert desk.tokens.access_token(account)
+
+    def test_a_revoked_mailbox_asks_for_a_sign_in_which_mends_it(
+        self, desk: Desk, stand: Stand
+    ) -> None:
+        desk.link(BILLING)
+        stand.control("revoke", {"mailbox": BILLING})
+        with pytest.raises(ConsentRequired):
+            desk.tokens.access_token(desk.accounts.rows["box"])
+        assert desk.accounts.rows["box"].state is AccountState.NEEDS_SIGN_IN
+
+        desk.link(BILLING)
+        mended = desk.accounts.rows["box"]
+
+        assert mended.state is AccountState.READY
+        assert desk.tokens.access_token(mended)
+
+    @pytest.mark.parametrize(
+        "option",
+        [
+            "omit_id_token",
+            "wrong_nonce",
+            "wrong_audience",
+            "wrong_issuer",
+            "expired_id_token",
+            "malformed_client_info",
+            "omit_refresh_token",
+        ],
+    )
+    def test_a_foreign_or_missing_confirmation_links_nothing(
+        self, desk: Desk, stand: Stand, option: str
+    ) -> None:
+        stand.control("options", {option: True})
+        writes = stand.count("key_vault.set_secret")
+
+        with pytest.raises((SignInRefused, NotSent)):
+            desk.link(BILLING)
+        assert not desk.accounts.rows
+        assert stand.count("key_vault.set_secret") == writes
+
+    def test_an_answer_without_client_info_is_enough(self, desk: Desk, stand: Stand) -> None:
+        stand.control("options", {"omit_client_info": True})
+        desk.link(BILLING)
+
+        assert desk.accounts.rows["box"].address == BILLING
+
+    def test_declined_permissions_are_told_with_their_code(self, desk: Desk) -> None:
+        flow = desk.consent.begin("box")
+        answer = desk.person.sign_in(str(flow.msal["auth_uri"]), BILLING, accept=False)
+
+        with pytest.raises(SignInRefused) as refused:
+            desk.consent.finish(flow, answer)
+        assert refused.value.code == "AADSTS65004"
+
+
+@pytest.mark.parametrize("authority", ["common", "consumers"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_personal_mailbox_is_linked_or_found_out_at_once(
+    authority: str,
+    fails: bool,
+    stand: Stand,
+    entra: Entra,
+    vault: KeyVault,
+    graph: Graph,
+    person: Person,
+) -> None:
+    """Grants through /common may die at the first refresh; then nothing is linked."""
+    stand.control("options", {"personal_common_refresh_fails": fails})
+    desk = desk_of(stand, entra, vault, graph, person, authority)
+    if fails and authority == "common":
+        with pytest.raises(SignInRefused) as refused:
+            desk.link(PERSONAL)
+        assert refused.value.code == "AADSTS70000"
+        assert not desk.accounts.rows
+        return
+
+    desk.link(PERSONAL)
+
+    assert desk.accounts.rows["box"].authority == "consumers"
+    assert desk.tokens.access_token(desk.accounts.rows["box"])

@@ -1,0 +1,215 @@
+"""Key Vault, through Microsoft's SDK, against the simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from azure.core.credentials import AccessToken, TokenCredential
+
+from shared.adapters.key_vault import KeyVault
+from shared.errors import AnswerLost, NotSent, RemoteRefused
+from shared.services.ports import Vault
+from tests.contract.conftest import Stand
+
+NAME = "postroom-grant-0a1b2c"
+
+
+@pytest.fixture
+def deleted(vault: KeyVault) -> None:
+    vault.set(NAME, "old")
+    vault.remove(NAME)
+
+
+def test_it_fulfils_the_port(vault: KeyVault) -> None:
+    port: Vault = vault
+
+    assert port.get("postroom-unknown") is None
+
+
+def test_what_is_set_can_be_read(vault: KeyVault) -> None:
+    written = vault.set(NAME, "refresh-token", {"made-by": "postroom"})
+    read = vault.get(NAME)
+
+    assert read == written
+    assert read is not None
+    assert read.value == "refresh-token"
+    assert abs(read.created_at - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_each_write_is_a_new_version_and_the_newest_is_read(vault: KeyVault) -> None:
+    first, second = vault.set(NAME, "1"), vault.set(NAME, "2")
+
+    assert first.version != second.version
+    assert vault.get(NAME) == second
+
+
+def test_repr_does_not_show_the_value(vault: KeyVault) -> None:
+    assert "refresh-token" not in repr(vault.set(NAME, "refresh-token"))
+
+
+def test_a_value_too_large_for_the_vault_is_our_own_clear_error(
+    vault: KeyVault, stand: Stand
+) -> None:
+    with pytest.raises(RemoteRefused, match="25000 bytes"):
+        vault.set(NAME, "ä" * 13_000)
+
+    assert stand.count("key_vault.set_secret") == 0
+
+
+def test_the_largest_value_is_taken(vault: KeyVault) -> None:
+    vault.set(NAME, "x" * 25_000)
+
+
+def test_removing_leaves_no_readable_version(vault: KeyVault, stand: Stand) -> None:
+    versions = [vault.set(NAME, "1").version, vault.set(NAME, "2").version]
+    vault.remove(NAME)
+
+    assert vault.get(NAME) is None
+    stand.simulator.state.vault.recover(NAME)
+    assert vault.get(NAME) is None
+    assert len(versions) == 2
+
+
+def test_removing_what_is_not_there_is_harmless(vault: KeyVault) -> None:
+    vault.remove("postroom-unknown")
+
+
+@pytest.mark.usefixtures("deleted")
+def test_a_deleted_name_is_recovered_and_set(vault: KeyVault) -> None:
+    """Until its 90 days are over, the name of a deleted secret answers 409."""
+    assert vault.set(NAME, "new").value == "new"
+    assert getattr(vault.get(NAME), "value", None) == "new"
+
+
+@pytest.mark.usefixtures("deleted")
+def test_a_recovery_that_takes_its_time_is_waited_for(
+    vault: KeyVault, stand: Stand, credential: TokenCredential
+) -> None:
+    stand.control("options", {"vault_recovery_seconds": 60})
+    waiting = KeyVault(
+        stand.stack["vault_url"],
+        credential,
+        ca_file=stand.ca_file,
+        development=True,
+        sleep=lambda seconds: stand.simulator.state.clock.advance(30),
+    )
+
+    assert waiting.set(NAME, "new").value == "new"
+    waiting.close()
+
+
+def test_a_deletion_that_never_settles_ends_as_not_sent(vault: KeyVault, stand: Stand) -> None:
+    stand.control("options", {"vault_deletion_seconds": 3600})
+    vault.set(NAME, "old")
+    vault.remove(NAME)
+
+    with pytest.raises(NotSent):
+        vault.set(NAME, "new")
+
+
+def test_a_role_without_reading_is_explained(vault: KeyVault, stand: Stand) -> None:
+    stand.control("options", {"vault_denied": ["get"]})
+
+    with pytest.raises(RemoteRefused, match="ForbiddenByRbac"):
+        vault.get(NAME)
+
+
+def test_a_role_without_delete_and_purge_is_enough_to_work(vault: KeyVault, stand: Stand) -> None:
+    stand.control("options", {"vault_denied": ["delete", "purge", "recover", "list", "update"]})
+    vault.set(NAME, "1")
+
+    assert getattr(vault.get(NAME), "value", None) == "1"
+    with pytest.raises(RemoteRefused):
+        vault.remove(NAME)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_passing_trouble_is_tried_again(vault: KeyVault, stand: Stand, status: int) -> None:
+    vault.set(NAME, "1")
+    stand.fault("key_vault.get_secret", status=status, times=2)
+
+    assert getattr(vault.get(NAME), "value", None) == "1"
+
+
+def test_lasting_trouble_is_not_sent_after_three_tries(vault: KeyVault, stand: Stand) -> None:
+    vault.set(NAME, "1")
+    stand.fault("key_vault.get_secret", status=503, times=-1)
+
+    with pytest.raises(NotSent):
+        vault.get(NAME)
+    assert stand.count("key_vault.get_secret") <= 4
+
+
+def test_a_long_retry_after_is_passed_on_at_once(vault: KeyVault, stand: Stand) -> None:
+    vault.set(NAME, "1")
+    before = stand.count("key_vault.get_secret")
+    stand.fault("key_vault.get_secret", status=429, headers={"Retry-After": "60"}, times=-1)
+
+    with pytest.raises(NotSent) as caught:
+        vault.get(NAME)
+    assert caught.value.retry_after == 60
+    assert stand.count("key_vault.get_secret") == before + 1
+
+
+def test_a_reset_while_reading_is_not_sent(vault: KeyVault, stand: Stand) -> None:
+    vault.set(NAME, "1")
+    stand.fault("key_vault.get_secret", action="reset", times=-1)
+
+    with pytest.raises(NotSent):
+        vault.get(NAME)
+
+
+def test_an_answer_lost_after_writing_is_tried_again(vault: KeyVault, stand: Stand) -> None:
+    """A second version of the same value does no harm."""
+    stand.fault("key_vault.set_secret", when="after", action="reset", times=1)
+
+    assert vault.set(NAME, "1").value == "1"
+
+
+def test_answers_that_stay_lost_are_told_as_such(vault: KeyVault, stand: Stand) -> None:
+    stand.fault("key_vault.set_secret", when="after", action="reset", times=-1)
+
+    with pytest.raises((AnswerLost, NotSent)):
+        vault.set(NAME, "1")
+
+
+class _Stranger:
+    """An identity that the vault does not know."""
+
+    def get_token(self, *scopes: str, **options: object) -> AccessToken:
+        return AccessToken("not-a-token", 2_000_000_000)
+
+
+def test_an_identity_that_the_vault_does_not_accept_is_explained(stand: Stand) -> None:
+    stranger = KeyVault(
+        stand.stack["vault_url"],
+        _Stranger(),
+        ca_file=stand.ca_file,
+        development=True,
+        sleep=lambda seconds: None,
+    )
+
+    with pytest.raises(RemoteRefused, match="identity"):
+        stranger.get(NAME)
+    stranger.close()
+
+
+@pytest.fixture
+def unreachable(credential: TokenCredential) -> Iterator[KeyVault]:
+    adapter = KeyVault("https://localhost:9", credential, sleep=lambda seconds: None)
+    yield adapter
+    adapter.close()
+
+
+def test_a_vault_that_cannot_be_reached_is_not_sent(unreachable: KeyVault) -> None:
+    with pytest.raises(NotSent):
+        unreachable.get(NAME)
+
+
+def test_nothing_secret_is_logged(vault: KeyVault, caplog: pytest.LogCaptureFixture) -> None:
+    vault.set(NAME, "CANARY-refresh")
+    vault.get(NAME)
+
+    assert "CANARY" not in caplog.text
