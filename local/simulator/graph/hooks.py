@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from local.simulator.entra.tokens import TokenProblem
 from local.simulator.graph.errors import GraphError
-from local.simulator.graph.serving import answer_of
+from local.simulator.graph.serving import answer_of, identified
 from local.simulator.wire import Request, Response
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def fault_answer(graph: GraphState, fault: Fault, request: Request) -> Response:
     error = GraphError(fault.message if fault.message is not None else "Simulated fault.")
     error.status = fault.status
     error.code = str(fault.code or CODES.get(fault.status, "UnknownError"))
-    return answer_of(error, request, str(uuid.uuid4()), graph.clock.now())
+    request_id, now = str(uuid.uuid4()), graph.clock.now()
+    return identified(answer_of(error, request, request_id, now), request, request_id, now)
 
 
 def mailbox_of(graph: GraphState, request: Request) -> str | None:

@@ -17,7 +17,13 @@ from email.message import EmailMessage, MIMEPart
 from email.utils import format_datetime, getaddresses
 
 from local.simulator.graph.errors import InvalidMimeBase64, UnableToDeserializePostBody
-from local.simulator.graph.items import Address, Attachment, Message, new_internet_message_id
+from local.simulator.graph.items import (
+    Address,
+    Attachment,
+    Message,
+    new_internet_message_id,
+    property_key,
+)
 
 STRIPPED = frozenset({"auto-submitted", "return-path"})
 """Never survive submission, whatever the client writes [microsoftgraph/msgraph-sdk-dotnet#2209]."""
@@ -31,7 +37,7 @@ TAG_HEADERS = {
 }
 """Properties that public code uses to set these headers. UNCONFIRMED as supported (1.4)."""
 
-MESSAGE_ID_TAG = "String 0x1035"
+_MEDIA_TYPE = re.compile(r"([\w.+-]+)/([\w.+-]+)(?=;|$)")
 
 
 COMPOSED = policy.SMTP.clone(max_line_length=200)
@@ -62,7 +68,9 @@ def _read(parsed: EmailMessage, source: bytes, now: datetime) -> Message:
     result.to, result.cc, result.bcc = (_addresses(parsed, name) for name in ("To", "Cc", "Bcc"))
     result.reply_to = _addresses(parsed, "Reply-To")
     result.from_ = next(iter(_addresses(parsed, "From")), None)
-    result.internet_message_id = str(parsed.get("Message-ID", "")).strip() or result.internet_message_id
+    result.internet_message_id = (
+        str(parsed.get("Message-ID", "")).strip() or result.internet_message_id
+    )
     result.headers = [(name, str(value)) for name, value in parsed.items()]
     named = str(parsed.get("Importance") or parsed.get("X-Priority") or "normal")
     result.importance = IMPORTANCE.get(named.lower()[:4].strip(), "normal")
@@ -172,9 +180,10 @@ def _set_extras(mail: EmailMessage, message: Message) -> None:
         mail["Importance"] = message.importance
     if message.read_receipt and message.from_:
         mail["Disposition-Notification-To"] = _spelled(message.from_)
-    for identifier, name in TAG_HEADERS.items():
-        if identifier in message.properties:
-            mail[name] = one_line(message.properties[identifier])
+    for identifier, value in message.properties.items():
+        header = TAG_HEADERS.get(property_key(identifier) or "")
+        if header is not None:
+            mail[header] = one_line(value)
     for name, value in message.headers:
         mail[name] = one_line(value)
 
@@ -186,22 +195,22 @@ def _set_content(mail: EmailMessage, message: Message) -> None:
         mail.set_content(message.text or "")
     inline = [one for one in message.attachments if one.is_inline and message.html is not None]
     for one in inline:
-        main, _, sub = _media_type(one)
+        main, sub = _media_type(one)
         mail.add_related(
             one.content, main, sub, cid=f"<{one.content_id or one.name}>", filename=one.name
         )
     for one in message.attachments:
         if one not in inline:
-            main, _, sub = _media_type(one)
+            main, sub = _media_type(one)
             mail.add_attachment(one.content, main, sub, filename=one_line(one.name))
 
 
-def _media_type(attachment: Attachment) -> tuple[str, str, str]:
+def _media_type(attachment: Attachment) -> tuple[str, str]:
     """A type that the email package can carry as bytes."""
-    main, slash, sub = attachment.content_type.partition(";")[0].strip().partition("/")
-    if not slash or not sub or main.lower() in ("multipart", "message"):
-        return "application", "/", "octet-stream"
-    return main, slash, sub
+    found = _MEDIA_TYPE.match(attachment.content_type.strip())
+    if found is None or found[1].lower() in ("multipart", "message"):
+        return "application", "octet-stream"
+    return found[1], found[2]
 
 
 def _spelled(one: Address) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
@@ -40,11 +41,21 @@ def answering(graph: GraphState, work: Work) -> Handler:
             response = work(request)
         except GraphError as error:
             response = answer_of(error, request, request_id, now)
-        return Response(
-            response.status, response.body, (*response.headers, *_ids(request, request_id, now))
-        )
+        return identified(response, request, request_id, now)
 
     return handler
+
+
+def identified(response: Response, request: Request, request_id: str, now: datetime) -> Response:
+    """An answer with its ids. `client-request-id` is the client's own, or a copy of ours."""
+    ids = (
+        ("request-id", request_id),
+        ("client-request-id", client_request_id(request) or request_id),
+        ("x-ms-ags-diagnostic", '{"ServerInfo":{"DataCenter":"Simulator","Slice":"E"}}'),
+        ("Cache-Control", "private"),
+        ("Date", format_datetime(now, usegmt=True)),
+    )
+    return replace(response, headers=(*response.headers, *ids))
 
 
 def in_mailbox(graph: GraphState, permissions: tuple[str, ...], work: MailboxWork) -> Handler:
@@ -99,17 +110,6 @@ def answer_of(error: GraphError, request: Request, request_id: str, now: datetim
 
 def client_request_id(request: Request) -> str | None:
     return request.headers.get("client-request-id")
-
-
-def _ids(request: Request, request_id: str, now: datetime) -> list[tuple[str, str]]:
-    """`client-request-id` is the client's own, or else a copy of ours [con: errors]."""
-    return [
-        ("request-id", request_id),
-        ("client-request-id", client_request_id(request) or request_id),
-        ("x-ms-ags-diagnostic", '{"ServerInfo":{"DataCenter":"Simulator","Slice":"E"}}'),
-        ("Cache-Control", "private"),
-        ("Date", format_datetime(now, usegmt=True)),
-    ]
 
 
 def accepted() -> Response:

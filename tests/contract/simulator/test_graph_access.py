@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import requests
 
@@ -23,8 +25,8 @@ def graph(simulator: Simulator, http: requests.Session) -> GraphClient:
     return GraphClient(simulator, http)
 
 
-def sent_from(address: str) -> dict[str, object]:
-    return mail(**{"from": people(address)[0]})
+def sent_from(address: str) -> dict[str, Any]:
+    return {**mail(), "from": people(address)[0]}
 
 
 def grant(graph: GraphClient, right: str, who: str = BILLING, over: str = SHARED) -> None:
@@ -86,9 +88,10 @@ def test_every_endpoint_asks_for_its_scope(
     graph: GraphClient, scopes: str, method: str, path: str, status: int
 ) -> None:
     body = {"message": mail()} if path.endswith("sendMail") else mail()
-    more = {"json": body} if method == "POST" else {}
 
-    response = graph.acting(scopes=scopes).call(method, path, **more)
+    response = graph.acting(scopes=scopes).call(
+        method, path, json=body if method == "POST" else None
+    )
 
     assert response.status_code == status
     if status == 403:
