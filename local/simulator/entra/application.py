@@ -165,11 +165,13 @@ class Application:
             raise EntraError(700024)
 
     def _certificate(self, header: Mapping[str, Any]) -> x509.Certificate:
+        # MSAL leaves the base64 padding in, which Entra does not mind.
+        sha1, sha256 = (str(header.get(name, "")).rstrip("=") for name in ("x5t", "x5t#S256"))
         for certificate in self.certificates:
             der = certificate.public_bytes(Encoding.DER)
             by_sha1 = b64url(hashlib.sha1(der, usedforsecurity=False).digest())
             by_sha256 = b64url(hashlib.sha256(der).digest())
-            if header.get("x5t") == by_sha1 or header.get("x5t#S256") == by_sha256:
+            if sha1 == by_sha1 or sha256 == by_sha256:
                 return certificate
         raise EntraError(700027)
 

@@ -10,6 +10,7 @@ import requests
 
 from local.simulator.server import Simulator
 from local.simulator.state import SimulatorState
+from tests.contract.simulator.person import Person, TokenEndpoint
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -52,3 +53,14 @@ def http(simulator: Simulator) -> Iterator[requests.Session]:
         session.trust_env = False
         session.verify = str(simulator.ca_file)
         yield session
+
+
+@pytest.fixture
+def person(simulator: Simulator, http: requests.Session) -> Person:
+    """Somebody with a fresh browser."""
+    return Person(simulator, http)
+
+
+@pytest.fixture
+def token_endpoint(simulator: Simulator, http: requests.Session) -> TokenEndpoint:
+    return TokenEndpoint(simulator, http)
