@@ -8,28 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from http.cookiejar import Cookie, DefaultCookiePolicy
-from urllib.parse import urljoin, urlsplit
-from urllib.request import Request
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import requests
 
 TIMEOUT = 30
+MAX_REDIRECTS = 10
 
 
 class BrowserError(Exception):
     """A page was not what was expected."""
-
-
-class _Trusting(DefaultCookiePolicy):
-    """Sends Secure cookies to http://localhost, as browsers do: it is a trustworthy origin.
-
-    https://www.w3.org/TR/secure-contexts/#is-origin-trustworthy
-    """
-
-    def return_ok_secure(self, cookie: Cookie, request: Request) -> bool:
-        local = urlsplit(request.get_full_url()).hostname == "localhost"
-        return local or bool(super().return_ok_secure(cookie, request))
 
 
 @dataclass
@@ -48,7 +36,7 @@ class Browser:
     def __init__(self) -> None:
         self._session = requests.Session()
         self._session.trust_env = False
-        self._session.cookies.set_policy(_Trusting())
+        self._cookies: dict[tuple[str, str], str] = {}
         self.url = ""
         self.text = ""
         self.status = 0
@@ -59,14 +47,11 @@ class Browser:
 
     def open(self, url: str) -> None:
         """Go to a page."""
-        self._show(self._session.get(url, timeout=TIMEOUT))
+        self._go("GET", url)
 
     def fetch(self, url: str, headers: dict[str, str]) -> int:
         """What a page's script does: a POST with headers. Returns the status."""
-        answer = self._session.post(
-            url, headers={"Origin": self._origin(), **headers}, timeout=TIMEOUT
-        )
-        return answer.status_code
+        return self._request("POST", url, headers=headers).status_code
 
     def forms(self) -> list[Form]:
         """The forms of the page."""
@@ -92,20 +77,66 @@ class Browser:
 
     def _send(self, form: Form, data: dict[str, str]) -> None:
         if form.method == "get":
-            self._show(self._session.get(form.action, params=data, timeout=TIMEOUT))
-            return
-        self._show(
-            self._session.post(
-                form.action, data=data, headers={"Origin": self._origin()}, timeout=TIMEOUT
-            )
+            self._go("GET", f"{form.action}?{urlencode(data)}")
+        else:
+            self._go("POST", form.action, data)
+
+    def _go(self, method: str, url: str, data: dict[str, str] | None = None) -> None:
+        for _ in range(MAX_REDIRECTS):
+            answer = self._request(method, url, data)
+            self.url, self.text, self.status = url, answer.text, answer.status_code
+            if answer.status_code not in (301, 302, 303):
+                return
+            method, url, data = "GET", urljoin(url, answer.headers["Location"]), None
+        raise BrowserError("the pages redirect without end")
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        data: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> requests.Response:
+        sent = {"Origin": self._origin()} if method == "POST" else {}
+        cookies = "; ".join(self._sent_cookies(urlsplit(url).path))
+        if cookies:
+            sent["Cookie"] = cookies
+        # The library's own cookie jar would not send Secure cookies to http://localhost, which
+        # browsers do: https://www.w3.org/TR/secure-contexts/#is-origin-trustworthy
+        self._session.cookies.clear()
+        answer = self._session.request(
+            method,
+            url,
+            data=data,
+            headers={**sent, **(headers or {})},
+            timeout=TIMEOUT,
+            allow_redirects=False,
         )
+        for line in answer.raw.headers.getlist("Set-Cookie"):
+            self._keep(line)
+        return answer
+
+    def _keep(self, line: str) -> None:
+        """Store a cookie, or remove it where its time is up (RFC 6265, 5.2)."""
+        pair, *rest = (part.strip() for part in line.split(";"))
+        name, _, value = pair.partition("=")
+        attributes = {k.strip().lower(): v.strip() for k, _, v in (r.partition("=") for r in rest)}
+        key = (attributes.get("path") or "/", name)
+        if attributes.get("max-age", "1").startswith(("0", "-")):
+            self._cookies.pop(key, None)
+        else:
+            self._cookies[key] = value
+
+    def _sent_cookies(self, path: str) -> list[str]:
+        return [
+            f"{name}={value}"
+            for (under, name), value in self._cookies.items()
+            if path == under or path.startswith(under.rstrip("/") + "/")
+        ]
 
     def _origin(self) -> str:
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}"
-
-    def _show(self, answer: requests.Response) -> None:
-        self.url, self.text, self.status = answer.url, answer.text, answer.status_code
 
 
 class _FormReader(HTMLParser):

@@ -91,8 +91,10 @@ def sign_in(info: dict[str, Any], mailbox: str, alias: str) -> None:
             buttons = [button for form in browser.forms() for button in form.buttons]
             if ("username", mailbox) in buttons:
                 browser.submit(button=("username", mailbox))
-            elif any(name == "decision" for name, _ in buttons):
-                browser.submit(button=("decision", "accept"))
+            elif ("answer", "next") in buttons:
+                browser.submit({"username": mailbox}, button=("answer", "next"))
+            elif ("answer", "accept") in buttons:
+                browser.submit(button=("answer", "accept"))
             elif any(form.action.endswith("/api/auth/callback") for form in browser.forms()):
                 browser.submit(action="/api/auth/callback")
             else:
