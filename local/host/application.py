@@ -147,6 +147,12 @@ def describe(app: App) -> list[str]:
     for each in app.enabled("timerTrigger"):
         lines.append(f"  {each.name}: timer {each.trigger.text('schedule')} (UTC)")
     lines += [
+        f"warning: function {each.name}: @app.retry has no effect here; on queues it has none in "
+        "the cloud either"
+        for each in app.functions.values()
+        if each.retry_policy
+    ]
+    lines += [
         f"warning: function {hidden.function} ({hidden.template}) is never reached, because the "
         f"host tries {by.function} ({by.template}) first: functions go by the alphabet; rename "
         "one, or give the parameter a constraint"

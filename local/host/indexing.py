@@ -51,7 +51,7 @@ class IndexedFunction:
     wants_context: bool = False
     # What the trigger's parameter is annotated with, where it is.
     trigger_type: type | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    retry_policy: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_async(self) -> bool:
@@ -134,7 +134,7 @@ def _describe_one(function: func.Function, directory: Path) -> IndexedFunction:
         trigger=trigger,
         outputs=outputs,
         directory=directory,
-        settings=function.get_settings_dict("retry_policy") or {},
+        retry_policy=function.get_settings_dict("retry_policy") or {},
     )
 
 

@@ -127,8 +127,8 @@ class Invoker:
                 return future.result(None if left is None else max(0.0, min(left, 1.0)))
             except FutureTimeout:
                 if future.done():
-                    # The function's own TimeoutError: the same class since Python 3.11.
-                    raise
+                    # It has just ended, or the TimeoutError was the function's own.
+                    return future.result()
                 if deadline is not None and time.monotonic() >= deadline:
                     self.broken.set()
                 if self.broken.is_set():

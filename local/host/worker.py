@@ -73,23 +73,24 @@ def _serve(
     listeners: application.Listeners,
     invoker: Invoker,
 ) -> int:
-    stop = threading.Event()
+    # A plain list: a handler that takes a lock, as Event.set() does, can find it held by itself.
+    stop: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda received, _: stop.append(received))
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     listeners.start()
     os.write(options.ready_descriptor, b"1")
     os.close(options.ready_descriptor)
 
-    # Checking now and then, because a time-out is noticed by another thread.
-    while not stop.wait(0.2) and not invoker.broken.is_set():
-        pass
+    while not stop and not invoker.broken.is_set():
+        time.sleep(0.05)
     broken = invoker.broken.is_set()
     grace = 2.0 if broken else options.grace
     began = time.monotonic()
     listeners.stop_polling()
     server.stop(grace)
     finished = listeners.finish(max(0.1, grace - (time.monotonic() - began)))
+    finished = invoker.wait_until_idle(0.1) and finished
     if broken:
         _LOG.warning("a function ran out of time; the worker is replaced")
     # Function threads that hang would keep the interpreter from ending.

@@ -39,14 +39,17 @@ def poison(azurite: Azurite, queue: QueueClient) -> Iterator[QueueClient]:
 @pytest.fixture
 def queue_host(azurite: Azurite, queue: QueueClient, tmp_path: Path) -> Iterator[Host]:
     """A host whose queue function listens on `queue`."""
-    environment = {
+    with Host(tmp_path, listening_on(azurite, str(queue.queue_name))) as host:
+        yield host
+
+
+def listening_on(azurite: Azurite, queue: str) -> dict[str, str]:
+    return {
         "AzureWebJobsStorage": azurite.connection_string,
-        "SAMPLE_QUEUE": str(queue.queue_name),
+        "SAMPLE_QUEUE": queue,
         "AzureWebJobs.tick.Disabled": "true",
         "AzureWebJobs.nightly.Disabled": "true",
     }
-    with Host(tmp_path, environment) as host:
-        yield host
 
 
 @pytest.fixture(scope="session")

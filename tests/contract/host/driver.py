@@ -29,13 +29,14 @@ class Host:
         workers: int = 1,
         app: Path = SAMPLE_APP,
         port: int = 0,
+        grace: float = 5,
     ) -> None:
         self.state = state
         self.notes_file = state / "notes"
         self.log = state / "host.log"
         self._command = [sys.executable, "-m", "local.host", "--port", str(port)]
         self._command += ["--app-dir", str(app), "--state-dir", str(state)]
-        self._command += ["--workers", str(workers), "--grace", "5"]
+        self._command += ["--workers", str(workers), "--grace", str(grace)]
         self._environment = {
             **os.environ,
             "SAMPLE_NOTES": str(self.notes_file),
@@ -116,3 +117,11 @@ def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "this did not happen in time"
         time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    """A zombie counts as dead: some init processes take their time to reap."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

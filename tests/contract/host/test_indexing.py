@@ -10,7 +10,7 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from local.host import configuration, indexing, signatures, timers
+from local.host import application, configuration, indexing, signatures, timers
 from local.host.errors import HostError
 
 
@@ -164,3 +164,28 @@ def test_a_time_span_schedule_is_refused_as_outside_app_service_plans() -> None:
     settings = configuration.Configuration("", configuration.QueueSettings(), None, {})
     with pytest.raises(HostError, match="function f: the schedule '00:05:00' is a time span"):
         timers.parse_schedule(function, settings)
+
+
+def test_what_will_surprise_in_the_cloud_is_said_at_the_start() -> None:
+    app = func.FunctionApp()
+
+    @app.route(route="mails/{id}")
+    def mail(req: func.HttpRequest) -> func.HttpResponse:
+        raise NotImplementedError
+
+    @app.route(route="mails/new")
+    def mail_new(req: func.HttpRequest) -> func.HttpResponse:
+        raise NotImplementedError
+
+    @app.queue_trigger(arg_name="msg", queue_name="q", connection="S")
+    @app.retry(strategy="fixed_delay", max_retry_count="3", delay_interval="00:00:01")
+    def work(msg: func.QueueMessage) -> None: ...
+
+    settings = configuration.Configuration("", configuration.QueueSettings(), None, {})
+    lines = application.describe(
+        application.App({each.name: each for each in check(app)}, settings)
+    )
+
+    warnings = [line for line in lines if line.startswith("warning: ")]
+    assert "function work: @app.retry has no effect" in warnings[0]
+    assert "function mail_new (/mails/new) is never reached" in warnings[1]

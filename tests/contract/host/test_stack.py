@@ -24,7 +24,7 @@ from local.azurite import Azurite
 from local.console import Console
 from local.stack import Stack
 from local.stack_errors import StackError
-from tests.contract.host.driver import REPOSITORY, SAMPLE_APP, until
+from tests.contract.host.driver import REPOSITORY, SAMPLE_APP, is_alive, until
 
 SETTINGS = {"SAMPLE_QUEUE": "outbox", "AzureWebJobs.tick.Disabled": "true"}
 
@@ -51,13 +51,6 @@ def pids(state: Path) -> list[int]:
         if name != "stack":
             found += value if isinstance(value, list) else [value]
     return found
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def descendants(pid: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -13,15 +14,7 @@ import requests
 from local import ports
 from local.azurite import Azurite
 from tests.contract.host.conftest import without_storage
-from tests.contract.host.driver import SAMPLE_APP, Host, run_to_end, until
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+from tests.contract.host.driver import SAMPLE_APP, Host, is_alive, run_to_end, until
 
 
 def answering(host: Host, calls: int = 20) -> set[int]:
@@ -125,3 +118,20 @@ def test_a_taken_port_is_named_with_its_remedy(web_host: Host, tmp_path: Path) -
 
     assert status == 1
     assert errors == f"error: port {port} is in use; free it or give another one with --port\n"
+
+
+def test_what_hangs_beyond_the_grace_does_not_hold_the_host_up(tmp_path: Path) -> None:
+    with Host(tmp_path, without_storage(), grace=0.3) as host:
+        hanging = threading.Thread(target=lambda: refused(host, "/slow?seconds=60"))
+        hanging.start()
+        until(lambda: bool(host.notes("slow-began")))
+
+        host.process.terminate()
+
+        assert host.process.wait(5) == 0
+        hanging.join(5)
+
+
+def refused(host: Host, path: str) -> None:
+    with contextlib.suppress(requests.ConnectionError):
+        host.get(path)
