@@ -72,6 +72,11 @@ class Graph:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RemoteRefused(SYSTEM, "Microsoft Graph's answer was not understood") from error
 
+    def close(self) -> None:
+        """Close its connections."""
+        if self._session is not None:
+            self._session.close()
+
     def _request(
         self,
         method: str,
