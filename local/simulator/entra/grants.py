@@ -192,6 +192,12 @@ class Grants:
                     return None if grant.user_id or grant.declined else grant
         return None
 
+    def pending_devices(self) -> list[str]:
+        """The codes that nobody has typed yet."""
+        with self._lock:
+            waiting = [grant for grant in self._devices.values() if not grant.user_id]
+        return [grant.user_code for grant in waiting if not grant.declined]
+
     def poll_device(self, device_code: str) -> DeviceGrant:
         """The grant of a device code once its person has accepted."""
         with self._lock:

@@ -1,0 +1,161 @@
+"""The control surface: reset, seed, clock, what was asked."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+import requests
+
+from local.simulator.clock import Clock
+from local.simulator.server import Simulator
+from local.simulator.state import SimulatorState
+
+
+class Control:
+    """The control surface by its paths."""
+
+    def __init__(self, simulator: Simulator, http: requests.Session) -> None:
+        self._base = simulator.urls.control
+        self._http = http
+
+    def __call__(self, method: str, path: str, document: Any = None) -> Any:
+        response = self._http.request(method, f"{self._base}/{path}", json=document)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def refusal(self, path: str, document: Any) -> str:
+        response = self._http.post(f"{self._base}/{path}", json=document)
+        assert response.status_code == 400
+        return str(response.json()["error"])
+
+
+@pytest.fixture
+def control(simulator: Simulator, http: requests.Session) -> Control:
+    return Control(simulator, http)
+
+
+def test_reset_brings_the_seed_back(state: SimulatorState, control: Control) -> None:
+    control("POST", "mailboxes", {"address": "eve@contoso.com"})
+    control("POST", "options", {"omit_id_token": True})
+    control("POST", "clock", {"offset_seconds": 3600})
+    control("POST", "faults", {"where": "graph.*"})
+
+    control("POST", "reset")
+
+    assert state.directory.find("eve@contoso.com") is None
+    assert not state.entra.options.omit_id_token
+    assert abs(state.clock.offset_seconds) < 1
+    assert control("GET", "faults") == {"faults": []}
+
+
+def test_the_seed_has_the_accounts_that_scripts_rely_on(control: Control) -> None:
+    found = {user["address"]: user for user in control("GET", "mailboxes")["mailboxes"]}
+
+    assert found["admin@contoso.com"]["admin"]
+    assert found["info@contoso.com"]["kind"] == "shared"
+    assert not found["nomailbox@contoso.com"]["has_mailbox"]
+    assert found["postroom.demo@outlook.com"]["object_id"].startswith("00000000-0000-0000-")
+
+
+def test_a_mailbox_can_be_added_changed_and_removed(
+    state: SimulatorState, control: Control
+) -> None:
+    control("POST", "mailboxes", {"address": "eve@contoso.com", "name": "Eve"})
+    control("POST", "mailboxes", {"address": "eve@contoso.com", "send_as": ["ada@contoso.com"]})
+    user = state.directory.find("EVE@contoso.com")
+    assert user is not None
+    assert (user.name, user.send_as) == ("Eve", {"ada@contoso.com"})
+
+    control("DELETE", "mailboxes", {"address": "eve@contoso.com"})
+    assert state.directory.find("eve@contoso.com") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "document", "complaint"),
+    [
+        ("mailboxes", {}, "address"),
+        ("mailboxes", {"address": "a@b.c", "colour": "red"}, "colour"),
+        ("options", {"colour": "red"}, "colour"),
+        ("options", {"entra": {"colour": "red"}}, "colour"),
+        ("options", {"omit_id_token": "yes"}, "true or false"),
+        ("options", [], "object"),
+        ("clock", {"sped": 2}, "sped"),
+        ("clock", {"speed": -1}, "negative"),
+        ("revoke", {"mailbox": "nobody@contoso.com"}, "nobody"),
+        ("client-secrets", {"expire": "unknown"}, "no such"),
+        ("certificates", {"add": "no pem"}, ""),
+        ("faults", {"where": 1}, "where"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_the_reason(
+    control: Control, path: str, document: Any, complaint: str
+) -> None:
+    assert complaint in control.refusal(path, document)
+
+
+def test_options_are_set_by_name_or_by_service(state: SimulatorState, control: Control) -> None:
+    shown = control("POST", "options", {"vault_denied": ["purge"], "entra": {"refresh_in": 60}})
+
+    assert state.vault.options.vault_denied == ["purge"]
+    assert shown["entra"]["refresh_in"] == 60
+    assert shown.keys() == {"entra", "identity", "key_vault", "graph"}
+
+
+def test_client_secrets_are_listed_by_hint_only(simulator: Simulator, control: Control) -> None:
+    control("POST", "client-secrets", {"add": "SIMSECRET~another-one", "expires_in_seconds": 60})
+
+    listed = control("GET", "client-secrets")["client_secrets"]
+
+    assert len(listed) == 2
+    assert "another-one" not in str(listed)
+    assert simulator.stack()["client_secret"] == "SIMSECRET~another-one"
+
+
+def test_requests_are_counted_and_listed_without_content(
+    simulator: Simulator, http: requests.Session, control: Control
+) -> None:
+    url = f"{simulator.urls.https}/contoso.com/oauth2/v2.0/token"
+    for _ in range(2):
+        http.post(url, {"grant_type": "refresh_token", "refresh_token": "hidden"})
+
+    last = [e for e in control("GET", "requests")["requests"] if e["operation"] == "entra.token"]
+
+    assert control("GET", "counts")["counts"]["entra.token"] == 2
+    assert [entry["status"] for entry in last] == [400, 400]
+    assert "hidden" not in str(last)
+    control("DELETE", "counts")
+    assert "entra.token" not in control("GET", "counts")["counts"]
+
+
+def test_deliveries_are_empty_after_a_reset(control: Control) -> None:
+    assert control("GET", "deliveries") == {"deliveries": []}
+
+
+def test_access_tokens_can_be_ended(state: SimulatorState, control: Control) -> None:
+    assert control("POST", "expire-access-tokens") == {"expired": 0}
+
+
+def test_the_clock_moves_by_offset_and_by_step(control: Control) -> None:
+    control("POST", "clock", {"offset_seconds": 3600})
+    shown = control("POST", "clock", {"advance_seconds": 3600})
+
+    assert shown["offset_seconds"] == pytest.approx(7200, abs=5)
+
+
+def test_a_clock_that_runs_faster_does_not_jump() -> None:
+    clock = Clock()
+    before = clock.time()
+    clock.set_speed(1000)
+
+    assert clock.time() - before < 5
+    time.sleep(0.02)
+    assert clock.time() - before >= 15
+
+
+def test_waiting_gets_shorter_as_the_clock_gets_faster() -> None:
+    clock = Clock()
+    clock.set_speed(60)
+
+    assert clock.real_seconds(30) == 0.5
