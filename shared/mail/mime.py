@@ -6,10 +6,13 @@ https://learn.microsoft.com/graph/outlook-send-mime-message
 
 from __future__ import annotations
 
+import email.errors
 import email.message
 import email.policy
 import email.utils
+from collections.abc import Iterable
 from datetime import datetime
+from email.header import Header, decode_header, make_header
 from email.parser import BytesParser
 
 from shared.errors import FieldProblem
@@ -19,13 +22,28 @@ from shared.mail.message import Attachment, Importance, Message
 KEY_HEADER = "X-Postroom-Key"
 """Carries the mail's id where an extended property cannot be set."""
 
+LINE = 76
+"""Characters of a header line that lines are folded to (RFC 2047, 2)."""
+LONGEST_WORD = 900
+"""A word of a header longer than this cannot stand on a line (RFC 5322, 2.1.1: 998 characters)."""
+
 
 def compose(message: Message, sender: Address, key: str, now: datetime) -> bytes:
     """The message as RFC 5322 bytes, from `sender`, carrying `key`."""
     if message.mime is not None:
         return _with_header(message.mime, KEY_HEADER, key, sender)
-    found = email.message.EmailMessage(policy=email.policy.SMTP)
-    found["From"] = _header_address(sender)
+    body = email.message.EmailMessage(policy=email.policy.SMTP)
+    _set_body(body, message)
+    return _header_section(message, sender, key, now) + body.as_bytes()
+
+
+def _header_section(message: Message, sender: Address, key: str, now: datetime) -> bytes:
+    """The header lines, written here and not by `EmailMessage`.
+
+    That one writes a display name with a comma or a bracket anew without its quotes, which makes
+    recipients of its parts (cpython#121284), and encodes long message ids past recognition.
+    """
+    lines = [_addresses_line("From", (sender,))]
     for name, addresses in (
         ("To", message.to),
         ("Cc", message.cc),
@@ -33,20 +51,16 @@ def compose(message: Message, sender: Address, key: str, now: datetime) -> bytes
         ("Reply-To", message.reply_to),
     ):
         if addresses:
-            found[name] = ", ".join(_header_address(address) for address in addresses)
-    found["Subject"] = message.subject
-    found["Date"] = email.utils.format_datetime(now)
+            lines.append(_addresses_line(name, addresses))
+    texts = [("Subject", message.subject), ("Date", email.utils.format_datetime(now))]
     if message.importance is not Importance.NORMAL:
-        found["Importance"] = message.importance.value
+        texts.append(("Importance", message.importance.value))
     if message.read_receipt:
-        found["Disposition-Notification-To"] = sender.email
+        texts.append(("Disposition-Notification-To", sender.email))
     if message.delivery_receipt:
-        found["Return-Receipt-To"] = sender.email
-    for name, value in message.headers:
-        found[name] = value
-    found[KEY_HEADER] = key
-    _set_body(found, message)
-    return found.as_bytes()
+        texts.append(("Return-Receipt-To", sender.email))
+    lines += [_line(name, text) for name, text in (*texts, *message.headers, (KEY_HEADER, key))]
+    return "".join(f"{line}\r\n" for line in lines).encode("ascii")
 
 
 def _set_body(found: email.message.EmailMessage, message: Message) -> None:
@@ -60,7 +74,7 @@ def _set_body(found: email.message.EmailMessage, message: Message) -> None:
     html_part = found.get_body(("html",)) if inline else None
     for item in inline:
         if isinstance(html_part, email.message.EmailMessage):
-            maintype, _, subtype = item.content_type.partition("/")
+            maintype, subtype = _media_type(item)
             html_part.add_related(
                 item.content,
                 maintype=maintype,
@@ -75,11 +89,16 @@ def _set_body(found: email.message.EmailMessage, message: Message) -> None:
 
 
 def _attach(found: email.message.EmailMessage, item: Attachment) -> None:
-    maintype, _, subtype = item.content_type.partition("/")
+    maintype, subtype = _media_type(item)
+    found.add_attachment(item.content, maintype=maintype, subtype=subtype, filename=item.filename)
+
+
+def _media_type(item: Attachment) -> tuple[str, str]:
+    maintype, _, subtype = item.content_type.lower().partition("/")
     if maintype in ("multipart", "message"):
         # Those may not be base64 (RFC 2045, 6.4); as a plain file they arrive byte for byte.
-        maintype, subtype = "application", "octet-stream"
-    found.add_attachment(item.content, maintype=maintype, subtype=subtype, filename=item.filename)
+        return "application", "octet-stream"
+    return maintype, subtype
 
 
 def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
@@ -93,10 +112,21 @@ def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
         return Message(sender=None, mime=raw), [
             FieldProblem("body", "is no RFC 5322 message: it has no headers")
         ]
+    if head.defects or head.get_unixfrom() is not None:
+        # Another reader may see other headers there than we do, and so other addresses.
+        problems.append(
+            FieldProblem(
+                "body",
+                "has a line among its headers that is none: begin with a header, not with a blank "
+                "or a 'From ' line, and end the headers with an empty line",
+            )
+        )
     for name in ("From", "Subject", "Sender"):
         if len(head.get_all(name, [])) > 1:
             problems.append(FieldProblem(name, "is given more than once: keep one"))
     senders = _addresses(head, "From", problems)
+    if "From" in head and not senders and not any(p.field == "From" for p in problems):
+        problems.append(FieldProblem("From", "has no address: give one, or leave the header out"))
     if len(senders) > 1:
         problems.append(FieldProblem("From", "has more than one address: keep one"))
     message = Message(
@@ -114,11 +144,16 @@ def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
 def _addresses(
     head: email.message.Message, name: str, problems: list[FieldProblem]
 ) -> tuple[Address, ...]:
-    values = [str(value) for value in head.get_all(name, [])]
+    values = [" ".join(str(value).split()) for value in head.get_all(name, [])]
     found: list[Address] = []
-    for display, spec in email.utils.getaddresses([" ".join(v.split()) for v in values]):
-        if not spec and not display:
-            continue
+    try:
+        pairs = [pair for pair in email.utils.getaddresses(values) if any(pair)]
+    except RecursionError:
+        # The library's reader goes one call deeper for each bracket.
+        pairs = []
+    if not pairs and any(value and not value.endswith(";") for value in values):
+        problems.append(FieldProblem(name, "cannot be read: write it as Name <name@example.com>"))
+    for display, spec in pairs:
         try:
             found.append(make(spec, _decoded(display)))
         except BadAddress as error:
@@ -127,11 +162,9 @@ def _addresses(
 
 
 def _decoded(text: str) -> str:
-    from email.header import decode_header, make_header
-
     try:
         return " ".join(str(make_header(decode_header(text))).split())
-    except (LookupError, ValueError):
+    except (LookupError, ValueError, email.errors.HeaderParseError):
         return " ".join(text.split())
 
 
@@ -140,9 +173,38 @@ def _with_header(raw: bytes, name: str, value: str, sender: Address) -> bytes:
     head = BytesParser(policy=email.policy.compat32).parsebytes(raw, headersonly=True)
     lines = [f"{name}: {value}"]
     if "From" not in head:
-        lines.append(f"From: {_header_address(sender)}")
+        lines.append(_addresses_line("From", (sender,)))
     return "".join(f"{line}\r\n" for line in lines).encode("ascii") + raw
 
 
+def _addresses_line(name: str, addresses: Iterable[Address]) -> str:
+    return f"{name}: " + ",\r\n ".join(_header_address(address) for address in addresses)
+
+
 def _header_address(address: Address) -> str:
-    return email.utils.formataddr((address.name, address.email))
+    if _is_plain(address.name):
+        return email.utils.formataddr((address.name, address.email))
+    return f"{_encoded(address.name)} <{address.email}>"
+
+
+def _line(name: str, text: str) -> str:
+    """A header, folded at its spaces; encoded only where it must be."""
+    if not _is_plain(text) or any(len(word) > LONGEST_WORD for word in text.split(" ")):
+        return f"{name}: {_encoded(text)}"
+    first, *words = text.split(" ")
+    lines = [f"{name}: {first}"]
+    for word in words:
+        if word and len(lines[-1]) + 1 + len(word) > LINE:
+            lines.append("")
+        lines[-1] += f" {word}"
+    return "\r\n".join(lines)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text stands for itself: nothing in it is, or looks like, an encoded word."""
+    return text.isascii() and "=?" not in text
+
+
+def _encoded(text: str) -> str:
+    """As encoded words of RFC 2047, each line short enough behind any header's name."""
+    return Header(text, "utf-8", maxlinelen=LINE).encode(linesep="\r\n")
