@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 _SHAPE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_LATEST = "e677d21f-dbff"
+"""The last millisecond of the year 9999, as an id begins: no time is later."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 RandomBytes = Callable[[int], bytes]
@@ -28,8 +30,8 @@ def id_of_message(message_id: str, inserted_at: datetime) -> str:
 
 
 def is_id(text: str) -> bool:
-    """Whether a text is of the shape that `new_id` makes."""
-    return _SHAPE.fullmatch(text) is not None
+    """Whether a text is of the shape that `new_id` makes, with a time that there is."""
+    return _SHAPE.fullmatch(text) is not None and text[: len(_LATEST)] <= _LATEST
 
 
 def time_of(mail_id: str) -> datetime:
