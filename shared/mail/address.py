@@ -13,6 +13,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]")
 # RFC 5322 dot-atom. Quoted local parts and address literals are legal there, refused by Exchange.
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+# Letters that the older IDNA standard, which Python has, turns into others: `straße.de` would
+# become `strasse.de`, somebody else's domain. https://www.unicode.org/reports/tr46/#Deviations
+_TWO_READINGS = re.compile(r"[\u00df\u1e9e\u03c2\u200c\u200d]")
 _WITH_NAME = re.compile(r"(?P<name>.*?)<(?P<email>[^<>]*)>", re.DOTALL)
 
 
@@ -83,6 +86,8 @@ def _unquoted(name: str) -> str:
 def _ascii(domain: str) -> str:
     if domain.isascii():
         return domain
+    if _TWO_READINGS.search(domain):
+        raise BadAddress("has a domain with letters of two readings: write its xn-- form")
     try:
         return domain.encode("idna").decode("ascii")
     except UnicodeError as error:
