@@ -72,6 +72,12 @@ _BUSY = frozenset(
     }
 )
 
+# Field reports have mails that arrived behind each of these, whatever the status.
+_OPEN = frozenset({"UnknownError", "ErrorMessageTimeout", "CommandConcurrencyLimitReached"})
+
+# The request itself was refused, before anything was done with the mail.
+_REFUSED = frozenset({400, 402, 405, 406, 410, 411, 415, 416, 422})
+
 _PERSON = {
     "ErrorSendAsDenied": "The signed-in user may not send from this address: grant 'Send as' or "
     "'Send on behalf' for it in the Exchange admin centre, or use another 'from'.",
@@ -97,6 +103,9 @@ _PERSON = {
     "attachments.",
 }
 
+# The grant is what is missing; the mails of the account wait for it.
+_GRANT = frozenset({"ErrorAccessDenied", "Authorization_RequestDenied"})
+
 
 def judge_send(answer: GraphAnswer) -> Outcome:
     """Read the answer to a send.
@@ -111,10 +120,6 @@ def judge_send(answer: GraphAnswer) -> Outcome:
     if code in _LIMITS:
         seconds = answer.retry_after or _LIMIT_SECONDS.get(code, DAY)
         return _outcome(Verdict.HOLD_ACCOUNT, code, _LIMITS[code], answer, retry_after=seconds)
-    if status == 429 or code in _BUSY:
-        return _outcome(
-            Verdict.AGAIN, code or "throttled", "Microsoft asked us to slow down.", answer
-        )
     if status == 401:
         return _outcome(Verdict.REFRESH, code or "unauthorised", "The token was refused.", answer)
     if status == 413:
@@ -124,11 +129,17 @@ def judge_send(answer: GraphAnswer) -> Outcome:
             "Microsoft refused the size: send fewer or smaller attachments.",
             answer,
         )
-    if status in (403, 404) or (400 <= status < 500 and code in _PERSON):
+    if status >= 500 or code in _OPEN:
+        return _left_open(answer)
+    if code not in _BUSY and (status in (403, 404) or code in _PERSON):
         reason = code or f"http_{status}"
-        verdict = Verdict.NEEDS_SIGN_IN if code == "ErrorAccessDenied" else Verdict.FAILED
+        verdict = Verdict.NEEDS_SIGN_IN if code in _GRANT else Verdict.FAILED
         return _outcome(verdict, reason, _PERSON.get(reason, "Microsoft refused the mail."), answer)
-    if status == 400 and code != "UnknownError":
+    if status == 429 or code in _BUSY:
+        return _outcome(
+            Verdict.AGAIN, code or "throttled", "Microsoft asked us to slow down.", answer
+        )
+    if status in _REFUSED:
         return _outcome(
             Verdict.FAILED,
             code or "bad_request",
@@ -138,9 +149,13 @@ def judge_send(answer: GraphAnswer) -> Outcome:
         )
     if status in (409, 412, 423):
         return _outcome(Verdict.AGAIN, code or f"http_{status}", "The mailbox was busy.", answer)
+    return _left_open(answer)
+
+
+def _left_open(answer: GraphAnswer) -> Outcome:
     return _outcome(
         Verdict.UNKNOWN,
-        code or f"http_{status}",
+        answer.code or f"http_{answer.status}",
         "Microsoft's answer leaves open whether the mail was sent: look into the mailbox's Sent "
         "Items, then settle it.",
         answer,
