@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 
 FIRST_SECONDS = 5.0
 LONGEST_SECONDS = 900.0
+LONGEST_ASKED_SECONDS = 7 * 24 * 3600.0
+"""A remote that asks for a longer wait than this is mistaken."""
 
 Jitter = Callable[[], float]
 """A random number from 0 up to 1."""
@@ -24,11 +26,11 @@ class Patience:
 def seconds_until_next(attempt: int, retry_after: float | None, jitter: Jitter) -> float:
     """The wait after attempt number `attempt` (from 1).
 
-    What the remote asked for is a floor, with up to a tenth on top so that many mails do not come
+    What the remote asked for (up to a week) is a floor, with up to a tenth on top so that many mails do not come
     back in the same instant. Otherwise 5 s doubling to 15 min, of which half is random.
     """
     if retry_after is not None and retry_after >= 0:
-        return max(1.0, retry_after) * (1 + jitter() / 10)
+        return min(max(1.0, retry_after), LONGEST_ASKED_SECONDS) * (1 + jitter() / 10)
     full = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(attempt - 1, 30))
     return full / 2 + full / 2 * jitter()
 
