@@ -16,10 +16,16 @@ from enum import StrEnum
 from shared.errors import AnswerLost, LostRace, Refused, RemoteError
 from shared.mail import ids, problems
 from shared.mail.account import Account, AccountState
-from shared.mail.backoff import Jitter, Patience, is_exhausted, seconds_until_next
+from shared.mail.backoff import (
+    LONGEST_ASKED_SECONDS,
+    Jitter,
+    Patience,
+    is_exhausted,
+    seconds_until_next,
+)
 from shared.mail.mail import Mail
 from shared.mail.outcome import Outcome, Verdict
-from shared.mail.status import Status, may_follow
+from shared.mail.status import SETTLED, Status, may_follow
 from shared.services import outbox_message as messages
 from shared.services.document import read_json
 from shared.services.outbox_message import OutboxMessage
@@ -33,6 +39,9 @@ GRACE_SECONDS = 120.0
 """A mail that is due and has waited this long has lost its bell."""
 
 MOST_RUNG = 500
+
+WRITES = 3
+"""A write whose answer was lost, and that had no effect, is made so many times."""
 
 
 class Heard(StrEnum):
@@ -188,10 +197,9 @@ class Delivery:
             return Heard.HELD
         if mail.status is not Status.SENDING:
             return Heard.LATER
-        account = self._account(mail)
-        if receipt.etag is None or account is None:
+        if receipt.etag is None or receipt.account is None:
             return Heard.LEFT
-        return self._send(Versioned(mail, receipt.etag), account)
+        return self._send(Versioned(mail, receipt.etag), receipt.account)
 
     def _first_status(self, mail: Mail, account: Account, now: datetime) -> Mail:
         if account.can_send_at(now):
@@ -288,7 +296,7 @@ class Delivery:
                 after, heard = self._again(mail, outcome)
             case Verdict.HOLD_ACCOUNT | Verdict.NEEDS_SIGN_IN:
                 if account is not None:
-                    self._mark(account, outcome)
+                    self._try_to_mark(account, outcome)
                 after, heard = self._moved(mail, Status.HELD, outcome), Heard.HELD
             case _:
                 after, heard = self._moved(mail, Status.FAILED, outcome), Heard.FAILED
@@ -322,12 +330,19 @@ class Delivery:
         later = replace(self._moved(mail, Status.QUEUED, outcome), due_at=next_try)
         return later, Heard.LATER
 
+    def _try_to_mark(self, account: Account, outcome: Outcome) -> None:
+        try:
+            self._mark(account, outcome)
+        except (LostRace, RemoteError):
+            # The mail is held all the same; the next attempt of any mail marks the account.
+            event("account_not_marked", level=logging.WARNING, account=account.alias)
+
     def _mark(self, account: Account, outcome: Outcome) -> None:
         """Put the account into the state that the answer implies; one alert per change."""
         if outcome.verdict is Verdict.NEEDS_SIGN_IN:
             state, until = AccountState.NEEDS_SIGN_IN, None
         else:
-            wait = outcome.retry_after or 900.0
+            wait = min(outcome.retry_after or 900.0, LONGEST_ASKED_SECONDS)
             state, until = AccountState.HELD, self._clock() + timedelta(seconds=wait)
         for current in self._accounts.all(fresh=True):
             if current.alias != account.alias or current.account_id != account.account_id:
@@ -344,12 +359,9 @@ class Delivery:
                     account_state=state.value,
                     reason=outcome.reason,
                 )
-            try:
-                self._accounts.save(
-                    replace(current, state=state, reason=outcome.reason, held_until=until)
-                )
-            except LostRace:
-                return
+            self._accounts.save(
+                replace(current, state=state, reason=outcome.reason, held_until=until)
+            )
 
     def _write(self, mail: Mail, etag: str) -> str | None:
         """Write under the ETag; returns the new one, or None where another worker was first.
@@ -357,23 +369,23 @@ class Delivery:
         A write whose answer was lost, and that the storage client repeated, looks like a lost race
         to itself: the row tells whether it is ours.
         """
-        try:
-            return self._ledger.update(mail, etag)
-        except (LostRace, AnswerLost):
-            found = self._ledger.get(mail.mail_id)
-        if found is None:
-            return None
-        if (
-            found.mail.status is mail.status
-            and found.mail.updated_at == mail.updated_at
-            and (found.mail.lease_id == mail.lease_id)
-        ):
-            return found.etag
-        if mail.status is Status.SENT and may_follow(found.mail.status, Status.SENT):
-            # Somebody declared this worker dead meanwhile. What Graph answered is stronger.
-            return self._ledger.update(replace(mail, events=found.mail.events), found.etag)
-        event("outcome_superseded", level=logging.WARNING, mail_id=mail.mail_id)
-        return None
+        for _ in range(WRITES):
+            try:
+                return self._ledger.update(mail, etag)
+            except (LostRace, AnswerLost):
+                found = self._ledger.get(mail.mail_id)
+            if found is None:
+                return None
+            if _is_same_move(found.mail, mail):
+                return found.etag
+            if found.etag != etag:
+                if mail.status is not Status.SENT or not may_follow(found.mail.status, Status.SENT):
+                    event("outcome_superseded", level=logging.WARNING, mail_id=mail.mail_id)
+                    return None
+                # Somebody declared this worker dead meanwhile. What Graph answered is stronger.
+                mail = found.mail.moved(Status.SENT, mail.updated_at, request_id=mail.request_id)
+                etag = found.etag
+        raise AnswerLost("storage", "the ledger did not confirm what became of a mail")
 
     def _drop(self, blob: str) -> None:
         try:
@@ -403,5 +415,21 @@ def _why_held(account: Account | None) -> str:
     return "The account is held; the mail goes by itself when that ends."
 
 
+def _is_same_move(found: Mail, wanted: Mail) -> bool:
+    return (
+        found.status is wanted.status
+        and found.updated_at == wanted.updated_at
+        and found.lease_id == wanted.lease_id
+    )
+
+
 def _first_attempt(mail: Mail, now: datetime) -> datetime:
-    return next((step.at for step in mail.events if step.status is Status.SENDING), now)
+    """When the attempts under way began: what lies before a hold, or before a person's retry, does
+    not count against the mail."""
+    began = now
+    for step in reversed(mail.events):
+        if step.status in SETTLED:
+            break
+        if step.status is Status.SENDING:
+            began = step.at
+    return began

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.errors import AlreadyExists, FieldProblem, Refused, RemoteError
+from shared.errors import AlreadyExists, AnswerLost, FieldProblem, Refused, RemoteError
 from shared.mail import ids, problems
 from shared.mail.account import Account, AccountState
 from shared.mail.address import Address
@@ -49,6 +49,8 @@ class Receipt:
     """The row's ETag, where this call wrote it."""
     replayed: bool = False
     """The same key came with the same document before; this is the mail of that time."""
+    account: Account | None = None
+    """Which will carry the mail, where this call chose it."""
     dry_run: bool = False
     """Checked only: nothing was stored."""
 
@@ -117,7 +119,7 @@ class Submission:
         mail = self._new(order, account, sender, mail_id, Caller.QUEUE, now)
         if mail.status is Status.QUEUED:
             mail = claim(mail, account, now)
-        receipt = self._store(order, mail, sender)
+        receipt = replace(self._store(order, mail, sender), account=account)
         if receipt.mail.status is Status.SCHEDULED and not receipt.replayed:
             self.ring(receipt.mail)
         _tell(receipt)
@@ -226,11 +228,11 @@ class Submission:
         mail = self._with_payload(mail, pack(Packed(message=order.message, sender=sender)))
         try:
             return Receipt(mail, etag=self._ledger.insert(mail))
-        except AlreadyExists:
+        except (AlreadyExists, AnswerLost):
             found = self._ledger.get(mail.mail_id)
             if found is None:
                 raise
-            # Our own write, whose answer was lost and which the storage client repeated, is no
+            # Our own write, whose answer was lost or which the storage client repeated, is no
             # replay: it carries this very acceptance.
             ours = found.mail.accepted_at == mail.accepted_at and (
                 found.mail.lease_id == mail.lease_id
