@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -156,7 +157,8 @@ def schema() -> tuple[dict[str, object], dict[str, object]]:
 
 def _decode(raw: bytes) -> MailDocument:
     try:
-        return _decoder.decode(raw)
+        document = _decoder.decode(raw)
+        json.loads(raw, object_pairs_hook=_once_each)
     except msgspec.ValidationError as error:
         field, message = _explain(str(error))
         raise Refused(
@@ -168,6 +170,21 @@ def _decode(raw: bytes) -> MailDocument:
         raise Refused(
             problems.INVALID_JSON, "The mail document is not valid JSON in UTF-8."
         ) from error
+    return document
+
+
+def _once_each(pairs: list[tuple[str, object]]) -> None:
+    """JSON leaves open which of two equal names counts: the decoder takes the last, and the first
+    would be ignored in silence."""
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise Refused(
+                problems.INVALID_MAIL,
+                "The mail document has a field twice.",
+                [FieldProblem(name[:80], "is given more than once: keep one")],
+            )
+        seen.add(name)
 
 
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$?(?P<path>[^`]*)`)?$", re.DOTALL)
@@ -292,7 +309,8 @@ def _due(
         return None
     if scheduled_at - now > FARTHEST:
         found.append(FieldProblem("scheduled_at", "is more than a year away"))
-    return scheduled_at.astimezone(UTC)
+        return None
+    return now if scheduled_at <= now else scheduled_at.astimezone(UTC)
 
 
 def _named(problem: FieldProblem, found: Sequence[FieldProblem]) -> bool:
