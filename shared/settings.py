@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from shared.errors import ConfigurationError
 
@@ -171,14 +171,22 @@ def _tenant(reader: _Reader) -> str:
     return value or ""
 
 
+def _parts(url: str) -> SplitResult:
+    """The parts of a URL; of one that cannot be split, empty ones."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
+
+
 def _is_https(url: str) -> bool:
-    parts = urlsplit(url)
+    parts = _parts(url)
     return parts.scheme == "https" and bool(parts.hostname) and not parts.query
 
 
 def _vault_url(reader: _Reader, development: bool) -> str:
     value = (reader.text("POSTROOM_VAULT_URL") or "").rstrip("/")
-    host = urlsplit(value).hostname or ""
+    host = _parts(value).hostname or ""
     if not value:
         reader.fault("POSTROOM_VAULT_URL", "is missing: set it to https://<vault>.vault.azure.net")
     elif not _is_https(value) or not (development or host.endswith(VAULT_SUFFIXES)):
@@ -190,7 +198,7 @@ def _microsoft_url(
     reader: _Reader, name: str, default: str, hosts: object, development: bool
 ) -> str:
     value = (reader.text(name) or default).rstrip("/")
-    host = urlsplit(value).hostname or ""
+    host = _parts(value).hostname or ""
     known = host in hosts  # type: ignore[operator]
     if not _is_https(value) or not (development or known):
         reader.fault(name, "must be an https URL of a Microsoft cloud")
@@ -211,9 +219,10 @@ def _redirect_uri(reader: _Reader) -> str:
             "POSTROOM_REDIRECT_URI", f"is missing: set it to https://<this app>{CALLBACK_PATH}"
         )
         return ""
-    parts = urlsplit(value)
+    parts = _parts(value)
     local = parts.scheme == "http" and parts.hostname == "localhost"
-    if not (parts.scheme == "https" or local) or parts.path != CALLBACK_PATH or parts.query:
+    right = (_is_https(value) or local) and parts.path == CALLBACK_PATH
+    if not right or parts.query or parts.fragment:
         reader.fault(
             "POSTROOM_REDIRECT_URI",
             f"must be an https URL (http for localhost only) that ends with {CALLBACK_PATH}",
