@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -121,13 +122,15 @@ def _moment(req: func.HttpRequest, name: str) -> datetime | None:
         raise bad_request(name, "must be a time such as 2026-12-01T08:00:00Z") from error
     if moment.tzinfo is None:
         raise bad_request(name, "has no time zone: write it as 2026-12-01T08:00:00Z")
+    if not 2000 <= moment.year < 3000:
+        raise bad_request(name, "must be a year of this millennium")
     return moment
 
 
 def _limit(text: str | None) -> int:
     if text is None:
         return 50
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= LONGEST_PAGE:
+    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= LONGEST_PAGE:
         raise bad_request("limit", f"must be a whole number from 1 to {LONGEST_PAGE}")
     return int(text)
 

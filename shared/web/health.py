@@ -11,6 +11,7 @@ from shared.errors import ConfigurationError, PostroomError
 from shared.mail.account import Account, AccountState
 from shared.services.ports import Accounts
 from shared.web import documents
+from shared.web.problem import RETRY_SECONDS
 
 Probe = Callable[[], object]
 
@@ -53,9 +54,10 @@ def _asked(name: str, probe: Probe) -> documents.Dependency:
 
 
 def _answer(status: int, document: documents.Health | documents.HealthDetails) -> func.HttpResponse:
+    retry = {"Retry-After": f"{RETRY_SECONDS:.0f}"} if status == 503 else {}
     return func.HttpResponse(
         documents.encoded(document),
         status_code=status,
-        headers={"Cache-Control": "no-store"},
+        headers={"Cache-Control": "no-store", **retry},
         mimetype="application/json",
     )

@@ -81,7 +81,9 @@ def _form(req: func.HttpRequest) -> tuple[bytes, list[Attachment]]:
     files: list[Attachment] = []
     for name, value in _fields(req.form):
         if name != "mail":
-            raise bad_request(name[:80], "is not expected: put the mail into a part named 'mail'")
+            raise bad_request(
+                (name or "mail")[:80], "is not expected: put the mail into a part named 'mail'"
+            )
         documents.append(value.encode())
     for name, item in _fields(req.files):
         content = item.read()
@@ -91,7 +93,7 @@ def _form(req: func.HttpRequest) -> tuple[bytes, list[Attachment]]:
         content_id = item.headers.get("Content-ID", "").strip().strip("<>")
         files.append(
             Attachment(
-                filename=item.filename or name,
+                filename=item.filename or name or "",
                 content=content,
                 content_type=(item.mimetype or "application/octet-stream"),
                 content_id=content_id or None,

@@ -58,7 +58,7 @@ def document() -> dict[str, Any]:
         "security": [{"function_key": []}],
         "paths": _paths(),
         "components": {
-            "schemas": schemas,
+            "schemas": {**schemas, "OpenApi": {"type": "object", "required": ["openapi"]}},
             "securitySchemes": {
                 "function_key": {"type": "apiKey", "in": "header", "name": "x-functions-key"}
             },
@@ -79,9 +79,12 @@ def _paths() -> dict[str, Any]:
             )
         },
         "/api/accounts": {"get": _operation("listAccounts", "Accounts", "AccountList")},
-        "/api/health": {"get": {**_operation("health", "Alive or not", "Health"), "security": []}},
+        "/api/health": {"get": {**_health("health", "Alive or not", "Health"), "security": []}},
         "/api/health/details": {
-            "get": _operation("healthDetails", "Each dependency and account", "HealthDetails")
+            "get": _health("healthDetails", "Each dependency and account", "HealthDetails")
+        },
+        "/api/openapi.json": {
+            "get": {**_operation("openapi", "This document", "OpenApi"), "security": []}
         },
     }
 
@@ -151,6 +154,12 @@ def _send() -> dict[str, Any]:
         "202": _answer("Accepted: durable with Postroom.", "Accepted"),
         "200": _answer("A dry run: the mail would be accepted.", "Checked"),
     }
+    return operation
+
+
+def _health(name: str, summary: str, answer: str) -> dict[str, Any]:
+    operation = _operation(name, summary, answer)
+    operation["responses"]["503"] = _answer("Not well; the document says what.", answer)
     return operation
 
 
