@@ -1,0 +1,68 @@
+"""The app under the worker library that Azure runs: does it index, does it answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+LIBRARY = ROOT / ".local" / "functions-runtime"
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, Any]:
+    assert LIBRARY.is_dir(), "the worker library is missing: run make install"
+    environment = {"PATH": os.environ["PATH"], "PYTHON_SCRIPT_FILE_NAME": "function_app.py"}
+    result = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, str(Path(__file__).with_name("probe.py")), str(LIBRARY), str(ROOT)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    document: dict[str, Any] = json.loads(result.stdout.strip().splitlines()[-1])
+    assert "failure" not in document, document
+    return document
+
+
+def test_every_function_is_indexed_with_its_trigger(found: dict[str, Any]) -> None:
+    triggers = {
+        name: next(binding for binding in bindings if binding["type"].endswith("Trigger"))
+        for name, bindings in found["functions"].items()
+    }
+
+    assert triggers["send"]["route"] == "api/send"
+    assert triggers["finish_sign_in"]["route"] == "api/auth/callback"
+    assert triggers["finish_sign_in"]["authLevel"] == "ANONYMOUS"
+    assert triggers["deliver"]["queueName"] == "outbox"
+    assert triggers["bury"]["queueName"] == "outbox-poison"
+    assert triggers["ring_again"]["type"] == "timerTrigger"
+    assert len(triggers) == 18
+
+
+def test_without_settings_the_app_still_indexes_and_says_what_is_wrong(
+    found: dict[str, Any],
+) -> None:
+    answer = found["answers"]["health"]
+
+    assert answer["status"] == "503"
+    assert json.loads(answer["body"])["status"] == "misconfigured"
+
+
+def test_the_description_of_the_api_is_served(found: dict[str, Any]) -> None:
+    answer = found["answers"]["openapi"]
+
+    assert answer["status"] == "200"
+    assert '"openapi": "3.1.0"' in answer["body"]
+
+
+def test_a_redirect_passes_through_the_worker(found: dict[str, Any]) -> None:
+    assert found["answers"]["style"]["status"] == "303"
