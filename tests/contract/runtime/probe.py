@@ -101,4 +101,4 @@ if __name__ == "__main__":
     library, app = sys.argv[1:3]
     # The worker appends the app's folder; the library must not shadow the app's own packages.
     sys.path += [app, library]
-    print(json.dumps(asyncio.run(main(app))))
+    sys.stdout.write(json.dumps(asyncio.run(main(app))) + "\n")
