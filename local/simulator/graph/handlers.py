@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from local.simulator.graph import mime, reading
+from local.simulator.graph import compose, mime, reading
 from local.simulator.graph.access import Access
 from local.simulator.graph.errors import (
     RequestBodyRead,
@@ -108,7 +108,7 @@ def message_source(graph: GraphState, access: Access, request: Request) -> Respo
     """GET messages/{id}/$value: the MIME source [api: message-get]."""
     message = graph.find(access, request.params["id"])
     own = message.folder != "inbox"
-    source = mime.source_of(message, with_bcc=own)
+    source = compose.source_of(message, with_bcc=own)
     return Response(200, source, (("Content-Type", "text/plain"),))
 
 

@@ -1,6 +1,7 @@
-"""RFC 5322 in and out: reads the MIME form of a message, composes the source of a JSON one.
+"""Reads the MIME form of a message (graph-mail.md 1.6).
 
-A source that came as MIME is never re-encoded: signatures must survive (graph-mail.md 1.6).
+The source that a client gave is kept as it is: signatures must survive. Reading is lenient with
+what mail programs get wrong, so the older, forgiving half of the `email` package does it.
 """
 
 from __future__ import annotations
@@ -8,40 +9,23 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterator
 from datetime import datetime
-from email import message_from_bytes, policy
+from email import message_from_bytes
 from email.errors import MessageError
-from email.headerregistry import Address as HeaderAddress
-from email.message import EmailMessage, MIMEPart
-from email.utils import format_datetime, getaddresses
+from email.header import decode_header, make_header
+from email.message import Message as Part
+from email.utils import getaddresses
 
 from local.simulator.graph.errors import InvalidMimeBase64, UnableToDeserializePostBody
-from local.simulator.graph.items import (
-    Address,
-    Attachment,
-    Message,
-    new_internet_message_id,
-    property_key,
-)
+from local.simulator.graph.items import Address, Attachment, Message, first_header
 
 STRIPPED = frozenset({"auto-submitted", "return-path"})
 """Never survive submission, whatever the client writes [microsoftgraph/msgraph-sdk-dotnet#2209]."""
 
 IMPORTANCE = {"high": "high", "low": "low", "1": "high", "2": "high", "4": "low", "5": "low"}
 
-TAG_HEADERS = {
-    "String 0x1045": "List-Unsubscribe",
-    "String 0x1039": "References",
-    "String 0x1042": "In-Reply-To",
-}
-"""Properties that public code uses to set these headers. UNCONFIRMED as supported (1.4)."""
-
-_MEDIA_TYPE = re.compile(r"([\w.+-]+)/([\w.+-]+)(?=;|$)")
-
-
-COMPOSED = policy.SMTP.clone(max_line_length=200)
-"""Wide enough that message ids and custom headers are not folded."""
+Headers = list[tuple[str, str]]
 
 
 def submitted(body: bytes, now: datetime) -> Message:
@@ -56,89 +40,28 @@ def submitted(body: bytes, now: datetime) -> Message:
 def read(source: bytes, now: datetime) -> Message:
     """A message from its source. `To`, `Cc` and `Bcc` come from the headers."""
     try:
-        parsed = message_from_bytes(source, policy=policy.default)
-        return _read(parsed, source, now)
-    except (MessageError, LookupError, ValueError) as error:
+        parsed = message_from_bytes(source)
+    except (MessageError, ValueError) as error:
         raise UnableToDeserializePostBody from error
-
-
-def _read(parsed: EmailMessage, source: bytes, now: datetime) -> Message:
-    result = Message(created=now, modified=now, mime=source, delivery_receipt=None)
-    result.subject = str(parsed.get("Subject", ""))
-    result.to, result.cc, result.bcc = (_addresses(parsed, name) for name in ("To", "Cc", "Bcc"))
-    result.reply_to = _addresses(parsed, "Reply-To")
-    result.from_ = next(iter(_addresses(parsed, "From")), None)
-    result.internet_message_id = (
-        str(parsed.get("Message-ID", "")).strip() or result.internet_message_id
-    )
-    result.headers = [(name, str(value)) for name, value in parsed.items()]
-    named = str(parsed.get("Importance") or parsed.get("X-Priority") or "normal")
-    result.importance = IMPORTANCE.get(named.lower()[:4].strip(), "normal")
-    result.read_receipt = "Disposition-Notification-To" in parsed
-    result.html, result.text = _body(parsed, "html"), _body(parsed, "plain")
-    result.attachments = [_attachment(part, now) for part in _parts(parsed)]
+    headers = header_fields(source)
+    result = Message(created=now, modified=now, mime=source, headers=headers)
+    result.delivery_receipt = None
+    result.subject = first_header(headers, "Subject") or ""
+    result.to, result.cc, result.bcc = (_people(parsed, name) for name in ("to", "cc", "bcc"))
+    result.reply_to = _people(parsed, "reply-to")
+    result.from_ = next(iter(_people(parsed, "from")), None)
+    named_id = (first_header(headers, "Message-ID") or "").strip()
+    result.internet_message_id = named_id or result.internet_message_id
+    result.importance = _importance(headers)
+    result.read_receipt = first_header(headers, "Disposition-Notification-To") is not None
+    _read_parts(result, parsed, now)
     return result
 
 
-def _addresses(parsed: EmailMessage, name: str) -> list[Address]:
-    values = [str(value) for value in parsed.get_all(name, [])]
-    return [Address(address, person) for person, address in getaddresses(values) if address]
-
-
-def _body(parsed: EmailMessage, kind: str) -> str | None:
-    part = parsed.get_body((kind,))
-    return None if part is None else str(part.get_content())
-
-
-def _parts(parsed: EmailMessage) -> Iterable[MIMEPart]:
-    """Every leaf that is not the text to read; a signed mail's signature included."""
-    bodies = [parsed.get_body((kind,)) for kind in ("html", "plain")]
-    for part in parsed.walk():
-        leaf = not part.is_multipart()
-        if leaf and isinstance(part, MIMEPart) and all(part is not body for body in bodies):
-            yield part
-
-
-def _attachment(part: MIMEPart, now: datetime) -> Attachment:
-    payload = part.get_payload(decode=True)
-    content_id = str(part.get("Content-ID", "")).strip().strip("<>")
-    return Attachment(
-        name=part.get_filename() or "untitled",
-        content=payload if isinstance(payload, bytes) else b"",
-        modified=now,
-        content_type=part.get_content_type(),
-        is_inline=bool(content_id) and part.get_content_disposition() != "attachment",
-        content_id=content_id or None,
-    )
-
-
-def complete(message: Message, *, keep_id: bool, unknown: Container[str]) -> None:
-    """Make a client's source fit to be sent: what every mail has, without what is dropped."""
-    if message.mime is None:
-        return
-    dropped = {name.lower() for name, _ in message.headers if name.lower() in unknown}
-    if not keep_id:
-        message.internet_message_id = new_internet_message_id()
-        dropped.add("message-id")
-    source = without_headers(message.mime, dropped)
-    message.headers = [one for one in message.headers if one[0].lower() not in dropped]
-    present = {name.lower() for name, _ in message.headers}
-    missing = {
-        "Message-ID": message.internet_message_id,
-        "Date": format_datetime(message.sent or message.created),
-        "From": _spelled(message.from_) if message.from_ else "",
-    }
-    added = [(name, value) for name, value in missing.items() if name.lower() not in present]
-    head = "".join(f"{name}: {value}\r\n" for name, value in added if value)
-    message.mime = head.encode() + source
-    message.headers = [*added, *message.headers]
-
-
-def source_of(message: Message, *, with_bcc: bool = False) -> bytes:
-    """The source of any message; recipients never see `Bcc`."""
-    if message.mime is not None:
-        return message.mime if with_bcc else without_headers(message.mime, {"bcc"})
-    return _composed(message, with_bcc=with_bcc).as_bytes(policy=COMPOSED)
+def header_fields(source: bytes) -> Headers:
+    """Every header of a source, unfolded and decoded."""
+    head = message_from_bytes(source.partition(b"\r\n\r\n")[0].partition(b"\n\n")[0] + b"\r\n\r\n")
+    return [(_clean(name), _decoded(value)) for name, value in head.raw_items()]
 
 
 def without_headers(source: bytes, names: Container[str]) -> bytes:
@@ -155,74 +78,70 @@ def _field_name(field: bytes) -> str:
     return field.partition(b":")[0].strip().lower().decode("ascii", "replace")
 
 
-def _composed(message: Message, *, with_bcc: bool) -> EmailMessage:
-    mail = EmailMessage(policy=COMPOSED)
-    lists = {"To": message.to, "Cc": message.cc, "Reply-To": message.reply_to}
-    if message.from_:
-        lists = {"From": [message.from_], **lists}
-    if message.sender and message.from_ and message.sender.key != message.from_.key:
-        lists["Sender"] = [message.sender]
-    if with_bcc:
-        lists["Bcc"] = message.bcc
-    for name, addresses in lists.items():
-        if addresses:
-            mail[name] = ", ".join(_spelled(one) for one in addresses)
-    mail["Subject"] = one_line(message.subject)
-    mail["Message-ID"] = message.internet_message_id
-    mail["Date"] = format_datetime(message.sent or message.created)
-    _set_extras(mail, message)
-    _set_content(mail, message)
-    return mail
+def _clean(raw: str) -> str:
+    """Text of header bytes, whatever they are: the parser smuggles non-ASCII as surrogates."""
+    return raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _set_extras(mail: EmailMessage, message: Message) -> None:
-    if message.importance != "normal":
-        mail["Importance"] = message.importance
-    if message.read_receipt and message.from_:
-        mail["Disposition-Notification-To"] = _spelled(message.from_)
-    for identifier, value in message.properties.items():
-        header = TAG_HEADERS.get(property_key(identifier) or "")
-        if header is not None:
-            mail[header] = one_line(value)
-    for name, value in message.headers:
-        mail[name] = one_line(value)
+def _decoded(raw: object) -> str:
+    """An unfolded header value with its encoded words read; as it is where they are malformed."""
+    text = re.sub(r"\r?\n(?=[ \t])", "", _clean(str(raw))).strip()
+    try:
+        return str(make_header(decode_header(text))) if "=?" in text else text
+    except (LookupError, UnicodeError, MessageError, ValueError):
+        return text
 
 
-def _set_content(mail: EmailMessage, message: Message) -> None:
-    if message.html is not None:
-        mail.set_content(message.html, subtype="html")
-    else:
-        mail.set_content(message.text or "")
-    inline = [one for one in message.attachments if one.is_inline and message.html is not None]
-    for one in inline:
-        main, sub = _media_type(one)
-        mail.add_related(
-            one.content, main, sub, cid=f"<{one.content_id or one.name}>", filename=one.name
-        )
-    for one in message.attachments:
-        if one not in inline:
-            main, sub = _media_type(one)
-            mail.add_attachment(one.content, main, sub, filename=one_line(one.name))
+def _people(parsed: Part, header: str) -> list[Address]:
+    values = [_clean(str(value)) for name, value in parsed.raw_items() if name.lower() == header]
+    return [Address(address, _decoded(name)) for name, address in getaddresses(values) if address]
 
 
-def _media_type(attachment: Attachment) -> tuple[str, str]:
-    """A type that the email package can carry as bytes."""
-    found = _MEDIA_TYPE.match(attachment.content_type.strip())
-    if found is None or found[1].lower() in ("multipart", "message"):
-        return "application", "octet-stream"
-    return found[1], found[2]
+def _importance(headers: Headers) -> str:
+    named = first_header(headers, "Importance") or first_header(headers, "X-Priority") or ""
+    return IMPORTANCE.get(named.strip().lower()[:4].strip(), "normal")
 
 
-def _spelled(one: Address) -> str:
-    user, _, domain = one.address.rpartition("@")
-    return str(HeaderAddress(one_line(one.name), user, domain))
+def _read_parts(target: Message, parsed: Part, now: datetime) -> None:
+    """The first text and the first HTML are to be read; all other leaves are files."""
+    for part in _leaves(parsed):
+        kind = part.get_content_type()
+        is_file = part.get_content_disposition() == "attachment" or bool(part.get_filename())
+        if kind == "text/plain" and target.text is None and not is_file:
+            target.text = _text(part)
+        elif kind == "text/html" and target.html is None and not is_file:
+            target.html = _text(part)
+        else:
+            target.attachments = [*target.attachments, _attachment(part, now)]
 
 
-def one_line(text: str) -> str:
-    return " ".join(text.split("\n")).replace("\r", "").strip()
+def _leaves(parsed: Part) -> Iterator[Part]:
+    """What carries content: an attached message and a delivery status are wholes."""
+    for part in parsed.walk():
+        if not part.is_multipart():
+            yield part
 
 
-def header_fields(message: Message) -> list[tuple[str, str]]:
-    """Every header of a message as a recipient sees it."""
-    parsed = message_from_bytes(source_of(message), policy=policy.default)
-    return [(name, str(value)) for name, value in parsed.items()]
+def _text(part: Part) -> str:
+    content = _content(part)
+    try:
+        return content.decode(part.get_content_charset() or "utf-8", "replace")
+    except LookupError:
+        return content.decode("utf-8", "replace")
+
+
+def _content(part: Part) -> bytes:
+    payload = part.get_payload(decode=True)
+    return payload if isinstance(payload, bytes) else b""
+
+
+def _attachment(part: Part, now: datetime) -> Attachment:
+    content_id = _decoded(part.get("Content-ID", "")).strip("<>")
+    return Attachment(
+        name=_decoded(part.get_filename() or "") or "untitled",
+        content=_content(part),
+        modified=now,
+        content_type=_clean(part.get_content_type()),
+        is_inline=bool(content_id) and part.get_content_disposition() != "attachment",
+        content_id=content_id or None,
+    )

@@ -11,9 +11,9 @@ import re
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
-from email.header import Header
 from email.utils import format_datetime
 
+from local.simulator.graph.compose import encoded, headers_of
 from local.simulator.graph.items import (
     ITEM_CLASS,
     REPORTED_SEARCH_KEY,
@@ -21,7 +21,7 @@ from local.simulator.graph.items import (
     Message,
     new_internet_message_id,
 )
-from local.simulator.graph.mime import header_fields, one_line, read
+from local.simulator.graph.mime import read
 
 EXCHANGE_USER = "MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e"
 
@@ -105,8 +105,7 @@ def _source(original: Message, bounces: list[Bounce], domain: str, now: datetime
 
 
 def _subject(original: Message) -> str:
-    text = one_line(f"Undeliverable: {original.subject}")
-    return text if text.isascii() else Header(text, "utf-8", 900).encode()
+    return encoded(f"Undeliverable: {original.subject}")
 
 
 def _explanation(bounces: list[Bounce]) -> str:
@@ -124,5 +123,5 @@ def _status(bounces: list[Bounce], domain: str) -> str:
 
 
 def _original_headers(original: Message) -> str:
-    pairs = header_fields(original)
+    pairs = headers_of(original)
     return "\n".join(f"{name}: {' '.join(value.split())}" for name, value in pairs)

@@ -125,7 +125,10 @@ def _content(members: Mapping[str, Any]) -> bytes:
 
 
 def _text(value: object) -> str:
+    """A string that is text: JSON can escape half a surrogate pair, which no mail can carry."""
     if not isinstance(value, str):
+        raise UnableToDeserializePostBody
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
         raise UnableToDeserializePostBody
     return value
 

@@ -11,9 +11,9 @@ from html import unescape
 from typing import Any
 from urllib.parse import quote
 
+from local.simulator.graph.compose import headers_of
 from local.simulator.graph.errors import BadRequest
 from local.simulator.graph.items import Address, Attachment, Message, property_key
-from local.simulator.graph.mime import header_fields
 
 FOLDERS = {
     "inbox": "Inbox",
@@ -180,7 +180,7 @@ def _headers(message: Message, view: View) -> object:
     """Sent Items copies do not have them [OfficeDev/office-js#5413]."""
     if "internetMessageHeaders" not in view.select or message.folder == "sentitems":
         return _ABSENT
-    pairs = header_fields(message) if message.folder == "inbox" else message.headers
+    pairs = headers_of(message) if message.folder == "inbox" else message.headers
     return [{"name": name, "value": value} for name, value in pairs]
 
 

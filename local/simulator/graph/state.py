@@ -14,7 +14,7 @@ from typing import Any
 from local.simulator.clock import Clock
 from local.simulator.directory import Directory, User
 from local.simulator.entra.tokens import AccessTokens
-from local.simulator.graph import mime, reading
+from local.simulator.graph import compose, reading
 from local.simulator.graph.access import Access, authors, primary
 from local.simulator.graph.delivery import Letter, Submission, Transport
 from local.simulator.graph.errors import (
@@ -224,7 +224,7 @@ class GraphState:
         who = authors(access, message.from_, self.directory)
         self._resolve_names(message)
         message.from_, message.sender = who.from_, who.sender
-        mime.complete(
+        compose.complete(
             message,
             keep_id=self.options.mime_message_id_kept,
             unknown=self._dropped_headers(mailbox, message),

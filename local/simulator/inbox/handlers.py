@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from local.simulator.graph.mime import source_of
+from local.simulator.graph.compose import source_of
 from local.simulator.inbox import letters as text
 from local.simulator.inbox import pages
 from local.simulator.inbox.markup import Markup

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
+from local.simulator.graph.compose import headers_of
 from local.simulator.graph.delivery import Letter
 from local.simulator.graph.items import Attachment
-from local.simulator.graph.mime import header_fields
 from local.simulator.inbox import letters as text
 from local.simulator.inbox.letters import Listing
 from local.simulator.inbox.markup import NOTHING, Markup, html, joined
@@ -186,7 +186,7 @@ def mail_page(letter: Letter) -> Markup:
         headers=joined(
             (
                 html("<tr><th scope=row>{name}</th><td>{value}</td></tr>", name=name, value=value)
-                for name, value in header_fields(message)
+                for name, value in headers_of(message)
             ),
             "\n",
         ),

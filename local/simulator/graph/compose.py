@@ -1,0 +1,156 @@
+"""Writes the MIME source of messages; one that came as MIME is only completed, never re-encoded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable
+from email import policy
+from email.header import Header
+from email.message import EmailMessage
+from email.utils import format_datetime
+
+from local.simulator.graph.items import (
+    Address,
+    Attachment,
+    Message,
+    new_internet_message_id,
+    property_key,
+)
+from local.simulator.graph.mime import Headers, header_fields, without_headers
+
+TAG_HEADERS = {
+    "String 0x1045": "List-Unsubscribe",
+    "String 0x1039": "References",
+    "String 0x1042": "In-Reply-To",
+}
+"""Properties that public code uses to set these headers. UNCONFIRMED as supported (1.4)."""
+
+_MEDIA_TYPE = re.compile(r"([a-z0-9.+-]+)/([a-z0-9.+-]+)(?=;|$)", re.IGNORECASE | re.ASCII)
+_ATOMS = re.compile(r"[\w !#$%&'*+/=?^`{|}~-]*")
+
+
+def source_of(message: Message, *, with_bcc: bool = False) -> bytes:
+    """The source of any message; recipients never see `Bcc`."""
+    if message.mime is not None:
+        return message.mime if with_bcc else without_headers(message.mime, {"bcc"})
+    head = "".join(f"{name}: {value}\r\n" for name, value in _head(message, with_bcc=with_bcc))
+    return head.encode("utf-8", "replace") + _content(message)
+
+
+def headers_of(message: Message) -> Headers:
+    """Every header of a message as a recipient sees it."""
+    return header_fields(source_of(message))
+
+
+def complete(message: Message, *, keep_id: bool, unknown: Container[str]) -> None:
+    """Make a client's source fit to be sent: what every mail has, without what is dropped."""
+    if message.mime is None:
+        return
+    dropped = {name.lower() for name, _ in message.headers if name.lower() in unknown}
+    if not keep_id:
+        message.internet_message_id = new_internet_message_id()
+        dropped.add("message-id")
+    message.headers = [one for one in message.headers if one[0].lower() not in dropped]
+    present = {name.lower() for name, _ in message.headers}
+    needed = {
+        "Message-ID": message.internet_message_id,
+        "Date": format_datetime(message.sent or message.created),
+        "From": _spelled([message.from_]) if message.from_ else "",
+    }
+    added = [(name, value) for name, value in needed.items() if name.lower() not in present]
+    head = "".join(f"{name}: {value}\r\n" for name, value in added if value)
+    message.mime = head.encode("utf-8") + without_headers(message.mime, dropped)
+    message.headers = [*added, *message.headers]
+
+
+def one_line(text: str) -> str:
+    """Without anything that could begin another header."""
+    return re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", text).strip()
+
+
+def encoded(text: str) -> str:
+    """An unstructured header value: encoded words where it is not ASCII."""
+    line = one_line(text)
+    return line if line.isascii() else Header(line, "utf-8", 900).encode()
+
+
+def _head(message: Message, *, with_bcc: bool) -> Headers:
+    """The headers in the order in which mail programs write them; empty ones are left out."""
+    sender = message.sender if message.sender != message.from_ else None
+    headers = [
+        ("From", _spelled([message.from_] if message.from_ else [])),
+        ("Sender", _spelled([sender] if sender else [])),
+        ("To", _spelled(message.to)),
+        ("Cc", _spelled(message.cc)),
+        ("Bcc", _spelled(message.bcc) if with_bcc else ""),
+        ("Reply-To", _spelled(message.reply_to)),
+        ("Subject", encoded(message.subject)),
+        ("Message-ID", one_line(message.internet_message_id)),
+        ("Date", format_datetime(message.sent or message.created)),
+        ("Importance", "" if message.importance == "normal" else message.importance),
+        *(
+            (TAG_HEADERS.get(property_key(identifier) or "", ""), one_line(value))
+            for identifier, value in message.properties.items()
+        ),
+        *((_header_name(name), encoded(value)) for name, value in message.headers),
+    ]
+    if message.read_receipt and message.from_:
+        headers.append(("Disposition-Notification-To", _spelled([message.from_])))
+    return [(name, value) for name, value in headers if name and value]
+
+
+def _header_name(name: str) -> str:
+    return re.sub(r"[^!-9;-~]", "", name)
+
+
+def _spelled(people: Iterable[Address]) -> str:
+    return ", ".join(_person(one) for one in people)
+
+
+def _person(one: Address) -> str:
+    name = one_line(one.name)
+    address = one_line(one.address)
+    if not name:
+        return address
+    if not name.isascii():
+        return f"{Header(name, 'utf-8', 900).encode()} <{address}>"
+    if not _ATOMS.fullmatch(name):
+        name = '"' + re.sub(r'(["\\])', r"\\\1", name) + '"'
+    return f"{name} <{address}>"
+
+
+def _content(message: Message) -> bytes:
+    """Body and attachments with their own headers, from `MIME-Version` on."""
+    mail = EmailMessage(policy=policy.SMTP)
+    if message.html is not None:
+        mail.set_content(message.html, subtype="html")
+    else:
+        mail.set_content(message.text or "")
+    inline = [one for one in message.attachments if one.is_inline and message.html is not None]
+    for one in inline:
+        main, sub = _media_type(one)
+        mail.add_related(
+            one.content,
+            main,
+            sub,
+            cid=f"<{_token(one.content_id or one.name)}>",
+            filename=_token(one.name),
+        )
+    for one in message.attachments:
+        if one not in inline:
+            main, sub = _media_type(one)
+            mail.add_attachment(one.content, main, sub, filename=_token(one.name))
+    return mail.as_bytes(policy=policy.SMTP)
+
+
+def _media_type(attachment: Attachment) -> tuple[str, str]:
+    """A type that the email package can carry as bytes."""
+    found = _MEDIA_TYPE.match(attachment.content_type.strip())
+    if found is None or found[1].lower() in ("multipart", "message"):
+        return "application", "octet-stream"
+    return found[1], found[2]
+
+
+def _token(text: str) -> str:
+    """A parameter's value without what ends one."""
+    return re.sub(r"[<>\"\\]", "_", one_line(text)) or "untitled"
