@@ -72,6 +72,7 @@ class Postroom:
             authority_host=settings.authority_host,
             redirect_uri=settings.redirect_uri,
             vault=self.vault,
+            graph_resource=settings.graph_resource,
             development=settings.development,
             ca_file=settings.ca_file,
         )
@@ -131,7 +132,7 @@ class Postroom:
             "queue": self.bell.probe,
             "payloads": payloads.probe,
             "key_vault": lambda: self.vault.get(CLIENT_SECRET),
-            "entra": lambda: reach("entra", _discovery(settings), settings.ca_file),
+            "entra": lambda: entra.probe(settings.tenant),
             "graph": lambda: reach("graph", settings.graph_url, settings.ca_file),
         }
 
@@ -162,10 +163,6 @@ def postroom() -> Postroom:
                 quiet_libraries()
                 _built = Postroom(load(os.environ))
     return _built
-
-
-def _discovery(settings: Settings) -> str:
-    return f"{settings.authority_host}/{settings.tenant}/v2.0/.well-known/openid-configuration"
 
 
 def _once(build: Callable[[], T]) -> Callable[[], T]:

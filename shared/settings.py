@@ -61,6 +61,16 @@ class Settings:
     mask_ledger: bool = False
     session_seconds: int = 8 * 3600
 
+    @property
+    def graph_resource(self) -> str:
+        """What scopes are asked for: `https://graph.microsoft.com`, or a national cloud's Graph.
+
+        Wherever the local stack listens, its tokens are for the public cloud.
+        """
+        host = _parts(self.graph_url).hostname or ""
+        known = host in MICROSOFT_CLOUDS.values()
+        return f"https://{host}" if known else "https://graph.microsoft.com"
+
 
 def load(environ: Mapping[str, str]) -> Settings:
     """Read and check every setting.
