@@ -21,9 +21,7 @@ class Options:
         for name, value in document.items():
             if name not in known:
                 raise BadOption(f"unknown option {name}; there are {', '.join(sorted(known))}")
-            default = known[name].default
-            if isinstance(default, bool) and not isinstance(value, bool):
-                raise BadOption(f"{name} is true or false")
+            _check_kind(name, known[name].default, value)
         return replace(self, **document)
 
 
@@ -48,6 +46,13 @@ def change(services: Mapping[str, HasOptions], document: Mapping[str, Any]) -> N
 def describe(services: Mapping[str, HasOptions]) -> dict[str, dict[str, Any]]:
     """Every switch and where it stands."""
     return {name: asdict(service.options) for name, service in services.items()}
+
+
+def _check_kind(name: str, default: Any, value: Any) -> None:
+    if isinstance(default, bool) != isinstance(value, bool):
+        raise BadOption(f"{name} is {'' if isinstance(default, bool) else 'not '}true or false")
+    if isinstance(default, int | float) and not isinstance(value, int | float):
+        raise BadOption(f"{name} is a number")
 
 
 def _has(options: Any, name: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlencode
 
 from local.simulator.entra import pages
@@ -204,12 +203,13 @@ def _page(page: str, status: int = 200, headers: list[tuple[str, str]] | None = 
 
 
 def _session(request: Request) -> str:
-    try:
-        cookies = SimpleCookie(request.headers.get("cookie", ""))
-    except CookieError:
-        return ""
-    morsel = cookies.get(SESSION_COOKIE)
-    return morsel.value if morsel else ""
+    # Cookies ignore ports, so an application on localhost sends its own here too; whatever those
+    # look like, ours must be found.
+    for pair in request.headers.get("cookie", "").split(";"):
+        name, _, value = pair.strip().partition("=")
+        if name == SESSION_COOKIE:
+            return value
+    return ""
 
 
 def _with_session(response: Response, session: str) -> Response:

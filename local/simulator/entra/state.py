@@ -192,7 +192,8 @@ class EntraState:
         return user
 
     def _user(self, user_id: str, tenant: Tenant) -> User:
-        return self.check_sign_in(self.directory.find(user_id), "", tenant)
+        # The token endpoint really prints this in place of an address.
+        return self.check_sign_in(self.directory.find(user_id), "{EmailHidden}", tenant)
 
     def _refuse_personal(self, user: User) -> None:
         if user.kind == "personal":

@@ -80,6 +80,8 @@ def test_a_mailbox_can_be_added_changed_and_removed(
         ("options", {"colour": "red"}, "colour"),
         ("options", {"entra": {"colour": "red"}}, "colour"),
         ("options", {"omit_id_token": "yes"}, "true or false"),
+        ("options", {"access_token_seconds": True}, "not true or false"),
+        ("options", {"code_seconds": "long"}, "number"),
         ("options", [], "object"),
         ("clock", {"sped": 2}, "sped"),
         ("clock", {"speed": -1}, "negative"),

@@ -88,6 +88,20 @@ def test_a_signed_in_browser_is_not_asked_again(simulator: Simulator, person: Pe
     assert "code" in person.answer
 
 
+def test_an_applications_odd_cookies_do_not_sign_anybody_out(
+    simulator: Simulator, person: Person
+) -> None:
+    """Cookies ignore ports: the application's arrive here too."""
+    person.open(authorize_url(simulator)).sign_in()
+    session = person.session.cookies.get("SIMSESSION")
+    person.session.cookies.clear()
+    person.session.headers["Cookie"] = f'odd="[{{;}}]"; SIMSESSION={session}'
+
+    person.open(authorize_url(simulator))
+
+    assert "code" in person.answer
+
+
 @pytest.mark.parametrize("prompt", ["select_account", "login"])
 def test_a_prompt_asks_a_signed_in_browser_all_the_same(
     simulator: Simulator, person: Person, prompt: str
