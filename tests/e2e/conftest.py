@@ -1,0 +1,97 @@
+"""The whole stack, started once, and a real browser in front of it.
+
+`stack` runs for the session; `control` resets it for each test. `page` is an empty window of a new
+browser profile; `watch` tells what that window was seen to do, and every test ends by looking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from local import demo
+from local.stack import Stack
+from tests.e2e.browser import PATIENCE, Watch, chromium
+from tests.e2e.control import Control
+
+_FOLDER = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs the stack."""
+    for item in items:
+        if item.path.is_relative_to(_FOLDER):
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Azurite, the simulator and the host with the app, on free ports."""
+    state = tmp_path_factory.mktemp("stack")
+    with Stack(state, app_port=0, simulator_port=0, local_settings=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def control_of_stack(stack: Stack) -> Iterator[Control]:
+    """The one `Control`; tests take `control`."""
+    control = Control(stack)
+    yield control
+    control.close()
+
+
+@pytest.fixture
+def control(control_of_stack: Control) -> Control:
+    """The stack as it was at its start, and what a test may do to it."""
+    control_of_stack.reset()
+    return control_of_stack
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """An account that can send."""
+
+    alias: str
+    address: str
+
+
+@pytest.fixture
+def signed_in_account(control: Control) -> SignedIn:
+    """billing@contoso.com, linked through the real flow, without a window."""
+    demo.sign_in(control.stack.info, demo.MAILBOX, demo.ALIAS)
+    return SignedIn(demo.ALIAS, demo.MAILBOX)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium. For a module, since Playwright keeps an event loop of its own running."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def context(browser: Browser, control: Control) -> Iterator[BrowserContext]:
+    """A new browser profile."""
+    with browser.new_context(
+        viewport={"width": 1280, "height": 800}, color_scheme="light", locale="en-GB"
+    ) as profile:
+        profile.set_default_timeout(PATIENCE)
+        yield profile
+
+
+@pytest.fixture
+def watch(context: BrowserContext) -> Iterator[Watch]:
+    """What the profile's windows do; the test fails if that is more than it expected."""
+    watching = Watch(context)
+    yield watching
+    assert watching.troubles() == []
+
+
+@pytest.fixture
+def page(context: BrowserContext, watch: Watch) -> Page:
+    """An empty window."""
+    return context.new_page()
