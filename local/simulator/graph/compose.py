@@ -43,8 +43,13 @@ def headers_of(message: Message) -> Headers:
 
 
 def complete(message: Message, *, keep_id: bool, unknown: Container[str]) -> None:
-    """Make a client's source fit to be sent: what every mail has, without what is dropped."""
+    """Make a mail fit to be sent.
+
+    JSON gets the headers that its property tags name; a client's source gets what every mail has,
+    and loses what is dropped.
+    """
     if message.mime is None:
+        message.headers = [*message.headers, *_tag_headers(message)]
         return
     dropped = {name.lower() for name, _ in message.headers if name.lower() in unknown}
     if not keep_id:
@@ -61,6 +66,11 @@ def complete(message: Message, *, keep_id: bool, unknown: Container[str]) -> Non
     head = "".join(f"{name}: {value}\r\n" for name, value in added if value)
     message.mime = head.encode("utf-8") + without_headers(message.mime, dropped)
     message.headers = [*added, *message.headers]
+
+
+def _tag_headers(message: Message) -> Headers:
+    found = ((property_key(one) or "", value) for one, value in message.properties.items())
+    return [(TAG_HEADERS[key], one_line(value)) for key, value in found if key in TAG_HEADERS]
 
 
 def one_line(text: str) -> str:
@@ -88,10 +98,6 @@ def _head(message: Message, *, with_bcc: bool) -> Headers:
         ("Message-ID", one_line(message.internet_message_id)),
         ("Date", format_datetime(message.sent or message.created)),
         ("Importance", "" if message.importance == "normal" else message.importance),
-        *(
-            (TAG_HEADERS.get(property_key(identifier) or "", ""), one_line(value))
-            for identifier, value in message.properties.items()
-        ),
         *((_header_name(name), encoded(value)) for name, value in message.headers),
     ]
     if message.read_receipt and message.from_:

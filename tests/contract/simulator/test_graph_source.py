@@ -1,0 +1,120 @@
+"""The MIME source of mail: what JSON becomes, and how a client's own source is read."""
+
+from __future__ import annotations
+
+import email
+from email import policy
+from email.message import EmailMessage
+
+import pytest
+import requests
+
+from local.simulator.graph.compose import source_of
+from local.simulator.server import Simulator
+from tests.contract.simulator.graph_client import GraphClient, file, mail
+
+
+@pytest.fixture
+def graph(simulator: Simulator, http: requests.Session) -> GraphClient:
+    return GraphClient(simulator, http)
+
+
+def received(graph: GraphClient) -> EmailMessage:
+    """The newest mail as its recipient's program reads it."""
+    parsed = email.message_from_bytes(
+        source_of(graph.state.letters()[-1].message), policy=policy.default
+    )
+    assert isinstance(parsed, EmailMessage)
+    return parsed
+
+
+@pytest.mark.parametrize("text", ["a\r\nBcc: x@example.org", "a\nX-Evil: 1", "a\u2028b", "a\x00b"])
+def test_no_field_of_a_json_mail_can_begin_another_header(graph: GraphClient, text: str) -> None:
+    graph.send(
+        mail(
+            text,
+            replyTo=[{"emailAddress": {"address": "r@example.org", "name": text}}],
+            internetMessageHeaders=[{"name": "x-a", "value": text}],
+            internetMessageId=f"<{text}>",
+            attachments=[file(text)],
+        )
+    )
+
+    names = received(graph).keys()
+    assert not {"Bcc", "X-Evil"} & set(names)
+    assert names.count("Subject") == 1
+
+
+@pytest.mark.parametrize("name", ["Ada Lovelace", "Lovelace, Ada", 'A "B" C', "Ädä Löv, x"])
+def test_names_of_people_survive(graph: GraphClient, name: str) -> None:
+    to = [{"emailAddress": {"address": "a@example.org", "name": name}}]
+
+    graph.send({**mail(), "toRecipients": to})
+
+    (person,) = received(graph)["To"].addresses
+    assert (person.display_name, person.addr_spec) == (name, "a@example.org")
+
+
+def test_inline_files_are_related_and_others_attached(graph: GraphClient) -> None:
+    image = file("l.png", b"png", contentType="image/png", contentId="logo", isInline=True)
+
+    graph.send(mail(attachments=[image, file("März.txt", b"hello")]))
+
+    source = received(graph)
+    assert source.get_content_type() == "multipart/mixed"
+    assert [part.get_filename() for part in source.iter_attachments()] == ["März.txt"]
+    related = [part for part in source.walk() if part["Content-ID"]]
+    assert [str(part["Content-ID"]) for part in related] == ["<logo>"]
+
+
+def test_list_unsubscribe_can_be_set_by_its_property_tag(graph: GraphClient) -> None:
+    tag = [{"id": "String 0x1045", "value": "<https://example.org/u>"}]
+
+    graph.send(mail(singleValueExtendedProperties=tag))
+
+    assert received(graph)["List-Unsubscribe"] == "<https://example.org/u>"
+
+
+def test_a_clients_source_is_kept_byte_for_byte_behind_the_headers(graph: GraphClient) -> None:
+    body = b"--b\r\nContent-Type: text/plain\r\n\r\n  signed \r\nwords\r\n--b--\r\n"
+
+    graph.send_mime(
+        b"To: grace@example.org\r\nContent-Type: multipart/signed;\r\n boundary=b\r\n\r\n" + body
+    )
+
+    source = source_of(graph.state.letters()[-1].message)
+    assert source.endswith(b"\r\n\r\n" + body)
+    assert {"From", "Date", "Message-ID"} <= set(received(graph).keys())
+
+
+def test_files_and_texts_are_told_apart_in_a_clients_source(graph: GraphClient) -> None:
+    client = EmailMessage()
+    client["To"], client["Subject"] = "Grace <grace@example.org>", "Grüße"
+    client.set_content("plain")
+    client.add_alternative("<p>rich</p>", subtype="html")
+    client.add_attachment(b"notes", "text", "plain", filename="März.txt")
+
+    graph.send_mime(client.as_bytes(policy=policy.SMTP))
+
+    (delivery,) = graph.state.deliveries()
+    assert delivery["subject"] == "Grüße"
+    assert (delivery["has_html"], delivery["has_text"]) == (True, True)
+    assert [one["name"] for one in delivery["attachments"]] == ["März.txt"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Subject: =?nonsense?q?x?=",
+        b"Subject: \xff\xfe",
+        b"Content-Type: text/plain; charset=nonsense",
+        b"Content-Type: multipart/mixed",
+        b"Content-Transfer-Encoding: base64",
+        b"no header at all",
+    ],
+)
+def test_a_source_that_is_slightly_wrong_is_still_sent(graph: GraphClient, head: bytes) -> None:
+    response = graph.send_mime(b"To: grace@example.org\r\n" + head + b"\r\n\r\n\xfcx")
+
+    assert response.status_code == 202
+    assert graph.session.get(graph.simulator.urls.inbox, timeout=30).status_code == 200
