@@ -141,7 +141,7 @@ class Control:
         `access_tokens` ends those too."""
         document, user = _object(request), self._named_user(request)
         state = self._state
-        state.flows.forget_user(user.object_id)
+        state.flows.sessions.forget_user(user.object_id)
         if document.get("withdraw_consent"):
             state.entra.grants.withdraw_consent(user.object_id)
             revoked = 0

@@ -10,6 +10,7 @@ from local.simulator.entra import pages
 from local.simulator.entra.application import redirect_matches
 from local.simulator.entra.errors import ERROR_PAGE, EntraError
 from local.simulator.entra.flows import Back, Flows, SentBack, SignIn
+from local.simulator.entra.sessions import new_session
 from local.simulator.entra.state import EntraState
 from local.simulator.entra.tenant import tenant_named
 from local.simulator.wire import Request, Response
@@ -55,7 +56,7 @@ class Browser:
         sign_in = self._flows.find(form.get("ctx", ""))
         if sign_in is None:
             return _page(pages.done("Sign-in ended", EXPIRED), 400)
-        session = _session(request) or self._flows.new_session()
+        session = _session(request) or new_session()
 
         def proceed() -> Response:
             if form.get("answer") == "cancel":
@@ -104,7 +105,7 @@ class Browser:
 
     def logout(self, request: Request) -> Response:
         """`/oauth2/v2.0/logout`: ends the browser's session, goes back to a registered page only."""
-        self._flows.end_session(_session(request))
+        self._flows.sessions.end(_session(request))
         target = request.query.get("post_logout_redirect_uri", "")
         expired = ("Set-Cookie", f"{SESSION_COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax")
         if target and redirect_matches(self._entra.options.redirect_uris, target):

@@ -19,6 +19,7 @@ from local.simulator.entra.application import redirect_matches
 from local.simulator.entra.errors import EntraError
 from local.simulator.entra.grants import CodeGrant, DeviceGrant
 from local.simulator.entra.scopes import ScopeRequest
+from local.simulator.entra.sessions import Sessions
 from local.simulator.entra.state import EntraState
 from local.simulator.entra.tenant import Tenant
 
@@ -74,18 +75,19 @@ class SignIn:
 
 
 class Flows:
-    """Every sign-in under way and every browser session."""
+    """Every sign-in under way."""
 
     def __init__(self, entra: EntraState) -> None:
         self._entra = entra
         self._lock = threading.Lock()
+        self.sessions = Sessions()
         self.reset()
 
     def reset(self) -> None:
-        """Nobody is signed in."""
+        """Nobody is signed in, nothing is under way."""
+        self.sessions.reset()
         with self._lock:
             self._under_way: dict[str, SignIn] = {}
-            self._sessions: dict[str, dict[str, int]] = {}
 
     # Beginning
 
@@ -181,21 +183,6 @@ class Flows:
 
     # Who
 
-    def new_session(self) -> str:
-        """A browser session's id, for its cookie."""
-        return secrets.token_urlsafe(24)
-
-    def end_session(self, session: str) -> None:
-        """Sign a browser out. Refresh tokens stay good."""
-        with self._lock:
-            self._sessions.pop(session, None)
-
-    def forget_user(self, user_id: str) -> None:
-        """End a user's part of every browser session."""
-        with self._lock:
-            for signed_in in self._sessions.values():
-                signed_in.pop(user_id, None)
-
     def sign_in_silently(self, sign_in: SignIn, session: str) -> bool:
         """Use the browser's session, where the request allows that and it is clear which account."""
         may_ask = "none" not in sign_in.prompt
@@ -218,8 +205,7 @@ class Flows:
             found = None
         user = self._entra.check_sign_in(found, address, sign_in.tenant)
         sign_in.user, sign_in.auth_time = user, int(self._entra.clock.time())
-        with self._lock:
-            self._sessions.setdefault(session, {})[user.object_id] = sign_in.auth_time
+        self.sessions.sign_in(session, user.object_id, sign_in.auth_time)
 
     def accounts(self, sign_in: SignIn) -> list[User]:
         """Who is offered, the hinted one first. `domain_hint` narrows the list."""
@@ -232,7 +218,7 @@ class Flows:
     def _usable(self, sign_in: SignIn, session: str) -> list[tuple[User, int]]:
         now = self._entra.clock.time()
         usable = []
-        for user_id, auth_time in dict(self._sessions.get(session, {})).items():
+        for user_id, auth_time in self.sessions.of(session).items():
             user = self._entra.directory.find(user_id)
             fresh = sign_in.max_age is None or now - auth_time <= sign_in.max_age
             if user is None or not fresh:

@@ -1,0 +1,45 @@
+"""Browser sessions: who has signed in with which browser, and when."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+
+
+def new_session() -> str:
+    """A browser session's id, for its cookie."""
+    return secrets.token_urlsafe(24)
+
+
+class Sessions:
+    """Accounts by object id, with the time of sign-in, for each browser."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._signed_in: dict[str, dict[str, int]] = {}
+
+    def reset(self) -> None:
+        """Nobody is signed in."""
+        with self._lock:
+            self._signed_in.clear()
+
+    def sign_in(self, session: str, user_id: str, auth_time: int) -> None:
+        """An account signed in with this browser."""
+        with self._lock:
+            self._signed_in.setdefault(session, {})[user_id] = auth_time
+
+    def of(self, session: str) -> dict[str, int]:
+        """Who is signed in with this browser."""
+        with self._lock:
+            return dict(self._signed_in.get(session, {}))
+
+    def end(self, session: str) -> None:
+        """Sign a browser out. Refresh tokens stay good."""
+        with self._lock:
+            self._signed_in.pop(session, None)
+
+    def forget_user(self, user_id: str) -> None:
+        """End a user's part of every browser session."""
+        with self._lock:
+            for signed_in in self._signed_in.values():
+                signed_in.pop(user_id, None)
