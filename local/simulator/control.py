@@ -84,7 +84,11 @@ class Control:
         return {"faults": []}
 
     def deliveries(self, request: Request) -> Any:
-        """Every mail handed to transport, in order."""
+        """Every mail handed to transport, in order; with `count` and `wait` once there are so many,
+        or when the seconds are over."""
+        count, seconds = request.query.get("count", "0"), request.query.get("wait", "0")
+        if count.isdigit() and seconds.isdigit() and int(count):
+            self._state.graph.wait_for_deliveries(int(count), min(int(seconds), 60))
         return {"deliveries": self._state.graph.deliveries()}
 
     def read_clock(self, request: Request) -> Any:

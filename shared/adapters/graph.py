@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from email.utils import parsedate_to_datetime
 from math import isfinite
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     import requests
 
 SYSTEM = "graph"
+# A code is logged and shown; what does not look like one is text, which might quote the mail. The
+# documentation's sample of a 429 repeats the status as inner code: digits alone are none.
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.]{1,79}")
+
 READ_SECONDS = 20.0
 """For reads; sends have their own, longer limit."""
 
@@ -138,9 +143,8 @@ def error_code(body: bytes) -> str | None:
         if not isinstance(current, dict):
             break
         found = current.get("code")
-        # The documentation's sample of a 429 repeats the status as inner code.
-        if isinstance(found, str) and found and not found.isdigit():
-            code = found[:100]
+        if isinstance(found, str) and _CODE.fullmatch(found):
+            code = found
         current = current.get("innerError", current.get("innererror"))
     return code
 
