@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -21,6 +22,7 @@ from local.browser import Browser, BrowserError
 from local.console import Console
 from local.stack import Stack
 from local.stack_errors import StackError
+from local.stack_files import REPOSITORY
 
 MAILBOX = "billing@contoso.com"
 ALIAS = "billing"
@@ -43,6 +45,7 @@ def main() -> int:
     console = Console()
     try:
         with Stack(
+            Path(os.environ.get("POSTROOM_STATE_DIR", REPOSITORY / ".local")),
             app_port=options.port,
             simulator_port=options.simulator_port,
             workers=options.workers,
