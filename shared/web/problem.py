@@ -50,6 +50,7 @@ def answered(req: func.HttpRequest, handler: Handler) -> func.HttpResponse:
         )
         answer = respond(Refused(problems.INTERNAL, "Postroom itself failed."), request_id)
     answer.headers["X-Request-Id"] = request_id
+    answer.headers["X-Content-Type-Options"] = "nosniff"
     return answer
 
 
