@@ -1,0 +1,493 @@
+"""The ports of `shared.services.ports`, in memory, with a clock that is moved by hand.
+
+Each call can be made to fail before or after its effect: `room.faults.before("ledger.update",
+NotSent(...))`. `Room` wires the use cases with them, as `shared.bootstrap` does in production.
+"""
+
+from __future__ import annotations
+
+import base64
+import email
+import json
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from shared.errors import AlreadyExists, AnswerLost, LostRace, NotSent, RemoteRefused
+from shared.mail.account import Account, AccountKind
+from shared.mail.backoff import Patience
+from shared.mail.graph_payload import KEY_PROPERTY
+from shared.mail.mail import Mail, MailFilter, MailPage, Payload
+from shared.mail.mime import KEY_HEADER
+from shared.mail.outcome import GraphAnswer
+from shared.mail.status import Status
+from shared.services.delivery import Delivery, Heard
+from shared.services.document import Limits, Order, read_json
+from shared.services.outbox_message import OutboxMessage, bell_for
+from shared.services.ports import KeyClaim, Profile, Versioned
+from shared.services.sending import DirectSending
+from shared.services.submission import Receipt, Submission
+
+NOW = datetime(2026, 8, 20, 12, 0, tzinfo=UTC)
+TENANT = "11111111-1111-4111-8111-111111111111"
+
+LOST = AnswerLost("storage", "storage did not answer")
+NOT_REACHED = NotSent("storage", "storage was not reached")
+
+
+class Crash(BaseException):
+    """The process dies here. Nothing but the test catches it."""
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+Trouble = BaseException | Callable[[], object]
+
+
+class Faults:
+    """What goes wrong, and when: keyed by call and its number, counted from the arrangement on."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self._planned: dict[tuple[str, str, int], Trouble] = {}
+        self._always: dict[str, Trouble] = {}
+        self._lock = threading.Lock()
+
+    def before(self, call: str, trouble: Trouble, *, nth: int = 1) -> None:
+        """Raise (or call) `trouble` before the nth coming `call` takes effect."""
+        self._planned["before", call, self.calls[call] + nth] = trouble
+
+    def after(self, call: str, trouble: Trouble, *, nth: int = 1) -> None:
+        """Raise (or call) `trouble` once the nth coming `call` has taken effect."""
+        self._planned["after", call, self.calls[call] + nth] = trouble
+
+    def always(self, call: str, trouble: Trouble | None) -> None:
+        """Raise `trouble` before every `call`, until None is given."""
+        if trouble is None:
+            self._always.pop(call, None)
+        else:
+            self._always[call] = trouble
+
+    def forget(self) -> None:
+        """From here on nothing goes wrong."""
+        self._planned.clear()
+        self._always.clear()
+
+    @contextmanager
+    def around(self, call: str) -> Iterator[None]:
+        """Stands around the effect of one call."""
+        with self._lock:
+            self.calls[call] += 1
+            number = self.calls[call]
+        self._strike(self._always.get(call))
+        self._strike(self._planned.pop(("before", call, number), None))
+        yield
+        self._strike(self._planned.pop(("after", call, number), None))
+
+    @staticmethod
+    def _strike(trouble: Trouble | None) -> None:
+        if isinstance(trouble, BaseException):
+            raise trouble
+        if trouble is not None:
+            trouble()
+
+
+class MemoryLedger:
+    """Fulfils `ports.Ledger`."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._lock = threading.RLock()
+        self._rows: dict[str, Versioned] = {}
+        self._writes = 0
+
+    def insert(self, mail: Mail) -> str:
+        with self._faults.around("ledger.insert"), self._lock:
+            if mail.mail_id in self._rows:
+                raise AlreadyExists("writing a new mail: it is there already")
+            return self._put(mail)
+
+    def get(self, mail_id: str) -> Versioned | None:
+        with self._faults.around("ledger.get"), self._lock:
+            return self._rows.get(mail_id)
+
+    def update(self, mail: Mail, etag: str) -> str:
+        with self._faults.around("ledger.update"), self._lock:
+            found = self._rows.get(mail.mail_id)
+            if found is None or found.etag != etag:
+                raise LostRace("changing a mail: it was changed or removed meanwhile")
+            return self._put(mail)
+
+    def page(self, wanted: MailFilter, size: int, cursor: str | None) -> MailPage:
+        with self._faults.around("ledger.page"), self._lock:
+            last = _read_cursor(cursor)
+            matching = [
+                replace(row.mail, payload=Payload(blob=row.mail.payload.blob))
+                for mail_id, row in sorted(self._rows.items(), reverse=True)
+                if (last is None or mail_id < last) and _matches(row.mail, wanted)
+            ]
+        page = matching[:size]
+        more = len(matching) > size
+        return MailPage(page, _cursor(page[-1].mail_id) if more else None)
+
+    def overdue(self, now: datetime, grace_seconds: float, most: int) -> Sequence[str]:
+        with self._faults.around("ledger.overdue"), self._lock:
+            late = now - timedelta(seconds=grace_seconds)
+            return [
+                row.mail.mail_id
+                for row in self._rows.values()
+                if row.mail.lease_has_run_out(now)
+                or (
+                    row.mail.status in (Status.QUEUED, Status.SCHEDULED) and row.mail.due_at <= late
+                )
+            ][:most]
+
+    def held(self, alias: str, most: int) -> Sequence[str]:
+        with self._faults.around("ledger.held"), self._lock:
+            return sorted(
+                row.mail.mail_id
+                for row in self._rows.values()
+                if row.mail.status is Status.HELD and row.mail.account == alias
+            )[:most]
+
+    @property
+    def mails(self) -> list[Mail]:
+        """All of them, oldest first, without counting as a call."""
+        return [row.mail for _, row in sorted(self._rows.items())]
+
+    def mail(self, mail_id: str) -> Mail:
+        """One of them, without counting as a call."""
+        return self._rows[mail_id].mail
+
+    def overwrite(self, mail: Mail) -> None:
+        """Write past every condition, as a person with a storage explorer could."""
+        with self._lock:
+            self._put(mail)
+
+    def _put(self, mail: Mail) -> str:
+        self._writes += 1
+        etag = f'W/"{self._writes}"'
+        self._rows[mail.mail_id] = Versioned(mail, etag)
+        return etag
+
+
+def _matches(mail: Mail, wanted: MailFilter) -> bool:
+    return (
+        wanted.status in (None, mail.status)
+        and wanted.account in (None, mail.account)
+        and (wanted.tag is None or wanted.tag in mail.tags)
+        and (wanted.since is None or mail.accepted_at >= wanted.since)
+        and (wanted.until is None or mail.accepted_at < wanted.until)
+    )
+
+
+def _cursor(mail_id: str) -> str:
+    return base64.urlsafe_b64encode(mail_id.encode()).decode()
+
+
+def _read_cursor(cursor: str | None) -> str | None:
+    if cursor is None:
+        return None
+    return base64.urlsafe_b64decode(cursor.encode("ascii")).decode()
+
+
+class MemoryPayloads:
+    """Fulfils `ports.Payloads`."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self.blobs: dict[str, bytes] = {}
+
+    def put(self, name: str, content: bytes) -> None:
+        with self._faults.around("payloads.put"):
+            self.blobs.setdefault(name, content)
+
+    def get(self, name: str) -> bytes:
+        with self._faults.around("payloads.get"):
+            if name not in self.blobs:
+                raise RemoteRefused("storage", "the payload is gone")
+            return self.blobs[name]
+
+    def delete(self, name: str) -> None:
+        with self._faults.around("payloads.delete"):
+            self.blobs.pop(name, None)
+
+
+class MemoryKeys:
+    """Fulfils `ports.IdempotencyKeys`."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._lock = threading.Lock()
+        self.claims: dict[str, KeyClaim] = {}
+
+    def claim(self, key: str, claim: KeyClaim) -> KeyClaim:
+        with self._faults.around("keys.claim"), self._lock:
+            holder = self.claims.get(key)
+            if holder is None or claim.claimed_at - holder.claimed_at > timedelta(hours=24):
+                self.claims[key] = holder = claim
+            return holder
+
+
+@dataclass(frozen=True)
+class Ring:
+    """One message on the queue."""
+
+    mail_id: str
+    after_seconds: float
+    visible_at: datetime
+
+
+class MemoryBell:
+    """Fulfils `ports.Bell`."""
+
+    def __init__(self, faults: Faults, clock: Clock) -> None:
+        self._faults = faults
+        self._clock = clock
+        self.rings: list[Ring] = []
+
+    def ring(self, mail_id: str, after_seconds: float = 0) -> None:
+        with self._faults.around("bell.ring"):
+            # The storage queue refuses a longer delay.
+            if not 0 <= after_seconds <= 7 * 24 * 3600:
+                raise RemoteRefused("storage", "ringing: storage answered 400")
+            visible_at = self._clock() + timedelta(seconds=after_seconds)
+            self.rings.append(Ring(mail_id, after_seconds, visible_at))
+
+    def take_due(self) -> list[Ring]:
+        """Remove and return what a worker would see now."""
+        due = [ring for ring in self.rings if ring.visible_at <= self._clock()]
+        self.rings = [ring for ring in self.rings if ring not in due]
+        return due
+
+
+class MemoryAccounts:
+    """Fulfils `ports.Accounts`. What is cached grows old until someone asks for fresh rows."""
+
+    def __init__(self, faults: Faults, *accounts: Account) -> None:
+        self._faults = faults
+        self._lock = threading.Lock()
+        self._writes = 0
+        self.rows: dict[str, Account] = {}
+        for account in accounts:
+            self.put(account)
+        self._cached: list[Account] | None = list(self.rows.values())
+
+    def all(self, *, fresh: bool = False) -> Sequence[Account]:
+        with self._faults.around("accounts.fresh" if fresh else "accounts.all"), self._lock:
+            if fresh or self._cached is None:
+                self._cached = list(self.rows.values())
+            return list(self._cached)
+
+    def save(self, account: Account) -> Account:
+        with self._faults.around("accounts.save"), self._lock:
+            found = self.rows.get(account.alias)
+            if (found.etag if found else None) != account.etag:
+                raise LostRace("changing an account: it was changed or removed meanwhile")
+            self._cached = None
+            return self.put(account)
+
+    def put(self, account: Account) -> Account:
+        """Write as another instance would: what is cached here does not know of it."""
+        self._writes += 1
+        stored = replace(account, etag=f'W/"{self._writes}"')
+        self.rows[account.alias] = stored
+        return stored
+
+    def change(self, alias: str, **changes: object) -> Account:
+        """Change a row as another instance would."""
+        return self.put(replace(self.rows[alias], **changes))  # type: ignore[arg-type]
+
+
+class MemoryTokens:
+    """Fulfils `ports.Tokens`; a new token after each one that was forgotten."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self.forgotten: list[str] = []
+
+    def access_token(self, account: Account) -> str:
+        with self._faults.around("tokens.access_token"):
+            return f"token-{account.alias}-{len(self.forgotten) + 1}"
+
+    def forget(self, account: Account, access_token: str) -> None:
+        with self._faults.around("tokens.forget"):
+            self.forgotten.append(access_token)
+
+
+@dataclass(frozen=True)
+class Post:
+    """One request that reached Graph."""
+
+    token: str
+    content_type: str
+    body: bytes
+
+    @property
+    def mail_id(self) -> str:
+        """The key that it carries."""
+        if self.content_type == "application/json":
+            (prop,) = self.message["singleValueExtendedProperties"]
+            assert prop["id"] == KEY_PROPERTY
+            return str(prop["value"])
+        raw = base64.b64decode(self.body, validate=True)
+        return str(email.message_from_bytes(raw)[KEY_HEADER])
+
+    @property
+    def message(self) -> dict[str, list[dict[str, object]]]:
+        """The `message` of a JSON request."""
+        found: dict[str, list[dict[str, object]]] = json.loads(self.body)["message"]
+        return found
+
+
+Answer = GraphAnswer | BaseException | Callable[[], GraphAnswer]
+ACCEPTED = GraphAnswer(202, request_id="req-1")
+
+
+class MemoryGraph:
+    """Fulfils `ports.MailService`. Gives `default` where no other answer is waiting."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._lock = threading.Lock()
+        self.answers: list[Answer] = []
+        self.default: Answer = ACCEPTED
+        self.posts: list[Post] = []
+
+    def send_mail(self, access_token: str, content_type: str, body: bytes) -> GraphAnswer:
+        with self._faults.around("graph.send_mail"):
+            with self._lock:
+                self.posts.append(Post(access_token, content_type, body))
+                answer: Answer = self.answers.pop(0) if self.answers else self.default
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer if isinstance(answer, GraphAnswer) else answer()
+
+    def me(self, access_token: str) -> Profile:
+        return Profile("oid", "billing@contoso.com", "Billing")
+
+
+def account_of(alias: str = "billing", **changes: object) -> Account:
+    """A signed-in work account."""
+    account = Account(
+        alias=alias,
+        account_id=f"id-{alias}",
+        tenant_id=TENANT,
+        object_id=f"oid-{alias}",
+        address=f"{alias}@contoso.com",
+        display_name=alias.title(),
+        kind=AccountKind.WORK,
+        authority=TENANT,
+        scopes=frozenset({"Mail.Send", "User.Read"}),
+        signed_in_at=NOW - timedelta(days=30),
+    )
+    return replace(account, **changes)  # type: ignore[arg-type]
+
+
+def document_of(**fields: object) -> dict[str, object]:
+    """A small mail as callers write it."""
+    return {"to": "Ada <ada@example.com>", "subject": "Your invoice", "text": "Hello", **fields}
+
+
+def order_of(**fields: object) -> Order:
+    """A small order."""
+    return read_json(json.dumps(document_of(**fields)).encode(), NOW)
+
+
+class Room:
+    """All use cases over memory. Has the attributes that `function_app` uses of the real one."""
+
+    def __init__(
+        self,
+        *accounts: Account,
+        seed: int = 7,
+        mask: bool = False,
+        patience: Patience | None = None,
+        max_bytes: int = 8 * 1024 * 1024,
+    ) -> None:
+        self.clock = Clock()
+        self.faults = Faults()
+        self.random = random.Random(seed)  # noqa: S311 - reproducible, not secret
+        self.ledger = MemoryLedger(self.faults)
+        self.payloads = MemoryPayloads(self.faults)
+        self.keys = MemoryKeys(self.faults)
+        self.bell = MemoryBell(self.faults, self.clock)
+        self.accounts = MemoryAccounts(self.faults, *(accounts or (account_of(),)))
+        self.tokens = MemoryTokens(self.faults)
+        self.graph = MemoryGraph(self.faults)
+        self.limits = Limits(max_bytes, self.clock)
+        self.probes: Mapping[str, Callable[[], object]] = {
+            "ledger": lambda: self.ledger.overdue(self.clock(), 0, 1)
+        }
+        self._lock = threading.Lock()
+        self._messages = 0
+        self.submission = Submission(
+            ledger=self.ledger,
+            payloads=self.payloads,
+            keys=self.keys,
+            bell=self.bell,
+            accounts=self.accounts,
+            clock=self.clock,
+            random=self._bytes,
+            mask=mask,
+        )
+        self.delivery = self.worker(patience or Patience(30, 48 * 3600))
+
+    def worker(self, patience: Patience) -> Delivery:
+        """Another worker on the same storage."""
+        direct = DirectSending(self.graph, self.tokens, self.clock)
+        return Delivery(
+            ledger=self.ledger,
+            payloads=self.payloads,
+            bell=self.bell,
+            accounts=self.accounts,
+            submission=self.submission,
+            sending=lambda account: direct,
+            clock=self.clock,
+            jitter=lambda: 0.5,
+            random=self._bytes,
+            patience=patience,
+            lease_seconds=300,
+            send_seconds=100,
+        )
+
+    def accept(self, **fields: object) -> Receipt:
+        """Accept a small mail over HTTP."""
+        return self.submission.accept(order_of(**fields))
+
+    def accepted(self, **fields: object) -> str:
+        """Accept a small mail over HTTP; its id."""
+        return self.accept(**fields).mail.mail_id
+
+    def message(self, body: bytes | dict[str, object], message_id: str = "") -> OutboxMessage:
+        """A storage message, put on the queue just now."""
+        self._messages += 1
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return OutboxMessage(message_id or f"message-{self._messages}", self.clock(), raw)
+
+    def hear(self, mail_id: str) -> Heard:
+        """A worker hears the bell for a mail."""
+        return self.delivery.hear(self.message(bell_for(mail_id).encode()))
+
+    def status(self, mail_id: str) -> Status:
+        """Where a mail stands."""
+        return self.ledger.mail(mail_id).status
+
+    def _bytes(self, count: int) -> bytes:
+        with self._lock:
+            return self.random.randbytes(count)
