@@ -17,6 +17,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+import azure.functions as func
+from azure.functions.queue import QueueMessage
+
 from shared.errors import AlreadyExists, AnswerLost, LostRace, NotSent, RemoteRefused
 from shared.mail.account import Account, AccountKind
 from shared.mail.backoff import Patience
@@ -402,6 +405,15 @@ def account_of(alias: str = "billing", **changes: object) -> Account:
 def document_of(**fields: object) -> dict[str, object]:
     """A small mail as callers write it."""
     return {"to": "Ada <ada@example.com>", "subject": "Your invoice", "text": "Hello", **fields}
+
+
+def queue_message(
+    body: bytes, message_id: str | None = "message-1", inserted_at: datetime | None = NOW
+) -> func.QueueMessage:
+    """A message as the queue trigger hands it over."""
+    return QueueMessage(  # type: ignore[no-untyped-call]
+        id=message_id, body=body, insertion_time=inserted_at, dequeue_count=1
+    )
 
 
 def order_of(**fields: object) -> Order:

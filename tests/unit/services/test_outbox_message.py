@@ -1,0 +1,103 @@
+"""Queue messages: bells, whole mails, noise."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.errors import RemoteRefused
+from shared.services.outbox_message import bell_for, document_in, mail_id_in, read
+from tests.fakes import NOW, queue_message
+
+MAIL_ID = "01a01f0a-da00-72d3-a652-e44da7f29e26"
+
+quick = settings(deadline=None, derandomize=True, max_examples=100)
+
+
+def test_a_bell_carries_nothing_but_the_id() -> None:
+    assert bell_for(MAIL_ID) == f'{{"postroom":"bell","mail_id":"{MAIL_ID}"}}'
+
+
+def test_a_bell_is_understood() -> None:
+    assert mail_id_in(bell_for(MAIL_ID).encode()) == MAIL_ID
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b'{"to":"a@example.com","text":"x"}',
+        b'{"to":"a@example.com","subject":"postroom","text":"x"}',
+        b'{"mail_id":"x"}',
+        b'{"postroom":"bell"}',
+        b'{"postroom":"bell","mail_id":7}',
+        b'{"postroom":"bell","mail_id":"x","to":"a@example.com"}',
+        b'{"postroom":"gong","mail_id":"x"}',
+        b'{"postroom"',
+    ],
+)
+def test_whatever_is_not_exactly_a_bell_is_none(document: bytes) -> None:
+    assert mail_id_in(document) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":1}',
+        b'  {"a":1}\r\n',
+        base64.b64encode(b'{"a":1}'),
+        base64.b64encode(b' {"a":1} ') + b"\n",
+    ],
+)
+def test_plain_json_and_base64_are_both_understood(body: bytes) -> None:
+    assert document_in(body) == b'{"a":1}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"hello", b"[1]", base64.b64encode(b"[1]"), b'\xef\xbb\xbf{"a":1}', b"\xff" * 64],
+)
+def test_noise_is_no_document(body: bytes) -> None:
+    assert document_in(body) is None
+
+
+@quick
+@given(st.binary(max_size=300))
+def test_a_document_begins_like_one_or_is_none(body: bytes) -> None:
+    found = document_in(body)
+
+    assert found is None or found.startswith(b"{")
+
+
+def test_a_trigger_message_is_unpacked() -> None:
+    message = read(queue_message(b"x", "m1", NOW))
+
+    assert (message.message_id, message.inserted_at, message.body) == ("m1", NOW, b"x")
+
+
+@pytest.mark.parametrize(("message_id", "inserted_at"), [(None, NOW), ("", NOW), ("m1", None)])
+def test_a_message_without_identity_is_an_error(
+    message_id: str | None, inserted_at: datetime | None
+) -> None:
+    """A redelivery could not be told from a new mail."""
+    with pytest.raises(RemoteRefused):
+        read(queue_message(b"x", message_id, inserted_at))
+
+
+def test_the_hosts_metadata_gives_an_aware_time() -> None:
+    """The worker's own converter, with what the host sends."""
+    from azure.functions.meta import Datum
+    from azure.functions.queue import QueueMessageInConverter
+
+    message = QueueMessageInConverter.decode(
+        Datum("{}", "string"),
+        trigger_metadata={
+            "Id": Datum("m1", "string"),
+            "InsertionTime": Datum('"2026-08-20T12:00:00+00:00"', "json"),
+        },
+    )
+
+    assert read(message).inserted_at == datetime(2026, 8, 20, 12, tzinfo=UTC)
