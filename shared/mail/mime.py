@@ -10,6 +10,7 @@ import email.errors
 import email.message
 import email.policy
 import email.utils
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from email.header import Header, decode_header, make_header
@@ -21,6 +22,9 @@ from shared.mail.message import Attachment, Importance, Message
 
 KEY_HEADER = "X-Postroom-Key"
 """Carries the mail's id where an extended property cannot be set."""
+
+_NAME = re.compile(r"[!-9;-~]{1,76}")
+"""RFC 5322, 2.2: printable ASCII without the colon."""
 
 LINE = 76
 """Characters of a header line that lines are folded to (RFC 2047, 2)."""
@@ -121,6 +125,7 @@ def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
                 "or a 'From ' line, and end the headers with an empty line",
             )
         )
+    problems += _name_problems(head)
     for name in ("From", "Subject", "Sender"):
         if len(head.get_all(name, [])) > 1:
             problems.append(FieldProblem(name, "is given more than once: keep one"))
@@ -139,6 +144,15 @@ def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
         mime=raw,
     )
     return message, problems
+
+
+def _name_problems(head: email.message.Message) -> list[FieldProblem]:
+    if not all(_NAME.fullmatch(name) for name in head):
+        # `From : x` is a From to some readers, and none to others.
+        return [FieldProblem("body", "has a header whose name is none, such as 'From :'")]
+    if KEY_HEADER in head:
+        return [FieldProblem(KEY_HEADER, "is set by Postroom: leave it out")]
+    return []
 
 
 def _addresses(
