@@ -23,8 +23,10 @@ from shared.mail.message import Attachment, Importance, Message
 KEY_HEADER = "X-Postroom-Key"
 """Carries the mail's id where an extended property cannot be set."""
 
-_NAME = re.compile(r"[!-9;-~]{1,76}")
-"""RFC 5322, 2.2: printable ASCII without the colon."""
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_HEAD_END = re.compile(rb"(?:\r\n|\n|\r)(?:\r\n|\n|\r)")
+_HEADER_LINE = re.compile(rb"[!-9;-~]{1,76}:|[ \t]")
+"""RFC 5322, 2.2: a name of printable ASCII without the colon, or a folded line."""
 
 LINE = 76
 """Characters of a header line that lines are folded to (RFC 2047, 2)."""
@@ -125,7 +127,7 @@ def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
                 "or a 'From ' line, and end the headers with an empty line",
             )
         )
-    problems += _name_problems(head)
+    problems += _line_problems(raw, head)
     for name in ("From", "Subject", "Sender"):
         if len(head.get_all(name, [])) > 1:
             problems.append(FieldProblem(name, "is given more than once: keep one"))
@@ -146,9 +148,10 @@ def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
     return message, problems
 
 
-def _name_problems(head: email.message.Message) -> list[FieldProblem]:
-    if not all(_NAME.fullmatch(name) for name in head):
-        # `From : x` is a From to some readers, and none to others.
+def _line_problems(raw: bytes, head: email.message.Message) -> list[FieldProblem]:
+    lines = _LINE_END.split(_HEAD_END.split(raw, maxsplit=1)[0])
+    if not all(_HEADER_LINE.match(line) for line in lines if line):
+        # `From : x` is a From to some readers, the body's first line to others.
         return [FieldProblem("body", "has a header whose name is none, such as 'From :'")]
     if KEY_HEADER in head:
         return [FieldProblem(KEY_HEADER, "is set by Postroom: leave it out")]
