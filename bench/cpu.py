@@ -1,0 +1,171 @@
+"""Processor time per delivered mail, against a bare `requests.Session` posting the same body.
+
+The simulated Graph and Azurite are processes of their own, so that this process's time is the
+client's alone.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import requests
+
+from bench import world
+from bench.mails import Sample, samples
+from bench.memory import MemoryAccounts, MemoryKeys, MemoryLedger, MemoryPayloads, SilentBell
+from bench.paired import Pair, alternate, cpu_of
+from bench.parts import parts_of
+from local.stack import Stack
+from shared.bootstrap import Postroom, utc_now
+from shared.mail.account import Account
+from shared.mail.backoff import Patience
+from shared.mail.choice import choose
+from shared.mail.graph_payload import send_request
+from shared.services.delivery import Delivery, Heard
+from shared.services.document import Order, read_json
+from shared.services.sending import DirectSending, Sending
+from shared.services.submission import Submission
+
+BUDGET = 2.0
+_NO_LIMITS = {"requests_per_window": 10**9, "upload_bytes_per_window": 10**12}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One kind of mail."""
+
+    sample: Sample
+    request_bytes: int
+    sender: Pair
+    sender_strict: Pair
+    """Against a session that does not read the environment for proxies at each request."""
+    whole: Pair
+    parts: Mapping[str, float]
+    """Milliseconds of processor time of one whole delivery, by part."""
+
+
+def measure(*, quick: bool) -> list[Measured]:
+    """All kinds of mail, one after the other."""
+    found = []
+    with world.signed_in() as stack, world.services(stack) as room:
+        world.change_simulator(stack, "options", {"graph": _NO_LIMITS})
+        for sample in samples():
+            large = len(sample.document) > 1_000_000
+            runs = (10 if large else 40) if quick else (60 if large else 400)
+            found.append(_measure(stack, room, sample, runs))
+    return found
+
+
+def _measure(stack: Stack, room: Postroom, sample: Sample, runs: int) -> Measured:
+    order = read_json(sample.document, datetime.now(UTC))
+    account = room.accounts.all()[0]
+    body, content_type = _request(order, account)
+    token = room.tokens.access_token(account)
+    with (
+        _bare(stack, token, content_type, body) as post,
+        _bare(stack, token, content_type, body, trust_env=False) as strict,
+    ):
+        sender = _Sender(room, account)
+
+        def send_one() -> float:
+            return sender.send(order)
+
+        def whole_one() -> float:
+            return _whole(room, order)
+
+        return Measured(
+            sample=sample,
+            request_bytes=len(body),
+            sender=alternate(send_one, lambda: cpu_of(post), runs),
+            sender_strict=alternate(send_one, lambda: cpu_of(strict), runs),
+            whole=alternate(whole_one, lambda: cpu_of(post), runs),
+            parts=parts_of(whole_one, max(10, runs // 4)),
+        )
+
+
+def _request(order: Order, account: Account) -> tuple[bytes, str]:
+    _, sender = choose([account], order.account, order.message.sender)
+    request = send_request(order.message, sender, "0" * 36, datetime.now(UTC))
+    return request.body, request.content_type
+
+
+@contextmanager
+def _bare(
+    stack: Stack, token: str, content_type: str, body: bytes, *, trust_env: bool = True
+) -> Iterator[Callable[[], None]]:
+    """The yardstick: what a script would do that has the body and the token already."""
+    url = f"{stack.info['graph_url']}/me/sendMail"
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": content_type}
+    ca_file = stack.info["ca_file"]
+    with requests.Session() as session:
+        session.trust_env = trust_env
+
+        def post() -> None:
+            answer = session.post(url, data=body, headers=headers, timeout=100, verify=ca_file)
+            if answer.status_code != 202:
+                raise RuntimeError(f"the simulated Graph answered {answer.status_code}")
+
+        yield post
+
+
+class _Sender:
+    """`Delivery` with the real Graph adapter and the token's hot path, and storage in memory."""
+
+    def __init__(self, room: Postroom, account: Account) -> None:
+        self._ledger = MemoryLedger()
+        payloads, bell, accounts = MemoryPayloads(), SilentBell(), MemoryAccounts([account])
+        self._submission = Submission(
+            ledger=self._ledger,
+            payloads=payloads,
+            keys=MemoryKeys(),
+            bell=bell,
+            accounts=accounts,
+            clock=utc_now,
+            random=os.urandom,
+        )
+        direct = DirectSending(room.graph, room.tokens, utc_now)
+
+        def way_of(account: Account) -> Sending:
+            return direct
+
+        self._delivery = Delivery(
+            ledger=self._ledger,
+            payloads=payloads,
+            bell=bell,
+            accounts=accounts,
+            submission=self._submission,
+            sending=way_of,
+            clock=utc_now,
+            jitter=random.SystemRandom().random,
+            random=os.urandom,
+            patience=Patience(30, 48 * 3600),
+            lease_seconds=300,
+            send_seconds=100,
+        )
+
+    def send(self, order: Order) -> float:
+        """Processor seconds of delivering one mail; accepting it is not counted."""
+        mail_id = self._submission.accept(order).mail.mail_id
+        try:
+            return _timed(self._delivery, mail_id)
+        finally:
+            self._ledger.clear()
+
+
+def _whole(room: Postroom, order: Order) -> float:
+    return _timed(room.delivery, room.submission.accept(order).mail.mail_id)
+
+
+def _timed(delivery: Delivery, mail_id: str) -> float:
+    began = time.process_time()
+    heard = delivery.deliver(mail_id)
+    took = time.process_time() - began
+    if heard is not Heard.SENT:
+        raise RuntimeError(f"the mail was not sent: {heard}")
+    return took

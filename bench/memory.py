@@ -1,0 +1,112 @@
+"""The ports that storage fulfils, in memory: what is left is the sender alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from shared.errors import AlreadyExists, LostRace, RemoteRefused
+from shared.mail.account import Account
+from shared.mail.mail import Mail, MailFilter, MailPage
+from shared.services.ports import KeyClaim, Versioned
+
+
+class MemoryLedger:
+    """Fulfils `ports.Ledger` as far as one worker needs it."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, Versioned] = {}
+        self._writes = 0
+
+    def insert(self, mail: Mail) -> str:
+        """See `Ledger`."""
+        if mail.mail_id in self._rows:
+            raise AlreadyExists("it is there already")
+        return self._put(mail)
+
+    def get(self, mail_id: str) -> Versioned | None:
+        """See `Ledger`."""
+        return self._rows.get(mail_id)
+
+    def update(self, mail: Mail, etag: str) -> str:
+        """See `Ledger`."""
+        found = self._rows.get(mail.mail_id)
+        if found is None or found.etag != etag:
+            raise LostRace("it was changed meanwhile")
+        return self._put(mail)
+
+    def page(self, wanted: MailFilter, size: int, cursor: str | None) -> MailPage:
+        """Nobody lists here."""
+        raise NotImplementedError
+
+    def overdue(self, now: datetime, grace_seconds: float, most: int) -> Sequence[str]:
+        """Nothing is late here."""
+        return ()
+
+    def held(self, alias: str, most: int) -> Sequence[str]:
+        """Nothing is held here."""
+        return ()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._rows.clear()
+
+    def _put(self, mail: Mail) -> str:
+        self._writes += 1
+        etag = str(self._writes)
+        self._rows[mail.mail_id] = Versioned(mail, etag)
+        return etag
+
+
+class MemoryPayloads:
+    """Fulfils `ports.Payloads`."""
+
+    def __init__(self) -> None:
+        self._blobs: dict[str, bytes] = {}
+
+    def put(self, name: str, content: bytes) -> None:
+        """See `Payloads`."""
+        self._blobs[name] = content
+
+    def get(self, name: str) -> bytes:
+        """See `Payloads`."""
+        try:
+            return self._blobs[name]
+        except KeyError as error:
+            raise RemoteRefused("storage", "the payload is gone") from error
+
+    def delete(self, name: str) -> None:
+        """See `Payloads`."""
+        self._blobs.pop(name, None)
+
+
+class MemoryKeys:
+    """Fulfils `ports.IdempotencyKeys`: every key is free."""
+
+    def claim(self, key: str, claim: KeyClaim) -> KeyClaim:
+        """See `IdempotencyKeys`."""
+        return claim
+
+
+class SilentBell:
+    """Fulfils `ports.Bell`; whoever measures says when to deliver."""
+
+    def ring(self, mail_id: str, after_seconds: float = 0) -> None:
+        """See `Bell`."""
+
+
+class MemoryAccounts:
+    """Fulfils `ports.Accounts`."""
+
+    def __init__(self, accounts: Sequence[Account]) -> None:
+        self._accounts = tuple(accounts)
+
+    def all(self, *, fresh: bool = False) -> Sequence[Account]:
+        """See `Accounts`."""
+        return self._accounts
+
+    def save(self, account: Account) -> Account:
+        """See `Accounts`."""
+        others = tuple(row for row in self._accounts if row.alias != account.alias)
+        self._accounts = (*others, account)
+        return account

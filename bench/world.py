@@ -1,0 +1,100 @@
+"""The local stack with a signed-in mailbox, and Postroom's services in this very process."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from local import demo
+from local.stack import Stack
+from shared.bootstrap import Postroom
+from shared.settings import load
+
+# No timer may ring and no accounts may be read in the middle of counting.
+_QUIET = {"AzureWebJobs.ring_again.Disabled": "true", "AzureWebJobs.bury.Disabled": "true"}
+
+
+@contextlib.contextmanager
+def signed_in(*, storage: str | None = None) -> Iterator[Stack]:
+    """The whole stack, with the demonstration's mailbox signed in through the real flow."""
+    with (
+        tempfile.TemporaryDirectory(prefix="postroom-bench-") as directory,
+        Stack(
+            Path(directory), 0, 0, storage=storage, settings=_QUIET, local_settings=False
+        ) as stack,
+    ):
+        demo.sign_in(stack.info, demo.MAILBOX, demo.ALIAS)
+        yield stack
+
+
+@contextlib.contextmanager
+def services(stack: Stack) -> Iterator[Postroom]:
+    """Postroom's services in this process, by the composition root of production.
+
+    The host is stopped: what the simulator and storage see from now on comes from here.
+    """
+    stack.stop_host()
+    with _environment(stack.settings), _logging():
+        yield Postroom(load(os.environ))
+
+
+def change_simulator(stack: Stack, path: str, document: object) -> None:
+    """Tell the simulator's control surface something."""
+    with requests.Session() as session:
+        session.trust_env = False
+        url = f"{stack.info['control_url']}/{path}"
+        session.post(url, json=document, timeout=30).raise_for_status()
+
+
+def simulator_counts(stack: Stack) -> dict[str, int]:
+    """Requests per operation that the simulator has had, its own control surface left out."""
+    with requests.Session() as session:
+        session.trust_env = False
+        answer = session.get(f"{stack.info['control_url']}/counts", timeout=30)
+    answer.raise_for_status()
+    counts: dict[str, int] = answer.json()["counts"]
+    return {name: count for name, count in counts.items() if not name.startswith("control.")}
+
+
+def deliveries(stack: Stack, count: int) -> list[dict[str, Any]]:
+    """Wait until the simulator has taken `count` mails to transport."""
+    return demo.wait_for(stack.info, count)
+
+
+@contextlib.contextmanager
+def _environment(settings: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _logging() -> Iterator[None]:
+    """Events are written, as in production, but nowhere."""
+    log = logging.getLogger("postroom")
+    level, propagates = log.level, log.propagate
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - no path of a file
+        handler = logging.StreamHandler(nowhere)
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+        log.propagate = False
+        try:
+            yield
+        finally:
+            log.removeHandler(handler)
+            log.setLevel(level)
+            log.propagate = propagates
