@@ -24,7 +24,7 @@ KEY_HEADER = "X-Postroom-Key"
 """Carries the mail's id where an extended property cannot be set."""
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
-_HEAD_END = re.compile(rb"(?:\r\n|\n|\r)(?:\r\n|\n|\r)")
+_HEAD_END = re.compile(rb"\r\n\r\n|\n\r?\n|\r\r")
 _HEADER_LINE = re.compile(rb"[!-9;-~]{1,76}:|[ \t]")
 """RFC 5322, 2.2: a name of printable ASCII without the colon, or a folded line."""
 
