@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from email.utils import parsedate_to_datetime
 from math import isfinite
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from shared.adapters import transport
+from shared.adapters.transport import Answer, Line
 from shared.errors import AnswerLost, NotSent, RemoteRefused
 from shared.mail.outcome import GraphAnswer
 from shared.services.ports import Clock, Profile
-
-if TYPE_CHECKING:
-    import requests
 
 SYSTEM = "graph"
 # A code is logged and shown; what does not look like one is text, which might quote the mail. The
@@ -35,7 +32,7 @@ class Graph:
         self._send_seconds = send_seconds
         self._clock = clock
         self._lock = threading.Lock()
-        self._session: requests.Session | None = None
+        self._line: Line | None = None
 
     def send_mail(self, access_token: str, content_type: str, body: bytes) -> GraphAnswer:
         """See `MailService`. https://learn.microsoft.com/graph/api/user-sendmail"""
@@ -61,13 +58,13 @@ class Graph:
         except AnswerLost as error:
             # A read that was not answered has done nothing.
             raise NotSent(SYSTEM, "Microsoft Graph did not answer") from error
-        if answer.status_code == 429 or answer.status_code >= 500:
-            raise NotSent(SYSTEM, f"Microsoft Graph answered {answer.status_code}")
-        if answer.status_code != 200:
+        if answer.status == 429 or answer.status >= 500:
+            raise NotSent(SYSTEM, f"Microsoft Graph answered {answer.status}")
+        if answer.status != 200:
             found = _boiled_down(answer, self._clock)
             raise RemoteRefused(SYSTEM, f"Microsoft Graph refused: {found.code or found.status}")
         try:
-            document = answer.json()
+            document = json.loads(answer.content)
             return Profile(
                 object_id=str(document["id"]),
                 # `mail` can be null, for personal accounts above all.
@@ -79,8 +76,8 @@ class Graph:
 
     def close(self) -> None:
         """Close its connections."""
-        if self._session is not None:
-            self._session.close()
+        if self._line is not None:
+            self._line.close()
 
     def _request(
         self,
@@ -91,7 +88,7 @@ class Graph:
         read_seconds: float,
         content_type: str | None = None,
         body: bytes | None = None,
-    ) -> requests.Response:
+    ) -> Answer:
         headers = {
             "Authorization": f"Bearer {access_token}",
             # Microsoft's support finds a request by the id that its client gave it.
@@ -100,27 +97,21 @@ class Graph:
         }
         if content_type is not None:
             headers["Content-Type"] = content_type
-        return transport.request(
-            self._open(),
-            method,
-            self._url + path,
-            system=SYSTEM,
-            read_seconds=read_seconds,
-            headers=headers,
-            body=body,
+        return self._open().request(
+            method, path, read_seconds=read_seconds, headers=headers, body=body
         )
 
-    def _open(self) -> requests.Session:
-        if self._session is None:
+    def _open(self) -> Line:
+        if self._line is None:
             with self._lock:
-                self._session = self._session or transport.new_session(self._ca_file)
-        return self._session
+                self._line = self._line or Line(self._url, system=SYSTEM, ca_file=self._ca_file)
+        return self._line
 
 
-def _boiled_down(answer: requests.Response, clock: Clock) -> GraphAnswer:
+def _boiled_down(answer: Answer, clock: Clock) -> GraphAnswer:
     return GraphAnswer(
-        status=answer.status_code,
-        code=error_code(answer.content) if answer.status_code >= 400 else None,
+        status=answer.status,
+        code=error_code(answer.content) if answer.status >= 400 else None,
         retry_after=retry_after(answer.headers.get("Retry-After"), clock),
         request_id=answer.headers.get("request-id"),
     )
@@ -132,8 +123,6 @@ def error_code(body: bytes) -> str | None:
     Answers that are no JSON, or of another shape, have none.
     https://learn.microsoft.com/graph/errors
     """
-    import json
-
     try:
         current = json.loads(body).get("error")
     except (ValueError, AttributeError):

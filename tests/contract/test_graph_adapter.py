@@ -362,3 +362,29 @@ def test_the_simulator_takes_a_mail_of_the_largest_size_we_allow(
     )
     assert answer.status == 202
     assert deliveries(stand)[0]["attachments"][0]["size"] == len(content)
+
+
+def test_a_connection_that_is_not_made_in_time_has_sent_nothing(
+    stand: Stand, graph: Graph, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_late(*args: Any, **kwargs: Any) -> socket.socket:
+        raise TimeoutError
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", too_late)
+    request = a_request()
+
+    with pytest.raises(NotSent):
+        graph.send_mail(token, request.content_type, request.body)
+
+
+def test_an_answer_without_end_is_cut_and_its_connection_not_used_again(
+    stand: Stand, graph: Graph, token: str
+) -> None:
+    endless = "x" * (transport.MAX_ANSWER_BYTES + 70_000)
+    stand.fault("graph.send_mail", status=503, body=endless, times=1)
+    request = a_request()
+
+    cut = graph.send_mail(token, request.content_type, request.body)
+    whole = graph.send_mail(token, request.content_type, request.body)
+
+    assert (cut.status, whole.status) == (503, 202)
