@@ -6,16 +6,17 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
-    Error,
     Page,
     Request,
     Response,
+    expect,
     sync_playwright,
 )
 
@@ -50,6 +51,7 @@ def chromium() -> Iterator[Browser]:
             # Chromium's sandbox refuses to work for root, as in a container.
             chromium_sandbox=os.geteuid() != 0,
         )
+        expect.set_options(timeout=PATIENCE)
         yield browser
         browser.close()
 
@@ -61,9 +63,11 @@ class Watch:
         self.seen: list[str] = []
         self.requests: list[str] = []
         self._expected: list[str] = []
+        self._outside: list[Request] = []
         context.on("console", self._console)
         context.on("weberror", lambda error: self.seen.append(f"script error: {error.error}"))
         context.on("request", self._request)
+        context.on("requestfailed", self._failed)
         context.on("response", self._response)
 
     def expect(self, words: str) -> None:
@@ -72,9 +76,10 @@ class Watch:
 
     def troubles(self) -> list[str]:
         """What was seen and not expected."""
+        outside = [f"request to elsewhere: {request.url}" for request in self._outside]
         return [
             trouble
-            for trouble in self.seen
+            for trouble in (*self.seen, *outside)
             if not any(words in trouble for words in self._expected)
         ]
 
@@ -87,11 +92,139 @@ class Watch:
         self.requests.append(request.url)
         parts = urlsplit(request.url)
         if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname not in _HERE:
-            self.seen.append(f"request to elsewhere: {request.url}")
+            self._outside.append(request)
+
+    def _failed(self, request: Request) -> None:
+        # A page's policy kept it from being sent at all.
+        if "csp" in (request.failure or "").lower() and request in self._outside:
+            self._outside.remove(request)
 
     def _response(self, response: Response) -> None:
         if response.status >= 400 and response.request.resource_type != "document":
             self.seen.append(f"{response.status} for {urlsplit(response.url).path}")
 
 
-__all__ = ["PATIENCE", "BrowserContext", "Error", "Page", "Watch", "chromium"]
+def picture(page: Page, name: str) -> None:
+    """Keep what the window shows, where POSTROOM_IMAGES names a folder for it."""
+    folder = os.environ.get("POSTROOM_IMAGES")
+    if folder:
+        page.screenshot(path=Path(folder) / f"{name}.png", animations="disabled", caret="hide")
+
+
+# A person's steps
+
+
+def open_session(page: Page, app_url: str, key: str) -> None:
+    """Type a function key at /signin."""
+    page.goto(f"{app_url}/signin")
+    page.get_by_label("Function key").fill(key)
+    page.get_by_role("button", name="Open").click()
+
+
+def begin_sign_in(page: Page, alias: str, address: str = "", *, replace: bool = False) -> None:
+    """Fill in the form of /accounts and press its button. Ends at Microsoft."""
+    page.get_by_label("Alias", exact=True).fill(alias)
+    page.get_by_label("Expected address").fill(address)
+    page.get_by_label("Put another mailbox").set_checked(replace)
+    page.get_by_role("button", name="Sign in at Microsoft").click()
+
+
+def choose(page: Page, address: str) -> None:
+    """Pick an account on Microsoft's page."""
+    page.locator(f'button[name="username"][value="{address}"]').click()
+
+
+def accept(page: Page) -> None:
+    """Agree on Microsoft's consent page."""
+    page.locator("#accept").click()
+
+
+# What a page looks like
+
+TOO_WIDE = """() => {
+  const width = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= width) return [];
+  return [...document.querySelectorAll("body *")]
+    .filter((element) => element.getBoundingClientRect().right > width + 0.5)
+    .map((element) => element.outerHTML.slice(0, 90).replace(/\\s+/g, " "));
+}"""
+"""Elements that make the page scroll sideways."""
+
+CLIPPED = """() => [...document.querySelectorAll("body *")]
+  .filter((element) => {
+    const style = getComputedStyle(element);
+    const shown = style.visibility === "visible" && element.getClientRects().length > 0;
+    const hides = style.overflowX === "hidden" && style.textOverflow !== "ellipsis";
+    return shown && hides && style.clipPath === "none"
+      && element.scrollWidth > element.clientWidth + 1;
+  })
+  .map((element) => element.outerHTML.slice(0, 90).replace(/\\s+/g, " "))"""
+"""Elements that cut their text off without saying so."""
+
+FAINT = """() => {
+  const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = (colour) => {
+    const [r, g, b] = colour.slice(0, 3)
+      .map((value) => value / 255)
+      .map((value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = channels(getComputedStyle(at).backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour;
+    }
+    return matchMedia("(prefers-color-scheme: dark)").matches ? [18, 18, 18] : [255, 255, 255];
+  };
+  const found = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const element = texts.currentNode.parentElement;
+    const shown = texts.currentNode.data.trim() && element.getClientRects().length > 0;
+    if (!shown || getComputedStyle(element).clipPath !== "none") continue;
+    const pair = [light(channels(getComputedStyle(element).color)), light(ground(element))];
+    const contrast = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+    if (contrast < 4.5) found.push(`${contrast.toFixed(2)}: ${element.outerHTML.slice(0, 90).replace(/\\s+/g, " ")}`);
+  }
+  return found;
+}"""
+"""Texts whose contrast is below WCAG's 4.5:1 (https://www.w3.org/TR/WCAG22/#contrast-minimum)."""
+
+_CONTROLS = """() => [...document.querySelectorAll("a[href], button, input, select, textarea, summary")]
+  .filter((element) => element.type !== "hidden" && !element.disabled
+    && element.getClientRects().length > 0)
+  .map((element, at) => (element.dataset.control = String(at), element.outerHTML.slice(0, 90).replace(/\\s+/g, " ")))"""
+
+_FROM_THE_TOP = """() => {
+  document.body.tabIndex = -1;
+  document.body.focus();
+  document.body.removeAttribute("tabindex");
+}"""
+
+_FOCUSED = """() => {
+  const element = document.activeElement;
+  const box = element.getBoundingClientRect();
+  return {
+    control: element.dataset.control ?? null,
+    end: element === document.body,
+    outlined: [null, "::after"].map((part) => getComputedStyle(element, part))
+      .some((style) => style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2),
+    inside: box.width > 0 && box.height > 0 && box.left >= 0 && box.left < innerWidth
+      && box.bottom > 0 && box.top < innerHeight,
+  };
+}"""
+
+
+def unreachable_by_tab(page: Page) -> list[str]:
+    """Controls that Tab does not reach, or whose focus cannot be seen."""
+    controls: list[str] = page.evaluate(_CONTROLS)
+    page.evaluate(_FROM_THE_TOP)
+    reached = set()
+    for _ in range(len(controls) + 5):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(_FOCUSED)
+        if focused["end"]:
+            break
+        if focused["control"] and focused["outlined"] and focused["inside"]:
+            reached.add(int(focused["control"]))
+    return [html for at, html in enumerate(controls) if at not in reached]
