@@ -56,7 +56,11 @@ class Postroom:
         self.clock = utc_now
         identity = AppIdentity(settings.identity_client_id)
         stored = storage.Storage(settings.storage, AppIdentity(settings.storage.identity_client_id))
-        self.limits = Limits(settings.max_request_bytes, self.clock)
+        self.limits = Limits(
+            settings.max_request_bytes,
+            self.clock,
+            threading.BoundedSemaphore(max(1, settings.worker_threads // 2)),
+        )
         self.ledger = MailsTable(_once(lambda: stored.table(storage.MAILS_TABLE)))
         self.bell = OutboxQueue(_once(lambda: stored.queue(storage.OUTBOX_QUEUE)))
         payloads = PayloadBlobs(_once(lambda: stored.container(storage.PAYLOADS_CONTAINER)))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -60,6 +61,8 @@ class Settings:
     max_request_bytes: int = 32 * 1024 * 1024
     mask_ledger: bool = False
     session_seconds: int = 8 * 3600
+    worker_threads: int = 5
+    """How many functions one process runs at a time."""
 
     @property
     def graph_resource(self) -> str:
@@ -112,6 +115,11 @@ def load(environ: Mapping[str, str]) -> Settings:
         ),
         mask_ledger=reader.flag("POSTROOM_MASK_LEDGER"),
         session_seconds=reader.whole("POSTROOM_SESSION_HOURS", 8, 1, 24) * 3600,
+        # The platform's own setting and its default.
+        # https://learn.microsoft.com/azure/azure-functions/python-scale-performance-reference
+        worker_threads=reader.whole(
+            "PYTHON_THREADPOOL_THREAD_COUNT", min(32, (os.cpu_count() or 1) + 4), 1, 1000
+        ),
     )
     if settings.send_timeout_seconds >= settings.lease_seconds:
         reader.fault("POSTROOM_LEASE_SECONDS", "must be longer than POSTROOM_SEND_TIMEOUT_SECONDS")

@@ -12,8 +12,9 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from threading import BoundedSemaphore
 from typing import Annotated, Literal
 
 import msgspec
@@ -79,10 +80,12 @@ class MailDocument(msgspec.Struct, forbid_unknown_fields=True, rename={"from_": 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request is read by."""
+    """What a request to send may ask for."""
 
     max_bytes: int
     clock: Clock
+    waiting: BoundedSemaphore = field(default_factory=BoundedSemaphore)
+    """Places for callers that wait for an outcome, each of which holds a thread."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,11 +41,17 @@ def send(
     receipt = submission.accept(intake.read_order(req, limits))
     if receipt.dry_run:
         return _json(200, documents.checked(receipt))
-    mail = _settled(receipt.mail, ledger, wait, sleep) if wait else receipt.mail
+    mail = receipt.mail
     headers = {"Location": f"/api/mails/{mail.mail_id}"}
     if receipt.replayed:
         headers["Idempotent-Replayed"] = "true"
-    if wait:
+    # Were every thread to wait, none would be left to deliver what they wait for. Who finds no
+    # place is answered at once, and sees from the missing header that nothing was waited for.
+    if wait and limits.waiting.acquire(blocking=False):
+        try:
+            mail = _settled(mail, ledger, wait, sleep)
+        finally:
+            limits.waiting.release()
         headers["Preference-Applied"] = f"wait={wait:.0f}"
     return _json(202, documents.accepted(mail), headers)
 

@@ -367,3 +367,13 @@ def _make_due(control: Control, mail_id: str) -> None:
         table.update_entity(
             {"PartitionKey": partition, "RowKey": row, "due_at": "2020-01-01T00:00:00.000000Z"}
         )
+
+
+def test_callers_that_wait_leave_threads_to_deliver_what_they_wait_for(
+    control: Control, signed_in_account: SignedIn
+) -> None:
+    with ThreadPoolExecutor(40) as callers:
+        answers = list(callers.map(lambda _: control.send(wait=20, to=ADA, text="x"), range(40)))
+
+    assert len(control.deliveries(40)) == 40
+    assert "sent" in {answer["status"] for answer in answers}
