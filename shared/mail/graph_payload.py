@@ -58,10 +58,18 @@ def fits_one_request(message: Message, sender: Address, now: datetime) -> bool:
     """Whether `message` can go by `sendMail`, without a draft and an upload session."""
     if _upper_bound(message) <= MAX_MIME_BYTES:
         return True
+    if _lower_bound(message) > MAX_REQUEST_BYTES:
+        return False
     request = send_request(message, sender, "0" * 36, now)
     if needs_mime(message):
         return len(request.body) <= _base64_length(MAX_MIME_BYTES)
     return len(request.body) <= MAX_REQUEST_BYTES
+
+
+def _lower_bound(message: Message) -> int:
+    """Never more than the encoded size: what is far too large need not be written to know that."""
+    files = sum(_base64_length(len(item.content)) for item in message.attachments)
+    return len(message.text or "") + len(message.html or "") + len(message.mime or b"") + files
 
 
 def _upper_bound(message: Message) -> int:

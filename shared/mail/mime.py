@@ -30,6 +30,9 @@ _HEADER_LINE = re.compile(rb"[!-9;-~]{1,76}:|[ \t]")
 
 LINE = 76
 """Characters of a header line that lines are folded to (RFC 2047, 2)."""
+LONG_TEXT = 64 * 1024
+"""Characters from which a text that is not plain ASCII goes as base64: the library writes
+quoted-printable character by character, which takes seconds for a text of megabytes."""
 LONGEST_WORD = 900
 """A word of a header longer than this cannot stand on a line (RFC 5322, 2.1.1: 998 characters)."""
 
@@ -72,11 +75,11 @@ def _header_section(message: Message, sender: Address, key: str, now: datetime) 
 def _set_body(found: email.message.EmailMessage, message: Message) -> None:
     inline = [item for item in message.attachments if item.content_id and message.html is not None]
     if message.text is not None:
-        found.set_content(message.text)
+        found.set_content(message.text, cte=_encoding(message.text))
         if message.html is not None:
-            found.add_alternative(message.html, subtype="html")
+            found.add_alternative(message.html, subtype="html", cte=_encoding(message.html))
     elif message.html is not None:
-        found.set_content(message.html, subtype="html")
+        found.set_content(message.html, subtype="html", cte=_encoding(message.html))
     html_part = found.get_body(("html",)) if inline else None
     for item in inline:
         if isinstance(html_part, email.message.EmailMessage):
@@ -92,6 +95,10 @@ def _set_body(found: email.message.EmailMessage, message: Message) -> None:
     for item in message.attachments:
         if item not in inline:
             _attach(found, item)
+
+
+def _encoding(text: str) -> str | None:
+    return "base64" if len(text) >= LONG_TEXT and not text.isascii() else None
 
 
 def _attach(found: email.message.EmailMessage, item: Attachment) -> None:
