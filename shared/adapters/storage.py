@@ -30,6 +30,8 @@ ATTACHMENTS_CONTAINER = "attachments"
 CONNECT_SECONDS = 5
 READ_SECONDS = 20
 CONNECTIONS = 32
+BLOCK_BYTES = 256 * 1024
+"""A payload is read in pieces of this size; the SDK's own 4 KiB make many of a large one."""
 _OPTIONS: dict[str, Any] = {"retry_total": 3, "logging_enable": False}
 
 
@@ -79,27 +81,20 @@ class Storage:
         )
 
     def _options(self) -> dict[str, Any]:
-        """One pool of connections for all clients, as wide as the worker has threads.
-
-        Reading the environment for proxies at each request, as the SDK does by itself, costs a
-        good part of a call's processor time.
-        """
+        """One pool of connections for all clients, as wide as the worker has threads."""
         from azure.core.pipeline.transport import RequestsTransport
-        from requests import Session
-        from requests.adapters import HTTPAdapter
+
+        from shared.adapters.storage_session import StorageSession
 
         with self._lock:
             if self._transport is None:
-                session = Session()
-                session.trust_env = False
-                for scheme in ("https://", "http://"):
-                    session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
                 self._transport = RequestsTransport(
-                    session=session,
+                    session=StorageSession(CONNECTIONS),
                     session_owner=False,
                     use_env_settings=False,
                     connection_timeout=CONNECT_SECONDS,
                     read_timeout=READ_SECONDS,
+                    connection_data_block_size=BLOCK_BYTES,
                 )
             return {**_OPTIONS, "transport": self._transport}
 

@@ -7,6 +7,7 @@ redirects, none of which Postroom wants, takes `requests` half of a call's proce
 
 from __future__ import annotations
 
+import functools
 import ssl
 import time
 from collections.abc import Mapping
@@ -86,7 +87,7 @@ class Line:
             if not answer.closed:
                 answer.close()
         except (HTTPError, OSError) as error:
-            if _never_left(error):
+            if never_left(error):
                 raise NotSent(self._system, "the connection could not be made") from error
             raise AnswerLost(self._system, "no whole answer came back") from error
         return Answer(answer.status, answer.headers, content)
@@ -121,10 +122,19 @@ def reach(system: str, url: str, ca_file: str | None) -> None:
         raise NotSent(system, f"it answered {answer.status}")
 
 
-def _pool(host: str, port: int, ca_file: str | None, connections: int) -> HTTPSConnectionPool:
+@functools.cache
+def trust(ca_file: str | None) -> ssl.SSLContext:
+    """Whom to trust: the CAs in a file, or the public ones. Loading those takes milliseconds."""
     import certifi
-    from urllib3 import HTTPSConnectionPool
     from urllib3.util.ssl_ import create_urllib3_context
+
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+    context.load_verify_locations(ca_file or certifi.where())
+    return context
+
+
+def _pool(host: str, port: int, ca_file: str | None, connections: int) -> HTTPSConnectionPool:
+    from urllib3 import HTTPSConnectionPool
 
     class FreshPool(HTTPSConnectionPool):
         def _get_conn(self, timeout: float | None = None) -> Any:
@@ -141,12 +151,10 @@ def _pool(host: str, port: int, ca_file: str | None, connections: int) -> HTTPSC
                 conn.idle_since = time.monotonic()
             super()._put_conn(conn)
 
-    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
-    context.load_verify_locations(ca_file or certifi.where())
-    return FreshPool(host, port, maxsize=connections, ssl_context=context)
+    return FreshPool(host, port, maxsize=connections, ssl_context=trust(ca_file))
 
 
-def _never_left(error: BaseException) -> bool:
+def never_left(error: BaseException) -> bool:
     """Whether a connection error happened before a byte of the request was written."""
     from urllib3.exceptions import ClosedPoolError, ConnectTimeoutError, NewConnectionError
 
