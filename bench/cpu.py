@@ -76,8 +76,14 @@ def _measure(stack: Stack, room: Postroom, sample: Sample, runs: int) -> Measure
         def send_one() -> float:
             return sender.send(order)
 
+        def accept() -> str:
+            return room.submission.accept(order).mail.mail_id
+
+        def deliver(mail_id: str) -> float:
+            return _timed(room.delivery, mail_id)
+
         def whole_one() -> float:
-            return _whole(room, order)
+            return deliver(accept())
 
         return Measured(
             sample=sample,
@@ -85,7 +91,7 @@ def _measure(stack: Stack, room: Postroom, sample: Sample, runs: int) -> Measure
             sender=alternate(send_one, lambda: cpu_of(post), runs),
             sender_strict=alternate(send_one, lambda: cpu_of(strict), runs),
             whole=alternate(whole_one, lambda: cpu_of(post), runs),
-            parts=parts_of(whole_one, max(10, runs // 4)),
+            parts=parts_of(accept, deliver, max(10, runs // 4)),
         )
 
 
@@ -156,10 +162,6 @@ class _Sender:
             return _timed(self._delivery, mail_id)
         finally:
             self._ledger.clear()
-
-
-def _whole(room: Postroom, order: Order) -> float:
-    return _timed(room.delivery, room.submission.accept(order).mail.mail_id)
 
 
 def _timed(delivery: Delivery, mail_id: str) -> float:

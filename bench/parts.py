@@ -32,7 +32,9 @@ _WATCHED: tuple[tuple[Any, str, str], ...] = (
 REST = "everything else"
 
 
-def parts_of(deliver: Callable[[], float], runs: int) -> Mapping[str, float]:
+def parts_of(
+    accept: Callable[[], str], deliver: Callable[[str], float], runs: int
+) -> Mapping[str, float]:
     """Milliseconds by part, as medians; `deliver` delivers one mail and tells how long it took.
 
     `storage: HTTP` is that part of the ledger and the payload which is spent below the SDK.
@@ -40,8 +42,9 @@ def parts_of(deliver: Callable[[], float], runs: int) -> Mapping[str, float]:
     found: dict[str, list[float]] = defaultdict(list)
     with _watched() as spent:
         for _ in range(runs):
+            mail_id = accept()
             spent.clear()
-            total = deliver()
+            total = deliver(mail_id)
             for _, _, name in _WATCHED:
                 found[name].append(spent[name])
             named = sum(seconds for name, seconds in spent.items() if name != TRANSPORT)
