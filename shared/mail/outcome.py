@@ -129,7 +129,7 @@ def judge_send(answer: GraphAnswer) -> Outcome:
             "Microsoft refused the size: send fewer or smaller attachments.",
             answer,
         )
-    if status >= 500 or code in _OPEN:
+    if status >= 500 or status == 408 or code in _OPEN:
         return _left_open(answer)
     if code not in _BUSY and (status in (403, 404) or code in _PERSON):
         reason = code or f"http_{status}"
