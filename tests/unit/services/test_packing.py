@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+import zlib
+
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -70,7 +74,22 @@ def test_damaged_bytes_are_an_error_of_their_own(damaged: bytes) -> None:
 
 
 def test_bytes_of_another_shape_are_damaged_too() -> None:
-    import zlib
-
     with pytest.raises(ValueError, match="damaged"):
         unpack(zlib.compress(b'{"message": 7}'))
+
+
+@pytest.mark.parametrize("around", [b"", b"la " * 200_000])
+def test_a_large_file_comes_out_the_same_whether_it_can_be_compressed_or_not(
+    around: bytes,
+) -> None:
+    content = random.Random(1).randbytes(300_000) + around
+    packed = Packed(message=Message(sender=None, attachments=(Attachment("f", content),)))
+
+    assert unpack(pack(packed)) == packed
+    assert (len(pack(packed)) < len(content)) is bool(around)
+
+
+def test_what_an_earlier_version_compressed_is_still_read() -> None:
+    packed = Packed(raw=random.Random(1).randbytes(300_000))
+
+    assert unpack(zlib.compress(msgspec.msgpack.encode(packed), level=1)) == packed
