@@ -1,0 +1,204 @@
+"""Writes docs/errors.md from the catalogues in `shared/`: `python -m local.docs`.
+
+The page says what the code says; a test holds the file equal to what `errors_page()` makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from shared.mail import outcome, problems, refusals
+from shared.mail.outcome import GraphAnswer, Verdict, judge_send
+from shared.mail.refusals import Refusal, Retry
+
+ERRORS = Path(__file__).parents[1] / "docs" / "errors.md"
+
+BECOMES = {
+    Verdict.AGAIN: "tried again",
+    Verdict.REFRESH: "tried once more with a fresh token; refused again: `held`",
+    Verdict.HOLD_ACCOUNT: "`held`, and the account until the limit ends",
+    Verdict.NEEDS_SIGN_IN: "`held`, until the mailbox is signed in again",
+    Verdict.UNKNOWN: "`unknown`",
+    Verdict.FAILED: "`failed`",
+}
+
+OWN_REASONS = {
+    "answer_lost": (
+        "`unknown`",
+        "The request left and no answer came back. Look into the mailbox's Sent Items.",
+    ),
+    "worker_lost": (
+        "`unknown`",
+        "The worker that sent the mail ended before it wrote down what became of it. Look into "
+        "the mailbox's Sent Items.",
+    ),
+    "not_reached": ("tried again", "Microsoft Graph was not reached; nothing left."),
+    "entra_unreachable": ("tried again", "Microsoft's sign-in service did not answer."),
+    "vault_unreachable": ("tried again", "Key Vault did not answer."),
+    "lease_spent": ("tried again", "Getting a token took so long that no time was left to send."),
+    "payload_unreadable": ("tried again", "The mail's content could not be read from storage."),
+    "account_gone": ("`held`", "The mail's account is not there any more. Link it again."),
+    "vault_refused": (
+        "`held`, and the account for 15 minutes",
+        "Key Vault refused the app's identity. Give it the right to get and set secrets.",
+    ),
+    "no_client_secret": (
+        "`held`, and the account for 15 minutes",
+        "Key Vault holds no `postroom-client-secret`. Store the client secret's value there.",
+    ),
+    "no_grant": (
+        "`held`, until the mailbox is signed in again",
+        "Key Vault holds no grant for the account. Sign the mailbox in again.",
+    ),
+    "no_content": ("`failed`", "The mail has no content to send."),
+    "unreadable_message": (
+        "`failed`",
+        "A queue message was neither JSON nor base64 of it. Its raw text is kept in the ledger.",
+    ),
+    "poisoned": (
+        "`failed`",
+        "The host gave up on the queue message after five failures. See the logs of that time.",
+    ),
+}
+"""Reasons that Postroom itself finds, with what becomes of the mail, and the remedy."""
+
+_HEAD = """\
+# Errors
+
+<!-- Made by `python -m local.docs` from shared/mail: change the catalogues there, not this page. -->
+
+Three lists: what a request can be answered, why a mail is where it is, and what Microsoft's sign-in
+codes mean. Codes do not change once they are published; titles and sentences may.
+"""
+
+_PROBLEMS = """\
+## Answers of the API
+
+An error is a problem document (RFC 9457, `application/problem+json`). `code` is what a program
+should look at; `errors` names each field that is wrong; `help` says what to do; `request_id` is also
+in the header `X-Request-Id` and in the log. Every 503 carries `Retry-After`, in seconds.
+The Functions host itself answers 401 (no key, or a wrong one) and 404 (no such address), with an
+empty body.
+"""
+
+_REASONS = """\
+## Reasons of a mail
+
+`GET /api/mails/{id}` shows a mail's `reason`, in its story too. What is tried again is given up,
+with the last reason, when `POSTROOM_MAX_ATTEMPTS` or `POSTROOM_GIVE_UP_AFTER_HOURS` is reached; the
+mail is `failed` then. A mail that came by the queue and was refused is `failed` with a code of the
+list above as its reason.
+"""
+
+_GRAPH = """\
+### Microsoft Graph's codes
+
+The first that fits counts. Codes that are not listed are judged by the HTTP status alone, below.
+"""
+
+_STATUSES = """\
+### HTTP statuses without a known code
+
+The reason is Graph's own code where it sent one, else the word given here.
+"""
+
+_REFUSALS = """\
+## Microsoft's sign-in codes
+
+They appear on `/accounts`, as an account's `reason`, as the reason of a held mail, and as `code` in
+the log. *Passes* says whether the same request may succeed later without anybody acting.
+"""
+
+_STATUS_ROWS = (
+    ("401", 401),
+    ("403", 403),
+    ("404", 404),
+    ("400, 402, 405, 406, 410, 411, 415, 416, 422", 400),
+    ("408", 408),
+    ("409, 412, 423", 409),
+    ("413", 413),
+    ("429", 429),
+    ("500 and above", 500),
+    ("any other, 200 included", 200),
+)
+
+
+def errors_page() -> str:
+    """The whole of docs/errors.md."""
+    parts = [
+        _HEAD,
+        _PROBLEMS,
+        _table(
+            ("code", "status", "meaning", "what to do"),
+            (
+                (f"`{kind.code}`", str(kind.status), f"{kind.title}.", kind.help)
+                for kind in problems.CATALOGUE
+            ),
+        ),
+        _REASONS,
+        "### Postroom's own\n",
+        _table(
+            ("reason", "the mail is", "meaning and remedy"),
+            ((f"`{reason}`", *told) for reason, told in OWN_REASONS.items()),
+        ),
+        _GRAPH,
+        _table(("reason", "the mail is", "meaning and remedy"), _graph_rows()),
+        _STATUSES,
+        _table(("status", "reason", "the mail is", "meaning and remedy"), _status_rows()),
+        _REFUSALS,
+        _table(
+            ("code", "meaning", "who acts", "what they do", "passes"),
+            _refusal_rows(refusals.CATALOGUE),
+        ),
+        "Where a code is unknown, the OAuth error's name decides:\n",
+        _table(
+            ("name", "meaning", "who acts", "what they do", "passes"),
+            _refusal_rows(refusals._BY_ERROR),
+        ),
+    ]
+    return "\n".join(parts)
+
+
+def _graph_rows() -> Iterable[tuple[str, ...]]:
+    # The status is one that Graph sends with such a code; 5xx, 401 and 413 would decide alone.
+    for codes, status in (
+        (outcome._LIMITS, 429),
+        (sorted(outcome._OPEN), 400),
+        (sorted(outcome._BUSY), 429),
+        (outcome._PERSON, 403),
+    ):
+        for code in codes:
+            found = judge_send(GraphAnswer(status, code))
+            yield f"`{code}`", BECOMES[found.verdict], found.help or ""
+
+
+def _status_rows() -> Iterable[tuple[str, ...]]:
+    for named, status in _STATUS_ROWS:
+        found = judge_send(GraphAnswer(status))
+        reason = (found.reason or "").replace(f"http_{status}", "http_<status>")
+        yield named, f"`{reason}`", BECOMES[found.verdict], found.help or ""
+
+
+def _refusal_rows(rows: Mapping[str, Refusal]) -> Iterable[tuple[str, ...]]:
+    """One row for all codes that mean the same."""
+    alike: dict[Refusal, list[str]] = {}
+    for code, row in rows.items():
+        same = Refusal("", row.meaning, row.who, row.step, row.retry)
+        alike.setdefault(same, []).append(f"`{code}`")
+    passes = {Retry.NO: "no", Retry.ONCE: "sometimes, within a minute", Retry.LATER: "yes"}
+    for row, codes in alike.items():
+        yield ", ".join(codes), row.meaning, row.who.value, row.step, passes[row.retry]
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [_row(head), _row(("---",) * len(head)), *map(_row, rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _row(cells: tuple[str, ...]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+if __name__ == "__main__":
+    ERRORS.write_text(errors_page(), encoding="utf-8")
