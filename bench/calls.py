@@ -123,7 +123,7 @@ def counted() -> Iterator[Bench]:
 
 def measure(*, quick: bool) -> list[Case]:
     """Every way of a mail: whole lives through the host first, then each step by itself."""
-    mails = 3 if quick else 10
+    mails = 2 if quick else 10
     with counted() as bench:
         lives = whole_lives(bench, mails)
         with world.services(bench.stack) as room:

@@ -62,7 +62,7 @@ class Imports:
 
 def measure(*, quick: bool) -> Imports:
     """Alternating starts of fresh interpreters."""
-    runs = 15 if quick else 80
+    runs = 8 if quick else 80
     _start(_INDEX), _start(_ALONE)
     app: list[tuple[float, float]] = []
     alone: list[tuple[float, float]] = []
