@@ -79,14 +79,14 @@ def _body(req: func.HttpRequest, max_bytes: int) -> bytes:
 def _form(req: func.HttpRequest) -> tuple[bytes, list[Attachment]]:
     documents: list[bytes] = []
     files: list[Attachment] = []
+    uploads = [(name, item, _content(item)) for name, item in _fields(req.files)]
     for name, value in _fields(req.form):
         if name != "mail":
             raise bad_request(
                 (name or "mail")[:80], "is not expected: put the mail into a part named 'mail'"
             )
         documents.append(value.encode())
-    for name, item in _fields(req.files):
-        content = item.read()
+    for name, item, content in uploads:
         if name == "mail":
             documents.append(content)
             continue
@@ -102,6 +102,15 @@ def _form(req: func.HttpRequest) -> tuple[bytes, list[Attachment]]:
     if len(documents) != 1:
         raise bad_request("mail", "must be given once: a part with the mail as JSON")
     return documents[0], files
+
+
+def _content(item: Any) -> bytes:
+    """All of an uploaded file. One of some size is on disk until it is closed."""
+    try:
+        content: bytes = item.read()
+    finally:
+        item.close()
+    return content
 
 
 def _fields(fields: Any) -> Iterable[tuple[str, Any]]:
