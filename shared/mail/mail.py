@@ -9,6 +9,11 @@ from enum import StrEnum
 
 from shared.mail.status import Status, may_follow
 
+POISONED = "poisoned"
+"""The host gave up on a queue message."""
+
+MOST_POISONED = 3
+
 MAX_EVENTS = 40
 """The story of a mail is kept short: the first events and the latest ones."""
 
@@ -107,6 +112,25 @@ class Mail:
             request_id=request_id or self.request_id,
             payload=Payload(blob=self.payload.blob) if status is Status.SENT else self.payload,
             events=_with(self.events, Event(now, status, reason)),
+        )
+
+    def poisoned(self, now: datetime) -> Mail:
+        """This mail after the host gave up on its bell.
+
+        Mostly the ledger was out of reach for some minutes, and the mail is sound: it stays where
+        it is, for the timer to ring again. After several times it fails: then it is the mail.
+        """
+        before = sum(event.reason == POISONED for event in self.events)
+        if before + 1 >= MOST_POISONED:
+            return self.moved(
+                Status.FAILED,
+                now,
+                reason=POISONED,
+                help="Postroom itself failed on this mail several times: see the logs of that "
+                "time, then send it anew.",
+            )
+        return replace(
+            self, updated_at=now, events=_with(self.events, Event(now, self.status, POISONED))
         )
 
     def lease_has_run_out(self, now: datetime) -> bool:

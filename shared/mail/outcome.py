@@ -157,7 +157,7 @@ def _left_open(answer: GraphAnswer) -> Outcome:
         Verdict.UNKNOWN,
         answer.code or f"http_{answer.status}",
         "Microsoft's answer leaves open whether the mail was sent: look into the mailbox's Sent "
-        "Items, then settle it.",
+        "Items, then decide whether to send it anew.",
         answer,
     )
 

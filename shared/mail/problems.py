@@ -102,15 +102,12 @@ UNKNOWN_MAIL = ProblemKind(
     "There is no such mail",
     "Use the id that the send request answered with.",
 )
-NOT_FOUND = ProblemKind(
-    "not_found", 404, "There is nothing at this address", "See GET /api/openapi.json."
-)
 UNAVAILABLE = ProblemKind(
     "unavailable",
     503,
     "Postroom cannot do this at the moment",
-    "Nothing was accepted. Repeat the request after the time in Retry-After, with the same "
-    "Idempotency-Key.",
+    "Repeat the request after the time in Retry-After, with the same Idempotency-Key: then it stays "
+    "one mail. Without a key, look into GET /api/mails first: storage may have taken it.",
 )
 MISCONFIGURED = ProblemKind(
     "misconfigured",

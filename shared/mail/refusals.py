@@ -91,7 +91,7 @@ CATALOGUE: dict[str, Refusal] = {
         "700082",
         "The grant was not used for 90 days and has expired.",
         Actor.MAILBOX_OWNER,
-        f"{_AGAIN} Postroom's timer keeps grants alive: check that it runs.",
+        f"{_AGAIN} A mailbox that sends now and then stays alive by itself.",
     ),
     **_rows(
         "700084",
@@ -179,7 +179,7 @@ CATALOGUE: dict[str, Refusal] = {
         "50057",
         "The account is disabled.",
         Actor.DIRECTORY_ADMIN,
-        "Enable the user in Entra and sign the mailbox in again, or disconnect the account here.",
+        "Enable the user in Entra and sign the mailbox in again, or put another mailbox under the alias.",
     ),
     **_rows(
         "50034",

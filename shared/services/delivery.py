@@ -170,16 +170,15 @@ class Delivery:
         if found is None or found.mail.status not in (Status.QUEUED, Status.SCHEDULED):
             # A held or unknown mail keeps its own story; one that is being sent has its lease.
             return Heard.LEFT
-        failed = found.mail.moved(
-            Status.FAILED,
-            self._clock(),
-            reason="poisoned",
-            help="Postroom itself failed on this mail several times: see the logs of that time, "
-            "then try again by hand.",
+        mail = found.mail.poisoned(self._clock())
+        self._write(mail, found.etag)
+        event(
+            "mail_poisoned",
+            level=logging.ERROR,
+            mail_id=mail_id,
+            status=mail.status.value,
         )
-        self._write(failed, found.etag)
-        event("mail_failed", level=logging.ERROR, mail_id=mail_id, reason="poisoned")
-        return Heard.FAILED
+        return Heard.FAILED if mail.status is Status.FAILED else Heard.LATER
 
     def _take_in(self, message: OutboxMessage, document: bytes) -> Heard:
         mail_id = ids.id_of_message(message.message_id, message.inserted_at)
@@ -302,6 +301,8 @@ class Delivery:
                 after, heard = self._moved(mail, Status.FAILED, outcome), Heard.FAILED
         self._write(after, claimed.etag)
         self._tell(after, outcome)
+        if heard is Heard.SENT and account is not None and account.state is AccountState.HELD:
+            self._try_to_mark(account, outcome)
         if after.status is Status.QUEUED:
             self._submission.ring(after)
         if heard is Heard.SENT and mail.payload.blob is not None:
@@ -339,11 +340,16 @@ class Delivery:
 
     def _mark(self, account: Account, outcome: Outcome) -> None:
         """Put the account into the state that the answer implies; one alert per change."""
-        if outcome.verdict is Verdict.NEEDS_SIGN_IN:
-            state, until = AccountState.NEEDS_SIGN_IN, None
-        else:
-            wait = min(outcome.retry_after or 900.0, LONGEST_ASKED_SECONDS)
-            state, until = AccountState.HELD, self._clock() + timedelta(seconds=wait)
+        until = None
+        match outcome.verdict:
+            case Verdict.NEEDS_SIGN_IN:
+                state = AccountState.NEEDS_SIGN_IN
+            case Verdict.SENT:
+                state = AccountState.READY
+            case _:
+                state = AccountState.HELD
+                wait = min(outcome.retry_after or 900.0, LONGEST_ASKED_SECONDS)
+                until = self._clock() + timedelta(seconds=wait)
         for current in self._accounts.all(fresh=True):
             if current.alias != account.alias or current.account_id != account.account_id:
                 continue
@@ -351,7 +357,9 @@ class Delivery:
                 current.signed_in_at != account.signed_in_at
             ):
                 return  # known already, or signed in again while this attempt was under way
-            if current.state is not state:
+            if state is AccountState.READY and not current.can_send_at(self._clock()):
+                return  # another mail of the account has met a new limit meanwhile
+            if current.state is not state and state is not AccountState.READY:
                 event(
                     "account_cannot_send",
                     level=logging.ERROR,
@@ -380,7 +388,9 @@ class Delivery:
                 return found.etag
             if found.etag != etag:
                 if mail.status is not Status.SENT or not may_follow(found.mail.status, Status.SENT):
-                    event("outcome_superseded", level=logging.WARNING, mail_id=mail.mail_id)
+                    if mail.status is not Status.SENDING:
+                        # A claim that came second is no news; an outcome that did is.
+                        event("outcome_superseded", level=logging.WARNING, mail_id=mail.mail_id)
                     return None
                 # Somebody declared this worker dead meanwhile. What Graph answered is stronger.
                 mail = found.mail.moved(Status.SENT, mail.updated_at, request_id=mail.request_id)

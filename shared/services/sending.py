@@ -16,6 +16,13 @@ from shared.mail.outcome import Outcome, Verdict, judge_send
 from shared.services.packing import Packed
 from shared.services.ports import Clock, MailService, Tokens
 
+_CREDENTIAL = {
+    "vault_refused": "Key Vault refuses the app's identity: give it the right to get and set "
+    "secrets.",
+    "no_client_secret": "Key Vault holds no secret postroom-client-secret: store the app's client "
+    "secret there.",
+}
+
 StillOurs = Callable[[], bool]
 """Whether the lease leaves enough time for one whole request."""
 
@@ -75,7 +82,7 @@ class DirectSending:
             Verdict.UNKNOWN,
             "worker_lost",
             "The worker that sent this mail did not report back: look into the mailbox's Sent "
-            "Items, then settle it.",
+            "Items, then decide whether to send it anew.",
         )
 
     def _token(self, account: Account) -> str | Outcome:
@@ -89,7 +96,11 @@ class DirectSending:
             return Outcome(
                 Verdict.HOLD_ACCOUNT,
                 error.code,
-                "Entra refuses the app's own credential: put a valid client secret into Key Vault.",
+                _CREDENTIAL.get(
+                    error.code,
+                    "Entra refuses the app's own credential: put a valid client secret into Key "
+                    "Vault.",
+                ),
                 retry_after=900.0,
             )
         except (NotSent, AnswerLost) as error:
@@ -113,7 +124,7 @@ class DirectSending:
                 Verdict.UNKNOWN,
                 "answer_lost",
                 "The request left and no answer came back: look into the mailbox's Sent Items, "
-                "then settle it.",
+                "then decide whether to send it anew.",
             )
 
 

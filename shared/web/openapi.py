@@ -124,7 +124,7 @@ def _send() -> dict[str, Any]:
             _parameter(
                 "wait",
                 "query",
-                {"type": "integer", "minimum": 1, "maximum": int(LONGEST_WAIT)},
+                {"type": "integer", "minimum": 0, "maximum": int(LONGEST_WAIT)},
                 "Hold the answer until the outcome, for at most so many seconds.",
             ),
             _parameter(

@@ -38,7 +38,13 @@ def answered(req: func.HttpRequest, handler: Handler) -> func.HttpResponse:
     except ConfigurationError as error:
         answer = respond(_misconfigured(error), request_id)
     except PostroomError as error:
-        event("request_failed", level=logging.ERROR, kind=type(error).__name__)
+        event(
+            "request_failed",
+            level=logging.ERROR,
+            kind=type(error).__name__,
+            system=_system(error),
+            request_id=request_id,
+        )
         answer = respond(_unavailable(error), request_id)
     except Exception as error:  # noqa: BLE001 - the outermost wrapper: logged below, told as 500
         event(
@@ -103,13 +109,17 @@ def _misconfigured(error: ConfigurationError) -> Refused:
 
 
 def _unavailable(error: PostroomError) -> Refused:
-    system = error.system if isinstance(error, RemoteError) else "storage"
+    system = _system(error)
     wait = error.retry_after if isinstance(error, RemoteError) else None
     return Refused(
         problems.UNAVAILABLE,
         f"A service that Postroom needs did not do its part: {system}.",
         retry_after=wait,
     )
+
+
+def _system(error: PostroomError) -> str:
+    return error.system if isinstance(error, RemoteError) else "storage"
 
 
 def _where(error: Exception) -> str:

@@ -1,7 +1,8 @@
 """The administrator's session: a signed, expiring cookie.
 
 It holds nothing but its end. There is no list of sessions to look it up in, so signing out forgets
-it in that browser; to end all sessions at once, replace the vault secret `postroom-session-key`.
+it in that browser; to end all sessions at once, replace the vault secret `postroom-session-key` and
+restart the app: a running process goes on accepting the keys that it knows.
 """
 
 from __future__ import annotations

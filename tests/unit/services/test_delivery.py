@@ -244,6 +244,38 @@ def test_a_daily_limit_holds_the_account_for_a_day_and_its_mail(room: Room) -> N
     assert room.ledger.mail(mail_id).reason == "ErrorExceededMessageLimit"
 
 
+def test_the_first_mail_that_goes_out_after_a_hold_makes_the_account_ready(room: Room) -> None:
+    mail_id = room.accepted()
+    room.graph.answers = [GraphAnswer(429, "ErrorExceededHourlyMessageLimit"), ACCEPTED]
+    room.hear(mail_id)
+    room.clock.forward(hours=1, seconds=1)
+
+    heard = room.hear(mail_id)
+
+    account = room.accounts.rows["billing"]
+    assert heard is Heard.SENT
+    assert (account.state, account.reason, account.held_until) == (AccountState.READY, None, None)
+
+
+def test_a_mail_that_went_out_does_not_end_a_hold_that_came_meanwhile(room: Room) -> None:
+    mail_id = room.accepted()
+    room.accounts.change("billing", state=AccountState.HELD, held_until=NOW)
+    room.accounts.all(fresh=True)
+    limit = NOW + timedelta(hours=1)
+
+    def meanwhile() -> GraphAnswer:
+        room.accounts.change("billing", held_until=limit)
+        return ACCEPTED
+
+    room.graph.answers = [meanwhile]
+
+    heard = room.hear(mail_id)
+
+    account = room.accounts.rows["billing"]
+    assert heard is Heard.SENT
+    assert (account.state, account.held_until) == (AccountState.HELD, limit)
+
+
 def test_a_hold_asked_for_beyond_any_calendar_ends_all_the_same(room: Room) -> None:
     room.graph.answers = [GraphAnswer(429, "ErrorExceededMessageLimit", 1e15)]
 
@@ -894,10 +926,25 @@ def test_a_refused_whole_mail_says_which_field_is_wrong(room: Room) -> None:
 # The poison queue.
 
 
-def test_a_poisoned_bell_marks_its_mail_failed(room: Room) -> None:
+def test_a_poisoned_bell_makes_its_mail_late_and_the_timer_rings_again(room: Room) -> None:
     mail_id = room.accepted()
 
-    assert room.delivery.bury(room.message(bell_for(mail_id).encode())) is Heard.FAILED
+    heard = room.delivery.bury(room.message(bell_for(mail_id).encode()))
+
+    room.clock.forward(minutes=5)
+    assert heard is Heard.LATER
+    assert room.ledger.mail(mail_id).events[-1].reason == "poisoned"
+    assert room.delivery.ring_again() == 1
+    assert room.delivery.deliver(mail_id) is Heard.SENT
+
+
+def test_a_mail_whose_bell_is_poisoned_time_after_time_fails(room: Room) -> None:
+    mail_id = room.accepted()
+    bell = bell_for(mail_id).encode()
+
+    heard = [room.delivery.bury(room.message(bell)) for _ in range(3)]
+
+    assert heard == [Heard.LATER, Heard.LATER, Heard.FAILED]
     assert room.ledger.mail(mail_id).reason == "poisoned"
 
 
