@@ -1,0 +1,81 @@
+"""The functions that the queue and the timer call."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+import function_app
+from shared.errors import NotSent, RemoteRefused
+from shared.mail.status import Status
+from shared.services.outbox_message import bell_for
+from tests.fakes import NOT_REACHED, Room, document_of, queue_message
+
+
+class Timer:
+    """What the timer trigger hands over."""
+
+    past_due = False
+    schedule_status = None
+    schedule: dict[str, object] = {}  # noqa: RUF012 - the trigger's own shape
+
+
+def test_a_bell_delivers_its_mail(room: Room) -> None:
+    mail_id = room.accepted()
+
+    function_app.deliver(queue_message(bell_for(mail_id).encode()))
+
+    assert room.status(mail_id) is Status.SENT
+
+
+@pytest.mark.parametrize("wrapped", [bytes, base64.b64encode])
+def test_a_dropped_mail_is_accepted_and_delivered(room: Room, wrapped: type[bytes]) -> None:
+    function_app.deliver(queue_message(wrapped(json.dumps(document_of()).encode())))
+
+    assert [mail.status for mail in room.ledger.mails] == [Status.SENT]
+
+
+def test_a_message_that_comes_twice_is_one_mail(room: Room) -> None:
+    for _ in range(2):
+        function_app.deliver(queue_message(json.dumps(document_of()).encode(), "same"))
+
+    assert len(room.ledger.mails) == len(room.graph.posts) == 1
+
+
+def test_noise_is_recorded_and_raises_nothing(room: Room) -> None:
+    function_app.deliver(queue_message(b"\xff\xfe"))
+
+    assert [mail.status for mail in room.ledger.mails] == [Status.FAILED]
+
+
+def test_a_ledger_that_is_away_gives_the_message_back_to_the_host(room: Room) -> None:
+    room.faults.before("ledger.get", NOT_REACHED)
+
+    with pytest.raises(NotSent):
+        function_app.deliver(queue_message(bell_for(room.accepted()).encode()))
+
+
+def test_a_message_without_identity_goes_back_to_the_host(room: Room) -> None:
+    with pytest.raises(RemoteRefused):
+        function_app.deliver(queue_message(b"{}", None))
+
+
+def test_a_poisoned_mail_is_written_down_as_failed(room: Room) -> None:
+    function_app.bury(queue_message(json.dumps(document_of()).encode()))
+
+    assert [(mail.status, mail.reason) for mail in room.ledger.mails] == [
+        (Status.FAILED, "poisoned")
+    ]
+    assert room.graph.posts == []
+
+
+def test_the_timer_rings_for_mails_whose_bell_was_lost(room: Room) -> None:
+    mail_id = room.accepted()
+    room.bell.rings.clear()
+    room.clock.forward(minutes=3)
+
+    function_app.ring_again(Timer())
+
+    assert [ring.mail_id for ring in room.bell.rings] == [mail_id]

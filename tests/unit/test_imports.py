@@ -1,0 +1,257 @@
+"""Who imports whom, and what a cold start costs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# Part -> the parts it may import. What lies in `shared` itself is a part of its own.
+ALLOWED = {
+    "function_app": {"web", "services", "bootstrap"},
+    "bootstrap": {"settings", "telemetry", "errors", "mail", "services", "adapters", "web"},
+    "web": {"services", "mail", "errors", "telemetry"},
+    "services": {"mail", "errors", "telemetry"},
+    "adapters": {"mail", "errors", "telemetry", "services.ports", "services.outbox_message"},
+    "mail": {"errors"},
+    "settings": {"errors"},
+    "telemetry": set[str](),
+    "errors": set[str](),
+}
+
+# A module that may import one thing more, and why.
+EXTRA = {
+    "shared/errors.py": {"mail.problems"},  # for the type checker alone
+    "shared/adapters/storage.py": {"settings"},  # takes the storage settings in their type
+}
+
+HTTP_AND_SDKS = {
+    "azure.core",
+    "azure.data",
+    "azure.identity",
+    "azure.keyvault",
+    "azure.storage",
+    "http.client",
+    "httpx",
+    "msal",
+    "requests",
+    "urllib.request",
+    "urllib3",
+}
+
+NEVER_AT_A_COLD_START = [
+    "azure.core",
+    "azure.data.tables",
+    "azure.identity",
+    "azure.keyvault",
+    "azure.storage",
+    "cryptography",
+    "jinja2",
+    "msal",
+    "requests",
+]
+
+
+def sources(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+OURS = [ROOT / "function_app.py", *sources("shared")]
+
+
+def part_of(path: Path) -> str:
+    """`shared/mail/ids.py` is of the part `mail`, `shared/errors.py` of `errors`."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return parts[1] if parts[0] == "shared" else parts[0]
+
+
+def imported(path: Path, *, at_run_time: bool = False) -> Iterator[str]:
+    """Every module that a file imports, wherever the statement stands."""
+    for node in statements(ast.parse(path.read_text()), at_run_time=at_run_time):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} imports by a relative name"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def statements(tree: ast.AST, *, at_run_time: bool) -> Iterator[ast.AST]:
+    """All nodes; those for the type checker alone only where they are wanted."""
+    for node in ast.iter_child_nodes(tree):
+        if at_run_time and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        yield node
+        yield from statements(node, at_run_time=at_run_time)
+
+
+def is_within(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_inward(path: Path) -> None:
+    part = part_of(path)
+    allowed = ALLOWED.get(part, set()) | EXTRA.get(str(path.relative_to(ROOT)), set()) | {part}
+
+    outward = [
+        name
+        for name in imported(path)
+        if is_within(name, "shared")
+        and not any(is_within(name, f"shared.{inner}") for inner in allowed)
+    ]
+
+    assert outward == []
+
+
+def test_errors_import_nothing_when_they_run() -> None:
+    names = list(imported(ROOT / "shared/errors.py", at_run_time=True))
+
+    assert "dataclasses.dataclass" in names
+    assert not any(is_within(name, "shared") for name in names)
+
+
+def test_every_part_has_a_place_in_the_order() -> None:
+    assert {part_of(path) for path in OURS} - {"__init__"} == ALLOWED.keys()
+
+
+@pytest.mark.parametrize("path", sources("shared"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_web_knows_of_azure_functions(path: Path) -> None:
+    knows = any(is_within(name, "azure.functions") for name in imported(path))
+
+    assert not knows or part_of(path) == "web"
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_adapters_talk_to_the_outside(path: Path) -> None:
+    remote = [
+        name for name in imported(path) if any(is_within(name, known) for known in HTTP_AND_SDKS)
+    ]
+
+    assert remote == [] or part_of(path) == "adapters"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in OURS if part_of(path) != "bootstrap"],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_only_the_composition_root_names_adapters(path: Path) -> None:
+    named = any(is_within(name, "shared.adapters") for name in imported(path))
+
+    assert not named or part_of(path) == "adapters"
+
+
+def test_the_environment_is_read_in_one_place() -> None:
+    readers = {
+        str(path.relative_to(ROOT))
+        for path in OURS
+        if any(name in ("os.environ", "os.getenv") for name in dotted_names(path))
+    }
+
+    assert readers == {"shared/bootstrap.py"}
+
+
+def dotted_names(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute):
+            yield ast.unparse(node)
+
+
+def test_the_simulator_shares_no_code_with_the_app() -> None:
+    shared = {
+        str(path.relative_to(ROOT)): name
+        for path in sources("local/simulator")
+        for name in imported(path)
+        if is_within(name, "shared") or is_within(name, "function_app")
+    }
+
+    assert sources("local/simulator") != []
+    assert shared == {}
+
+
+def test_no_module_is_called_like_one_of_the_standard_library() -> None:
+    """The worker puts the app's root at the end of the module path."""
+    top = {path.name for path in ROOT.iterdir() if (path / "__init__.py").exists()}
+    top |= {path.stem for path in ROOT.glob("*.py")}
+
+    assert top & set(sys.stdlib_module_names) == set()
+
+
+COLD_START = """
+import sys
+import function_app
+functions = function_app.app.get_functions()
+assert len(functions) > 10, len(functions)
+print(*sorted(sys.modules))
+"""
+
+
+def test_a_cold_start_imports_no_sdk_and_no_template_engine() -> None:
+    done = subprocess.run(  # noqa: S603 - our own interpreter and text
+        [sys.executable, "-c", COLD_START], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = done.stdout.split()
+
+    heavy = [
+        name for name in loaded if any(is_within(name, known) for known in NEVER_AT_A_COLD_START)
+    ]
+
+    assert "shared.web.problem" in loaded
+    assert heavy == []
+
+
+def apps() -> list[str]:
+    import azure.functions as func
+
+    import function_app
+
+    return [
+        name for name, value in vars(function_app).items() if isinstance(value, func.FunctionApp)
+    ]
+
+
+def test_there_is_exactly_one_function_app_and_it_is_called_app() -> None:
+    assert apps() == ["app"]
+
+
+# What a stranger may call: pages check a session of their own, the callback its state.
+ANONYMOUS = {
+    "begin_sign_in",
+    "close_session",
+    "finish_sign_in",
+    "show_accounts",
+    "show_asset",
+    "show_health",
+    "show_home",
+    "show_openapi",
+    "show_sign_in",
+}
+
+
+def test_every_function_wants_a_key_but_those_that_are_meant_for_strangers() -> None:
+    import azure.functions as func
+
+    from tests.functional.calling import functions
+
+    levels = {
+        function.get_function_name(): function.get_trigger().auth_level
+        for function in functions()
+        if hasattr(function.get_trigger(), "auth_level")
+    }
+
+    assert set(levels.values()) == {func.AuthLevel.ANONYMOUS, func.AuthLevel.FUNCTION}
+    assert {
+        name for name, level in levels.items() if level is func.AuthLevel.ANONYMOUS
+    } == ANONYMOUS
+
+
+def test_what_reads_or_changes_mails_wants_a_key() -> None:
+    assert ANONYMOUS.isdisjoint(
+        {"send", "show_mail", "list_mails", "list_accounts", "show_health_details", "open_session"}
+    )
