@@ -27,7 +27,7 @@ KEY = "01a01f0a-da00-72d3-a652-e44da7f29e26"
 SENDER = Address("billing@contoso.com", "Billing")
 SMALL = Message(sender=None, to=(Address("ada@example.com"),), subject="Hi", text="Hello")
 
-quick = settings(deadline=None, derandomize=True, max_examples=12)
+quick = settings(deadline=None, derandomize=True, max_examples=8)
 
 
 def sent(message: Message) -> dict[str, object]:
@@ -204,7 +204,7 @@ def test_what_is_far_too_large_is_not_written_to_find_out(
 
 def test_many_small_files_with_long_names_are_counted() -> None:
     files = tuple(
-        Attachment("\U0001f4ce" * 255, b"x" * 5000, content_id="c" * 255) for _ in range(20)
+        Attachment("\U0001f4ce" * 255, b"x" * 5000, content_id="c" * 255) for _ in range(8)
     )
     message = Message(sender=None, to=SMALL.to, text="a", html="b", attachments=files)
 

@@ -22,7 +22,7 @@ SENDER = Address("billing@contoso.com", "Billing")
 ADA = Address("ada@example.com", "Ada")
 BOTH = Message(sender=None, to=(ADA,), subject="Hi", text="Hello", html="<p>Hello</p>")
 
-quick = settings(deadline=None, derandomize=True, max_examples=60)
+quick = settings(deadline=None, derandomize=True, max_examples=40)
 
 
 def with_(**changes: object) -> Message:
@@ -404,7 +404,7 @@ def test_a_line_break_hidden_in_an_encoded_subject_is_a_space() -> None:
     assert message.subject == "a Bcc: b"
 
 
-@settings(deadline=None, derandomize=True, max_examples=150)
+@settings(deadline=None, derandomize=True, max_examples=100)
 @given(
     st.lists(
         st.sampled_from(

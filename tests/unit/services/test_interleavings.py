@@ -17,7 +17,7 @@ from shared.mail.status import Status
 from shared.services.outbox_message import OutboxMessage
 from tests.fakes import ACCEPTED, LOST, NOT_REACHED, Crash, Room, account_of, document_of
 
-SEEDS = range(60)
+SEEDS = range(40)
 
 CALLS = (
     "ledger.insert",
@@ -180,4 +180,4 @@ def test_the_worlds_are_rough_enough_to_mean_something() -> None:
     statuses = [mail.status for mail in mails]
     assert {Status.SENT, Status.UNKNOWN, Status.FAILED} == set(statuses)
     assert statuses.count(Status.SENT) > len(mails) / 3
-    assert sum(mail.attempts > 1 for mail in mails) > 50
+    assert sum(mail.attempts > 1 for mail in mails) > 30
