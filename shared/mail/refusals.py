@@ -68,7 +68,7 @@ class SignInRefused(Refused):
         """The address of the account that was chosen, where it is known."""
 
 
-_AGAIN = "Open /accounts and sign the mailbox in again."
+_AGAIN = "Sign the mailbox in again on the accounts page."
 _START_AGAIN = "Open /accounts and start the sign-in again, in one tab."
 
 

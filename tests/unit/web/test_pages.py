@@ -84,7 +84,7 @@ class TestAccounts:
 
         assert "revoked" in page
         assert "AADSTS50173" in page
-        assert "sign the mailbox in again" in page
+        assert "Sign the mailbox in again" in page
 
     def test_a_reason_that_is_not_entras_is_shown_by_its_code(
         self, app: App, browser: Browser
