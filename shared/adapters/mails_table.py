@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,9 @@ CHUNK = 60 * 1024
 
 PAGES_A_CALL = 10
 """A filter that few mails match may need many storage pages for one of ours; the cursor goes on."""
+
+# What a mail can lose on its way from status to status.
+_CLEARED = ("lease_until", "lease_id", "reason", "help")
 
 _COMPLEMENT = str.maketrans("0123456789abcdef", "fedcba9876543210")
 _LISTED = [
@@ -81,14 +85,15 @@ class MailsTable:
         return Versioned(from_row(entity), str(entity.metadata["etag"]))
 
     def update(self, mail: Mail, etag: str) -> str:
-        """See `Ledger`."""
+        """See `Ledger`. A payload that stays is not written again; only a replaced row loses it."""
         from azure.core import MatchConditions
         from azure.data.tables import UpdateMode
 
+        keeps_payload = mail.payload.inline is not None
         with translated("changing a mail"):
             answer = self._client().update_entity(
-                to_row(mail),
-                mode=UpdateMode.REPLACE,
+                _without_payload(mail) if keeps_payload else to_row(mail),
+                mode=UpdateMode.MERGE if keeps_payload else UpdateMode.REPLACE,
                 etag=etag,
                 match_condition=MatchConditions.IfNotModified,
             )
@@ -188,6 +193,13 @@ def to_row(mail: Mail) -> dict[str, Any]:
     return {name: value for name, value in entity.items() if value is not None}
 
 
+def _without_payload(mail: Mail) -> dict[str, Any]:
+    """A mail's row for a merge: what has no value any more is written as empty text, since a merge
+    leaves alone what it is not given."""
+    row = to_row(replace(mail, payload=Payload(blob=mail.payload.blob)))
+    return {**dict.fromkeys(_CLEARED, ""), **row}
+
+
 def from_row(entity: Mapping[str, Any]) -> Mail:
     """A mail from its table entity."""
     inline = b"".join(entity[name] for name in sorted(entity) if name.startswith("payload"))
@@ -207,11 +219,11 @@ def from_row(entity: Mapping[str, Any]) -> Mail:
         metadata=tuple((n, v) for n, v in json.loads(entity.get("metadata", "[]"))),
         size=entity.get("size", 0),
         attempts=entity.get("attempts", 0),
-        lease_until=_moment(entity["lease_until"]) if "lease_until" in entity else None,
-        lease_id=entity.get("lease_id"),
+        lease_until=_moment(entity["lease_until"]) if entity.get("lease_until") else None,
+        lease_id=entity.get("lease_id") or None,
         sent_at=_moment(entity["sent_at"]) if "sent_at" in entity else None,
-        reason=entity.get("reason"),
-        help=entity.get("help"),
+        reason=entity.get("reason") or None,
+        help=entity.get("help") or None,
         request_id=entity.get("request_id"),
         idempotency_key=entity.get("idempotency_key"),
         document_hash=entity.get("document_hash"),

@@ -161,6 +161,20 @@ class TestLedger:
         with pytest.raises(LostRace):
             ledger.update(replace(sending, lease_id="b"), etag)
 
+    def test_a_change_keeps_the_payload_and_clears_what_has_ended(self, ledger: MailsTable) -> None:
+        mail = a_mail(status=Status.SENDING, lease_until=NOW, lease_id="cafe")
+        etag = ledger.insert(mail)
+        again = mail.moved(Status.QUEUED, NOW, reason="throttled", help="Wait.")
+        etag = ledger.update(again, etag)
+        sending = again.moved(Status.SENDING, NOW, lease_until=NOW, lease_id="beef")
+        ledger.update(sending, etag)
+
+        found = ledger.get(mail.mail_id)
+
+        assert found is not None
+        assert found.mail == sending
+        assert found.mail.reason is None
+
     def test_of_many_workers_one_claims_a_mail(self, ledger: MailsTable) -> None:
         mail = a_mail()
         etag = ledger.insert(mail)
@@ -442,6 +456,7 @@ def test_storage_that_is_not_there_is_known_to_have_done_nothing() -> None:
         "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=YQ==;"
         "TableEndpoint=http://127.0.0.1:9/devstoreaccount1;"
     )
-    with Storage(StorageSettings(connection_string=text), None).table("mails") as client:
-        with pytest.raises(NotSent):
-            MailsTable(lambda: client).insert(a_mail())
+    storage = Storage(StorageSettings(connection_string=text), None)
+
+    with storage.table("mails") as client, pytest.raises(NotSent):
+        MailsTable(lambda: client).insert(a_mail())
