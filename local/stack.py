@@ -40,6 +40,7 @@ class Stack:
         *,
         storage_dir: Path | None = None,
         app_dir: Path = REPOSITORY,
+        python: Path | None = None,
         settings: Mapping[str, str] | None = None,
         local_settings: bool = True,
         console: Console | None = None,
@@ -48,6 +49,8 @@ class Stack:
 
         `storage_dir` keeps Azurite's data, which otherwise lives in memory. `settings` are added
         to the app's environment. `local_settings` also writes local.settings.json for `func start`.
+        `python` is another interpreter for the host and the app; of this repository it then sees
+        nothing but `local`, so that an unpacked package has to be complete by itself.
         """
         self.state_dir = state_dir.resolve()
         self.info: dict[str, Any] = {}
@@ -57,6 +60,7 @@ class Stack:
         self._storage = storage
         self._storage_dir = storage_dir
         self._app_dir = app_dir.resolve()
+        self._python = python
         self._extra = dict(settings or {})
         self._local_settings = local_settings
         self._console = console or Console(quiet=True)
@@ -117,10 +121,12 @@ class Stack:
         """Start the host with the app; for tests also after `stop_host()`."""
         state = self.state_dir / "host-state.json"
         state.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "local.host", "--port", str(self._app_port)]
-        command += ["--app-dir", str(self._app_dir), "--state-dir", str(self.state_dir)]
-        command += ["--workers", str(self._workers), "--grace", "15"]
-        self._host = self._spawn("host", command, {**os.environ, **self.settings})
+        command = [str(self._python or sys.executable), "-m", "local.host"]
+        command += ["--port", str(self._app_port), "--app-dir", str(self._app_dir)]
+        command += ["--state-dir", str(self.state_dir), "--workers", str(self._workers)]
+        command += ["--grace", "15"]
+        environment = {**os.environ, **self.settings}
+        self._host = self._spawn("host", command, environment, directory=self._host_directory())
         self._wait("host", self._host, state.exists)
         self.info["pids"]["host"] = self._host.pid
         self.info["pids"]["workers"] = self.worker_pids()
@@ -226,18 +232,29 @@ class Stack:
         if self._local_settings:
             stack_files.write_local_settings(self._app_dir, self._app_port, self.settings)
 
+    def _host_directory(self) -> Path:
+        """Where the host is started from: `python -m` imports from there before all else."""
+        if self._python is None:
+            return REPOSITORY
+        directory = self.state_dir / "host"
+        directory.mkdir(exist_ok=True)
+        if not (directory / "local").is_symlink():
+            (directory / "local").symlink_to(REPOSITORY / "local", target_is_directory=True)
+        return directory
+
     def _spawn(
         self,
         name: str,
         command: list[str],
         environment: Mapping[str, str] | None = None,
         stdin: int = subprocess.DEVNULL,
+        directory: Path = REPOSITORY,
     ) -> subprocess.Popen[bytes]:
         return children.spawn(
             command,
             self._logs / f"{name}.log",
             environment=environment,
-            directory=REPOSITORY,
+            directory=directory,
             stdin=stdin,
         )
 

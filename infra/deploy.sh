@@ -1,0 +1,257 @@
+#!/usr/bin/env bash
+# All of Postroom into one resource group, with plain `az`. Run it again at any time: what is as it
+# should be stays, and the code is published anew.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+Usage: infra/deploy.sh --resource-group GROUP --location REGION (--register | --client-id ID) [options]
+
+Shows what would change, asks, deploys infra/main.bicep, publishes the package, waits until the app
+is well, and prints the next step.
+
+  --resource-group GROUP   made if it is not there
+  --location REGION        such as westeurope; the region must offer Flex Consumption
+  --register               make the app registration too (infra/register-app.sh), or find it
+  --client-id ID           an app registration that is there
+  --prefix NAME            what all names begin with (default: postroom)
+  --tenant WHO             who signs in: a tenant id or domain, organizations, common or consumers
+                           (default: the tenant you are signed in to)
+  --credential KIND        how the app proves who it is: secret (default) or managed-identity
+  --allowed-mailboxes LIST which mailboxes may be signed in: addresses, domains, tenant ids
+  --alert-email ADDRESS    who is told when something is wrong
+  --network KIND           public (default) or private
+  --parameter NAME=VALUE   any other parameter of infra/main.bicep; may be given several times
+  --name NAME              display name of the registration (default: Postroom (GROUP))
+  --what-if                only show what would change
+  --code-only              only publish the package again
+  --yes                    do not ask
+  --help                   this text
+
+Environment: HEALTH_SECONDS, how long to wait for the app (default 300); PYTHON, the interpreter.
+TEXT
+}
+
+say() { printf '%s\n' "$*"; }
+
+die() {
+  printf 'error: %s\n' "$1" >&2
+  shift
+  for remedy in "$@"; do printf '       %s\n' "$remedy" >&2; done
+  exit 1
+}
+
+needs_value() {
+  if [ "$#" -lt 2 ] || [ -z "$2" ]; then die "$1 needs a value" "see infra/deploy.sh --help"; fi
+}
+
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+python="${PYTHON:-python3}"
+deployment='postroom'
+
+group=''
+location=''
+prefix='postroom'
+client_id=''
+register=false
+tenant=''
+credential='secret'
+mailboxes=''
+alert_email=''
+network='public'
+extra=()
+name=''
+only_show=false
+code_only=false
+yes=false
+
+while [ "$#" -gt 0 ]; do
+  case "$1" in
+    --resource-group | -g) needs_value "$@"; group="$2"; shift 2 ;;
+    --location | -l) needs_value "$@"; location="$2"; shift 2 ;;
+    --register) register=true; shift ;;
+    --client-id) needs_value "$@"; client_id="$2"; shift 2 ;;
+    --prefix) needs_value "$@"; prefix="$2"; shift 2 ;;
+    --tenant) needs_value "$@"; tenant="$2"; shift 2 ;;
+    --credential) needs_value "$@"; credential="$2"; shift 2 ;;
+    --allowed-mailboxes) needs_value "$@"; mailboxes="$2"; shift 2 ;;
+    --alert-email) needs_value "$@"; alert_email="$2"; shift 2 ;;
+    --network) needs_value "$@"; network="$2"; shift 2 ;;
+    --parameter) needs_value "$@"; extra+=("$2"); shift 2 ;;
+    --name) needs_value "$@"; name="$2"; shift 2 ;;
+    --what-if) only_show=true; shift ;;
+    --code-only) code_only=true; shift ;;
+    --yes | -y) yes=true; shift ;;
+    --help | -h) usage; exit 0 ;;
+    *) die "unknown option: $1" "see infra/deploy.sh --help" ;;
+  esac
+done
+
+if [ -z "$group" ]; then die "--resource-group is missing" "see infra/deploy.sh --help"; fi
+if [ "$code_only" = false ]; then
+  if [ -z "$location" ]; then die "--location is missing" "az account list-locations --output table lists them"; fi
+  if [ "$register" = true ] && [ -n "$client_id" ]; then die "--register and --client-id exclude each other"; fi
+  if [ "$register" = false ] && [ -z "$client_id" ]; then
+    die "--register or --client-id is missing" \
+      "--register makes the app registration; with --client-id you give one that is there"
+  fi
+fi
+case "$credential" in secret | managed-identity) ;; *) die "--credential must be secret or managed-identity" ;; esac
+case "$network" in public | private) ;; *) die "--network must be public or private" ;; esac
+for parameter in ${extra[@]+"${extra[@]}"}; do
+  case "$parameter" in
+    [A-Za-z]*=*) ;;
+    *) die "--parameter must be NAME=VALUE" ;;
+  esac
+done
+
+command -v az >/dev/null 2>&1 ||
+  die "the Azure CLI (az) is missing" "install it: https://learn.microsoft.com/cli/azure/install-azure-cli"
+command -v curl >/dev/null 2>&1 || die "curl is missing" "install it with your system's packages"
+command -v "$python" >/dev/null 2>&1 ||
+  die "$python is missing" "install Python 3.11 or newer, or name it: PYTHON=/path/to/python"
+signed_in="$(az account show --query '[name, id, tenantId]' --output json 2>/dev/null)" ||
+  die "you are not signed in" "run: az login    (and choose the subscription: az account set --subscription NAME)"
+account_part() { printf '%s' "$signed_in" | "$python" -c 'import json, sys; print(json.load(sys.stdin)[int(sys.argv[1])])' "$1"; }
+home_tenant="$(account_part 2)"
+tenant="${tenant:-$home_tenant}"
+name="${name:-Postroom ($group)}"
+case "$tenant" in
+  organizations | common | consumers) accounts="$tenant" ;;
+  *) accounts='tenant' ;;
+esac
+say "Subscription: $(account_part 0) ($(account_part 1)), resource group: $group"
+
+confirm() {
+  if [ "$yes" = true ]; then return; fi
+  if ! [ -t 0 ]; then die "there is nobody to ask" "give --yes"; fi
+  local answer
+  printf '%s [y/N] ' "$1"
+  read -r answer
+  case "$answer" in y | Y | yes) ;; *) die "stopped; nothing more was changed" ;; esac
+}
+
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+
+group_exists="$(az group exists --name "$group" --output tsv)"
+
+deploy_template() {
+  if [ "$register" = true ]; then
+    client_id="$("$here/register-app.sh" --name "$name" --find-only)"
+    if [ -z "$client_id" ] && [ "$only_show" = true ]; then
+      say "The app registration \"$name\" would be made; its client id is shown as zeros below."
+      client_id='00000000-0000-0000-0000-000000000000'
+    fi
+  fi
+  if [ "$group_exists" != true ]; then
+    if [ "$only_show" = true ]; then
+      say "The resource group $group is not there: all of infra/main.bicep would be made in it."
+      exit 0
+    fi
+    confirm "Make the resource group $group in $location?"
+    az group create --name "$group" --location "$location" --output none ||
+      die "the resource group was not made" "you need the role Contributor on the subscription, or somebody makes it for you"
+  fi
+  if [ -z "$client_id" ]; then
+    confirm "Make the app registration \"$name\" in tenant $home_tenant?"
+    client_id="$("$here/register-app.sh" --name "$name" --accounts "$accounts")"
+  fi
+  parameters=(
+    "prefix=$prefix" "location=$location" "clientId=$client_id" "authorityTenant=$tenant"
+    "credential=$credential" "allowedMailboxes=$mailboxes" "alertEmail=$alert_email" "network=$network"
+    ${extra[@]+"${extra[@]}"}
+  )
+  say 'What would change:'
+  az deployment group what-if --resource-group "$group" --name "$deployment" \
+    --template-file "$here/main.bicep" --parameters "${parameters[@]}" ||
+    die "the preview failed; nothing was changed" \
+      "a name that is taken: give another --prefix; a region without Flex Consumption: another --location" \
+      "a missing right: you need Contributor and Role Based Access Control Administrator (or Owner) on $group"
+  if [ "$only_show" = true ]; then exit 0; fi
+  confirm 'Deploy this?'
+  say 'Deploying (several minutes the first time) …'
+  az deployment group create --resource-group "$group" --name "$deployment" --mode Incremental \
+    --template-file "$here/main.bicep" --parameters "${parameters[@]}" --output none ||
+    die "the deployment failed; the code was not published" \
+      "what happened: az deployment operation group list --resource-group '$group' --name $deployment --query \"[?properties.provisioningState=='Failed'].properties.statusMessage\"" \
+      "a vault name that is soft-deleted, a quota, a missing right: docs/deploy.md, Troubleshooting" \
+      "then run the same command again: it goes on where it stopped"
+}
+
+if [ "$code_only" = false ]; then
+  deploy_template
+elif [ "$group_exists" != true ]; then
+  die "there is no resource group $group" "leave --code-only out"
+fi
+
+az deployment group show --resource-group "$group" --name "$deployment" \
+  --query properties.outputs --output json >"$work/outputs.json" ||
+  die "the deployment's outputs could not be read" "run without --code-only first"
+output() {
+  "$python" -c '
+import json, sys
+outputs = json.load(open(sys.argv[1], encoding="utf-8"))
+print(outputs.get(sys.argv[2], {}).get("value") or "")
+' "$work/outputs.json" "$1"
+}
+app="$(output functionAppName)"
+redirect_uri="$(output redirectUri)"
+send_url="$(output sendUrl)"
+if [ -z "$app" ] || [ -z "$send_url" ] || [ -z "$redirect_uri" ]; then
+  die "the deployment has no outputs" "run without --code-only first"
+fi
+url="${send_url%/api/send}"
+
+if [ "$register" = true ] && [ "$code_only" = false ]; then
+  registration=(--name "$name" --client-id "$client_id" --accounts "$accounts" --redirect-uri "$redirect_uri")
+  if [ "$credential" = secret ]; then
+    registration+=(--vault "$(output vaultName)")
+  else
+    registration+=(--identity-principal "$(output identityPrincipalId)")
+  fi
+  "$here/register-app.sh" "${registration[@]}" >/dev/null
+fi
+
+"$here/package.sh" --output "$work/postroom.zip" || die "the package was not built; nothing was published"
+say 'Publishing (the packages are installed in Azure; several minutes) …'
+az functionapp deployment source config-zip --resource-group "$group" --name "$app" \
+  --src "$work/postroom.zip" --build-remote true --output none ||
+  die "the package was not published; the version before it goes on running if there was one" \
+    "try again: infra/deploy.sh --resource-group '$group' --code-only" \
+    "Azure sometimes reports a failure although the build went well: look at $url/api/health first"
+
+printf 'Waiting for %s/api/health ' "$url"
+deadline=$((SECONDS + ${HEALTH_SECONDS:-300}))
+status=''
+until [ "$status" = 200 ]; do
+  if [ "$SECONDS" -ge "$deadline" ]; then
+    printf '\n'
+    if [ -s "$work/health" ]; then head -c 2000 "$work/health" >&2; printf '\n' >&2; fi
+    die "the app is not well (last answer: ${status:-none})" \
+      "503 misconfigured: a setting is wrong; $url/api/health/details names it (with a function key)" \
+      "404 or no answer: the app is still starting, or did not start: docs/deploy.md, Troubleshooting"
+  fi
+  status="$(curl --silent --max-time 20 --output "$work/health" --write-out '%{http_code}' "$url/api/health" || true)"
+  if [ "$status" != 200 ]; then printf '.'; sleep "${HEALTH_INTERVAL:-5}"; fi
+done
+printf ' well\n\n'
+
+say "Postroom is up: $url"
+say ''
+say "Next: sign a mailbox in at $(output signInUrl)"
+say '  It asks for a function key. This shows it (keep it to yourself):'
+say "    az functionapp keys list --resource-group '$group' --name '$app' --query functionKeys.default --output tsv"
+say ''
+say "  Redirect URI:  $redirect_uri"
+if [ "$register" = false ] && [ "$code_only" = false ]; then
+  say '  It must be in the app registration, as platform Web. One command does that, and the credential:'
+  if [ "$credential" = secret ]; then
+    say "    infra/register-app.sh --client-id $client_id --accounts $accounts --redirect-uri $redirect_uri --vault $(output vaultName)"
+  else
+    say "    infra/register-app.sh --client-id $client_id --accounts $accounts --redirect-uri $redirect_uri --identity-principal $(output identityPrincipalId)"
+  fi
+fi
+say "  Send:          POST $send_url"
+say "  Queue:         $(output queueUrl)"
+say "  Vault:         $(output vaultName)"

@@ -1,0 +1,258 @@
+#!/usr/bin/env bash
+# The app registration in Entra, by `az ad`: for tenants in which infra/entra.bicep (the Microsoft
+# Graph extension) may not be used. Run it again at any time: it changes only what differs.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+Usage: infra/register-app.sh [options]
+
+Registers Postroom in Entra, or brings its registration up to date. Prints the client id on standard
+output, and what it does on standard error.
+
+  --name NAME              display name of the registration (default: Postroom)
+  --client-id ID           an existing registration, instead of one found by its name
+  --redirect-uri URI       https://<app>/api/auth/callback; ones that are registered are kept
+  --accounts WHO           who signs in: tenant, organizations, common or consumers (default: tenant)
+  --scope SCOPE            one more delegated permission: Mail.ReadWrite, Mail.Send.Shared or
+                           Mail.ReadWrite.Shared; may be given several times
+  --vault NAME             make a client secret and store it in this Key Vault as
+                           postroom-client-secret, unless the vault has one
+  --renew-secret           make one even if the vault has one; the old one stays valid in Entra
+  --secret-days DAYS       how long a client secret is valid (default: 180)
+  --identity-principal ID  instead of a secret: the app's managed identity (its principal id) as
+                           federated credential
+  --admin-consent          consent for the whole tenant (needs an administrator)
+  --find-only              print the client id if the registration is there; change nothing
+  --help                   this text
+TEXT
+}
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+  printf 'error: %s\n' "$1" >&2
+  if [ -n "${2:-}" ]; then printf '       %s\n' "$2" >&2; fi
+  exit 1
+}
+
+needs_value() {
+  if [ "$#" -lt 2 ] || [ -z "$2" ]; then die "$1 needs a value" "see infra/register-app.sh --help"; fi
+}
+
+# Delegated permissions of Microsoft Graph: https://learn.microsoft.com/graph/permissions-reference
+graph_app='00000003-0000-0000-c000-000000000000'
+scope_id() {
+  case "$1" in
+    Mail.Send) echo 'e383f46e-2787-4529-855e-0e479a3ffac0' ;;
+    Mail.ReadWrite) echo '024d486e-b451-40bb-833d-3e66d98c5c73' ;;
+    Mail.Send.Shared) echo 'a367ab51-6b49-43bf-a716-a1fb06d2a174' ;;
+    Mail.ReadWrite.Shared) echo '5df07973-7d5d-46ed-9847-1271055cbd51' ;;
+    User.Read) echo 'e1fe6dd8-ba31-4d61-89e7-88639da4683d' ;;
+    offline_access) echo '7427e0e9-2fba-42fe-b0c0-848c9e6a8182' ;;
+    openid) echo '37f7f235-527c-4136-accd-4a02d197296e' ;;
+    profile) echo '14dad69e-099b-42c9-810b-d002981feec1' ;;
+    *) return 1 ;;
+  esac
+}
+
+name='Postroom'
+client_id=''
+redirect_uri=''
+accounts='tenant'
+scopes=(Mail.Send User.Read offline_access openid profile)
+vault=''
+renew=false
+days=180
+principal=''
+consent=false
+find_only=false
+
+while [ "$#" -gt 0 ]; do
+  case "$1" in
+    --name) needs_value "$@"; name="$2"; shift 2 ;;
+    --client-id) needs_value "$@"; client_id="$2"; shift 2 ;;
+    --redirect-uri) needs_value "$@"; redirect_uri="$2"; shift 2 ;;
+    --accounts) needs_value "$@"; accounts="$2"; shift 2 ;;
+    --scope) needs_value "$@"; scopes+=("$2"); shift 2 ;;
+    --vault) needs_value "$@"; vault="$2"; shift 2 ;;
+    --renew-secret) renew=true; shift ;;
+    --secret-days) needs_value "$@"; days="$2"; shift 2 ;;
+    --identity-principal) needs_value "$@"; principal="$2"; shift 2 ;;
+    --admin-consent) consent=true; shift ;;
+    --find-only) find_only=true; shift ;;
+    --help | -h) usage; exit 0 ;;
+    *) die "unknown option: $1" "see infra/register-app.sh --help" ;;
+  esac
+done
+
+case "$accounts" in
+  tenant) audience='AzureADMyOrg' ;;
+  organizations) audience='AzureADMultipleOrgs' ;;
+  common) audience='AzureADandPersonalMicrosoftAccount' ;;
+  consumers) audience='PersonalMicrosoftAccount' ;;
+  *) die "--accounts must be tenant, organizations, common or consumers" ;;
+esac
+case "$redirect_uri" in
+  '' | https://*/api/auth/callback | http://localhost:*/api/auth/callback) ;;
+  *) die "--redirect-uri must be https and end with /api/auth/callback" ;;
+esac
+case "$days" in
+  *[!0-9]* | '' | 0*) die "--secret-days must be a whole number" ;;
+esac
+if [ "$days" -gt 730 ]; then die "--secret-days must be 730 at most: Entra allows 24 months"; fi
+if [ -n "$vault" ] && [ -n "$principal" ]; then
+  die "--vault and --identity-principal exclude each other" "a federated credential needs no secret"
+fi
+for scope in "${scopes[@]}"; do
+  scope_id "$scope" >/dev/null || die "unknown permission: $scope" "see infra/register-app.sh --help"
+done
+
+command -v az >/dev/null 2>&1 ||
+  die "the Azure CLI (az) is missing" "install it: https://learn.microsoft.com/cli/azure/install-azure-cli"
+python="${PYTHON:-python3}"
+command -v "$python" >/dev/null 2>&1 ||
+  die "$python is missing" "install Python 3, or name it: PYTHON=/path/to/python"
+tenant="$(az account show --query tenantId --output tsv 2>/dev/null)" ||
+  die "you are not signed in" "run: az login"
+
+# Readable by nobody else, and gone when the script ends.
+umask 077
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+
+find_client_id() {
+  # A display name is not unique in Entra; the filter compares all of it. '' is how OData writes '.
+  local quoted
+  quoted="$(printf '%s' "$name" | sed "s/'/''/g")"
+  az ad app list --filter "displayName eq '$quoted'" --query '[].appId' --output tsv
+}
+
+if [ -z "$client_id" ]; then
+  found="$(find_client_id)" ||
+    die "the registrations could not be read" "ask for the right to read applications, or give --client-id"
+  case "$found" in
+    *$'\n'*) die "several registrations are called $name" "give --client-id with the one that is meant" ;;
+  esac
+  client_id="$(printf '%s' "$found" | tr -d '[:space:]')"
+fi
+if [ "$find_only" = true ]; then
+  if [ -n "$client_id" ]; then printf '%s\n' "$client_id"; fi
+  exit 0
+fi
+
+for scope in "${scopes[@]}"; do scope_id "$scope"; done | sort -u | "$python" -c '
+import json, sys
+access = [{"id": line.strip(), "type": "Scope"} for line in sys.stdin]
+json.dump([{"resourceAppId": sys.argv[1], "resourceAccess": access}], sys.stdout)
+' "$graph_app" >"$work/permissions.json"
+
+settings=(--sign-in-audience "$audience" --required-resource-accesses "@$work/permissions.json")
+# Entra asks for this where personal accounts may sign in.
+case "$accounts" in common | consumers) settings+=(--requested-access-token-version 2) ;; esac
+
+if [ -z "$client_id" ]; then
+  say "Registering $name ($audience) …"
+  if [ -n "$redirect_uri" ]; then settings+=(--web-redirect-uris "$redirect_uri"); fi
+  client_id="$(az ad app create --display-name "$name" "${settings[@]}" --query appId --output tsv)" ||
+    die "the registration was not made" \
+      "you need the role Application Developer, or an administrator runs this and gives you the client id"
+else
+  say "Bringing the registration $client_id up to date …"
+  if [ -n "$redirect_uri" ]; then
+    registered="$(az ad app show --id "$client_id" --query 'web.redirectUris' --output tsv)" ||
+      die "there is no registration $client_id in tenant $tenant" "leave --client-id out to make one"
+    uris=()
+    while IFS= read -r uri; do
+      if [ -n "$uri" ] && [ "$uri" != "$redirect_uri" ]; then uris+=("$uri"); fi
+    done < <(printf '%s\n' "$registered" | tr '\t' '\n')
+    settings+=(--web-redirect-uris ${uris[@]+"${uris[@]}"} "$redirect_uri")
+  fi
+  az ad app update --id "$client_id" "${settings[@]}" --output none ||
+    die "the registration $client_id was not changed" "its owner, or an Application Administrator, can"
+fi
+
+if ! az ad sp show --id "$client_id" --output none 2>/dev/null; then
+  az ad sp create --id "$client_id" --output none ||
+    die "the enterprise application was not made" "the role Application Developer is needed"
+fi
+
+store_secret() {
+  local label until stored key
+  stored="$(az keyvault secret list --vault-name "$vault" \
+    --query "[?name=='postroom-client-secret'].name" --output tsv)" ||
+    die "the vault $vault could not be read" \
+      "give yourself the role Key Vault Secrets Officer on it (it takes minutes to apply); a private vault is reached from its network alone, so use --identity-principal there"
+  if [ -n "$stored" ] && [ "$renew" = false ]; then
+    say "The vault $vault has a client secret already; --renew-secret makes another."
+    return
+  fi
+  label="postroom-$(date -u +%Y%m%d%H%M%S)"
+  until="$("$python" -c '
+import sys
+from datetime import datetime, timedelta, timezone
+print((datetime.now(timezone.utc) + timedelta(days=int(sys.argv[1]))).strftime("%Y-%m-%dT%H:%M:%SZ"))
+' "$days")"
+  say "Making a client secret that is valid until $until …"
+  # Into a file, and from there into the vault: never on a command line, never on the screen.
+  az ad app credential reset --id "$client_id" --append --display-name "$label" --end-date "$until" \
+    --query password --output tsv 2>"$work/said" | tr -d '\r\n' >"$work/secret" ||
+    die "Entra made no client secret" "$(tail -n 1 "$work/said")"
+  if ! [ -s "$work/secret" ]; then die "Entra made no client secret"; fi
+  if ! az keyvault secret set --vault-name "$vault" --name postroom-client-secret \
+    --file "$work/secret" --encoding utf-8 --expires "$until" --output none 2>"$work/said"; then
+    key="$(az ad app credential list --id "$client_id" \
+      --query "[?displayName=='$label'].keyId" --output tsv || true)"
+    if [ -n "$key" ]; then
+      az ad app credential delete --id "$client_id" --key-id "$key" --output none || true
+    fi
+    die "the client secret was not stored in the vault $vault; it was removed from Entra again" \
+      "give yourself the role Key Vault Secrets Officer on the vault (it takes minutes to apply), then repeat"
+  fi
+  rm -f "$work/secret"
+  say "Stored in the vault $vault as postroom-client-secret. Renew it before $until: --renew-secret."
+}
+
+trust_identity() {
+  # https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
+  local cloud audience_uri='api://AzureADTokenExchange' login known
+  cloud="$(az cloud show --query name --output tsv)"
+  case "$cloud" in
+    AzureUSGovernment) audience_uri='api://AzureADTokenExchangeUSGov' ;;
+    AzureChinaCloud) audience_uri='api://AzureADTokenExchangeChina' ;;
+  esac
+  login="$(az cloud show --query endpoints.activeDirectory --output tsv)"
+  "$python" -c '
+import json, sys
+login, tenant, subject, audience = sys.argv[1:]
+json.dump({
+    "name": "postroom-managed-identity",
+    "description": "The managed identity of the function app",
+    "issuer": f"{login.rstrip(chr(47))}/{tenant}/v2.0",
+    "subject": subject,
+    "audiences": [audience],
+}, sys.stdout)
+' "$login" "$tenant" "$principal" "$audience_uri" >"$work/federated.json"
+  known="$(az ad app federated-credential list --id "$client_id" \
+    --query "[?name=='postroom-managed-identity'].subject" --output tsv)"
+  if [ "$known" = "$principal" ]; then
+    say "The managed identity is trusted already."
+  elif [ -n "$known" ]; then
+    az ad app federated-credential update --id "$client_id" \
+      --federated-credential-id postroom-managed-identity --parameters "@$work/federated.json" --output none
+    say "Another managed identity is trusted now; it takes minutes to apply."
+  else
+    az ad app federated-credential create --id "$client_id" \
+      --parameters "@$work/federated.json" --output none
+    say "The managed identity is trusted; it takes minutes to apply."
+  fi
+}
+
+if [ -n "$vault" ]; then store_secret; fi
+if [ -n "$principal" ]; then trust_identity; fi
+if [ "$consent" = true ]; then
+  az ad app permission admin-consent --id "$client_id" --output none ||
+    die "the consent was not given" "a Cloud Application Administrator or higher runs: az ad app permission admin-consent --id $client_id"
+fi
+
+printf '%s\n' "$client_id"

@@ -1,0 +1,228 @@
+"""`infra/deploy.sh` against a stand-in for Azure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.packaging.conftest import Cloud
+from tests.packaging.fake_az import CLIENT_ID, PRINCIPAL, SECRET, TENANT
+
+REGISTER = ("--register", "--yes")
+GIVEN = ("--client-id", CLIENT_ID, "--yes")
+
+
+def position(calls: list[str], beginning: str) -> int:
+    found = [index for index, call in enumerate(calls) if call.startswith(beginning)]
+    assert found, f"no call {beginning}"
+    return found[0]
+
+
+def test_one_command_brings_all_of_it_up(cloud: Cloud, published_app: Any) -> None:
+    result = cloud.deploy(*REGISTER, "--allowed-mailboxes", "billing@contoso.com, fabrikam.com")
+
+    state = cloud.state
+    assert result.returncode == 0, result.stderr
+    assert state["groups"] == ["rg-postroom"]
+    assert state["app"]["uris"] == ["https://func-postroom.example.net/api/auth/callback"]
+    assert state["secrets"]["postroom-client-secret"]["value"] == SECRET
+    assert "host.json" in state["published"]
+    assert state["parameters"] == {
+        "prefix": "postroom",
+        "location": "westeurope",
+        "clientId": CLIENT_ID,
+        "authorityTenant": TENANT,
+        "credential": "secret",
+        "allowedMailboxes": "billing@contoso.com, fabrikam.com",
+        "alertEmail": "",
+        "network": "public",
+    }
+
+
+def test_what_would_change_is_shown_before_anything_is_deployed(
+    cloud: Cloud, published_app: Any
+) -> None:
+    result = cloud.deploy(*GIVEN)
+
+    calls = cloud.calls()
+    preview = position(calls, "deployment group what-if")
+    deployed = position(calls, "deployment group create")
+    published = position(calls, "functionapp deployment source config-zip")
+    assert preview < deployed < published
+    assert "--build-remote true" in calls[published]
+    assert result.stdout.index("12 to create") < result.stdout.index("Deploying")
+
+
+def test_the_next_step_is_printed(cloud: Cloud, published_app: Any) -> None:
+    result = cloud.deploy(*GIVEN)
+
+    assert "https://func-postroom.example.net/signin" in result.stdout
+    assert "https://func-postroom.example.net/api/auth/callback" in result.stdout
+    assert "az functionapp keys list" in result.stdout
+    assert f"infra/register-app.sh --client-id {CLIENT_ID}" in result.stdout
+
+
+def test_a_second_run_makes_the_same_calls_and_a_third_too(
+    cloud: Cloud, published_app: Any
+) -> None:
+    assert cloud.deploy(*REGISTER).returncode == 0
+    first, before = cloud.calls(), cloud.state
+    assert cloud.deploy(*REGISTER).returncode == 0
+    second = cloud.calls()
+    assert cloud.deploy(*REGISTER).returncode == 0
+    third = cloud.calls()
+
+    made_once = (
+        "group create",
+        "ad app create",
+        "ad sp create",
+        "ad app credential",
+        "keyvault secret set",
+    )
+    assert cloud.state == before
+    assert second == third
+    assert not [call for call in second if call.startswith(made_once)]
+    assert {call for call in second if call.startswith(("deployment", "functionapp"))} == {
+        call for call in first if call.startswith(("deployment", "functionapp"))
+    }
+
+
+def test_the_client_secret_is_in_no_command_line_and_no_output(
+    cloud: Cloud, published_app: Any
+) -> None:
+    result = cloud.deploy(*REGISTER)
+
+    assert SECRET not in result.stdout + result.stderr
+    assert SECRET not in "\n".join(cloud.calls())
+    assert list(cloud.folder.glob("tmp*")) == []
+
+
+def test_with_a_managed_identity_there_is_no_secret(cloud: Cloud, published_app: Any) -> None:
+    result = cloud.deploy(*REGISTER, "--credential", "managed-identity")
+
+    assert result.returncode == 0, result.stderr
+    assert cloud.state["secrets"] == {}
+    assert cloud.state["app"]["federated"]["subject"] == PRINCIPAL
+
+
+def test_what_if_alone_changes_nothing(cloud: Cloud) -> None:
+    cloud.change(groups=["rg-postroom"])
+    before = cloud.state
+
+    result = cloud.deploy("--register", "--what-if")
+
+    assert result.returncode == 0, result.stderr
+    assert cloud.state == before
+    assert "12 to create" in result.stdout
+
+
+def test_what_if_says_so_when_the_group_is_not_there(cloud: Cloud) -> None:
+    result = cloud.deploy("--client-id", CLIENT_ID, "--what-if")
+
+    assert result.returncode == 0, result.stderr
+    assert "is not there" in result.stdout
+    assert cloud.state["groups"] == []
+
+
+def test_code_alone_is_published_without_a_deployment(cloud: Cloud, published_app: Any) -> None:
+    cloud.deploy(*GIVEN)
+    cloud.calls()
+
+    result = cloud.run("deploy.sh", "--resource-group", "rg-postroom", "--code-only")
+
+    calls = cloud.calls()
+    assert result.returncode == 0, result.stderr
+    assert position(calls, "functionapp deployment source config-zip")
+    assert not [call for call in calls if call.startswith("deployment group create")]
+
+
+def test_without_az_it_says_where_to_get_it(cloud: Cloud) -> None:
+    (cloud.tools / "az").unlink()
+
+    result = cloud.deploy(*GIVEN)
+
+    assert result.returncode == 1
+    assert "az) is missing" in result.stderr
+    assert "install-azure-cli" in result.stderr
+
+
+def test_who_is_not_signed_in_is_told_how_to(cloud: Cloud) -> None:
+    cloud.change(signed_in=False)
+
+    result = cloud.deploy(*GIVEN)
+
+    assert result.returncode == 1
+    assert "az login" in result.stderr
+    assert len(cloud.calls()) == 1
+
+
+def test_without_a_yes_nothing_is_made_where_nobody_can_be_asked(cloud: Cloud) -> None:
+    result = cloud.deploy("--client-id", CLIENT_ID)
+
+    assert result.returncode == 1
+    assert "--yes" in result.stderr
+    assert cloud.state["groups"] == []
+
+
+@pytest.mark.parametrize(
+    ("failing", "said", "never"),
+    [
+        pytest.param("deployment group what-if", "nothing was changed", "deployment group create"),
+        pytest.param("deployment group create", "code was not published", "functionapp"),
+        pytest.param("functionapp deployment", "--code-only", "none"),
+        pytest.param("group create", "Contributor", "deployment"),
+    ],
+)
+def test_a_failure_stops_it_with_its_remedy(
+    cloud: Cloud, published_app: Any, failing: str, said: str, never: str
+) -> None:
+    cloud.fail(failing)
+
+    result = cloud.deploy(*GIVEN)
+
+    assert result.returncode == 1
+    assert said in result.stderr
+    assert not [call for call in cloud.calls() if call.startswith(never)]
+    cloud.fail("")
+    assert cloud.deploy(*GIVEN).returncode == 0
+
+
+def test_an_app_that_does_not_come_up_is_reported_with_what_it_answered(
+    cloud: Cloud, published_app: Any
+) -> None:
+    published_app.status = 503
+
+    result = cloud.deploy(*GIVEN, HEALTH_SECONDS="1")
+
+    assert result.returncode == 1
+    assert "misconfigured" in result.stderr
+    assert "last answer: 503" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        pytest.param(("--location", "x", "--register"), "--resource-group is missing"),
+        pytest.param(("--resource-group", "g", "--register"), "--location is missing"),
+        pytest.param(("--resource-group", "g", "--location", "x"), "--register or --client-id"),
+        pytest.param(("--resource-group",), "needs a value"),
+        pytest.param(("--colour", "red"), "unknown option: --colour"),
+        pytest.param(
+            ("--resource-group", "g", "--location", "x", "--register", "--network", "vpn"),
+            "--network must be",
+        ),
+        pytest.param(
+            ("--resource-group", "g", "--location", "x", "--register", "--parameter", "x"),
+            "NAME=VALUE",
+        ),
+    ],
+)
+def test_a_wrong_option_is_named_before_azure_is_asked(
+    cloud: Cloud, options: tuple[str, ...], said: str
+) -> None:
+    result = cloud.run("deploy.sh", *options)
+
+    assert result.returncode == 1
+    assert said in result.stderr
+    assert cloud.calls() == []
