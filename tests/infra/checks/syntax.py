@@ -1,0 +1,79 @@
+"""Every Bicep file can be read: by a published parser, and by the one of these checks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.infra import tools
+from tests.infra.bicep.parser import read
+from tests.infra.bicep.syntax import BicepError
+
+UNREADABLE: dict[str, str] = {}
+"""Files that neither pycep nor tree-sitter-bicep reads, each with the construct that defeats both.
+The parser of these checks reads them all the same."""
+
+
+def bicep_files(infra: Path) -> list[Path]:
+    return sorted(infra.rglob("*.bicep"))
+
+
+def problems(infra: Path) -> list[str]:
+    files = bicep_files(infra)
+    read_by = _published_parsers(files)
+    found = [problem for file in files for problem in _own(file)]
+    for file in files:
+        faults = read_by[str(file)]
+        name = str(file.relative_to(infra))
+        if all(faults.values()) and name not in UNREADABLE:
+            found.append(f"{name}: neither parser reads it: {faults}")
+        if not all(faults.values()) and name in UNREADABLE:
+            found.append(f"{name}: is said to be unreadable, and is not")
+    found += [p for file in sorted(infra.rglob("*.bicepparam")) for p in _parameters(file)]
+    return found
+
+
+def _published_parsers(files: list[Path]) -> dict[str, dict[str, str | None]]:
+    done = tools.run(
+        tools.python(),
+        str(Path(__file__).parents[1] / "read_bicep.py"),
+        text=json.dumps([str(file) for file in files]),
+        PYTHONPATH=str(tools.VENV / "pycep"),
+    )
+    if done.returncode:
+        raise AssertionError(done.stderr)
+    answer: dict[str, dict[str, str | None]] = json.loads(done.stdout)
+    return answer
+
+
+def _own(file: Path) -> list[str]:
+    try:
+        read(file)
+    except BicepError as error:
+        return [str(error)]
+    return []
+
+
+def _parameters(file: Path) -> list[str]:
+    """A .bicepparam file names a template that is there, and parameters that it has."""
+    from tests.infra.bicep.syntax import Assignment, Literal
+
+    try:
+        parsed = read(file)
+        using = parsed.header("using")
+        if not isinstance(using, Literal):
+            return [f"{file.name}: no `using`"]
+        template = read((file.parent / str(using.value)).resolve())
+    except (BicepError, OSError) as error:
+        return [str(error)]
+    assigned = {s.name for s in parsed.statements if isinstance(s, Assignment)}
+    needed = {
+        p.name for p in template.parameters.values() if p.default is None and "?" not in p.type
+    }
+    return [
+        *(
+            f"{file.name}: no such parameter: {name}"
+            for name in assigned - template.parameters.keys()
+        ),
+        *(f"{file.name}: parameter without a value: {name}" for name in needed - assigned),
+    ]
