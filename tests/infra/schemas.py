@@ -8,8 +8,9 @@ a newer one, property names are compared with the version azmcp knows.
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,9 @@ _PRIMITIVES = {"string", "int", "bool", "any", "null", "object", "true", "false"
 
 @dataclass(frozen=True)
 class Version:
-    version: str
+    versions: list[str]
     schema: str
-    """"azmcp", or "shape" for a hand-written one in data/shapes."""
+    """azmcp, or shape for a hand-written one in data/shapes."""
     source: str
 
 
@@ -50,21 +51,55 @@ def schema(kind: str) -> dict[str, Any]:
     return found
 
 
-def ask(kind: str) -> dict[str, Any]:
-    """What azmcp knows of a type, trimmed."""
-    done = tools.run(
-        tools.azmcp(),
-        "bicepschema",
-        "get",
-        "--resource-type",
-        kind,
-        AZURE_MCP_COLLECT_TELEMETRY="false",
-        DOTNET_SYSTEM_GLOBALIZATION_INVARIANT="1",
-    )
-    answer = json.loads(done.stdout)
-    if answer["status"] != 200:
-        raise AssertionError(f"azmcp knows nothing of {kind}: {answer['message']}")
-    return trimmed(answer["results"]["BicepSchemaResult"])
+class Azmcp:
+    """azmcp as a server on standard input and output: starting it anew for each type takes longer
+    than its answer. https://modelcontextprotocol.io/specification/2024-11-05/basic/transports"""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._process = subprocess.Popen(  # noqa: S603 - the checks' own command
+            [tools.azmcp(), "server", "start", "--namespace", "bicepschema", "--mode", "all"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "AZURE_MCP_COLLECT_TELEMETRY": "false"},
+        )
+        client = {"name": "postroom", "version": "1"}
+        self._call(
+            "initialize",
+            {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": client},
+        )
+
+    def __enter__(self) -> Azmcp:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.communicate(timeout=20)
+
+    def ask(self, kind: str) -> dict[str, Any]:
+        """What azmcp knows of a type, trimmed."""
+        arguments = {"resource-type": kind}
+        found = self._call("tools/call", {"name": "bicepschema_get", "arguments": arguments})
+        answer = json.loads(found["content"][0]["text"])
+        if answer["status"] != 200:
+            raise AssertionError(f"azmcp knows nothing of {kind}: {answer['message']}")
+        return trimmed(answer["results"]["BicepSchemaResult"])
+
+    def _call(self, method: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._number += 1
+        call = {"jsonrpc": "2.0", "id": self._number, "method": method, "params": parameters}
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(call) + "\n")
+        self._process.stdin.flush()
+        for line in self._process.stdout:
+            answer = json.loads(line)
+            if answer.get("id") == self._number:
+                result: dict[str, Any] = answer["result"]
+                return result
+        raise AssertionError("azmcp has ended")
 
 
 def trimmed(answer: list[dict[str, Any]]) -> dict[str, Any]:
@@ -130,9 +165,8 @@ def _references(definition: dict[str, Any]) -> set[str]:
 
 def ask_all() -> dict[str, dict[str, Any]]:
     kinds = [kind for kind, version in versions().items() if version.schema == "azmcp"]
-    tools.azmcp()
-    with ThreadPoolExecutor(4) as pool:
-        return dict(zip(kinds, pool.map(ask, kinds), strict=True))
+    with Azmcp() as azmcp:
+        return {kind: azmcp.ask(kind) for kind in kinds}
 
 
 def text_of(document: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ Made = Callable[[str, str], Mapping[str, Any]]
 """From name and resource id to what Azure adds at the top of the resource."""
 
 GRAPH_APP_ID = "00000003-0000-0000-c000-000000000000"
-_SCOPES = {
+GRAPH_SCOPES = {
     # https://learn.microsoft.com/graph/permissions-reference; azure-functions fact sheet 7.4
     "Mail.Send": "e383f46e-2787-4529-855e-0e479a3ffac0",
     "Mail.ReadWrite": "024d486e-b451-40bb-833d-3e66d98c5c73",
@@ -67,7 +67,7 @@ def _component(name: str, identifier: str) -> Mapping[str, Any]:
 def _graph_principal(name: str, identifier: str) -> Mapping[str, Any]:
     scopes = [
         {"id": scope, "value": value, "type": "User", "isEnabled": True}
-        for value, scope in _SCOPES.items()
+        for value, scope in GRAPH_SCOPES.items()
     ]
     return {
         "id": guid_of(identifier, "service principal"),

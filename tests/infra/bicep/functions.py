@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import ipaddress
 import json
 import uuid
 from collections.abc import Callable
@@ -91,6 +92,13 @@ def substring(value: str, start: int, length: int | None = None) -> str:
     return value[start:end]
 
 
+def cidr_subnet(network: str, length: int, index: int) -> str:
+    for at, found in enumerate(ipaddress.ip_network(network).subnets(new_prefix=length)):
+        if at == index:
+            return str(found)
+    raise BicepError(f"cidrSubnet: {network} has no /{length} number {index}")
+
+
 def resource_id(prefix: str, *arguments: str) -> str:
     at = next(i for i, argument in enumerate(arguments) if "/" in argument)
     kind, names = arguments[at], arguments[at + 1 :]
@@ -156,6 +164,7 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "array": lambda value: value if isinstance(value, list) else [value],
     "base64": lambda value: base64.b64encode(value.encode()).decode(),
     "bool": lambda value: str(value).lower() in ("true", "1"),
+    "cidrSubnet": cidr_subnet,
     "coalesce": lambda *values: next((value for value in values if value is not None), None),
     "concat": concat,
     "contains": contains,

@@ -68,8 +68,8 @@ def _versions(infra: Path) -> Iterator[str]:
             place = f"{file.name}:{resource.line} {resource.symbol}"
             if kind not in known:
                 yield f"{place}: {kind} is not in api_versions.json"
-            elif resource.version and resource.version != known[kind].version:
-                yield f"{place}: {kind}@{resource.version}, and the table has {known[kind].version}"
+            elif resource.version and resource.version not in known[kind].versions:
+                yield f"{place}: {kind} has no version {resource.version} that api_versions.json knows"
 
 
 def _with_full_types(resources: list[Resource]) -> Iterator[tuple[Resource, str]]:
