@@ -29,9 +29,11 @@ from shared.mail.backoff import Patience
 from shared.services.consent import Consent, ConsentRules
 from shared.services.delivery import Delivery
 from shared.services.document import Limits
+from shared.services.outbox import Outbox
 from shared.services.sending import DirectSending
 from shared.services.submission import Submission
 from shared.services.tokens import TokenSource
+from shared.services.upkeep import Upkeep
 from shared.settings import Settings, load
 from shared.telemetry import quiet_libraries
 
@@ -105,7 +107,6 @@ class Postroom:
         self.delivery = Delivery(
             ledger=self.ledger,
             payloads=payloads,
-            bell=self.bell,
             accounts=self.accounts,
             submission=self.submission,
             sending=way_of,
@@ -116,6 +117,8 @@ class Postroom:
             lease_seconds=settings.lease_seconds,
             send_seconds=settings.send_timeout_seconds,
         )
+        self.outbox = Outbox(self.ledger, self.submission, self.delivery, self.clock)
+        self.upkeep = Upkeep(self.ledger, self.bell, self.accounts, self.clock)
         self.consent = Consent(
             rules=ConsentRules(
                 tenant=settings.tenant,
@@ -129,7 +132,7 @@ class Postroom:
             accounts=self.accounts,
             flows=FlowsTable(_once(lambda: stored.table(storage.FLOWS_TABLE))),
             clock=self.clock,
-            released=self.delivery.release,
+            released=self.upkeep.release,
         )
         self.probes: Mapping[str, Callable[[], object]] = {
             "ledger": lambda: self.ledger.overdue(self.clock(), 0, 1),

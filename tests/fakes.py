@@ -30,10 +30,12 @@ from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
 from shared.services.delivery import Delivery, Heard
 from shared.services.document import Limits, Order, read_json
+from shared.services.outbox import Outbox
 from shared.services.outbox_message import OutboxMessage, bell_for
 from shared.services.ports import KeyClaim, Profile, Versioned
 from shared.services.sending import DirectSending
 from shared.services.submission import Receipt, Submission
+from shared.services.upkeep import Upkeep
 
 NOW = datetime(2026, 8, 20, 12, 0, tzinfo=UTC)
 TENANT = "11111111-1111-4111-8111-111111111111"
@@ -459,6 +461,8 @@ class Room:
             mask=mask,
         )
         self.delivery = self.worker(patience or Patience(30, 48 * 3600))
+        self.outbox = Outbox(self.ledger, self.submission, self.delivery, self.clock)
+        self.upkeep = Upkeep(self.ledger, self.bell, self.accounts, self.clock)
 
     def worker(self, patience: Patience) -> Delivery:
         """Another worker on the same storage."""
@@ -466,7 +470,6 @@ class Room:
         return Delivery(
             ledger=self.ledger,
             payloads=self.payloads,
-            bell=self.bell,
             accounts=self.accounts,
             submission=self.submission,
             sending=lambda account: direct,
@@ -494,7 +497,7 @@ class Room:
 
     def hear(self, mail_id: str) -> Heard:
         """A worker hears the bell for a mail."""
-        return self.delivery.hear(self.message(bell_for(mail_id).encode()))
+        return self.outbox.hear(self.message(bell_for(mail_id).encode()))
 
     def status(self, mail_id: str) -> Status:
         """Where a mail stands."""

@@ -111,7 +111,7 @@ def test_a_bell_that_cannot_be_rung_still_means_accepted_and_the_timer_rings(
 
     assert room.status(mail_id) is Status.QUEUED
     room.clock.forward(seconds=121)
-    assert room.delivery.ring_again() == 1
+    assert room.upkeep.ring_again() == 1
     assert [ring.mail_id for ring in room.bell.rings] == [mail_id]
 
 
