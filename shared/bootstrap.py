@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from shared.adapters import storage
 from shared.adapters.accounts_table import AccountsTable
-from shared.adapters.entra import CLIENT_SECRET, Entra
+from shared.adapters.app_credential import (
+    CLIENT_SECRET,
+    AppCredential,
+    ClientSecret,
+    ManagedIdentity,
+    exchange_audience,
+)
+from shared.adapters.entra import Entra
 from shared.adapters.flows_table import FlowsTable
 from shared.adapters.graph import Graph
 from shared.adapters.identity import AppIdentity
@@ -73,11 +80,16 @@ class Postroom:
             ca_file=settings.ca_file,
             development=settings.development,
         )
+        credential: AppCredential = (
+            ManagedIdentity(identity, exchange_audience(settings.authority_host))
+            if settings.credential == "managed-identity"
+            else ClientSecret(self.vault)
+        )
         entra = Entra(
             client_id=settings.client_id,
             authority_host=settings.authority_host,
             redirect_uri=settings.redirect_uri,
-            vault=self.vault,
+            credential=credential,
             graph_resource=settings.graph_resource,
             development=settings.development,
             ca_file=settings.ca_file,

@@ -19,6 +19,8 @@ from shared.services.ports import Clock, MailService, Tokens
 _CREDENTIAL = {
     "vault_refused": "Key Vault refuses the app's identity: give it the right to get and set "
     "secrets.",
+    "no_managed_identity": "The app's managed identity gave no token: assign the identity that "
+    "POSTROOM_IDENTITY_CLIENT_ID names to the app.",
     "no_client_secret": "Key Vault holds no secret postroom-client-secret: store the app's client "
     "secret there.",
 }
