@@ -43,6 +43,11 @@ OWN_REASONS = {
         "`held`, and the account for 15 minutes",
         "Key Vault refused the app's identity. Give it the right to get and set secrets.",
     ),
+    "no_managed_identity": (
+        "`held`, and the account for 15 minutes",
+        "The app's managed identity gave no token. Assign the user-assigned identity that "
+        "`POSTROOM_IDENTITY_CLIENT_ID` names to the app.",
+    ),
     "no_client_secret": (
         "`held`, and the account for 15 minutes",
         "Key Vault holds no `postroom-client-secret`. Store the client secret's value there.",
