@@ -314,6 +314,10 @@ class MemoryAccounts:
         self.rows[account.alias] = stored
         return stored
 
+    def remember(self, *accounts: Account) -> None:
+        """Let the cache be as old as these rows."""
+        self._cached = list(accounts)
+
     def change(self, alias: str, **changes: object) -> Account:
         """Change a row as another instance would."""
         return self.put(replace(self.rows[alias], **changes))  # type: ignore[arg-type]
@@ -325,8 +329,10 @@ class MemoryTokens:
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
         self.forgotten: list[str] = []
+        self.asked: list[Account] = []
 
     def access_token(self, account: Account) -> str:
+        self.asked.append(account)
         with self._faults.around("tokens.access_token"):
             return f"token-{account.alias}-{len(self.forgotten) + 1}"
 
@@ -479,6 +485,7 @@ class Room:
             patience=patience,
             lease_seconds=300,
             send_seconds=100,
+            sleep=lambda seconds: self.clock.forward(seconds=seconds),
         )
 
     def accept(self, **fields: object) -> Receipt:

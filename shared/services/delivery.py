@@ -8,14 +8,16 @@ again.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from shared.errors import AnswerLost, LostRace, RemoteError
+from shared.errors import AnswerLost, LostRace, NotSent, RemoteError
 from shared.mail import ids
 from shared.mail.account import Account, AccountState
+from shared.mail.address import Address
 from shared.mail.backoff import (
     Jitter,
     Patience,
@@ -65,6 +67,7 @@ class Delivery:
         patience: Patience,
         lease_seconds: int,
         send_seconds: int,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._ledger = ledger
         self._payloads = payloads
@@ -78,6 +81,7 @@ class Delivery:
         self._patience = patience
         self._lease = timedelta(seconds=lease_seconds)
         self._send_seconds = send_seconds
+        self._sleep = sleep
 
     def deliver(self, mail_id: str) -> Heard:
         """Send a mail of the ledger, if it is due and nobody else has it."""
@@ -93,9 +97,11 @@ class Delivery:
             self._submission.ring(mail)
             return Heard.LATER
         account = self._account(mail)
-        if account is None or not account.can_send_at(now):
+        if account is None or not account.can_send_at(now) or not _is_its_mailbox(account, mail):
             # What is cached may be older than a sign-in that has just released this mail.
             account = self._account(mail, fresh=True)
+        if account is not None and not _is_its_mailbox(account, mail):
+            return self._fail_replaced(found)
         if account is None or not account.can_send_at(now):
             return self._hold(found, account)
         claimed = self._claimed(mail, account, now)
@@ -131,6 +137,19 @@ class Delivery:
         event("mail_held", mail_id=held.mail_id, account=held.account, reason=reason)
         return Heard.HELD
 
+    def _fail_replaced(self, found: Versioned) -> Heard:
+        """Another mailbox was put under the alias since this mail was accepted."""
+        outcome = Outcome(
+            Verdict.FAILED,
+            "mailbox_replaced",
+            "Another mailbox has this alias now, and this mail was not meant to go out from it: "
+            "send it anew.",
+        )
+        failed = self._moved(found.mail, Status.FAILED, outcome)
+        self._write(failed, found.etag)
+        self._tell(failed, outcome)
+        return Heard.FAILED
+
     def _abandoned(self, found: Versioned) -> Heard:
         account = self._account(found.mail)
         way = self._sending(account) if account is not None else None
@@ -151,6 +170,14 @@ class Delivery:
                 Verdict.AGAIN, "payload_unreadable", "The mail's content could not be read."
             )
             return self._settle(claimed, account, outcome)
+        if packed.sender is not None and not self._may_send(mail, account, packed.sender):
+            outcome = Outcome(
+                Verdict.FAILED,
+                "sender_not_allowed",
+                "The account may not send from this address any more: send the mail anew, from "
+                "another one.",
+            )
+            return self._settle(claimed, account, outcome)
         lease_until = mail.lease_until or self._clock()
         outcome = self._sending(account).send(
             account,
@@ -159,6 +186,13 @@ class Delivery:
             lease_end_allows(lease_until, self._send_seconds, self._clock),
         )
         return self._settle(claimed, account, outcome)
+
+    def _may_send(self, mail: Mail, account: Account, sender: Address) -> bool:
+        """Whether the account owns or may use the From address, asked anew before it is denied."""
+        if account.may_send_as(sender.email):
+            return True
+        fresh = self._account(mail, fresh=True)
+        return fresh is not None and fresh.may_send_as(sender.email)
 
     def _content(self, mail: Mail) -> Packed:
         if mail.payload.inline is not None:
@@ -224,9 +258,15 @@ class Delivery:
         A write whose answer was lost, and that the storage client repeated, looks like a lost race
         to itself: the row tells whether it is ours.
         """
-        for _ in range(WRITES):
+        for attempt in range(WRITES):
             try:
                 return self._ledger.update(mail, etag)
+            except NotSent:
+                # A claim comes back with its bell; what Graph answered does not.
+                if mail.status is Status.SENDING or attempt + 1 == WRITES:
+                    raise
+                self._sleep(2.0**attempt)
+                continue
             except (LostRace, AnswerLost):
                 found = self._ledger.get(mail.mail_id)
             if found is None:
@@ -270,6 +310,10 @@ def _why_held(account: Account | None) -> str:
     if account.state is AccountState.NEEDS_SIGN_IN:
         return "An administrator signs the mailbox in again on /accounts; the mail goes then."
     return "The account is held; the mail goes by itself when that ends."
+
+
+def _is_its_mailbox(account: Account, mail: Mail) -> bool:
+    return mail.account_id is None or account.account_id == mail.account_id
 
 
 def _is_same_move(found: Mail, wanted: Mail) -> bool:

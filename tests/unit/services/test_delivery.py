@@ -631,7 +631,8 @@ def test_a_certain_no_whose_write_had_no_effect_is_written_again(
 def test_an_outcome_that_cannot_be_written_leaves_the_mail_unknown_in_the_end(room: Room) -> None:
     """Graph took it, the ledger never heard: it may not be sent a second time."""
     mail_id = room.accepted()
-    room.faults.before("ledger.update", NOT_REACHED, nth=2)
+    for nth in (2, 3, 4):
+        room.faults.before("ledger.update", NOT_REACHED, nth=nth)
 
     with pytest.raises(NotSent):
         room.hear(mail_id)
@@ -992,3 +993,90 @@ def test_a_remote_that_is_gone_for_good_refuses_like_any_other(room: Room) -> No
     room.faults.before("bell.ring", RemoteRefused("storage", "no queue"))
 
     assert room.hear(mail_id) is Heard.LATER
+
+
+def test_an_outcome_is_written_although_storage_is_away_for_a_moment(room: Room) -> None:
+    mail_id = room.accepted()
+    room.faults.before("ledger.update", NOT_REACHED, nth=2)
+
+    assert room.hear(mail_id) is Heard.SENT
+    assert room.status(mail_id) is Status.SENT
+
+
+def test_a_mail_never_goes_out_from_a_mailbox_that_took_over_its_alias(room: Room) -> None:
+    mail_id = room.accepted()
+    room.accounts.change("billing", account_id="id-other", address="other@contoso.com")
+
+    assert room.hear(mail_id) is Heard.SENT  # what is cached still has the mailbox of that time
+    late = room.accepted()
+    room.accounts.all(fresh=True)
+
+    assert room.hear(late) is Heard.FAILED
+    mail = room.ledger.mail(late)
+    assert (mail.status, mail.reason) == (Status.FAILED, "mailbox_replaced")
+    assert len(room.graph.posts) == 1
+    assert room.accounts.rows["billing"].state is AccountState.READY
+
+
+def test_mail_held_for_a_replaced_mailbox_does_not_disable_the_new_one(room: Room) -> None:
+    mail_id = room.accepted()
+    room.accounts.change("billing", state=AccountState.NEEDS_SIGN_IN)
+    room.accounts.all(fresh=True)
+    room.hear(mail_id)
+    room.accounts.change(
+        "billing", account_id="id-other", address="other@contoso.com", state=AccountState.READY
+    )
+    room.upkeep.release(room.accounts.rows["billing"])
+
+    assert room.hear(mail_id) is Heard.FAILED
+    assert room.graph.posts == []
+    assert room.accounts.rows["billing"].state is AccountState.READY
+
+
+def test_a_worker_with_an_old_list_finds_the_new_mailbox_before_it_sends(room: Room) -> None:
+    """Accepted by an instance that knows of the replacement, delivered by one that does not."""
+    room.accounts.change("billing", account_id="id-other", address="other@contoso.com")
+    fresh = room.accounts.rows["billing"]
+    room.accounts.all(fresh=True)
+    mail_id = room.accepted()
+    room.accounts.remember(account_of())
+
+    assert room.hear(mail_id) is Heard.SENT
+    assert [post.token for post in room.graph.posts] == [f"token-{fresh.alias}-1"]
+    assert room.tokens.asked[-1].account_id == "id-other"
+
+
+def test_a_from_address_that_was_taken_away_fails_the_mail_and_not_the_account(room: Room) -> None:
+    room.accounts.change("billing", allowed_from=("sales@contoso.com",))
+    room.accounts.all(fresh=True)
+    mail_id = room.accepted(**{"from": "sales@contoso.com"})
+    room.accounts.change("billing", allowed_from=())
+    room.accounts.all(fresh=True)
+
+    assert room.hear(mail_id) is Heard.FAILED
+    assert room.ledger.mail(mail_id).reason == "sender_not_allowed"
+    assert room.graph.posts == []
+    assert room.accounts.rows["billing"].state is AccountState.READY
+
+
+def test_a_denial_about_another_from_address_leaves_the_account_alone(room: Room) -> None:
+    room.accounts.change("billing", allowed_from=("sales@contoso.com",))
+    room.accounts.all(fresh=True)
+    mail_id = room.accepted(**{"from": "sales@contoso.com"})
+    room.graph.answers = [GraphAnswer(403, "ErrorAccessDenied")]
+
+    assert room.hear(mail_id) is Heard.FAILED
+    assert "Mail.Send.Shared" in (room.ledger.mail(mail_id).help or "")
+    assert room.accounts.rows["billing"].state is AccountState.READY
+
+
+def test_attempts_are_counted_anew_after_a_hold(room: Room) -> None:
+    mail_id = room.accepted()
+    room.graph.answers = [GraphAnswer(429), GraphAnswer(429, "ErrorExceededHourlyMessageLimit")]
+    room.hear(mail_id)
+    room.clock.forward(minutes=1)
+    room.hear(mail_id)
+    room.clock.forward(hours=2)
+
+    assert room.hear(mail_id) is Heard.SENT
+    assert room.ledger.mail(mail_id).attempts == 1
