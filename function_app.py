@@ -167,7 +167,7 @@ def deliver(msg: func.QueueMessage) -> None:
     """Hear a bell, or take in a whole mail that an application dropped."""
     from shared.services.outbox_message import read
 
-    room().delivery.hear(read(msg))
+    room().outbox.hear(read(msg))
 
 
 @app.queue_trigger("msg", "outbox-poison", STORAGE)
@@ -175,10 +175,10 @@ def bury(msg: func.QueueMessage) -> None:
     """Write down what the host gave up on."""
     from shared.services.outbox_message import read
 
-    room().delivery.bury(read(msg))
+    room().outbox.bury(read(msg))
 
 
 @app.timer_trigger("timer", "15 */2 * * * *")
 def ring_again(timer: func.TimerRequest) -> None:
     """Ring for mails whose bell was lost or whose worker died."""
-    room().delivery.ring_again()
+    room().upkeep.ring_again()

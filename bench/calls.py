@@ -201,7 +201,7 @@ def _dropped(bench: Bench, room: Postroom, sample: Sample, mails: int) -> Case:
 
 def take_in_one(room: Postroom, document: bytes) -> None:
     """Hear a whole mail, as the queue trigger hands it over; it must go at once."""
-    heard = room.delivery.hear(OutboxMessage(str(uuid.uuid4()), datetime.now(UTC), document))
+    heard = room.outbox.hear(OutboxMessage(str(uuid.uuid4()), datetime.now(UTC), document))
     if heard is not Heard.SENT:
         raise RuntimeError(f"the mail was not sent: {heard}")
 

@@ -146,7 +146,6 @@ class _Sender:
         self._delivery = Delivery(
             ledger=self._ledger,
             payloads=payloads,
-            bell=bell,
             accounts=accounts,
             submission=self._submission,
             sending=way_of,

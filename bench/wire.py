@@ -132,7 +132,7 @@ def operation(service: str, method: str, target: str, answer: bytes) -> str:
         return _queue_operation(method, name, parts, answer)
     if service == "table":
         listing = method == "GET" and "()" in parts[0] and "=" not in parts[0]
-        verbs = {"POST": "insert", "PUT": "replace", "DELETE": "delete"}
+        verbs = {"POST": "insert", "PUT": "replace", "PATCH": "merge", "DELETE": "delete"}
         return f"table {'query' if listing else verbs.get(method, method.lower())} {name}"
     return f"blob {method.lower()} {name}"
 

@@ -78,7 +78,7 @@ def show(info: dict[str, Any], console: Console) -> None:
     print(f"    the first one's story: GET {info['app_url']}/api/mails/{mail_id}")
 
 
-def sign_in(info: dict[str, Any], mailbox: str, alias: str) -> None:
+def sign_in(info: dict[str, Any], mailbox: str, alias: str, *, replace: bool = False) -> None:
     """Link a mailbox as an administrator would: session, login, Microsoft's pages, callback."""
     browser = Browser()
     try:
@@ -89,7 +89,8 @@ def sign_in(info: dict[str, Any], mailbox: str, alias: str) -> None:
         if status != 204:
             raise DemoError(f"the session was not opened: {status}")
         browser.open(f"{info['app_url']}/accounts")
-        browser.submit({"alias": alias, "expected_address": mailbox}, action="/auth/login")
+        wish = {"alias": alias, "expected_address": mailbox}
+        browser.submit({**wish, "replace": "yes"} if replace else wish, action="/auth/login")
         for _ in range(5):
             buttons = [button for form in browser.forms() for button in form.buttons]
             if ("username", mailbox) in buttons:

@@ -38,10 +38,24 @@ OWN_REASONS = {
     "vault_unreachable": ("tried again", "Key Vault did not answer."),
     "lease_spent": ("tried again", "Getting a token took so long that no time was left to send."),
     "payload_unreadable": ("tried again", "The mail's content could not be read from storage."),
+    "mailbox_replaced": (
+        "`failed`",
+        "Another mailbox was put under the mail's alias before it went out. Send it anew.",
+    ),
+    "sender_not_allowed": (
+        "`failed`",
+        "The account may not send from the mail's From address any more. Send it anew, from another.",
+    ),
+    "not_composed": ("`failed`", "Postroom could not write the mail as a message. Report it."),
     "account_gone": ("`held`", "The mail's account is not there any more. Link it again."),
     "vault_refused": (
         "`held`, and the account for 15 minutes",
         "Key Vault refused the app's identity. Give it the right to get and set secrets.",
+    ),
+    "no_managed_identity": (
+        "`held`, and the account for 15 minutes",
+        "The app's managed identity gave no token. Assign the user-assigned identity that "
+        "`POSTROOM_IDENTITY_CLIENT_ID` names to the app.",
     ),
     "no_client_secret": (
         "`held`, and the account for 15 minutes",

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from shared.adapters import storage
 from shared.adapters.accounts_table import AccountsTable
-from shared.adapters.entra import CLIENT_SECRET, Entra
+from shared.adapters.app_credential import (
+    CLIENT_SECRET,
+    AppCredential,
+    ClientSecret,
+    ManagedIdentity,
+    exchange_audience,
+)
+from shared.adapters.entra import Entra
 from shared.adapters.flows_table import FlowsTable
 from shared.adapters.graph import Graph
 from shared.adapters.identity import AppIdentity
@@ -29,9 +36,11 @@ from shared.mail.backoff import Patience
 from shared.services.consent import Consent, ConsentRules
 from shared.services.delivery import Delivery
 from shared.services.document import Limits
+from shared.services.outbox import Outbox
 from shared.services.sending import DirectSending
 from shared.services.submission import Submission
 from shared.services.tokens import TokenSource
+from shared.services.upkeep import Upkeep
 from shared.settings import Settings, load
 from shared.telemetry import quiet_libraries
 
@@ -71,11 +80,16 @@ class Postroom:
             ca_file=settings.ca_file,
             development=settings.development,
         )
+        credential: AppCredential = (
+            ManagedIdentity(identity, exchange_audience(settings.authority_host))
+            if settings.credential == "managed-identity"
+            else ClientSecret(self.vault)
+        )
         entra = Entra(
             client_id=settings.client_id,
             authority_host=settings.authority_host,
             redirect_uri=settings.redirect_uri,
-            vault=self.vault,
+            credential=credential,
             graph_resource=settings.graph_resource,
             development=settings.development,
             ca_file=settings.ca_file,
@@ -105,7 +119,6 @@ class Postroom:
         self.delivery = Delivery(
             ledger=self.ledger,
             payloads=payloads,
-            bell=self.bell,
             accounts=self.accounts,
             submission=self.submission,
             sending=way_of,
@@ -116,6 +129,8 @@ class Postroom:
             lease_seconds=settings.lease_seconds,
             send_seconds=settings.send_timeout_seconds,
         )
+        self.outbox = Outbox(self.ledger, self.submission, self.delivery, self.clock)
+        self.upkeep = Upkeep(self.ledger, self.bell, self.accounts, self.clock)
         self.consent = Consent(
             rules=ConsentRules(
                 tenant=settings.tenant,
@@ -129,7 +144,7 @@ class Postroom:
             accounts=self.accounts,
             flows=FlowsTable(_once(lambda: stored.table(storage.FLOWS_TABLE))),
             clock=self.clock,
-            released=self.delivery.release,
+            released=self.upkeep.release,
         )
         self.probes: Mapping[str, Callable[[], object]] = {
             "ledger": lambda: self.ledger.overdue(self.clock(), 0, 1),

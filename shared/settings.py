@@ -24,6 +24,8 @@ MICROSOFT_CLOUDS = {
 }
 VAULT_SUFFIXES = (".vault.azure.net", ".vault.usgovcloudapi.net", ".vault.azure.cn")
 
+CREDENTIALS = ("secret", "managed-identity")
+
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.IGNORECASE)
 
@@ -52,6 +54,7 @@ class Settings:
     graph_url: str = "https://graph.microsoft.com/v1.0"
     allowed_mailboxes: tuple[str, ...] = ()
     identity_client_id: str | None = None
+    credential: str = "secret"
     development: bool = False
     ca_file: str | None = None
     lease_seconds: int = 300
@@ -104,6 +107,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         ),
         allowed_mailboxes=reader.words("POSTROOM_ALLOWED_MAILBOXES"),
         identity_client_id=reader.text("POSTROOM_IDENTITY_CLIENT_ID"),
+        credential=reader.one_of("POSTROOM_CREDENTIAL", CREDENTIALS),
         development=development,
         ca_file=reader.text("POSTROOM_CA_FILE") if development else None,
         lease_seconds=reader.whole("POSTROOM_LEASE_SECONDS", 300, 30, 3600),
@@ -123,6 +127,11 @@ def load(environ: Mapping[str, str]) -> Settings:
     )
     if settings.send_timeout_seconds >= settings.lease_seconds:
         reader.fault("POSTROOM_LEASE_SECONDS", "must be longer than POSTROOM_SEND_TIMEOUT_SECONDS")
+    if settings.credential == "managed-identity" and settings.identity_client_id is None:
+        reader.fault(
+            "POSTROOM_IDENTITY_CLIENT_ID",
+            "is missing: only a user-assigned identity can stand for the app, so name it",
+        )
     reader.finish()
     return settings
 
@@ -160,6 +169,13 @@ class _Reader:
         if value not in ("true", "false", "1", "0"):
             self.fault(name, "must be true or false")
         return value in ("true", "1")
+
+    def one_of(self, name: str, values: tuple[str, ...]) -> str:
+        value = self.text(name) or values[0]
+        if value not in values:
+            self.fault(name, f"must be one of {', '.join(values)}")
+            return values[0]
+        return value
 
     def whole(self, name: str, default: int, least: int, most: int) -> int:
         value = self.text(name)

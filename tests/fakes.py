@@ -30,10 +30,12 @@ from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
 from shared.services.delivery import Delivery, Heard
 from shared.services.document import Limits, Order, read_json
+from shared.services.outbox import Outbox
 from shared.services.outbox_message import OutboxMessage, bell_for
 from shared.services.ports import KeyClaim, Profile, Versioned
 from shared.services.sending import DirectSending
 from shared.services.submission import Receipt, Submission
+from shared.services.upkeep import Upkeep
 
 NOW = datetime(2026, 8, 20, 12, 0, tzinfo=UTC)
 TENANT = "11111111-1111-4111-8111-111111111111"
@@ -312,6 +314,10 @@ class MemoryAccounts:
         self.rows[account.alias] = stored
         return stored
 
+    def remember(self, *accounts: Account) -> None:
+        """Let the cache be as old as these rows."""
+        self._cached = list(accounts)
+
     def change(self, alias: str, **changes: object) -> Account:
         """Change a row as another instance would."""
         return self.put(replace(self.rows[alias], **changes))  # type: ignore[arg-type]
@@ -323,8 +329,10 @@ class MemoryTokens:
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
         self.forgotten: list[str] = []
+        self.asked: list[Account] = []
 
     def access_token(self, account: Account) -> str:
+        self.asked.append(account)
         with self._faults.around("tokens.access_token"):
             return f"token-{account.alias}-{len(self.forgotten) + 1}"
 
@@ -459,6 +467,8 @@ class Room:
             mask=mask,
         )
         self.delivery = self.worker(patience or Patience(30, 48 * 3600))
+        self.outbox = Outbox(self.ledger, self.submission, self.delivery, self.clock)
+        self.upkeep = Upkeep(self.ledger, self.bell, self.accounts, self.clock)
 
     def worker(self, patience: Patience) -> Delivery:
         """Another worker on the same storage."""
@@ -466,7 +476,6 @@ class Room:
         return Delivery(
             ledger=self.ledger,
             payloads=self.payloads,
-            bell=self.bell,
             accounts=self.accounts,
             submission=self.submission,
             sending=lambda account: direct,
@@ -476,6 +485,7 @@ class Room:
             patience=patience,
             lease_seconds=300,
             send_seconds=100,
+            sleep=lambda seconds: self.clock.forward(seconds=seconds),
         )
 
     def accept(self, **fields: object) -> Receipt:
@@ -494,7 +504,7 @@ class Room:
 
     def hear(self, mail_id: str) -> Heard:
         """A worker hears the bell for a mail."""
-        return self.delivery.hear(self.message(bell_for(mail_id).encode()))
+        return self.outbox.hear(self.message(bell_for(mail_id).encode()))
 
     def status(self, mail_id: str) -> Status:
         """Where a mail stands."""

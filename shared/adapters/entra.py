@@ -14,21 +14,18 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from shared.errors import ConsentRequired, CredentialRefused, NotSent, RemoteRefused
+from shared.adapters.app_credential import AppCredential, Proof
+from shared.errors import ConsentRequired, CredentialRefused, NotSent
 from shared.mail import refusals
 from shared.mail.refusals import Actor, Refusal, SignInRefused
-from shared.services.ports import Grant, StoredSecret, Vault
+from shared.services.ports import Grant
 
 if TYPE_CHECKING:
     import msal  # type: ignore[import-untyped]
     import requests
 
-CLIENT_SECRET = "postroom-client-secret"  # noqa: S105 - its name in the vault
 CONNECT_SECONDS = 10
 READ_SECONDS = 30
-
-# Answers that a newer client secret in the vault may turn around.
-_SECRET_REFUSED = frozenset({"AADSTS7000215", "AADSTS7000222"})
 
 _Answer = Mapping[str, Any]
 
@@ -42,7 +39,7 @@ class Entra:
         client_id: str,
         authority_host: str,
         redirect_uri: str,
-        vault: Vault,
+        credential: AppCredential,
         graph_resource: str = "https://graph.microsoft.com",
         development: bool = False,
         ca_file: str | None = None,
@@ -50,11 +47,10 @@ class Entra:
         self._client_id = client_id
         self._authority_host = authority_host
         self._redirect_uri = redirect_uri
-        self._vault = vault
+        self._credential = credential
         self._graph_resource = graph_resource
         self._development = development
         self._ca_file = ca_file
-        self._secret: StoredSecret | None = None
         self._session: requests.Session | None = None
         self._lock = Lock()
         # MSAL's memory, per authority: worth keeping for the metadata it holds for a day.
@@ -121,7 +117,7 @@ class Entra:
         )
 
     def probe(self, authority: str = "common") -> None:
-        """Fetch the authority's metadata, with the client secret at hand. Raises as the rest do."""
+        """Fetch the authority's metadata, with a proof at hand. Raises as the rest do."""
         self._memories.pop(authority, None)
         self._ask(authority, lambda app: {})
 
@@ -133,27 +129,27 @@ class Entra:
     def _ask(
         self, authority: str, call: Callable[[msal.ConfidentialClientApplication], _Answer]
     ) -> _Answer:
-        """The answer of one call, asked again once where the vault holds a newer client secret."""
-        secret = self._client_secret()
+        """The answer of one call, asked again once where there is another proof to try."""
+        proof = self._credential.proof()
         try:
-            return self._answer(authority, secret, call)
+            return self._answer(authority, proof, call)
         except CredentialRefused as error:
-            newer = self._client_secret(read_again=True) if error.code in _SECRET_REFUSED else None
-            if newer is None or newer.version == secret.version:
+            newer = self._credential.newer(proof, error.code)
+            if newer is None:
                 raise
             return self._answer(authority, newer, call)
 
     def _answer(
         self,
         authority: str,
-        secret: StoredSecret,
+        proof: Proof,
         call: Callable[[msal.ConfidentialClientApplication], _Answer],
     ) -> _Answer:
         from msal.exceptions import MsalServiceError  # type: ignore[import-untyped]
 
         wire = _Wire(self._shared_session(), self._ca_file)
         try:
-            result = call(self._application(authority, secret, wire))
+            result = call(self._application(authority, proof, wire))
         except MsalServiceError as error:
             self._memories.pop(authority, None)
             raise NotSent(
@@ -173,13 +169,13 @@ class Entra:
         return result
 
     def _application(
-        self, authority: str, secret: StoredSecret, wire: _Wire
+        self, authority: str, proof: Proof, wire: _Wire
     ) -> msal.ConfidentialClientApplication:
         import msal
 
         return msal.ConfidentialClientApplication(
             self._client_id,
-            client_credential=secret.value,
+            client_credential=proof.for_msal,
             authority=f"{self._authority_host}/{authority}",
             # A simulator's host is unknown to Microsoft's discovery service; settings.load lets
             # no such host pass outside development.
@@ -189,27 +185,13 @@ class Entra:
             token_cache=msal.TokenCache(),
         )
 
-    def _client_secret(self, *, read_again: bool = False) -> StoredSecret:
-        with self._lock:
-            if self._secret is None or read_again:
-                try:
-                    self._secret = self._vault.get(CLIENT_SECRET) or self._secret
-                except RemoteRefused as error:
-                    raise CredentialRefused("vault_refused", str(error)) from error
-            if self._secret is None:
-                raise CredentialRefused(
-                    "no_client_secret",
-                    "The client secret is missing: create one in the app registration and store "
-                    f"its value in Key Vault as {CLIENT_SECRET}.",
-                )
-            return self._secret
-
     def _shared_session(self) -> requests.Session:
         with self._lock:
             if self._session is None:
                 import requests
 
                 self._session = requests.Session()
+                self._session.trust_env = False
             return self._session
 
     def _long(self, scopes: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from shared.mail.status import Status, may_follow
+from shared.mail.status import SETTLED, Status, may_follow
 
 POISONED = "poisoned"
 """The host gave up on a queue message."""
@@ -54,6 +54,8 @@ class Mail:
     caller: Caller
     account: str | None
     """The account's alias; None only for what could not be understood."""
+    account_id: str | None = None
+    """Which mailbox the alias stood for when the mail was accepted: no other one may send it."""
     sender: str = ""
     recipients: tuple[str, ...] = ()
     """As many of them as the row has room for; `recipient_count` says how many there are."""
@@ -103,7 +105,7 @@ class Mail:
             status=status,
             updated_at=now,
             due_at=due_at or self.due_at,
-            attempts=self.attempts + (1 if status is Status.SENDING else 0),
+            attempts=self._attempts_in(status),
             lease_until=lease_until,
             lease_id=lease_id,
             sent_at=now if status is Status.SENT else self.sent_at,
@@ -113,6 +115,12 @@ class Mail:
             payload=Payload(blob=self.payload.blob) if status is Status.SENT else self.payload,
             events=_with(self.events, Event(now, status, reason)),
         )
+
+    def _attempts_in(self, status: Status) -> int:
+        """Counted anew after a hold: what happened before it says nothing about the mail."""
+        if status is not Status.SENDING:
+            return self.attempts
+        return 1 if self.status in SETTLED else self.attempts + 1
 
     def poisoned(self, now: datetime) -> Mail:
         """This mail after the host gave up on its bell.

@@ -6,7 +6,7 @@ import base64
 import binascii
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -51,9 +51,10 @@ def read(message: TriggerMessage) -> OutboxMessage:
     return OutboxMessage(message.id, message.insertion_time, message.get_body())
 
 
-class BellMessage(msgspec.Struct, forbid_unknown_fields=True, tag_field="postroom", tag="bell"):
+class BellMessage(msgspec.Struct, forbid_unknown_fields=True):
     """Carries nothing but an id: heard twice, late or forged, it does no harm."""
 
+    postroom: Literal["bell"]
     mail_id: str
 
 
@@ -62,7 +63,7 @@ _decoder = msgspec.json.Decoder(BellMessage)
 
 def bell_for(mail_id: str) -> str:
     """The message that rings for a mail."""
-    return msgspec.json.encode(BellMessage(mail_id)).decode()
+    return msgspec.json.encode(BellMessage("bell", mail_id)).decode()
 
 
 def mail_id_in(document: bytes) -> str | None:

@@ -6,11 +6,14 @@ Direct sending needs nothing but Mail.Send: one request, no way to look afterwar
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
+from email.errors import MessageError
 from typing import Protocol
 
 from shared.errors import AnswerLost, ConsentRequired, CredentialRefused, NotSent
 from shared.mail.account import Account
+from shared.mail.address import Address
 from shared.mail.graph_payload import send_request
 from shared.mail.outcome import Outcome, Verdict, judge_send
 from shared.services.packing import Packed
@@ -19,6 +22,8 @@ from shared.services.ports import Clock, MailService, Tokens
 _CREDENTIAL = {
     "vault_refused": "Key Vault refuses the app's identity: give it the right to get and set "
     "secrets.",
+    "no_managed_identity": "The app's managed identity gave no token: assign the identity that "
+    "POSTROOM_IDENTITY_CLIENT_ID names to the app.",
     "no_client_secret": "Key Vault holds no secret postroom-client-secret: store the app's client "
     "secret there.",
 }
@@ -55,7 +60,14 @@ class DirectSending:
         """See `Sending`."""
         if packed.message is None or packed.sender is None:
             return Outcome(Verdict.FAILED, "no_content", "The mail has no content to send.")
-        request = send_request(packed.message, packed.sender, mail_id, self._clock())
+        try:
+            request = send_request(packed.message, packed.sender, mail_id, self._clock())
+        except (ValueError, TypeError, LookupError, RecursionError, MessageError):
+            return Outcome(
+                Verdict.FAILED,
+                "not_composed",
+                "Postroom could not write this mail as a message: this is a fault in Postroom.",
+            )
         outcome = Outcome(Verdict.REFRESH)
         for attempt in range(2):
             token = self._token(account)
@@ -65,7 +77,7 @@ class DirectSending:
                 return Outcome(Verdict.AGAIN, "lease_spent", retry_after=1.0)
             outcome = self._post(token, request.content_type, request.body)
             if outcome.verdict is not Verdict.REFRESH:
-                return outcome
+                return _of_the_sender(outcome, account, packed.sender)
             if attempt == 0:
                 # A plain 401: the token may have been revoked before its time.
                 self._tokens.forget(account, token)
@@ -126,6 +138,19 @@ class DirectSending:
                 "The request left and no answer came back: look into the mailbox's Sent Items, "
                 "then decide whether to send it anew.",
             )
+
+
+def _of_the_sender(outcome: Outcome, account: Account, sender: Address) -> Outcome:
+    """A denial that is about another From address is the mail's trouble, not the account's."""
+    own = sender.email.lower() == account.address.lower()
+    if own or outcome.verdict is not Verdict.NEEDS_SIGN_IN:
+        return outcome
+    return replace(
+        outcome,
+        verdict=Verdict.FAILED,
+        help="Microsoft denies sending from this address: it needs the permission Mail.Send.Shared, "
+        "and 'Send as' or 'Send on behalf' in the Exchange admin centre.",
+    )
 
 
 def lease_end_allows(lease_until: datetime, request_seconds: float, clock: Clock) -> StillOurs:

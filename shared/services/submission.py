@@ -5,6 +5,7 @@ HTTP and the queue meet here. Whatever is answered with "accepted" is durable.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -195,6 +196,7 @@ class Submission:
             due_at=due,
             caller=caller,
             account=account.alias,
+            account_id=account.account_id,
             sender=str(sender),
             recipients=_shown(recipients, mask=self._mask),
             recipient_count=len(recipients),
@@ -232,6 +234,8 @@ class Submission:
             found = self._ledger.get(mail.mail_id)
             if found is None:
                 raise
+            if mail.payload.blob and found.mail.payload.blob != mail.payload.blob:
+                self._drop(mail.payload.blob)
             # Our own write, whose answer was lost or which the storage client repeated, is no
             # replay: it carries this very acceptance.
             ours = found.mail.accepted_at == mail.accepted_at and (
@@ -239,12 +243,19 @@ class Submission:
             )
             return Receipt(found.mail, etag=found.etag, replayed=not ours)
 
+    def _drop(self, blob: str) -> None:
+        """Remove a payload that no row refers to."""
+        try:
+            self._payloads.delete(blob)
+        except RemoteError:
+            event("payload_left_behind", level=logging.WARNING)
+
     def _with_payload(self, mail: Mail, packed: bytes) -> Mail:
         if len(packed) <= INLINE_BYTES:
             return replace(mail, size=len(packed), payload=Payload(inline=packed))
-        # Named by its content as well: a redelivery that reads the document anew writes the same
-        # bytes, a forged one cannot replace them.
-        name = f"{mail.mail_id}/{(mail.document_hash or 'none')[:16]}"
+        # Named by its content as well: what an earlier try left behind may have been meant for
+        # another sender.
+        name = f"{mail.mail_id}/{hashlib.sha256(packed).hexdigest()[:16]}"
         self._payloads.put(name, packed)
         return replace(mail, size=len(packed), payload=Payload(blob=name))
 

@@ -8,8 +8,15 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from azure.core.credentials import TokenCredential
 
-from shared.adapters.entra import CLIENT_SECRET, Entra
+from shared.adapters.app_credential import (
+    CLIENT_SECRET,
+    EXCHANGE_AUDIENCE,
+    ClientSecret,
+    ManagedIdentity,
+)
+from shared.adapters.entra import Entra
 from shared.adapters.graph import Graph
 from shared.adapters.key_vault import KeyVault
 from shared.errors import ConsentRequired, CredentialRefused, NotSent, PostroomError
@@ -35,7 +42,7 @@ def entra(stand: Stand, vault: KeyVault) -> Iterator[Entra]:
         client_id=stand.stack["client_id"],
         authority_host=stand.stack["authority_host"],
         redirect_uri=REDIRECT,
-        vault=vault,
+        credential=ClientSecret(vault),
         development=True,
         ca_file=stand.ca_file,
     )
@@ -101,7 +108,7 @@ class TestBegin:
             client_id=stand.stack["client_id"],
             authority_host=stand.stack["authority_host"],
             redirect_uri=REDIRECT,
-            vault=vault,
+            credential=ClientSecret(vault),
             development=True,
             ca_file=stand.ca_file,
         )
@@ -446,3 +453,54 @@ def test_a_personal_mailbox_is_linked_or_found_out_at_once(
 
     assert desk.accounts.rows["box"].authority == "consumers"
     assert desk.tokens.access_token(desk.accounts.rows["box"])
+
+
+class TestManagedIdentity:
+    """No secret at all: the app's identity is a federated credential of the registration."""
+
+    @pytest.fixture
+    def secretless(self, stand: Stand, credential: TokenCredential) -> Iterator[Entra]:
+        adapter = Entra(
+            client_id=stand.stack["client_id"],
+            authority_host=stand.stack["authority_host"],
+            redirect_uri=REDIRECT,
+            credential=ManagedIdentity(credential, EXCHANGE_AUDIENCE),
+            development=True,
+            ca_file=stand.ca_file,
+        )
+        yield adapter
+        adapter.close()
+
+    def test_a_code_is_redeemed_and_refreshed_without_any_secret(
+        self, secretless: Entra, person: Person, tenant: str, vault: KeyVault
+    ) -> None:
+        flow = secretless.begin(tenant, SCOPES)
+        answer = person.sign_in(str(flow["auth_uri"]), BILLING)
+
+        grant = secretless.redeem(tenant, flow, answer)
+        newer = secretless.refresh(tenant, str(grant.refresh_token), SCOPES)
+
+        assert "Mail.Send" in newer.scopes
+        assert vault.get(CLIENT_SECRET) is None
+
+    def test_an_identity_that_is_not_registered_is_refused_with_its_code(
+        self, secretless: Entra, stand: Stand, person: Person, tenant: str
+    ) -> None:
+        stand.control("options", {"federated_subjects": ["somebody-else"]})
+        flow = secretless.begin(tenant, SCOPES)
+        answer = person.sign_in(str(flow["auth_uri"]), BILLING)
+
+        with pytest.raises(CredentialRefused) as refused:
+            secretless.redeem(tenant, flow, answer)
+
+        assert refused.value.code == "AADSTS700213"
+
+    def test_an_identity_that_gives_no_token_is_named(
+        self, secretless: Entra, stand: Stand, person: Person, tenant: str
+    ) -> None:
+        flow = secretless.begin(tenant, SCOPES)
+        answer = person.sign_in(str(flow["auth_uri"]), BILLING)
+        stand.fault("identity.token", status=400, times=-1)
+
+        with pytest.raises((CredentialRefused, NotSent)):
+            secretless.redeem(tenant, flow, answer)

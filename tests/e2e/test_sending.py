@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ import pytest
 import requests
 from azure.storage.queue import QueueClient
 
+from local import demo
 from tests.e2e.conftest import SignedIn
 from tests.e2e.control import Control
 
@@ -210,8 +212,6 @@ def test_a_mail_whose_answer_was_lost_is_unknown_and_never_sent_again(
 def test_mail_is_held_while_the_grant_is_dead_and_goes_when_the_mailbox_is_signed_in_again(
     control: Control, signed_in_account: SignedIn, queue: QueueClient
 ) -> None:
-    from local import demo
-
     control.ask("POST", "revoke", {"mailbox": signed_in_account.address})
     control.fault("graph.send_mail", status=401, code="InvalidAuthenticationToken")
     held = control.send(wait=20, to=ADA, subject="Held", text="x")
@@ -377,3 +377,24 @@ def test_callers_that_wait_leave_threads_to_deliver_what_they_wait_for(
 
     assert len(control.deliveries(40)) == 40
     assert "sent" in {answer["status"] for answer in answers}
+
+
+def test_mail_for_a_replaced_mailbox_fails_and_the_new_one_goes_on(
+    control: Control, signed_in_account: SignedIn
+) -> None:
+    scheduled = control.send(
+        to=ADA,
+        subject="Meant for billing",
+        text="x",
+        scheduled_at=(datetime.now(UTC) + timedelta(seconds=4)).isoformat(),
+    )
+    demo.sign_in(control.stack.info, ADA, signed_in_account.alias, replace=True)
+
+    after = control.send(wait=20, to=ADA, subject="From the new one", text="x")
+
+    mail = story(control, scheduled["id"], "failed")
+    (delivery,) = control.deliveries(1)
+    assert mail["reason"] == "mailbox_replaced"
+    assert after["status"] == "sent"
+    assert delivery["from"] == ADA
+    assert control.accounts()[0]["state"] == "ready"

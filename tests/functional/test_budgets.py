@@ -145,6 +145,7 @@ def test_importing_and_indexing_the_app_loads_nothing_heavy() -> None:
         ("table", "GET", "/a/accounts()?$filter=x", b"", "table query accounts"),
         ("table", "POST", "/a/mails", b"", "table insert mails"),
         ("table", "PUT", "/a/mails(PartitionKey='1',RowKey='2')", b"", "table replace mails"),
+        ("table", "PATCH", "/a/mails(PartitionKey='1',RowKey='2')", b"", "table merge mails"),
         ("queue", "GET", "/a/outbox/messages?numofmessages=16", b"", "queue poll outbox"),
         ("queue", "GET", "/a/outbox/messages", b"<QueueMessage>", "queue receive outbox"),
         ("queue", "POST", "/a/outbox/messages", b"", "queue put outbox"),

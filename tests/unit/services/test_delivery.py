@@ -24,10 +24,11 @@ from shared.mail.account import AccountState
 from shared.mail.backoff import Patience
 from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
-from shared.services.delivery import GRACE_SECONDS, Heard
+from shared.services.delivery import Heard
 from shared.services.outbox_message import LONGEST_DELAY, bell_for
 from shared.services.packing import unpack
 from shared.services.submission import INLINE_BYTES
+from shared.services.upkeep import GRACE_SECONDS
 from tests.fakes import (
     ACCEPTED,
     LOST,
@@ -196,7 +197,7 @@ def test_what_may_have_been_sent_is_unknown_and_never_sent_again(
 
     assert room.hear(mail_id) is Heard.UNKNOWN
     room.clock.forward(days=2)
-    room.delivery.ring_again()
+    room.upkeep.ring_again()
     assert room.hear(mail_id) is Heard.LEFT
     assert len(room.graph.posts) == 1
     assert room.status(mail_id) is Status.UNKNOWN
@@ -350,14 +351,14 @@ def test_a_sign_in_during_the_attempt_is_not_undone_by_its_failure(room: Room) -
 
     assert room.accounts.rows["billing"].state is AccountState.READY
     assert room.status(mail_id) is Status.HELD
-    assert room.delivery.ring_again() == 1
+    assert room.upkeep.ring_again() == 1
 
 
 def test_a_new_sign_in_releases_the_held_mails(room: Room) -> None:
     mail_id = held_mail(room)
     account = room.accounts.change("billing", state=AccountState.READY, reason=None)
 
-    assert room.delivery.release(account) == 1
+    assert room.upkeep.release(account) == 1
     assert [ring.mail_id for ring in room.bell.rings] == [mail_id]
     assert room.hear(mail_id) is Heard.SENT
 
@@ -383,10 +384,10 @@ def test_a_hold_ends_by_itself(room: Room) -> None:
     room.graph.answers = [GraphAnswer(429, "ErrorExceededHourlyMessageLimit")]
     room.hear(mail_id)
     room.bell.rings.clear()
-    assert room.delivery.ring_again() == 0
+    assert room.upkeep.ring_again() == 0
     room.clock.forward(hours=1)
 
-    assert room.delivery.ring_again() == 1
+    assert room.upkeep.ring_again() == 1
     assert room.hear(mail_id) is Heard.SENT
 
 
@@ -400,7 +401,7 @@ def test_a_mail_whose_account_was_removed_is_held_and_goes_when_it_is_linked_aga
     assert room.hear(mail_id) is Heard.HELD
     assert room.ledger.mail(mail_id).reason == "account_gone"
     room.accounts.put(removed)
-    assert room.delivery.ring_again() == 1
+    assert room.upkeep.ring_again() == 1
     assert room.hear(mail_id) is Heard.SENT
 
 
@@ -408,7 +409,7 @@ def test_release_leaves_the_mails_of_other_accounts_alone() -> None:
     room = Room(account_of(is_default=True), account_of("hr"))
     held_mail(room)
 
-    assert room.delivery.release(room.accounts.rows["hr"]) == 0
+    assert room.upkeep.release(room.accounts.rows["hr"]) == 0
     assert room.bell.rings == []
 
 
@@ -522,7 +523,7 @@ def test_a_bell_while_the_lease_runs_is_left(room: Room) -> None:
     room.clock.forward(seconds=299)
 
     assert room.hear(mail_id) is Heard.LEFT
-    assert room.delivery.ring_again() == 0
+    assert room.upkeep.ring_again() == 0
     assert room.status(mail_id) is Status.SENDING
 
 
@@ -532,7 +533,7 @@ def test_a_lease_that_ran_out_makes_the_mail_unknown_and_it_is_never_sent_again(
     mail_id = abandoned_mail(room)
     room.clock.forward(seconds=300)
 
-    assert room.delivery.ring_again() == 1
+    assert room.upkeep.ring_again() == 1
     assert room.hear(mail_id) is Heard.UNKNOWN
     assert room.hear(mail_id) is Heard.LEFT
     assert room.ledger.mail(mail_id).reason == "worker_lost"
@@ -630,7 +631,8 @@ def test_a_certain_no_whose_write_had_no_effect_is_written_again(
 def test_an_outcome_that_cannot_be_written_leaves_the_mail_unknown_in_the_end(room: Room) -> None:
     """Graph took it, the ledger never heard: it may not be sent a second time."""
     mail_id = room.accepted()
-    room.faults.before("ledger.update", NOT_REACHED, nth=2)
+    for nth in (2, 3, 4):
+        room.faults.before("ledger.update", NOT_REACHED, nth=nth)
 
     with pytest.raises(NotSent):
         room.hear(mail_id)
@@ -720,7 +722,7 @@ def test_the_timer_leaves_a_mail_alone_whose_bell_may_still_come(room: Room) -> 
     room.bell.rings.clear()
     room.clock.forward(seconds=GRACE_SECONDS - 1)
 
-    assert room.delivery.ring_again() == 0
+    assert room.upkeep.ring_again() == 0
 
 
 def test_the_timer_rings_for_a_mail_whose_bell_was_lost(room: Room) -> None:
@@ -728,7 +730,7 @@ def test_the_timer_rings_for_a_mail_whose_bell_was_lost(room: Room) -> None:
     room.bell.rings.clear()
     room.clock.forward(seconds=GRACE_SECONDS)
 
-    assert room.delivery.ring_again() == 1
+    assert room.upkeep.ring_again() == 1
     assert [ring.mail_id for ring in room.bell.rings] == [mail_id]
 
 
@@ -740,7 +742,7 @@ def test_a_retry_whose_bell_could_not_be_rung_is_found_by_the_timer(room: Room) 
     room.bell.rings.clear()
     room.clock.forward(seconds=GRACE_SECONDS + 6)
 
-    assert room.delivery.ring_again() == 1
+    assert room.upkeep.ring_again() == 1
 
 
 @pytest.mark.parametrize("call", ["ledger.get", "accounts.all", "ledger.update"])
@@ -770,7 +772,7 @@ def in_base64(document: dict[str, object]) -> bytes:
 def test_a_whole_mail_is_accepted_and_sent_in_one_go(
     room: Room, spelled: Callable[[dict[str, object]], bytes]
 ) -> None:
-    assert room.delivery.hear(room.message(spelled(document_of()))) is Heard.SENT
+    assert room.outbox.hear(room.message(spelled(document_of()))) is Heard.SENT
 
     (mail,) = room.ledger.mails
     assert (mail.status, mail.caller.value, mail.attempts) == (Status.SENT, "queue", 1)
@@ -778,7 +780,7 @@ def test_a_whole_mail_is_accepted_and_sent_in_one_go(
 
 
 def test_a_whole_mail_is_accepted_and_claimed_by_one_write(room: Room) -> None:
-    room.delivery.hear(room.message(document_of()))
+    room.outbox.hear(room.message(document_of()))
 
     assert (room.faults.calls["ledger.insert"], room.faults.calls["ledger.update"]) == (1, 1)
 
@@ -786,9 +788,9 @@ def test_a_whole_mail_is_accepted_and_claimed_by_one_write(room: Room) -> None:
 def test_a_whole_mail_delivered_twice_is_one_send(room: Room) -> None:
     message = room.message(document_of())
 
-    assert room.delivery.hear(message) is Heard.SENT
+    assert room.outbox.hear(message) is Heard.SENT
     room.clock.forward(seconds=30)
-    assert room.delivery.hear(message) is Heard.LEFT
+    assert room.outbox.hear(message) is Heard.LEFT
     assert len(room.graph.posts) == len(room.ledger.mails) == 1
 
 
@@ -798,11 +800,11 @@ def test_a_whole_mail_whose_worker_died_after_the_claim_is_not_sent_by_its_redel
     message = room.message(document_of())
     room.faults.before("graph.send_mail", Crash())
     with pytest.raises(Crash):
-        room.delivery.hear(message)
+        room.outbox.hear(message)
 
-    assert room.delivery.hear(message) is Heard.LEFT
+    assert room.outbox.hear(message) is Heard.LEFT
     room.clock.forward(seconds=301)
-    assert room.delivery.hear(message) is Heard.UNKNOWN
+    assert room.outbox.hear(message) is Heard.UNKNOWN
     assert room.graph.posts == []
 
 
@@ -810,9 +812,9 @@ def test_a_whole_mail_that_was_not_stored_is_sent_by_its_redelivery(room: Room) 
     message = room.message(document_of())
     room.faults.before("ledger.insert", NOT_REACHED)
     with pytest.raises(NotSent):
-        room.delivery.hear(message)
+        room.outbox.hear(message)
 
-    assert room.delivery.hear(message) is Heard.SENT
+    assert room.outbox.hear(message) is Heard.SENT
     assert len(room.graph.posts) == 1
 
 
@@ -823,28 +825,28 @@ def test_a_whole_mail_whose_insert_was_repeated_by_the_storage_client_is_sent_on
 
     room.faults.after("ledger.insert", AlreadyExists("its own second try"))
 
-    assert room.delivery.hear(room.message(document_of())) is Heard.SENT
+    assert room.outbox.hear(room.message(document_of())) is Heard.SENT
     assert len(room.graph.posts) == 1
 
 
 def test_a_whole_mail_is_sent_though_the_account_list_is_away_after_the_claim(room: Room) -> None:
     room.faults.before("accounts.all", NOT_REACHED, nth=2)
 
-    assert room.delivery.hear(room.message(document_of())) is Heard.SENT
+    assert room.outbox.hear(room.message(document_of())) is Heard.SENT
 
 
 def test_two_whole_mails_with_one_key_are_one_send(room: Room) -> None:
     document = document_of(idempotency_key="k")
 
-    assert room.delivery.hear(room.message(document)) is Heard.SENT
-    assert room.delivery.hear(room.message(document)) is Heard.LEFT
+    assert room.outbox.hear(room.message(document)) is Heard.SENT
+    assert room.outbox.hear(room.message(document)) is Heard.LEFT
     assert len(room.graph.posts) == len(room.ledger.mails) == 1
 
 
 def test_a_key_used_with_another_document_is_recorded_as_a_failed_mail(room: Room) -> None:
-    room.delivery.hear(room.message(document_of(idempotency_key="k")))
+    room.outbox.hear(room.message(document_of(idempotency_key="k")))
 
-    heard = room.delivery.hear(room.message(document_of(idempotency_key="k", subject="Other")))
+    heard = room.outbox.hear(room.message(document_of(idempotency_key="k", subject="Other")))
 
     assert heard is Heard.FAILED
     assert {mail.reason for mail in room.ledger.mails} == {None, "idempotency_conflict"}
@@ -853,7 +855,7 @@ def test_a_key_used_with_another_document_is_recorded_as_a_failed_mail(room: Roo
 def test_a_whole_mail_for_an_account_that_needs_a_sign_in_is_held(room: Room) -> None:
     room = Room(account_of(state=AccountState.NEEDS_SIGN_IN, reason="AADSTS50173"))
 
-    assert room.delivery.hear(room.message(document_of())) is Heard.HELD
+    assert room.outbox.hear(room.message(document_of())) is Heard.HELD
 
     (mail,) = room.ledger.mails
     assert (mail.status, mail.attempts, mail.reason) == (Status.HELD, 0, "AADSTS50173")
@@ -862,7 +864,7 @@ def test_a_whole_mail_for_an_account_that_needs_a_sign_in_is_held(room: Room) ->
 def test_a_whole_mail_for_later_waits(room: Room) -> None:
     message = room.message(document_of(scheduled_at="2026-08-20T13:00:00Z"))
 
-    assert room.delivery.hear(message) is Heard.LATER
+    assert room.outbox.hear(message) is Heard.LATER
     assert [ring.after_seconds for ring in room.bell.rings] == [3600]
 
 
@@ -872,9 +874,9 @@ def test_a_scheduled_whole_mail_whose_worker_died_before_ringing_rings_at_its_re
     message = room.message(document_of(scheduled_at="2026-08-20T13:00:00Z"))
     room.faults.before("bell.ring", Crash())
     with pytest.raises(Crash):
-        room.delivery.hear(message)
+        room.outbox.hear(message)
 
-    assert room.delivery.hear(message) is Heard.LATER
+    assert room.outbox.hear(message) is Heard.LATER
     assert len(room.bell.rings) == 1
 
 
@@ -907,7 +909,7 @@ def test_what_cannot_become_a_mail_is_written_down_once_and_never_loops(
 ) -> None:
     message = room.message(body)
 
-    assert [room.delivery.hear(message) for _ in range(2)] == [Heard.FAILED, Heard.FAILED]
+    assert [room.outbox.hear(message) for _ in range(2)] == [Heard.FAILED, Heard.FAILED]
 
     (mail,) = room.ledger.mails
     assert (mail.status, mail.reason) == (Status.FAILED, reason)
@@ -917,7 +919,7 @@ def test_what_cannot_become_a_mail_is_written_down_once_and_never_loops(
 
 
 def test_a_refused_whole_mail_says_which_field_is_wrong(room: Room) -> None:
-    room.delivery.hear(room.message(document_of(to="nobody")))
+    room.outbox.hear(room.message(document_of(to="nobody")))
 
     (mail,) = room.ledger.mails
     assert "to has no '@'" in (mail.help or "")
@@ -929,12 +931,12 @@ def test_a_refused_whole_mail_says_which_field_is_wrong(room: Room) -> None:
 def test_a_poisoned_bell_makes_its_mail_late_and_the_timer_rings_again(room: Room) -> None:
     mail_id = room.accepted()
 
-    heard = room.delivery.bury(room.message(bell_for(mail_id).encode()))
+    heard = room.outbox.bury(room.message(bell_for(mail_id).encode()))
 
     room.clock.forward(minutes=5)
     assert heard is Heard.LATER
     assert room.ledger.mail(mail_id).events[-1].reason == "poisoned"
-    assert room.delivery.ring_again() == 1
+    assert room.upkeep.ring_again() == 1
     assert room.delivery.deliver(mail_id) is Heard.SENT
 
 
@@ -942,7 +944,7 @@ def test_a_mail_whose_bell_is_poisoned_time_after_time_fails(room: Room) -> None
     mail_id = room.accepted()
     bell = bell_for(mail_id).encode()
 
-    heard = [room.delivery.bury(room.message(bell)) for _ in range(3)]
+    heard = [room.outbox.bury(room.message(bell)) for _ in range(3)]
 
     assert heard == [Heard.LATER, Heard.LATER, Heard.FAILED]
     assert room.ledger.mail(mail_id).reason == "poisoned"
@@ -955,19 +957,19 @@ def test_a_poisoned_bell_leaves_a_mail_with_its_own_story_alone(room: Room, stat
     mail_id = room.accepted()
     room.ledger.overwrite(replace(room.ledger.mail(mail_id), status=status))
 
-    assert room.delivery.bury(room.message(bell_for(mail_id).encode())) is Heard.LEFT
+    assert room.outbox.bury(room.message(bell_for(mail_id).encode())) is Heard.LEFT
     assert room.status(mail_id) is status
 
 
 @pytest.mark.parametrize("foreign", ["7", "ffffffff-ffff-7fff-bfff-ffffffffffff"])
 def test_a_poisoned_forged_bell_is_left(room: Room, foreign: str) -> None:
-    assert room.delivery.bury(room.message(bell_for(foreign).encode())) is Heard.LEFT
+    assert room.outbox.bury(room.message(bell_for(foreign).encode())) is Heard.LEFT
     assert room.ledger.mails == []
 
 
 @pytest.mark.parametrize("body", [b"noise", json.dumps(document_of()).encode()])
 def test_a_poisoned_whole_mail_is_written_down_and_never_sent(room: Room, body: bytes) -> None:
-    assert room.delivery.bury(room.message(body)) is Heard.FAILED
+    assert room.outbox.bury(room.message(body)) is Heard.FAILED
 
     (mail,) = room.ledger.mails
     assert (mail.status, mail.reason) == (Status.FAILED, "poisoned")
@@ -979,7 +981,7 @@ def test_a_poisoned_bell_that_comes_late_to_a_mail_on_its_way_is_superseded(room
     mail_id = room.accepted()
     room.faults.before("ledger.update", lambda: room.hear(mail_id))
 
-    room.delivery.bury(room.message(bell_for(mail_id).encode()))
+    room.outbox.bury(room.message(bell_for(mail_id).encode()))
 
     assert room.status(mail_id) is Status.SENT
 
@@ -991,3 +993,90 @@ def test_a_remote_that_is_gone_for_good_refuses_like_any_other(room: Room) -> No
     room.faults.before("bell.ring", RemoteRefused("storage", "no queue"))
 
     assert room.hear(mail_id) is Heard.LATER
+
+
+def test_an_outcome_is_written_although_storage_is_away_for_a_moment(room: Room) -> None:
+    mail_id = room.accepted()
+    room.faults.before("ledger.update", NOT_REACHED, nth=2)
+
+    assert room.hear(mail_id) is Heard.SENT
+    assert room.status(mail_id) is Status.SENT
+
+
+def test_a_mail_never_goes_out_from_a_mailbox_that_took_over_its_alias(room: Room) -> None:
+    mail_id = room.accepted()
+    room.accounts.change("billing", account_id="id-other", address="other@contoso.com")
+
+    assert room.hear(mail_id) is Heard.SENT  # what is cached still has the mailbox of that time
+    late = room.accepted()
+    room.accounts.all(fresh=True)
+
+    assert room.hear(late) is Heard.FAILED
+    mail = room.ledger.mail(late)
+    assert (mail.status, mail.reason) == (Status.FAILED, "mailbox_replaced")
+    assert len(room.graph.posts) == 1
+    assert room.accounts.rows["billing"].state is AccountState.READY
+
+
+def test_mail_held_for_a_replaced_mailbox_does_not_disable_the_new_one(room: Room) -> None:
+    mail_id = room.accepted()
+    room.accounts.change("billing", state=AccountState.NEEDS_SIGN_IN)
+    room.accounts.all(fresh=True)
+    room.hear(mail_id)
+    room.accounts.change(
+        "billing", account_id="id-other", address="other@contoso.com", state=AccountState.READY
+    )
+    room.upkeep.release(room.accounts.rows["billing"])
+
+    assert room.hear(mail_id) is Heard.FAILED
+    assert room.graph.posts == []
+    assert room.accounts.rows["billing"].state is AccountState.READY
+
+
+def test_a_worker_with_an_old_list_finds_the_new_mailbox_before_it_sends(room: Room) -> None:
+    """Accepted by an instance that knows of the replacement, delivered by one that does not."""
+    room.accounts.change("billing", account_id="id-other", address="other@contoso.com")
+    fresh = room.accounts.rows["billing"]
+    room.accounts.all(fresh=True)
+    mail_id = room.accepted()
+    room.accounts.remember(account_of())
+
+    assert room.hear(mail_id) is Heard.SENT
+    assert [post.token for post in room.graph.posts] == [f"token-{fresh.alias}-1"]
+    assert room.tokens.asked[-1].account_id == "id-other"
+
+
+def test_a_from_address_that_was_taken_away_fails_the_mail_and_not_the_account(room: Room) -> None:
+    room.accounts.change("billing", allowed_from=("sales@contoso.com",))
+    room.accounts.all(fresh=True)
+    mail_id = room.accepted(**{"from": "sales@contoso.com"})
+    room.accounts.change("billing", allowed_from=())
+    room.accounts.all(fresh=True)
+
+    assert room.hear(mail_id) is Heard.FAILED
+    assert room.ledger.mail(mail_id).reason == "sender_not_allowed"
+    assert room.graph.posts == []
+    assert room.accounts.rows["billing"].state is AccountState.READY
+
+
+def test_a_denial_about_another_from_address_leaves_the_account_alone(room: Room) -> None:
+    room.accounts.change("billing", allowed_from=("sales@contoso.com",))
+    room.accounts.all(fresh=True)
+    mail_id = room.accepted(**{"from": "sales@contoso.com"})
+    room.graph.answers = [GraphAnswer(403, "ErrorAccessDenied")]
+
+    assert room.hear(mail_id) is Heard.FAILED
+    assert "Mail.Send.Shared" in (room.ledger.mail(mail_id).help or "")
+    assert room.accounts.rows["billing"].state is AccountState.READY
+
+
+def test_attempts_are_counted_anew_after_a_hold(room: Room) -> None:
+    mail_id = room.accepted()
+    room.graph.answers = [GraphAnswer(429), GraphAnswer(429, "ErrorExceededHourlyMessageLimit")]
+    room.hear(mail_id)
+    room.clock.forward(minutes=1)
+    room.hear(mail_id)
+    room.clock.forward(hours=2)
+
+    assert room.hear(mail_id) is Heard.SENT
+    assert room.ledger.mail(mail_id).attempts == 1

@@ -84,10 +84,10 @@ class World:
         for alias in self.room.accounts.rows:
             self.room.accounts.change(alias, state=AccountState.READY)
         for message in self.messages:
-            self.room.delivery.hear(message)
+            self.room.outbox.hear(message)
         for _ in range(30):
             self.room.clock.forward(minutes=20)
-            self.room.delivery.ring_again()
+            self.room.upkeep.ring_again()
             for ring in self.room.bell.take_due():
                 self.room.hear(ring.mail_id)
 
@@ -120,16 +120,16 @@ class World:
     def _drop(self) -> None:
         message = self.room.message(document_of())
         self.messages.append(message)
-        self.room.delivery.hear(message)
+        self.room.outbox.hear(message)
 
     def _hear(self) -> None:
         if self.messages and self.random.random() < 0.2:
-            self.room.delivery.hear(self.random.choice(self.messages))
+            self.room.outbox.hear(self.random.choice(self.messages))
         elif self.room.bell.rings:
             self.room.hear(self.random.choice(self.room.bell.rings).mail_id)
 
     def _timer(self) -> None:
-        self.room.delivery.ring_again()
+        self.room.upkeep.ring_again()
 
 
 @cache

@@ -101,3 +101,8 @@ def test_the_hosts_metadata_gives_an_aware_time() -> None:
     )
 
     assert read(message).inserted_at == datetime(2026, 8, 20, 12, tzinfo=UTC)
+
+
+def test_a_document_that_only_mentions_the_word_is_no_bell() -> None:
+    assert mail_id_in(b'{"mail_id":"postroom"}') is None
+    assert mail_id_in(b'{"mail_id":"01a0","x":"postroom"}') is None

@@ -111,7 +111,7 @@ def test_a_bell_that_cannot_be_rung_still_means_accepted_and_the_timer_rings(
 
     assert room.status(mail_id) is Status.QUEUED
     room.clock.forward(seconds=121)
-    assert room.delivery.ring_again() == 1
+    assert room.upkeep.ring_again() == 1
     assert [ring.mail_id for ring in room.bell.rings] == [mail_id]
 
 
@@ -495,3 +495,24 @@ def test_another_document_under_the_same_id_leaves_the_stored_payload_alone(room
 
     assert room.ledger.mail(mail_id).payload == first.mail.payload
     assert room.payloads.blobs[first.mail.payload.blob or ""] == kept
+
+
+def test_a_payload_left_by_a_first_try_is_not_taken_for_another_senders(room: Room) -> None:
+    """The row's write failed, the default account changed, and the caller repeats with its key."""
+    room.accounts.put(account_of("sales"))
+    room.accounts.change("billing", is_default=True)
+    room.accounts.all(fresh=True)
+    order = order_of(html=secrets.token_hex(INLINE_BYTES), idempotency_key="k")
+    room.faults.before("ledger.insert", NOT_REACHED)
+    with pytest.raises(NotSent):
+        room.submission.accept(order)
+    room.accounts.change("billing", is_default=False)
+    room.accounts.change("sales", is_default=True)
+    room.accounts.all(fresh=True)
+
+    mail = room.submission.accept(order).mail
+
+    packed = unpack(room.payloads.blobs[mail.payload.blob or ""])
+    assert mail.account == "sales"
+    assert packed.sender is not None
+    assert packed.sender.email == "sales@contoso.com"

@@ -1,0 +1,63 @@
+"""How an account stands after what Microsoft answered for one of its mails."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.errors import LostRace, RemoteError
+from shared.mail.account import Account, AccountState
+from shared.mail.backoff import LONGEST_ASKED_SECONDS
+from shared.mail.outcome import Outcome, Verdict
+from shared.services.ports import Accounts, Clock
+from shared.telemetry import event
+
+
+class Standing:
+    """Keeps the accounts' states."""
+
+    def __init__(self, accounts: Accounts, clock: Clock) -> None:
+        self._accounts = accounts
+        self._clock = clock
+
+    def follow(self, account: Account, outcome: Outcome) -> None:
+        """Put the account into the state that an answer implies. Never raises for storage."""
+        try:
+            self._mark(account, outcome)
+        except (LostRace, RemoteError):
+            # The mail is held all the same; the next attempt of any mail marks the account.
+            event("account_not_marked", level=logging.WARNING, account=account.alias)
+
+    def _mark(self, account: Account, outcome: Outcome) -> None:
+        """One alert per change."""
+        until = None
+        match outcome.verdict:
+            case Verdict.NEEDS_SIGN_IN:
+                state = AccountState.NEEDS_SIGN_IN
+            case Verdict.SENT:
+                state = AccountState.READY
+            case _:
+                state = AccountState.HELD
+                wait = min(outcome.retry_after or 900.0, LONGEST_ASKED_SECONDS)
+                until = self._clock() + timedelta(seconds=wait)
+        for current in self._accounts.all(fresh=True):
+            if current.alias != account.alias or current.account_id != account.account_id:
+                continue
+            if current.state is AccountState.NEEDS_SIGN_IN or (
+                current.signed_in_at != account.signed_in_at
+            ):
+                return  # known already, or signed in again while this attempt was under way
+            if state is AccountState.READY and not current.can_send_at(self._clock()):
+                return  # another mail of the account has met a new limit meanwhile
+            if current.state is not state and state is not AccountState.READY:
+                event(
+                    "account_cannot_send",
+                    level=logging.ERROR,
+                    account=account.alias,
+                    account_state=state.value,
+                    reason=outcome.reason,
+                )
+            self._accounts.save(
+                replace(current, state=state, reason=outcome.reason, held_until=until)
+            )
