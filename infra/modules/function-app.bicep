@@ -103,7 +103,6 @@ var extraSettings = [for setting in items(moreSettings): {
 }]
 
 resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
-  // checkov:skip=CKV_AZURE_212: Flex Consumption has no minimum instances; always-ready ones are a parameter, and cost all the time
   // checkov:skip=CKV_AZURE_225: zone redundancy needs two always-ready instances and is not offered in every region; mails wait in storage
   name: planName
   location: location
@@ -119,9 +118,9 @@ resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
 }
 
 resource app 'Microsoft.Web/sites@2024-11-01' = {
-  // checkov:skip=CKV_AZURE_13: App Service authentication would bar callers with a function key; Postroom's pages ask for a session themselves
   // checkov:skip=CKV_AZURE_17: callers are authenticated by function key, the administrator by session; client certificates would bar browsers and webhooks
   // checkov:skip=CKV_AZURE_78: Flex Consumption has no FTP, and siteConfig.ftpsState must not be set there; basic publishing is off below
+  // checkov:skip=CKV_AZURE_212: Flex Consumption has no minimum instances; always-ready ones are a parameter, and cost all the time
   // checkov:skip=CKV_AZURE_213: Flex Consumption replaces broken instances by itself; alerts.bicep asks /api/health from outside
   // checkov:skip=CKV_AZURE_222: Microsoft's answer to a sign-in, webhooks and callers come from the Internet
   name: name

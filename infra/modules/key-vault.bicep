@@ -36,7 +36,6 @@ var ipRules = [for range in allowedIpRanges: {
 // https://learn.microsoft.com/azure/key-vault/general/access-control-default
 resource vault 'Microsoft.KeyVault/vaults@2026-02-01' = {
   // checkov:skip=CKV_AZURE_109: a parameter; network private denies by default. With public every call still needs an Entra identity with a role
-  // checkov:skip=CKV_AZURE_189: a parameter; network private closes the public endpoint
   name: name
   location: location
   tags: tags

@@ -59,9 +59,7 @@ var ipRules = [for range in allowedIpRanges: {
 
 resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
   // checkov:skip=CKV_AZURE_35: a parameter; network private denies by default. With public every call still needs an Entra identity with a role
-  // checkov:skip=CKV_AZURE_59: a parameter; network private closes the public endpoints
   // checkov:skip=CKV_AZURE_206: a parameter; LRS because zone redundancy is not offered in every region of Flex Consumption
-  // checkov:skip=CKV_AZURE_43: the name is made of parameters; tests/infra checks it for 1,000 prefixes
   name: name
   location: location
   tags: tags

@@ -1,0 +1,166 @@
+// Azure Monitor alerts that reach people through Postroom: an action group whose alerts become mails.
+//
+// An action group cannot post a mail by itself: it posts its own document, and it can put a key nowhere but into
+// the URL. So a small workflow stands between. It reads the function key from the vault when an alert comes, with
+// its own identity, and posts one mail to the send endpoint with the key in a header. The key is in no template,
+// no deployment history and no run history, and can be renewed without a deployment.
+//
+// Before, store a key of the function send (it can send, and read nothing) in Postroom's vault:
+//
+//   az functionapp function keys set --resource-group rg-postroom --name <functionAppName> \
+//     --function-name send --key-name monitor
+//   az keyvault secret set --vault-name <vaultName> --name postroom-caller-monitor --value <that key>
+//   az deployment group create --resource-group rg-postroom --template-file monitor-action-group.bicep \
+//     --parameters vaultName=<output vaultName> sendUrl=<output sendUrl> recipients='["oncall@contoso.com"]'
+//
+// Not for alerts about Postroom itself: those must not depend on it (alertEmail of main.bicep). Not with network
+// private, unless the vault admits the workflow's outgoing addresses.
+
+@description('Optional. Name of the workflow and the action group.')
+@minLength(1)
+@maxLength(80)
+param name string = 'alerts-by-postroom'
+
+@description('Optional. Region.')
+param location string = resourceGroup().location
+
+@description('Required. Output vaultName of Postroom\'s deployment.')
+param vaultName string
+
+@description('Required. Output sendUrl of Postroom\'s deployment.')
+param sendUrl string
+
+@description('Required. Who gets the mails: addresses.')
+@minLength(1)
+param recipients array
+
+@description('Optional. Which account sends. Empty: the default one.')
+param account string = ''
+
+@description('Optional. Name of the secret that holds the function key.')
+param keySecretName string = 'postroom-caller-monitor'
+
+var secretsUserRoleId = '4633458b-17de-408a-b874-0445c86b69e6' // Key Vault Secrets User
+var alert = 'triggerBody()?[\'data\']?[\'essentials\']'
+var mail = {
+  to: recipients
+  subject: '[@{${alert}?[\'monitorCondition\']}] @{${alert}?[\'severity\']}: @{${alert}?[\'alertRule\']}'
+  text: '@{${alert}?[\'description\']}\n\nRule: @{${alert}?[\'alertRule\']}\nCondition: @{${alert}?[\'monitorCondition\']}\nFired: @{${alert}?[\'firedDateTime\']}\nResource: @{join(${alert}?[\'alertTargetIDs\'], \', \')}\n'
+  tags: [
+    'azure-monitor'
+  ]
+}
+
+resource vault 'Microsoft.KeyVault/vaults@2026-02-01' existing = {
+  name: vaultName
+}
+
+resource functionKey 'Microsoft.KeyVault/vaults/secrets@2026-02-01' existing = {
+  parent: vault
+  name: keySecretName
+}
+
+resource workflow 'Microsoft.Logic/workflows@2019-05-01' = {
+  name: name
+  location: location
+  identity: {
+    type: 'SystemAssigned'
+  }
+  properties: {
+    state: 'Enabled'
+    definition: {
+      '$schema': 'https://schema.management.azure.com/providers/Microsoft.Logic/schemas/2016-06-01/workflowdefinition.json#'
+      contentVersion: '1.0.0.0'
+      triggers: {
+        alert: {
+          type: 'Request'
+          kind: 'Http'
+          inputs: {
+            schema: {}
+          }
+        }
+      }
+      actions: {
+        Read_key: {
+          type: 'Http'
+          inputs: {
+            method: 'GET'
+            uri: '${vault.properties.vaultUri}secrets/${keySecretName}?api-version=7.6'
+            authentication: {
+              type: 'ManagedServiceIdentity'
+              audience: 'https://${substring(environment().suffixes.keyvaultDns, 1)}'
+            }
+          }
+          runAfter: {}
+          runtimeConfiguration: {
+            secureData: {
+              properties: [
+                'inputs'
+                'outputs'
+              ]
+            }
+          }
+        }
+        Send: {
+          type: 'Http'
+          inputs: {
+            method: 'POST'
+            uri: sendUrl
+            headers: {
+              'Content-Type': 'application/json'
+              'x-functions-key': '@{body(\'Read_key\')?[\'value\']}'
+              // The workflow repeats what got no answer; one alert is one mail all the same.
+              'Idempotency-Key': '@{last(split(${alert}?[\'alertId\'], \'/\'))}-@{${alert}?[\'monitorCondition\']}'
+            }
+            body: empty(account) ? mail : union(mail, { account: account })
+          }
+          runAfter: {
+            Read_key: [
+              'Succeeded'
+            ]
+          }
+          runtimeConfiguration: {
+            secureData: {
+              properties: [
+                'inputs'
+              ]
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+// This one secret, and reading alone.
+resource keyReader 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  scope: functionKey
+  name: guid(functionKey.id, workflow.id, secretsUserRoleId)
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', secretsUserRoleId)
+    principalId: workflow.identity.principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
+  name: name
+  location: 'global'
+  properties: {
+    groupShortName: 'postroom'
+    enabled: true
+    logicAppReceivers: [
+      {
+        name: 'postroom'
+        resourceId: workflow.id
+        // The one signed URL here, and the only way for an action group to reach a workflow: whoever has it can
+        // send that mail to those recipients, and nothing else. It goes from Azure to Azure and is no output.
+        callbackUrl: listCallbackUrl('${workflow.id}/triggers/alert', '2019-05-01').value
+        useCommonAlertSchema: true
+      }
+    ]
+  }
+}
+
+@description('Put it into the actions of any alert rule.')
+output actionGroupId string = actionGroup.id
