@@ -10,8 +10,16 @@
 //   az functionapp function keys set --resource-group rg-postroom --name <functionAppName> \
 //     --function-name send --key-name monitor
 //   az keyvault secret set --vault-name <vaultName> --name postroom-caller-monitor --value <that key>
-//   az deployment group create --resource-group rg-postroom --template-file monitor-action-group.bicep \
-//     --parameters vaultName=<output vaultName> sendUrl=<output sendUrl> recipients='["oncall@contoso.com"]'
+//
+// Then deploy twice: the first time makes the workflow, the second the action group, which must know the
+// workflow's signed URL. It goes in as a secure parameter, so it is in no template and no deployment history;
+// whoever learns it can send that mail to those recipients, and nothing else.
+//
+//   deploy() { az deployment group create --resource-group rg-postroom --template-file monitor-action-group.bicep \
+//     --parameters vaultName=<output vaultName> sendUrl=<output sendUrl> recipients='["oncall@contoso.com"]' "$@"; }
+//   workflow="$(deploy --query properties.outputs.workflowId.value --output tsv)"
+//   deploy callbackUrl="$(az rest --method post --query value --output tsv \
+//     --url "$workflow/triggers/alert/listCallbackUrl?api-version=2019-05-01")"
 //
 // Not for alerts about Postroom itself: those must not depend on it (alertEmail of main.bicep). Not with network
 // private, unless the vault admits the workflow's outgoing addresses.
@@ -39,6 +47,10 @@ param account string = ''
 
 @description('Optional. Name of the secret that holds the function key.')
 param keySecretName string = 'postroom-caller-monitor'
+
+@description('Conditional. The workflow\'s signed URL, the second time. Without it there is no action group yet.')
+@secure()
+param callbackUrl string = ''
 
 var secretsUserRoleId = '4633458b-17de-408a-b874-0445c86b69e6' // Key Vault Secrets User
 var alert = 'triggerBody()?[\'data\']?[\'essentials\']'
@@ -143,7 +155,7 @@ resource keyReader 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
+resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(callbackUrl)) {
   name: name
   location: 'global'
   properties: {
@@ -153,14 +165,15 @@ resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
       {
         name: 'postroom'
         resourceId: workflow.id
-        // The one signed URL here, and the only way for an action group to reach a workflow: whoever has it can
-        // send that mail to those recipients, and nothing else. It goes from Azure to Azure and is no output.
-        callbackUrl: listCallbackUrl('${workflow.id}/triggers/alert', '2019-05-01').value
+        callbackUrl: callbackUrl
         useCommonAlertSchema: true
       }
     ]
   }
 }
+
+@description('For listCallbackUrl.')
+output workflowId string = workflow.id
 
 @description('Put it into the actions of any alert rule.')
 output actionGroupId string = actionGroup.id

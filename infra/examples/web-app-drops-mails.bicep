@@ -53,7 +53,6 @@ resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
 }
 
 resource app 'Microsoft.Web/sites@2024-11-01' = {
-  // checkov:skip=CKV_AZURE_13: an example; who may use the shop is the shop's matter
   // checkov:skip=CKV_AZURE_17: an example; browsers have no client certificates
   // checkov:skip=CKV_AZURE_212: an example, at the lowest price
   // checkov:skip=CKV_AZURE_213: an example; the application decides what its health is
