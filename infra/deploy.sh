@@ -17,7 +17,7 @@ is well, and prints the next step.
   --prefix NAME            what all names begin with (default: postroom)
   --tenant WHO             who signs in: a tenant id or domain, organizations, common or consumers
                            (default: the tenant you are signed in to)
-  --credential KIND        how the app proves who it is: secret (default) or managed-identity
+  --credential KIND        how the app proves who it is: managed-identity (default) or secret
   --allowed-mailboxes LIST which mailboxes may be signed in: addresses, domains, tenant ids
   --alert-email ADDRESS    who is told when something is wrong
   --network KIND           public (default) or private
@@ -55,7 +55,7 @@ prefix='postroom'
 client_id=''
 register=false
 tenant=''
-credential='secret'
+credential='managed-identity'
 mailboxes=''
 alert_email=''
 network='public'
@@ -131,6 +131,15 @@ confirm() {
   case "$answer" in y | Y | yes) ;; *) die "stopped; nothing more was changed" ;; esac
 }
 
+# Was a parameter of the template given with --parameter?
+given() {
+  local parameter
+  for parameter in ${extra[@]+"${extra[@]}"}; do
+    if [ "${parameter%%=*}" = "$1" ]; then return 0; fi
+  done
+  return 1
+}
+
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 
@@ -162,6 +171,11 @@ deploy_template() {
     "credential=$credential" "allowedMailboxes=$mailboxes" "alertEmail=$alert_email" "network=$network"
     ${extra[@]+"${extra[@]}"}
   )
+  # Writing a secret takes a role on the vault, which an owner of the subscription does not have.
+  if [ "$credential" = secret ] && ! given administratorId; then
+    administrator="$(az ad signed-in-user show --query id --output tsv 2>/dev/null || true)"
+    if [ -n "$administrator" ]; then parameters+=("administratorId=$administrator"); fi
+  fi
   say 'What would change:'
   az deployment group what-if --resource-group "$group" --name "$deployment" \
     --template-file "$here/main.bicep" --parameters "${parameters[@]}" ||
@@ -206,7 +220,7 @@ url="${send_url%/api/send}"
 if [ "$register" = true ] && [ "$code_only" = false ]; then
   registration=(--name "$name" --client-id "$client_id" --accounts "$accounts" --redirect-uri "$redirect_uri")
   if [ "$credential" = secret ]; then
-    registration+=(--vault "$(output vaultName)")
+    registration+=(--vault "$(output vaultName)" --wait 300)
   else
     registration+=(--identity-principal "$(output identityPrincipalId)")
   fi

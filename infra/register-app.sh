@@ -19,6 +19,7 @@ output, and what it does on standard error.
   --vault NAME             make a client secret and store it in this Key Vault as
                            postroom-client-secret, unless the vault has one
   --renew-secret           make one even if the vault has one; the old one stays valid in Entra
+  --wait SECONDS           how long to wait for a role on the vault to apply (default: 0)
   --secret-days DAYS       how long a client secret is valid (default: 180)
   --identity-principal ID  instead of a secret: the app's managed identity (its principal id) as
                            federated credential
@@ -51,6 +52,7 @@ scope_id() {
     User.Read) echo 'e1fe6dd8-ba31-4d61-89e7-88639da4683d' ;;
     offline_access) echo '7427e0e9-2fba-42fe-b0c0-848c9e6a8182' ;;
     openid) echo '37f7f235-527c-4136-accd-4a02d197296e' ;;
+    email) echo '64a6cdd6-aab1-4aaf-94b8-3cc8405e90d0' ;;
     profile) echo '14dad69e-099b-42c9-810b-d002981feec1' ;;
     *) return 1 ;;
   esac
@@ -60,9 +62,10 @@ name='Postroom'
 client_id=''
 redirect_uri=''
 accounts='tenant'
-scopes=(Mail.Send User.Read offline_access openid profile)
+scopes=(Mail.Send User.Read offline_access openid profile email)
 vault=''
 renew=false
+patience=0
 days=180
 principal=''
 consent=false
@@ -77,6 +80,7 @@ while [ "$#" -gt 0 ]; do
     --scope) needs_value "$@"; scopes+=("$2"); shift 2 ;;
     --vault) needs_value "$@"; vault="$2"; shift 2 ;;
     --renew-secret) renew=true; shift ;;
+    --wait) needs_value "$@"; patience="$2"; shift 2 ;;
     --secret-days) needs_value "$@"; days="$2"; shift 2 ;;
     --identity-principal) needs_value "$@"; principal="$2"; shift 2 ;;
     --admin-consent) consent=true; shift ;;
@@ -99,6 +103,9 @@ case "$redirect_uri" in
 esac
 case "$days" in
   *[!0-9]* | '' | 0*) die "--secret-days must be a whole number" ;;
+esac
+case "$patience" in
+  *[!0-9]*) die "--wait must be a whole number of seconds" ;;
 esac
 if [ "$days" -gt 730 ]; then die "--secret-days must be 730 at most: Entra allows 24 months"; fi
 if [ -n "$vault" ] && [ -n "$principal" ]; then
@@ -179,10 +186,17 @@ fi
 
 store_secret() {
   local label until stored key
-  stored="$(az keyvault secret list --vault-name "$vault" \
-    --query "[?name=='postroom-client-secret'].name" --output tsv)" ||
+  until stored="$(az keyvault secret list --vault-name "$vault" \
+    --query "[?name=='postroom-client-secret'].name" --output tsv 2>"$work/said")"; do
+    if [ "$SECONDS" -lt "$patience" ]; then
+      say "Waiting for the right to write to the vault $vault …"
+      sleep "${WAIT_INTERVAL:-15}"
+      continue
+    fi
+    tail -n 3 "$work/said" >&2
     die "the vault $vault could not be read" \
       "give yourself the role Key Vault Secrets Officer on it (it takes minutes to apply); a private vault is reached from its network alone, so use --identity-principal there"
+  done
   if [ -n "$stored" ] && [ "$renew" = false ]; then
     say "The vault $vault has a client secret already; --renew-secret makes another."
     return
@@ -226,7 +240,7 @@ trust_identity() {
 import json, sys
 login, tenant, subject, audience = sys.argv[1:]
 json.dump({
-    "name": "postroom-managed-identity",
+    "name": "postroom-identity",
     "description": "The managed identity of the function app",
     "issuer": f"{login.rstrip(chr(47))}/{tenant}/v2.0",
     "subject": subject,
@@ -234,12 +248,12 @@ json.dump({
 }, sys.stdout)
 ' "$login" "$tenant" "$principal" "$audience_uri" >"$work/federated.json"
   known="$(az ad app federated-credential list --id "$client_id" \
-    --query "[?name=='postroom-managed-identity'].subject" --output tsv)"
+    --query "[?name=='postroom-identity'].subject" --output tsv)"
   if [ "$known" = "$principal" ]; then
     say "The managed identity is trusted already."
   elif [ -n "$known" ]; then
     az ad app federated-credential update --id "$client_id" \
-      --federated-credential-id postroom-managed-identity --parameters "@$work/federated.json" --output none
+      --federated-credential-id postroom-identity --parameters "@$work/federated.json" --output none
     say "Another managed identity is trusted now; it takes minutes to apply."
   else
     az ad app federated-credential create --id "$client_id" \

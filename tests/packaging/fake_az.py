@@ -18,6 +18,7 @@ from typing import Any
 SECRET = "Vx~8Q-never-to-be-shown-anywhere"
 CLIENT_ID = "1c0ffee5-70d4-4b6a-8d5f-2e9a7b3c6d48"
 TENANT = "3f2a8c14-5d6b-4c7e-9a10-b2c3d4e5f607"
+ADMINISTRATOR = "0f0f0f0f-1111-4222-8333-444444444444"
 PRINCIPAL = "7d1f0c52-2f4b-4f0e-8f55-0c9b6a1d2e33"
 
 HOME = Path(os.environ.get("FAKE_AZ", "."))
@@ -135,6 +136,10 @@ def app_show(given: Arguments, state: dict[str, Any]) -> str | None:
     return "\n".join(state["app"]["uris"]) if state["app"] else None
 
 
+def signed_in_user(given: Arguments, state: dict[str, Any]) -> str:
+    return ADMINISTRATOR
+
+
 def sp_show(given: Arguments, state: dict[str, Any]) -> str | None:
     return "" if state["sp"] else None
 
@@ -199,6 +204,7 @@ COMMANDS: dict[str, Answer] = {
     "ad app create": app_create,
     "ad app update": app_update,
     "ad app show": app_show,
+    "ad signed-in-user show": signed_in_user,
     "ad sp show": sp_show,
     "ad sp create": sp_create,
     "ad app credential reset": credential_reset,

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from tests.packaging.conftest import Cloud
-from tests.packaging.fake_az import CLIENT_ID, PRINCIPAL, SECRET, TENANT
+from tests.packaging.fake_az import ADMINISTRATOR, CLIENT_ID, PRINCIPAL, SECRET, TENANT
 
 REGISTER = ("--register", "--yes")
+SECRET_KIND = ("--credential", "secret")
 GIVEN = ("--client-id", CLIENT_ID, "--yes")
 
 
@@ -20,7 +21,9 @@ def position(calls: list[str], beginning: str) -> int:
 
 
 def test_one_command_brings_all_of_it_up(cloud: Cloud, published_app: Any) -> None:
-    result = cloud.deploy(*REGISTER, "--allowed-mailboxes", "billing@contoso.com, fabrikam.com")
+    result = cloud.deploy(
+        *REGISTER, *SECRET_KIND, "--allowed-mailboxes", "billing@contoso.com, fabrikam.com"
+    )
 
     state = cloud.state
     assert result.returncode == 0, result.stderr
@@ -37,6 +40,7 @@ def test_one_command_brings_all_of_it_up(cloud: Cloud, published_app: Any) -> No
         "allowedMailboxes": "billing@contoso.com, fabrikam.com",
         "alertEmail": "",
         "network": "public",
+        "administratorId": ADMINISTRATOR,
     }
 
 
@@ -66,11 +70,11 @@ def test_the_next_step_is_printed(cloud: Cloud, published_app: Any) -> None:
 def test_a_second_run_makes_the_same_calls_and_a_third_too(
     cloud: Cloud, published_app: Any
 ) -> None:
-    assert cloud.deploy(*REGISTER).returncode == 0
+    assert cloud.deploy(*REGISTER, *SECRET_KIND).returncode == 0
     first, before = cloud.calls(), cloud.state
-    assert cloud.deploy(*REGISTER).returncode == 0
+    assert cloud.deploy(*REGISTER, *SECRET_KIND).returncode == 0
     second = cloud.calls()
-    assert cloud.deploy(*REGISTER).returncode == 0
+    assert cloud.deploy(*REGISTER, *SECRET_KIND).returncode == 0
     third = cloud.calls()
 
     made_once = (
@@ -91,19 +95,26 @@ def test_a_second_run_makes_the_same_calls_and_a_third_too(
 def test_the_client_secret_is_in_no_command_line_and_no_output(
     cloud: Cloud, published_app: Any
 ) -> None:
-    result = cloud.deploy(*REGISTER)
+    result = cloud.deploy(*REGISTER, *SECRET_KIND)
 
     assert SECRET not in result.stdout + result.stderr
     assert SECRET not in "\n".join(cloud.calls())
     assert list(cloud.folder.glob("tmp*")) == []
 
 
-def test_with_a_managed_identity_there_is_no_secret(cloud: Cloud, published_app: Any) -> None:
-    result = cloud.deploy(*REGISTER, "--credential", "managed-identity")
+def test_as_it_comes_there_is_no_secret(cloud: Cloud, published_app: Any) -> None:
+    result = cloud.deploy(*REGISTER)
 
     assert result.returncode == 0, result.stderr
     assert cloud.state["secrets"] == {}
     assert cloud.state["app"]["federated"]["subject"] == PRINCIPAL
+
+
+def test_an_administrator_that_was_named_is_not_replaced(cloud: Cloud, published_app: Any) -> None:
+    cloud.deploy(*GIVEN, *SECRET_KIND, "--parameter", "administratorId=somebody-else")
+
+    assert cloud.state["parameters"]["administratorId"] == "somebody-else"
+    assert not [call for call in cloud.calls() if call.startswith("ad signed-in-user")]
 
 
 def test_what_if_alone_changes_nothing(cloud: Cloud) -> None:

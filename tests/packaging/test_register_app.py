@@ -16,6 +16,7 @@ SCOPES = {
     "7427e0e9-2fba-42fe-b0c0-848c9e6a8182": "offline_access",
     "37f7f235-527c-4136-accd-4a02d197296e": "openid",
     "14dad69e-099b-42c9-810b-d002981feec1": "profile",
+    "64a6cdd6-aab1-4aaf-94b8-3cc8405e90d0": "email",
     "024d486e-b451-40bb-833d-3e66d98c5c73": "Mail.ReadWrite",
 }
 
@@ -37,6 +38,7 @@ def test_a_registration_is_made_with_the_least_permissions(cloud: Cloud) -> None
         "offline_access",
         "openid",
         "profile",
+        "email",
     }
     assert {access["type"] for access in graph["resourceAccess"]} == {"Scope"}
 
@@ -111,7 +113,7 @@ def test_a_managed_identity_is_trusted_by_its_principal_id(cloud: Cloud) -> None
 
     assert result.returncode == 0, result.stderr
     assert cloud.state["app"]["federated"] == {
-        "name": "postroom-managed-identity",
+        "name": "postroom-identity",
         "description": "The managed identity of the function app",
         "issuer": f"https://login.microsoftonline.com/{TENANT}/v2.0",
         "subject": PRINCIPAL,
