@@ -3,7 +3,7 @@
 using './main.bicep'
 
 param prefix = readEnvironmentVariable('POSTROOM_PREFIX', 'postroom')
-param location = readEnvironmentVariable('AZURE_LOCATION', 'westeurope')
+param location = readEnvironmentVariable('AZURE_LOCATION')
 param clientId = readEnvironmentVariable('POSTROOM_CLIENT_ID', '')
 param authorityTenant = readEnvironmentVariable('POSTROOM_TENANT', '')
 param credential = readEnvironmentVariable('POSTROOM_CREDENTIAL', 'managed-identity')

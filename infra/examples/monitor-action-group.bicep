@@ -46,7 +46,7 @@ param recipients array
 param account string = ''
 
 @description('Optional. Name of the secret that holds the function key.')
-param keySecretName string = 'postroom-caller-monitor'
+param keyName string = 'postroom-caller-monitor'
 
 @description('Conditional. The workflow\'s signed URL, the second time. Without it there is no action group yet.')
 @secure()
@@ -69,7 +69,7 @@ resource vault 'Microsoft.KeyVault/vaults@2026-02-01' existing = {
 
 resource functionKey 'Microsoft.KeyVault/vaults/secrets@2026-02-01' existing = {
   parent: vault
-  name: keySecretName
+  name: keyName
 }
 
 resource workflow 'Microsoft.Logic/workflows@2019-05-01' = {
@@ -97,7 +97,7 @@ resource workflow 'Microsoft.Logic/workflows@2019-05-01' = {
           type: 'Http'
           inputs: {
             method: 'GET'
-            uri: '${vault.properties.vaultUri}secrets/${keySecretName}?api-version=7.6'
+            uri: '${vault.properties.vaultUri}secrets/${keyName}?api-version=7.6'
             authentication: {
               type: 'ManagedServiceIdentity'
               audience: 'https://${substring(environment().suffixes.keyvaultDns, 1)}'
