@@ -33,6 +33,10 @@ def azmcp() -> str:
     return _there(NODE / ".bin" / "azmcp")
 
 
+def actionlint() -> str:
+    return _there(NODE / "@tktco" / "node-actionlint" / "build" / "run-lint.js")
+
+
 def _there(path: Path) -> str:
     if not path.exists():
         raise ToolMissing(f"{path.relative_to(ROOT)} is missing: {REMEDY}")

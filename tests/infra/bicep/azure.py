@@ -95,7 +95,12 @@ MADE: dict[str, Made] = {
         "appId": guid_of(identifier, "application"),
     },
     "Microsoft.Graph/servicePrincipals": _graph_principal,
-    "Microsoft.Resources/deploymentScripts": lambda _, __: {"properties": {"outputs": {}}},
+    "Microsoft.Logic/workflows": lambda _, identifier: {
+        "identity": {"principalId": guid_of(identifier, "principal"), "tenantId": TENANT}
+    },
+    "Microsoft.Resources/deploymentScripts": lambda _, __: {
+        "properties": {"outputs": {"redirectUri": "https://app.example.com/api/auth/callback"}}
+    },
 }
 
 

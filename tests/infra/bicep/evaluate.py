@@ -107,7 +107,9 @@ class Deployed:
     def body(self) -> dict[str, Value]:
         """All that the template says of it, worked out."""
         found = self.template.value(self._body(), self.names)
-        return {key: value for key, value in found.items() if key not in _META}
+        # In a grant of Microsoft Graph, `scope` is what is granted.
+        meta = () if self.type.startswith("Microsoft.Graph/") else _META
+        return {key: value for key, value in found.items() if key not in meta}
 
     def member(self, name: str) -> Value:
         """`x.name` in the template."""
@@ -169,6 +171,10 @@ class Template:
         unknown = given.keys() - self.file.parameters.keys()
         if unknown:
             raise BicepError(f"{path.name} has no parameter {', '.join(sorted(unknown))}")
+        for parameter in self.file.parameters.values():
+            optional = parameter.default is not None or parameter.type.endswith("?")
+            if not optional and parameter.name not in given:
+                raise BicepError(f"{path.name}: parameter {parameter.name} has no value")
         self.functions |= {
             "loadTextContent": lambda name, *_: (path.parent / name).read_text(encoding="utf-8"),
             "loadJsonContent": lambda name, *_: json.loads((path.parent / name).read_text()),

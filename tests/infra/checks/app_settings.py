@@ -12,7 +12,7 @@ from typing import Any
 from shared.errors import ConfigurationError
 from shared.settings import Settings, load
 from tests.infra.tools import DATA, ROOT
-from tests.infra.variants import Variant, variants
+from tests.infra.variants import Variant, samples, variants
 
 _SITE = "Microsoft.Web/sites"
 _CONFIG = "Microsoft.Web/sites/config"
@@ -74,6 +74,7 @@ def problems(main: Path, page: str | None = None, read: Iterable[str] | None = N
     every = [settings_of(variant) for variant in variants(main)]
     in_bicep = {name for settings in every for name in settings}
     in_page = documented(page)
+    in_bicep -= set(samples()["*"]["moreSettings"])
     elsewhere, platform = set(rules()["not_in_the_template"]), set(rules()["platform"])
     return [
         *(

@@ -16,7 +16,7 @@ from typing import Any
 from tests.infra import schemas
 from tests.infra.bicep.evaluate import Deployed
 from tests.infra.bicep.parser import read
-from tests.infra.bicep.syntax import Resource, body_of
+from tests.infra.bicep.syntax import BicepError, Resource, body_of
 from tests.infra.checks.syntax import bicep_files
 from tests.infra.tools import DATA
 from tests.infra.variants import Variant, all_variants
@@ -89,12 +89,27 @@ def _with_full_types(resources: list[Resource]) -> Iterator[tuple[Resource, str]
 def _bodies(variants: Iterable[Variant]) -> Iterator[str]:
     seen: set[str] = set()
     for variant in variants:
-        for resource in variant.resources:
-            body = resource.body()
+        for resource in _resources(variant):
+            if isinstance(resource, str):
+                yield resource
+                continue
+            try:
+                body = resource.body()
+            except BicepError as error:
+                yield f"{resource.place}: {error}"
+                continue
             key = f"{resource.place} {resource.type} {json.dumps(body, default=str)}"
             if key not in seen and resource.type in schemas.versions():
                 seen.add(key)
                 yield from against_schema(resource, body)
+
+
+def _resources(variant: Variant) -> list[Deployed | str]:
+    """Or what keeps the template from being worked out, such as a module's unknown parameter."""
+    try:
+        return list(variant.resources)
+    except BicepError as error:
+        return [str(error)]
 
 
 def against_schema(resource: Deployed, body: Mapping[str, Any]) -> Iterator[str]:

@@ -1,0 +1,4 @@
+using 'main.bicep'
+
+param prefix = readEnvironmentVariable('PREFIX', 'sample')
+param keep = false

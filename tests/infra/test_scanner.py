@@ -1,0 +1,58 @@
+"""checkov, once over the templates and a broken copy of them: it takes seconds to start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.infra.checks import scanner
+from tests.infra.conftest import Copy, has
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    both = tmp_path_factory.mktemp("scan")
+    whole, broken = Copy(both / "whole"), Copy(both / "broken")
+    broken.change("httpsOnly: true", "httpsOnly: false")
+    broken.change(r"(checkov:skip=CKV_AZURE_35):.*", r"\1")
+    (broken.infra / "modules" / "new.bicep").write_text("func f(x string) string => '${x}!'\n")
+    return whole.infra, broken.infra
+
+
+@pytest.fixture(scope="module")
+def report(folders: tuple[Path, Path]) -> dict[str, Any]:
+    return scanner.scan(folders[0].parents[1])
+
+
+def test_checkov_finds_nothing(report: dict[str, Any], folders: tuple[Path, Path]) -> None:
+    assert scanner.problems(report, folders[0]) == []
+
+
+def test_checkov_looked_at_every_kind_of_resource(report: dict[str, Any]) -> None:
+    looked_at = {
+        entry["resource"].rpartition(".")[0] for entry in report["results"]["passed_checks"]
+    }
+
+    assert {"Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults"} <= looked_at
+    assert "Microsoft.Web/sites" in looked_at
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        pytest.param(["CKV_AZURE_14"], id="failed check"),
+        pytest.param(["CKV_AZURE_35 is skipped for no reason"], id="skip without a reason"),
+        pytest.param(["new.bicep: checkov cannot read it"], id="file it cannot read"),
+    ],
+)
+def test_broken_template_is_reported(
+    report: dict[str, Any], folders: tuple[Path, Path], parts: list[str]
+) -> None:
+    assert has(scanner.problems(report, folders[1]), *parts)
+
+
+def test_exceptions_have_their_reasons() -> None:
+    for reasons in (scanner.NOT_SCANNED, scanner.WRONG, scanner.CRASHES):
+        assert all(len(reason) > 20 for reason in reasons.values())
