@@ -8,7 +8,7 @@ PY := $(BIN)/python
 ONCE_FLAG := $(if $(ONCE),--once,)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run simulator check test fast lint types format bench images lock clean
+.PHONY: help install tools run simulator check test fast lint types format bench images lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -33,6 +33,24 @@ node_modules/.installed: package-lock.json
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --ignore-requires-python --upgrade --target .local/functions-runtime -r requirements-runtime.txt
 	@touch $@
 
+# What checks infra/: apart from the rest, since checkov asks for old versions of much.
+.local/infra-tools/.installed: requirements-infra.txt requirements-bicep.txt
+	@$(PYTHON) local/prerequisites.py python
+	@echo "Installing checkov and what else checks infra/ (two minutes the first time) …"
+	@$(PYTHON) -m venv .local/infra-tools
+	@.local/infra-tools/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-infra.txt
+	@.local/infra-tools/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade --target .local/infra-tools/pycep -r requirements-bicep.txt
+	@touch $@
+
+.local/infra-node/.installed: infra-tools/package-lock.json
+	@$(PYTHON) local/prerequisites.py node
+	@mkdir -p .local/infra-node
+	@cp infra-tools/package.json infra-tools/package-lock.json infra-tools/.npmrc .local/infra-node
+	@cd .local/infra-node && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+tools: .local/infra-tools/.installed .local/infra-node/.installed  ## install what the checks of infra/ need
+
 run: install  ## start everything, send two mails, stay up (ONCE=1 stops after them; PORT=…)
 	@$(PY) -m local.demo --port $(PORT) --simulator-port $(SIMULATOR_PORT) --workers $(WORKERS) $(ONCE_FLAG)
 
@@ -51,7 +69,7 @@ fast: install .local/functions-runtime/.installed  ## the quick tests
 
 check: lint types fast  ## lint, types, fast tests: under a minute
 
-test: lint types .local/functions-runtime/.installed  ## everything, from a fresh clone
+test: lint types .local/functions-runtime/.installed tools  ## everything, from a fresh clone
 	@$(PY) local/prerequisites.py browser
 	@$(BIN)/pytest -m "not live"
 
@@ -69,6 +87,8 @@ lock: install  ## pin the packages of requirements*.in anew, with hashes, for Py
 	@$(BIN)/pip install --quiet uv
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate requirements.in -o requirements.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate requirements-dev.in -o requirements-dev.txt
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate requirements-infra.in -o requirements-infra.txt
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate requirements-bicep.in -o requirements-bicep.txt
 
 clean:  ## remove what was installed and made
 	@rm -rf .venv node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

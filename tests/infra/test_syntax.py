@@ -34,3 +34,9 @@ def test_parameters_file_of_no_template_is_reported(copy: Copy) -> None:
     copy.change("main.bicep'", "mein.bicep'", "main.bicepparam")
 
     assert has(syntax.problems(copy.infra), "mein.bicep")
+
+
+def test_parameter_of_azd_that_is_not_there_is_reported(copy: Copy) -> None:
+    copy.change('"clientId":', '"clientID":', "main.parameters.json")
+
+    assert has(syntax.problems(copy.infra), "main.parameters.json: no such parameter: clientID")

@@ -12,7 +12,7 @@ DATA = Path(__file__).parent / "data"
 
 VENV = ROOT / ".local" / "infra-tools"
 NODE = ROOT / ".local" / "infra-node" / "node_modules"
-REMEDY = "run `make infra-tools`"
+REMEDY = "run `make tools`"
 
 
 class ToolMissing(Exception):

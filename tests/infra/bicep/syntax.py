@@ -228,9 +228,6 @@ class File:
     path: Path
     statements: tuple[Statement, ...]
 
-    def of(self, kind: type[Statement]) -> list[Statement]:
-        return [s for s in self.statements if isinstance(s, kind)]
-
     @property
     def parameters(self) -> dict[str, Parameter]:
         return {s.name: s for s in self.statements if isinstance(s, Parameter)}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.infra import tools
 from tests.infra.bicep.parser import read
-from tests.infra.bicep.syntax import BicepError
+from tests.infra.bicep.syntax import Assignment, BicepError, File, Literal
 
 UNREADABLE: dict[str, str] = {}
 """Files that neither pycep nor tree-sitter-bicep reads, each with the construct that defeats both.
@@ -30,6 +30,7 @@ def problems(infra: Path) -> list[str]:
         if not all(faults.values()) and name in UNREADABLE:
             found.append(f"{name}: is said to be unreadable, and is not")
     found += [p for file in sorted(infra.rglob("*.bicepparam")) for p in _parameters(file)]
+    found += [p for file in sorted(infra.rglob("*.parameters.json")) for p in _azd(file)]
     return found
 
 
@@ -56,8 +57,6 @@ def _own(file: Path) -> list[str]:
 
 def _parameters(file: Path) -> list[str]:
     """A .bicepparam file names a template that is there, and parameters that it has."""
-    from tests.infra.bicep.syntax import Assignment, Literal
-
     try:
         parsed = read(file)
         using = parsed.header("using")
@@ -67,13 +66,20 @@ def _parameters(file: Path) -> list[str]:
     except (BicepError, OSError) as error:
         return [str(error)]
     assigned = {s.name for s in parsed.statements if isinstance(s, Assignment)}
-    needed = {
-        p.name for p in template.parameters.values() if p.default is None and "?" not in p.type
-    }
+    return _fits(file, assigned, template)
+
+
+def _azd(file: Path) -> list[str]:
+    """`main.parameters.json` is what azd gives to `main.bicep`."""
+    assigned = set(json.loads(file.read_text(encoding="utf-8"))["parameters"])
+    template = file.with_name(file.name.replace(".parameters.json", ".bicep"))
+    return _fits(file, assigned, read(template))
+
+
+def _fits(file: Path, assigned: set[str], template: File) -> list[str]:
+    known = template.parameters
+    needed = {p.name for p in known.values() if p.default is None and "?" not in p.type}
     return [
-        *(
-            f"{file.name}: no such parameter: {name}"
-            for name in assigned - template.parameters.keys()
-        ),
-        *(f"{file.name}: parameter without a value: {name}" for name in needed - assigned),
+        *(f"{file.name}: no such parameter: {name}" for name in sorted(assigned - known.keys())),
+        *(f"{file.name}: parameter without a value: {name}" for name in sorted(needed - assigned)),
     ]
