@@ -10,7 +10,7 @@ from shared.errors import FieldProblem
 from shared.mail.address import Address, has_control_characters
 
 MAX_RECIPIENTS = 500
-"""To, Cc and Bcc together: Exchange Online's default per message."""
+"""To, Cc and Bcc together: Exchange Online's default per message. Reply-To may have as many."""
 MAX_SUBJECT = 998
 """Characters of a header line (RFC 5322, 2.1.1)."""
 MAX_ATTACHMENTS = 100
@@ -101,16 +101,21 @@ class Message:
 
 def problems_of(message: Message) -> list[FieldProblem]:
     """Everything about a message that no account could send, field by field."""
+    crowded = too_many(
+        recipients=len(message.recipients),
+        reply_to=len(message.reply_to),
+        attachments=len(message.attachments),
+        headers=len(message.headers),
+    )
+    if crowded:
+        return crowded
     found: list[FieldProblem] = []
 
     def problem(name: str, text: str) -> None:
         found.append(FieldProblem(name, text))
 
-    count = len(message.recipients)
-    if count == 0:
+    if not message.recipients:
         problem("to", "has no recipient: give at least one address in to, cc or bcc")
-    if count > MAX_RECIPIENTS:
-        problem("to", f"has {count} recipients with cc and bcc: at most {MAX_RECIPIENTS} a mail")
     if has_control_characters(message.subject):
         problem("subject", "must not hold line breaks or control characters: remove them")
     if len(message.subject) > MAX_SUBJECT:
@@ -120,6 +125,29 @@ def problems_of(message: Message) -> list[FieldProblem]:
     found.extend(_attachment_problems(message.attachments))
     found.extend(_header_problems(message.headers))
     found.extend(_mime_only_problems(message))
+    return found
+
+
+def too_many(
+    *, recipients: int, reply_to: int, attachments: int = 0, headers: int = 0
+) -> list[FieldProblem]:
+    """The lists that are too long for anything in them to be worth a look."""
+    found: list[FieldProblem] = []
+    if recipients > MAX_RECIPIENTS:
+        found.append(
+            FieldProblem(
+                "to",
+                f"has {recipients} recipients with cc and bcc: at most {MAX_RECIPIENTS} a mail",
+            )
+        )
+    if reply_to > MAX_RECIPIENTS:
+        found.append(
+            FieldProblem("reply_to", f"has {reply_to} addresses: at most {MAX_RECIPIENTS}")
+        )
+    if attachments > MAX_ATTACHMENTS:
+        found.append(FieldProblem("attachments", f"are more than {MAX_ATTACHMENTS}: send fewer"))
+    if headers > MAX_HEADERS:
+        found.append(FieldProblem("headers", f"are more than {MAX_HEADERS}: send fewer"))
     return found
 
 
@@ -152,8 +180,6 @@ def _mime_only_problems(message: Message) -> list[FieldProblem]:
 
 def _attachment_problems(attachments: tuple[Attachment, ...]) -> list[FieldProblem]:
     found: list[FieldProblem] = []
-    if len(attachments) > MAX_ATTACHMENTS:
-        found.append(FieldProblem("attachments", f"are more than {MAX_ATTACHMENTS}: send fewer"))
     for index, item in enumerate(attachments):
         at = f"attachments[{index}]"
         if not item.filename or len(item.filename) > MAX_FILENAME:
@@ -179,8 +205,6 @@ def _attachment_problems(attachments: tuple[Attachment, ...]) -> list[FieldProbl
 
 def _header_problems(headers: tuple[tuple[str, str], ...]) -> list[FieldProblem]:
     found: list[FieldProblem] = []
-    if len(headers) > MAX_HEADERS:
-        found.append(FieldProblem("headers", f"are more than {MAX_HEADERS}: send fewer"))
     seen: set[str] = set()
     for name, value in headers:
         # The name is the caller's, and may itself be hostile: show it only if it is a plain token.
