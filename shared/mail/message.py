@@ -15,6 +15,8 @@ MAX_SUBJECT = 998
 """Characters of a header line (RFC 5322, 2.1.1)."""
 MAX_ATTACHMENTS = 100
 MAX_FILENAME = 255
+MAX_FILENAMES = 16 * 1024
+"""Bytes of all filenames: the library takes seconds to write a hundred long ones as MIME."""
 MAX_HEADERS = 30
 MAX_HEADER_VALUE = 8192
 
@@ -180,6 +182,13 @@ def _mime_only_problems(message: Message) -> list[FieldProblem]:
 
 def _attachment_problems(attachments: tuple[Attachment, ...]) -> list[FieldProblem]:
     found: list[FieldProblem] = []
+    names = sum(len(item.filename.encode("utf-8", "surrogatepass")) for item in attachments)
+    if names > MAX_FILENAMES:
+        found.append(
+            FieldProblem(
+                "attachments", f"have names of more than {MAX_FILENAMES} bytes: shorten them"
+            )
+        )
     for index, item in enumerate(attachments):
         at = f"attachments[{index}]"
         if not item.filename or len(item.filename) > MAX_FILENAME:
