@@ -30,8 +30,10 @@ MAX_ENCODED = 8 * 1024
 square of their length. Enough for a subject of 998 characters of any script in base64."""
 
 ADDRESS_HEADERS = ("From", "To", "Cc", "Bcc", "Reply-To")
-_LINE_END = re.compile(rb"\r\n|\n|\r")
-_HEAD_END = re.compile(rb"\r\n\r\n|\n\r?\n|\r\r")
+_LINE_END = re.compile(rb"\r?\n")
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_NO_LINE_END = re.compile(rb"\r(?!\n)|\0")
+"""What some readers end a line at, or the headers, and others read over (RFC 5322, 2.2 and 4)."""
 # The charsets of mail. Python has codecs beside them that are no charsets, take a time that grows
 # with the square of the length, or make text that cannot be written again.
 _CHARSET = re.compile(
@@ -138,6 +140,13 @@ def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
     if len(section) > MAX_HEADER_SECTION:
         return Message(sender=None, mime=raw), [
             FieldProblem("body", f"has more than {MAX_HEADER_SECTION} bytes of headers")
+        ]
+    if _NO_LINE_END.search(section):
+        return Message(sender=None, mime=raw), [
+            FieldProblem(
+                "body",
+                "has a lone carriage return or a NUL among its headers: end lines with CR LF or LF",
+            )
         ]
     head = _parsed(section)
     if not head.keys():

@@ -21,3 +21,47 @@ def test_a_raw_message_with_a_header_that_readers_may_disagree_on_is_refused(
     _, problems = mime.read(b"To: a@b.example\r\n" + line + b"\r\n\r\nx")
 
     assert field in [problem.field for problem in problems]
+
+
+TO = b"To: a@b.example\r\n"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        TO + b"Subject: s\r\n\rFrom: ceo@c.example\r\n\r\nx",
+        TO + b"X-A: 1\rFrom: ceo@c.example\r\n\r\nx",
+        TO + b"X-A: 1\n\rFrom: ceo@c.example\r\n\r\nx",
+        TO + b"X-A: 1\r\rFrom: ceo@c.example\r\n\r\nx",
+        TO + b"X-A: 1\r\r\n\r\nx",
+        TO + b"\r\r\n\r\nx",
+        TO + b"X-A: 1\r",
+        b"\r" + TO + b"\r\nx",
+        TO + b"X-A: 1\0\r\n\r\nx",
+        TO + b"Fr\0om: ceo@c.example\r\n\r\nx",
+        b"To: a@b.example\n\rx\n\nx",
+    ],
+)
+def test_a_lone_carriage_return_or_a_nul_among_the_headers_is_refused(raw: bytes) -> None:
+    _, problems = mime.read(raw)
+
+    assert [problem.field for problem in problems] == ["body"]
+    assert "line" in problems[0].message
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+def test_after_the_first_empty_line_any_byte_may_stand(end: bytes) -> None:
+    head = b"To: a@b.example" + end + b"Subject: s" + end
+    body = b"\r\0\n\rFrom: ceo@c.example\r\n\r\nx"
+
+    message, problems = mime.read(head + end + body)
+
+    assert problems == []
+    assert (message.sender, message.subject) == (None, "s")
+
+
+def test_line_ends_of_both_kinds_may_be_mixed() -> None:
+    message, problems = mime.read(b"To: a@b.example\nSubject: s\r\n\nFrom: x@y.example\r\n\r\n")
+
+    assert problems == []
+    assert message.sender is None
