@@ -42,10 +42,6 @@ RESERVED_HEADERS = frozenset(
         "mime-version",
         "received",
         "reply-to",
-        "resent-bcc",
-        "resent-cc",
-        "resent-from",
-        "resent-to",
         "return-path",
         "return-receipt-to",
         "sender",
@@ -54,6 +50,8 @@ RESERVED_HEADERS = frozenset(
         "x-postroom-key",
     }
 )
+# Another envelope, and what Exchange tells itself: spam verdicts, who has been authenticated.
+_RESERVED_PREFIXES = ("resent-", "x-ms-exchange-")
 
 
 class Importance(StrEnum):
@@ -153,6 +151,13 @@ def too_many(
     return found
 
 
+def is_transports(name: str) -> bool:
+    """Whether a header is for mail servers to write, in a raw message too."""
+    return name.lower() in ("received", "return-path") or name.lower().startswith(
+        _RESERVED_PREFIXES
+    )
+
+
 def needs_mime(message: Message) -> bool:
     """Whether Graph's JSON cannot express the message, so that it has to go as MIME.
 
@@ -220,7 +225,7 @@ def _header_problems(headers: tuple[tuple[str, str], ...]) -> list[FieldProblem]
         at = f"headers.{name}" if _HEADER_NAME.fullmatch(name) else "headers"
         if not _HEADER_NAME.fullmatch(name):
             found.append(FieldProblem(at, "has a name that is no header name, such as X-Ref"))
-        elif name.lower() in RESERVED_HEADERS:
+        elif name.lower() in RESERVED_HEADERS or is_transports(name):
             found.append(
                 FieldProblem(at, "is set by Postroom: use the mail's own field, or leave it out")
             )

@@ -18,7 +18,7 @@ from email.parser import BytesParser
 
 from shared.errors import FieldProblem
 from shared.mail.address import Address, BadAddress, make
-from shared.mail.message import Attachment, Importance, Message, too_many
+from shared.mail.message import Attachment, Importance, Message, is_transports, too_many
 
 KEY_HEADER = "X-Postroom-Key"
 """Carries the mail's id where an extended property cannot be set."""
@@ -29,7 +29,7 @@ MAX_ENCODED = 8 * 1024
 """Characters up to which encoded words are decoded: reading them takes a time that grows with the
 square of their length. Enough for a subject of 998 characters of any script in base64."""
 
-ADDRESS_HEADERS = ("From", "To", "Cc", "Bcc", "Reply-To")
+ADDRESS_HEADERS = ("From", "Sender", "To", "Cc", "Bcc", "Reply-To")
 _LINE_END = re.compile(rb"\r?\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _NO_LINE_END = re.compile(rb"\r(?!\n)|\0")
@@ -173,8 +173,13 @@ def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
     )
     if crowded:
         return Message(sender=None, mime=raw), [*problems, *crowded]
+    sender = _only_address(head, "From", pairs["From"], problems)
+    if "Sender" in head and not _is_same(
+        sender, _only_address(head, "Sender", pairs["Sender"], problems)
+    ):
+        problems.append(FieldProblem("Sender", "is not the address in From: leave it out"))
     message = Message(
-        sender=_only_address(head, "From", pairs["From"], problems),
+        sender=sender,
         to=_addresses("To", pairs["To"], problems),
         cc=_addresses("Cc", pairs["Cc"], problems),
         bcc=_addresses("Bcc", pairs["Bcc"], problems),
@@ -203,7 +208,12 @@ def _line_problems(section: bytes, head: email.message.Message) -> list[FieldPro
         return [FieldProblem("body", "has a header whose name is none, such as 'From :'")]
     if KEY_HEADER in head:
         return [FieldProblem(KEY_HEADER, "is set by Postroom: leave it out")]
-    return []
+    names = dict.fromkeys(name for name in head if is_transports(name))
+    return [FieldProblem(name, "is for mail servers to write: leave it out") for name in names]
+
+
+def _is_same(sender: Address | None, other: Address | None) -> bool:
+    return sender is not None and other is not None and sender.email.lower() == other.email.lower()
 
 
 def _pairs(

@@ -65,3 +65,33 @@ def test_line_ends_of_both_kinds_may_be_mixed() -> None:
 
     assert problems == []
     assert message.sender is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "field"),
+    [
+        (b"Received: from x", "Received"),
+        (b"Return-Path: <ceo@c.example>", "Return-Path"),
+        (b"Resent-From: ceo@c.example", "Resent-From"),
+        (b"resent-bcc: v@c.example", "resent-bcc"),
+        (b"X-MS-Exchange-Organization-SCL: -1", "X-MS-Exchange-Organization-SCL"),
+        (b"Sender: ceo@c.example", "Sender"),
+        (b"From: x@b.example\r\nSender: ceo@c.example", "Sender"),
+        (b"From: x@b.example\r\nSender: x@b.example, ceo@c.example", "Sender"),
+        (b"From: x@b.example\r\nSender:", "Sender"),
+    ],
+)
+def test_what_is_for_mail_servers_to_write_is_refused(lines: bytes, field: str) -> None:
+    _, problems = mime.read(TO + lines + b"\r\n\r\nx")
+
+    assert {problem.field for problem in problems} == {field}
+
+
+def test_what_mail_programs_write_is_accepted() -> None:
+    raw = (
+        b"From: Ada <ada@c.example>\r\nSender: ADA@c.example\r\nDate: x\r\nMessage-ID: <a@b>\r\n"
+        b"References: <a@b>\r\nX-Mailer: x\r\nX-MS-Has-Attach: yes\r\nDKIM-Signature: v=1\r\n"
+        b"MIME-Version: 1.0\r\nContent-Type: text/plain\r\nDisposition-Notification-To: a@b.co\r\n"
+    )
+
+    assert mime.read(TO + raw + b"\r\nx")[1] == []
