@@ -21,7 +21,7 @@ import msgspec
 
 from shared.errors import FieldProblem, Refused
 from shared.mail import mime, problems
-from shared.mail.address import Address, BadAddress, make, parse
+from shared.mail.address import Address, BadAddress, has_control_characters, make, parse
 from shared.mail.message import Attachment, Importance, Message, problems_of, too_many
 from shared.services.ports import Clock
 
@@ -299,7 +299,16 @@ def _attachments(
 
 
 def _check_labels(document: MailDocument, found: list[FieldProblem]) -> None:
+    # A control character takes six in the ledger's row, whose properties have a greatest length.
+    for index, tag in enumerate(document.tags):
+        if has_control_characters(tag):
+            found.append(FieldProblem(f"tags[{index}]", "must not hold control characters"))
     for name, value in document.metadata.items():
+        if has_control_characters(name) or has_control_characters(value):
+            found.append(
+                FieldProblem("metadata", "must not hold line breaks or control characters")
+            )
+            break
         if not 1 <= len(name) <= 64 or len(value) > 512:
             found.append(
                 FieldProblem(

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.adapters.mails_table import to_row
 from shared.errors import Refused
 from shared.mail import problems
 from shared.mail.address import Address
@@ -25,7 +26,7 @@ from shared.services.document import (
     read_mime,
     schema,
 )
-from tests.fakes import NOW, document_of
+from tests.fakes import NOW, Room, document_of
 
 quick = settings(deadline=None, derandomize=True, max_examples=60)
 
@@ -172,6 +173,9 @@ WRONG: list[tuple[dict[str, object], str]] = [
     ({"tags": [""]}, "tags[0]"),
     ({"tags": ["x" * 65]}, "tags[0]"),
     ({"tags": ["x"] * 11}, "tags"),
+    ({"tags": ["a", "b\0"]}, "tags[1]"),
+    ({"metadata": {"a\x01": "x"}}, "metadata"),
+    ({"metadata": {"a": "x\n"}}, "metadata"),
     ({"metadata": {"a": 1}}, "metadata[...]"),
     ({"metadata": {"a" * 65: "x"}}, "metadata"),
     ({"metadata": {"": "x"}}, "metadata"),
@@ -315,6 +319,17 @@ def test_the_farthest_time_is_accepted() -> None:
     order = read(document_of(scheduled_at=farthest.isoformat()))
 
     assert order.scheduled_at == NOW + FARTHEST
+
+
+@pytest.mark.parametrize("worst", ['"', "\\", "😀", "\x80"])
+def test_the_longest_tags_and_metadata_fit_into_a_property_of_the_ledgers_row(worst: str) -> None:
+    names = [f"{n:02d}" + worst * 62 for n in range(20)]
+
+    room = Room()
+    room.accepted(tags=[worst * 64] * 10, metadata=dict.fromkeys(names, worst * 512))
+
+    row = to_row(room.ledger.mails[0])
+    assert all(len(row[name].encode("utf-16-le")) < 64 * 1024 for name in ("tags", "metadata"))
 
 
 # Keys.
