@@ -64,8 +64,8 @@ lint: install  ## style
 types: install  ## mypy, strict
 	@$(BIN)/mypy
 
-fast: install .local/functions-runtime/.installed  ## the quick tests
-	@$(BIN)/pytest -q -m "not e2e and not live" tests/unit tests/functional tests/contract
+fast: install  ## the tests that need no other processes
+	@$(BIN)/pytest -q tests/unit tests/functional
 
 check: lint types fast  ## lint, types, fast tests: under a minute
 

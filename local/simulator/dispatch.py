@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 import traceback
@@ -13,6 +14,8 @@ from typing import Any
 from local.simulator.faults import Fault, When
 from local.simulator.state import Hooks, SimulatorState
 from local.simulator.wire import Request, Response, Route
+
+_HOST = re.compile(r"(?:localhost|127\.0\.0\.1)(?::\d{1,5})?", re.IGNORECASE)
 
 
 class ResetConnection(Exception):
@@ -30,6 +33,8 @@ class Dispatcher:
 
     def answer(self, request: Request) -> Response:
         """The answer. Raises ResetConnection where there is to be none."""
+        if not _for_this_computer(request):
+            return Response.of_json(421, {"error": "the simulator is called localhost"})
         found = self._find(request)
         if found is None:
             return self._no_such_route(request)
@@ -99,6 +104,16 @@ class Dispatcher:
         if fault.action in ("hang", "reset"):
             raise ResetConnection
         return None if fault.action == "slow" else faulty_response(fault, request, hooks)
+
+
+def _for_this_computer(request: Request) -> bool:
+    """Whether Host, where it is sent, names the loopback interface.
+
+    A web page may give its own name our address and would then be let read every answer (DNS
+    rebinding). Its requests still carry that name, which no page can change.
+    """
+    host = request.headers.get("host")
+    return host is None or _HOST.fullmatch(host) is not None
 
 
 def faulty_response(fault: Fault, request: Request, hooks: Hooks | None) -> Response:

@@ -11,18 +11,22 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.storage import translated
-from shared.errors import AlreadyExists, LostRace
+from shared.errors import AlreadyExists, LostRace, RemoteRefused
 from shared.mail.account import Account, AccountKind, AccountState
+from shared.services.ports import Roll
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient
 
 _PARTITION = "account"
+# Sorts before every alias, so that it is read before the accounts are: what is enrolled while they
+# are being read makes its version an old one. No alias can be this.
+_ROLL = "!roll"
 KEPT_SECONDS = 15.0
 
 
 class AccountsTable:
-    """Fulfils `ports.Accounts`."""
+    """Fulfils `ports.Accounts` and `ports.Enrolment`."""
 
     def __init__(
         self, client: Callable[[], TableClient], monotonic: Callable[[], float] = time.monotonic
@@ -41,9 +45,7 @@ class AccountsTable:
         with self._lock:
             if self._read_at < asked:
                 reading = self._monotonic()
-                with translated("reading the accounts"):
-                    rows = list(self._client().query_entities(f"PartitionKey eq '{_PARTITION}'"))
-                self._cached = tuple(_from_row(row, str(row.metadata["etag"])) for row in rows)
+                self._cached = tuple(self.roll().accounts)
                 self._read_at = reading
             return self._cached
 
@@ -66,9 +68,53 @@ class AccountsTable:
         except AlreadyExists as error:
             raise LostRace("the account was added meanwhile") from error
         finally:
-            with self._lock:
-                self._read_at = float("-inf")
+            self._forget()
         return replace(account, etag=str(answer["etag"]))
+
+    def roll(self) -> Roll:
+        """See `Enrolment`."""
+        with translated("reading the accounts"):
+            rows = list(self._client().query_entities(f"PartitionKey eq '{_PARTITION}'"))
+        etags = {str(row["RowKey"]): str(row.metadata["etag"]) for row in rows}
+        version = etags.pop(_ROLL, None)
+        accounts = (row for row in rows if row["RowKey"] != _ROLL)
+        return Roll(tuple(_from_row(row, etags[row["RowKey"]]) for row in accounts), version)
+
+    def enrol(self, account: Account, roll: Roll) -> Account:
+        """See `Enrolment`. One transaction writes the account and moves the roll's version on."""
+        from azure.data.tables import TableTransactionError
+
+        steps = [
+            _step({"PartitionKey": _PARTITION, "RowKey": _ROLL}, roll.version),
+            _step(_to_row(account), account.etag),
+        ]
+        try:
+            with translated("enrolling an account"):
+                _, answer = self._client().submit_transaction(steps)
+        except RemoteRefused as error:
+            # A row that is there already has no class of its own where a transaction reports it.
+            cause = error.__cause__
+            if isinstance(cause, TableTransactionError) and cause.status_code == 409:
+                raise LostRace("another account was enrolled meanwhile") from error
+            raise
+        finally:
+            self._forget()
+        return replace(account, etag=str(answer["etag"]))
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._read_at = float("-inf")
+
+
+def _step(row: dict[str, Any], etag: str | None) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """A part of a transaction: write a row that must be new, or must be unchanged."""
+    from azure.core import MatchConditions
+    from azure.data.tables import UpdateMode
+
+    if etag is None:
+        return "create", row, {}
+    condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+    return "update", row, {"mode": UpdateMode.REPLACE, **condition}
 
 
 def _to_row(account: Account) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from shared.adapters.storage import translated
 from shared.errors import LostRace
 from shared.mail import ids
@@ -283,13 +285,14 @@ def _token(cursor: str | None) -> dict[str, str] | None:
         return None
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        partition, row = json.loads(base64.urlsafe_b64decode(padded))
-    except (ValueError, TypeError) as error:
+        # Unlike the standard library's reader, this one goes no deeper than what is expected.
+        partition, row = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=tuple[str, str])
+    except (ValueError, msgspec.DecodeError) as error:
         raise ValueError("not a cursor of this list") from error
     if not (_plain(partition) and _plain(row)):
         raise ValueError("not a cursor of this list")
     return {"PartitionKey": partition, "RowKey": row}
 
 
-def _plain(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 200 and value.isascii()
+def _plain(value: str) -> bool:
+    return 0 < len(value) <= 200 and value.isascii()

@@ -9,7 +9,11 @@ MAX_ADDRESS = 254
 """Characters of an address that fits an SMTP path (RFC 5321, 4.5.3.1.3, without the brackets)."""
 MAX_NAME = 256
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]")
+MAX_WRITTEN = 2 * MAX_NAME + MAX_ADDRESS + 100
+"""Characters of name and address in one text, every one of the name escaped."""
+
+# Half a surrogate pair is no character at all, and cannot be written as UTF-8.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029\ud800-\udfff]")
 # RFC 5322 dot-atom. Quoted local parts and address literals are legal there, refused by Exchange.
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -44,6 +48,8 @@ def parse(text: str) -> Address:
     if has_control_characters(text):
         raise BadAddress("must not hold line breaks or control characters")
     stripped = text.strip()
+    if len(stripped) > MAX_WRITTEN:
+        raise BadAddress(f"is longer than a name of {MAX_NAME} characters and an address can be")
     found = _WITH_NAME.fullmatch(stripped)
     if found is None:
         return make(stripped)
@@ -59,6 +65,9 @@ def make(email: str, name: str = "") -> Address:
     local, at, domain = email.rpartition("@")
     if not at:
         raise BadAddress("has no '@': write it as name@example.com or Name <name@example.com>")
+    if len(email) > MAX_ADDRESS:
+        # Before anything else: the IDNA codec takes a time that grows with the square of the length.
+        raise BadAddress(f"is longer than {MAX_ADDRESS} characters")
     if not local.isascii():
         raise BadAddress("has letters before the '@' that Exchange does not deliver to: use ASCII")
     if not _LOCAL.fullmatch(local) or len(local) > 64:

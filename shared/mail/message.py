@@ -10,11 +10,13 @@ from shared.errors import FieldProblem
 from shared.mail.address import Address, has_control_characters
 
 MAX_RECIPIENTS = 500
-"""To, Cc and Bcc together: Exchange Online's default per message."""
+"""To, Cc and Bcc together: Exchange Online's default per message. Reply-To may have as many."""
 MAX_SUBJECT = 998
 """Characters of a header line (RFC 5322, 2.1.1)."""
 MAX_ATTACHMENTS = 100
 MAX_FILENAME = 255
+MAX_FILENAMES = 16 * 1024
+"""Bytes of all filenames: the library takes seconds to write a hundred long ones as MIME."""
 MAX_HEADERS = 30
 MAX_HEADER_VALUE = 8192
 
@@ -40,10 +42,6 @@ RESERVED_HEADERS = frozenset(
         "mime-version",
         "received",
         "reply-to",
-        "resent-bcc",
-        "resent-cc",
-        "resent-from",
-        "resent-to",
         "return-path",
         "return-receipt-to",
         "sender",
@@ -52,6 +50,8 @@ RESERVED_HEADERS = frozenset(
         "x-postroom-key",
     }
 )
+# Another envelope, and what Exchange tells itself: spam verdicts, who has been authenticated.
+_RESERVED_PREFIXES = ("resent-", "x-ms-exchange-")
 
 
 class Importance(StrEnum):
@@ -101,16 +101,21 @@ class Message:
 
 def problems_of(message: Message) -> list[FieldProblem]:
     """Everything about a message that no account could send, field by field."""
+    crowded = too_many(
+        recipients=len(message.recipients),
+        reply_to=len(message.reply_to),
+        attachments=len(message.attachments),
+        headers=len(message.headers),
+    )
+    if crowded:
+        return crowded
     found: list[FieldProblem] = []
 
     def problem(name: str, text: str) -> None:
         found.append(FieldProblem(name, text))
 
-    count = len(message.recipients)
-    if count == 0:
+    if not message.recipients:
         problem("to", "has no recipient: give at least one address in to, cc or bcc")
-    if count > MAX_RECIPIENTS:
-        problem("to", f"has {count} recipients with cc and bcc: at most {MAX_RECIPIENTS} a mail")
     if has_control_characters(message.subject):
         problem("subject", "must not hold line breaks or control characters: remove them")
     if len(message.subject) > MAX_SUBJECT:
@@ -121,6 +126,36 @@ def problems_of(message: Message) -> list[FieldProblem]:
     found.extend(_header_problems(message.headers))
     found.extend(_mime_only_problems(message))
     return found
+
+
+def too_many(
+    *, recipients: int, reply_to: int, attachments: int = 0, headers: int = 0
+) -> list[FieldProblem]:
+    """The lists that are too long for anything in them to be worth a look."""
+    found: list[FieldProblem] = []
+    if recipients > MAX_RECIPIENTS:
+        found.append(
+            FieldProblem(
+                "to",
+                f"has {recipients} recipients with cc and bcc: at most {MAX_RECIPIENTS} a mail",
+            )
+        )
+    if reply_to > MAX_RECIPIENTS:
+        found.append(
+            FieldProblem("reply_to", f"has {reply_to} addresses: at most {MAX_RECIPIENTS}")
+        )
+    if attachments > MAX_ATTACHMENTS:
+        found.append(FieldProblem("attachments", f"are more than {MAX_ATTACHMENTS}: send fewer"))
+    if headers > MAX_HEADERS:
+        found.append(FieldProblem("headers", f"are more than {MAX_HEADERS}: send fewer"))
+    return found
+
+
+def is_transports(name: str) -> bool:
+    """Whether a header is for mail servers to write, in a raw message too."""
+    return name.lower() in ("received", "return-path") or name.lower().startswith(
+        _RESERVED_PREFIXES
+    )
 
 
 def needs_mime(message: Message) -> bool:
@@ -152,8 +187,13 @@ def _mime_only_problems(message: Message) -> list[FieldProblem]:
 
 def _attachment_problems(attachments: tuple[Attachment, ...]) -> list[FieldProblem]:
     found: list[FieldProblem] = []
-    if len(attachments) > MAX_ATTACHMENTS:
-        found.append(FieldProblem("attachments", f"are more than {MAX_ATTACHMENTS}: send fewer"))
+    names = sum(len(item.filename.encode("utf-8", "surrogatepass")) for item in attachments)
+    if names > MAX_FILENAMES:
+        found.append(
+            FieldProblem(
+                "attachments", f"have names of more than {MAX_FILENAMES} bytes: shorten them"
+            )
+        )
     for index, item in enumerate(attachments):
         at = f"attachments[{index}]"
         if not item.filename or len(item.filename) > MAX_FILENAME:
@@ -179,15 +219,13 @@ def _attachment_problems(attachments: tuple[Attachment, ...]) -> list[FieldProbl
 
 def _header_problems(headers: tuple[tuple[str, str], ...]) -> list[FieldProblem]:
     found: list[FieldProblem] = []
-    if len(headers) > MAX_HEADERS:
-        found.append(FieldProblem("headers", f"are more than {MAX_HEADERS}: send fewer"))
     seen: set[str] = set()
     for name, value in headers:
         # The name is the caller's, and may itself be hostile: show it only if it is a plain token.
         at = f"headers.{name}" if _HEADER_NAME.fullmatch(name) else "headers"
         if not _HEADER_NAME.fullmatch(name):
             found.append(FieldProblem(at, "has a name that is no header name, such as X-Ref"))
-        elif name.lower() in RESERVED_HEADERS:
+        elif name.lower() in RESERVED_HEADERS or is_transports(name):
             found.append(
                 FieldProblem(at, "is set by Postroom: use the mail's own field, or leave it out")
             )

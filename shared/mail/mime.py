@@ -11,20 +11,36 @@ import email.message
 import email.policy
 import email.utils
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from email.header import Header, decode_header, make_header
 from email.parser import BytesParser
 
 from shared.errors import FieldProblem
 from shared.mail.address import Address, BadAddress, make
-from shared.mail.message import Attachment, Importance, Message
+from shared.mail.message import Attachment, Importance, Message, is_transports, too_many
 
 KEY_HEADER = "X-Postroom-Key"
 """Carries the mail's id where an extended property cannot be set."""
 
-_LINE_END = re.compile(rb"\r\n|\n|\r")
-_HEAD_END = re.compile(rb"\r\n\r\n|\n\r?\n|\r\r")
+MAX_HEADER_SECTION = 256 * 1024
+"""Bytes of a raw message's headers. Room for 500 recipients with long names."""
+MAX_ENCODED = 8 * 1024
+"""Characters up to which encoded words are decoded: reading them takes a time that grows with the
+square of their length. Enough for a subject of 998 characters of any script in base64."""
+
+ADDRESS_HEADERS = ("From", "Sender", "To", "Cc", "Bcc", "Reply-To")
+_LINE_END = re.compile(rb"\r?\n")
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_NO_LINE_END = re.compile(rb"\r(?!\n)|\0")
+"""What some readers end a line at, or the headers, and others read over (RFC 5322, 2.2 and 4)."""
+# The charsets of mail. Python has codecs beside them that are no charsets, take a time that grows
+# with the square of the length, or make text that cannot be written again.
+_CHARSET = re.compile(
+    r"utf-?8|(us-)?ascii|iso[-_]?8859-\d{1,2}|latin-?1|(windows-|cp)(125\d|874)|koi8-[ru]"
+    r"|iso-2022-(jp|kr)|shift[-_]jis|euc-(jp|kr)|ks_c_5601-1987|gb2312|gbk|gb18030|big5",
+    re.IGNORECASE,
+)
 _HEADER_LINE = re.compile(rb"[!-9;-~]{1,76}:|[ \t]")
 """RFC 5322, 2.2: a name of printable ASCII without the colon, or a folded line."""
 
@@ -120,7 +136,19 @@ def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
     Every problem names the header; the message is complete only where there is none.
     """
     problems: list[FieldProblem] = []
-    head = BytesParser(policy=email.policy.compat32).parsebytes(raw, headersonly=True)
+    section = _header_section_of(raw)
+    if len(section) > MAX_HEADER_SECTION:
+        return Message(sender=None, mime=raw), [
+            FieldProblem("body", f"has more than {MAX_HEADER_SECTION} bytes of headers")
+        ]
+    if _NO_LINE_END.search(section):
+        return Message(sender=None, mime=raw), [
+            FieldProblem(
+                "body",
+                "has a lone carriage return or a NUL among its headers: end lines with CR LF or LF",
+            )
+        ]
+    head = _parsed(section)
     if not head.keys():
         return Message(sender=None, mime=raw), [
             FieldProblem("body", "is no RFC 5322 message: it has no headers")
@@ -134,42 +162,66 @@ def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
                 "or a 'From ' line, and end the headers with an empty line",
             )
         )
-    problems += _line_problems(raw, head)
+    problems += _line_problems(section, head)
     for name in ("From", "Subject", "Sender"):
         if len(head.get_all(name, [])) > 1:
             problems.append(FieldProblem(name, "is given more than once: keep one"))
-    senders = _addresses(head, "From", problems)
-    if "From" in head and not senders and not any(p.field == "From" for p in problems):
-        problems.append(FieldProblem("From", "has no address: give one, or leave the header out"))
-    if len(senders) > 1:
-        problems.append(FieldProblem("From", "has more than one address: keep one"))
+    pairs = {name: _pairs(head, name, problems) for name in ADDRESS_HEADERS}
+    crowded = too_many(
+        recipients=sum(len(pairs[name]) for name in ("To", "Cc", "Bcc")),
+        reply_to=len(pairs["Reply-To"]),
+    )
+    if crowded:
+        return Message(sender=None, mime=raw), [*problems, *crowded]
+    sender = _only_address(head, "From", pairs["From"], problems)
+    if "Sender" in head and not _is_same(
+        sender, _only_address(head, "Sender", pairs["Sender"], problems)
+    ):
+        problems.append(FieldProblem("Sender", "is not the address in From: leave it out"))
     message = Message(
-        sender=senders[0] if senders else None,
-        to=_addresses(head, "To", problems),
-        cc=_addresses(head, "Cc", problems),
-        bcc=_addresses(head, "Bcc", problems),
-        reply_to=_addresses(head, "Reply-To", problems),
+        sender=sender,
+        to=_addresses("To", pairs["To"], problems),
+        cc=_addresses("Cc", pairs["Cc"], problems),
+        bcc=_addresses("Bcc", pairs["Bcc"], problems),
+        reply_to=_addresses("Reply-To", pairs["Reply-To"], problems),
         subject=_decoded(str(head.get("Subject", ""))),
         mime=raw,
     )
     return message, problems
 
 
-def _line_problems(raw: bytes, head: email.message.Message) -> list[FieldProblem]:
-    lines = _LINE_END.split(_HEAD_END.split(raw, maxsplit=1)[0])
+def _header_section_of(raw: bytes) -> bytes:
+    """What stands before the first empty line, or all; of what is too long, enough to see it."""
+    start = raw[: MAX_HEADER_SECTION + 4]
+    found = _HEAD_END.search(start)
+    return start[: found.start()] if found else start
+
+
+def _parsed(section: bytes) -> email.message.Message:
+    return BytesParser(policy=email.policy.compat32).parsebytes(section, headersonly=True)
+
+
+def _line_problems(section: bytes, head: email.message.Message) -> list[FieldProblem]:
+    lines = _LINE_END.split(section)
     if not all(_HEADER_LINE.match(line) for line in lines if line):
         # `From : x` is a From to some readers, the body's first line to others.
         return [FieldProblem("body", "has a header whose name is none, such as 'From :'")]
     if KEY_HEADER in head:
         return [FieldProblem(KEY_HEADER, "is set by Postroom: leave it out")]
-    return []
+    names = dict.fromkeys(name for name in head if is_transports(name))
+    return [FieldProblem(name, "is for mail servers to write: leave it out") for name in names]
 
 
-def _addresses(
+def _is_same(sender: Address | None, other: Address | None) -> bool:
+    return sender is not None and other is not None and sender.email.lower() == other.email.lower()
+
+
+def _pairs(
     head: email.message.Message, name: str, problems: list[FieldProblem]
-) -> tuple[Address, ...]:
-    values = [" ".join(str(value).split()) for value in head.get_all(name, [])]
-    found: list[Address] = []
+) -> list[tuple[str, str]]:
+    """Display names, still encoded, and addresses, not yet looked at, of a header."""
+    # A comma too many at the end is harmless, and some versions of the library's reader mind it.
+    values = [" ".join(str(value).split()).rstrip(", ") for value in head.get_all(name, [])]
     try:
         pairs = [pair for pair in email.utils.getaddresses(values) if any(pair)]
     except RecursionError:
@@ -177,6 +229,28 @@ def _addresses(
         pairs = []
     if not pairs and any(value and not value.endswith(";") for value in values):
         problems.append(FieldProblem(name, "cannot be read: write it as Name <name@example.com>"))
+    return pairs
+
+
+def _only_address(
+    head: email.message.Message,
+    name: str,
+    pairs: Sequence[tuple[str, str]],
+    problems: list[FieldProblem],
+) -> Address | None:
+    if len(pairs) > 1:
+        problems.append(FieldProblem(name, "has more than one address: keep one"))
+        return None
+    found = _addresses(name, pairs, problems)
+    if name in head and not found and not any(problem.field == name for problem in problems):
+        problems.append(FieldProblem(name, "has no address: give one, or leave the header out"))
+    return found[0] if found else None
+
+
+def _addresses(
+    name: str, pairs: Iterable[tuple[str, str]], problems: list[FieldProblem]
+) -> tuple[Address, ...]:
+    found: list[Address] = []
     for display, spec in pairs:
         try:
             found.append(make(spec, _decoded(display)))
@@ -186,15 +260,22 @@ def _addresses(
 
 
 def _decoded(text: str) -> str:
+    """A text with its encoded words decoded, or as it is where they are none that mail has."""
+    plain = " ".join(text.split())
+    if "=?" not in text or len(text) > MAX_ENCODED:
+        return plain
     try:
-        return " ".join(str(make_header(decode_header(text))).split())
+        words = decode_header(text)
+        if not all(charset is None or _CHARSET.fullmatch(charset) for _, charset in words):
+            return plain
+        return " ".join(str(make_header(words)).split())
     except (LookupError, ValueError, email.errors.HeaderParseError):
-        return " ".join(text.split())
+        return plain
 
 
 def _with_header(raw: bytes, name: str, value: str, sender: Address) -> bytes:
     """The raw message with our key on top, and a From where it has none."""
-    head = BytesParser(policy=email.policy.compat32).parsebytes(raw, headersonly=True)
+    head = _parsed(_header_section_of(raw))
     lines = [f"{name}: {value}"]
     if "From" not in head:
         lines.append(_addresses_line("From", (sender,)))

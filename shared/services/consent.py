@@ -40,13 +40,14 @@ from shared.mail.problems import INVALID_REQUEST
 from shared.mail.refusals import SignInRefused
 from shared.services.identity_claims import Person, check_client_info, read_person
 from shared.services.ports import (
-    Accounts,
     Clock,
+    Enrolment,
     Flows,
     Grant,
     IdentityPlatform,
     MailService,
     Profile,
+    Roll,
     SignInFlow,
     Vault,
 )
@@ -58,6 +59,8 @@ user consent is on, which is not so for Mail.ReadWrite.
 https://learn.microsoft.com/entra/identity/enterprise-apps/manage-app-consent-policies
 """
 FLOW_LIFETIME = timedelta(minutes=10)
+_ATTEMPTS = 10
+"""Of sign-ins that are finished at the same moment, one at least gets through at each attempt."""
 
 # Good enough to catch a slip of the pen; what counts is the comparison with the real mailbox.
 _ADDRESS = re.compile(r"[^\s@<>\"',;:]{1,64}@[^\s@<>\"',;:]{1,255}")
@@ -90,7 +93,7 @@ class Consent:
         identity: IdentityPlatform,
         mail_service: MailService,
         vault: Vault,
-        accounts: Accounts,
+        accounts: Enrolment,
         flows: Flows,
         clock: Clock,
         released: Callable[[Account], int] = lambda account: 0,
@@ -124,7 +127,7 @@ class Consent:
         _check_wish(alias, expected)
         known = expected
         if known is None and not replace:
-            existing = _by_alias(self._accounts.all(fresh=True), alias)
+            existing = _by_alias(self._accounts.roll().accounts, alias)
             known = existing.address if existing else None
         # The two do not go together: with both, Microsoft ignores the hint.
         hint = None if choose_account else known
@@ -238,24 +241,19 @@ class Consent:
                 "domain or its directory's id to POSTROOM_ALLOWED_MAILBOXES.",
                 chosen=chosen,
             )
-        self._existing(flow, person, chosen)
+        self._existing(self._accounts.roll(), flow, person, chosen)
 
     def _existing(
-        self, flow: SignInFlow, person: Person, chosen: str
-    ) -> tuple[Account | None, bool]:
-        """The account that has the alias now, and whether there is any account at all.
+        self, roll: Roll, flow: SignInFlow, person: Person, chosen: str
+    ) -> Account | None:
+        """The account that has the alias, if any.
 
         Raises SignInRefused where the alias or the mailbox is taken.
         """
-        rows = self._accounts.all(fresh=True)
-        for row in rows:
+        for row in roll.accounts:
             if row.alias != flow.alias and person.owns(row):
-                raise SignInRefused(
-                    f"{chosen} is linked already, as '{row.alias}'.",
-                    f"Use the account '{row.alias}', or choose another mailbox.",
-                    chosen=chosen,
-                )
-        existing = _by_alias(rows, flow.alias)
+                raise _linked_already(row, chosen)
+        existing = _by_alias(roll.accounts, flow.alias)
         if existing and not person.owns(existing) and not flow.replace:
             raise SignInRefused(
                 f"'{flow.alias}' is the mailbox {existing.address}; {chosen} is another one.",
@@ -263,7 +261,7 @@ class Consent:
                 "mailbox under this alias'.",
                 chosen=chosen,
             )
-        return existing, bool(rows)
+        return existing
 
     def _test_refresh(self, authority: str, grant: Grant, profile: Profile) -> Grant:
         """One refresh the way every later one will be done.
@@ -282,12 +280,11 @@ class Consent:
     def _link(
         self, flow: SignInFlow, person: Person, profile: Profile, authority: str, grant: Grant
     ) -> Account:
-        existing, _ = self._existing(flow, person, profile.address)
+        existing = self._existing(self._accounts.roll(), flow, person, profile.address)
         same = existing if existing and person.owns(existing) else None
         # Another mailbox gets another id: the old one's token, in the memory of some instance,
         # can then never send for the new one.
         account_id = same.account_id if same else self._new_account_id()
-        self._store(account_id, grant, profile)
         account = Account(
             alias=flow.alias,
             account_id=account_id,
@@ -298,15 +295,14 @@ class Consent:
             kind=kind_of(person.tenant_id),
             authority=authority,
             scopes=grant.scopes & _MAIL_SCOPES,
-            allowed_from=same.allowed_from if same else (),
             state=AccountState.READY,
             signed_in_at=self._clock(),
         )
+        self._store(account, grant)
         try:
-            account = self._save(account, flow, person)
+            account = self._enrol(account, existing, flow, person)
         except SignInRefused:
-            if not same:
-                self._drop_grant(account)
+            self._drop_unused(account, linked_before=same is not None)
             raise
         if existing and not same:
             self._drop_grant(existing)
@@ -316,15 +312,17 @@ class Consent:
         )
         return account
 
-    def _store(self, account_id: str, grant: Grant, profile: Profile) -> None:
+    def _store(self, account: Account, grant: Grant) -> None:
         try:
-            self._vault.set(grant_secret(account_id), str(grant.refresh_token))
+            self._vault.set(grant_secret(account.account_id), str(grant.refresh_token))
         except RemoteError as error:
+            if isinstance(error, AnswerLost):
+                self._drop_unused(account, linked_before=True)
             raise SignInRefused(
                 f"The mailbox was signed in, but Key Vault did not take the grant: {error}",
                 "Give the app's identity the right to read and set secrets in the vault, or wait "
                 "until the vault answers; then start again. Nothing was linked.",
-                chosen=profile.address,
+                chosen=account.address,
             ) from error
 
     def _drop_grant(self, account: Account) -> None:
@@ -335,32 +333,56 @@ class Consent:
             # The app's role may lack deletion; the secret is of no use to anybody without the app.
             telemetry.event("unused_grant_kept", level=logging.WARNING, account=account.alias)
 
-    def _save(self, account: Account, flow: SignInFlow, person: Person) -> Account:
-        """Write the row, over whatever changes other workers make to it meanwhile."""
-        for _ in range(3):
-            existing, any_account = self._existing(flow, person, account.address)
-            row = replace(
-                account,
-                is_default=existing.is_default if existing else not any_account,
-                etag=existing.etag if existing else None,
-            )
+    def _drop_unused(self, account: Account, *, linked_before: bool) -> None:
+        """Take back the grant of a sign-in that was refused, unless a row refers to it."""
+        try:
+            rows = self._accounts.roll().accounts
+            used = any(row.account_id == account.account_id for row in rows)
+        except RemoteError:
+            used = linked_before
+        if not used:
+            self._drop_grant(account)
+
+    def _enrol(
+        self, account: Account, seen: Account | None, flow: SignInFlow, person: Person
+    ) -> Account:
+        """Write the row on a roll that nobody changes meanwhile.
+
+        All that concerns other accounts is looked at again on that very roll: of sign-ins that
+        end at one moment, each but the first sees what those before it have done.
+        """
+        expected = (seen.account_id if seen else None, account.account_id)
+        for _ in range(_ATTEMPTS):
             try:
-                return self._accounts.save(row)
+                roll = self._accounts.roll()
+                existing = self._existing(roll, flow, person, account.address)
+                # Whoever takes the place of a row drops its grant. A row is replaced only by one
+                # that saw it from the start, so that no grant is dropped that comes back later.
+                if (existing.account_id if existing else None) not in expected:
+                    raise _overtaken(existing, account, person)
+                same = existing is not None and person.owns(existing)
+                row = replace(
+                    account,
+                    allowed_from=existing.allowed_from if existing and same else (),
+                    is_default=existing.is_default if existing else not roll.accounts,
+                    etag=existing.etag if existing else None,
+                )
+                return self._accounts.enrol(row, roll)
             except LostRace:
                 continue
             except AnswerLost as error:
-                return self._found_again(row, error)
+                return self._found_again(account, error)
             except RemoteError as error:
-                raise _not_written(row) from error
+                raise _not_written(account) from error
         raise _not_written(account)
 
     def _found_again(self, row: Account, lost: AnswerLost) -> Account:
         """The row whose write was answered by silence, if it got through after all."""
         try:
-            found = _by_alias(self._accounts.all(fresh=True), row.alias)
+            found = _by_alias(self._accounts.roll().accounts, row.alias)
         except RemoteError:
             found = None
-        if found and found.signed_in_at == row.signed_in_at:
+        if found and (found.account_id, found.signed_in_at) == (row.account_id, row.signed_in_at):
             return found
         raise _not_written(row) from lost
 
@@ -416,6 +438,25 @@ def _check_issuer(issuer: str | None, authority_host: str) -> None:
 
 def _stale(detail: str) -> SignInRefused:
     return SignInRefused(detail, "Open /accounts and start the sign-in again, in one tab.")
+
+
+def _linked_already(row: Account, chosen: str) -> SignInRefused:
+    return SignInRefused(
+        f"{chosen} is linked already, as '{row.alias}'.",
+        f"Use the account '{row.alias}', or choose another mailbox.",
+        chosen=chosen,
+    )
+
+
+def _overtaken(existing: Account | None, account: Account, person: Person) -> SignInRefused:
+    """Another sign-in for the alias was finished while this one was under way."""
+    if existing and person.owns(existing):
+        return _linked_already(existing, account.address)
+    return SignInRefused(
+        f"Somebody else changed '{account.alias}' while this sign-in was under way.",
+        "Open /accounts to see what it is now; start again if that is not what you want.",
+        chosen=account.address,
+    )
 
 
 def _not_written(account: Account) -> SignInRefused:

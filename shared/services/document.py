@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import BoundedSemaphore
@@ -21,13 +21,15 @@ import msgspec
 
 from shared.errors import FieldProblem, Refused
 from shared.mail import mime, problems
-from shared.mail.address import Address, BadAddress, make, parse
-from shared.mail.message import Attachment, Importance, Message, problems_of
+from shared.mail.address import Address, BadAddress, has_control_characters, make, parse
+from shared.mail.message import Attachment, Importance, Message, problems_of, too_many
 from shared.services.ports import Clock
 
 MAX_KEY = 256
 MAX_TAGS = 10
 MAX_METADATA = 20
+MAX_TOLD = 50
+"""Problems that one answer names."""
 FARTHEST = timedelta(days=366)
 
 Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -112,13 +114,13 @@ def read_json(
 
     Raises Refused, naming every field that is wrong.
     """
-    document = _decode(raw)
+    document = _decode(raw, len(files))
     found: list[FieldProblem] = []
     message = _message(document, files, found)
     _check_labels(document, found)
     idempotency_key = _key(document.idempotency_key, key, found)
     scheduled_at = _due(document.scheduled_at, now, found)
-    found.extend(problem for problem in problems_of(message) if not _named(problem, found))
+    _add_untold(problems_of(message), found)
     _refuse_if(found)
     return Order(
         message=message,
@@ -135,8 +137,9 @@ def read_json(
 def read_mime(raw: bytes, *, key: str | None = None) -> Order:
     """Read a raw RFC 5322 message. Raises Refused, naming every header that is wrong."""
     message, found = mime.read(raw)
+    if not found:
+        found.extend(problems_of(message))
     idempotency_key = _key(None, key, found)
-    found.extend(problem for problem in problems_of(message) if not _named(problem, found))
     _refuse_if(found)
     return Order(
         message=message,
@@ -158,9 +161,10 @@ def schema() -> tuple[dict[str, object], dict[str, object]]:
     return reference, components
 
 
-def _decode(raw: bytes) -> MailDocument:
+def _decode(raw: bytes, files: int) -> MailDocument:
     try:
         document = _decoder.decode(raw)
+        _refuse_if(_crowded(document, files))
         json.loads(raw, object_pairs_hook=_once_each)
     except msgspec.ValidationError as error:
         field, message = _explain(str(error))
@@ -174,6 +178,23 @@ def _decode(raw: bytes) -> MailDocument:
             problems.INVALID_JSON, "The mail document is not valid JSON in UTF-8."
         ) from error
     return document
+
+
+def _crowded(document: MailDocument, files: int) -> list[FieldProblem]:
+    """The lists that are too long, found before anything is done for each of their entries."""
+    found = too_many(
+        recipients=sum(map(_length, (document.to, document.cc, document.bcc))),
+        reply_to=_length(document.reply_to),
+        attachments=len(document.attachments) + files,
+        headers=len(document.headers),
+    )
+    if len(document.metadata) > MAX_METADATA:
+        found.append(FieldProblem("metadata", f"has more than {MAX_METADATA} entries"))
+    return found
+
+
+def _length(value: AddressesField) -> int:
+    return len(value) if isinstance(value, list) else 1
 
 
 def _once_each(pairs: list[tuple[str, object]]) -> None:
@@ -197,6 +218,9 @@ _MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL
 
 def _explain(text: str) -> tuple[str, str]:
     """The field and the remedy in a decoder's message: `Expected … - at `$.to[0]``."""
+    if len(text) > 1000:
+        # It quotes a name of the caller's, which may be megabytes; the path stands at the end.
+        text = text[:500] + text[-500:]
     found = _AT.match(text)
     what, path = (found["what"], (found["path"] or "")) if found else (text, "")
     path = path.removeprefix(".")
@@ -275,9 +299,16 @@ def _attachments(
 
 
 def _check_labels(document: MailDocument, found: list[FieldProblem]) -> None:
-    if len(document.metadata) > MAX_METADATA:
-        found.append(FieldProblem("metadata", f"has more than {MAX_METADATA} entries"))
+    # A control character takes six in the ledger's row, whose properties have a greatest length.
+    for index, tag in enumerate(document.tags):
+        if has_control_characters(tag):
+            found.append(FieldProblem(f"tags[{index}]", "must not hold control characters"))
     for name, value in document.metadata.items():
+        if has_control_characters(name) or has_control_characters(value):
+            found.append(
+                FieldProblem("metadata", "must not hold line breaks or control characters")
+            )
+            break
         if not 1 <= len(name) <= 64 or len(value) > 512:
             found.append(
                 FieldProblem(
@@ -316,23 +347,34 @@ def _due(
     return now if scheduled_at <= now else scheduled_at.astimezone(UTC)
 
 
-def _named(problem: FieldProblem, found: Sequence[FieldProblem]) -> bool:
-    """Whether a field already has a more exact problem, so that one mistake is told once."""
-    return any(
-        other.field == problem.field or other.field.startswith(f"{problem.field}[")
-        for other in found
-    )
+def _add_untold(problems: Iterable[FieldProblem], found: list[FieldProblem]) -> None:
+    """Add problems of fields that have none yet, nor a more exact one: a mistake is told once."""
+    named = {name for problem in found for name in _names(problem)}
+    for problem in problems:
+        if problem.field not in named:
+            found.append(problem)
+            named.update(_names(problem))
+
+
+def _names(problem: FieldProblem) -> tuple[str, str]:
+    """The field, and the list that it is an entry of."""
+    return problem.field, problem.field.partition("[")[0]
 
 
 def _refuse_if(found: Sequence[FieldProblem]) -> None:
     if found:
         raise Refused(
             problems.INVALID_MAIL,
-            "The mail has a field that cannot be accepted."
-            if len(found) == 1
-            else f"The mail has {len(found)} fields that cannot be accepted.",
-            found,
+            _how_many(len(found)),
+            found[:MAX_TOLD],
         )
+
+
+def _how_many(count: int) -> str:
+    if count == 1:
+        return "The mail has a field that cannot be accepted."
+    rest = f"; the first {MAX_TOLD} are named" if count > MAX_TOLD else ""
+    return f"The mail has {count} fields that cannot be accepted{rest}."
 
 
 def _hash(document: MailDocument, files: Sequence[Attachment]) -> str:

@@ -116,6 +116,32 @@ class Accounts(Protocol):
 
 
 @dataclass(frozen=True)
+class Roll:
+    """Every account as it stood at one moment."""
+
+    accounts: Sequence[Account]
+    version: str | None
+    """Moves on with every account that is enrolled; None before the first one."""
+
+
+class Enrolment(Protocol):
+    """Table `accounts`, for signing mailboxes in: what holds for all accounts together, such as
+    one alias for a mailbox and one default, is decided on a roll that cannot have changed."""
+
+    def roll(self) -> Roll:
+        """The accounts as they stand now, never older."""
+        ...
+
+    def enrol(self, account: Account, roll: Roll) -> Account:
+        """Insert (`etag` None) or replace under the account's ETag; returns it with the new one.
+
+        Raises LostRace where the row was changed, or any account was enrolled since the roll was
+        read; then nothing was written.
+        """
+        ...
+
+
+@dataclass(frozen=True)
 class StoredSecret:
     """One version of a Key Vault secret."""
 

@@ -44,7 +44,7 @@ def wait_seconds(req: func.HttpRequest) -> float:
     given = req.params.get("wait")
     if given is None:
         return _preferred(req.headers.get("prefer", ""))
-    if not given.isascii() or not given.isdigit() or float(given) > LONGEST_WAIT:
+    if not _is_number(given) or float(given) > LONGEST_WAIT:
         raise bad_request("wait", f"must be a whole number of seconds, at most {LONGEST_WAIT:.0f}")
     return float(given)
 
@@ -53,16 +53,21 @@ def _preferred(header: str) -> float:
     for part in header.replace(";", ",").split(","):
         name, _, value = part.strip().partition("=")
         value = value.strip().strip('"')
-        if name.strip().lower() == "wait" and value.isascii() and value.isdigit():
+        if name.strip().lower() == "wait" and _is_number(value):
             # A preference may be met in part, where a parameter that cannot be met is refused.
             return min(float(value), LONGEST_WAIT)
     return 0.0
 
 
+def _is_number(text: str) -> bool:
+    """Whether a text is made of the digits 0 to 9; of how many, `float` does not mind."""
+    return text.isascii() and text.isdigit()
+
+
 def _body(req: func.HttpRequest, max_bytes: int) -> bytes:
     declared = req.headers.get("content-length", "")
     body = req.get_body()
-    if (declared.isdigit() and int(declared) > max_bytes) or len(body) > max_bytes:
+    if (_is_number(declared) and float(declared) > max_bytes) or len(body) > max_bytes:
         raise Refused(
             problems.REQUEST_TOO_LARGE,
             f"A request may have {max_bytes} bytes at most (POSTROOM_MAX_REQUEST_BYTES).",

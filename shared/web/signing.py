@@ -17,11 +17,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from threading import Lock
 
+from shared.errors import RemoteError
 from shared.services.ports import Clock, Vault
 
 KEY_SECRET = "postroom-session-key"  # noqa: S105 - its name in the vault
 READ_AGAIN_AFTER = timedelta(seconds=60)
 """A token of an unknown key makes the vault be read again, this often at most."""
+TROUBLE_FOR = timedelta(seconds=5)
+"""So long a vault that could not be read is not asked again: each try may take many seconds."""
 _MAC_BYTES = 32
 _NONCE_BYTES = 12
 
@@ -43,35 +46,66 @@ class Keys:
         self._lock = Lock()
         self._known: tuple[str, ...] = ()
         self._read_at: datetime | None = None
+        self._trouble: RemoteError | None = None
+        self._trouble_until: datetime | None = None
 
     def known(self) -> tuple[str, ...]:
-        """Newest first. Raises NotSent or RemoteRefused where the vault cannot be read."""
-        with self._lock:
+        """Newest first. Raises NotSent or RemoteRefused where the vault cannot be read.
+
+        Anybody can make us come here. So only who needs the very first answer waits for it; while
+        the vault is in trouble one thread at a time asks it, and the others are told so at once.
+        """
+        if self._known:
+            return self._known
+        trouble = self._trouble
+        if trouble is None:
+            self._lock.acquire()
+        elif not self._lock.acquire(blocking=False):
+            raise trouble.with_traceback(None)
+        try:
             if not self._known:
+                if self._trouble and self._trouble_until and self._clock() < self._trouble_until:
+                    raise self._trouble.with_traceback(None)
                 self._read()
             return self._known
+        finally:
+            self._lock.release()
 
     def read_again(self) -> bool:
         """Read the vault again, unless that was just done. Whether there is anything new."""
-        with self._lock:
+        if not self._lock.acquire(blocking=self._trouble is None):
+            return False
+        try:
             now = self._clock()
             if self._read_at is not None and now - self._read_at < READ_AGAIN_AFTER:
                 return False
             before = self._known
             self._read()
             return self._known != before
+        finally:
+            self._lock.release()
 
     def _read(self) -> None:
         self._read_at = self._clock()
+        try:
+            self._known = self._newest()
+        except RemoteError as error:
+            self._trouble, self._trouble_until = error, self._clock() + TROUBLE_FOR
+            raise
+        self._trouble = self._trouble_until = None
+
+    def _newest(self) -> tuple[str, ...]:
+        """The vault's keys, then those that were known before."""
+        known = self._known
         stored = self._vault.get(KEY_SECRET)
         if stored is None or not stored.value.split():
             made = secrets.token_urlsafe(32)
             self._vault.set(KEY_SECRET, made)
             # Two instances may do this at once: the vault's newest is the one to sign with.
             stored = self._vault.get(KEY_SECRET)
-            self._known = (made,)
+            known = (made,)
         newest = tuple(stored.value.split()) if stored else ()
-        self._known = (*newest, *(key for key in self._known if key not in newest))[:8]
+        return (*newest, *(key for key in known if key not in newest))[:8]
 
 
 def sign(keys: Keys, purpose: Purpose, content: bytes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -381,6 +382,61 @@ class TestAccounts:
 
         with pytest.raises(LostRace):
             accounts.save(an_account())
+
+    def test_an_account_is_enrolled_on_the_roll_as_it_stands(self, accounts: AccountsTable) -> None:
+        first = accounts.enrol(an_account(), accounts.roll())
+        roll = accounts.roll()
+        second = accounts.enrol(an_account("second"), roll)
+        changed = accounts.enrol(replace(first, display_name="A"), accounts.roll())
+
+        assert roll.accounts == (first,)
+        assert list(accounts.all()) == [changed, second]
+        assert accounts.save(changed).etag != changed.etag
+
+    def test_a_roll_that_moved_on_takes_nobody(self, accounts: AccountsTable) -> None:
+        empty = accounts.roll()
+        first = accounts.enrol(an_account(), empty)
+        old = accounts.roll()
+        second = accounts.enrol(an_account("second"), old)
+
+        for late in (an_account("third"), replace(first, display_name="late")):
+            for roll in (empty, old):
+                with pytest.raises(LostRace):
+                    accounts.enrol(late, roll)
+        assert list(accounts.all(fresh=True)) == [first, second]
+
+    def test_a_row_that_was_changed_is_not_enrolled_over(self, accounts: AccountsTable) -> None:
+        first = accounts.enrol(an_account(), accounts.roll())
+        changed = accounts.save(replace(first, display_name="A"))
+        roll = accounts.roll()
+
+        for row in (first, replace(first, etag=None)):
+            with pytest.raises(LostRace):
+                accounts.enrol(row, roll)
+        assert accounts.roll() == replace(roll, accounts=(changed,))
+
+    @pytest.mark.parametrize("existing", [0, 1])
+    def test_of_many_that_enrol_at_once_on_one_roll_one_gets_through(
+        self, accounts: AccountsTable, existing: int
+    ) -> None:
+        for number in range(existing):
+            accounts.enrol(an_account(f"before-{number}"), accounts.roll())
+        roll = accounts.roll()
+        barrier = threading.Barrier(8)
+
+        def attempt(number: int) -> bool:
+            barrier.wait()
+            try:
+                accounts.enrol(an_account(f"at-once-{number}"), roll)
+            except LostRace:
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as pool:
+            outcomes = list(pool.map(attempt, range(8)))
+
+        assert outcomes.count(True) == 1
+        assert len(accounts.all(fresh=True)) == existing + 1
 
     def test_the_list_is_kept_for_a_while_and_read_anew_on_demand(
         self, storage: Storage, new_table: Callable[[], str]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from shared.errors import LostRace
 from shared.mail.account import Account, AccountKind
 from shared.mail.outcome import GraphAnswer
-from shared.services.ports import Grant, Profile, StoredSecret
+from shared.services.ports import Grant, Profile, Roll, StoredSecret
 
 TENANT = "11111111-1111-4111-8111-111111111111"
 OBJECT = "22222222-2222-4222-8222-222222222222"
@@ -65,15 +66,35 @@ class FakeVault:
 
 @dataclass
 class FakeAccounts:
-    """Rows by alias, with ETags; `losing` many saves are overtaken, then `trouble` is raised."""
+    """Rows by alias, with ETags; `losing` many writes are overtaken, then `trouble` is raised.
+
+    `before_enrol` runs between a roll and what is decided on it.
+    """
 
     rows: dict[str, Account] = field(default_factory=dict)
     saves: int = 0
     losing: int = 0
     trouble: Exception | None = None
+    enrolled: int = 0
+    before_enrol: Callable[[], object] = lambda: None
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def all(self, *, fresh: bool = False) -> Sequence[Account]:
         return list(self.rows.values())
+
+    def roll(self) -> Roll:
+        with self.lock:
+            version = f"r{self.enrolled}" if self.enrolled else None
+            return Roll(tuple(self.rows.values()), version)
+
+    def enrol(self, account: Account, roll: Roll) -> Account:
+        self.before_enrol()
+        with self.lock:
+            if roll.version != (f"r{self.enrolled}" if self.enrolled else None):
+                raise LostRace
+            stored = self.save(account)
+            self.enrolled += 1
+            return stored
 
     def save(self, account: Account) -> Account:
         existing = self.rows.get(account.alias)

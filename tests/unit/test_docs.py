@@ -375,7 +375,9 @@ def test_local_stack_page_names_each_action_of_a_fault() -> None:
     assert tuple(re.findall(r"`(\w+)` \(", listed)) == faults.ACTIONS
 
 
-@pytest.mark.parametrize("fault", re.findall(r"\$C/faults -d '(.*?)'", text_of("local-stack.md")))
+@pytest.mark.parametrize(
+    "fault", re.findall(r"\$C/faults .*?-d '(.*?)'", text_of("local-stack.md"))
+)
 def test_example_of_a_fault_is_accepted(fault: str) -> None:
     faults.Fault.parse(json.loads(fault))
 

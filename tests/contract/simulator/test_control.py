@@ -161,3 +161,55 @@ def test_waiting_gets_shorter_as_the_clock_gets_faster() -> None:
     clock.set_speed(60)
 
     assert clock.real_seconds(30) == 0.5
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_a_page_of_another_origin_changes_nothing(
+    simulator: Simulator, http: requests.Session, headers: dict[str, str]
+) -> None:
+    simulator.state.clock.set_offset(3600)
+    base = simulator.urls.control
+    answers = [
+        http.post(f"{base}/reset", headers=headers),
+        http.post(f"{base}/clock", json={"offset_seconds": 0}, headers=headers),
+        http.delete(f"{base}/faults", headers=headers),
+    ]
+
+    assert [answer.status_code for answer in answers] == [403, 403, 403]
+    assert simulator.state.clock.offset_seconds > 3000
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", None])
+def test_a_body_that_any_page_could_send_is_refused(
+    state: SimulatorState, simulator: Simulator, http: requests.Session, kind: str | None
+) -> None:
+    answer = http.post(
+        f"{simulator.urls.control}/clock",
+        data=b'{"offset_seconds": 3600}',
+        headers={} if kind is None else {"Content-Type": kind},
+    )
+
+    assert answer.status_code == 415
+    assert state.clock.offset_seconds < 1
+
+
+def test_a_page_of_the_simulators_own_may_change_things(
+    simulator: Simulator, http: requests.Session
+) -> None:
+    own = {"Origin": simulator.urls.http, "Sec-Fetch-Site": "same-origin"}
+    answer = http.post(
+        f"{simulator.urls.control}/clock",
+        data="{}",
+        headers={**own, "Content-Type": "application/json; charset=utf-8"},
+    )
+
+    assert answer.status_code == 200

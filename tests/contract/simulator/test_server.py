@@ -75,12 +75,34 @@ def test_what_cannot_be_served_is_refused(
         assert status is None or text.startswith(f"HTTP/1.1 {status} ")
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:80", "localhost.evil.example", "localhost:1@evil", "", "[::1]"],
+)
+@pytest.mark.parametrize("path", ["/control/clock", "/inbox", "/nowhere"])
+def test_a_host_that_is_not_this_computer_is_refused_on_both_ports(
+    simulator: Simulator, http: requests.Session, host: str, path: str
+) -> None:
+    for base in (simulator.urls.http, simulator.urls.https):
+        assert http.get(base + path, headers={"Host": host}).status_code == 421
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1", "127.0.0.1:7171"])
+def test_this_computers_names_are_served_with_any_port(
+    simulator: Simulator, http: requests.Session, host: str
+) -> None:
+    answer = http.get(f"{simulator.urls.http}/control/clock", headers={"Host": host})
+
+    assert answer.status_code == 200
+
+
 def test_chunked_bodies_are_decoded(simulator: Simulator, http: requests.Session) -> None:
     def chunks() -> Iterator[bytes]:
         yield b'{"offset_'
         yield b'seconds": 60}'
 
-    answer = http.post(f"{simulator.urls.control}/clock", data=chunks()).json()
+    kind = {"Content-Type": "application/json"}
+    answer = http.post(f"{simulator.urls.control}/clock", data=chunks(), headers=kind).json()
 
     assert answer["offset_seconds"] == pytest.approx(60, abs=5)
 
@@ -88,14 +110,16 @@ def test_chunked_bodies_are_decoded(simulator: Simulator, http: requests.Session
 def test_a_body_that_is_too_large_is_refused_before_it_is_sent(simulator: Simulator) -> None:
     with raw(simulator) as sock:
         text = said(
-            sock, b"POST /control/clock HTTP/1.1\r\nHost: x\r\nContent-Length: 300000000\r\n\r\n"
+            sock,
+            b"POST /control/clock HTTP/1.1\r\nHost: localhost\r\nContent-Length: 300000000\r\n\r\n",
         )
 
     assert text.startswith("HTTP/1.1 413 ")
 
 
 def test_an_expected_continue_is_answered(simulator: Simulator) -> None:
-    head = b"POST /control/clock HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+    head = b"POST /control/clock HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+    head += b"Content-Type: application/json\r\n"
     with raw(simulator) as sock:
         text = said(sock, head + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ from shared.mail.address import (
 
 quick = settings(deadline=None, derandomize=True, max_examples=60)
 
-CONTROLS = [*map(chr, range(0x20)), "\x7f", "\x85", "\u2028", "\u2029"]
+CONTROLS = [*map(chr, range(0x20)), "\x7f", "\x85", "\u2028", "\u2029", "\ud800", "\udfff"]
 
 labels = st.from_regex(r"\A[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?\Z")
 emails = st.builds(
@@ -164,6 +166,25 @@ def test_what_is_no_address_is_refused_without_being_quoted(text: str) -> None:
 
     assert len(str(caught.value)) < 150
     assert not text.strip() or len(text) < 5 or text not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["a@" + "é" * 200_000, "a" * 500_000 + "@b.co", "<" * 500_000, '\\"' * 250_000]
+)
+def test_a_text_far_too_long_is_refused_in_little_time(text: str) -> None:
+    started = time.thread_time()
+
+    for read in (parse, make):
+        with pytest.raises(BadAddress):
+            read(text)
+
+    assert time.thread_time() - started < 1
+
+
+def test_the_longest_name_may_be_written_with_each_character_escaped() -> None:
+    name = '"' * MAX_NAME
+
+    assert parse(str(Address("a@example.com", name))).name == name
 
 
 def test_an_address_of_the_greatest_length_is_accepted() -> None:

@@ -58,7 +58,8 @@ AT_THE_LIMIT = [
     replace(SOUND, headers=headers(MAX_HEADERS)),
     replace(SOUND, headers=(("X-Ref", "v" * MAX_HEADER_VALUE),)),
     replace(SOUND, headers=(("List-Unsubscribe", "<https://example.com>"),)),
-    with_files(*[Attachment("a", b"")] * MAX_ATTACHMENTS),
+    with_files(*[Attachment("é" * 81, b"")] * MAX_ATTACHMENTS),
+    replace(SOUND, reply_to=people(MAX_RECIPIENTS)),
     with_files(Attachment("x" * MAX_FILENAME, b"")),
     with_files(Attachment("a", b"", "application/vnd.ms-excel.sheet+x")),
     with_files(Attachment("é €.pdf", b"", content_id="a@b.c")),
@@ -88,6 +89,10 @@ def test_a_sound_message_has_no_problem(message: Message) -> None:
         (replace(SOUND, headers=(("X-É", "v"),)), "headers"),
         (replace(SOUND, headers=(("X" * 77, "v"),)), "headers"),
         (with_files(*[Attachment("a", b"")] * (MAX_ATTACHMENTS + 1)), "attachments"),
+        (with_files(*[Attachment("é" * 82, b"")] * MAX_ATTACHMENTS), "attachments"),
+        (with_files(Attachment("a\ud800", b"")), "attachments[0].filename"),
+        (replace(SOUND, subject="a\ud800"), "subject"),
+        (replace(SOUND, reply_to=people(MAX_RECIPIENTS + 1)), "reply_to"),
         (with_files(Attachment("", b"")), "attachments[0].filename"),
         (with_files(Attachment("x" * (MAX_FILENAME + 1), b"")), "attachments[0].filename"),
         (with_files(Attachment("a\r\nb", b"")), "attachments[0].filename"),
@@ -111,7 +116,16 @@ def test_what_no_account_could_send_is_named(message: Message, field: str) -> No
     assert fields(message) == [field]
 
 
-@pytest.mark.parametrize("name", sorted(RESERVED_HEADERS))
+@pytest.mark.parametrize(
+    "name",
+    [
+        *sorted(RESERVED_HEADERS),
+        "resent-from",
+        "resent-bcc",
+        "resent-sender",
+        "x-ms-exchange-organization-scl",
+    ],
+)
 def test_a_header_that_postroom_sets_cannot_be_given(name: str) -> None:
     for spelled in (name, name.upper(), name.title()):
         assert fields(replace(SOUND, headers=((spelled, "v"),))) == [f"headers.{spelled}"]

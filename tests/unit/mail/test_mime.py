@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import time
 from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.utils import getaddresses
@@ -13,8 +14,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.mail.address import Address, has_control_characters, make
-from shared.mail.message import Attachment, Importance, Message, problems_of
-from shared.mail.mime import compose, read
+from shared.mail.message import (
+    MAX_HEADER_VALUE,
+    MAX_HEADERS,
+    MAX_SUBJECT,
+    Attachment,
+    Importance,
+    Message,
+    problems_of,
+)
+from shared.mail.mime import MAX_HEADER_SECTION, compose, read
 from tests.fakes import NOW
 
 KEY = "01a01f0a-da00-72d3-a652-e44da7f29e26"
@@ -323,6 +332,136 @@ def test_envelope_and_subject_are_read_from_the_headers() -> None:
 
 
 @pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        ("=?UTF-8?Q?=C3=85?=", "Å"),
+        ("=?iso-8859-1?q?=C5?=", "Å"),
+        ("=?windows-1252?q?=C5?=", "Å"),
+        ("=?koi8-r?b?8A==?=", "П"),
+        ("=?iso-2022-jp?b?GyRCRnwbKEI=?=", "日"),
+        ("=?shift_jis?b?k/o=?=", "日"),
+        ("=?gb18030?b?yNU=?=", "日"),
+        ("=?big5?b?pOk=?=", "日"),
+        ("=?euc-kr?b?7O0=?=", "日"),
+        ("=?utf-8?b?4pSA?= " * 2, "──"),
+        ("=?iso-8859-99?q?a?=", "=?iso-8859-99?q?a?="),
+        ("=?punycode?q?99999-zzz?=", "=?punycode?q?99999-zzz?="),
+        ("=?raw_unicode_escape?q?=5Cud800?=", "=?raw_unicode_escape?q?=5Cud800?="),
+        ("=?unicode_escape?q?=5Cud800?=", "=?unicode_escape?q?=5Cud800?="),
+        ("=?utf-7?q?+2AA-?=", "=?utf-7?q?+2AA-?="),
+        ("=?utf-16-le?b?ANg=?=", "=?utf-16-le?b?ANg=?="),
+        ("=?utf-8?b?7aCA?=", "=?utf-8?b?7aCA?="),
+        ("=?rot13?q?nop?=", "=?rot13?q?nop?="),
+        ("=?idna?q?xn--?=", "=?idna?q?xn--?="),
+    ],
+)
+def test_encoded_words_are_decoded_from_the_charsets_of_mail_and_no_others(
+    subject: str, expected: str
+) -> None:
+    raw = f"To: {subject} <a@example.com>\r\nSubject: {subject}\r\n\r\n".encode()
+
+    message, problems = read(raw)
+
+    assert problems == []
+    assert (message.subject, message.to[0].name) == (expected, expected)
+
+
+@pytest.mark.parametrize("script", ["x", "日", "😀"])
+def test_the_longest_subject_of_any_script_is_decoded(script: str) -> None:
+    message, problems = read(compose(with_(subject=script * MAX_SUBJECT), SENDER, KEY, NOW))
+
+    assert [problem.field for problem in problems] == ["X-Postroom-Key"]
+    assert message.subject == script * MAX_SUBJECT
+
+
+@pytest.mark.parametrize(
+    ("headers", "field"),
+    [
+        (b"To: " + b"a@b.co," * 501, "to"),
+        (b"To: a@b.co\r\n" + b"Cc: a@b.co\r\n" * 300 + b"Bcc: " + b"a@b.co," * 200, "to"),
+        (b"To: a@b.co\r\nReply-To: " + b"a@b.co," * 501, "reply_to"),
+        (b"To: a@b.co\r\nFrom: " + b"a@b.co," * 501, "From"),
+    ],
+)
+def test_too_many_addresses_are_one_problem(headers: bytes, field: str) -> None:
+    _, problems = read(headers + b"\r\n\r\nx")
+
+    assert [problem.field for problem in problems] == [field]
+
+
+def test_five_hundred_recipients_with_long_names_are_read() -> None:
+    people = tuple(Address(f"a{n}@example.com", f"{n} {'é' * 30}") for n in range(500))
+
+    message, problems = read(compose(with_(to=people), SENDER, KEY, NOW))
+
+    assert [problem.field for problem in problems] == ["X-Postroom-Key"]
+    assert message.to == people
+
+
+def test_headers_of_the_greatest_size_are_read_and_one_byte_more_is_not() -> None:
+    start = b"To: a@example.com\r\nX-A: "
+    longest = start + b"x" * (MAX_HEADER_SECTION - len(start))
+
+    assert read(longest + b"\r\n\r\n" + b"x" * 100)[1] == []
+    for rest in (b"", b"\r\n\r\nx", b"x" * 100):
+        assert [problem.field for problem in read(longest + b"x" + rest)[1]] == ["body"]
+
+
+HALF = MAX_HEADER_SECTION // 2
+
+
+def headers_with(value: bytes) -> bytes:
+    """As large as headers may be: a subject and recipients made of one piece."""
+    many = value * (HALF // len(value) - 100 // len(value) - 1)
+    return b"Subject: " + many + b"\r\nTo: " + many + b"\r\n\r\nx"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"To: a@b.co\r\nSubject: " + b"=?utf-8?q?a?= " * 75_000 + b"\r\n\r\nx",
+        b"To: " + b"a@b.co," * 150_000 + b"\r\n\r\nx",
+        b"a: b\r\n" * 170_000,
+        b"\n " * 500_000,
+        b"To: a@b.co\r\n\r\n" + b"\r" * 1_000_000,
+        headers_with(b"=?utf-8?q?a?= "),
+        headers_with(b"=?punycode?q?a?= "),
+        headers_with(b"=?a?q?"),
+        headers_with(b"=?"),
+        headers_with(b"@"),
+        headers_with(b"<"),
+        headers_with(b"("),
+        headers_with(b'"'),
+        headers_with(b"\\"),
+        headers_with(b"a:b;,"),
+        headers_with("a@é.co,".encode()),
+        headers_with(b"\xff"),
+    ],
+    ids=range(17),
+)
+def test_hostile_headers_are_dealt_with_in_little_time(raw: bytes) -> None:
+    started = time.thread_time()
+
+    read(raw)
+
+    assert time.thread_time() - started < 3
+
+
+def test_names_and_files_at_their_limits_are_composed_in_little_time() -> None:
+    message = with_(
+        to=(Address("a@example.com", "😀" * 256),) * 500,
+        attachments=(Attachment("😀" * 40, b""),) * 100,
+        headers=tuple((f"X-{n}", "é" * MAX_HEADER_VALUE) for n in range(MAX_HEADERS)),
+    )
+    assert problems_of(message) == []
+    started = time.thread_time()
+
+    compose(message, SENDER, KEY, NOW)
+
+    assert time.thread_time() - started < 6
+
+
+@pytest.mark.parametrize(
     "raw",
     [
         b"To: a@example.com\r\n\r\n",
@@ -333,6 +472,7 @@ def test_envelope_and_subject_are_read_from_the_headers() -> None:
         b"To: undisclosed-recipients:;\r\nBcc: a@example.com\r\n\r\nbody",
         b"To: a@example.com\r\nSubject: =?utf-8?b?abcde?=\r\n\r\nbody",
         b"To: a@example.com\r\nSubject: =?nonsense?q?a?=\r\n\r\nbody",
+        b"To: a@example.com, \r\n\r\nbody",
         b"To: a@example.com\r\nX-Raw: \xff\xfe\r\n\r\nbody",
     ],
 )

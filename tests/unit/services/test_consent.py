@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -59,6 +61,7 @@ class Office:
     accounts: FakeAccounts = field(default_factory=FakeAccounts)
     flows: FakeFlows = field(default_factory=FakeFlows)
     released: list[Account] = field(default_factory=list)
+    ids: Iterator[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
         self.vault = FakeVault(self.clock)
@@ -74,7 +77,7 @@ class Office:
             flows=self.flows,
             clock=self.clock,
             released=self._release,
-            new_account_id=lambda: f"new-{len(self.vault.grants())}",
+            new_account_id=lambda: f"new-{next(self.ids)}",
         )
 
     def _release(self, account: Account) -> int:
@@ -438,6 +441,132 @@ class TestWrongAccount:
         office.refuse()
 
 
+class TestAtOnce:
+    """Sign-ins that are finished at the same moment."""
+
+    def test_one_mailbox_under_six_aliases_is_linked_once(self, office: Office) -> None:
+        flows = [office.begin(f"alias-{number}") for number in range(6)]
+        consent = office.consent
+        # All six have seen an empty table before the first one writes.
+        office.accounts.before_enrol = threading.Barrier(6, timeout=10).wait
+
+        def attempt(flow: SignInFlow) -> str:
+            try:
+                return consent.finish(flow, answer_to(flow)).alias
+            except SignInRefused as refused:
+                return refused.detail
+
+        with ThreadPoolExecutor(6) as pool:
+            outcomes = list(pool.map(attempt, flows))
+
+        (linked,) = office.accounts.rows.values()
+        assert outcomes.count(linked.alias) == 1
+        assert outcomes.count(f"{linked.address} is linked already, as '{linked.alias}'.") == 5
+        assert office.vault.grants() == [grant_secret(linked.account_id)]
+        assert [account.alias for account in office.released] == [linked.alias]
+
+    def test_of_two_first_accounts_one_is_the_default(self, office: Office) -> None:
+        other = account_of("other", object_id=OTHER, is_default=True)
+        meanwhile(office, lambda: enrolled(office, other))
+
+        assert not office.finish().is_default
+
+    def test_many_mailboxes_are_all_linked(self, office: Office) -> None:
+        for number in range(9):
+            other = account_of(f"other-{number}", object_id=f"{number}")
+            meanwhile(office, lambda other=other: enrolled(office, other))  # type: ignore[misc]
+
+        assert office.finish().alias == "billing"
+        assert len(office.accounts.rows) == 10
+
+    def test_one_mailbox_twice_under_one_alias_keeps_the_first_with_its_grant(
+        self, office: Office
+    ) -> None:
+        first = account_of(account_id="first")
+        meanwhile(office, lambda: enrolled(office, first))
+
+        with pytest.raises(SignInRefused, match="is linked already, as 'billing'"):
+            office.finish()
+        assert office.accounts.rows["billing"].account_id == "first"
+        assert office.vault.grants() == [grant_secret("first")]
+
+    def test_a_row_that_was_not_seen_from_the_start_is_not_replaced(self, office: Office) -> None:
+        office.accounts.rows["billing"] = account_of(object_id=OTHER)
+        flow = office.consent.begin("billing", None, True)
+        third = account_of(account_id="third", object_id="third")
+        meanwhile(office, lambda: enrolled(office, third))
+
+        with pytest.raises(SignInRefused, match="Somebody else changed 'billing'"):
+            office.finish(flow)
+        assert office.accounts.rows["billing"].account_id == "third"
+        assert office.vault.grants() == [grant_secret("third")]
+
+    def test_signing_in_again_while_another_mailbox_takes_the_alias_leaves_no_grant(
+        self, office: Office
+    ) -> None:
+        office.accounts.rows["billing"] = account_of()
+        third = account_of(account_id="third", object_id="third", address="c@contoso.com")
+        meanwhile(office, lambda: enrolled(office, third))
+
+        with pytest.raises(SignInRefused, match=r"is the mailbox c@contoso\.com"):
+            office.finish()
+        assert office.vault.grants() == [grant_secret("third")]
+
+    def test_a_write_that_got_through_unnoticed_is_found_to_be_ones_own(
+        self, office: Office
+    ) -> None:
+        """As when the SDK repeats a request whose answer it lost: the repetition is refused."""
+        lost = []
+
+        def write_first() -> None:
+            (name,) = office.vault.grants()
+            ours = account_of(account_id=name.removeprefix("postroom-grant-"), is_default=True)
+            lost.append(enrolled(office, ours))
+
+        meanwhile(office, write_first)
+        account = office.finish()
+
+        assert (account.account_id, account.is_default) == (lost[0].account_id, True)
+        assert office.vault.grants() == [grant_secret(account.account_id)]
+
+    def test_changes_by_workers_meanwhile_are_kept(self, office: Office) -> None:
+        office.accounts.rows["billing"] = account_of(is_default=False)
+
+        def change() -> None:
+            row = office.accounts.rows["billing"]
+            office.accounts.save(replace(row, allowed_from=("sales@contoso.com",), is_default=True))
+
+        meanwhile(office, change)
+        account = office.finish()
+
+        assert (account.allowed_from, account.is_default) == (("sales@contoso.com",), True)
+
+
+def meanwhile(office: Office, happens: Callable[[], object]) -> None:
+    """Let something happen between what the next sign-in reads and what it writes."""
+    later = office.accounts.before_enrol
+
+    def once() -> None:
+        office.accounts.before_enrol = later
+        happens()
+
+    office.accounts.before_enrol = once
+
+
+def enrolled(office: Office, account: Account) -> Account:
+    """Link an account as another instance would, with its grant; a row in its place goes."""
+    row = office.accounts.rows.get(account.alias)
+    if row:
+        office.vault.remove(grant_secret(row.account_id))
+    office.vault.set(grant_secret(account.account_id), "another's")
+    hook, office.accounts.before_enrol = office.accounts.before_enrol, lambda: None
+    try:
+        changed = replace(account, etag=row.etag if row else None)
+        return office.accounts.enrol(changed, office.accounts.roll())
+    finally:
+        office.accounts.before_enrol = hook
+
+
 class TestRefusals:
     def test_declined_permissions_are_explained_with_their_code(self, office: Office) -> None:
         refused = office.refuse(
@@ -501,6 +630,33 @@ class TestRefusals:
         assert not office.accounts.rows
         assert not office.vault.grants()
         assert not office.released
+
+    def test_a_vault_whose_answer_was_lost_keeps_no_grant(
+        self, office: Office, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        set_secret = office.vault.set
+
+        def lose_the_answer(name: str, value: str) -> None:
+            set_secret(name, value)
+            raise AnswerLost("vault", "x")
+
+        monkeypatch.setattr(office.vault, "set", lose_the_answer)
+        office.refuse()
+
+    def test_storage_that_stops_answering_after_the_vault_has_the_grant_leaves_none(
+        self, office: Office, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail() -> None:
+            raise NotSent("storage", "x")
+
+        set_secret = office.vault.set
+
+        def set_then_fail(name: str, value: str) -> None:
+            set_secret(name, value)
+            monkeypatch.setattr(office.accounts, "roll", fail)
+
+        monkeypatch.setattr(office.vault, "set", set_then_fail)
+        office.refuse()
 
     def test_a_write_whose_answer_was_lost_counts_if_it_got_through(
         self, office: Office, monkeypatch: pytest.MonkeyPatch

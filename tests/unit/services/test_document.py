@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.adapters.mails_table import to_row
 from shared.errors import Refused
 from shared.mail import problems
 from shared.mail.address import Address
 from shared.mail.message import Attachment, Importance
 from shared.mail.problems import ProblemKind
-from shared.services.document import FARTHEST, MAX_KEY, Order, read_json, read_mime, schema
-from tests.fakes import NOW, document_of
+from shared.services.document import (
+    FARTHEST,
+    MAX_KEY,
+    MAX_TOLD,
+    Order,
+    read_json,
+    read_mime,
+    schema,
+)
+from tests.fakes import NOW, Room, document_of
 
 quick = settings(deadline=None, derandomize=True, max_examples=60)
 
@@ -163,6 +173,9 @@ WRONG: list[tuple[dict[str, object], str]] = [
     ({"tags": [""]}, "tags[0]"),
     ({"tags": ["x" * 65]}, "tags[0]"),
     ({"tags": ["x"] * 11}, "tags"),
+    ({"tags": ["a", "b\0"]}, "tags[1]"),
+    ({"metadata": {"a\x01": "x"}}, "metadata"),
+    ({"metadata": {"a": "x\n"}}, "metadata"),
     ({"metadata": {"a": 1}}, "metadata[...]"),
     ({"metadata": {"a" * 65: "x"}}, "metadata"),
     ({"metadata": {"": "x"}}, "metadata"),
@@ -254,6 +267,40 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert "4 fields" in refused.detail
 
 
+CROWDED: list[tuple[dict[str, object], str]] = [
+    ({"to": ["x"] * 501}, "to"),
+    ({"to": ["x"] * 200, "cc": ["x"] * 200, "bcc": [{"email": "x"}] * 101}, "to"),
+    ({"reply_to": ["x"] * 501}, "reply_to"),
+    ({"attachments": [{"filename": "", "content": "!"}] * 101}, "attachments"),
+    ({"headers": {f"a b{n}": "\n" for n in range(31)}}, "headers"),
+    ({"metadata": {str(n): "x" * 513 for n in range(21)}}, "metadata"),
+]
+
+
+@pytest.mark.parametrize(("fields", "field"), CROWDED)
+def test_a_list_that_is_too_long_is_one_problem_and_its_entries_are_not_looked_at(
+    fields: dict[str, object], field: str
+) -> None:
+    refused = refusal_of(json.dumps(document_of(**fields)).encode())
+
+    assert fields_of(refused) == [field]
+
+
+def test_files_beside_the_document_count_as_attachments() -> None:
+    with pytest.raises(Refused) as caught:
+        read_json(json.dumps(document_of()).encode(), NOW, files=[Attachment("", b"")] * 101)
+
+    assert fields_of(caught.value) == ["attachments"]
+
+
+def test_of_many_mistakes_the_first_are_named_and_all_are_counted() -> None:
+    refused = refusal_of(json.dumps(document_of(to=["x"] * 500)).encode())
+
+    assert fields_of(refused) == [f"to[{n}]" for n in range(MAX_TOLD)]
+    assert "500 fields" in refused.detail
+    assert f"first {MAX_TOLD}" in refused.detail
+
+
 def test_a_hostile_header_name_is_not_repeated_in_the_answer() -> None:
     refused = refusal_of(json.dumps(document_of(headers={"<b>\r\n": "x"})).encode())
 
@@ -272,6 +319,17 @@ def test_the_farthest_time_is_accepted() -> None:
     order = read(document_of(scheduled_at=farthest.isoformat()))
 
     assert order.scheduled_at == NOW + FARTHEST
+
+
+@pytest.mark.parametrize("worst", ['"', "\\", "😀", "\x80"])
+def test_the_longest_tags_and_metadata_fit_into_a_property_of_the_ledgers_row(worst: str) -> None:
+    names = [f"{n:02d}" + worst * 62 for n in range(20)]
+
+    room = Room()
+    room.accepted(tags=[worst * 64] * 10, metadata=dict.fromkeys(names, worst * 512))
+
+    row = to_row(room.ledger.mails[0])
+    assert all(len(row[name].encode("utf-16-le")) < 64 * 1024 for name in ("tags", "metadata"))
 
 
 # Keys.
@@ -454,8 +512,8 @@ def test_raw_messages_differ_by_every_byte() -> None:
     ("raw", "fields"),
     [
         (b"Subject: x\r\n\r\nhello", ["to"]),
-        (b"To: nobody\r\n\r\nhello", ["To", "to"]),
-        (b"hello", ["body", "to"]),
+        (b"To: nobody\r\n\r\nhello", ["To"]),
+        (b"hello", ["body"]),
         (b"To: a@example.com\r\nFrom: x\r\n\r\nhello", ["From"]),
     ],
 )
@@ -475,3 +533,43 @@ def test_the_schema_describes_every_field_and_admits_no_other() -> None:
     assert isinstance(mail, dict)
     assert mail["properties"].keys() == {*RICH, "save_to_sent_items", "dry_run"}
     assert mail["additionalProperties"] is False
+
+
+# Hostile sizes.
+
+MB = 1024 * 1024
+FILE = b'{"filename":"","content":"!"}'
+
+
+def json_with(name: bytes, value: bytes) -> bytes:
+    return b'{"text":"x","%s":%s}' % (name, value)
+
+
+def list_of(entry: bytes) -> bytes:
+    return b"[" + b",".join([entry] * (MB // (len(entry) + 1))) + b"]"
+
+
+def names_of(prefix: bytes) -> bytes:
+    return b"{" + b",".join(b'"%s%d":""' % (prefix, n) for n in range(MB // 16)) + b"}"
+
+
+HOSTILE = [
+    pytest.param(json_with(b"attachments", list_of(FILE)), id="attachments"),
+    pytest.param(json_with(b"headers", names_of(b"a b")), id="headers"),
+    pytest.param(json_with(b"metadata", names_of(b"m")), id="metadata"),
+    pytest.param(json_with(b"to", list_of(b'""')), id="empty recipients"),
+    pytest.param(json_with(b"reply_to", list_of(b'{"email":"x"}')), id="reply_to"),
+    pytest.param(b"{" + b",".join([b'"to":"a@b.co"'] * (MB // 14)) + b"}", id="one name"),
+    pytest.param(b'{"' + b" - at `" * (MB // 7) + b'":1}', id="an unknown name"),
+    pytest.param(json_with(b"subject", b'"%s"' % (b"\\u2028" * (MB // 6))), id="subject"),
+]
+
+
+@pytest.mark.parametrize("raw", HOSTILE)
+def test_a_hostile_megabyte_is_refused_in_little_time(raw: bytes) -> None:
+    started = time.thread_time()
+
+    refused = refusal_of(raw)
+
+    assert time.thread_time() - started < 2
+    assert len(refused.errors) <= MAX_TOLD

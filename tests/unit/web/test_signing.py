@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
+from shared.errors import NotSent
+from shared.services.ports import StoredSecret
 from shared.web import signing
 from shared.web.signing import KEY_SECRET, Keys, Purpose
 from tests.unit.sign_in_fakes import FakeClock, FakeVault
@@ -127,3 +132,72 @@ def test_forged_tokens_do_not_make_the_vault_be_read_more_than_once_a_minute(
         signing.verify(keys, Purpose.SESSION, forged)
 
     assert vault.reads == before + 1
+
+
+class LameVault(FakeVault):
+    """Cannot be reached, which it takes until `let_go` to say."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.well = False
+        self.asked = threading.Event()
+        self.let_go = threading.Event()
+        self.let_go.set()
+
+    def get(self, name: str) -> StoredSecret | None:
+        self.asked.set()
+        assert self.let_go.wait(10)
+        found = super().get(name)
+        if not self.well:
+            raise NotSent("vault", "not reached")
+        return found
+
+
+def test_a_vault_that_cannot_be_read_is_not_asked_again_for_some_seconds(
+    clock: FakeClock,
+) -> None:
+    vault = LameVault(clock)
+    keys = Keys(vault, clock)
+    for _ in range(20):
+        with pytest.raises(NotSent):
+            signing.verify(keys, Purpose.SESSION, "YQ." + "A" * 43)
+    assert vault.reads == 1
+
+    vault.well = True
+    clock.forward(seconds=6)
+    assert keys.known()
+
+
+def test_while_the_vault_is_in_trouble_one_asks_it_and_nobody_waits(clock: FakeClock) -> None:
+    vault = LameVault(clock)
+    keys = Keys(vault, clock)
+    with pytest.raises(NotSent):
+        keys.known()
+    clock.forward(seconds=6)
+    vault.asked.clear()
+    vault.let_go.clear()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(keys.known)
+        assert vault.asked.wait(10)
+        for _ in range(20):
+            with pytest.raises(NotSent):
+                keys.known()
+        vault.well = True
+        vault.let_go.set()
+        assert first.result(10) == keys.known()
+
+
+def test_who_holds_a_good_token_does_not_wait_for_a_forged_one(clock: FakeClock) -> None:
+    vault = LameVault(clock)
+    vault.well = True
+    keys = Keys(vault, clock)
+    token = signing.sign(keys, Purpose.SESSION, b"1")
+    clock.forward(minutes=5)
+    vault.asked.clear()
+    vault.let_go.clear()
+    with ThreadPoolExecutor(1) as pool:
+        forged = pool.submit(signing.verify, keys, Purpose.SESSION, "YQ." + "A" * 43)
+        assert vault.asked.wait(10)
+        good = signing.verify(keys, Purpose.SESSION, token)
+        vault.let_go.set()
+        assert (good, forged.result(10)) == (b"1", None)
