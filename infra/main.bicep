@@ -4,7 +4,6 @@ targetScope = 'resourceGroup'
 metadata name = 'Postroom'
 metadata description = 'Outgoing mail through Microsoft Graph: function app, storage, key vault, identity, monitoring.'
 
-// ---- Parameters ----
 
 @description('Optional. First part of every name. Any text will do: what names cannot hold is left out, and only the first eight letters or digits count.')
 @minLength(1)
@@ -131,7 +130,6 @@ param budgetStart string = ''
 @description('Optional. Forbid that storage and vault are deleted. The deployer must be Owner, and removing everything begins with removing the locks.')
 param deleteLocks bool = false
 
-// ---- Names ----
 //
 // The rules, the strictest in brackets: storage account 3-24 lower-case letters and digits [3-24, no hyphen];
 // vault 3-24 letters, digits and single hyphens, begins with a letter; function app 2-60, and its first 32
@@ -167,7 +165,6 @@ var names = {
 }
 var deploymentContainer = 'app-package'
 
-// ---- Modules ----
 //
 // Modules get names, not each other's outputs, wherever a name decides which resource is meant: so
 // `what-if` can say what will change before anything has run. Order is then said by dependsOn. Role
@@ -334,7 +331,6 @@ module budget 'modules/budget.bicep' = if (budgetAmount > 0 && !empty(budgetStar
   }
 }
 
-// ---- Outputs: nothing secret ----
 
 @description('Where callers post mails.')
 output sendUrl string = '${functionApp.outputs.publicUrl}/api/send'

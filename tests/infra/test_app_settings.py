@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from tests.infra.bicep.evaluate import deploy
 from tests.infra.checks import app_settings
 from tests.infra.conftest import Copy, has
 from tests.infra.tools import INFRA
-from tests.infra.variants import Variant, variants
+from tests.infra.variants import Variant, samples, variants
 
 MAIN = INFRA / "main.bicep"
-# Until the registration exists the app answers 503 and names the setting; see main.bicep.
-COMPLETE = [
-    variant for variant in variants(MAIN) if app_settings.settings_of(variant)["POSTROOM_CLIENT_ID"]
-]
 
 
 def test_settings_of_template_code_and_page_are_the_same() -> None:
@@ -26,9 +23,7 @@ def test_every_exception_has_its_reason() -> None:
 
 
 def with_client_id(label: str) -> Variant:
-    from tests.infra.bicep.evaluate import deploy
-    from tests.infra.variants import samples
-
+    """Without one the app answers 503 and names the setting, as main.bicep says."""
     variant = next(v for v in variants(MAIN) if v.label == label)
     given = {**variant.template.given, "clientId": samples()["*"]["clientId"]}
     return Variant(MAIN, label, deploy(MAIN, given))

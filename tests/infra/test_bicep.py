@@ -12,8 +12,9 @@ from tests.infra.bicep.evaluate import Template, deploy, parameters_of
 from tests.infra.bicep.functions import resource_group
 from tests.infra.bicep.parser import expression, read
 from tests.infra.bicep.syntax import BicepError
+from tests.infra.checks.walking import walk
 from tests.infra.tools import DATA, INFRA
-from tests.infra.variants import roots
+from tests.infra.variants import needed, roots
 
 SAMPLE = DATA / "sample"
 
@@ -131,10 +132,19 @@ def test_parameters_file_is_read() -> None:
     }
 
 
+@pytest.mark.parametrize("network", ["public", "private"])
+def test_parameters_file_of_the_deployment_works_out(network: str) -> None:
+    given = parameters_of(INFRA / "main.bicepparam", {"POSTROOM_NETWORK": network})
+
+    kinds = {resource.type for resource in deploy(INFRA / "main.bicep", given).resources()}
+
+    assert "Microsoft.Web/sites" in kinds
+    assert ("Microsoft.Network/virtualNetworks" in kinds) == (network == "private")
+
+
 @pytest.mark.parametrize("root", roots(INFRA), ids=lambda path: path.stem)
 def test_two_deployments_of_a_template_are_the_same(root: Path) -> None:
     """No value of the moment goes into a resource, so a second deployment changes nothing."""
-    from tests.infra.variants import needed
 
     def everything() -> list[Any]:
         return [(r.id, r.body()) for r in deploy(root, needed(root)).resources()]
@@ -144,8 +154,6 @@ def test_two_deployments_of_a_template_are_the_same(root: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(INFRA.rglob("*.bicep")), ids=lambda path: path.stem)
 def test_no_template_asks_for_the_time_or_for_chance(path: Path) -> None:
-    from tests.infra.checks.walking import walk
-
     calls = {node.name for node in walk(read(path)) if isinstance(node, s.Call)}
 
     assert not calls & {"utcNow", "newGuid"}

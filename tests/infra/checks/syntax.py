@@ -73,7 +73,10 @@ def _azd(file: Path) -> list[str]:
     """`main.parameters.json` is what azd gives to `main.bicep`."""
     assigned = set(json.loads(file.read_text(encoding="utf-8"))["parameters"])
     template = file.with_name(file.name.replace(".parameters.json", ".bicep"))
-    return _fits(file, assigned, read(template))
+    try:
+        return _fits(file, assigned, read(template))
+    except BicepError as error:
+        return [str(error)]
 
 
 def _fits(file: Path, assigned: set[str], template: File) -> list[str]:
