@@ -4,7 +4,6 @@ targetScope = 'resourceGroup'
 metadata name = 'Postroom'
 metadata description = 'Outgoing mail through Microsoft Graph: function app, storage, key vault, identity, monitoring.'
 
-
 @description('Optional. First part of every name. Any text will do: what names cannot hold is left out, and only the first eight letters or digits count.')
 @minLength(1)
 @maxLength(64)
@@ -330,7 +329,6 @@ module budget 'modules/budget.bicep' = if (budgetAmount > 0 && !empty(budgetStar
     email: alertEmail
   }
 }
-
 
 @description('Where callers post mails.')
 output sendUrl string = '${functionApp.outputs.publicUrl}/api/send'
