@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ class Deployed:
         entry = self._entry(name)
         return None if entry is None else self.template.value(entry, self.names)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """With the names of its parents: `account/default/outbox`."""
         own = self._value("name")
@@ -81,12 +82,12 @@ class Deployed:
         above = self.above
         return f"{above.name}/{own}" if above else str(own)
 
-    @property
+    @cached_property
     def above(self) -> Deployed | None:
         parent = self._value("parent")
         return parent if isinstance(parent, Deployed) else self.parent
 
-    @property
+    @cached_property
     def scope_id(self) -> str:
         scope = self._value("scope")
         if isinstance(scope, Deployed):
@@ -96,7 +97,7 @@ class Deployed:
         above = self.above
         return above.scope_id if above else str(self.template.scope["id"])
 
-    @property
+    @cached_property
     def id(self) -> str:
         if self.type.startswith("Microsoft.Graph/"):
             return str(made(self.type, self.name, self.name).get("id", self.name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 
@@ -228,15 +229,15 @@ class File:
     path: Path
     statements: tuple[Statement, ...]
 
-    @property
+    @cached_property
     def parameters(self) -> dict[str, Parameter]:
         return {s.name: s for s in self.statements if isinstance(s, Parameter)}
 
-    @property
+    @cached_property
     def variables(self) -> dict[str, Variable]:
         return {s.name: s for s in self.statements if isinstance(s, Variable)}
 
-    @property
+    @cached_property
     def resources(self) -> list[Resource]:
         """All, those inside others after them."""
         found: list[Resource] = []
@@ -245,11 +246,11 @@ class File:
                 found += _with_inner(statement)
         return found
 
-    @property
+    @cached_property
     def modules(self) -> list[Module]:
         return [s for s in self.statements if isinstance(s, Module)]
 
-    @property
+    @cached_property
     def outputs(self) -> list[Output]:
         return [s for s in self.statements if isinstance(s, Output)]
 
