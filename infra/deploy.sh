@@ -51,14 +51,14 @@ deployment='postroom'
 
 group=''
 location=''
-prefix='postroom'
+prefix=''
 client_id=''
 register=false
 tenant=''
-credential='managed-identity'
+credential=''
 mailboxes=''
 alert_email=''
-network='public'
+network=''
 extra=()
 name=''
 only_show=false
@@ -96,8 +96,8 @@ if [ "$code_only" = false ]; then
       "--register makes the app registration; with --client-id you give one that is there"
   fi
 fi
-case "$credential" in secret | managed-identity) ;; *) die "--credential must be secret or managed-identity" ;; esac
-case "$network" in public | private) ;; *) die "--network must be public or private" ;; esac
+case "$credential" in '' | secret | managed-identity) ;; *) die "--credential must be secret or managed-identity" ;; esac
+case "$network" in '' | public | private) ;; *) die "--network must be public or private" ;; esac
 for parameter in ${extra[@]+"${extra[@]}"}; do
   case "$parameter" in
     [A-Za-z]*=*) ;;
@@ -114,7 +114,31 @@ signed_in="$(az account show --query '[name, id, tenantId]' --output json 2>/dev
   die "you are not signed in" "run: az login    (and choose the subscription: az account set --subscription NAME)"
 account_part() { printf '%s' "$signed_in" | "$python" -c 'import json, sys; print(json.load(sys.stdin)[int(sys.argv[1])])' "$1"; }
 home_tenant="$(account_part 2)"
+group_exists="$(az group exists --name "$group" --output tsv)"
+
+# What is not given stays as it was deployed last: a run with fewer options must not open what an
+# earlier one closed.
+last='{}'
+if [ "$group_exists" = true ]; then
+  last="$(az deployment group show --resource-group "$group" --name "$deployment" \
+    --query properties.parameters --output json 2>/dev/null || printf '{}')"
+fi
+recall() {
+  printf '%s' "${last:-null}" | "$python" -c '
+import json, sys
+found = (json.load(sys.stdin) or {}).get(sys.argv[1]) or {}
+print(found.get("value") or "")' "$1" 2>/dev/null || true
+}
+tenant="${tenant:-$(recall authorityTenant)}"
 tenant="${tenant:-$home_tenant}"
+prefix="${prefix:-$(recall prefix)}"
+prefix="${prefix:-postroom}"
+credential="${credential:-$(recall credential)}"
+credential="${credential:-managed-identity}"
+network="${network:-$(recall network)}"
+network="${network:-public}"
+mailboxes="${mailboxes:-$(recall allowedMailboxes)}"
+alert_email="${alert_email:-$(recall alertEmail)}"
 name="${name:-Postroom ($group)}"
 case "$tenant" in
   organizations | common | consumers) accounts="$tenant" ;;
@@ -142,8 +166,6 @@ given() {
 
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
-
-group_exists="$(az group exists --name "$group" --output tsv)"
 
 deploy_template() {
   if [ "$register" = true ]; then
@@ -178,7 +200,7 @@ deploy_template() {
   fi
   say 'What would change:'
   az deployment group what-if --resource-group "$group" --name "$deployment" \
-    --template-file "$here/main.bicep" --parameters "${parameters[@]}" ||
+    --validation-level ProviderNoRbac --template-file "$here/main.bicep" --parameters "${parameters[@]}" ||
     die "the preview failed; nothing was changed" \
       "a name that is taken: give another --prefix; a region without Flex Consumption: another --location" \
       "a missing right: you need Contributor and Role Based Access Control Administrator (or Owner) on $group"

@@ -17,8 +17,8 @@ param displayName string = 'Postroom'
 @maxLength(100)
 param uniqueName string = 'postroom-${uniqueString(resourceGroup().id)}'
 
-@description('Required. Output redirectUri of main.bicep; with a custom domain, its own.')
-param redirectUri string
+@description('Conditional. Output redirectUri of main.bicep; with a custom domain, its own. Empty at first, when the app is not there yet: its client id is what main.bicep asks for.')
+param redirectUri string = ''
 
 @description('Optional. Object id of Postroom\'s managed identity (output identityPrincipalId): becomes the registration\'s credential, so that there is no secret. Empty: with credential secret.')
 @maxLength(36)
@@ -89,7 +89,7 @@ resource app 'Microsoft.Graph/applications@v1.0' = {
   }
   web: {
     // Platform Web: a single-page platform would get refresh tokens of one day, and takes no credential.
-    redirectUris: [
+    redirectUris: empty(redirectUri) ? [] : [
       redirectUri
     ]
     implicitGrantSettings: {

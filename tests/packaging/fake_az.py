@@ -89,6 +89,9 @@ def deployment_create(given: Arguments, state: dict[str, Any]) -> str:
 def deployment_show(given: Arguments, state: dict[str, Any]) -> str | None:
     if "parameters" not in state:
         return None
+    if given.one("--query") == "properties.parameters":
+        kept: dict[str, str] = state["parameters"]
+        return json.dumps({name: {"type": "String", "value": kept[name]} for name in kept})
     app = os.environ.get("FAKE_APP_URL", "https://func-postroom.example.net")
     values = {
         "sendUrl": f"{app}/api/send",

@@ -87,9 +87,24 @@ def test_a_second_run_makes_the_same_calls_and_a_third_too(
     assert cloud.state == before
     assert second == third
     assert not [call for call in second if call.startswith(made_once)]
-    assert {call for call in second if call.startswith(("deployment", "functionapp"))} == {
+    asked = {call for call in second if "properties.parameters" in call}
+    assert {call for call in second if call.startswith(("deployment", "functionapp"))} == asked | {
         call for call in first if call.startswith(("deployment", "functionapp"))
     }
+
+
+def test_a_run_with_fewer_options_opens_nothing_that_an_earlier_one_closed(
+    cloud: Cloud, published_app: Any
+) -> None:
+    closed = ("--network", "private", "--allowed-mailboxes", "billing@contoso.com")
+    kept = ("--alert-email", "ops@contoso.com", *SECRET_KIND)
+    assert cloud.deploy(*REGISTER, *closed, *kept).returncode == 0
+    before = dict(cloud.state["parameters"])
+
+    assert cloud.deploy(*REGISTER).returncode == 0
+
+    assert cloud.state["parameters"] == before
+    assert before["network"] == "private"
 
 
 def test_the_client_secret_is_in_no_command_line_and_no_output(
