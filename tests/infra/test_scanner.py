@@ -10,6 +10,18 @@ import pytest
 from tests.infra.checks import scanner
 from tests.infra.conftest import Copy, has
 
+ACCOUNT = """param name string = '{name}'
+
+resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {{
+  name: name
+  location: 'westeurope'
+  kind: 'StorageV2'
+  sku: {{
+    name: 'Standard_GRS'
+  }}
+}}
+"""
+
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
@@ -18,6 +30,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     broken.change("httpsOnly: true", "httpsOnly: false")
     broken.change(r"(checkov:skip=CKV_AZURE_35):.*", r"\1")
     (broken.infra / "modules" / "new.bicep").write_text("func f(x string) string => '${x}!'\n")
+    for file, name in (("good", "mailroom"), ("bad", "Mail-Room")):
+        (broken.infra / "modules" / f"{file}.bicep").write_text(ACCOUNT.format(name=name))
     return whole.infra, broken.infra
 
 
@@ -37,6 +51,16 @@ def test_checkov_looked_at_every_kind_of_resource(report: dict[str, Any]) -> Non
 
     assert {"Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults"} <= looked_at
     assert "Microsoft.Web/sites" in looked_at
+
+
+def test_parameter_is_worked_out_with_its_own_files_default(
+    report: dict[str, Any], folders: tuple[Path, Path]
+) -> None:
+    """Whatever the hash seed: scanned together, both files would pass, or both would fail."""
+    found = scanner.problems(report, folders[1])
+
+    assert has(found, "bad.bicep", "CKV_AZURE_43")
+    assert not has(found, "good.bicep", "CKV_AZURE_43")
 
 
 @pytest.mark.parametrize(
