@@ -24,16 +24,11 @@ def test_file_that_no_parser_reads_is_reported(copy: Copy) -> None:
     assert has(found, "main.bicep", "'modul' begins no statement")
 
 
-def test_parameters_file_with_a_parameter_that_is_not_there_is_reported(copy: Copy) -> None:
-    copy.change(r"^param prefix", "param prefixx", "main.bicepparam")
+def test_parameters_file_that_azd_prefers_is_reported(copy: Copy) -> None:
+    """https://github.com/Azure/azure-dev/pull/2628"""
+    copy.main.with_suffix(".bicepparam").write_text("using './main.bicep'\n")
 
-    assert has(syntax.problems(copy.infra), "no such parameter: prefixx")
-
-
-def test_parameters_file_of_no_template_is_reported(copy: Copy) -> None:
-    copy.change("main.bicep'", "mein.bicep'", "main.bicepparam")
-
-    assert has(syntax.problems(copy.infra), "mein.bicep")
+    assert has(syntax.problems(copy.infra), "main.bicepparam: azd would take it")
 
 
 def test_parameter_of_azd_that_is_not_there_is_reported(copy: Copy) -> None:

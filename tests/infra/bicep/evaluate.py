@@ -36,15 +36,6 @@ def deploy(path: Path, parameters: Mapping[str, Value] | None = None) -> Templat
     return Template(path, dict(parameters or {}), resource_group())
 
 
-def parameters_of(path: Path, environment: Mapping[str, str] | None = None) -> dict[str, Value]:
-    """What a .bicepparam file sets."""
-    known = dict(environment or {})
-    scope = Template(path, {}, resource_group())
-    scope.functions["readEnvironmentVariable"] = lambda name, default="": known.get(name, default)
-    assigned = [x for x in scope.file.statements if isinstance(x, s.Assignment)]
-    return {x.name: scope.value(x.value, {}) for x in assigned}
-
-
 @dataclass(frozen=True, eq=False)
 class Deployed:
     """A resource of a template: one of a loop's, or the only one. Values are made when asked."""

@@ -1,4 +1,4 @@
-"""Reads Bicep and .bicepparam files.
+"""Reads Bicep files.
 
 Written for these checks because no Python package reads all of it: checkov's pycep knows an old
 language, the newer pycep and tree-sitter-bicep stumble over other parts (and the latter binds
@@ -139,7 +139,6 @@ class _Parser:
             "targetScope": lambda: self._header(word),
             "metadata": lambda: self._metadata(word),
             "extension": lambda: self._extension(word),
-            "using": lambda: s.Header(word, self._primary()),
         }
         if word not in readers:
             raise BicepError(f"line {line}: {word!r} begins no statement")
@@ -155,10 +154,8 @@ class _Parser:
             self._newlines()
         return tuple(found)
 
-    def _parameter(self, decorators: tuple[s.Call, ...], line: int) -> s.Statement:
+    def _parameter(self, decorators: tuple[s.Call, ...], line: int) -> s.Parameter:
         name = self._word()
-        if self._take("="):
-            return s.Assignment(name, self.expression(), line)
         kind = self._type()
         default = self.expression() if self._take("=") else None
         return s.Parameter(name, kind, default, decorators, line)

@@ -195,15 +195,6 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Assignment:
-    """`param x = …` of a .bicepparam file."""
-
-    name: str
-    value: Expr
-    line: int
-
-
-@dataclass(frozen=True)
 class Import:
     """Names from another file; `*` stands for `* as name`."""
 
@@ -213,15 +204,13 @@ class Import:
 
 @dataclass(frozen=True)
 class Header:
-    """`targetScope`, `metadata`, `extension`, `using`: the word and what follows."""
+    """`targetScope`, `metadata`, `extension`: the word and what follows."""
 
     word: str
     value: Expr
 
 
-Statement = (
-    Parameter | Variable | Function | Resource | Module | Output | Assignment | Import | Header
-)
+Statement = Parameter | Variable | Function | Resource | Module | Output | Import | Header
 
 
 @dataclass(frozen=True)
@@ -253,10 +242,6 @@ class File:
     @cached_property
     def outputs(self) -> list[Output]:
         return [s for s in self.statements if isinstance(s, Output)]
-
-    def header(self, word: str) -> Expr | None:
-        headers = (s for s in self.statements if isinstance(s, Header))
-        return next((h.value for h in headers if h.word == word), None)
 
 
 def body_of(declared: Expr) -> Object:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.infra import tools
 from tests.infra.bicep.parser import read
-from tests.infra.bicep.syntax import Assignment, BicepError, File, Literal
+from tests.infra.bicep.syntax import BicepError, File
 
 UNREADABLE: dict[str, str] = {}
 """Files that neither pycep nor tree-sitter-bicep reads, each with the construct that defeats both.
@@ -29,7 +29,10 @@ def problems(infra: Path) -> list[str]:
             found.append(f"{name}: neither parser reads it: {faults}")
         if not all(faults.values()) and name in UNREADABLE:
             found.append(f"{name}: is said to be unreadable, and is not")
-    found += [p for file in sorted(infra.rglob("*.bicepparam")) for p in _parameters(file)]
+    found += [
+        f"{file.name}: azd would take it instead of main.parameters.json"
+        for file in sorted(infra.rglob("*.bicepparam"))
+    ]
     found += [p for file in sorted(infra.rglob("*.parameters.json")) for p in _azd(file)]
     return found
 
@@ -53,20 +56,6 @@ def _own(file: Path) -> list[str]:
     except BicepError as error:
         return [str(error)]
     return []
-
-
-def _parameters(file: Path) -> list[str]:
-    """A .bicepparam file names a template that is there, and parameters that it has."""
-    try:
-        parsed = read(file)
-        using = parsed.header("using")
-        if not isinstance(using, Literal):
-            return [f"{file.name}: no `using`"]
-        template = read((file.parent / str(using.value)).resolve())
-    except (BicepError, OSError) as error:
-        return [str(error)]
-    assigned = {s.name for s in parsed.statements if isinstance(s, Assignment)}
-    return _fits(file, assigned, template)
 
 
 def _azd(file: Path) -> list[str]:

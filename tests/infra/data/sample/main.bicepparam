@@ -1,4 +1,0 @@
-using 'main.bicep'
-
-param prefix = readEnvironmentVariable('PREFIX', 'sample')
-param keep = false
