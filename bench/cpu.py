@@ -18,7 +18,14 @@ import requests
 
 from bench import world
 from bench.mails import Sample, samples
-from bench.memory import MemoryAccounts, MemoryKeys, MemoryLedger, MemoryPayloads, SilentBell
+from bench.memory import (
+    MemoryAccounts,
+    MemoryKeys,
+    MemoryLedger,
+    MemoryPayloads,
+    MemoryTimetables,
+    SilentBell,
+)
 from bench.paired import Pair, alternate, cpu_of
 from bench.parts import parts_of
 from local.stack import Stack
@@ -27,8 +34,11 @@ from shared.mail.account import Account
 from shared.mail.backoff import Patience
 from shared.mail.choice import choose
 from shared.mail.graph_payload import send_request
+from shared.mail.pace import Pace
 from shared.services.delivery import Delivery, Heard
 from shared.services.document import Order, read_json
+from shared.services.pacing import Pacing
+from shared.services.places import Places
 from shared.services.sending import DirectSending, Sending
 from shared.services.submission import Submission
 
@@ -129,12 +139,14 @@ class _Sender:
     def __init__(self, room: Postroom, account: Account) -> None:
         self._ledger = MemoryLedger()
         payloads, bell, accounts = MemoryPayloads(), SilentBell(), MemoryAccounts([account])
+        pacing = Pacing(MemoryTimetables(), utc_now, Pace(0))
         self._submission = Submission(
             ledger=self._ledger,
             payloads=payloads,
             keys=MemoryKeys(),
             bell=bell,
             accounts=accounts,
+            pacing=pacing,
             clock=utc_now,
             random=os.urandom,
         )
@@ -148,6 +160,8 @@ class _Sender:
             payloads=payloads,
             accounts=accounts,
             submission=self._submission,
+            pacing=pacing,
+            places=Places(),
             sending=way_of,
             clock=utc_now,
             jitter=random.SystemRandom().random,

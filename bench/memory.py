@@ -8,6 +8,7 @@ from datetime import datetime
 from shared.errors import AlreadyExists, LostRace, RemoteRefused
 from shared.mail.account import Account
 from shared.mail.mail import Mail, MailFilter, MailPage
+from shared.mail.pace import Timetable
 from shared.services.ports import KeyClaim, Versioned
 
 
@@ -56,6 +57,18 @@ class MemoryLedger:
         etag = str(self._writes)
         self._rows[mail.mail_id] = Versioned(mail, etag)
         return etag
+
+
+class MemoryTimetables:
+    """Fulfils `ports.Timetables` for a mailbox without a pace."""
+
+    def read(self, account_id: str) -> tuple[Timetable, str | None]:
+        """See `Timetables`."""
+        return Timetable(), None
+
+    def write(self, account_id: str, timetable: Timetable, etag: str | None) -> str:
+        """See `Timetables`."""
+        return "1"
 
 
 class MemoryPayloads:

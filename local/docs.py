@@ -16,6 +16,7 @@ ERRORS = Path(__file__).parents[1] / "docs" / "errors.md"
 
 BECOMES = {
     Verdict.AGAIN: "tried again",
+    Verdict.THROTTLED: "tried again; the mailbox's other mails wait as long; beyond 15 minutes `held`",
     Verdict.REFRESH: "tried once more with a fresh token; refused again: `held`",
     Verdict.HOLD_ACCOUNT: "`held`, and the account until the limit ends",
     Verdict.NEEDS_SIGN_IN: "`held`, until the mailbox is signed in again",
@@ -33,6 +34,7 @@ OWN_REASONS = {
         "The worker that sent the mail ended before it wrote down what became of it. Look into "
         "the mailbox's Sent Items.",
     ),
+    "mailbox_busy": ("tried again", "Four other mails of the mailbox were being sent."),
     "not_reached": ("tried again", "Microsoft Graph was not reached; nothing left."),
     "entra_unreachable": ("tried again", "Microsoft's sign-in service did not answer."),
     "vault_unreachable": ("tried again", "Key Vault did not answer."),

@@ -31,12 +31,16 @@ from shared.adapters.keys_table import KeysTable
 from shared.adapters.mails_table import MailsTable
 from shared.adapters.outbox_queue import OutboxQueue
 from shared.adapters.payload_blobs import PayloadBlobs
+from shared.adapters.timetables import TimetableRows
 from shared.adapters.transport import reach
 from shared.mail.backoff import Patience
+from shared.mail.pace import Pace
 from shared.services.consent import Consent, ConsentRules
 from shared.services.delivery import Delivery
 from shared.services.document import Limits
 from shared.services.outbox import Outbox
+from shared.services.pacing import Pacing
+from shared.services.places import Places
 from shared.services.sending import DirectSending
 from shared.services.submission import Submission
 from shared.services.tokens import TokenSource
@@ -73,7 +77,11 @@ class Postroom:
         self.ledger = MailsTable(_once(lambda: stored.table(storage.MAILS_TABLE)))
         self.bell = OutboxQueue(_once(lambda: stored.queue(storage.OUTBOX_QUEUE)))
         payloads = PayloadBlobs(_once(lambda: stored.container(storage.PAYLOADS_CONTAINER)))
-        self.accounts = AccountsTable(_once(lambda: stored.table(storage.ACCOUNTS_TABLE)))
+        accounts_table = _once(lambda: stored.table(storage.ACCOUNTS_TABLE))
+        self.accounts = AccountsTable(accounts_table)
+        self.pacing = Pacing(
+            TimetableRows(accounts_table), self.clock, Pace(settings.mails_per_minute)
+        )
         self.vault = KeyVault(
             settings.vault_url,
             identity,
@@ -107,6 +115,7 @@ class Postroom:
             keys=KeysTable(_once(lambda: stored.table(storage.KEYS_TABLE))),
             bell=self.bell,
             accounts=self.accounts,
+            pacing=self.pacing,
             clock=self.clock,
             random=os.urandom,
             mask=settings.mask_ledger,
@@ -121,6 +130,8 @@ class Postroom:
             payloads=payloads,
             accounts=self.accounts,
             submission=self.submission,
+            pacing=self.pacing,
+            places=Places(),
             sending=way_of,
             clock=self.clock,
             jitter=random.SystemRandom().random,

@@ -61,6 +61,8 @@ class Settings:
     send_timeout_seconds: int = 100
     give_up_after_seconds: int = 48 * 3600
     max_attempts: int = 30
+    mails_per_minute: int = 30
+    """The pace of each mailbox; 0 for none."""
     max_request_bytes: int = 32 * 1024 * 1024
     mask_ledger: bool = False
     session_seconds: int = 8 * 3600
@@ -114,6 +116,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         send_timeout_seconds=reader.whole("POSTROOM_SEND_TIMEOUT_SECONDS", 100, 1, 240),
         give_up_after_seconds=reader.whole("POSTROOM_GIVE_UP_AFTER_HOURS", 48, 1, 720) * 3600,
         max_attempts=reader.whole("POSTROOM_MAX_ATTEMPTS", 30, 1, 1000),
+        mails_per_minute=reader.whole("POSTROOM_MAILS_PER_MINUTE", 30, 0, 10_000),
         max_request_bytes=reader.whole(
             "POSTROOM_MAX_REQUEST_BYTES", 32 * 1024 * 1024, 64 * 1024, 100 * 1024 * 1024
         ),

@@ -27,11 +27,14 @@ from shared.mail.graph_payload import KEY_PROPERTY
 from shared.mail.mail import Mail, MailFilter, MailPage, Payload
 from shared.mail.mime import KEY_HEADER
 from shared.mail.outcome import GraphAnswer
+from shared.mail.pace import Pace, Timetable
 from shared.mail.status import Status
 from shared.services.delivery import Delivery, Heard
 from shared.services.document import Limits, Order, read_json
 from shared.services.outbox import Outbox
 from shared.services.outbox_message import OutboxMessage, bell_for
+from shared.services.pacing import Pacing
+from shared.services.places import Places
 from shared.services.ports import KeyClaim, Profile, Versioned
 from shared.services.sending import DirectSending
 from shared.services.submission import Receipt, Submission
@@ -429,6 +432,27 @@ def order_of(**fields: object) -> Order:
     return read_json(json.dumps(document_of(**fields)).encode(), NOW)
 
 
+class MemoryTimetables:
+    """Fulfils `ports.Timetables`."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self.rows: dict[str, tuple[Timetable, str]] = {}
+        self._writes = 0
+
+    def read(self, account_id: str) -> tuple[Timetable, str | None]:
+        with self._faults.around("timetables.read"):
+            return self.rows.get(account_id, (Timetable(), None))
+
+    def write(self, account_id: str, timetable: Timetable, etag: str | None) -> str:
+        with self._faults.around("timetables.write"):
+            if self.rows.get(account_id, (None, None))[1] != etag:
+                raise LostRace("another instance was first")
+            self._writes += 1
+            self.rows[account_id] = timetable, f"t{self._writes}"
+            return f"t{self._writes}"
+
+
 class Room:
     """All use cases over memory. Has the attributes that `function_app` uses of the real one."""
 
@@ -439,6 +463,7 @@ class Room:
         mask: bool = False,
         patience: Patience | None = None,
         max_bytes: int = 8 * 1024 * 1024,
+        mails_per_minute: int = 0,
     ) -> None:
         self.clock = Clock()
         self.faults = Faults()
@@ -451,6 +476,9 @@ class Room:
         self.tokens = MemoryTokens(self.faults)
         self.graph = MemoryGraph(self.faults)
         self.limits = Limits(max_bytes, self.clock)
+        self.timetables = MemoryTimetables(self.faults)
+        self.pace = Pace(mails_per_minute)
+        self.pacing = Pacing(self.timetables, self.clock, self.pace)
         self.probes: Mapping[str, Callable[[], object]] = {
             "ledger": lambda: self.ledger.overdue(self.clock(), 0, 1)
         }
@@ -462,6 +490,7 @@ class Room:
             keys=self.keys,
             bell=self.bell,
             accounts=self.accounts,
+            pacing=self.pacing,
             clock=self.clock,
             random=self._bytes,
             mask=mask,
@@ -478,6 +507,8 @@ class Room:
             payloads=self.payloads,
             accounts=self.accounts,
             submission=self.submission,
+            pacing=self.pacing,
+            places=Places(),
             sending=lambda account: direct,
             clock=self.clock,
             jitter=lambda: 0.5,

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.storage import translated
+from shared.adapters.timetables import TIMETABLES, timetable_of
 from shared.errors import AlreadyExists, LostRace, RemoteRefused
 from shared.mail.account import Account, AccountKind, AccountState
 from shared.services.ports import Roll
@@ -74,11 +75,21 @@ class AccountsTable:
     def roll(self) -> Roll:
         """See `Enrolment`."""
         with translated("reading the accounts"):
-            rows = list(self._client().query_entities(f"PartitionKey eq '{_PARTITION}'"))
+            everything = list(self._client().list_entities())
+        rows = [row for row in everything if row["PartitionKey"] == _PARTITION]
         etags = {str(row["RowKey"]): str(row.metadata["etag"]) for row in rows}
         version = etags.pop(_ROLL, None)
-        accounts = (row for row in rows if row["RowKey"] != _ROLL)
-        return Roll(tuple(_from_row(row, etags[row["RowKey"]]) for row in accounts), version)
+        # The pauses come with the accounts: another query for them would be one more call.
+        rests = {
+            row["RowKey"]: timetable_of(row).resting_until
+            for row in everything
+            if row["PartitionKey"] == TIMETABLES
+        }
+        accounts = (_from_row(row, etags[row["RowKey"]]) for row in rows if row["RowKey"] != _ROLL)
+        return Roll(
+            tuple(replace(one, resting_until=rests.get(one.account_id)) for one in accounts),
+            version,
+        )
 
     def enrol(self, account: Account, roll: Roll) -> Account:
         """See `Enrolment`. One transaction writes the account and moves the roll's version on."""

@@ -56,6 +56,8 @@ class Account:
     held_until: datetime | None = None
     is_default: bool = False
     signed_in_at: datetime | None = None
+    resting_until: datetime | None = None
+    """Microsoft asked for a pause; kept beside the account, not with it."""
     etag: str | None = None
 
     @property

@@ -65,6 +65,8 @@ class Mail:
     metadata: tuple[tuple[str, str], ...] = ()
     size: int = 0
     """Bytes of the packed payload."""
+    urgent: bool = False
+    """Goes before other mails of its account (`importance: high`)."""
     attempts: int = 0
     lease_until: datetime | None = None
     lease_id: str | None = None
@@ -140,6 +142,12 @@ class Mail:
         return replace(
             self, updated_at=now, events=_with(self.events, Event(now, self.status, POISONED))
         )
+
+    def put_off(self, until: datetime, now: datetime) -> Mail:
+        """This mail, due later: its mailbox has no room for it yet."""
+        if self.status is Status.QUEUED:
+            return replace(self, due_at=until, updated_at=now)
+        return self.moved(Status.QUEUED, now, due_at=until)
 
     def lease_has_run_out(self, now: datetime) -> bool:
         """Whether a worker claimed it and has not reported within its lease."""

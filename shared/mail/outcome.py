@@ -29,6 +29,8 @@ class Verdict(StrEnum):
     SENT = "sent"
     AGAIN = "again"
     """Certainly not sent; try later."""
+    THROTTLED = "throttled"
+    """Certainly not sent; the mailbox rests as long as Microsoft asked, then try again."""
     REFRESH = "refresh"
     """The token was refused: get another and try once more."""
     HOLD_ACCOUNT = "hold-account"
@@ -54,6 +56,9 @@ class Outcome:
 
 DAY = 24 * 3600.0
 
+LONG_REST_SECONDS = 900.0
+"""A pause up to this long only puts mails off; a longer one is shown as a hold of the account."""
+
 _LIMITS = {
     "ErrorSubmissionQuotaExceeded": "Exchange's sending limit for this mailbox is used up; it "
     "resets within 24 hours and an administrator cannot lift it.",
@@ -68,9 +73,9 @@ _BUSY = frozenset(
         "ApplicationThrottled",
         "TooManyRequests",
         "ErrorMessageThrottled",
-        "ErrorMessageTransientError",
     }
 )
+_PASSING = frozenset({"ErrorMessageTransientError"})
 
 # Field reports have mails that arrived behind each of these, whatever the status.
 _OPEN = frozenset({"UnknownError", "ErrorMessageTimeout", "CommandConcurrencyLimitReached"})
@@ -131,14 +136,21 @@ def judge_send(answer: GraphAnswer) -> Outcome:
         )
     if status >= 500 or status == 408 or code in _OPEN:
         return _left_open(answer)
-    if code not in _BUSY and (status in (403, 404) or code in _PERSON):
+    if code not in _BUSY | _PASSING and (status in (403, 404) or code in _PERSON):
         reason = code or f"http_{status}"
         verdict = Verdict.NEEDS_SIGN_IN if code in _GRANT else Verdict.FAILED
         return _outcome(verdict, reason, _PERSON.get(reason, "Microsoft refused the mail."), answer)
     if status == 429 or code in _BUSY:
+        wait = min(answer.retry_after or 0.0, DAY)
         return _outcome(
-            Verdict.AGAIN, code or "throttled", "Microsoft asked us to slow down.", answer
+            Verdict.HOLD_ACCOUNT if wait > LONG_REST_SECONDS else Verdict.THROTTLED,
+            code or "throttled",
+            "Microsoft asked us to slow down.",
+            answer,
+            retry_after=wait or None,
         )
+    if code in _PASSING or status in (409, 412, 423):
+        return _outcome(Verdict.AGAIN, code or f"http_{status}", "The mailbox was busy.", answer)
     if status in _REFUSED:
         return _outcome(
             Verdict.FAILED,
@@ -147,8 +159,6 @@ def judge_send(answer: GraphAnswer) -> Outcome:
             "header; the code says more.",
             answer,
         )
-    if status in (409, 412, 423):
-        return _outcome(Verdict.AGAIN, code or f"http_{status}", "The mailbox was busy.", answer)
     return _left_open(answer)
 
 

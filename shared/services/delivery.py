@@ -27,12 +27,19 @@ from shared.mail.backoff import (
 from shared.mail.mail import Mail
 from shared.mail.outcome import Outcome, Verdict
 from shared.mail.status import SETTLED, Status, may_follow
+from shared.services.pacing import SOON, Pacing
 from shared.services.packing import Packed, unpack
+from shared.services.places import Places
 from shared.services.ports import Accounts, Clock, Ledger, Payloads, Versioned
 from shared.services.sending import Sending, lease_end_allows
 from shared.services.standing import Standing
 from shared.services.submission import Submission
 from shared.telemetry import event
+
+PLACE_SECONDS = 2.0
+"""So long a worker waits for a place beside the other mails of a mailbox."""
+BUSY_SECONDS = 5.0
+"""And so long its mail waits when there was none."""
 
 WRITES = 3
 """A write whose answer was lost, and that had no effect, is made so many times."""
@@ -60,6 +67,8 @@ class Delivery:
         payloads: Payloads,
         accounts: Accounts,
         submission: Submission,
+        pacing: Pacing,
+        places: Places,
         sending: Callable[[Account], Sending],
         clock: Clock,
         jitter: Jitter,
@@ -74,6 +83,8 @@ class Delivery:
         self._accounts = accounts
         self._standing = Standing(accounts, clock)
         self._submission = submission
+        self._pacing = pacing
+        self._places = places
         self._sending = sending
         self._clock = clock
         self._jitter = jitter
@@ -104,15 +115,25 @@ class Delivery:
             return self._fail_replaced(found)
         if account is None or not account.can_send_at(now):
             return self._hold(found, account)
-        claimed = self._claimed(mail, account, now)
-        etag = self._write(claimed, found.etag)
-        return self.send_claimed(Versioned(claimed, etag), account) if etag else Heard.LEFT
+        until = self._pacing.put_off(mail, account)
+        if until is not None:
+            return self._put_off(found, until)
+        with self._places.of(account, PLACE_SECONDS) as place:
+            if not place:
+                self._submission.ring(mail, BUSY_SECONDS * (1 + self._jitter()))
+                return Heard.LATER
+            claimed = self._claimed(mail, account, now)
+            etag = self._write(claimed, found.etag)
+            return self._send(Versioned(claimed, etag), account) if etag else Heard.LEFT
 
     def claim_or_hold(self, mail: Mail, account: Account, now: datetime) -> Mail:
-        """A new mail as its first write shall say: claimed by this worker, or held."""
-        if account.can_send_at(now):
-            return self._claimed(mail, account, now)
-        return mail.moved(Status.HELD, now, reason=account.reason, help=_why_held(account))
+        """A new mail as its first write shall say: claimed by this worker, due later, or held."""
+        if not account.can_send_at(now):
+            return mail.moved(Status.HELD, now, reason=account.reason, help=_why_held(account))
+        slot = self._pacing.slot(account, urgent=mail.urgent)
+        if slot > now + SOON:
+            return mail.put_off(slot, now)
+        return self._claimed(mail, account, now)
 
     def _account(self, mail: Mail, *, fresh: bool = False) -> Account | None:
         for account in self._accounts.all(fresh=fresh):
@@ -127,6 +148,13 @@ class Delivery:
             lease_until=now + self._lease,
             lease_id=self._random(8).hex(),
         )
+
+    def _put_off(self, found: Versioned, until: datetime) -> Heard:
+        """Its mailbox has sent enough for now, or rests."""
+        later = found.mail.put_off(until, self._clock())
+        if self._write(later, found.etag):
+            self._submission.ring(later)
+        return Heard.LATER
 
     def _hold(self, found: Versioned, account: Account | None) -> Heard:
         if found.mail.status is Status.HELD:
@@ -162,6 +190,15 @@ class Delivery:
 
     def send_claimed(self, claimed: Versioned, account: Account) -> Heard:
         """Send a mail that this worker holds, and write down what became of it."""
+        with self._places.of(account, PLACE_SECONDS) as place:
+            if place:
+                return self._send(claimed, account)
+        busy = Outcome(
+            Verdict.AGAIN, "mailbox_busy", "The mailbox is busy with others.", BUSY_SECONDS
+        )
+        return self._settle(claimed, account, busy)
+
+    def _send(self, claimed: Versioned, account: Account) -> Heard:
         mail = claimed.mail
         try:
             packed = self._content(mail)
@@ -212,8 +249,10 @@ class Delivery:
                 )
             case Verdict.UNKNOWN:
                 after, heard = self._moved(mail, Status.UNKNOWN, outcome), Heard.UNKNOWN
-            case Verdict.AGAIN:
+            case Verdict.AGAIN | Verdict.THROTTLED:
                 after, heard = self._again(mail, outcome)
+                if outcome.verdict is Verdict.THROTTLED and account is not None:
+                    self._pacing.rest(account, after.due_at)
             case Verdict.HOLD_ACCOUNT | Verdict.NEEDS_SIGN_IN:
                 if account is not None:
                     self._standing.follow(account, outcome)

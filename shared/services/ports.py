@@ -14,6 +14,7 @@ from typing import Protocol
 from shared.mail.account import Account
 from shared.mail.mail import Mail, MailFilter, MailPage
 from shared.mail.outcome import GraphAnswer
+from shared.mail.pace import Timetable
 
 Clock = Callable[[], datetime]
 """Now, as an aware UTC time."""
@@ -112,6 +113,18 @@ class Accounts(Protocol):
 
         Raises LostRace where another change came first.
         """
+        ...
+
+
+class Timetables(Protocol):
+    """Table `accounts`: the slots of each mailbox, shared by all instances."""
+
+    def read(self, account_id: str) -> tuple[Timetable, str | None]:
+        """A mailbox's timetable with its ETag; an empty one and None where there is none yet."""
+        ...
+
+    def write(self, account_id: str, timetable: Timetable, etag: str | None) -> str:
+        """Insert (`etag` None) or replace under the ETag; returns the new one. Raises LostRace."""
         ...
 
 

@@ -18,10 +18,11 @@ from shared.mail.address import Address
 from shared.mail.choice import choose
 from shared.mail.graph_payload import MAX_MIME_BYTES, MAX_REQUEST_BYTES, fits_one_request
 from shared.mail.mail import Caller, Event, Mail, Payload
-from shared.mail.message import needs_mime
+from shared.mail.message import Importance, needs_mime
 from shared.mail.status import WAITING, Status
 from shared.services.document import Order
 from shared.services.outbox_message import LONGEST_DELAY
+from shared.services.pacing import Pacing
 from shared.services.packing import Packed, pack
 from shared.services.ports import (
     Accounts,
@@ -67,6 +68,7 @@ class Submission:
         keys: IdempotencyKeys,
         bell: Bell,
         accounts: Accounts,
+        pacing: Pacing,
         clock: Clock,
         random: ids.RandomBytes,
         mask: bool = False,
@@ -76,6 +78,7 @@ class Submission:
         self._keys = keys
         self._bell = bell
         self._accounts = accounts
+        self._pacing = pacing
         self._clock = clock
         self._random = random
         self._mask = mask
@@ -99,7 +102,7 @@ class Submission:
         mail = self._new(order, account, sender, ids.new_id(now, self._random), Caller.HTTP, now)
         if order.dry_run:
             return Receipt(mail, dry_run=True)
-        receipt = self._store(order, mail, sender)
+        receipt = self._store(order, mail, sender, lambda new: self._with_slot(new, account))
         if receipt.mail.status in WAITING and receipt.mail.attempts == 0:
             self.ring(receipt.mail)
         _tell(receipt)
@@ -118,10 +121,13 @@ class Submission:
         now = self._clock()
         check_size(order, account, sender, now)
         mail = self._new(order, account, sender, mail_id, Caller.QUEUE, now)
-        if mail.status is Status.QUEUED:
-            mail = claim(mail, account, now)
-        receipt = replace(self._store(order, mail, sender), account=account)
-        if receipt.mail.status is Status.SCHEDULED and not receipt.replayed:
+
+        def begun(new: Mail) -> Mail:
+            return claim(new, account, now) if new.status is Status.QUEUED else new
+
+        receipt = replace(self._store(order, mail, sender, begun), account=account)
+        waits = receipt.mail.status in (Status.SCHEDULED, Status.QUEUED)
+        if waits and not receipt.replayed:
             self.ring(receipt.mail)
         _tell(receipt)
         return receipt
@@ -157,9 +163,10 @@ class Submission:
         )
         return mail
 
-    def ring(self, mail: Mail) -> None:
-        """Ring for a mail when it is due. A bell that cannot be rung is left to the timer."""
-        delay = (mail.due_at - self._clock()).total_seconds()
+    def ring(self, mail: Mail, after_seconds: float = 0.0) -> None:
+        """Ring for a mail when it is due, or later. A bell that cannot be rung is left to the
+        timer."""
+        delay = max(after_seconds, (mail.due_at - self._clock()).total_seconds())
         try:
             self._bell.ring(mail.mail_id, min(max(0.0, delay), LONGEST_DELAY))
         except RemoteError:
@@ -203,12 +210,23 @@ class Submission:
             subject="" if self._mask else order.message.subject,
             tags=order.tags,
             metadata=order.metadata,
+            urgent=order.message.importance is Importance.HIGH,
             idempotency_key=order.idempotency_key,
             document_hash=order.document_hash,
             events=(Event(now, status),),
         )
 
-    def _store(self, order: Order, mail: Mail, sender: Address) -> Receipt:
+    def _with_slot(self, mail: Mail, account: Account) -> Mail:
+        """Due when its mailbox has room for it, as far as that is known now."""
+        if mail.status is not Status.QUEUED:
+            return mail
+        slot = self._pacing.slot(account, urgent=mail.urgent)
+        return replace(mail, due_at=max(mail.due_at, slot))
+
+    def _store(
+        self, order: Order, mail: Mail, sender: Address, begun: Callable[[Mail], Mail]
+    ) -> Receipt:
+        """Write a new mail, as `begun` makes of it; or find the one that its key stands for."""
         if order.idempotency_key is not None:
             claimed = self._keys.claim(
                 order.idempotency_key,
@@ -227,6 +245,7 @@ class Submission:
                 # The first caller took the key and has not written the mail (yet, or ever: it may
                 # have died). Writing it under the same id is right in both cases.
                 mail = replace(mail, mail_id=claimed.mail_id)
+        mail = begun(mail)
         mail = self._with_payload(mail, pack(Packed(message=order.message, sender=sender)))
         try:
             return Receipt(mail, etag=self._ledger.insert(mail))

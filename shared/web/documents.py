@@ -8,6 +8,7 @@ import msgspec
 
 from shared.mail.account import Account
 from shared.mail.mail import Mail
+from shared.mail.status import Status
 from shared.services.submission import Receipt
 
 
@@ -23,6 +24,7 @@ class Accepted(msgspec.Struct, omit_defaults=True):
     id: str
     status: str
     links: Links
+    expected_at: datetime | None = None
     reason: str | None = None
     help: str | None = None
 
@@ -61,6 +63,7 @@ class MailView(msgspec.Struct, omit_defaults=True):
     sender: str | None = msgspec.field(default=None, name="from")
     tags: list[str] = []
     metadata: dict[str, str] = {}
+    expected_at: datetime | None = None
     sent_at: datetime | None = None
     reason: str | None = None
     help: str | None = None
@@ -153,6 +156,7 @@ def accepted(mail: Mail) -> Accepted:
         id=mail.mail_id,
         status=mail.status.value,
         links=_links(mail),
+        expected_at=_expected_at(mail),
         reason=mail.reason,
         help=mail.help,
     )
@@ -186,6 +190,7 @@ def mail_view(mail: Mail, *, story: bool) -> MailView:
         sender=mail.sender or None,
         tags=list(mail.tags),
         metadata=dict(mail.metadata),
+        expected_at=_expected_at(mail),
         sent_at=mail.sent_at,
         reason=mail.reason,
         help=mail.help,
@@ -213,6 +218,11 @@ def account_view(account: Account) -> AccountView:
         held_until=account.held_until,
         signed_in_at=account.signed_in_at,
     )
+
+
+def _expected_at(mail: Mail) -> datetime | None:
+    """When a mail that waits will go, as its mailbox's pace has it now."""
+    return mail.due_at if mail.status in (Status.QUEUED, Status.SCHEDULED) else None
 
 
 def _links(mail: Mail) -> Links:

@@ -23,10 +23,12 @@ from shared.adapters.mails_table import MailsTable
 from shared.adapters.outbox_queue import OutboxQueue
 from shared.adapters.payload_blobs import PayloadBlobs
 from shared.adapters.storage import Storage
+from shared.adapters.timetables import TimetableRows
 from shared.errors import AlreadyExists, LostRace, NotSent, RemoteRefused
 from shared.mail import ids
 from shared.mail.account import Account, AccountKind, AccountState
 from shared.mail.mail import Caller, Event, Mail, MailFilter, Payload
+from shared.mail.pace import Timetable
 from shared.mail.status import Status
 from shared.services.outbox_message import mail_id_in
 from shared.services.ports import KeyClaim
@@ -72,6 +74,12 @@ def ledger(storage: Storage, new_table: Callable[[], str]) -> Iterator[MailsTabl
 def accounts(storage: Storage, new_table: Callable[[], str]) -> Iterator[AccountsTable]:
     with storage.table(new_table()) as client:
         yield AccountsTable(lambda: client)
+
+
+@pytest.fixture
+def timetables(storage: Storage, new_table: Callable[[], str]) -> Iterator[TimetableRows]:
+    with storage.table(new_table()) as client:
+        yield TimetableRows(lambda: client)
 
 
 def a_mail(at: datetime = NOW, status: Status = Status.QUEUED, **changes: object) -> Mail:
@@ -358,6 +366,45 @@ class TestFlows:
     ) -> None:
         with storage.table(new_table()) as client:
             assert FlowsTable(lambda: client).take("nothing") is None
+
+
+class TestTimetables:
+    def test_a_timetable_comes_back_as_it_was_written(self, timetables: TimetableRows) -> None:
+        written = Timetable(NOW, NOW + timedelta(seconds=2.128))
+        etag = timetables.write("a1", written, None)
+
+        assert timetables.read("a1") == (written, etag)
+        assert timetables.read("a2") == (Timetable(), None)
+
+    def test_a_pause_that_is_over_for_good_can_be_left_out(self, timetables: TimetableRows) -> None:
+        etag = timetables.write("a1", Timetable(NOW, NOW), None)
+
+        timetables.write("a1", Timetable(NOW), etag)
+
+        assert timetables.read("a1")[0] == Timetable(NOW)
+
+    def test_of_two_instances_one_is_first(self, timetables: TimetableRows) -> None:
+        etag = timetables.write("a1", Timetable(NOW), None)
+        timetables.write("a1", Timetable(NOW), etag)
+
+        for late in (None, etag):
+            with pytest.raises(LostRace):
+                timetables.write("a1", Timetable(NOW), late)
+
+    def test_a_pause_is_read_along_with_its_account(
+        self, storage: Storage, new_table: Callable[[], str]
+    ) -> None:
+        with storage.table(new_table()) as client:
+            accounts, timetables = AccountsTable(lambda: client), TimetableRows(lambda: client)
+            account = accounts.save(an_account())
+            timetables.write(account.account_id, Timetable(NOW, NOW), None)
+
+            found = accounts.all(fresh=True)
+
+            assert list(found) == [replace(account, resting_until=NOW)]
+            # The account's own row knows nothing of it, whoever saves it.
+            accounts.save(found[0])
+            assert accounts.all(fresh=True)[0].resting_until == NOW
 
 
 class TestAccounts:

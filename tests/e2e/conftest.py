@@ -30,9 +30,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Azurite, the simulator and the host with the app, on free ports."""
+    """Azurite, the simulator and the host with the app, on free ports. Mails go as fast as they can:
+    the tests share one mailbox."""
     state = tmp_path_factory.mktemp("stack")
-    with Stack(state, app_port=0, simulator_port=0, local_settings=False) as running:
+    settings = {"POSTROOM_MAILS_PER_MINUTE": "0"}
+    with Stack(state, 0, 0, settings=settings, local_settings=False) as running:
         yield running
 
 

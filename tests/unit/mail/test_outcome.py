@@ -53,11 +53,12 @@ ROWS: list[tuple[int, str | None, str]] = [
     *((status, "ErrorExceededMessageLimit", "hold-account") for status in (400, 403, 429)),
     *((status, "ErrorExceededHourlyMessageLimit", "hold-account") for status in (400, 403, 429)),
     # Too fast, or busy.
-    (429, "ApplicationThrottled", "again"),
-    (429, "TooManyRequests", "again"),
-    (429, None, "again"),
-    *((status, "ErrorMessageThrottled", "again") for status in (400, 403, 429)),
-    *((status, "ErrorMessageTransientError", "again") for status in (400, 403, 429)),
+    (429, "ApplicationThrottled", "throttled"),
+    (429, "TooManyRequests", "throttled"),
+    (429, None, "throttled"),
+    *((status, "ErrorMessageThrottled", "throttled") for status in (400, 403, 429)),
+    *((status, "ErrorMessageTransientError", "again") for status in (400, 403)),
+    (429, "ErrorMessageTransientError", "throttled"),
     (409, None, "again"),
     (412, None, "again"),
     (423, None, "again"),
@@ -107,6 +108,7 @@ def test_a_202_with_retry_after_is_sent_and_asks_for_nothing() -> None:
     assert (outcome.verdict, outcome.retry_after) == (Verdict.SENT, None)
 
 
+AGAIN_VERDICTS = (Verdict.AGAIN, Verdict.THROTTLED, Verdict.REFRESH)
 CODES = [*sorted({code for _, code, _ in ROWS if code}), None, "SomethingNew"]
 
 
@@ -114,9 +116,27 @@ CODES = [*sorted({code for _, code, _ in ROWS if code}), None, "SomethingNew"]
 def test_nothing_that_may_have_been_sent_is_ever_sent_again(status: int) -> None:
     verdicts = {code: judge_send(GraphAnswer(status, code)).verdict for code in CODES}
 
-    again = {c: v for c, v in verdicts.items() if v in (Verdict.AGAIN, Verdict.REFRESH)}
+    again = {c: v for c, v in verdicts.items() if v in AGAIN_VERDICTS}
     assert status < 400 or again == {}
     assert verdicts[None] is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("asked", "verdict", "wait"),
+    [
+        (None, Verdict.THROTTLED, None),
+        (2.128, Verdict.THROTTLED, 2.128),
+        (900.0, Verdict.THROTTLED, 900.0),
+        (901.0, Verdict.HOLD_ACCOUNT, 901.0),
+        (1e12, Verdict.HOLD_ACCOUNT, 86400.0),
+    ],
+)
+def test_a_long_pause_is_a_hold_that_people_see_and_lasts_a_day_at_most(
+    asked: float | None, verdict: Verdict, wait: float | None
+) -> None:
+    outcome = judge_send(GraphAnswer(429, "ApplicationThrottled", asked))
+
+    assert (outcome.verdict, outcome.retry_after) == (verdict, wait)
 
 
 def test_only_a_202_is_sent() -> None:

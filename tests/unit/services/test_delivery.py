@@ -143,12 +143,13 @@ def test_a_retry_that_is_due_is_sent(room: Room) -> None:
 
 
 @pytest.mark.parametrize("asked", [1e12, 1e300])
-def test_a_retry_after_beyond_any_calendar_gives_up_and_says_so(room: Room, asked: float) -> None:
-    mail_id = room.accepted()
+def test_a_retry_after_beyond_any_calendar_holds_the_account_for_a_day(
+    room: Room, asked: float
+) -> None:
     room.graph.answers = [throttled(asked)]
 
-    assert room.hear(mail_id) is Heard.FAILED
-    assert "Given up after 1 attempts" in (room.ledger.mail(mail_id).help or "")
+    assert room.hear(room.accepted()) is Heard.HELD
+    assert room.accounts.rows["billing"].held_until == NOW + timedelta(days=1)
 
 
 @pytest.mark.parametrize(
@@ -435,7 +436,7 @@ def test_it_gives_up_after_the_allowed_attempts_and_says_why() -> None:
 def test_it_gives_up_after_the_allowed_time_and_says_why() -> None:
     room = Room(patience=Patience(1000, 3600))
     mail_id = room.accepted()
-    room.graph.answers = [throttled(1200)] * 4
+    room.graph.answers = [GraphAnswer(423, "ErrorLocked", 1200)] * 4
 
     heard: list[Heard] = []
     while not heard or heard[-1] is Heard.LATER:

@@ -412,7 +412,7 @@ def test_a_claim_whose_row_belongs_to_a_mail_that_was_purged_writes_it_anew(room
 def test_a_mail_from_the_queue_carries_the_id_of_its_message(room: Room) -> None:
     mail_id = ids.id_of_message("storage-1", NOW)
 
-    receipt = room.submission.take_in(order_of(), mail_id, held_by_nobody)
+    receipt = room.submission.take_in(order_of(), mail_id, room.delivery.claim_or_hold)
 
     assert (receipt.mail.mail_id, receipt.mail.caller) == (mail_id, Caller.QUEUE)
     assert room.bell.rings == []

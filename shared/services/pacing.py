@@ -1,0 +1,159 @@
+"""Pacing: when each mail of a mailbox goes, agreed among all instances with few calls.
+
+A process sends a few mails a minute unasked, so that quiet mailboxes cost nothing; beyond that it
+reserves slots in the mailbox's timetable, several at a time, and what went out unasked is counted
+in. Pacing is politeness: where the timetable cannot be reached, mails go at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Lock
+
+from shared.errors import LostRace, RemoteError
+from shared.mail.account import Account
+from shared.mail.mail import Mail
+from shared.mail.pace import Pace, Timetable
+from shared.mail.status import Status
+from shared.services.ports import Clock, Timetables
+from shared.telemetry import event
+
+SOON = timedelta(seconds=1)
+"""A slot that is not farther away than this is now: a bell cannot be that exact."""
+KEPT_FOR = timedelta(minutes=1)
+"""A slot may be used so long after its time. Then it is gone, or mails that were stopped together
+would go together."""
+_MINUTE = timedelta(minutes=1)
+_TRIES = 4
+
+_Step = Callable[[Timetable], tuple[tuple[datetime, ...], Timetable]]
+
+
+@dataclass
+class _Mailbox:
+    """What this process knows of one mailbox. Guarded by `lock`."""
+
+    lock: Lock = field(default_factory=Lock)
+    timetable: Timetable = field(default_factory=Timetable)
+    etag: str | None = None
+    slots: deque[datetime] = field(default_factory=deque)
+    unasked: deque[datetime] = field(default_factory=deque)
+    """When mails went without a slot, within the last minute."""
+    owed: int = 0
+    """Mails that went without a slot and are not in the timetable yet."""
+    resting_until: datetime | None = None
+
+
+class Pacing:
+    """Gives out slots."""
+
+    def __init__(self, timetables: Timetables, clock: Clock, pace: Pace) -> None:
+        self._timetables = timetables
+        self._clock = clock
+        self._pace = pace
+        self._lock = Lock()
+        self._mailboxes: dict[str, _Mailbox] = {}
+
+    def slot(self, account: Account, *, urgent: bool = False) -> datetime:
+        """When the next mail of this account may go: now, or later. Never raises for storage.
+
+        Urgent mail does not queue behind the rest: it goes at once, up to a minute's mails a
+        minute, and the rest moves back by as much.
+        """
+        now, box = self._clock(), self._box(account)
+        with box.lock:
+            rest = _latest(box.resting_until, account.resting_until)
+            while box.slots and (
+                box.slots[0] < now - KEPT_FOR or (rest is not None and box.slots[0] < rest)
+            ):
+                box.slots.popleft()
+            if rest is None or rest <= now:
+                if not self._pace.is_limited or self._goes_unasked(box, now, urgent=urgent):
+                    return now
+            elif urgent or not self._pace.is_limited:
+                box.owed += 1
+                return rest
+            if not box.slots:
+                box.slots.extend(self._reserve(account, box, self._pace.share))
+            return max(now, box.slots.popleft())
+
+    def slots(self, account: Account, count: int) -> Sequence[datetime]:
+        """When the next `count` mails of this account may go, taken in one go."""
+        now, box = self._clock(), self._box(account)
+        with box.lock:
+            if not self._pace.is_limited:
+                first = _latest(now, account.resting_until, box.resting_until) or now
+                return [first] * count
+            return [max(now, slot) for slot in self._reserve(account, box, count)]
+
+    def put_off(self, mail: Mail, account: Account) -> datetime | None:
+        """Until when a mail that is due has to wait all the same; None where it goes now."""
+        now, box = self._clock(), self._box(account)
+        rest = _latest(box.resting_until, account.resting_until)
+        resting = rest is not None and rest > now
+        has_slot = mail.status is Status.QUEUED and now - mail.due_at <= KEPT_FOR
+        if has_slot and not resting:
+            return None
+        slot = self.slot(account, urgent=mail.urgent)
+        return slot if slot > now + SOON else None
+
+    def rest(self, account: Account, until: datetime) -> None:
+        """Microsoft asked for a pause: no instance gives out a slot before `until`."""
+        box = self._box(account)
+        with box.lock:
+            box.resting_until = _latest(box.resting_until, until)
+            box.slots.clear()
+            self._change(account, box, lambda timetable: ((), timetable.rested(until)))
+
+    def _goes_unasked(self, box: _Mailbox, now: datetime, *, urgent: bool) -> bool:
+        while box.unasked and box.unasked[0] <= now - _MINUTE:
+            box.unasked.popleft()
+        most = self._pace.mails_per_minute if urgent else self._pace.share
+        # Whoever has slots in hand is past that.
+        if len(box.unasked) >= most or (box.slots and not urgent):
+            return False
+        box.unasked.append(now)
+        box.owed += 1
+        return True
+
+    def _reserve(self, account: Account, box: _Mailbox, count: int) -> tuple[datetime, ...]:
+        now = self._clock()
+        # What is owed for more than a minute of sending would hold up the mailbox for nothing.
+        owed = min(box.owed, self._pace.mails_per_minute)
+        slots = self._change(
+            account,
+            box,
+            lambda timetable: timetable.reserve(now, count, self._pace, owed=owed),
+        )
+        box.owed = 0
+        return slots
+
+    def _change(self, account: Account, box: _Mailbox, step: _Step) -> tuple[datetime, ...]:
+        """Apply a step to the shared timetable; to what is known of it where it is out of reach."""
+        name = account.account_id
+        try:
+            for _ in range(_TRIES):
+                slots, after = step(box.timetable)
+                try:
+                    box.etag = self._timetables.write(name, after, box.etag)
+                except LostRace:
+                    box.timetable, box.etag = self._timetables.read(name)
+                    continue
+                box.timetable = after
+                return slots
+        except RemoteError:
+            event("pace_not_kept", level=logging.WARNING, account=account.alias)
+        slots, box.timetable = step(box.timetable)
+        return slots
+
+    def _box(self, account: Account) -> _Mailbox:
+        with self._lock:
+            return self._mailboxes.setdefault(account.account_id, _Mailbox())
+
+
+def _latest(*moments: datetime | None) -> datetime | None:
+    return max((moment for moment in moments if moment is not None), default=None)
