@@ -222,7 +222,8 @@ def account_view(account: Account) -> AccountView:
 
 def _expected_at(mail: Mail) -> datetime | None:
     """When a mail that waits will go, as its mailbox's pace has it now."""
-    return mail.due_at if mail.status in (Status.QUEUED, Status.SCHEDULED) else None
+    waits = mail.status in (Status.QUEUED, Status.SCHEDULED) and mail.due_at > mail.updated_at
+    return mail.due_at if waits else None
 
 
 def _links(mail: Mail) -> Links:
