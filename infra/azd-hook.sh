@@ -6,6 +6,9 @@ set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 
+# shellcheck source-path=SCRIPTDIR source=caller.sh
+. "$here/caller.sh"
+
 die() {
   printf 'error: %s\n' "$1" >&2
   printf '       %s\n' "$2" >&2
@@ -13,7 +16,6 @@ die() {
 }
 
 credential="${POSTROOM_CREDENTIAL:-managed-identity}"
-name="${POSTROOM_REGISTRATION_NAME:-Postroom (${AZURE_ENV_NAME:-azd})}"
 case "${POSTROOM_TENANT:-}" in
   organizations | common | consumers) accounts="$POSTROOM_TENANT" ;;
   *) accounts='tenant' ;;
@@ -23,7 +25,22 @@ case "${1:-}" in
   preprovision)
     command -v az >/dev/null 2>&1 ||
       die "the Azure CLI (az) is missing" "install it, or make the registration yourself: azd env set POSTROOM_CLIENT_ID <id>"
+    # The right to write to the vault, once, and for who stores the secret: a value that is set stays, an empty one too.
+    if [ "$credential" = secret ] && [ -z "${POSTROOM_ADMINISTRATOR_ID+set}" ] &&
+      { [ -z "${POSTROOM_CLIENT_ID:-}" ] || [ "${POSTROOM_REGISTERED_BY_AZD:-}" = true ]; }; then
+      administrator="$(caller_id)"
+      if [ -z "$administrator" ]; then
+        die "Entra does not say who you are, so nobody could store the client secret" \
+          "azd env set POSTROOM_ADMINISTRATOR_ID <object id of who does>"
+      fi
+      azd env set POSTROOM_ADMINISTRATOR_ID "$administrator"
+      azd env set POSTROOM_ADMINISTRATOR_TYPE "$(caller_type)"
+    fi
     if [ -z "${POSTROOM_CLIENT_ID:-}" ]; then
+      subscription="${AZURE_SUBSCRIPTION_ID:-$(az account show --query id --output tsv)}" ||
+        die "you are not signed in" "run: az login"
+      name="${POSTROOM_REGISTRATION_NAME:-$(registration_name "${POSTROOM_PREFIX:-postroom}" \
+        "${AZURE_RESOURCE_GROUP:-${AZURE_ENV_NAME:-azd}}" "$subscription")}"
       client_id="$("$here/register-app.sh" --name "$name" --accounts "$accounts")"
       azd env set POSTROOM_CLIENT_ID "$client_id"
       azd env set POSTROOM_REGISTERED_BY_AZD true
@@ -36,21 +53,32 @@ case "${1:-}" in
   postprovision)
     # Somebody else's registration is left alone.
     if [ "${POSTROOM_REGISTERED_BY_AZD:-}" != true ]; then
-      printf 'Put this redirect URI into the app registration: %s\n' "${redirectUri:-}"
+      finish="infra/register-app.sh --client-id ${POSTROOM_CLIENT_ID:-} --accounts $accounts --redirect-uri ${redirectUri:-}"
+      if [ "$credential" = secret ]; then
+        finish="$finish --vault ${vaultName:-}"
+      else
+        finish="$finish --identity-principal ${identityPrincipalId:-}"
+      fi
+      printf 'Whoever looks after the app registration runs:\n    %s\n' "$finish"
+      if [ "$credential" = secret ]; then
+        printf 'and must be allowed to write to the vault: azd env set POSTROOM_ADMINISTRATOR_ID <their object id>, azd provision\n'
+      fi
       exit 0
     fi
     registration=(--client-id "${POSTROOM_CLIENT_ID:?}" --accounts "$accounts" --redirect-uri "${redirectUri:?}")
-    if [ "$credential" = secret ]; then
+    if [ "$credential" != secret ]; then
+      registration+=(--identity-principal "${identityPrincipalId:?}")
+    elif [ -n "${POSTROOM_ADMINISTRATOR_ID:-}" ] && [ "$POSTROOM_ADMINISTRATOR_ID" = "$(caller_id)" ]; then
       registration+=(--vault "${vaultName:?}" --wait 300)
     else
-      registration+=(--identity-principal "${identityPrincipalId:?}")
+      printf 'The client secret is left as it is. Storing or renewing it: docs/operations.md, Renew the client secret.\n'
     fi
     "$here/register-app.sh" "${registration[@]}" >/dev/null
     ;;
   postdeploy)
     printf 'Sign a mailbox in at %s\n' "${signInUrl:-}"
-    printf 'The function key: az functionapp keys list --resource-group <group> --name %s --query functionKeys.default --output tsv\n' \
-      "${functionAppName:-}"
+    printf "The function key (keep it to yourself): az functionapp keys list --resource-group '%s' --name '%s' --query functionKeys.default --output tsv\n" \
+      "${AZURE_RESOURCE_GROUP:-${resourceGroupName:-}}" "${functionAppName:-}"
     ;;
   *) die "infra/azd-hook.sh is run by azd" "use azd up, or infra/deploy.sh" ;;
 esac

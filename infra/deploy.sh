@@ -12,7 +12,8 @@ is well, and prints the next step.
 
   --resource-group GROUP   made if it is not there
   --location REGION        such as westeurope; the region must offer Flex Consumption
-  --register               make the app registration too (infra/register-app.sh), or find it
+  --register               make the app registration too (infra/register-app.sh), or go on with the one
+                           of the last deployment
   --client-id ID           an app registration that is there
   --prefix NAME            what all names begin with (default: postroom)
   --tenant WHO             who signs in: a tenant id or domain, organizations, common or consumers
@@ -22,7 +23,8 @@ is well, and prints the next step.
   --alert-email ADDRESS    who is told when something is wrong
   --network KIND           public (default) or private
   --parameter NAME=VALUE   any other parameter of infra/main.bicep; may be given several times
-  --name NAME              display name of the registration (default: Postroom (GROUP))
+  --name NAME              display name of a registration that is made
+                           (default: Postroom (PREFIX, GROUP, beginning of the subscription id))
   --what-if                only show what would change
   --code-only              only publish the package again
   --yes                    do not ask
@@ -33,6 +35,8 @@ TEXT
 }
 
 say() { printf '%s\n' "$*"; }
+
+warn() { printf 'warning: %s\n' "$*" >&2; }
 
 die() {
   printf 'error: %s\n' "$1" >&2
@@ -47,6 +51,8 @@ needs_value() {
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 python="${PYTHON:-python3}"
+# shellcheck source-path=SCRIPTDIR source=caller.sh
+. "$here/caller.sh"
 deployment='postroom'
 
 group=''
@@ -119,16 +125,25 @@ group_exists="$(az group exists --name "$group" --output tsv)"
 # What is not given stays as it was deployed last: a run with fewer options must not open what an
 # earlier one closed.
 last='{}'
-if [ "$group_exists" = true ]; then
-  last="$(az deployment group show --resource-group "$group" --name "$deployment" \
-    --query properties.parameters --output json 2>/dev/null || printf '{}')"
-fi
 recall() {
   printf '%s' "${last:-null}" | "$python" -c '
 import json, sys
 found = (json.load(sys.stdin) or {}).get(sys.argv[1]) or {}
 print(found.get("value") or "")' "$1" 2>/dev/null || true
 }
+look_up() {
+  if [ "$group_exists" != true ]; then return; fi
+  last="$(az deployment group show --resource-group "$group" --name "$deployment" \
+    --query properties.parameters --output json 2>/dev/null || printf '{}')"
+}
+lower() { printf '%s' "$1" | tr '[:upper:]' '[:lower:]'; }
+look_up
+# Another Postroom in this group: its deployment has a name of its own, and recalls nothing of the first.
+if [ -n "$prefix" ] && [ -n "$(recall prefix)" ] && [ "$(lower "$prefix")" != "$(lower "$(recall prefix)")" ]; then
+  deployment="postroom.$(lower "$prefix" | tr -cd 'a-z0-9')"
+  last='{}'
+  look_up
+fi
 tenant="${tenant:-$(recall authorityTenant)}"
 tenant="${tenant:-$home_tenant}"
 prefix="${prefix:-$(recall prefix)}"
@@ -139,12 +154,26 @@ network="${network:-$(recall network)}"
 network="${network:-public}"
 mailboxes="${mailboxes:-$(recall allowedMailboxes)}"
 alert_email="${alert_email:-$(recall alertEmail)}"
-name="${name:-Postroom ($group)}"
+name="${name:-$(registration_name "$prefix" "$group" "$(account_part 1)")}"
 case "$tenant" in
   organizations | common | consumers) accounts="$tenant" ;;
   *) accounts='tenant' ;;
 esac
 say "Subscription: $(account_part 0) ($(account_part 1)), resource group: $group"
+# docs/decisions/0011-addresses-are-no-proof-across-directories.md
+case "$accounts" in
+  organizations | common)
+    if [ -z "$mailboxes" ]; then
+      warn "--tenant $accounts without --allowed-mailboxes admits every mailbox of every organisation"
+    elif ! "$python" -c '
+import re, sys
+entries = re.split("[\\s,;]+", sys.argv[1].strip())
+sys.exit(not all(re.fullmatch("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", e) for e in entries if e))
+' "$mailboxes"; then
+      warn "with --tenant $accounts an allowed address or domain is no proof: any directory can claim it; allow tenant ids (docs/settings.md)"
+    fi
+    ;;
+esac
 
 confirm() {
   if [ "$yes" = true ]; then return; fi
@@ -167,9 +196,22 @@ given() {
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 
+administrator=''
+administrator_type=''
+stores_secret=true
+
 deploy_template() {
   if [ "$register" = true ]; then
-    client_id="$("$here/register-app.sh" --name "$name" --find-only)"
+    client_id="$(recall clientId)"
+    if [ -n "$client_id" ]; then
+      local gone=0
+      az ad app show --id "$client_id" --query appId --output none 2>/dev/null || gone=$?
+      if [ "$gone" = 3 ]; then
+        warn "the registration $client_id of the last deployment is not there any more"
+        client_id=''
+      fi
+    fi
+    if [ -z "$client_id" ]; then client_id="$("$here/register-app.sh" --name "$name" --find-only)"; fi
     if [ -z "$client_id" ] && [ "$only_show" = true ]; then
       say "The app registration \"$name\" would be made; its client id is shown as zeros below."
       client_id='00000000-0000-0000-0000-000000000000'
@@ -193,10 +235,27 @@ deploy_template() {
     "credential=$credential" "allowedMailboxes=$mailboxes" "alertEmail=$alert_email" "network=$network"
     ${extra[@]+"${extra[@]}"}
   )
-  # Writing a secret takes a role on the vault, which an owner of the subscription does not have.
+  # Writing a secret takes a role on the vault, which an owner of the subscription does not have. It is given to
+  # who stores the first one; a later deployment, by whomever, leaves it as it is.
   if [ "$credential" = secret ] && ! given administratorId; then
-    administrator="$(az ad signed-in-user show --query id --output tsv 2>/dev/null || true)"
-    if [ -n "$administrator" ]; then parameters+=("administratorId=$administrator"); fi
+    if [ "$(recall credential)" = secret ]; then
+      administrator="$(recall administratorId)"
+      administrator_type="$(recall administratorType)"
+      if [ "$register" = true ] && [ "$administrator" != "$(caller_id)" ]; then stores_secret=false; fi
+    elif [ "$register" = true ]; then
+      administrator="$(caller_id)"
+      administrator_type="$(caller_type)"
+      if [ -z "$administrator" ]; then
+        die "Entra does not say who you are, so nobody could store the client secret" \
+          "give --parameter administratorId=OBJECT_ID of who does, with --parameter administratorType=User, Group or ServicePrincipal"
+      fi
+    fi
+    if [ -n "$administrator" ]; then
+      parameters+=("administratorId=$administrator")
+      case "$administrator_type" in
+        Group | ServicePrincipal) parameters+=(administratorType="$administrator_type") ;;
+      esac
+    fi
   fi
   say 'What would change:'
   az deployment group what-if --resource-group "$group" --name "$deployment" \
@@ -241,10 +300,12 @@ url="${send_url%/api/send}"
 
 if [ "$register" = true ] && [ "$code_only" = false ]; then
   registration=(--name "$name" --client-id "$client_id" --accounts "$accounts" --redirect-uri "$redirect_uri")
-  if [ "$credential" = secret ]; then
+  if [ "$credential" != secret ]; then
+    registration+=(--identity-principal "$(output identityPrincipalId)")
+  elif [ "$stores_secret" = true ]; then
     registration+=(--vault "$(output vaultName)" --wait 300)
   else
-    registration+=(--identity-principal "$(output identityPrincipalId)")
+    say "The client secret is left as it is. Storing or renewing it: docs/operations.md, Renew the client secret."
   fi
   "$here/register-app.sh" "${registration[@]}" >/dev/null
 fi
@@ -254,7 +315,7 @@ say 'Publishing (the packages are installed in Azure; several minutes) …'
 az functionapp deployment source config-zip --resource-group "$group" --name "$app" \
   --src "$work/postroom.zip" --build-remote true --output none ||
   die "the package was not published; the version before it goes on running if there was one" \
-    "try again: infra/deploy.sh --resource-group '$group' --code-only" \
+    "try again: infra/deploy.sh --resource-group '$group' --prefix '$prefix' --code-only" \
     "Azure sometimes reports a failure although the build went well: look at $url/api/health first"
 
 printf 'Waiting for %s/api/health ' "$url"
@@ -284,6 +345,8 @@ if [ "$register" = false ] && [ "$code_only" = false ]; then
   say '  It must be in the app registration, as platform Web. One command does that, and the credential:'
   if [ "$credential" = secret ]; then
     say "    infra/register-app.sh --client-id $client_id --accounts $accounts --redirect-uri $redirect_uri --vault $(output vaultName)"
+    say '  Who runs it must be allowed to write to the vault: deploy once more with'
+    say "    --parameter administratorId=<their object id: az ad signed-in-user show --query id>"
   else
     say "    infra/register-app.sh --client-id $client_id --accounts $accounts --redirect-uri $redirect_uri --identity-principal $(output identityPrincipalId)"
   fi

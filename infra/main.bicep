@@ -29,7 +29,7 @@ param authorityTenant string = ''
 ])
 param credential string = 'managed-identity'
 
-@description('Optional. Which mailboxes may be signed in: addresses, domains and tenant ids, separated by spaces or commas. Empty admits every one that the directory lets in.')
+@description('Optional. Which mailboxes may be signed in: addresses, domains and tenant ids, separated by spaces or commas. Empty admits every one that the directory lets in. With authorityTenant common or organizations an address or domain is no proof of whose mailbox it is: any directory can claim it. Give tenant ids there.')
 param allowedMailboxes string = ''
 
 @description('Optional. Host name of a custom domain, e.g. mail.contoso.com, once it is bound to the app. The redirect URI follows it. Empty: the app\'s own host name.')
@@ -107,7 +107,7 @@ param logRetentionDays int = 30
 @minValue(-1)
 param logDailyQuotaGb int = 1
 
-@description('Optional. Object id of the person or group that looks after the vault (Key Vault Secrets Officer): who writes postroom-client-secret. Not needed with credential managed-identity.')
+@description('Optional. Object id of the person or group that looks after the vault (Key Vault Secrets Officer): who writes postroom-client-secret. Not needed with credential managed-identity. Leaving it out later takes nothing away: az role assignment delete does.')
 @maxLength(36)
 param administratorId string = ''
 
@@ -350,6 +350,9 @@ output identityClientId string = identity.outputs.clientId
 
 @description('Object id of the managed identity: the subject of the federated credential.')
 output identityPrincipalId string = identity.outputs.principalId
+
+@description('This resource group.')
+output resourceGroupName string = resourceGroup().name
 
 @description('The function app.')
 output functionAppName string = names.functionApp

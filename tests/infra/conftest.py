@@ -1,14 +1,19 @@
-"""Copies of the templates to be broken, for the tests of the checks."""
+"""Copies of the templates to be broken, for the tests of the checks; a directory for the scripts."""
 
 from __future__ import annotations
 
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.infra import directory, tools
 from tests.infra.tools import INFRA
+from tests.packaging.conftest import Cloud, published_app
+
+__all__ = ["published_app"]
 
 
 class Copy:
@@ -38,3 +43,33 @@ def copy(tmp_path: Path) -> Copy:
 def has(problems: list[str], *parts: str) -> bool:
     """Whether one of the problems has all these parts."""
     return any(all(part in problem for part in parts) for problem in problems)
+
+
+class Directory(Cloud):
+    """A subscription and a directory with several registrations and callers."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        (self.tools / "az").write_text(
+            f'#!/bin/sh\nexec "{tools.python()}" "{directory.__file__}" "$@"\n'
+        )
+        azd = self.tools / "azd"
+        azd.write_text('#!/bin/sh\necho "$@" >>"$FAKE_AZ/azd"\n')
+        azd.chmod(0o755)
+        self.change(apps=[])
+
+    @property
+    def apps(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.state["apps"]
+        return found
+
+    def azd(self) -> dict[str, str]:
+        """What azd was told to set."""
+        file = self.folder / "azd"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return {name: value for _, _, name, value in (line.split(" ", 3) for line in lines)}
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Directory:
+    return Directory(tmp_path)
