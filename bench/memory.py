@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from shared.errors import AlreadyExists, LostRace, RemoteRefused
 from shared.mail.account import Account
 from shared.mail.mail import Mail, MailFilter, MailPage
+from shared.mail.message import StoredFile
 from shared.mail.pace import Timetable
 from shared.services.ports import KeyClaim, Versioned
 
@@ -91,6 +92,22 @@ class MemoryPayloads:
     def delete(self, name: str) -> None:
         """See `Payloads`."""
         self._blobs.pop(name, None)
+
+
+class NoFiles:
+    """Fulfils `ports.Files` for mails whose files are all in their payload."""
+
+    def look(self, container: str, name: str) -> StoredFile | None:
+        """See `Files`."""
+        return None
+
+    def keep(self, name: str, content: bytes) -> StoredFile:
+        """Nothing here is that large."""
+        raise NotImplementedError
+
+    def chunks(self, file: StoredFile, chunk_bytes: int) -> Iterator[bytes]:
+        """Nothing here is stored."""
+        raise NotImplementedError
 
 
 class MemoryKeys:

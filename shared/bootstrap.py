@@ -22,6 +22,7 @@ from shared.adapters.app_credential import (
     ManagedIdentity,
     exchange_audience,
 )
+from shared.adapters.blob_files import BlobFiles
 from shared.adapters.entra import Entra
 from shared.adapters.flows_table import FlowsTable
 from shared.adapters.graph import Graph
@@ -79,6 +80,10 @@ class Postroom:
         self.ledger = MailsTable(_once(lambda: stored.table(storage.MAILS_TABLE)))
         self.bell = OutboxQueue(_once(lambda: stored.queue(storage.OUTBOX_QUEUE)))
         payloads = PayloadBlobs(_once(lambda: stored.container(storage.PAYLOADS_CONTAINER)))
+        files = BlobFiles(
+            _once(lambda: stored.container(storage.ATTACHMENTS_CONTAINER)),
+            _once(lambda: stored.container(storage.PAYLOADS_CONTAINER)),
+        )
         accounts_table = _once(lambda: stored.table(storage.ACCOUNTS_TABLE))
         self.accounts = AccountsTable(accounts_table)
         self.pacing = Pacing(
@@ -117,15 +122,17 @@ class Postroom:
         self.submission = Submission(
             ledger=self.ledger,
             payloads=payloads,
+            files=files,
             keys=keys,
             bell=self.bell,
             accounts=self.accounts,
             pacing=self.pacing,
             clock=self.clock,
             random=os.urandom,
+            max_mail_bytes=settings.max_mail_bytes,
             mask=settings.mask_ledger,
         )
-        direct = DirectSending(self.graph, self.tokens, self.clock)
+        direct = DirectSending(self.graph, self.tokens, files, self.clock)
 
         def way_of(account: Account) -> Sending:
             return direct
@@ -166,6 +173,7 @@ class Postroom:
             "ledger": lambda: self.ledger.overdue(self.clock(), 0, 1),
             "queue": self.bell.probe,
             "payloads": payloads.probe,
+            "attachments": files.probe,
             "key_vault": lambda: self.vault.get(CLIENT_SECRET),
             "entra": lambda: entra.probe(settings.tenant),
             "graph": lambda: reach("graph", settings.graph_url, settings.ca_file),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import email
+import hashlib
 import json
 import random
 import threading
@@ -20,11 +21,19 @@ from datetime import UTC, datetime, timedelta
 import azure.functions as func
 from azure.functions.queue import QueueMessage
 
-from shared.errors import AlreadyExists, AnswerLost, LostRace, NotSent, RemoteRefused
+from shared.errors import (
+    AlreadyExists,
+    AnswerLost,
+    FileChanged,
+    LostRace,
+    NotSent,
+    RemoteRefused,
+)
 from shared.mail.account import Account, AccountKind
 from shared.mail.backoff import Patience
 from shared.mail.graph_payload import KEY_PROPERTY
-from shared.mail.mail import Mail, MailFilter, MailPage, Payload
+from shared.mail.mail import Mail, MailFilter, MailPage
+from shared.mail.message import StoredFile
 from shared.mail.mime import KEY_HEADER
 from shared.mail.outcome import GraphAnswer
 from shared.mail.pace import Pace, Timetable
@@ -149,7 +158,7 @@ class MemoryLedger:
         with self._faults.around("ledger.page"), self._lock:
             last = _read_cursor(cursor)
             matching = [
-                replace(row.mail, payload=Payload(blob=row.mail.payload.blob))
+                replace(row.mail, payload=replace(row.mail.payload, inline=None))
                 for mail_id, row in sorted(self._rows.items(), reverse=True)
                 if (last is None or mail_id < last) and _matches(row.mail, wanted)
             ]
@@ -238,6 +247,43 @@ class MemoryPayloads:
     def delete(self, name: str) -> None:
         with self._faults.around("payloads.delete"):
             self.blobs.pop(name, None)
+
+
+class MemoryFiles:
+    """Fulfils `ports.Files`: container `payloads` is that of the payloads."""
+
+    def __init__(self, faults: Faults, payloads: MemoryPayloads) -> None:
+        self._faults = faults
+        self.blobs = {"attachments": dict[str, bytes](), "payloads": payloads.blobs}
+        self.read: list[int] = []
+        """Bytes of each chunk that was given out."""
+
+    def look(self, container: str, name: str) -> StoredFile | None:
+        with self._faults.around("files.look"):
+            return self._stored(container, name)
+
+    def keep(self, name: str, content: bytes) -> StoredFile:
+        with self._faults.around("files.keep"):
+            self.blobs["payloads"].setdefault(name, content)
+            found = self._stored("payloads", name)
+            assert found is not None
+            return found
+
+    def chunks(self, file: StoredFile, chunk_bytes: int) -> Iterator[bytes]:
+        for start in range(0, file.size, chunk_bytes):
+            with self._faults.around("files.chunk"):
+                found = self._stored(file.container, file.name)
+                if found != file:
+                    raise FileChanged(gone=found is None)
+                chunk = self.blobs[file.container][file.name][start : start + chunk_bytes]
+                self.read.append(len(chunk))
+            yield chunk
+
+    def _stored(self, container: str, name: str) -> StoredFile | None:
+        content = self.blobs[container].get(name)
+        if content is None:
+            return None
+        return StoredFile(container, name, len(content), hashlib.sha256(content).hexdigest())
 
 
 class MemoryKeys:
@@ -472,12 +518,14 @@ class Room:
         patience: Patience | None = None,
         max_bytes: int = 8 * 1024 * 1024,
         mails_per_minute: int = 0,
+        max_mail_bytes: int = 35 * 1024 * 1024,
     ) -> None:
         self.clock = Clock()
         self.faults = Faults()
         self.random = random.Random(seed)  # noqa: S311 - reproducible, not secret
         self.ledger = MemoryLedger(self.faults)
         self.payloads = MemoryPayloads(self.faults)
+        self.files = MemoryFiles(self.faults, self.payloads)
         self.keys = MemoryKeys(self.faults)
         self.bell = MemoryBell(self.faults, self.clock)
         self.accounts = MemoryAccounts(self.faults, *(accounts or (account_of(),)))
@@ -495,12 +543,14 @@ class Room:
         self.submission = Submission(
             ledger=self.ledger,
             payloads=self.payloads,
+            files=self.files,
             keys=self.keys,
             bell=self.bell,
             accounts=self.accounts,
             pacing=self.pacing,
             clock=self.clock,
             random=self._bytes,
+            max_mail_bytes=max_mail_bytes,
             mask=mask,
         )
         self.changes = self.person()
@@ -511,7 +561,7 @@ class Room:
 
     def worker(self, patience: Patience) -> Delivery:
         """Another worker on the same storage."""
-        direct = DirectSending(self.graph, self.tokens, self.clock)
+        direct = DirectSending(self.graph, self.tokens, self.files, self.clock)
         return Delivery(
             ledger=self.ledger,
             payloads=self.payloads,

@@ -64,6 +64,7 @@ _LISTED = [
     "idempotency_key",
     "document_hash",
     "blob",
+    "files",
     "events",
 ]
 
@@ -194,6 +195,7 @@ def to_row(mail: Mail) -> dict[str, Any]:
         "idempotency_key": mail.idempotency_key,
         "document_hash": mail.document_hash,
         "blob": mail.payload.blob,
+        "files": _json(mail.payload.files) if mail.payload.files else None,
         "events": _json([(stamp(e.at), e.status.value, e.reason) for e in mail.events]),
     }
     for index, chunk in enumerate(_chunks(mail.payload.inline)):
@@ -204,7 +206,7 @@ def to_row(mail: Mail) -> dict[str, Any]:
 def _without_payload(mail: Mail) -> dict[str, Any]:
     """A mail's row for a merge: what has no value any more is written as empty text, since a merge
     leaves alone what it is not given."""
-    row = to_row(replace(mail, payload=Payload(blob=mail.payload.blob)))
+    row = to_row(replace(mail, payload=replace(mail.payload, inline=None)))
     return {**dict.fromkeys(_CLEARED, ""), **row}
 
 
@@ -238,7 +240,11 @@ def from_row(entity: Mapping[str, Any]) -> Mail:
         request_id=entity.get("request_id"),
         idempotency_key=entity.get("idempotency_key"),
         document_hash=entity.get("document_hash"),
-        payload=Payload(inline=inline or None, blob=entity.get("blob")),
+        payload=Payload(
+            inline=inline or None,
+            blob=entity.get("blob"),
+            files=tuple(json.loads(entity.get("files", "[]"))),
+        ),
         events=tuple(
             Event(_moment(at), Status(status), reason)
             for at, status, reason in json.loads(entity.get("events", "[]"))

@@ -43,6 +43,13 @@ class Payload:
 
     inline: bytes | None = field(default=None, repr=False)
     blob: str | None = None
+    files: tuple[str, ...] = ()
+    """Blobs of files that are too large to be packed with the rest."""
+
+    @property
+    def blobs(self) -> tuple[str, ...]:
+        """Everything of the mail in container `payloads`."""
+        return (*(() if self.blob is None else (self.blob,)), *self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +126,7 @@ class Mail:
             reason=reason,
             help=help,
             request_id=request_id or self.request_id,
-            payload=Payload(blob=self.payload.blob) if status in _DONE else self.payload,
+            payload=replace(self.payload, inline=None) if status in _DONE else self.payload,
             events=_with(self.events, Event(now, status, reason)),
         )
 

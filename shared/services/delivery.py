@@ -265,8 +265,9 @@ class Delivery:
             self._standing.follow(account, outcome)
         if after.status is Status.QUEUED:
             self._submission.ring(after)
-        if heard is Heard.SENT and mail.payload.blob is not None:
-            self._drop(mail.payload.blob)
+        if heard is Heard.SENT:
+            for blob in mail.payload.blobs:
+                self._drop(blob)
         return heard
 
     def _moved(self, mail: Mail, status: Status, outcome: Outcome) -> Mail:

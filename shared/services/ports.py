@@ -6,13 +6,14 @@ AnswerLost where that is not known, LostRace where a condition did not hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared.mail.account import Account
 from shared.mail.mail import Mail, MailFilter, MailPage
+from shared.mail.message import StoredFile
 from shared.mail.outcome import GraphAnswer
 from shared.mail.pace import Timetable
 
@@ -74,6 +75,26 @@ class Payloads(Protocol):
 
     def delete(self, name: str) -> None:
         """Remove; removing what is not there is harmless."""
+        ...
+
+
+class Files(Protocol):
+    """Files in blob storage: what callers put into container `attachments`, and what came with a
+    request and is too large for its payload."""
+
+    def look(self, container: str, name: str) -> StoredFile | None:
+        """A file as it stands now, or None where it is not there."""
+        ...
+
+    def keep(self, name: str, content: bytes) -> StoredFile:
+        """Write a file into container `payloads`; the same name with the same content is harmless."""
+        ...
+
+    def chunks(self, file: StoredFile, chunk_bytes: int) -> Iterator[bytes]:
+        """The file piece by piece, each but the last of `chunk_bytes`; one at a time in memory.
+
+        Raises FileChanged, before it gives another file's bytes, and RemoteError.
+        """
         ...
 
 
