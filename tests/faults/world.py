@@ -241,6 +241,8 @@ class World:
         terms = self.terms
         return {
             "POSTROOM_SEND_TIMEOUT_SECONDS": str(terms.send_timeout),
+            # Each slot that a killed worker had in hand would cost the run its time.
+            "POSTROOM_MAILS_PER_MINUTE": "0",
             app.LEASE: str(terms.lease),
             app.LOCK: str(terms.message_lock),
             app.SKEWS: ",".join(map(str, terms.skews)),
