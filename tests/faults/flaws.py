@@ -46,9 +46,9 @@ class SendsNothing(Graph):
 class IgnoresClaims(MailsTable):
     """Writes over whatever another worker wrote."""
 
-    def update(self, mail: Mail, etag: str) -> str:
+    def update(self, mail: Mail, etag: str, **how: Any) -> str:
         found = self.get(mail.mail_id)
-        return super().update(mail, found.etag if found else etag)
+        return super().update(mail, found.etag if found else etag, **how)
 
 
 class Forgets(MailsTable):
