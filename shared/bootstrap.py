@@ -34,6 +34,7 @@ from shared.adapters.outbox_queue import OutboxQueue
 from shared.adapters.payload_blobs import PayloadBlobs
 from shared.adapters.timetables import TimetableRows
 from shared.adapters.transport import reach
+from shared.adapters.waiting_table import WaitingTable
 from shared.mail.backoff import Patience
 from shared.mail.pace import Pace
 from shared.services.consent import Consent, ConsentRules
@@ -78,6 +79,7 @@ class Postroom:
             threading.BoundedSemaphore(max(1, settings.worker_threads // 2)),
         )
         self.ledger = MailsTable(_once(lambda: stored.table(storage.MAILS_TABLE)))
+        self.waiting = WaitingTable(_once(lambda: stored.table(storage.WAITING_TABLE)), self.clock)
         self.bell = OutboxQueue(_once(lambda: stored.queue(storage.OUTBOX_QUEUE)))
         payloads = PayloadBlobs(_once(lambda: stored.container(storage.PAYLOADS_CONTAINER)))
         files = BlobFiles(

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import azure.functions as func
 from azure.functions.queue import QueueMessage
@@ -46,7 +47,15 @@ from shared.services.outbox import Outbox
 from shared.services.outbox_message import OutboxMessage, bell_for
 from shared.services.pacing import Pacing
 from shared.services.places import Places
-from shared.services.ports import KeyClaim, Profile, Versioned
+from shared.services.ports import (
+    Entry,
+    Glance,
+    HeldMark,
+    KeyClaim,
+    Profile,
+    Versioned,
+    Watermark,
+)
 from shared.services.sending import DirectSending
 from shared.services.submission import Receipt, Submission
 from shared.services.upkeep import Upkeep
@@ -205,6 +214,88 @@ class MemoryLedger:
         etag = f'W/"{self._writes}"'
         self._rows[mail.mail_id] = Versioned(mail, etag)
         return etag
+
+
+class MemoryWaiting:
+    """Fulfils `ports.Waiting`."""
+
+    def __init__(self, faults: Faults, clock: Clock) -> None:
+        self._faults = faults
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._writes = 0
+        self._looks: dict[tuple[datetime, str], Entry] = {}
+        self._held: dict[tuple[str, str], Entry] = {}
+        self._marks: dict[str, HeldMark] = {}
+        self.watermark: Watermark | None = None
+
+    def note(self, mail_id: str, due_at: datetime) -> None:
+        with self._faults.around("waiting.note"), self._lock:
+            self._look(mail_id, due_at)
+
+    def note_all(self, looks: Mapping[str, datetime]) -> None:
+        # Its transactions are single steps, and the process may die between them.
+        for mail_id, due_at in looks.items():
+            with self._faults.around("waiting.note_all"), self._lock:
+                self._look(mail_id, due_at)
+
+    def hold_all(self, alias: str, mail_ids: Sequence[str]) -> None:
+        if not mail_ids:
+            return
+        with self._faults.around("waiting.mark"), self._lock:
+            self._marks[alias] = HeldMark(alias, self._clock(), self._etag())
+        for mail_id in mail_ids:
+            with self._faults.around("waiting.hold_all"), self._lock:
+                self._held[alias, mail_id] = Entry(
+                    mail_id, self._clock(), self._etag(), held_for=alias
+                )
+
+    def glance(self, now: datetime, most: int) -> Glance:
+        with self._faults.around("waiting.glance"), self._lock:
+            due = [entry for key, entry in sorted(self._looks.items()) if key[0] <= now]
+            marks = [mark for _, mark in sorted(self._marks.items())]
+            return Glance(self.watermark, marks, due[:most])
+
+    def of_account(self, alias: str, most: int) -> Sequence[Entry]:
+        with self._faults.around("waiting.of_account"), self._lock:
+            return [entry for key, entry in sorted(self._held.items()) if key[0] == alias][:most]
+
+    def drop(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            with self._faults.around("waiting.drop"), self._lock:
+                rows: dict[Any, Entry] = self._held if entry.due_at is None else self._looks
+                key = (entry.held_for or entry.due_at, entry.mail_id)
+                if key in rows and rows[key].etag == entry.etag:
+                    del rows[key]
+
+    def unmark(self, mark: HeldMark) -> None:
+        with self._faults.around("waiting.unmark"), self._lock:
+            if self._marks.get(mark.alias) == mark:
+                del self._marks[mark.alias]
+
+    def advance(self, watermark: Watermark) -> Watermark:
+        with self._faults.around("waiting.advance"), self._lock:
+            if (self.watermark.etag if self.watermark else None) != watermark.etag:
+                raise LostRace("moving the watermark: another sweep was first")
+            self.watermark = replace(watermark, etag=self._etag())
+            return self.watermark
+
+    def mail_ids(self) -> Iterator[str]:
+        with self._faults.around("waiting.mail_ids"), self._lock:
+            return iter([key[1] for key in (*self._looks, *self._held)])
+
+    @property
+    def noted(self) -> set[str]:
+        """Every mail that a sweep can find here, without counting as a call."""
+        led_to = {mail_id for alias, mail_id in self._held if alias in self._marks}
+        return {mail_id for _, mail_id in self._looks} | led_to
+
+    def _look(self, mail_id: str, due_at: datetime) -> None:
+        self._looks[due_at, mail_id] = Entry(mail_id, self._clock(), self._etag(), due_at=due_at)
+
+    def _etag(self) -> str:
+        self._writes += 1
+        return f'W/"{self._writes}"'
 
 
 def _matches(mail: Mail, wanted: MailFilter) -> bool:
@@ -524,6 +615,7 @@ class Room:
         self.faults = Faults()
         self.random = random.Random(seed)  # noqa: S311 - reproducible, not secret
         self.ledger = MemoryLedger(self.faults)
+        self.waiting = MemoryWaiting(self.faults, self.clock)
         self.payloads = MemoryPayloads(self.faults)
         self.files = MemoryFiles(self.faults, self.payloads)
         self.keys = MemoryKeys(self.faults)

@@ -62,6 +62,110 @@ class Ledger(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A row of the index of waiting mails: a hint, for the ledger is the truth.
+
+    Either `due_at` says when somebody must look, or `held_for` which account's recovery it is
+    waiting for.
+    """
+
+    mail_id: str
+    noted_at: datetime
+    etag: str
+    due_at: datetime | None = None
+    held_for: str | None = None
+
+
+@dataclass(frozen=True)
+class HeldMark:
+    """Says that mails are noted as held for an account."""
+
+    alias: str
+    noted_at: datetime
+    etag: str
+
+
+@dataclass(frozen=True)
+class Span:
+    """What one look through the ledger covers: mails whose ids are of `since` or later. Of those
+    before `before` every one that waits; of the others those whose `Mail.look_at` is later than
+    `after` and not later than `until`."""
+
+    since: datetime
+    before: datetime
+    after: datetime
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """How far the sweep has come. Each mail that waits, and whose id is of a time before
+    `noted_before`, is in the index; each whose `Mail.look_at` was not later than `looked_until`
+    was looked at. With `under_way` a look has stopped at `cursor` and goes on there."""
+
+    noted_before: datetime
+    looked_until: datetime
+    under_way: Span | None = None
+    cursor: str | None = None
+    etag: str | None = None
+
+
+@dataclass(frozen=True)
+class Glance:
+    """The index at one moment: how far the sweep has come (None before the first one), for which
+    accounts mails are noted as held, and what is due, the longest due first."""
+
+    watermark: Watermark | None
+    held: Sequence[HeldMark]
+    due: Sequence[Entry]
+
+
+class Waiting(Protocol):
+    """Table `waiting`: where to look for mails that wait, so that nobody looks through the ledger.
+
+    Whoever makes a mail wait whose id may lie before the watermark notes it first, and changes the
+    ledger within ten minutes (`docs/decisions/0012-index-of-waiting-mails.md`).
+    """
+
+    def note(self, mail_id: str, due_at: datetime) -> None:
+        """Have somebody look at a mail at a time; doing it again is harmless."""
+        ...
+
+    def note_all(self, looks: Mapping[str, datetime]) -> None:
+        """`note` for many: when to look, by mail id."""
+        ...
+
+    def hold_all(self, alias: str, mail_ids: Sequence[str]) -> None:
+        """Have somebody look at mails when their account can send again."""
+        ...
+
+    def glance(self, now: datetime, most: int) -> Glance:
+        """The watermark, the accounts, and at most so many entries that are due; in one call."""
+        ...
+
+    def of_account(self, alias: str, most: int) -> Sequence[Entry]:
+        """Mails noted as held for an account, oldest first."""
+        ...
+
+    def drop(self, entries: Sequence[Entry]) -> None:
+        """Remove entries; one that was noted anew since it was read stays."""
+        ...
+
+    def unmark(self, mark: HeldMark) -> None:
+        """Remove an account's mark, unless mails were noted as held for it since it was read."""
+        ...
+
+    def advance(self, watermark: Watermark) -> Watermark:
+        """Write how far the sweep has come, under the ETag that it was read with; returns it with
+        the new one. Raises LostRace where another sweep was first."""
+        ...
+
+    def mail_ids(self) -> Iterator[str]:
+        """Every mail of the index; one that is moved meanwhile may be missed."""
+        ...
+
+
 class Payloads(Protocol):
     """Container `payloads`: what does not fit into a ledger row."""
 

@@ -88,7 +88,7 @@ def test_what_the_app_expects_in_storage_is_there(running: Stack) -> None:
         assert {"outbox", "outbox-poison"} <= {str(each.name) for each in queues.list_queues()}
     with TableServiceClient.from_connection_string(connection) as tables:
         found = {each.name for each in tables.list_tables()}
-        assert found == {"mails", "keys", "flows", "accounts"}
+        assert found == {"mails", "keys", "flows", "accounts", "waiting"}
     with BlobServiceClient.from_connection_string(connection) as blobs:
         assert {each.name for each in blobs.list_containers()} == {"payloads", "attachments"}
 
