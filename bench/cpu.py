@@ -149,6 +149,7 @@ class _Sender:
             bell=bell,
             accounts=accounts,
             pacing=pacing,
+            waiting=room.waiting,
             clock=utc_now,
             random=os.urandom,
             max_mail_bytes=room.settings.max_mail_bytes,

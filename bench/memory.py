@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
 from shared.errors import AlreadyExists, LostRace, RemoteRefused
 from shared.mail.account import Account
 from shared.mail.mail import Mail, MailFilter, MailPage
 from shared.mail.message import StoredFile
 from shared.mail.pace import Timetable
-from shared.services.ports import KeyClaim, Versioned
+from shared.services.ports import Glimpse, KeyClaim, Span, Versioned, WaitingPage
 
 
 class MemoryLedger:
@@ -41,13 +40,15 @@ class MemoryLedger:
         """Nobody lists here."""
         raise NotImplementedError
 
-    def overdue(self, now: datetime, grace_seconds: float, most: int) -> Sequence[str]:
-        """Nothing is late here."""
-        return ()
+    def glimpse(self, mail_id: str) -> Glimpse | None:
+        """Nobody looks."""
+        raise NotImplementedError
 
-    def held(self, alias: str, most: int) -> Sequence[str]:
-        """Nothing is held here."""
-        return ()
+    def waiting(
+        self, span: Span, most: int, cursor: str | None = None, *, held_for: str | None = None
+    ) -> WaitingPage:
+        """Nothing waits here."""
+        raise NotImplementedError
 
     def clear(self) -> None:
         """Forget everything."""

@@ -129,6 +129,7 @@ class Postroom:
             bell=self.bell,
             accounts=self.accounts,
             pacing=self.pacing,
+            waiting=self.waiting,
             clock=self.clock,
             random=os.urandom,
             max_mail_bytes=settings.max_mail_bytes,
@@ -155,7 +156,7 @@ class Postroom:
             send_seconds=settings.send_timeout_seconds,
         )
         self.outbox = Outbox(self.ledger, self.submission, self.delivery, self.clock)
-        self.upkeep = Upkeep(self.ledger, self.bell, self.accounts, self.clock)
+        self.upkeep = Upkeep(self.ledger, self.waiting, self.bell, self.accounts, self.clock)
         self.consent = Consent(
             rules=ConsentRules(
                 tenant=settings.tenant,
@@ -172,7 +173,8 @@ class Postroom:
             released=self.upkeep.release,
         )
         self.probes: Mapping[str, Callable[[], object]] = {
-            "ledger": lambda: self.ledger.overdue(self.clock(), 0, 1),
+            "ledger": self.ledger.probe,
+            "waiting": self.waiting.probe,
             "queue": self.bell.probe,
             "payloads": payloads.probe,
             "attachments": files.probe,

@@ -30,6 +30,7 @@ from shared.errors import (
     NotSent,
     RemoteRefused,
 )
+from shared.mail import ids
 from shared.mail.account import Account, AccountKind
 from shared.mail.backoff import Patience
 from shared.mail.graph_payload import KEY_PROPERTY
@@ -50,10 +51,13 @@ from shared.services.places import Places
 from shared.services.ports import (
     Entry,
     Glance,
+    Glimpse,
     HeldMark,
     KeyClaim,
     Profile,
+    Span,
     Versioned,
+    WaitingPage,
     Watermark,
 )
 from shared.services.sending import DirectSending
@@ -175,25 +179,22 @@ class MemoryLedger:
         more = len(matching) > size
         return MailPage(page, _cursor(page[-1].mail_id) if more else None)
 
-    def overdue(self, now: datetime, grace_seconds: float, most: int) -> Sequence[str]:
-        with self._faults.around("ledger.overdue"), self._lock:
-            late = now - timedelta(seconds=grace_seconds)
-            return [
-                row.mail.mail_id
-                for row in self._rows.values()
-                if row.mail.lease_has_run_out(now)
-                or (
-                    row.mail.status in (Status.QUEUED, Status.SCHEDULED) and row.mail.due_at <= late
-                )
-            ][:most]
+    def glimpse(self, mail_id: str) -> Glimpse | None:
+        with self._faults.around("ledger.glimpse"), self._lock:
+            found = self._rows.get(mail_id)
+            return _glimpse(found.mail) if found else None
 
-    def held(self, alias: str, most: int) -> Sequence[str]:
-        with self._faults.around("ledger.held"), self._lock:
-            return sorted(
-                row.mail.mail_id
-                for row in self._rows.values()
-                if row.mail.status is Status.HELD and row.mail.account == alias
-            )[:most]
+    def waiting(
+        self, span: Span, most: int, cursor: str | None = None, *, held_for: str | None = None
+    ) -> WaitingPage:
+        with self._faults.around("ledger.waiting"), self._lock:
+            found = [
+                _glimpse(row.mail)
+                for mail_id, row in sorted(self._rows.items(), reverse=True)
+                if (cursor is None or mail_id < cursor) and _is_of(row.mail, span, held_for)
+            ]
+        page = found[:most]
+        return WaitingPage(page, page[-1].mail_id if len(found) > most else None)
 
     @property
     def mails(self) -> list[Mail]:
@@ -214,6 +215,23 @@ class MemoryLedger:
         etag = f'W/"{self._writes}"'
         self._rows[mail.mail_id] = Versioned(mail, etag)
         return etag
+
+
+def _glimpse(mail: Mail) -> Glimpse:
+    return Glimpse(mail.mail_id, mail.status, mail.account, mail.look_at)
+
+
+def _is_of(mail: Mail, span: Span, held_for: str | None) -> bool:
+    made = ids.time_of(mail.mail_id)
+    if mail.look_at is None or made < _milliseconds(span.since):
+        return False
+    if held_for is not None:
+        return mail.status is Status.HELD and mail.account == held_for
+    return made < _milliseconds(span.before) or span.after < mail.look_at <= span.until
+
+
+def _milliseconds(moment: datetime) -> datetime:
+    return ids.time_of(ids.new_id(moment, bytes))
 
 
 class MemoryWaiting:
@@ -628,7 +646,7 @@ class Room:
         self.pace = Pace(mails_per_minute)
         self.pacing = Pacing(self.timetables, self.clock, self.pace)
         self.probes: Mapping[str, Callable[[], object]] = {
-            "ledger": lambda: self.ledger.overdue(self.clock(), 0, 1)
+            "ledger": lambda: self.waiting.glance(self.clock(), 0)
         }
         self._lock = threading.Lock()
         self._messages = 0
@@ -640,6 +658,7 @@ class Room:
             bell=self.bell,
             accounts=self.accounts,
             pacing=self.pacing,
+            waiting=self.waiting,
             clock=self.clock,
             random=self._bytes,
             max_mail_bytes=max_mail_bytes,
@@ -649,7 +668,7 @@ class Room:
         self.batch = Batch(self.submission, self.keys, self.clock)
         self.delivery = self.worker(patience or Patience(30, 48 * 3600))
         self.outbox = Outbox(self.ledger, self.submission, self.delivery, self.clock)
-        self.upkeep = Upkeep(self.ledger, self.bell, self.accounts, self.clock)
+        self.upkeep = Upkeep(self.ledger, self.waiting, self.bell, self.accounts, self.clock)
 
     def worker(self, patience: Patience) -> Delivery:
         """Another worker on the same storage."""

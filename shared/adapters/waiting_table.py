@@ -20,6 +20,9 @@ from shared.services.ports import Clock, Entry, Glance, HeldMark, Span, Watermar
 if TYPE_CHECKING:
     from azure.data.tables import TableClient
 
+ACCOUNTS = 100
+"""Marks of so many accounts come with the entries in one page."""
+
 _TIME = "time"
 _WATERMARK = "!watermark"
 _MARK = "!held-"
@@ -58,7 +61,10 @@ class WaitingTable:
         # What comes after a time in a key is less than `~`.
         condition = f"PartitionKey eq '{_TIME}' and RowKey le '{stamp(now)}~'"
         with translated("looking for waiting mails"):
-            for row in self._client().query_entities(condition):
+            rows = self._client().query_entities(
+                condition, results_per_page=min(1000, most + ACCOUNTS)
+            )
+            for row in rows:
                 key = str(row["RowKey"])
                 if key == _WATERMARK:
                     watermark = _watermark(row, row.metadata["etag"])
@@ -135,10 +141,13 @@ class WaitingTable:
                     yield key.rpartition("_")[2]
 
     def probe(self) -> None:
-        """Ask for a row. Raises RemoteError where the table service does not answer, and LostRace
+        """Ask for a row that is never there. Raises RemoteError where the table service does not answer, and LostRace
         where there is no such table."""
         with translated("looking for the table"):
-            next(iter(self._client().query_entities(f"PartitionKey eq '{_TIME}'")), None)
+            next(
+                iter(self._client().query_entities(f"PartitionKey eq '{_TIME}' and RowKey eq '0'")),
+                None,
+            )
 
     def _look(self, mail_id: str, due_at: datetime) -> dict[str, Any]:
         return self._row(_TIME, f"{stamp(due_at)}_{mail_id}")

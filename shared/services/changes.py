@@ -177,6 +177,7 @@ class Changes:
             if after is before:
                 return before
             after = self._paced(after)
+            self._submission.note_if_old(after)
             if self._write(before, after, found.etag):
                 self._finish(operation, before, after)
                 return after

@@ -16,6 +16,7 @@ from shared.mail.mail import Mail, MailFilter, MailPage
 from shared.mail.message import StoredFile
 from shared.mail.outcome import GraphAnswer
 from shared.mail.pace import Timetable
+from shared.mail.status import Status
 
 Clock = Callable[[], datetime]
 """Now, as an aware UTC time."""
@@ -27,6 +28,37 @@ class Versioned:
 
     mail: Mail
     etag: str
+
+
+@dataclass(frozen=True)
+class Span:
+    """What one look through the ledger covers: mails whose ids are of `since` or later. Of those
+    before `before` every one that waits; of the others those whose `Mail.look_at` is later than
+    `after` and not later than `until`."""
+
+    since: datetime
+    before: datetime
+    after: datetime
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """What a sweep needs to know of a mail."""
+
+    mail_id: str
+    status: Status
+    account: str | None
+    look_at: datetime | None
+    """See `Mail.look_at`."""
+
+
+@dataclass(frozen=True)
+class WaitingPage:
+    """Some mails that wait, and the cursor that leads to more; there may be more after none."""
+
+    mails: Sequence[Glimpse]
+    cursor: str | None
 
 
 class Ledger(Protocol):
@@ -52,13 +84,15 @@ class Ledger(Protocol):
         """Mails without payload, newest first. Raises ValueError for a malformed cursor."""
         ...
 
-    def overdue(self, now: datetime, grace_seconds: float, most: int) -> Sequence[str]:
-        """Ids of mails that somebody should look at: leases that ran out before `now`, and mails
-        due more than `grace_seconds` ago that still wait."""
+    def glimpse(self, mail_id: str) -> Glimpse | None:
+        """What a sweep needs to know of one mail."""
         ...
 
-    def held(self, alias: str, most: int) -> Sequence[str]:
-        """Ids of the mails that are held for an account, oldest first."""
+    def waiting(
+        self, span: Span, most: int, cursor: str | None = None, *, held_for: str | None = None
+    ) -> WaitingPage:
+        """Mails of a span that wait, or only those that are held for an account, in no order worth
+        a promise; about `most` at a time."""
         ...
 
 
@@ -84,18 +118,6 @@ class HeldMark:
     alias: str
     noted_at: datetime
     etag: str
-
-
-@dataclass(frozen=True)
-class Span:
-    """What one look through the ledger covers: mails whose ids are of `since` or later. Of those
-    before `before` every one that waits; of the others those whose `Mail.look_at` is later than
-    `after` and not later than `until`."""
-
-    since: datetime
-    before: datetime
-    after: datetime
-    until: datetime
 
 
 @dataclass(frozen=True)

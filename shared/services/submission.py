@@ -9,7 +9,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.errors import AlreadyExists, AnswerLost, FieldProblem, Refused, RemoteError
 from shared.mail import ids, limits, problems
@@ -32,11 +32,15 @@ from shared.services.ports import (
     KeyClaim,
     Ledger,
     Payloads,
+    Waiting,
 )
 from shared.telemetry import event
 
 INLINE_BYTES = 480 * 1024
 """A packed payload up to this size stays in the ledger row (1 MiB at most); above, a blob."""
+
+NEW = timedelta(minutes=5)
+"""A mail whose id is older when it is written is noted as waiting first: see `Waiting`."""
 
 RECIPIENT_ROOM = 16_000
 """Characters of recipients that a ledger row keeps for people to see."""
@@ -70,6 +74,7 @@ class Submission:
         bell: Bell,
         accounts: Accounts,
         pacing: Pacing,
+        waiting: Waiting,
         clock: Clock,
         random: ids.RandomBytes,
         max_mail_bytes: int,
@@ -82,6 +87,7 @@ class Submission:
         self._bell = bell
         self._accounts = accounts
         self._pacing = pacing
+        self._waiting = waiting
         self._clock = clock
         self._random = random
         self._max_mail_bytes = max_mail_bytes
@@ -191,6 +197,12 @@ class Submission:
         )
         return mail
 
+    def note_if_old(self, mail: Mail) -> None:
+        """Note a mail that is about to be written as waiting, where the sweep may have passed the
+        time of its id: see `Waiting`."""
+        if mail.look_at and self._clock() - ids.time_of(mail.mail_id) > NEW:
+            self._waiting.note(mail.mail_id, mail.look_at)
+
     def ring(self, mail: Mail, after_seconds: float = 0.0) -> None:
         """Ring for a mail when it is due, or later. A bell that cannot be rung is left to the
         timer."""
@@ -277,6 +289,7 @@ class Submission:
         mail = begun(mail)
         mail, message = self._with_files_apart(mail, order.message)
         mail = self.with_payload(mail, Packed(message=message, sender=sender))
+        self.note_if_old(mail)
         try:
             return Receipt(mail, etag=self._ledger.insert(mail))
         except (AlreadyExists, AnswerLost):
