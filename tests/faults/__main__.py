@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.faults.plan import Amounts
-from tests.faults.run import DIRECT, Progress, Run, table
+from tests.faults.run import BOTH, DIRECT, Progress, Run, table
 from tests.faults.stories import SWEEP_EVERY, killed_workers, revoked_grant
 from tests.faults.world import STEADY, Terms, World
 
@@ -24,7 +24,7 @@ def main() -> int:
     print(f"seed {seed}; the same plan again: make faults SEED={seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="postroom-faults-") as directory:
         folder = Path(given.keep or directory)
-        with World(folder / "run", DIRECT, Terms(flaw=given.flaw)) as world:
+        with World(folder / "run", BOTH, Terms(flaw=given.flaw)) as world:
             run = Run(world, seed, given.mails, amounts(given.kills), Progress())
             result = run.go()
         print(table(result), flush=True)

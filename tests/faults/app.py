@@ -27,11 +27,14 @@ LEASE = "FAULTS_LEASE_SECONDS"
 LOCK = "FAULTS_MESSAGE_LOCK"
 SKEWS = "FAULTS_CLOCK_SKEWS"
 FLAW = "FAULTS_FLAW"
+VERIFIED = "FAULTS_VERIFIED"
+READ_WRITE = "Mail.ReadWrite"
 
 NextLook = Callable[[datetime, datetime], datetime]
 
 SHORTENED: Mapping[str, Mapping[str, object]] = {
     "shared.mail.backoff": {"FIRST_SECONDS": 0.5, "LONGEST_SECONDS": 5.0},
+    "shared.mail.looking": {"UNSEEN_SECONDS": 2.0, "UNSEEN_ACCOUNT_SECONDS": 4.0},
     "shared.mail.mail": {"GRACE": timedelta(seconds=3)},
     # In the proportion that decision 0012 asks for: what is new, a worker that froze, and clocks
     # that differ fit into the margin together.
@@ -58,13 +61,14 @@ def looks_sooner(next_look: NextLook) -> NextLook:
     return sooner
 
 
-def shorten(shorter: Mapping[str, Mapping[str, object]]) -> None:
-    """Put shorter waits in place. Raises AttributeError where one is not there any more."""
-    for name, waits in shorter.items():
-        module = importlib.import_module(name)
-        for wait, shorter_wait in waits.items():
-            getattr(module, wait)
-            setattr(module, wait, shorter_wait)
+def put(values: Mapping[str, Mapping[str, object]]) -> None:
+    """Put other values in place of names of modules. Raises AttributeError where one is not there
+    any more."""
+    for module_name, names in values.items():
+        module = importlib.import_module(module_name)
+        for name, value in names.items():
+            getattr(module, name)
+            setattr(module, name, value)
 
 
 def skew_of(environ: Mapping[str, str]) -> float:
@@ -79,8 +83,10 @@ def disturb(environ: Mapping[str, str]) -> None:
     # The host's lock of ten minutes, for which a whole mail waits whose worker was killed.
     lock: Mapping[str, object] = {"MESSAGE_LOCK": int(environ.get(LOCK, "600"))}
     locks = dict.fromkeys(("local.host.queue_listener", "local.host.queue_processor"), lock)
-    shorten({**SHORTENED, **locks})
-    shorten({"shared.services.upkeep": {"next_look": looks_sooner(upkeep.next_look)}})
+    put({**SHORTENED, **locks})
+    put({"shared.services.upkeep": {"next_look": looks_sooner(upkeep.next_look)}})
+    if environ.get(VERIFIED):
+        put({"shared.services.consent": {"SCOPES": ("Mail.Send", READ_WRITE, "User.Read")}})
     ahead = timedelta(seconds=skew_of(environ))
     lease = int(environ.get(LEASE, "300"))
 

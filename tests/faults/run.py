@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import json
 import random
 import sys
 import threading
@@ -31,10 +30,16 @@ from tests.faults.comparison import (
     violations,
 )
 from tests.faults.plan import Act, Amounts, Step, draw, kind_of
-from tests.faults.world import WRITTEN_SECONDS, World, until
+from tests.faults.world import WRITTEN_SECONDS, World, bell_for, until
 
 DIRECT = tuple(Mailbox(f"direct{n}", f"direct{n}@contoso.com") for n in range(1, 5))
 """Accounts with Mail.Send alone."""
+
+VERIFIED = tuple(
+    Mailbox(f"verified{n}", f"verified{n}@contoso.com", verified=True) for n in range(1, 4)
+)
+"""Accounts with Mail.ReadWrite as well."""
+BOTH = (*DIRECT[:3], *VERIFIED)
 
 _REST_SECONDS = 150.0
 _SWEEP_EVERY = 2.0
@@ -214,8 +219,8 @@ class Run:
         forged = f"0199a000-0000-7000-8000-{self._dice.getrandbits(48):012x}"
         with self._world.queue(through_the_wire=False) as queue:
             for mail_id in [*known, *known[:2], forged]:
-                bell = json.dumps({"postroom": "bell", "mail_id": mail_id})
-                queue.send_message(bell, visibility_timeout=self._dice.choice((0, 0, 1, 4)))
+                late = self._dice.choice((0, 0, 1, 4))
+                queue.send_message(bell_for(mail_id), visibility_timeout=late)
         return None
 
     def _box(self, step: Step) -> Mailbox:
@@ -225,7 +230,9 @@ class Run:
         self._world.control("POST", "expire-access-tokens", {"mailbox": self._box(step).address})
 
     def _revoke(self, step: Step) -> None:
-        box = self._box(step)
+        # The stories are about direct ones.
+        boxes = [box for box in self._world.mailboxes if box.verified] or self._world.mailboxes
+        box = boxes[int(step.choice * len(boxes))]
         self._world.control("POST", "revoke", {"mailbox": box.address, "access_tokens": True})
         thread = threading.Thread(target=self._sign_in_again, args=(box, 5.0), daemon=True)
         thread.start()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.faults.comparison import Mailbox
 from tests.faults.plan import Act, Amounts
-from tests.faults.run import DIRECT, Progress, Result, Run, table
+from tests.faults.run import BOTH, DIRECT, Progress, Result, Run, table
 from tests.faults.stories import killed_workers, revoked_grant
 from tests.faults.world import STEADY, Terms, World
 
@@ -40,7 +41,7 @@ MISCHIEF = Amounts(
 )
 """Enough to find out a broken sender, and no more."""
 
-Start = Callable[[Terms], World]
+Start = Callable[..., World]
 
 
 @pytest.fixture
@@ -54,8 +55,8 @@ def world(tmp_path: Path) -> Iterator[Start]:
     """Starts a world, and ends it after the test."""
     running: list[World] = []
 
-    def start(terms: Terms) -> World:
-        running.append(World(tmp_path, DIRECT, terms))
+    def start(terms: Terms, mailboxes: Sequence[Mailbox] = DIRECT) -> World:
+        running.append(World(tmp_path, mailboxes, terms))
         return running[-1].start()
 
     yield start
@@ -71,7 +72,7 @@ def run(world: World, seed: int, mails: int, amounts: Amounts) -> Result:
 
 
 def test_whatever_breaks_no_mail_is_lost_or_doubled(world: Start, seed: int) -> None:
-    result = run(world(Terms()), seed, 200, SHORT)
+    result = run(world(Terms(), BOTH), seed, 200, SHORT)
 
     assert result.violations == []
     assert result.trouble == []
