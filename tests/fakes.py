@@ -790,6 +790,25 @@ class MemoryTimetables:
             return f"t{self._writes}"
 
 
+class Outside:
+    """All that a room does not do itself, in memory. Rooms that share it are instances of one app."""
+
+    def __init__(self, *accounts: Account) -> None:
+        self.clock = Clock()
+        self.faults = Faults()
+        self.ledger = MemoryLedger(self.faults)
+        self.waiting = MemoryWaiting(self.faults, self.clock)
+        self.payloads = MemoryPayloads(self.faults)
+        self.files = MemoryFiles(self.faults, self.payloads)
+        self.keys = MemoryKeys(self.faults)
+        self.bell = MemoryBell(self.faults, self.clock)
+        self.accounts = MemoryAccounts(self.faults, *(accounts or (account_of(),)))
+        self.tokens = MemoryTokens(self.faults)
+        self.graph = MemoryGraph(self.faults)
+        self.drafts = MemoryDrafts(self.faults, self.clock)
+        self.timetables = MemoryTimetables(self.faults)
+
+
 class Room:
     """All use cases over memory. Has the attributes that `function_app` uses of the real one."""
 
@@ -803,23 +822,25 @@ class Room:
         mails_per_minute: int = 0,
         max_mail_bytes: int = 35 * 1024 * 1024,
         send_unknown_again: bool = False,
+        outside: Outside | None = None,
     ) -> None:
-        self.clock = Clock()
-        self.faults = Faults()
+        outside = outside or Outside(*accounts)
+        self.clock = outside.clock
+        self.faults = outside.faults
         self.random = random.Random(seed)  # noqa: S311 - reproducible, not secret
-        self.ledger = MemoryLedger(self.faults)
-        self.waiting = MemoryWaiting(self.faults, self.clock)
-        self.payloads = MemoryPayloads(self.faults)
-        self.files = MemoryFiles(self.faults, self.payloads)
-        self.keys = MemoryKeys(self.faults)
-        self.bell = MemoryBell(self.faults, self.clock)
-        self.accounts = MemoryAccounts(self.faults, *(accounts or (account_of(),)))
-        self.tokens = MemoryTokens(self.faults)
-        self.graph = MemoryGraph(self.faults)
-        self.drafts = MemoryDrafts(self.faults, self.clock)
+        self.ledger = outside.ledger
+        self.waiting = outside.waiting
+        self.payloads = outside.payloads
+        self.files = outside.files
+        self.keys = outside.keys
+        self.bell = outside.bell
+        self.accounts = outside.accounts
+        self.tokens = outside.tokens
+        self.graph = outside.graph
+        self.drafts = outside.drafts
         self.send_unknown_again = send_unknown_again
         self.limits = Limits(max_bytes, self.clock)
-        self.timetables = MemoryTimetables(self.faults)
+        self.timetables = outside.timetables
         self.pace = Pace(mails_per_minute)
         self.pacing = Pacing(self.timetables, self.clock, self.pace)
         self.probes: Mapping[str, Callable[[], object]] = {
