@@ -179,6 +179,7 @@ class Changes:
                 return before
             after = self._paced(after)
             self._submission.note_if_old(after)
+            self._submission.note_if_old(after)
             if self._write(before, after, found.etag):
                 self._finish(operation, before, after)
                 return after

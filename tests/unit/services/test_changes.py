@@ -474,6 +474,45 @@ def test_two_who_retry_at_the_same_moment_queue_it_once(room: Room) -> None:
     assert mail.recipients == ("Ada <ada@example.com>",)
 
 
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("retry", Status.FAILED),
+        ("resolve to send again", Status.UNKNOWN),
+        ("release", Status.HELD),
+        ("reschedule", Status.SCHEDULED),
+    ],
+)
+def test_an_old_mail_that_waits_again_goes_though_its_bell_is_lost(
+    room: Room, name: str, status: Status
+) -> None:
+    mail_id = mail_in(room, status)
+    for _ in range(12):
+        room.clock.forward(minutes=5)
+        room.upkeep.ring_again()
+    CHANGES[name][0](room, mail_id)
+    room.bell.rings.clear()
+
+    for _ in range(30):
+        room.clock.forward(hours=1)
+        room.upkeep.ring_again()
+        for ring in room.bell.take_due():
+            room.hear(ring.mail_id)
+
+    assert room.status(mail_id) is Status.SENT
+
+
+def test_what_is_noted_before_the_write_is_noted_before_it(room: Room) -> None:
+    mail_id = mail_in(room, Status.FAILED)
+    room.clock.forward(hours=1)
+    room.faults.before("waiting.note", NOT_REACHED)
+
+    with pytest.raises(RemoteError):
+        room.changes.retry(mail_id)
+
+    assert room.status(mail_id) is Status.FAILED
+
+
 # Settled.
 
 
