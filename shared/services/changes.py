@@ -137,6 +137,14 @@ class Changes:
             if decision is Decision.SENT:
                 sent = mail.moved(Status.SENT, now, reason="marked_sent")
                 return replace(sent, sent_at=_last_attempt(mail) or now)
+            if mail.finding_out:
+                # What a person cannot see yet may show at the next look: it would go out twice.
+                raise Refused(
+                    problems.WRONG_STATUS,
+                    "Postroom is still finding out whether the mail was sent. Wait until its "
+                    "reason is another one, or settle it as sent.",
+                    members=_where(mail),
+                )
             self._content(mail)
             return _afresh(mail, now, "send_again")
 

@@ -538,6 +538,21 @@ def test_what_a_person_has_sent_again_goes_once_more(room: Room) -> None:
     assert len(room.graph.posts) == 2
 
 
+def test_what_is_still_being_found_out_is_not_sent_again_but_may_be_settled_as_sent(
+    room: Room,
+) -> None:
+    from dataclasses import replace
+
+    mail_id = mail_in(room, Status.UNKNOWN)
+    room.ledger.overwrite(replace(room.ledger.mail(mail_id), reason="finding_out"))
+
+    with pytest.raises(Refused) as caught:
+        room.changes.resolve(mail_id, Decision.SEND_AGAIN)
+
+    assert caught.value.members == {"mail_status": "unknown"}
+    assert room.changes.resolve(mail_id, Decision.SENT).status is Status.SENT
+
+
 def test_what_cannot_be_read_is_not_sent_again(room: Room) -> None:
     from dataclasses import replace
 
