@@ -36,6 +36,14 @@ def send(req: func.HttpRequest) -> func.HttpResponse:
     return answered(req, lambda: api.send(req, room().submission, room().ledger, room().limits))
 
 
+@app.route("api/send/batch", methods=["POST"])
+def send_batch(req: func.HttpRequest) -> func.HttpResponse:
+    """Accept up to a hundred mails."""
+    from shared.web import batching
+
+    return answered(req, lambda: batching.send_batch(req, room().batch, room().limits))
+
+
 @app.route("api/mails/{id}", methods=["GET"])
 def show_mail(req: func.HttpRequest) -> func.HttpResponse:
     """One mail and its story."""
@@ -49,7 +57,58 @@ def list_mails(req: func.HttpRequest) -> func.HttpResponse:
     """Mails, newest first."""
     from shared.web import api
 
-    return answered(req, lambda: api.list_mails(req, room().ledger))
+    return answered(req, lambda: api.list_mails(req, room().ledger, room().submission))
+
+
+@app.route("api/mails/{id}", methods=["PATCH"])
+def reschedule_mail(req: func.HttpRequest) -> func.HttpResponse:
+    """Give a mail that waits another time."""
+    from shared.web import changing
+
+    return answered(req, lambda: changing.reschedule(req, room().changes, room().clock))
+
+
+@app.route("api/mails/{id}/cancel", methods=["POST"])
+def cancel_mail(req: func.HttpRequest) -> func.HttpResponse:
+    """Withdraw a mail in time."""
+    from shared.web import changing
+
+    return answered(req, lambda: changing.cancel(req, room().changes))
+
+
+@app.route("api/mails/{id}/release", methods=["POST"])
+def release_mail(req: func.HttpRequest) -> func.HttpResponse:
+    """Let one held mail go."""
+    from shared.web import changing
+
+    return answered(req, lambda: changing.release(req, room().changes))
+
+
+@app.route("api/mails/{id}/resolve", methods=["POST"])
+def resolve_mail(req: func.HttpRequest) -> func.HttpResponse:
+    """Settle a mail of which it is not known whether it was sent."""
+    from shared.web import changing
+
+    return answered(req, lambda: changing.resolve(req, room().changes))
+
+
+@app.route("api/mails/{id}/retry", methods=["POST"])
+def retry_mail(req: func.HttpRequest) -> func.HttpResponse:
+    """Try a mail again, also to other recipients."""
+    from shared.web import changing
+
+    return answered(req, lambda: changing.retry(req, room().changes))
+
+
+@app.route("api/accounts/{alias}/release", methods=["POST"])
+def release_account(req: func.HttpRequest) -> func.HttpResponse:
+    """Let the mails go that wait for an account."""
+    from shared.web import changing
+
+    return answered(
+        req,
+        lambda: changing.release_account(req, room().accounts, room().upkeep, room().clock),
+    )
 
 
 @app.route("api/accounts", methods=["GET"])

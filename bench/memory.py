@@ -29,7 +29,7 @@ class MemoryLedger:
         """See `Ledger`."""
         return self._rows.get(mail_id)
 
-    def update(self, mail: Mail, etag: str) -> str:
+    def update(self, mail: Mail, etag: str, *, new_payload: bool = False) -> str:
         """See `Ledger`."""
         found = self._rows.get(mail.mail_id)
         if found is None or found.etag != etag:
@@ -99,6 +99,10 @@ class MemoryKeys:
     def claim(self, key: str, claim: KeyClaim) -> KeyClaim:
         """See `IdempotencyKeys`."""
         return claim
+
+    def find(self, key: str) -> KeyClaim | None:
+        """See `IdempotencyKeys`."""
+        return None
 
 
 class SilentBell:

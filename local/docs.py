@@ -72,6 +72,19 @@ OWN_REASONS = {
         "`failed`",
         "A queue message was neither JSON nor base64 of it. Its raw text is kept in the ledger.",
     ),
+    "rescheduled": ("`scheduled` or `queued`", "A caller gave it another time."),
+    "retried": ("`queued`", "A person had it tried again."),
+    "recipients_changed": (
+        "`queued`",
+        "A person had it tried again, to other recipients; `former_recipients` are those before.",
+    ),
+    "account_changed": ("`queued`", "A person had it tried again, from another account."),
+    "released": ("`queued`", "A person let it go, since its account can send again."),
+    "send_again": (
+        "`queued`",
+        "A person found that it had not been sent, and had it sent again.",
+    ),
+    "marked_sent": ("`sent`", "A person found that it had been sent."),
     "poisoned": (
         "`failed`",
         "The host gave up on the queue message after five failures. See the logs of that time.",

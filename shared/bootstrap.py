@@ -50,6 +50,8 @@ from shared.telemetry import quiet_libraries
 
 if TYPE_CHECKING:
     from shared.mail.account import Account
+    from shared.services.batch import Batch
+    from shared.services.changes import Changes
     from shared.services.sending import Sending
     from shared.web.front import Front
 
@@ -109,10 +111,13 @@ class Postroom:
             clock=self.clock,
         )
         self.tokens = TokenSource(entra, self.vault, self.accounts, self.clock)
+        keys = KeysTable(_once(lambda: stored.table(storage.KEYS_TABLE)))
+        self._payloads = payloads
+        self._keys = keys
         self.submission = Submission(
             ledger=self.ledger,
             payloads=payloads,
-            keys=KeysTable(_once(lambda: stored.table(storage.KEYS_TABLE))),
+            keys=keys,
             bell=self.bell,
             accounts=self.accounts,
             pacing=self.pacing,
@@ -165,6 +170,26 @@ class Postroom:
             "entra": lambda: entra.probe(settings.tenant),
             "graph": lambda: reach("graph", settings.graph_url, settings.ca_file),
         }
+
+    @functools.cached_property
+    def changes(self) -> Changes:
+        """What callers do to mails; an instance that only delivers never imports it."""
+        from shared.services.changes import Changes
+
+        return Changes(
+            ledger=self.ledger,
+            payloads=self._payloads,
+            accounts=self.accounts,
+            submission=self.submission,
+            clock=self.clock,
+        )
+
+    @functools.cached_property
+    def batch(self) -> Batch:
+        """Many mails at once."""
+        from shared.services.batch import Batch
+
+        return Batch(self.submission, self._keys, self.clock)
 
     @functools.cached_property
     def front(self) -> Front:

@@ -19,7 +19,7 @@ A message is safe to show: it never holds a body, an address, a token or a secre
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,6 +63,7 @@ class Refused(PostroomError):
         *,
         help: str | None = None,  # noqa: A002 - the word callers see
         retry_after: float | None = None,
+        members: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(detail)
         self.kind = kind
@@ -70,6 +71,8 @@ class Refused(PostroomError):
         self.errors = tuple(errors)
         self.help = help or kind.help
         self.retry_after = retry_after
+        self.members = dict(members or {})
+        """Further members of the problem document (RFC 9457, 3.2): facts for programs."""
 
 
 class LostRace(PostroomError):

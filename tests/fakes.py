@@ -29,6 +29,8 @@ from shared.mail.mime import KEY_HEADER
 from shared.mail.outcome import GraphAnswer
 from shared.mail.pace import Pace, Timetable
 from shared.mail.status import Status
+from shared.services.batch import Batch
+from shared.services.changes import Changes
 from shared.services.delivery import Delivery, Heard
 from shared.services.document import Limits, Order, read_json
 from shared.services.outbox import Outbox
@@ -134,11 +136,13 @@ class MemoryLedger:
         with self._faults.around("ledger.get"), self._lock:
             return self._rows.get(mail_id)
 
-    def update(self, mail: Mail, etag: str) -> str:
+    def update(self, mail: Mail, etag: str, *, new_payload: bool = False) -> str:
         with self._faults.around("ledger.update"), self._lock:
             found = self._rows.get(mail.mail_id)
             if found is None or found.etag != etag:
                 raise LostRace("changing a mail: it was changed or removed meanwhile")
+            if mail.payload.inline is not None and not new_payload:
+                mail = replace(mail, payload=found.mail.payload)
             return self._put(mail)
 
     def page(self, wanted: MailFilter, size: int, cursor: str | None) -> MailPage:
@@ -196,7 +200,7 @@ class MemoryLedger:
 
 def _matches(mail: Mail, wanted: MailFilter) -> bool:
     return (
-        wanted.status in (None, mail.status)
+        (not wanted.statuses or mail.status in wanted.statuses)
         and wanted.account in (None, mail.account)
         and (wanted.tag is None or wanted.tag in mail.tags)
         and (wanted.since is None or mail.accepted_at >= wanted.since)
@@ -247,9 +251,13 @@ class MemoryKeys:
     def claim(self, key: str, claim: KeyClaim) -> KeyClaim:
         with self._faults.around("keys.claim"), self._lock:
             holder = self.claims.get(key)
-            if holder is None or claim.claimed_at - holder.claimed_at > timedelta(hours=24):
+            if holder is None or not holder.holds_at(claim.claimed_at):
                 self.claims[key] = holder = claim
             return holder
+
+    def find(self, key: str) -> KeyClaim | None:
+        with self._faults.around("keys.find"), self._lock:
+            return self.claims.get(key)
 
 
 @dataclass(frozen=True)
@@ -495,6 +503,8 @@ class Room:
             random=self._bytes,
             mask=mask,
         )
+        self.changes = self.person()
+        self.batch = Batch(self.submission, self.keys, self.clock)
         self.delivery = self.worker(patience or Patience(30, 48 * 3600))
         self.outbox = Outbox(self.ledger, self.submission, self.delivery, self.clock)
         self.upkeep = Upkeep(self.ledger, self.bell, self.accounts, self.clock)
@@ -517,6 +527,16 @@ class Room:
             lease_seconds=300,
             send_seconds=100,
             sleep=lambda seconds: self.clock.forward(seconds=seconds),
+        )
+
+    def person(self) -> Changes:
+        """Another caller who changes mails of the same storage."""
+        return Changes(
+            ledger=self.ledger,
+            payloads=self.payloads,
+            accounts=self.accounts,
+            submission=self.submission,
+            clock=self.clock,
         )
 
     def accept(self, **fields: object) -> Receipt:

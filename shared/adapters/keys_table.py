@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.storage import translated
@@ -13,8 +13,6 @@ from shared.services.ports import KeyClaim
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient
-
-KEPT = timedelta(hours=24)
 
 
 class KeysTable:
@@ -25,9 +23,9 @@ class KeysTable:
 
     def claim(self, key: str, claim: KeyClaim) -> KeyClaim:
         """See `IdempotencyKeys`. The key itself is the caller's text and is stored as a digest."""
-        digest = hashlib.sha256(key.encode()).hexdigest()
+        partition, digest = _keys_of(key)
         row = {
-            "PartitionKey": digest[:2],
+            "PartitionKey": partition,
             "RowKey": digest,
             "mail_id": claim.mail_id,
             "document_hash": claim.document_hash,
@@ -40,18 +38,22 @@ class KeysTable:
             return self._held(row, claim)
         return claim
 
+    def find(self, key: str) -> KeyClaim | None:
+        """See `IdempotencyKeys`."""
+        try:
+            with translated("looking for an idempotency key"):
+                return _claim_in(self._client().get_entity(*_keys_of(key)))
+        except LostRace:
+            return None
+
     def _held(self, row: Mapping[str, Any], claim: KeyClaim) -> KeyClaim:
         from azure.core import MatchConditions
         from azure.data.tables import UpdateMode
 
         with translated("reading an idempotency key"):
             entity = self._client().get_entity(row["PartitionKey"], row["RowKey"])
-        holder = KeyClaim(
-            str(entity["mail_id"]),
-            str(entity["document_hash"]),
-            datetime.fromisoformat(str(entity["claimed_at"])),
-        )
-        if claim.claimed_at - holder.claimed_at <= KEPT:
+        holder = _claim_in(entity)
+        if holder.holds_at(claim.claimed_at):
             return holder
         try:
             with translated("renewing an idempotency key"):
@@ -65,3 +67,16 @@ class KeysTable:
             # Another caller renewed it in this moment; its claim is the one that counts.
             return self._held(row, claim)
         return claim
+
+
+def _keys_of(key: str) -> tuple[str, str]:
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return digest[:2], digest
+
+
+def _claim_in(entity: Mapping[str, Any]) -> KeyClaim:
+    return KeyClaim(
+        str(entity["mail_id"]),
+        str(entity["document_hash"]),
+        datetime.fromisoformat(str(entity["claimed_at"])),
+    )

@@ -48,6 +48,7 @@ _LISTED = [
     "sender",
     "recipients",
     "recipient_count",
+    "former_recipients",
     "subject",
     "tags",
     "metadata",
@@ -88,12 +89,12 @@ class MailsTable:
             return None
         return Versioned(from_row(entity), str(entity.metadata["etag"]))
 
-    def update(self, mail: Mail, etag: str) -> str:
+    def update(self, mail: Mail, etag: str, *, new_payload: bool = False) -> str:
         """See `Ledger`. A payload that stays is not written again; only a replaced row loses it."""
         from azure.core import MatchConditions
         from azure.data.tables import UpdateMode
 
-        keeps_payload = mail.payload.inline is not None
+        keeps_payload = mail.payload.inline is not None and not new_payload
         with translated("changing a mail"):
             answer = self._client().update_entity(
                 _without_payload(mail) if keeps_payload else to_row(mail),
@@ -177,6 +178,7 @@ def to_row(mail: Mail) -> dict[str, Any]:
         "sender": mail.sender,
         "recipients": _json(mail.recipients),
         "recipient_count": mail.recipient_count,
+        "former_recipients": _json(mail.former_recipients) if mail.former_recipients else None,
         "subject": mail.subject,
         "tags": _json(mail.tags) if mail.tags else None,
         "metadata": _json(mail.metadata) if mail.metadata else None,
@@ -221,6 +223,7 @@ def from_row(entity: Mapping[str, Any]) -> Mail:
         sender=entity.get("sender", ""),
         recipients=tuple(json.loads(entity.get("recipients", "[]"))),
         recipient_count=entity.get("recipient_count", 0),
+        former_recipients=tuple(json.loads(entity.get("former_recipients", "[]"))),
         subject=entity.get("subject", ""),
         tags=tuple(json.loads(entity.get("tags", "[]"))),
         metadata=tuple((n, v) for n, v in json.loads(entity.get("metadata", "[]"))),
@@ -258,8 +261,9 @@ def _chunks(content: bytes | None) -> Iterator[bytes]:
 
 def _condition(wanted: MailFilter) -> str:
     parts: list[str] = []
-    if wanted.status is not None:
-        parts.append(f"status eq '{wanted.status.value}'")
+    if wanted.statuses:
+        either = " or ".join(f"status eq '{status.value}'" for status in wanted.statuses)
+        parts.append(f"({either})")
     if wanted.account is not None:
         parts.append(f"account eq '{wanted.account.replace(chr(39), chr(39) * 2)}'")
     if wanted.since is not None:

@@ -14,6 +14,9 @@ POISONED = "poisoned"
 
 MOST_POISONED = 3
 
+_DONE = (Status.SENT, Status.CANCELLED)
+"""Those whose content nobody will send any more."""
+
 MAX_EVENTS = 40
 """The story of a mail is kept short: the first events and the latest ones."""
 
@@ -60,6 +63,8 @@ class Mail:
     recipients: tuple[str, ...] = ()
     """As many of them as the row has room for; `recipient_count` says how many there are."""
     recipient_count: int = 0
+    former_recipients: tuple[str, ...] = ()
+    """Those it was for before a person sent it to others instead; shown like `recipients`."""
     subject: str = ""
     tags: tuple[str, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
@@ -97,8 +102,8 @@ class Mail:
     ) -> Mail:
         """This mail in another status, with the move written into its story.
 
-        Raises ValueError for a move that the statuses do not allow. A mail that was sent drops its
-        payload.
+        Raises ValueError for a move that the statuses do not allow. A mail that was sent or
+        cancelled drops its payload.
         """
         if not may_follow(self.status, status):
             raise ValueError(f"a mail cannot go from {self.status} to {status}")
@@ -114,7 +119,7 @@ class Mail:
             reason=reason,
             help=help,
             request_id=request_id or self.request_id,
-            payload=Payload(blob=self.payload.blob) if status is Status.SENT else self.payload,
+            payload=Payload(blob=self.payload.blob) if status in _DONE else self.payload,
             events=_with(self.events, Event(now, status, reason)),
         )
 
@@ -123,6 +128,12 @@ class Mail:
         if status is not Status.SENDING:
             return self.attempts
         return 1 if self.status in SETTLED else self.attempts + 1
+
+    def noted(self, now: datetime, reason: str) -> Mail:
+        """This mail where it is, with a line in its story."""
+        return replace(
+            self, updated_at=now, events=_with(self.events, Event(now, self.status, reason))
+        )
 
     def poisoned(self, now: datetime) -> Mail:
         """This mail after the host gave up on its bell.
@@ -139,9 +150,7 @@ class Mail:
                 help="Postroom itself failed on this mail several times: see the logs of that "
                 "time, then send it anew.",
             )
-        return replace(
-            self, updated_at=now, events=_with(self.events, Event(now, self.status, POISONED))
-        )
+        return self.noted(now, POISONED)
 
     def put_off(self, until: datetime, now: datetime) -> Mail:
         """This mail, due later: its mailbox has no room for it yet."""
@@ -166,9 +175,9 @@ def _with(events: tuple[Event, ...], event: Event) -> tuple[Event, ...]:
 
 @dataclass(frozen=True, slots=True)
 class MailFilter:
-    """Which mails a list is about. None means any."""
+    """Which mails a list is about. None, or no status, means any."""
 
-    status: Status | None = None
+    statuses: tuple[Status, ...] = ()
     account: str | None = None
     tag: str | None = None
     since: datetime | None = None

@@ -102,6 +102,63 @@ UNKNOWN_MAIL = ProblemKind(
     "There is no such mail",
     "Use the id that the send request answered with.",
 )
+WRONG_STATUS = ProblemKind(
+    "wrong_status",
+    409,
+    "The mail is not in a status in which this can be done",
+    "'mail_status' says where the mail stands, and 'detail' what can be done there.",
+)
+CONTENT_GONE = ProblemKind(
+    "content_gone",
+    409,
+    "The mail's content is not there any more",
+    "Send it as a new mail.",
+)
+UNREADABLE_MAIL = ProblemKind(
+    "unreadable_mail",
+    409,
+    "What came by the queue could not be understood as a mail",
+    "Correct what the mail's 'help' names, and put the corrected document on the queue, or send it "
+    "by POST /api/send.",
+)
+RAW_RECIPIENTS = ProblemKind(
+    "raw_recipients",
+    409,
+    "The recipients of a raw message stand in the message itself",
+    "Retry it without 'to', 'cc' and 'bcc', or send the message with other headers as a new mail.",
+)
+MAILBOX_REPLACED = ProblemKind(
+    "mailbox_replaced",
+    409,
+    "Another mailbox has the account's alias since this mail was accepted",
+    "If the mail may go out from that mailbox, retry it with 'account' naming the alias.",
+)
+ACCOUNT_CANNOT_SEND = ProblemKind(
+    "account_cannot_send",
+    409,
+    "The account cannot send now",
+    "GET /api/accounts says why, and until when. Its mails go by themselves when that ends; or "
+    "retry the mail with another 'account'.",
+)
+UNKNOWN_ALIAS = ProblemKind(
+    "unknown_alias",
+    404,
+    "No account has this alias",
+    "Use an alias that GET /api/accounts lists.",
+)
+BATCH_REFUSED = ProblemKind(
+    "batch_refused",
+    422,
+    "No mail of the batch was accepted",
+    "Correct what 'results' names for each mail and send the batch again.",
+)
+BATCH_INCOMPLETE = ProblemKind(
+    "batch_incomplete",
+    503,
+    "Storage failed before every mail of the batch was accepted",
+    "'results' has the ids of those that were accepted: they will be sent. Repeat the same batch "
+    "with the same Idempotency-Key after the time in Retry-After; those are not sent twice then.",
+)
 UNAVAILABLE = ProblemKind(
     "unavailable",
     503,
@@ -137,6 +194,12 @@ INTERNAL = ProblemKind(
     "Repeat the request with the same Idempotency-Key. If it stays, give the request_id to "
     "whoever runs Postroom: the log has an event of that id.",
 )
+
+
+def standing(mail_status: str) -> dict[str, object]:
+    """The member of a problem document that says where the mail stands."""
+    return {"mail_status": mail_status}
+
 
 CATALOGUE: tuple[ProblemKind, ...] = tuple(
     value for value in list(globals().values()) if isinstance(value, ProblemKind)

@@ -30,11 +30,15 @@ _NEXT: dict[Status, frozenset[Status]] = {
     Status.SCHEDULED: frozenset(
         {Status.QUEUED, Status.SENDING, Status.HELD, Status.CANCELLED, Status.FAILED}
     ),
-    Status.QUEUED: frozenset({Status.SENDING, Status.HELD, Status.CANCELLED, Status.FAILED}),
+    Status.QUEUED: frozenset(
+        {Status.SCHEDULED, Status.SENDING, Status.HELD, Status.CANCELLED, Status.FAILED}
+    ),
     Status.SENDING: frozenset(
         {Status.SENT, Status.QUEUED, Status.HELD, Status.UNKNOWN, Status.FAILED}
     ),
-    Status.HELD: frozenset({Status.QUEUED, Status.SENDING, Status.CANCELLED, Status.FAILED}),
+    Status.HELD: frozenset(
+        {Status.SCHEDULED, Status.QUEUED, Status.SENDING, Status.CANCELLED, Status.FAILED}
+    ),
     Status.UNKNOWN: frozenset({Status.SENT, Status.QUEUED, Status.FAILED}),
     Status.FAILED: frozenset({Status.QUEUED}),
     Status.SENT: frozenset(),

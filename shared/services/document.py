@@ -102,6 +102,13 @@ class Order:
     idempotency_key: str | None
     dry_run: bool
     document_hash: str
+    place: str | None = None
+    """Stands for the key where that was made from a batch's: no caller's own key can equal it."""
+
+    @property
+    def claimed_key(self) -> str | None:
+        """What is taken in the table of keys, so that the same order is one mail."""
+        return self.place or self.idempotency_key
 
 
 _decoder = msgspec.json.Decoder(MailDocument)
@@ -119,7 +126,7 @@ def read_json(
     message = _message(document, files, found)
     _check_labels(document, found)
     idempotency_key = _key(document.idempotency_key, key, found)
-    scheduled_at = _due(document.scheduled_at, now, found)
+    scheduled_at = read_due(document.scheduled_at, now, found)
     _add_untold(problems_of(message), found)
     _refuse_if(found)
     return Order(
@@ -167,7 +174,7 @@ def _decode(raw: bytes, files: int) -> MailDocument:
         _refuse_if(_crowded(document, files))
         json.loads(raw, object_pairs_hook=_once_each)
     except msgspec.ValidationError as error:
-        field, message = _explain(str(error))
+        field, message = explain(str(error))
         raise Refused(
             problems.INVALID_MAIL,
             "The mail document has a field that is not understood.",
@@ -216,22 +223,22 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL
 _MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
 
 
-def _explain(text: str) -> tuple[str, str]:
+def explain(text: str, what: str = "a mail") -> tuple[str, str]:
     """The field and the remedy in a decoder's message: `Expected … - at `$.to[0]``."""
     if len(text) > 1000:
         # It quotes a name of the caller's, which may be megabytes; the path stands at the end.
         text = text[:500] + text[-500:]
     found = _AT.match(text)
-    what, path = (found["what"], (found["path"] or "")) if found else (text, "")
+    told, path = (found["what"], (found["path"] or "")) if found else (text, "")
     path = path.removeprefix(".")
-    unknown = _UNKNOWN.match(what)
-    missing = _MISSING.match(what)
+    unknown = _UNKNOWN.match(told)
+    missing = _MISSING.match(told)
     if unknown or missing:
         name = (unknown or missing)["name"][:80]  # type: ignore[index]
         field = f"{path}.{name}" if path else name
-        remedy = "is not a field of a mail: remove it" if unknown else "is missing"
+        remedy = f"is not a field of {what}: remove it" if unknown else "is missing"
         return field, remedy
-    return path or "body", f"is of the wrong type: {what[:1].lower()}{what[1:200]}"
+    return path or "body", f"is of the wrong type: {told[:1].lower()}{told[1:200]}"
 
 
 def _message(
@@ -240,11 +247,11 @@ def _message(
     def addresses(name: str, value: AddressesField) -> tuple[Address, ...]:
         many = value if isinstance(value, list) else [value]
         at = (lambda i: f"{name}[{i}]") if isinstance(value, list) else (lambda _: name)
-        return _addresses(many, at, found)
+        return read_addresses(many, at, found)
 
     sender = None
     if document.from_ is not None:
-        read = _addresses([document.from_], lambda _: "from", found)
+        read = read_addresses([document.from_], lambda _: "from", found)
         sender = read[0] if read else None
     return Message(
         sender=sender,
@@ -264,9 +271,10 @@ def _message(
     )
 
 
-def _addresses(
+def read_addresses(
     values: Sequence[AddressField], at: Callable[[int], str], found: list[FieldProblem]
 ) -> tuple[Address, ...]:
+    """Read addresses; what is wrong with one is added to `found`, under the name `at` gives it."""
     read: list[Address] = []
     for index, value in enumerate(values):
         try:
@@ -324,16 +332,31 @@ def _key(in_document: str | None, in_header: str | None, found: list[FieldProble
             FieldProblem("idempotency_key", "differs from the Idempotency-Key header: give one")
         )
     key = in_header if in_header is not None else in_document
-    if key is not None and (not 1 <= len(key) <= MAX_KEY or not key.isprintable()):
+    if key is not None and not is_key(key):
         found.append(
             FieldProblem("idempotency_key", f"must have 1 to {MAX_KEY} printable characters")
         )
     return key
 
 
-def _due(
+def place_of(key: str, index: int) -> str:
+    """The key of a mail that has none of its own, by its place in the batch of `key`.
+
+    No caller's own key can hold the control character between the two, so that the third mail of
+    the batch `a` is never taken for the single mail `a/2`.
+    """
+    return f"{key}\x1f{index}"
+
+
+def is_key(text: str) -> bool:
+    """Whether a text can be an idempotency key."""
+    return 1 <= len(text) <= MAX_KEY and text.isprintable()
+
+
+def read_due(
     scheduled_at: datetime | None, now: datetime, found: list[FieldProblem]
 ) -> datetime | None:
+    """When to send: None where nothing was said, `now` for a time that has passed."""
     if scheduled_at is None:
         return None
     if scheduled_at.tzinfo is None:

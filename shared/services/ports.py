@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared.mail.account import Account
@@ -39,8 +39,12 @@ class Ledger(Protocol):
         """One mail with its payload, where that is kept in the row."""
         ...
 
-    def update(self, mail: Mail, etag: str) -> str:
-        """Replace a mail if nobody changed it since. Returns the new ETag. Raises LostRace."""
+    def update(self, mail: Mail, etag: str, *, new_payload: bool = False) -> str:
+        """Replace a mail if nobody changed it since. Returns the new ETag. Raises LostRace.
+
+        A payload in the row stays as it was written first, or goes; only `new_payload` puts
+        another one in its place.
+        """
         ...
 
     def page(self, wanted: MailFilter, size: int, cursor: str | None) -> MailPage:
@@ -73,6 +77,9 @@ class Payloads(Protocol):
         ...
 
 
+KEY_LIFETIME = timedelta(hours=24)
+
+
 @dataclass(frozen=True)
 class KeyClaim:
     """An idempotency key in use: which mail it stands for, and the document it came with."""
@@ -80,6 +87,10 @@ class KeyClaim:
     mail_id: str
     document_hash: str
     claimed_at: datetime
+
+    def holds_at(self, now: datetime) -> bool:
+        """Whether the key is still taken: for 24 hours."""
+        return now - self.claimed_at <= KEY_LIFETIME
 
 
 class IdempotencyKeys(Protocol):
@@ -90,6 +101,10 @@ class IdempotencyKeys(Protocol):
 
         A claim older than 24 hours is replaced.
         """
+        ...
+
+    def find(self, key: str) -> KeyClaim | None:
+        """The claim that holds a key, however old; None where nobody has taken it."""
         ...
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -20,7 +20,7 @@ from shared.mail.graph_payload import MAX_MIME_BYTES, MAX_REQUEST_BYTES, fits_on
 from shared.mail.mail import Caller, Event, Mail, Payload
 from shared.mail.message import Importance, needs_mime
 from shared.mail.status import WAITING, Status
-from shared.services.document import Order
+from shared.services.document import Order, place_of
 from shared.services.outbox_message import LONGEST_DELAY
 from shared.services.pacing import Pacing
 from shared.services.packing import Packed, pack
@@ -90,23 +90,35 @@ class Submission:
         even where the bell cannot be rung: an error would invite a second try of a mail that the
         timer is going to ring for anyway.
         """
-        account, sender = self._account_for(order)
-        if account.state is AccountState.NEEDS_SIGN_IN:
-            raise Refused(
-                problems.ACCOUNT_NEEDS_SIGN_IN,
-                f"The account '{account.alias}' cannot send until its mailbox is signed in again.",
-                [FieldProblem("account", "needs to be signed in again on the page /accounts")],
-            )
-        check_size(order, account, sender, self._clock())
+        account, sender = self.check(order)
         now = self._clock()
         mail = self._new(order, account, sender, ids.new_id(now, self._random), Caller.HTTP, now)
         if order.dry_run:
             return Receipt(mail, dry_run=True)
-        receipt = self._store(order, mail, sender, lambda new: self._with_slot(new, account))
+        receipt = self._store(order, mail, sender, lambda new: self.with_slot(new, account))
         if receipt.mail.status in WAITING and receipt.mail.attempts == 0:
             self.ring(receipt.mail)
         _tell(receipt)
         return receipt
+
+    def check(self, order: Order) -> tuple[Account, Address]:
+        """The account that will carry a mail, and the From it will have. Raises Refused where it
+        cannot be accepted; stores nothing."""
+        account, sender = self._account_for(order)
+        refuse_signed_out(account)
+        check_size(order, account, sender, self._clock())
+        return account, sender
+
+    def find(self, key: str) -> list[Mail]:
+        """The mails that an idempotency key stands for: one mostly; none; two where `a/2` is both
+        a caller's own key and the third place in the batch `a`."""
+        batch, slash, index = key.rpartition("/")
+        names = [key]
+        if slash and batch and index.isascii() and index.isdigit() and len(index) < 4:
+            names.append(place_of(batch, int(index)))
+        claims = [claim for claim in map(self._keys.find, names) if claim is not None]
+        found = [self._ledger.get(claim.mail_id) for claim in claims]
+        return [row.mail for row in found if row is not None]
 
     def take_in(
         self, order: Order, mail_id: str, claim: Callable[[Mail, Account, datetime], Mail]
@@ -172,6 +184,11 @@ class Submission:
         except RemoteError:
             event("bell_failed", level=logging.WARNING, mail_id=mail.mail_id)
 
+    def shown(self, recipients: Sequence[str]) -> tuple[str, ...]:
+        """Recipients as the ledger keeps them for people to see: masked where the setting says
+        so, and as many as there is room for."""
+        return _shown(recipients, mask=self._mask)
+
     def _account_for(self, order: Order) -> tuple[Account, Address]:
         """Choose by what is cached; ask the table before refusing, so that a sign-in counts at
         once everywhere."""
@@ -205,7 +222,7 @@ class Submission:
             account=account.alias,
             account_id=account.account_id,
             sender=str(sender),
-            recipients=_shown(recipients, mask=self._mask),
+            recipients=self.shown(recipients),
             recipient_count=len(recipients),
             subject="" if self._mask else order.message.subject,
             tags=order.tags,
@@ -216,7 +233,7 @@ class Submission:
             events=(Event(now, status),),
         )
 
-    def _with_slot(self, mail: Mail, account: Account) -> Mail:
+    def with_slot(self, mail: Mail, account: Account) -> Mail:
         """Due when its mailbox has room for it, as far as that is known now."""
         if mail.status is not Status.QUEUED:
             return mail
@@ -227,17 +244,13 @@ class Submission:
         self, order: Order, mail: Mail, sender: Address, begun: Callable[[Mail], Mail]
     ) -> Receipt:
         """Write a new mail, as `begun` makes of it; or find the one that its key stands for."""
-        if order.idempotency_key is not None:
+        if order.claimed_key is not None:
             claimed = self._keys.claim(
-                order.idempotency_key,
+                order.claimed_key,
                 KeyClaim(mail.mail_id, order.document_hash, mail.accepted_at),
             )
             if claimed.document_hash != order.document_hash:
-                raise Refused(
-                    problems.IDEMPOTENCY_CONFLICT,
-                    "The idempotency key stands for another document already.",
-                    [FieldProblem("idempotency_key", "was used with another document")],
-                )
+                raise key_conflict()
             if claimed.mail_id != mail.mail_id:
                 earlier = self._ledger.get(claimed.mail_id)
                 if earlier is not None:
@@ -246,7 +259,7 @@ class Submission:
                 # have died). Writing it under the same id is right in both cases.
                 mail = replace(mail, mail_id=claimed.mail_id)
         mail = begun(mail)
-        mail = self._with_payload(mail, pack(Packed(message=order.message, sender=sender)))
+        mail = self.with_payload(mail, pack(Packed(message=order.message, sender=sender)))
         try:
             return Receipt(mail, etag=self._ledger.insert(mail))
         except (AlreadyExists, AnswerLost):
@@ -254,7 +267,7 @@ class Submission:
             if found is None:
                 raise
             if mail.payload.blob and found.mail.payload.blob != mail.payload.blob:
-                self._drop(mail.payload.blob)
+                self.drop(mail.payload.blob)
             # Our own write, whose answer was lost or which the storage client repeated, is no
             # replay: it carries this very acceptance.
             ours = found.mail.accepted_at == mail.accepted_at and (
@@ -262,14 +275,15 @@ class Submission:
             )
             return Receipt(found.mail, etag=found.etag, replayed=not ours)
 
-    def _drop(self, blob: str) -> None:
+    def drop(self, blob: str) -> None:
         """Remove a payload that no row refers to."""
         try:
             self._payloads.delete(blob)
         except RemoteError:
             event("payload_left_behind", level=logging.WARNING)
 
-    def _with_payload(self, mail: Mail, packed: bytes) -> Mail:
+    def with_payload(self, mail: Mail, packed: bytes) -> Mail:
+        """The mail with its content: for the row, or stored as a blob already."""
         if len(packed) <= INLINE_BYTES:
             return replace(mail, size=len(packed), payload=Payload(inline=packed))
         # Named by its content as well: what an earlier try left behind may have been meant for
@@ -277,6 +291,25 @@ class Submission:
         name = f"{mail.mail_id}/{hashlib.sha256(packed).hexdigest()[:16]}"
         self._payloads.put(name, packed)
         return replace(mail, size=len(packed), payload=Payload(blob=name))
+
+
+def key_conflict() -> Refused:
+    """The refusal of a key that stands for another document."""
+    return Refused(
+        problems.IDEMPOTENCY_CONFLICT,
+        "The idempotency key stands for another document already.",
+        [FieldProblem("idempotency_key", "was used with another document")],
+    )
+
+
+def refuse_signed_out(account: Account) -> None:
+    """Raise Refused (409) for an account that needs a sign-in: over HTTP the caller can be told."""
+    if account.state is AccountState.NEEDS_SIGN_IN:
+        raise Refused(
+            problems.ACCOUNT_NEEDS_SIGN_IN,
+            f"The account '{account.alias}' cannot send until its mailbox is signed in again.",
+            [FieldProblem("account", "needs to be signed in again on the page /accounts")],
+        )
 
 
 def check_size(order: Order, account: Account, sender: Address, now: datetime) -> None:
@@ -307,7 +340,7 @@ def check_size(order: Order, account: Account, sender: Address, now: datetime) -
     )
 
 
-def _shown(recipients: list[str], *, mask: bool) -> tuple[str, ...]:
+def _shown(recipients: Sequence[str], *, mask: bool) -> tuple[str, ...]:
     if mask:
         recipients = [_masked(address) for address in recipients]
     shown: list[str] = []

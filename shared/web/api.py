@@ -14,7 +14,7 @@ from shared.errors import Refused
 from shared.mail import ids, problems
 from shared.mail.mail import Mail, MailFilter
 from shared.mail.status import WAITING, Status
-from shared.services.document import Limits
+from shared.services.document import MAX_KEY, Limits, is_key
 from shared.services.ports import Accounts, Ledger
 from shared.services.submission import Submission
 from shared.web import documents, intake
@@ -22,6 +22,8 @@ from shared.web.problem import bad_request
 
 POLL_SECONDS = 0.25
 LONGEST_PAGE = 100
+ATTENTION = (Status.HELD, Status.UNKNOWN, Status.FAILED)
+"""Those that a person may have to look at."""
 
 # `code` is where the Functions host takes a function key from.
 _HOST_PARAMETERS = frozenset({"code", "clientid"})
@@ -36,11 +38,11 @@ def send(
     sleep: Callable[[float], None] = time.sleep,
 ) -> func.HttpResponse:
     """`POST /api/send`."""
-    _only(req.params, {"wait"})
+    only(req.params, {"wait"})
     wait = intake.wait_seconds(req)
     receipt = submission.accept(intake.read_order(req, limits))
     if receipt.dry_run:
-        return _json(200, documents.checked(receipt))
+        return answer(200, documents.checked(receipt))
     mail = receipt.mail
     headers = {"Location": f"/api/mails/{mail.mail_id}"}
     if receipt.replayed:
@@ -53,24 +55,33 @@ def send(
         finally:
             limits.waiting.release()
         headers["Preference-Applied"] = f"wait={wait:.0f}"
-    return _json(202, documents.accepted(mail), headers)
+    return answer(202, documents.accepted(mail), headers)
 
 
 def show_mail(req: func.HttpRequest, ledger: Ledger) -> func.HttpResponse:
     """`GET /api/mails/{id}`."""
-    _only(req.params, set())
+    only(req.params, set())
     mail_id = req.route_params.get("id", "").lower()
     found = ledger.get(mail_id) if ids.is_id(mail_id) else None
     if found is None:
         raise Refused(problems.UNKNOWN_MAIL, "No mail has this id.")
-    return _json(200, documents.mail_view(found.mail, story=True))
+    return answer(200, documents.mail_view(found.mail, story=True))
 
 
-def list_mails(req: func.HttpRequest, ledger: Ledger) -> func.HttpResponse:
+def list_mails(req: func.HttpRequest, ledger: Ledger, submission: Submission) -> func.HttpResponse:
     """`GET /api/mails`."""
-    _only(req.params, {"status", "account", "tag", "since", "until", "limit", "cursor"})
+    only(
+        req.params,
+        {
+            *("status", "attention", "account", "tag", "since", "until"),
+            *("idempotency_key", "limit", "cursor"),
+        },
+    )
+    key = req.params.get("idempotency_key")
+    if key is not None:
+        return _with_key(req, key, submission)
     wanted = MailFilter(
-        status=_status(req.params.get("status")),
+        statuses=_statuses(req),
         account=req.params.get("account"),
         tag=req.params.get("tag"),
         since=_moment(req, "since"),
@@ -80,7 +91,7 @@ def list_mails(req: func.HttpRequest, ledger: Ledger) -> func.HttpResponse:
         page = ledger.page(wanted, _limit(req.params.get("limit")), req.params.get("cursor"))
     except ValueError as error:
         raise bad_request("cursor", "is not one that this list gave out") from error
-    return _json(
+    return answer(
         200,
         documents.MailList(
             [documents.mail_view(mail, story=False) for mail in page.mails], page.cursor
@@ -88,11 +99,23 @@ def list_mails(req: func.HttpRequest, ledger: Ledger) -> func.HttpResponse:
     )
 
 
+def _with_key(req: func.HttpRequest, key: str, submission: Submission) -> func.HttpResponse:
+    for name in req.params:
+        if name != "idempotency_key" and name.lower() not in _HOST_PARAMETERS:
+            raise bad_request(name[:80], "cannot go with idempotency_key: remove one of them")
+    if not is_key(key):
+        raise bad_request("idempotency_key", f"must have 1 to {MAX_KEY} printable characters")
+    mails = submission.find(key)
+    return answer(
+        200, documents.MailList([documents.mail_view(mail, story=False) for mail in mails])
+    )
+
+
 def list_accounts(req: func.HttpRequest, accounts: Accounts) -> func.HttpResponse:
     """`GET /api/accounts`."""
-    _only(req.params, set())
+    only(req.params, set())
     rows = sorted(accounts.all(fresh=True), key=lambda account: account.alias)
-    return _json(200, documents.AccountList([documents.account_view(row) for row in rows]))
+    return answer(200, documents.AccountList([documents.account_view(row) for row in rows]))
 
 
 def _settled(mail: Mail, ledger: Ledger, wait: float, sleep: Callable[[float], None]) -> Mail:
@@ -107,14 +130,23 @@ def _settled(mail: Mail, ledger: Ledger, wait: float, sleep: Callable[[float], N
     return mail
 
 
-def _status(text: str | None) -> Status | None:
+def _statuses(req: func.HttpRequest) -> tuple[Status, ...]:
+    """Those that `status` names, those that want a person (`attention=true`), or none for any."""
+    text, attention = req.params.get("status"), req.params.get("attention")
+    if attention is not None:
+        if attention != "true":
+            raise bad_request("attention", "can only be 'true'")
+        if text is not None:
+            raise bad_request("attention", "stands for statuses: give it or 'status'")
+        return ATTENTION
     if text is None:
-        return None
+        return ()
     try:
-        return Status(text)
+        return tuple(dict.fromkeys(Status(name.strip()) for name in text.split(",")))
     except ValueError as error:
         raise bad_request(
-            "status", f"must be one of {', '.join(status.value for status in Status)}"
+            "status",
+            f"must be one or several, with commas, of {', '.join(s.value for s in Status)}",
         ) from error
 
 
@@ -141,15 +173,17 @@ def _limit(text: str | None) -> int:
     return int(text)
 
 
-def _only(params: Mapping[str, str], known: set[str]) -> None:
+def only(params: Mapping[str, str], known: set[str]) -> None:
+    """Refuse query parameters that a call does not know."""
     for name in params:
         if name not in known and name.lower() not in _HOST_PARAMETERS:
             raise bad_request(name[:80], "is not a parameter of this call: remove it")
 
 
-def _json(
+def answer(
     status: int, document: msgspec.Struct, headers: Mapping[str, str] | None = None
 ) -> func.HttpResponse:
+    """A document as JSON."""
     return func.HttpResponse(
         documents.encoded(document),
         status_code=status,

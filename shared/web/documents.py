@@ -6,10 +6,13 @@ from datetime import datetime
 
 import msgspec
 
+from shared.errors import Refused
 from shared.mail.account import Account
 from shared.mail.mail import Mail
 from shared.mail.status import Status
+from shared.services.batch import BatchReceipt, Item
 from shared.services.submission import Receipt
+from shared.web.problem import document_of
 
 
 class Links(msgspec.Struct, rename={"self_": "self"}):
@@ -59,6 +62,7 @@ class MailView(msgspec.Struct, omit_defaults=True):
     recipients: list[str]
     recipient_count: int
     subject: str
+    former_recipients: list[str] = []
     account: str | None = None
     sender: str | None = msgspec.field(default=None, name="from")
     tags: list[str] = []
@@ -78,6 +82,31 @@ class MailList(msgspec.Struct, omit_defaults=True):
 
     mails: list[MailView]
     next_cursor: str | None = None
+
+
+class BatchItem(msgspec.Struct, omit_defaults=True):
+    """What became of one mail of a batch: it has an id, or a problem."""
+
+    index: int
+    id: str | None = None
+    status: str | None = None
+    replayed: bool = False
+    links: Links | None = None
+    problem: ProblemDocument | None = None
+
+
+class BatchView(msgspec.Struct):
+    """What became of a batch, mail by mail, in the order of the request."""
+
+    accepted: int
+    refused: int
+    results: list[BatchItem]
+
+
+class Released(msgspec.Struct):
+    """How many mails of an account were let go."""
+
+    released: int
 
 
 class AccountView(msgspec.Struct, omit_defaults=True):
@@ -143,6 +172,10 @@ class ProblemDocument(msgspec.Struct, omit_defaults=True):
     help: str
     errors: list[FieldProblemDocument] = []
     request_id: str | None = None
+    mail_status: str | None = None
+    accepted: int | None = None
+    refused: int | None = None
+    results: list[BatchItem] = []
 
 
 def encoded(document: msgspec.Struct) -> bytes:
@@ -185,6 +218,7 @@ def mail_view(mail: Mail, *, story: bool) -> MailView:
         attempts=mail.attempts,
         recipients=list(mail.recipients),
         recipient_count=mail.recipient_count,
+        former_recipients=list(mail.former_recipients),
         subject=mail.subject,
         account=mail.account,
         sender=mail.sender or None,
@@ -201,6 +235,42 @@ def mail_view(mail: Mail, *, story: bool) -> MailView:
         else [],
         links=_links(mail),
     )
+
+
+def batch_view(batch: BatchReceipt) -> BatchView:
+    """The answer for a batch."""
+    results = [_batch_item(item) for item in batch.items]
+    return BatchView(
+        accepted=batch.accepted,
+        refused=sum(item.problem is not None for item in results),
+        results=results,
+    )
+
+
+def _batch_item(item: Item) -> BatchItem:
+    if item.receipt is None:
+        # All or nothing: a mail without fault was not stored either, and has no problem.
+        problem = problem_view(item.refusal) if item.refusal is not None else None
+        return BatchItem(item.index, problem=problem)
+    mail = item.receipt.mail
+    return BatchItem(
+        item.index,
+        id=mail.mail_id,
+        status=mail.status.value,
+        replayed=item.receipt.replayed,
+        links=_links(mail),
+    )
+
+
+def problem_view(refused: Refused) -> ProblemDocument:
+    """A refusal as a problem document within another document."""
+    return msgspec.convert(document_of(refused), ProblemDocument)
+
+
+def plain(document: msgspec.Struct) -> dict[str, object]:
+    """As a mapping, to become members of another document."""
+    found: dict[str, object] = msgspec.to_builtins(document)
+    return found
 
 
 def account_view(account: Account) -> AccountView:

@@ -19,9 +19,9 @@ LONGEST_WAIT = 60.0
 
 def read_order(req: func.HttpRequest, limits: Limits) -> Order:
     """The order in a request. Raises Refused, naming the field, header or limit that is wrong."""
-    body, now = _body(req, limits.max_bytes), limits.clock()
+    body, now = read_body(req, limits.max_bytes), limits.clock()
     key = req.headers.get("idempotency-key")
-    media_type = req.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = _media_type(req)
     if media_type == "application/json":
         return read_json(body, now, key=key)
     if media_type == "message/rfc822":
@@ -34,6 +34,23 @@ def read_order(req: func.HttpRequest, limits: Limits) -> Order:
         "must be application/json, message/rfc822 or multipart/form-data",
         problems.UNSUPPORTED_CONTENT_TYPE,
     )
+
+
+def read_json_body(req: func.HttpRequest, max_bytes: int, *, optional: bool = False) -> bytes:
+    """A body that is JSON by its content type. One that may be left out is read as `{}` then."""
+    if optional and not req.get_body() and "transfer-encoding" not in req.headers:
+        return b"{}"
+    body = read_body(req, max_bytes)
+    if _media_type(req) != "application/json":
+        raise bad_request(
+            "Content-Type", "must be application/json", problems.UNSUPPORTED_CONTENT_TYPE
+        )
+    return body
+
+
+def _media_type(req: func.HttpRequest) -> str:
+    header: str = req.headers.get("content-type", "")
+    return header.partition(";")[0].strip().lower()
 
 
 def wait_seconds(req: func.HttpRequest) -> float:
@@ -64,7 +81,8 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
 
-def _body(req: func.HttpRequest, max_bytes: int) -> bytes:
+def read_body(req: func.HttpRequest, max_bytes: int) -> bytes:
+    """The body. Raises Refused where it is missing or too large."""
     declared = req.headers.get("content-length", "")
     body = req.get_body()
     if (_is_number(declared) and float(declared) > max_bytes) or len(body) > max_bytes:

@@ -11,7 +11,14 @@ import msgspec
 
 from shared.mail.problems import CATALOGUE
 from shared.mail.status import Status
-from shared.services.document import MailDocument
+from shared.services.batch import BatchDocument
+from shared.services.change_document import (
+    NothingDocument,
+    RescheduleDocument,
+    ResolveDocument,
+    RetryDocument,
+)
+from shared.services.document import MAX_KEY, MailDocument
 from shared.web import documents
 from shared.web.intake import LONGEST_WAIT
 
@@ -39,6 +46,13 @@ def document() -> dict[str, Any]:
             documents.Checked,
             documents.MailView,
             documents.MailList,
+            documents.BatchView,
+            documents.Released,
+            BatchDocument,
+            RescheduleDocument,
+            RetryDocument,
+            ResolveDocument,
+            NothingDocument,
             documents.AccountList,
             documents.Health,
             documents.HealthDetails,
@@ -46,6 +60,10 @@ def document() -> dict[str, Any]:
         ],
         ref_template=_REF,
     )
+    # A batch takes its mails one by one, so that the fault of one refuses that one alone.
+    schemas["BatchDocument"]["properties"]["mails"]["items"] = {
+        "$ref": _REF.format(name="MailDocument")
+    }
     return {
         "openapi": "3.1.0",
         "info": {
@@ -69,13 +87,38 @@ def document() -> dict[str, Any]:
 def _paths() -> dict[str, Any]:
     return {
         "/api/send": {"post": _send()},
+        "/api/send/batch": {"post": _send_batch()},
         "/api/mails": {"get": _operation("listMails", "Mails, newest first", "MailList", _LIST)},
         "/api/mails/{id}": {
             "get": _operation(
                 "showMail",
                 "One mail and its story",
                 "MailView",
-                [_parameter("id", "path", {"type": "string", "format": "uuid"}, "The mail's id.")],
+                [_ID],
+            ),
+            "patch": _change(
+                "rescheduleMail", "Give a mail that waits another time", "RescheduleDocument"
+            ),
+        },
+        "/api/mails/{id}/cancel": {
+            "post": _change("cancelMail", "Withdraw a mail in time", "NothingDocument")
+        },
+        "/api/mails/{id}/retry": {
+            "post": _change("retryMail", "Try a mail that failed again", "RetryDocument")
+        },
+        "/api/mails/{id}/resolve": {
+            "post": _change("resolveMail", "Settle an unknown outcome", "ResolveDocument")
+        },
+        "/api/mails/{id}/release": {
+            "post": _change("releaseMail", "Let a held mail go", "NothingDocument")
+        },
+        "/api/accounts/{alias}/release": {
+            "post": _change(
+                "releaseAccount",
+                "Let go what waits for an account",
+                "NothingDocument",
+                "Released",
+                _parameter("alias", "path", _TEXT, "The account's alias."),
             )
         },
         "/api/accounts": {"get": _operation("listAccounts", "Accounts", "AccountList")},
@@ -101,12 +144,27 @@ def _parameter(name: str, place: str, schema: dict[str, Any], text: str) -> dict
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _TIME: dict[str, Any] = {"type": "string", "format": "date-time"}
+_ID = _parameter("id", "path", {"type": "string", "format": "uuid"}, "The mail's id.")
+_KEY: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": MAX_KEY}
+_STATUS = "|".join(status.value for status in Status)
 _LIST = [
-    _parameter("status", "query", {"enum": [s.value for s in Status]}, "Only this status."),
+    _parameter(
+        "status",
+        "query",
+        {"type": "string", "pattern": f"^({_STATUS})(,({_STATUS}))*$"},
+        "Only this status, or these, with commas.",
+    ),
+    _parameter(
+        "attention",
+        "query",
+        {"enum": ["true"]},
+        "Only what may want a person: held, unknown, failed.",
+    ),
     _parameter("account", "query", _TEXT, "Only this account's alias."),
     _parameter("tag", "query", _TEXT, "Only mails with this tag."),
     _parameter("since", "query", _TIME, "Accepted at this time or later."),
     _parameter("until", "query", _TIME, "Accepted before this time."),
+    _parameter("idempotency_key", "query", _KEY, "The mail with this key. Goes alone."),
     _parameter(
         "limit", "query", {"type": "integer", "minimum": 1, "maximum": 100}, "Mails a page; 50."
     ),
@@ -130,7 +188,7 @@ def _send() -> dict[str, Any]:
             _parameter(
                 "Idempotency-Key",
                 "header",
-                {"type": "string", "minLength": 1, "maxLength": 256},
+                _KEY,
                 "The same key with the same document within 24 hours is the same mail.",
             ),
         ],
@@ -153,6 +211,38 @@ def _send() -> dict[str, Any]:
     operation["responses"] |= {
         "202": _answer("Accepted: durable with Postroom.", "Accepted"),
         "200": _answer("A dry run: the mail would be accepted.", "Checked"),
+    }
+    return operation
+
+
+def _send_batch() -> dict[str, Any]:
+    operation = _change(
+        "sendBatch",
+        "Accept up to 100 mails",
+        "BatchDocument",
+        None,
+        _parameter(
+            "Idempotency-Key",
+            "header",
+            _KEY,
+            "Gives each mail without a key one of its own, by its place: the batch can be repeated.",
+        ),
+    )
+    operation["responses"]["202"] = _answer("Some were accepted, or all.", "BatchView")
+    return operation
+
+
+def _change(
+    name: str,
+    summary: str,
+    body: str,
+    answer: str | None = "MailView",
+    parameter: dict[str, Any] = _ID,
+) -> dict[str, Any]:
+    operation = _operation(name, summary, answer, [parameter])
+    operation["requestBody"] = {
+        "required": body not in ("NothingDocument", "RetryDocument"),
+        "content": {"application/json": {"schema": {"$ref": _REF.format(name=body)}}},
     }
     return operation
 

@@ -60,7 +60,7 @@ def answered(req: func.HttpRequest, handler: Handler) -> func.HttpResponse:
     return answer
 
 
-def respond(refused: Refused, request_id: str | None = None) -> func.HttpResponse:
+def document_of(refused: Refused) -> dict[str, object]:
     """A refusal as a problem document."""
     kind = refused.kind
     document: dict[str, object] = {
@@ -75,6 +75,12 @@ def respond(refused: Refused, request_id: str | None = None) -> func.HttpRespons
         document["errors"] = [
             {"field": problem.field, "message": problem.message} for problem in refused.errors
         ]
+    return document | refused.members
+
+
+def respond(refused: Refused, request_id: str | None = None) -> func.HttpResponse:
+    """A refusal as an answer."""
+    kind, document = refused.kind, document_of(refused)
     if request_id is not None:
         document["request_id"] = request_id
     headers = {"Cache-Control": "no-store"}

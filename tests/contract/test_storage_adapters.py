@@ -254,7 +254,11 @@ class TestLedger:
         ):
             ledger.insert(mail)
         filters = MailFilter(
-            Status.HELD, "ada", "x", NOW - timedelta(days=1), NOW + timedelta(seconds=1)
+            (Status.HELD, Status.SENT),
+            "ada",
+            "x",
+            NOW - timedelta(days=1),
+            NOW + timedelta(seconds=1),
         )
 
         page = ledger.page(filters, 10, None)

@@ -311,7 +311,7 @@ def test_a_chunked_body_is_refused_with_its_remedy(
 def test_the_timer_rings_for_a_mail_whose_bell_was_lost(
     control: Control, signed_in_account: SignedIn, queue: QueueClient
 ) -> None:
-    control.fault("graph.send_mail", status=423, headers={"Retry-After": "600"})
+    control.fault("graph.send_mail", status=423, code="ErrorLocked", headers={"Retry-After": "600"})
     answer = control.send(wait=3, to=ADA, subject="Forgotten", text="x")
     story(control, answer["id"], "queued")
     queue.clear_messages()

@@ -64,6 +64,48 @@ def list_mails(**params: str) -> func.HttpResponse:
     return answer
 
 
+def posted(
+    function: Any,
+    body: bytes | Mapping[str, object] | None,
+    route: Mapping[str, str],
+    method: str = "POST",
+    **headers: str,
+) -> func.HttpResponse:
+    """A call with a JSON body, or with none."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode() if body else b""
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    given.setdefault("content-length", str(len(raw)))
+    if raw:
+        given.setdefault("content-type", "application/json")
+    answer: func.HttpResponse = function(request(method, body=raw, headers=given, route=route))
+    return answer
+
+
+def change(
+    what: str, mail_id: str, body: bytes | Mapping[str, object] | None = None, **headers: str
+) -> func.HttpResponse:
+    """`POST /api/mails/{id}/…`."""
+    return posted(getattr(function_app, f"{what}_mail"), body, {"id": mail_id}, **headers)
+
+
+def reschedule(mail_id: str, body: bytes | Mapping[str, object]) -> func.HttpResponse:
+    """`PATCH /api/mails/{id}`."""
+    return posted(function_app.reschedule_mail, body, {"id": mail_id}, "PATCH")
+
+
+def release_account(alias: str) -> func.HttpResponse:
+    """`POST /api/accounts/{alias}/release`."""
+    return posted(function_app.release_account, None, {"alias": alias})
+
+
+def send_batch(
+    *mails: Mapping[str, object], mode: str | None = None, **headers: str
+) -> func.HttpResponse:
+    """`POST /api/send/batch`; headers by their names with underscores."""
+    body: dict[str, object] = {"mails": mails, **({"mode": mode} if mode else {})}
+    return posted(function_app.send_batch, body, {}, **headers)
+
+
 def functions() -> list[Any]:
     """The app's functions as the worker indexes them."""
     # Indexing twice in one process would take each name for a second function of that name.

@@ -12,11 +12,23 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import function_app
+from shared.errors import AnswerLost
 from shared.mail.outcome import GraphAnswer
 from shared.mail.problems import CATALOGUE
 from shared.web.openapi import document
 from tests.fakes import Room, document_of
-from tests.functional.calling import functions, list_mails, read, request, send, show_mail
+from tests.functional.calling import (
+    change,
+    functions,
+    list_mails,
+    read,
+    release_account,
+    request,
+    reschedule,
+    send,
+    send_batch,
+    show_mail,
+)
 
 DESCRIBED: dict[str, Any] = document()
 
@@ -94,6 +106,15 @@ def failed_mail(room: Room) -> str:
     return sent_mail(room)
 
 
+def lost_mail(room: Room) -> str:
+    room.graph.answers = [AnswerLost("graph", "no answer")]
+    return sent_mail(room)
+
+
+LATER: dict[str, object] = {"scheduled_at": "2026-09-01T08:00:00Z"}
+OTHER: dict[str, object] = {"to": "grace@example.com"}
+SENT: dict[str, object] = {"decision": "sent"}
+
 CALLS: list[tuple[str, str, Callable[[Room], func.HttpResponse], int]] = [
     ("post", "/api/send", lambda room: send(), 202),
     ("post", "/api/send", lambda room: send(document_of(dry_run=True)), 200),
@@ -104,6 +125,16 @@ CALLS: list[tuple[str, str, Callable[[Room], func.HttpResponse], int]] = [
     ("get", "/api/mails/{id}", lambda room: show_mail("7"), 404),
     ("get", "/api/mails", lambda room: list_mails(limit="1"), 200),
     ("get", "/api/mails", lambda room: list_mails(limit="x"), 400),
+    ("patch", "/api/mails/{id}", lambda room: reschedule(room.accepted(), LATER), 200),
+    ("patch", "/api/mails/{id}", lambda room: reschedule(sent_mail(room), LATER), 409),
+    ("post", "/api/mails/{id}/cancel", lambda room: change("cancel", room.accepted()), 200),
+    ("post", "/api/mails/{id}/cancel", lambda room: change("cancel", sent_mail(room)), 409),
+    ("post", "/api/mails/{id}/retry", lambda room: change("retry", failed_mail(room), OTHER), 200),
+    ("post", "/api/mails/{id}/resolve", lambda room: change("resolve", lost_mail(room), SENT), 200),
+    ("post", "/api/mails/{id}/release", lambda room: change("release", room.accepted()), 409),
+    ("post", "/api/accounts/{alias}/release", lambda room: release_account("billing"), 200),
+    ("post", "/api/send/batch", lambda room: send_batch(document_of(), document_of(to=7)), 202),
+    ("post", "/api/send/batch", lambda room: send_batch(document_of(to=7)), 422),
     ("get", "/api/accounts", lambda room: function_app.list_accounts(request()), 200),
     ("get", "/api/health", lambda room: function_app.show_health(request()), 200),
     ("get", "/api/health/details", lambda room: function_app.show_health_details(request()), 200),

@@ -94,6 +94,26 @@ def test_reading_a_mail_takes_no_parameters(room: Room) -> None:
     )
 
 
+# By key.
+
+
+def test_a_mail_is_found_by_its_key_after_its_answer_was_lost(room: Room) -> None:
+    mail_id = room.accepted(idempotency_key="invoice-7")
+    room.accepted()
+
+    assert listed(idempotency_key="invoice-7") == [mail_id]
+    assert listed(idempotency_key="invoice-8") == []
+
+
+def test_finding_by_key_reads_no_more_than_the_key_and_the_mail(room: Room) -> None:
+    room.accepted(idempotency_key="invoice-7")
+    room.faults.calls.clear()
+
+    listed(idempotency_key="invoice-7")
+
+    assert dict(room.faults.calls) == {"keys.find": 1, "ledger.get": 1}
+
+
 # The list.
 
 
@@ -130,6 +150,9 @@ def test_pages_follow_each_other_by_cursor(room: Room, five: list[str]) -> None:
     [
         ({"status": "sent"}, [1]),
         ({"status": "queued"}, [4, 3, 2, 0]),
+        ({"status": "sent,queued"}, [4, 3, 2, 1, 0]),
+        ({"status": "sent, failed"}, [1]),
+        ({"attention": "true"}, []),
         ({"account": "billing"}, [4, 3, 2, 1, 0]),
         ({"account": "hr' or '1' eq '1"}, []),
         ({"tag": "t1"}, [3, 1]),
@@ -152,6 +175,12 @@ def test_the_list_is_filtered(
     [
         ({"status": "lost"}, "status"),
         ({"status": ""}, "status"),
+        ({"status": "sent,"}, "status"),
+        ({"attention": "yes"}, "attention"),
+        ({"attention": "true", "status": "held"}, "attention"),
+        ({"idempotency_key": ""}, "idempotency_key"),
+        ({"idempotency_key": "k" * 257}, "idempotency_key"),
+        ({"idempotency_key": "k", "tag": "t"}, "tag"),
         ({"since": "yesterday"}, "since"),
         ({"since": "2026-08-20T14:00:00"}, "since"),
         ({"since": "0001-01-01T00:00:00+14:00"}, "since"),

@@ -76,7 +76,7 @@ def test_errors_page_is_what_the_catalogues_make() -> None:
 def test_every_reason_that_the_services_write_is_in_the_errors_page() -> None:
     written = {
         node.value
-        for name in ("delivery.py", "sending.py")
+        for name in ("delivery.py", "sending.py", "changes.py")
         for node in ast.walk(parsed(ROOT / "shared" / "services" / name))
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
@@ -263,9 +263,12 @@ def test_operations_page_has_each_value_of_host_json() -> None:
 
 API = text_of("api.md")
 EXAMPLES = re.findall(r"<!-- (\w+) -->\n```json\n(.*?)```", API, re.DOTALL)
-BODIES = re.findall(r"(?:-d|--content) '(\{.*?\})'", API, re.DOTALL) + re.findall(
-    r"-F 'mail=(\{.*?\});type", API
-)
+REQUESTS = re.findall(r"-X (\w+) \"\$APP(/api/[^\"]+)\"[^`]*?-d '(\{.*?\})'", API, re.DOTALL)
+BODIES = [
+    *(body for _, path, body in REQUESTS if path == "/api/send"),
+    *re.findall(r"--content '(\{.*?\})'", API, re.DOTALL),
+    *re.findall(r"-F 'mail=(\{.*?\});type", API),
+]
 
 
 def strict(schema: Any) -> Any:
@@ -299,6 +302,16 @@ def test_example_fits_the_schema_that_the_app_publishes(schema: str, example: st
 )
 def test_example_of_a_mail_is_accepted(body: str) -> None:
     read_json(body.encode(), NOW)
+
+
+@pytest.mark.parametrize(("method", "path", "body"), REQUESTS)
+def test_example_of_a_body_fits_the_call_it_stands_at(method: str, path: str, body: str) -> None:
+    call = openapi.document()["paths"][re.sub(r"[0-9a-f-]{36}", "{id}", path)][method.lower()]
+    schema = call["requestBody"]["content"]["application/json"]["schema"]
+
+    jsonschema.Draft202012Validator({**schema, "components": {"schemas": SCHEMAS}}).validate(
+        json.loads(body)
+    )
 
 
 @pytest.mark.parametrize("example", [e for name, e in EXAMPLES if name == "ProblemDocument"])

@@ -1,0 +1,232 @@
+"""Accepting many mails at once.
+
+What is accepted cannot be taken back, so a batch is made to be repeated: each mail has a key, its
+own or one made from the batch's, and a repeated batch finds the mails that are there already.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from shared.errors import FieldProblem, PostroomError, Refused, RemoteError
+from shared.mail import problems
+from shared.services.document import MAX_KEY, Order, explain, is_key, place_of, read_json
+from shared.services.ports import Clock, IdempotencyKeys
+from shared.services.submission import Receipt, Submission, key_conflict
+from shared.telemetry import event
+
+MOST_MAILS = 100
+
+AT_ONCE = 8
+"""Mails stored at the same time: what a request adds to the load of the others is bounded."""
+
+MOST_FAILURES = 3
+"""After so many mails that storage failed on, the rest is not tried: each may take a minute."""
+
+LONGEST_SECONDS = 120.0
+"""What has not begun by then is not tried: the platform's front end gives up at 230 seconds."""
+
+
+class BatchDocument(msgspec.Struct, forbid_unknown_fields=True):
+    """Up to 100 mails. `permissive` accepts those that can be accepted; `all_or_nothing` accepts
+    none where one of them cannot be."""
+
+    mails: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=MOST_MAILS)]
+    mode: Literal["permissive", "all_or_nothing"] = "permissive"
+
+
+@dataclass
+class Item:
+    """One mail of a batch, and what became of it: a receipt or a refusal in the end."""
+
+    index: int
+    order: Order | None = None
+    receipt: Receipt | None = None
+    refusal: Refused | None = None
+
+
+@dataclass(frozen=True)
+class BatchReceipt:
+    """What became of a batch, mail by mail in the order of the request."""
+
+    items: Sequence[Item]
+    all_or_nothing: bool
+
+    @property
+    def accepted(self) -> int:
+        """How many are in the ledger."""
+        return sum(item.receipt is not None for item in self.items)
+
+
+_decoder = msgspec.json.Decoder(BatchDocument)
+
+
+class Batch:
+    """Accepts batches."""
+
+    def __init__(
+        self,
+        submission: Submission,
+        keys: IdempotencyKeys,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._submission = submission
+        self._keys = keys
+        self._clock = clock
+        self._monotonic = monotonic
+
+    def accept(self, raw: bytes, key: str | None) -> BatchReceipt:
+        """Accept the mails of a batch. `key` is the batch's own idempotency key.
+
+        Raises Refused where the batch itself cannot be read; then nothing was stored.
+        """
+        document = _decoded(raw)
+        items = _read(document, key, self._clock())
+        strict = document.mode == "all_or_nothing"
+        if strict:
+            self._check_all(items)
+        if not (strict and any(item.refusal is not None for item in items)):
+            self._store(items)
+        found = BatchReceipt(items, strict)
+        event("batch_accepted", count=found.accepted)
+        return found
+
+    def _check_all(self, items: Sequence[Item]) -> None:
+        """Everything that could refuse one of them, before anything is stored."""
+
+        def check(item: Item) -> None:
+            if item.order is None:
+                return
+            try:
+                self._submission.check(item.order)
+                self._check_key(item.order)
+            except Refused as refused:
+                item.refusal = refused
+
+        _all_at_once(check, items)
+
+    def _check_key(self, order: Order) -> None:
+        claim = self._keys.find(order.claimed_key) if order.claimed_key is not None else None
+        if claim is None or claim.document_hash == order.document_hash:
+            return
+        if claim.holds_at(self._clock()):
+            raise key_conflict()
+
+    def _store(self, items: Sequence[Item]) -> None:
+        """Accept what was not refused. Of mails with one key the first goes first."""
+        until = self._monotonic() + LONGEST_SECONDS
+        failures: list[PostroomError] = []
+
+        def store(item: Item) -> None:
+            if item.order is None or item.refusal is not None:
+                return
+            if len(failures) >= MOST_FAILURES or self._monotonic() > until:
+                item.refusal = _unavailable(failures[0] if failures else None, tried=False)
+                return
+            try:
+                item.receipt = self._submission.accept(item.order)
+            except Refused as refused:
+                item.refusal = refused
+            except PostroomError as error:
+                failures.append(error)
+                item.refusal = _unavailable(error, tried=True)
+
+        repeated = _repeated(items)
+        _all_at_once(store, [item for item in items if item.index not in repeated])
+        for index in sorted(repeated):
+            store(items[index])
+
+
+def _repeated(items: Sequence[Item]) -> set[int]:
+    """The places of mails whose key an earlier mail of the batch has. With the same document such
+    a mail is the earlier one; with another it is refused."""
+    firsts: dict[str, Order] = {}
+    repeated: set[int] = set()
+    for item in items:
+        if item.order is None or item.order.claimed_key is None:
+            continue
+        first = firsts.setdefault(item.order.claimed_key, item.order)
+        if first is item.order:
+            continue
+        repeated.add(item.index)
+        if first.document_hash != item.order.document_hash:
+            item.refusal = item.refusal or key_conflict()
+    return repeated
+
+
+def _all_at_once(work: Callable[[Item], None], items: Sequence[Item]) -> None:
+    with ThreadPoolExecutor(min(AT_ONCE, max(1, len(items)))) as pool:
+        # The list asks for each result: what is a bug of ours is raised here.
+        list(pool.map(work, items))
+
+
+def _decoded(raw: bytes) -> BatchDocument:
+    try:
+        document = _decoder.decode(raw)
+        outer: list[tuple[str, object]] = json.loads(raw, object_pairs_hook=lambda pairs: pairs)
+    except msgspec.ValidationError as error:
+        name, message = explain(str(error), "a batch")
+        raise Refused(
+            problems.INVALID_REQUEST,
+            "The batch has a field that is not understood.",
+            [FieldProblem(name, message)],
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(problems.INVALID_JSON, "The body is not valid JSON in UTF-8.") from error
+    names = [name for name, _ in outer]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise Refused(
+            problems.INVALID_REQUEST,
+            "The batch has a field twice.",
+            [FieldProblem(twice, "is given more than once: keep one")],
+        )
+    return document
+
+
+def _read(document: BatchDocument, key: str | None, now: datetime) -> list[Item]:
+    if key is not None and not is_key(key):
+        raise Refused(
+            problems.INVALID_REQUEST,
+            "The batch's Idempotency-Key cannot be taken.",
+            [FieldProblem("Idempotency-Key", f"must have 1 to {MAX_KEY} printable characters")],
+        )
+    items = [_item(index, bytes(raw), key, now) for index, raw in enumerate(document.mails)]
+    _repeated(items)
+    return items
+
+
+def _item(index: int, raw: bytes, key: str | None, now: datetime) -> Item:
+    try:
+        order = read_json(raw, now)
+        if order.dry_run:
+            raise Refused(
+                problems.INVALID_MAIL,
+                "A batch is no dry run.",
+                [FieldProblem("dry_run", "is not for a batch: check the mail by POST /api/send")],
+            )
+    except Refused as refused:
+        return Item(index, refusal=refused)
+    if order.idempotency_key is None and key is not None:
+        order = replace(order, idempotency_key=f"{key}/{index}", place=place_of(key, index))
+    return Item(index, order)
+
+
+def _unavailable(error: PostroomError | None, *, tried: bool) -> Refused:
+    if not tried:
+        return Refused(
+            problems.UNAVAILABLE, "The mail was not tried: storage failed on others before it."
+        )
+    wait = error.retry_after if isinstance(error, RemoteError) else None
+    return Refused(
+        problems.UNAVAILABLE, "Storage did not do its part for this mail.", retry_after=wait
+    )

@@ -1,0 +1,128 @@
+"""What callers write to change a mail: small JSON documents, read strictly.
+
+The types here validate requests and are what `GET /api/openapi.json` is made from.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Literal, TypeVar
+
+import msgspec
+
+from shared.errors import FieldProblem, Refused
+from shared.mail import problems
+from shared.mail.address import Address
+from shared.services.changes import Decision, Recipients
+from shared.services.document import (
+    AddressesField,
+    explain,
+    read_addresses,
+    read_due,
+)
+
+MAX_BYTES = 512 * 1024
+"""Room for 500 recipients with long names."""
+
+
+class RescheduleDocument(msgspec.Struct, forbid_unknown_fields=True):
+    """When to send: a time, or null for now."""
+
+    scheduled_at: datetime | None
+
+
+class RetryDocument(msgspec.Struct, forbid_unknown_fields=True):
+    """What is different this time. Any of to, cc and bcc replaces all three."""
+
+    to: AddressesField | None = None
+    cc: AddressesField | None = None
+    bcc: AddressesField | None = None
+    account: str | None = None
+
+
+class ResolveDocument(msgspec.Struct, forbid_unknown_fields=True):
+    """What a person found out: it was sent, or it was not and shall be sent again."""
+
+    decision: Literal["sent", "send_again"]
+
+
+class NothingDocument(msgspec.Struct, forbid_unknown_fields=True):
+    """For calls that need no body."""
+
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def read_reschedule(raw: bytes, now: datetime) -> datetime | None:
+    """The new time; None for now. Raises Refused."""
+    found: list[FieldProblem] = []
+    due = read_due(_decoded(raw, RescheduleDocument).scheduled_at, now, found)
+    if found:
+        raise Refused(problems.INVALID_REQUEST, "The time cannot be taken.", found)
+    return due
+
+
+def read_retry(raw: bytes) -> tuple[Recipients | None, str | None]:
+    """The recipients and the account that are given, if any. Raises Refused."""
+    document = _decoded(raw, RetryDocument)
+    if document.to is None and document.cc is None and document.bcc is None:
+        return None, document.account
+    found: list[FieldProblem] = []
+
+    recipients = Recipients(
+        *(
+            _addresses(name, value, found)
+            for name, value in (("to", document.to), ("cc", document.cc), ("bcc", document.bcc))
+        )
+    )
+    if found:
+        raise Refused(problems.INVALID_REQUEST, "A recipient cannot be taken.", found)
+    return recipients, document.account
+
+
+def read_resolve(raw: bytes) -> Decision:
+    """The decision. Raises Refused."""
+    return Decision(_decoded(raw, ResolveDocument).decision)
+
+
+def read_nothing(raw: bytes) -> None:
+    """Raise Refused for anything but an empty document."""
+    _decoded(raw, NothingDocument)
+
+
+def _addresses(
+    name: str, value: AddressesField | None, found: list[FieldProblem]
+) -> tuple[Address, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, list):
+        return read_addresses(value, lambda index: f"{name}[{index}]", found)
+    return read_addresses([value], lambda _: name, found)
+
+
+def _decoded(raw: bytes, kind: type[T]) -> T:
+    try:
+        document = msgspec.json.decode(raw, type=kind)
+        json.loads(raw, object_pairs_hook=_once_each)
+    except msgspec.ValidationError as error:
+        field, message = explain(str(error), "this request")
+        raise Refused(
+            problems.INVALID_REQUEST,
+            "The request has a field that is not understood.",
+            [FieldProblem(field, message)],
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refused(problems.INVALID_JSON, "The body is not valid JSON in UTF-8.") from error
+    return document
+
+
+def _once_each(pairs: list[tuple[str, object]]) -> None:
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise Refused(
+                problems.INVALID_REQUEST,
+                "The request has a field twice.",
+                [FieldProblem(name[:80], "is given more than once: keep one")],
+            )

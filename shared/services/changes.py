@@ -1,0 +1,340 @@
+"""What callers and people do to a mail that is in the ledger: withdraw it, put it off, try it
+again, settle it, let it go.
+
+Each is one conditional write. Whoever comes second, a worker or another person, is looked at anew;
+nothing is taken from a worker that has the mail. What is refused is refused with the status the
+mail is in and what can be done there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from shared.errors import AnswerLost, FieldProblem, LostRace, Refused, RemoteRefused
+from shared.mail import problems
+from shared.mail.account import Account
+from shared.mail.address import Address
+from shared.mail.choice import choose
+from shared.mail.mail import Mail, Payload
+from shared.mail.message import Message, problems_of
+from shared.mail.status import Status
+from shared.services.document import Order
+from shared.services.packing import Packed, pack, unpack
+from shared.services.ports import Accounts, Clock, Ledger, Payloads
+from shared.services.submission import Submission, check_size, refuse_signed_out
+from shared.telemetry import event
+
+ATTEMPTS = 5
+"""A write that lost its race is decided anew so many times."""
+
+NOT_BEGUN = frozenset({Status.SCHEDULED, Status.QUEUED, Status.HELD})
+"""No worker has it, and none has sent it: it can be withdrawn or put off."""
+
+INSTEAD = {
+    Status.SCHEDULED: "Cancel it, or give it another time with PATCH.",
+    Status.QUEUED: "It is about to go: wait for the outcome, or cancel it.",
+    Status.SENDING: "A worker is sending it at this moment, so it may be too late: ask for its "
+    "status again in some seconds.",
+    Status.SENT: "It has gone out and cannot be called back: send a new mail.",
+    Status.HELD: "It waits for its account: release it, cancel it, or retry it from another "
+    "account.",
+    Status.UNKNOWN: "It may have been sent: look into the mailbox's Sent Items, then settle it "
+    "with POST /api/mails/{id}/resolve.",
+    Status.FAILED: "Nothing of it was sent: POST /api/mails/{id}/retry tries it again, also to "
+    "other recipients.",
+    Status.CANCELLED: "It was withdrawn and its content is gone: send a new mail.",
+}
+"""What can be done with a mail, for whoever asked for something else."""
+
+
+class Decision(StrEnum):
+    """What a person found out about a mail in `unknown`."""
+
+    SENT = "sent"
+    SEND_AGAIN = "send_again"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipients:
+    """Whom a mail goes to instead."""
+
+    to: tuple[Address, ...] = ()
+    cc: tuple[Address, ...] = ()
+    bcc: tuple[Address, ...] = ()
+
+
+Step = Callable[[Mail, datetime], Mail]
+"""From the mail as it stands to what it becomes; the same object where nothing is to be done."""
+
+
+class Changes:
+    """Changes mails that were accepted before."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        payloads: Payloads,
+        accounts: Accounts,
+        submission: Submission,
+        clock: Clock,
+    ) -> None:
+        self._ledger = ledger
+        self._payloads = payloads
+        self._accounts = accounts
+        self._submission = submission
+        self._clock = clock
+
+    def cancel(self, mail_id: str) -> Mail:
+        """Withdraw a mail that no worker has yet. Once this returns it will not be sent, and its
+        content is gone. Raises Refused where it is too late."""
+
+        def step(mail: Mail, now: datetime) -> Mail:
+            if mail.status is Status.CANCELLED:
+                return mail
+            _require(mail, NOT_BEGUN, "cancelled")
+            return mail.moved(Status.CANCELLED, now)
+
+        return self._change("cancel", mail_id, step)
+
+    def reschedule(self, mail_id: str, due: datetime | None) -> Mail:
+        """Put a mail off, or let it go now (None, or a time that has passed)."""
+
+        def step(mail: Mail, now: datetime) -> Mail:
+            _require(mail, NOT_BEGUN, "given another time")
+            at = max(due or now, now)
+            status = Status.SCHEDULED if at > now else Status.QUEUED
+            if mail.status is status:
+                return replace(mail.noted(now, "rescheduled"), due_at=at, reason=None, help=None)
+            return mail.moved(status, now, reason="rescheduled", due_at=at)
+
+        return self._change("reschedule", mail_id, step)
+
+    def retry(
+        self, mail_id: str, recipients: Recipients | None = None, account: str | None = None
+    ) -> Mail:
+        """Try a mail again that failed or is held, as if it had just been accepted; also to other
+        recipients, who replace all earlier ones, or from another account."""
+
+        def step(mail: Mail, now: datetime) -> Mail:
+            _require(mail, frozenset({Status.FAILED, Status.HELD}), "retried")
+            return self._retried(mail, now, recipients, account)
+
+        return self._change("retry", mail_id, step)
+
+    def resolve(self, mail_id: str, decision: Decision) -> Mail:
+        """Settle a mail in `unknown` by what a person found out."""
+
+        def step(mail: Mail, now: datetime) -> Mail:
+            if decision is Decision.SENT and mail.status is Status.SENT:
+                return mail
+            _require(mail, frozenset({Status.UNKNOWN}), "settled")
+            if decision is Decision.SENT:
+                sent = mail.moved(Status.SENT, now, reason="marked_sent")
+                return replace(sent, sent_at=_last_attempt(mail) or now)
+            self._content(mail)
+            return _afresh(mail, now, "send_again")
+
+        return self._change("resolve", mail_id, step)
+
+    def release(self, mail_id: str) -> Mail:
+        """Let a held mail go whose account can send again."""
+
+        def step(mail: Mail, now: datetime) -> Mail:
+            _require(mail, frozenset({Status.HELD}), "released")
+            account = _named(self._accounts.all(fresh=True), mail.account)
+            if account is None:
+                raise Refused(
+                    problems.ACCOUNT_CANNOT_SEND,
+                    "The mail's account is not there any more.",
+                    help="Link the mailbox again on /accounts, or retry the mail with another "
+                    "'account'.",
+                    members=_where(mail),
+                )
+            _refuse_replaced(mail, account)
+            if not account.can_send_at(now):
+                raise Refused(
+                    problems.ACCOUNT_CANNOT_SEND,
+                    f"The account '{account.alias}' is {account.state.value}"
+                    f"{f' ({account.reason})' if account.reason else ''}.",
+                    members=_where(mail),
+                )
+            return _afresh(mail, now, "released")
+
+        return self._change("release", mail_id, step)
+
+    def _change(self, operation: str, mail_id: str, step: Step) -> Mail:
+        for _ in range(ATTEMPTS):
+            found = self._ledger.get(mail_id)
+            if found is None:
+                raise Refused(problems.UNKNOWN_MAIL, "No mail has this id.")
+            before = found.mail
+            after = step(before, self._clock())
+            if after is before:
+                return before
+            after = self._paced(after)
+            if self._write(before, after, found.etag):
+                self._finish(operation, before, after)
+                return after
+            if after.payload.blob not in (None, before.payload.blob):
+                self._submission.drop(str(after.payload.blob))
+        raise Refused(
+            problems.UNAVAILABLE, "The mail was changed by others again and again.", retry_after=1.0
+        )
+
+    def _paced(self, mail: Mail) -> Mail:
+        """A mail that waits again is one more of its mailbox, and takes its turn."""
+        account = _named(self._accounts.all(), mail.account)
+        return self._submission.with_slot(mail, account) if account is not None else mail
+
+    def _write(self, before: Mail, after: Mail, etag: str) -> bool:
+        """Whether the ledger has it. A write that the storage client repeated looks like a lost
+        race to itself: our line in the mail's story tells."""
+        try:
+            self._ledger.update(after, etag, new_payload=after.payload != before.payload)
+        except (LostRace, AnswerLost):
+            found = self._ledger.get(after.mail_id)
+            return found is not None and after.events[-1] in found.mail.events
+        return True
+
+    def _finish(self, operation: str, before: Mail, after: Mail) -> None:
+        blob = before.payload.blob
+        if blob is not None and (
+            after.status in (Status.CANCELLED, Status.SENT) or after.payload.blob != blob
+        ):
+            self._submission.drop(blob)
+        if after.status in (Status.QUEUED, Status.SCHEDULED):
+            self._submission.ring(after)
+        event(
+            "mail_changed",
+            mail_id=after.mail_id,
+            account=after.account,
+            operation=operation,
+            status=after.status.value,
+        )
+
+    def _retried(
+        self, mail: Mail, now: datetime, recipients: Recipients | None, alias: str | None
+    ) -> Mail:
+        packed = self._content(mail)
+        if packed.message is None:
+            raise Refused(
+                problems.UNREADABLE_MAIL,
+                "The ledger holds the raw text of a queue message, and no mail.",
+                members=_where(mail),
+            )
+        message = _addressed(packed.message, recipients)
+        account, sender = choose(
+            self._accounts.all(fresh=True), alias or mail.account, message.sender
+        )
+        if alias is None:
+            _refuse_replaced(mail, account)
+        refuse_signed_out(account)
+        check_size(_order_of(mail, message), account, sender, now)
+        content = msgspec.structs.replace(packed, message=message, sender=sender)
+        if account.account_id != mail.account_id:
+            reason = "account_changed"
+        else:
+            reason = "recipients_changed" if message is not packed.message else "retried"
+        after = replace(
+            _afresh(mail, now, reason),
+            account=account.alias,
+            account_id=account.account_id,
+            sender=str(sender),
+        )
+        if message is not packed.message:
+            shown = [str(address) for address in message.recipients]
+            after = replace(
+                after,
+                recipients=self._submission.shown(shown),
+                recipient_count=len(shown),
+                former_recipients=_former(mail),
+            )
+        if content == packed:
+            return after
+        return self._submission.with_payload(replace(after, payload=Payload()), pack(content))
+
+    def _content(self, mail: Mail) -> Packed:
+        """What was to be sent. Raises Refused where it is gone or damaged."""
+        try:
+            if mail.payload.inline is not None:
+                return unpack(mail.payload.inline)
+            if mail.payload.blob is not None:
+                return unpack(self._payloads.get(mail.payload.blob))
+        except (RemoteRefused, ValueError) as error:
+            raise _gone(mail) from error
+        raise _gone(mail)
+
+
+def _require(mail: Mail, allowed: frozenset[Status], what: str) -> None:
+    if mail.status not in allowed:
+        raise Refused(
+            problems.WRONG_STATUS,
+            f"The mail is {mail.status.value} and cannot be {what}. {INSTEAD[mail.status]}",
+            members=_where(mail),
+        )
+
+
+def _where(mail: Mail) -> dict[str, object]:
+    return problems.standing(mail.status.value)
+
+
+def _afresh(mail: Mail, now: datetime, reason: str) -> Mail:
+    """Waiting again: due now, or later still where that was asked for; attempts counted anew."""
+    due = max(mail.due_at, now)
+    return replace(mail.moved(Status.QUEUED, now, reason=reason, due_at=due), attempts=0)
+
+
+def _addressed(message: Message, recipients: Recipients | None) -> Message:
+    if recipients is None:
+        return message
+    if message.mime is not None:
+        raise Refused(
+            problems.RAW_RECIPIENTS, "The mail is a raw message: its recipients are its headers."
+        )
+    changed = replace(message, to=recipients.to, cc=recipients.cc, bcc=recipients.bcc)
+    found = problems_of(changed)
+    if found:
+        raise Refused(problems.INVALID_MAIL, "The mail cannot be sent to these recipients.", found)
+    return changed
+
+
+def _former(mail: Mail) -> tuple[str, ...]:
+    """Those of earlier tries and of this one, each once; as many as a row has room for anyway."""
+    return tuple(dict.fromkeys((*mail.recipients, *mail.former_recipients)))[:100]
+
+
+def _named(accounts: Sequence[Account], alias: str | None) -> Account | None:
+    return next((account for account in accounts if account.alias == alias), None)
+
+
+def _refuse_replaced(mail: Mail, account: Account) -> None:
+    if mail.account_id not in (None, account.account_id):
+        raise Refused(
+            problems.MAILBOX_REPLACED,
+            f"The alias '{account.alias}' stood for another mailbox when the mail was accepted.",
+            [FieldProblem("account", "must be named, for the mail to go out from that mailbox")],
+            members=_where(mail),
+        )
+
+
+def _last_attempt(mail: Mail) -> datetime | None:
+    """When a worker took it last: if it went out, then about that time."""
+    return next((e.at for e in reversed(mail.events) if e.status is Status.SENDING), None)
+
+
+def _order_of(mail: Mail, message: Message) -> Order:
+    return Order(message, mail.account, mail.tags, mail.metadata, None, None, False, "")
+
+
+def _gone(mail: Mail) -> Refused:
+    return Refused(
+        problems.CONTENT_GONE,
+        "The content of the mail cannot be read any more.",
+        members=_where(mail),
+    )
