@@ -3,10 +3,13 @@
 // resource group, which the deployment is recorded in. Where the Microsoft
 // Graph extension is not allowed, infra/register-app.sh does the same.
 //
-//   az deployment group create --resource-group <group> --template-file infra/entra.bicep \
-//     --parameters redirectUri=<output redirectUri> identityPrincipalId=<output identityPrincipalId>
+//   az deployment group create --resource-group <group> --template-file infra/entra.bicep
 //
-// then main.bicep again, with the clientId that this prints. Public cloud only: the extension knows no other.
+// then main.bicep with the clientId that this prints, then this once more, with
+//
+//   --parameters redirectUri=<output redirectUri> identityPrincipalId=<output identityPrincipalId>
+//
+// Public cloud only: the extension knows no other.
 extension microsoftGraphV1
 
 @description('Optional. The prefix of main.bicep: another Postroom in the same resource group has another registration.')
