@@ -3,12 +3,14 @@ PYTHON ?= python3
 PORT ?= 7071
 SIMULATOR_PORT ?= 7072
 WORKERS ?= 1
+MAILS ?= 2000
+KILLS ?= 100
 BIN := .venv/bin
 PY := $(BIN)/python
 ONCE_FLAG := $(if $(ONCE),--once,)
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools run simulator check test fast lint types format bench images lock clean
+.PHONY: help install tools run simulator check test faults fast lint types format bench images lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -72,6 +74,9 @@ check: lint types fast  ## lint, types, fast tests: under a minute
 test: lint types .local/functions-runtime/.installed tools  ## everything, from a fresh clone
 	@$(PY) local/prerequisites.py browser
 	@$(BIN)/pytest -m "not live"
+
+faults: install  ## kill, freeze and cut what sends, then compare (MAILS=… KILLS=… SEED=…)
+	@$(PY) -m tests.faults --mails $(MAILS) --kills $(KILLS) $(if $(SEED),--seed $(SEED),)
 
 bench: install  ## measure against the budgets, write docs/performance.md
 	@$(PY) -m bench

@@ -237,7 +237,7 @@ def bury(msg: func.QueueMessage) -> None:
     room().outbox.bury(read(msg))
 
 
-@app.timer_trigger("timer", "15 */2 * * * *")
+@app.timer_trigger("timer", "15 * * * * *")
 def ring_again(timer: func.TimerRequest) -> None:
     """Ring for mails whose bell was lost or whose worker died."""
     room().upkeep.ring_again()

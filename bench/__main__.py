@@ -1,4 +1,4 @@
-"""`python -m bench [imports] [calls] [cpu]`: measure against the budgets of docs/performance.md.
+"""`python -m bench [imports] [calls] [cpu] [drain]`: measure against the budgets of docs/performance.md.
 
 Without a name all of them. `QUICK=1` takes fewer runs, prints, and writes nothing.
 """
@@ -10,9 +10,9 @@ import os
 import sys
 import time
 
-from bench import calls, cpu, imports, report, rows
+from bench import calls, cpu, drain, imports, report, rows
 
-PARTS = ("imports", "calls", "cpu")
+PARTS = ("imports", "calls", "cpu", "drain")
 
 
 def main() -> int:
@@ -42,6 +42,8 @@ def _measure(part: str, *, quick: bool) -> report.Result:
         return rows.of_imports(imports.measure(quick=quick))
     if part == "calls":
         return rows.of_calls(calls.measure(quick=quick))
+    if part == "drain":
+        return rows.of_drain(drain.measure(quick=quick))
     return rows.of_cpu(cpu.measure(quick=quick))
 
 

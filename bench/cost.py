@@ -118,7 +118,7 @@ ASSUMED: Mapping[str, Assumption] = {
         1, "seconds that an accepted request is billed: the least there is"
     ),
     "deliver_seconds": Assumption(2, "seconds that a delivery is billed, Graph's answer included"),
-    "scan_rows": Assumption(10_000, "rows of `mails` that storage looks through in a second"),
+    "run_seconds": Assumption(1, "seconds that a run of a timer is billed: the least there is"),
     "row_bytes": Assumption(2_000, "bytes that a sent mail's row keeps"),
     "item_bytes": Assumption(1_200, "bytes of one item of telemetry"),
     "mail_items": Assumption(9, "items of telemetry for a mail: requests, the host's lines, ours"),
@@ -158,12 +158,8 @@ def month(
     path: str = "life_http_key",
     private: bool = False,
     probed: bool = True,
-    scans: bool = True,
 ) -> Month:
-    """A month of short mails; `together` of them share an instance's billed time.
-
-    `scans`: the timer looks through all rows of the ledger, as it does now.
-    """
+    """A month of short mails; `together` of them share an instance's billed time."""
     made = template()
     probes = made.probes if probed else 0
     per_mail = _operations(_results("calls")[path]["storage"])
@@ -173,10 +169,8 @@ def month(
     runs = timer_runs()
     processes = min(mails, MONTH_SECONDS / _of("alive_seconds"))
     http = 0 if path == "life_queue" else 1
-    # Both of its questions go through the whole table, half full on average in the first month.
-    run_seconds = max(1.0, scans * per_run["scans"] * mails / 2 / _of("scan_rows"))
     mail_seconds = (http * _of("accept_seconds") + _of("deliver_seconds")) / together
-    seconds = mails * mail_seconds + runs * run_seconds + probes
+    seconds = mails * mail_seconds + runs * _of("run_seconds") + probes
     polls = min(mails * _of("alive_seconds"), MONTH_SECONDS) / polling_seconds()
     items = mails * _of("mail_items") + (runs + probes) * _of("run_items")
     return Month(
@@ -285,7 +279,6 @@ _VARIANTS: Sequence[tuple[str, dict[str, Any]]] = (
     ("instances of 512 MB (`instanceMemoryMB=512`)", {"memory_mb": 512}),
     ("mails in bursts, 16 at a time", {"together": 16}),
     ("dropped on the queue", {"path": "life_queue"}),
-    ("the timer not looking through the whole ledger (not in this version)", {"scans": False}),
     ("512 MB, bursts, by the queue", {"memory_mb": 512, "together": 16, "path": "life_queue"}),
     ("private network (`network=private`)", {"private": True}),
 )
@@ -318,8 +311,8 @@ def _results(part: str) -> dict[str, Any]:
 
 
 def _operations(counts: Mapping[str, int]) -> dict[str, int]:
-    """By meter; `scans` are the table operations that look through all mails."""
-    found = {"table": 0, "queue": 0, "scans": counts.get("table query mails", 0)}
+    """By meter."""
+    found = {"table": 0, "queue": 0}
     for name, count in counts.items():
         service = name.split()[0]
         if service not in found:

@@ -24,6 +24,7 @@ from bench.memory import (
     MemoryLedger,
     MemoryPayloads,
     MemoryTimetables,
+    NoFiles,
     SilentBell,
 )
 from bench.paired import Pair, alternate, cpu_of
@@ -143,14 +144,17 @@ class _Sender:
         self._submission = Submission(
             ledger=self._ledger,
             payloads=payloads,
+            files=NoFiles(),
             keys=MemoryKeys(),
             bell=bell,
             accounts=accounts,
             pacing=pacing,
+            waiting=room.waiting,
             clock=utc_now,
             random=os.urandom,
+            max_mail_bytes=room.settings.max_mail_bytes,
         )
-        direct = DirectSending(room.graph, room.tokens, utc_now)
+        direct = DirectSending(room.graph, room.tokens, NoFiles(), utc_now)
 
         def way_of(account: Account) -> Sending:
             return direct

@@ -44,6 +44,8 @@ def measure() -> dict[str, Mapping[str, int]]:
         demo.wait_for(stack.info, 1)
         first = Counter(world.simulator_counts(stack))
         first.subtract(before)
+        # The first run ever writes the watermark.
+        _timer(stack, proxy)
         return {
             "timer": max(
                 (_timer(stack, proxy) for _ in range(RUNS)), key=lambda c: sum(c.values())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
 
 from shared.errors import AlreadyExists, LostRace, RemoteRefused
 from shared.mail.account import Account
 from shared.mail.mail import Mail, MailFilter, MailPage
+from shared.mail.message import StoredFile
 from shared.mail.pace import Timetable
-from shared.services.ports import KeyClaim, Versioned
+from shared.services.ports import Glimpse, KeyClaim, Span, Versioned, WaitingPage
 
 
 class MemoryLedger:
@@ -40,13 +40,15 @@ class MemoryLedger:
         """Nobody lists here."""
         raise NotImplementedError
 
-    def overdue(self, now: datetime, grace_seconds: float, most: int) -> Sequence[str]:
-        """Nothing is late here."""
-        return ()
+    def glimpse(self, mail_id: str) -> Glimpse | None:
+        """Nobody looks."""
+        raise NotImplementedError
 
-    def held(self, alias: str, most: int) -> Sequence[str]:
-        """Nothing is held here."""
-        return ()
+    def waiting(
+        self, span: Span, most: int, cursor: str | None = None, *, held_for: str | None = None
+    ) -> WaitingPage:
+        """Nothing waits here."""
+        raise NotImplementedError
 
     def clear(self) -> None:
         """Forget everything."""
@@ -91,6 +93,22 @@ class MemoryPayloads:
     def delete(self, name: str) -> None:
         """See `Payloads`."""
         self._blobs.pop(name, None)
+
+
+class NoFiles:
+    """Fulfils `ports.Files` for mails whose files are all in their payload."""
+
+    def look(self, container: str, name: str) -> StoredFile | None:
+        """See `Files`."""
+        return None
+
+    def keep(self, name: str, content: bytes) -> StoredFile:
+        """Nothing here is that large."""
+        raise NotImplementedError
+
+    def chunks(self, file: StoredFile, chunk_bytes: int) -> Iterator[bytes]:
+        """Nothing here is stored."""
+        raise NotImplementedError
 
 
 class MemoryKeys:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
-from bench import cpu, imports
+from bench import cpu, drain, imports
 from bench.calls import Case
 from bench.cpu import Measured
+from bench.drain import Drained
 from bench.imports import Imports
 from bench.paired import Pair
 from bench.report import Result, Row
@@ -92,3 +94,31 @@ def _cpu_row(what: str, pair: Pair) -> Row:
         f"{pair.yardstick_median * 1000:.1f} ms)",
         pair.ratio <= cpu.BUDGET,
     )
+
+
+def of_drain(found: Drained) -> Result:
+    """How near it came to the limits, and that nothing was lost, doubled or poisoned."""
+    what = f"{found.mails:,} mails over {found.mailboxes} mailboxes under Exchange's limits"
+    sent = found.statuses.get("sent", 0)
+    whole = sent == found.mails == found.copies and not found.doubled and not found.poisoned
+    rows = [
+        Row(
+            what,
+            f"≥ {drain.BUDGET:.0%} of what they allow",
+            f"{found.share:.0%} ({found.seconds:.0f} s; the limits take {found.allowed_seconds:.0f})",
+            found.share >= drain.BUDGET,
+        ),
+        Row(
+            "of its calls to Graph, answered 429",
+            f"< {drain.THROTTLED_BUDGET:.0%}",
+            f"{found.throttled_share:.2%} ({found.throttled} of {found.calls:,})",
+            found.throttled_share < drain.THROTTLED_BUDGET,
+        ),
+        Row(
+            "of its mails, lost, doubled or poisoned",
+            "none",
+            f"{found.mails - sent} not sent, {found.doubled} doubled, {found.poisoned} poisoned",
+            whole,
+        ),
+    ]
+    return Result("drain", rows, asdict(found))

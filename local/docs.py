@@ -39,6 +39,21 @@ OWN_REASONS = {
     "entra_unreachable": ("tried again", "Microsoft's sign-in service did not answer."),
     "vault_unreachable": ("tried again", "Key Vault did not answer."),
     "lease_spent": ("tried again", "Getting a token took so long that no time was left to send."),
+    "attachment_unreadable": ("tried again", "A file of the mail could not be read from storage."),
+    "attachment_changed": (
+        "`failed`",
+        "A file that the mail names was changed in storage after the mail was accepted. Send it anew.",
+    ),
+    "attachment_gone": (
+        "`failed`",
+        "A file that the mail names was removed from storage before the mail was sent. Put it back and "
+        "send the mail anew.",
+    ),
+    "mail_too_large": (
+        "`failed`",
+        "The mail fitted when it was accepted; its account has been signed in with fewer rights since. "
+        "Sign it in with Mail.ReadWrite, then send the mail anew.",
+    ),
     "payload_unreadable": ("tried again", "The mail's content could not be read from storage."),
     "mailbox_replaced": (
         "`failed`",

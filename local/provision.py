@@ -21,7 +21,7 @@ from azure.storage.queue import QueueServiceClient
 from local import children
 
 QUEUES = ("outbox", "outbox-poison")
-TABLES = ("mails", "keys", "flows", "accounts")
+TABLES = ("mails", "keys", "flows", "accounts", "waiting")
 CONTAINERS = ("payloads", "attachments")
 CLIENT_SECRET_NAME = "postroom-client-secret"  # noqa: S105 - a name, not a secret
 

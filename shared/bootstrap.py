@@ -22,6 +22,7 @@ from shared.adapters.app_credential import (
     ManagedIdentity,
     exchange_audience,
 )
+from shared.adapters.blob_files import BlobFiles
 from shared.adapters.entra import Entra
 from shared.adapters.flows_table import FlowsTable
 from shared.adapters.graph import Graph
@@ -33,6 +34,7 @@ from shared.adapters.outbox_queue import OutboxQueue
 from shared.adapters.payload_blobs import PayloadBlobs
 from shared.adapters.timetables import TimetableRows
 from shared.adapters.transport import reach
+from shared.adapters.waiting_table import WaitingTable
 from shared.mail.backoff import Patience
 from shared.mail.pace import Pace
 from shared.services.consent import Consent, ConsentRules
@@ -77,8 +79,13 @@ class Postroom:
             threading.BoundedSemaphore(max(1, settings.worker_threads // 2)),
         )
         self.ledger = MailsTable(_once(lambda: stored.table(storage.MAILS_TABLE)))
+        self.waiting = WaitingTable(_once(lambda: stored.table(storage.WAITING_TABLE)), self.clock)
         self.bell = OutboxQueue(_once(lambda: stored.queue(storage.OUTBOX_QUEUE)))
         payloads = PayloadBlobs(_once(lambda: stored.container(storage.PAYLOADS_CONTAINER)))
+        files = BlobFiles(
+            _once(lambda: stored.container(storage.ATTACHMENTS_CONTAINER)),
+            _once(lambda: stored.container(storage.PAYLOADS_CONTAINER)),
+        )
         accounts_table = _once(lambda: stored.table(storage.ACCOUNTS_TABLE))
         self.accounts = AccountsTable(accounts_table)
         self.pacing = Pacing(
@@ -117,15 +124,18 @@ class Postroom:
         self.submission = Submission(
             ledger=self.ledger,
             payloads=payloads,
+            files=files,
             keys=keys,
             bell=self.bell,
             accounts=self.accounts,
             pacing=self.pacing,
+            waiting=self.waiting,
             clock=self.clock,
             random=os.urandom,
+            max_mail_bytes=settings.max_mail_bytes,
             mask=settings.mask_ledger,
         )
-        direct = DirectSending(self.graph, self.tokens, self.clock)
+        direct = DirectSending(self.graph, self.tokens, files, self.clock)
 
         def way_of(account: Account) -> Sending:
             return direct
@@ -146,7 +156,7 @@ class Postroom:
             send_seconds=settings.send_timeout_seconds,
         )
         self.outbox = Outbox(self.ledger, self.submission, self.delivery, self.clock)
-        self.upkeep = Upkeep(self.ledger, self.bell, self.accounts, self.clock)
+        self.upkeep = Upkeep(self.ledger, self.waiting, self.bell, self.accounts, self.clock)
         self.consent = Consent(
             rules=ConsentRules(
                 tenant=settings.tenant,
@@ -163,9 +173,11 @@ class Postroom:
             released=self.upkeep.release,
         )
         self.probes: Mapping[str, Callable[[], object]] = {
-            "ledger": lambda: self.ledger.overdue(self.clock(), 0, 1),
+            "ledger": self.ledger.probe,
+            "waiting": self.waiting.probe,
             "queue": self.bell.probe,
             "payloads": payloads.probe,
+            "attachments": files.probe,
             "key_vault": lambda: self.vault.get(CLIENT_SECRET),
             "entra": lambda: entra.probe(settings.tenant),
             "graph": lambda: reach("graph", settings.graph_url, settings.ca_file),

@@ -5,6 +5,7 @@
     PostroomError
     ├── Refused                   a caller asked for something that cannot be done; says what and
     │                             how to mend it (`shared.mail.problems` has the kinds)
+    ├── FileChanged               a file in storage is not the one that was accepted
     ├── LostRace                  another worker changed the row first
     ├── ConsentRequired           the mailbox must be signed in again by a person
     ├── CredentialRefused         Entra refused the application's own credential
@@ -73,6 +74,14 @@ class Refused(PostroomError):
         self.retry_after = retry_after
         self.members = dict(members or {})
         """Further members of the problem document (RFC 9457, 3.2): facts for programs."""
+
+
+class FileChanged(PostroomError):
+    """A file in storage was changed or removed since the mail that it belongs to was accepted."""
+
+    def __init__(self, *, gone: bool) -> None:
+        super().__init__("a stored file was " + ("removed" if gone else "changed"))
+        self.gone = gone
 
 
 class LostRace(PostroomError):

@@ -64,6 +64,7 @@ class Settings:
     mails_per_minute: int = 30
     """The pace of each mailbox; 0 for none."""
     max_request_bytes: int = 32 * 1024 * 1024
+    max_mail_bytes: int = 35 * 1024 * 1024
     mask_ledger: bool = False
     session_seconds: int = 8 * 3600
     worker_threads: int = 5
@@ -119,6 +120,12 @@ def load(environ: Mapping[str, str]) -> Settings:
         mails_per_minute=reader.whole("POSTROOM_MAILS_PER_MINUTE", 30, 0, 10_000),
         max_request_bytes=reader.whole(
             "POSTROOM_MAX_REQUEST_BYTES", 32 * 1024 * 1024, 64 * 1024, 100 * 1024 * 1024
+        ),
+        # Exchange Online's own message size limit is 35 MB, and an administrator can raise it to
+        # 150 MB of files, which base64 makes 205 MB.
+        # https://learn.microsoft.com/office365/servicedescriptions/exchange-online-service-description/exchange-online-limits
+        max_mail_bytes=reader.whole(
+            "POSTROOM_MAX_MAIL_BYTES", 35 * 1024 * 1024, 64 * 1024, 210 * 1024 * 1024
         ),
         mask_ledger=reader.flag("POSTROOM_MASK_LEDGER"),
         session_seconds=reader.whole("POSTROOM_SESSION_HOURS", 8, 1, 24) * 3600,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import email
+import hashlib
 import json
 import random
 import threading
@@ -16,15 +17,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import azure.functions as func
 from azure.functions.queue import QueueMessage
 
-from shared.errors import AlreadyExists, AnswerLost, LostRace, NotSent, RemoteRefused
+from shared.errors import (
+    AlreadyExists,
+    AnswerLost,
+    FileChanged,
+    LostRace,
+    NotSent,
+    RemoteRefused,
+)
+from shared.mail import ids
 from shared.mail.account import Account, AccountKind
 from shared.mail.backoff import Patience
 from shared.mail.graph_payload import KEY_PROPERTY
-from shared.mail.mail import Mail, MailFilter, MailPage, Payload
+from shared.mail.mail import Mail, MailFilter, MailPage
+from shared.mail.message import StoredFile
 from shared.mail.mime import KEY_HEADER
 from shared.mail.outcome import GraphAnswer
 from shared.mail.pace import Pace, Timetable
@@ -37,7 +48,18 @@ from shared.services.outbox import Outbox
 from shared.services.outbox_message import OutboxMessage, bell_for
 from shared.services.pacing import Pacing
 from shared.services.places import Places
-from shared.services.ports import KeyClaim, Profile, Versioned
+from shared.services.ports import (
+    Entry,
+    Glance,
+    Glimpse,
+    HeldMark,
+    KeyClaim,
+    Profile,
+    Span,
+    Versioned,
+    WaitingPage,
+    Watermark,
+)
 from shared.services.sending import DirectSending
 from shared.services.submission import Receipt, Submission
 from shared.services.upkeep import Upkeep
@@ -149,7 +171,7 @@ class MemoryLedger:
         with self._faults.around("ledger.page"), self._lock:
             last = _read_cursor(cursor)
             matching = [
-                replace(row.mail, payload=Payload(blob=row.mail.payload.blob))
+                replace(row.mail, payload=replace(row.mail.payload, inline=None))
                 for mail_id, row in sorted(self._rows.items(), reverse=True)
                 if (last is None or mail_id < last) and _matches(row.mail, wanted)
             ]
@@ -157,25 +179,22 @@ class MemoryLedger:
         more = len(matching) > size
         return MailPage(page, _cursor(page[-1].mail_id) if more else None)
 
-    def overdue(self, now: datetime, grace_seconds: float, most: int) -> Sequence[str]:
-        with self._faults.around("ledger.overdue"), self._lock:
-            late = now - timedelta(seconds=grace_seconds)
-            return [
-                row.mail.mail_id
-                for row in self._rows.values()
-                if row.mail.lease_has_run_out(now)
-                or (
-                    row.mail.status in (Status.QUEUED, Status.SCHEDULED) and row.mail.due_at <= late
-                )
-            ][:most]
+    def glimpse(self, mail_id: str) -> Glimpse | None:
+        with self._faults.around("ledger.glimpse"), self._lock:
+            found = self._rows.get(mail_id)
+            return _glimpse(found.mail) if found else None
 
-    def held(self, alias: str, most: int) -> Sequence[str]:
-        with self._faults.around("ledger.held"), self._lock:
-            return sorted(
-                row.mail.mail_id
-                for row in self._rows.values()
-                if row.mail.status is Status.HELD and row.mail.account == alias
-            )[:most]
+    def waiting(
+        self, span: Span, most: int, cursor: str | None = None, *, held_for: str | None = None
+    ) -> WaitingPage:
+        with self._faults.around("ledger.waiting"), self._lock:
+            found = [
+                _glimpse(row.mail)
+                for mail_id, row in sorted(self._rows.items(), reverse=True)
+                if (cursor is None or mail_id < cursor) and _is_of(row.mail, span, held_for)
+            ]
+        page = found[:most]
+        return WaitingPage(page, page[-1].mail_id if len(found) > most else None)
 
     @property
     def mails(self) -> list[Mail]:
@@ -196,6 +215,105 @@ class MemoryLedger:
         etag = f'W/"{self._writes}"'
         self._rows[mail.mail_id] = Versioned(mail, etag)
         return etag
+
+
+def _glimpse(mail: Mail) -> Glimpse:
+    return Glimpse(mail.mail_id, mail.status, mail.account, mail.look_at)
+
+
+def _is_of(mail: Mail, span: Span, held_for: str | None) -> bool:
+    made = ids.time_of(mail.mail_id)
+    if mail.look_at is None or made < _milliseconds(span.since):
+        return False
+    if held_for is not None:
+        return mail.status is Status.HELD and mail.account == held_for
+    return made < _milliseconds(span.before) or span.after < mail.look_at <= span.until
+
+
+def _milliseconds(moment: datetime) -> datetime:
+    return ids.time_of(ids.new_id(moment, bytes))
+
+
+class MemoryWaiting:
+    """Fulfils `ports.Waiting`."""
+
+    def __init__(self, faults: Faults, clock: Clock) -> None:
+        self._faults = faults
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._writes = 0
+        self._looks: dict[tuple[datetime, str], Entry] = {}
+        self._held: dict[tuple[str, str], Entry] = {}
+        self._marks: dict[str, HeldMark] = {}
+        self.watermark: Watermark | None = None
+
+    def note(self, mail_id: str, due_at: datetime) -> None:
+        with self._faults.around("waiting.note"), self._lock:
+            self._look(mail_id, due_at)
+
+    def note_all(self, looks: Mapping[str, datetime]) -> None:
+        # Its transactions are single steps, and the process may die between them.
+        for mail_id, due_at in looks.items():
+            with self._faults.around("waiting.note_all"), self._lock:
+                self._look(mail_id, due_at)
+
+    def hold_all(self, alias: str, mail_ids: Sequence[str]) -> None:
+        if not mail_ids:
+            return
+        with self._faults.around("waiting.mark"), self._lock:
+            self._marks[alias] = HeldMark(alias, self._clock(), self._etag())
+        for mail_id in mail_ids:
+            with self._faults.around("waiting.hold_all"), self._lock:
+                self._held[alias, mail_id] = Entry(
+                    mail_id, self._clock(), self._etag(), held_for=alias
+                )
+
+    def glance(self, now: datetime, most: int) -> Glance:
+        with self._faults.around("waiting.glance"), self._lock:
+            due = [entry for key, entry in sorted(self._looks.items()) if key[0] <= now]
+            marks = [mark for _, mark in sorted(self._marks.items())]
+            return Glance(self.watermark, marks, due[:most])
+
+    def of_account(self, alias: str, most: int) -> Sequence[Entry]:
+        with self._faults.around("waiting.of_account"), self._lock:
+            return [entry for key, entry in sorted(self._held.items()) if key[0] == alias][:most]
+
+    def drop(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            with self._faults.around("waiting.drop"), self._lock:
+                rows: dict[Any, Entry] = self._held if entry.due_at is None else self._looks
+                key = (entry.held_for or entry.due_at, entry.mail_id)
+                if key in rows and rows[key].etag == entry.etag:
+                    del rows[key]
+
+    def unmark(self, mark: HeldMark) -> None:
+        with self._faults.around("waiting.unmark"), self._lock:
+            if self._marks.get(mark.alias) == mark:
+                del self._marks[mark.alias]
+
+    def advance(self, watermark: Watermark) -> Watermark:
+        with self._faults.around("waiting.advance"), self._lock:
+            if (self.watermark.etag if self.watermark else None) != watermark.etag:
+                raise LostRace("moving the watermark: another sweep was first")
+            self.watermark = replace(watermark, etag=self._etag())
+            return self.watermark
+
+    def mail_ids(self) -> Iterator[str]:
+        with self._faults.around("waiting.mail_ids"), self._lock:
+            return iter([key[1] for key in (*self._looks, *self._held)])
+
+    @property
+    def noted(self) -> set[str]:
+        """Every mail that a sweep can find here, without counting as a call."""
+        led_to = {mail_id for alias, mail_id in self._held if alias in self._marks}
+        return {mail_id for _, mail_id in self._looks} | led_to
+
+    def _look(self, mail_id: str, due_at: datetime) -> None:
+        self._looks[due_at, mail_id] = Entry(mail_id, self._clock(), self._etag(), due_at=due_at)
+
+    def _etag(self) -> str:
+        self._writes += 1
+        return f'W/"{self._writes}"'
 
 
 def _matches(mail: Mail, wanted: MailFilter) -> bool:
@@ -238,6 +356,43 @@ class MemoryPayloads:
     def delete(self, name: str) -> None:
         with self._faults.around("payloads.delete"):
             self.blobs.pop(name, None)
+
+
+class MemoryFiles:
+    """Fulfils `ports.Files`: container `payloads` is that of the payloads."""
+
+    def __init__(self, faults: Faults, payloads: MemoryPayloads) -> None:
+        self._faults = faults
+        self.blobs = {"attachments": dict[str, bytes](), "payloads": payloads.blobs}
+        self.read: list[int] = []
+        """Bytes of each chunk that was given out."""
+
+    def look(self, container: str, name: str) -> StoredFile | None:
+        with self._faults.around("files.look"):
+            return self._stored(container, name)
+
+    def keep(self, name: str, content: bytes) -> StoredFile:
+        with self._faults.around("files.keep"):
+            self.blobs["payloads"].setdefault(name, content)
+            found = self._stored("payloads", name)
+            assert found is not None
+            return found
+
+    def chunks(self, file: StoredFile, chunk_bytes: int) -> Iterator[bytes]:
+        for start in range(0, file.size, chunk_bytes):
+            with self._faults.around("files.chunk"):
+                found = self._stored(file.container, file.name)
+                if found != file:
+                    raise FileChanged(gone=found is None)
+                chunk = self.blobs[file.container][file.name][start : start + chunk_bytes]
+                self.read.append(len(chunk))
+            yield chunk
+
+    def _stored(self, container: str, name: str) -> StoredFile | None:
+        content = self.blobs[container].get(name)
+        if content is None:
+            return None
+        return StoredFile(container, name, len(content), hashlib.sha256(content).hexdigest())
 
 
 class MemoryKeys:
@@ -472,12 +627,15 @@ class Room:
         patience: Patience | None = None,
         max_bytes: int = 8 * 1024 * 1024,
         mails_per_minute: int = 0,
+        max_mail_bytes: int = 35 * 1024 * 1024,
     ) -> None:
         self.clock = Clock()
         self.faults = Faults()
         self.random = random.Random(seed)  # noqa: S311 - reproducible, not secret
         self.ledger = MemoryLedger(self.faults)
+        self.waiting = MemoryWaiting(self.faults, self.clock)
         self.payloads = MemoryPayloads(self.faults)
+        self.files = MemoryFiles(self.faults, self.payloads)
         self.keys = MemoryKeys(self.faults)
         self.bell = MemoryBell(self.faults, self.clock)
         self.accounts = MemoryAccounts(self.faults, *(accounts or (account_of(),)))
@@ -488,30 +646,33 @@ class Room:
         self.pace = Pace(mails_per_minute)
         self.pacing = Pacing(self.timetables, self.clock, self.pace)
         self.probes: Mapping[str, Callable[[], object]] = {
-            "ledger": lambda: self.ledger.overdue(self.clock(), 0, 1)
+            "ledger": lambda: self.waiting.glance(self.clock(), 0)
         }
         self._lock = threading.Lock()
         self._messages = 0
         self.submission = Submission(
             ledger=self.ledger,
             payloads=self.payloads,
+            files=self.files,
             keys=self.keys,
             bell=self.bell,
             accounts=self.accounts,
             pacing=self.pacing,
+            waiting=self.waiting,
             clock=self.clock,
             random=self._bytes,
+            max_mail_bytes=max_mail_bytes,
             mask=mask,
         )
         self.changes = self.person()
         self.batch = Batch(self.submission, self.keys, self.clock)
         self.delivery = self.worker(patience or Patience(30, 48 * 3600))
         self.outbox = Outbox(self.ledger, self.submission, self.delivery, self.clock)
-        self.upkeep = Upkeep(self.ledger, self.bell, self.accounts, self.clock)
+        self.upkeep = Upkeep(self.ledger, self.waiting, self.bell, self.accounts, self.clock)
 
     def worker(self, patience: Patience) -> Delivery:
         """Another worker on the same storage."""
-        direct = DirectSending(self.graph, self.tokens, self.clock)
+        direct = DirectSending(self.graph, self.tokens, self.files, self.clock)
         return Delivery(
             ledger=self.ledger,
             payloads=self.payloads,

@@ -46,6 +46,7 @@ var tables = [
   'keys'
   'flows'
   'accounts'
+  'waiting'
 ]
 var containers = [
   'payloads'

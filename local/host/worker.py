@@ -52,6 +52,7 @@ def _run(options: WorkerOptions) -> int:
     os.environ.update(settings.settings)
     # As Core Tools does; in the cloud it is the app's public name.
     os.environ.setdefault("WEBSITE_HOSTNAME", f"localhost:{options.port}")
+    os.environ.setdefault("WEBSITE_INSTANCE_ID", f"local-{options.index}")
     _set_up_logging(settings)
     app = application.load(options.app_directory, settings)
     if options.index == 0:

@@ -189,8 +189,8 @@ class Control:
         return {"certificates": len(application.certificates)}
 
     def counts(self, request: Request) -> Any:
-        """Requests per operation since the last reset."""
-        return {"counts": self._state.log.counts()}
+        """Requests per operation since the last reset, and how they were answered."""
+        return {"counts": self._state.log.counts(), "answers": self._state.log.answers()}
 
     def clear_counts(self, request: Request) -> Any:
         """Count from zero."""

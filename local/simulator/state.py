@@ -47,12 +47,14 @@ class RequestLog:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
+        self._answers: Counter[tuple[str, int | None]] = Counter()
         self._last: deque[dict[str, Any]] = deque(maxlen=REQUESTS_KEPT)
 
     def clear(self) -> None:
         """Start counting again."""
         with self._lock:
             self._counts.clear()
+            self._answers.clear()
             self._last.clear()
 
     def count(self, operation: str) -> None:
@@ -64,11 +66,20 @@ class RequestLog:
         """Remember an answered request."""
         with self._lock:
             self._last.append(entry)
+            self._answers[entry["operation"], entry["status"]] += 1
 
     def counts(self) -> dict[str, int]:
         """Requests per operation."""
         with self._lock:
             return dict(self._counts)
+
+    def answers(self) -> dict[str, dict[str, int]]:
+        """Answers per operation and status; `none` where the connection broke instead."""
+        found: dict[str, dict[str, int]] = {}
+        with self._lock:
+            for (operation, status), count in self._answers.items():
+                found.setdefault(operation, {})[str(status or "none")] = count
+        return found
 
     def last(self) -> list[dict[str, Any]]:
         """The last requests, oldest first."""

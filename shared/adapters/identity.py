@@ -21,8 +21,17 @@ class AppIdentity:
         self._credential: TokenCredential | None = None
 
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        """See `azure.core.credentials.TokenCredential`."""
-        return self._built().get_token(*scopes, **options)
+        """See `azure.core.credentials.TokenCredential`.
+
+        Raises azure-core's errors alone: the SDK reads a gateway's page as JSON, and fails as a
+        bug would.
+        """
+        try:
+            return self._built().get_token(*scopes, **options)
+        except ValueError as error:
+            from azure.core.exceptions import ServiceResponseError
+
+            raise ServiceResponseError("The managed identity's answer was not JSON.") from error
 
     def _built(self) -> TokenCredential:
         with self._lock:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,18 @@ import msgspec
 from shared.adapters.storage import translated
 from shared.errors import LostRace
 from shared.mail import ids
-from shared.mail.mail import Caller, Event, Mail, MailFilter, MailPage, Payload
+from shared.mail.mail import (
+    FINDING_OUT,
+    Caller,
+    Event,
+    Mail,
+    MailFilter,
+    MailPage,
+    Payload,
+    look_at,
+)
 from shared.mail.status import Status
-from shared.services.ports import Versioned
+from shared.services.ports import Glimpse, Span, Versioned, WaitingPage
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient
@@ -33,7 +42,7 @@ PAGES_A_CALL = 10
 """A filter that few mails match may need many storage pages for one of ours; the cursor goes on."""
 
 # What a mail can lose on its way from status to status.
-_CLEARED = ("lease_until", "lease_id", "reason", "help")
+_CLEARED = ("lease_until", "lease_id", "reason", "help", "look_at")
 
 _COMPLEMENT = str.maketrans("0123456789abcdef", "fedcba9876543210")
 _LISTED = [
@@ -64,8 +73,16 @@ _LISTED = [
     "idempotency_key",
     "document_hash",
     "blob",
+    "files",
     "events",
 ]
+
+
+_GLIMPSED = ["RowKey", "status", "account", "reason", "due_at", "updated_at", "lease_until"]
+_WAITS = (
+    "(status eq 'queued' or status eq 'sending' or status eq 'scheduled' or status eq 'held' "
+    f"or (status eq 'unknown' and reason eq '{FINDING_OUT}'))"
+)
 
 
 class MailsTable:
@@ -127,23 +144,48 @@ class MailsTable:
                 break
         return MailPage(found, _cursor(token))
 
-    def overdue(self, now: datetime, grace_seconds: float, most: int) -> Sequence[str]:
+    def glimpse(self, mail_id: str) -> Glimpse | None:
         """See `Ledger`."""
-        due = stamp(now - timedelta(seconds=grace_seconds))
-        condition = (
-            f"(status eq 'sending' and lease_until le '{stamp(now)}') or "
-            f"((status eq 'queued' or status eq 'scheduled') and due_at le '{due}')"
-        )
-        return self._ids(condition, most)
+        partition, row = keys_of(mail_id)
+        try:
+            with translated("reading a mail"):
+                return _glimpse(self._client().get_entity(partition, row, select=_GLIMPSED))
+        except LostRace:
+            return None
 
-    def held(self, alias: str, most: int) -> Sequence[str]:
+    def waiting(
+        self, span: Span, most: int, cursor: str | None = None, *, held_for: str | None = None
+    ) -> WaitingPage:
         """See `Ledger`."""
-        return self._ids(f"status eq 'held' and account eq '{alias}'", most)[::-1]
+        ranges = _ranges(span)
+        at, token = _place(cursor)
+        found: list[Glimpse] = []
+        for _ in range(PAGES_A_CALL):
+            pages = (
+                self._client()
+                .query_entities(
+                    f"{ranges[at]} and {_waits(span, held_for)}",
+                    select=_GLIMPSED,
+                    results_per_page=max(1, min(1000, most - len(found))),
+                )
+                .by_page(continuation_token=token)  # type: ignore[arg-type]
+            )
+            with translated("looking for waiting mails"):
+                found += map(_glimpse, next(pages, iter(())))
+            token = getattr(pages, "continuation_token", None)
+            if token is None:
+                at += 1
+                if at == len(ranges):
+                    return WaitingPage(found, None)
+            if len(found) >= most:
+                break
+        return WaitingPage(found, f"{at}{_cursor(token) or ''}")
 
-    def _ids(self, condition: str, most: int) -> list[str]:
-        with translated("looking for waiting mails"):
-            rows = self._client().query_entities(condition, select=["RowKey"])
-            return [id_of(str(row["RowKey"])) for row, _ in zip(rows, range(most), strict=False)]
+    def probe(self) -> None:
+        """Ask for a row that is never there. Raises RemoteError where the table service does not
+        answer, and LostRace where there is no such table."""
+        with translated("looking for the ledger"):
+            next(iter(self._client().query_entities("PartitionKey eq '0' and RowKey eq '0'")), None)
 
 
 def keys_of(mail_id: str) -> tuple[str, str]:
@@ -187,6 +229,7 @@ def to_row(mail: Mail) -> dict[str, Any]:
         "attempts": mail.attempts,
         "lease_until": stamp(mail.lease_until) if mail.lease_until else None,
         "lease_id": mail.lease_id,
+        "look_at": stamp(mail.look_at) if mail.look_at else None,
         "sent_at": stamp(mail.sent_at) if mail.sent_at else None,
         "reason": mail.reason,
         "help": mail.help,
@@ -194,6 +237,7 @@ def to_row(mail: Mail) -> dict[str, Any]:
         "idempotency_key": mail.idempotency_key,
         "document_hash": mail.document_hash,
         "blob": mail.payload.blob,
+        "files": _json(mail.payload.files) if mail.payload.files else None,
         "events": _json([(stamp(e.at), e.status.value, e.reason) for e in mail.events]),
     }
     for index, chunk in enumerate(_chunks(mail.payload.inline)):
@@ -204,7 +248,7 @@ def to_row(mail: Mail) -> dict[str, Any]:
 def _without_payload(mail: Mail) -> dict[str, Any]:
     """A mail's row for a merge: what has no value any more is written as empty text, since a merge
     leaves alone what it is not given."""
-    row = to_row(replace(mail, payload=Payload(blob=mail.payload.blob)))
+    row = to_row(replace(mail, payload=replace(mail.payload, inline=None)))
     return {**dict.fromkeys(_CLEARED, ""), **row}
 
 
@@ -238,12 +282,64 @@ def from_row(entity: Mapping[str, Any]) -> Mail:
         request_id=entity.get("request_id"),
         idempotency_key=entity.get("idempotency_key"),
         document_hash=entity.get("document_hash"),
-        payload=Payload(inline=inline or None, blob=entity.get("blob")),
+        payload=Payload(
+            inline=inline or None,
+            blob=entity.get("blob"),
+            files=tuple(json.loads(entity.get("files", "[]"))),
+        ),
         events=tuple(
             Event(_moment(at), Status(status), reason)
             for at, status, reason in json.loads(entity.get("events", "[]"))
         ),
     )
+
+
+def _glimpse(entity: Mapping[str, Any]) -> Glimpse:
+    status = Status(entity["status"])
+    lease = entity.get("lease_until")
+    return Glimpse(
+        id_of(str(entity["RowKey"])),
+        status,
+        entity.get("account"),
+        look_at(
+            status,
+            entity.get("reason"),
+            _moment(entity["due_at"]),
+            _moment(entity["updated_at"]),
+            _moment(lease) if lease else None,
+        ),
+    )
+
+
+def _ranges(span: Span) -> tuple[str, ...]:
+    """The keys from `since` on, as conditions that the service can seek by: keys run backwards, and
+    a condition on rows narrows a range of keys only within one partition."""
+    day = _partition(span.since)
+    whole_day = f"PartitionKey eq '{day}' and RowKey le '{_row_of(span.since)}~'"
+    # No id is of a later time than this, unless a clock is that wrong.
+    newest = max(span.until, span.before) + timedelta(minutes=30)
+    if _partition(newest) == day:
+        return (whole_day,)
+    return (whole_day, f"PartitionKey lt '{day}'")
+
+
+def _waits(span: Span, held_for: str | None) -> str:
+    """The table service takes 15 comparisons at most: with those of the keys these are 11."""
+    if held_for is not None:
+        return f"status eq 'held' and account eq '{held_for}'"
+    return (
+        f"{_WAITS} and (RowKey gt '{_row_of(span.before)}~' or "
+        f"(look_at gt '{stamp(span.after)}' and look_at le '{stamp(span.until)}'))"
+    )
+
+
+def _row_of(moment: datetime) -> str:
+    """What the rows of a moment's ids begin with."""
+    return ids.new_id(moment, bytes)[:13].translate(_COMPLEMENT)
+
+
+def _place(cursor: str | None) -> tuple[int, dict[str, str] | None]:
+    return (int(cursor[0]), _token(cursor[1:] or None)) if cursor else (0, None)
 
 
 def _json(value: object) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.errors import AlreadyExists, AnswerLost, LostRace, NotSent, RemoteRefused
 from shared.settings import StorageSettings
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
     from azure.storage.queue import QueueClient
 
+T = TypeVar("T")
+
 MAILS_TABLE = "mails"
 KEYS_TABLE = "keys"
 FLOWS_TABLE = "flows"
 ACCOUNTS_TABLE = "accounts"
+WAITING_TABLE = "waiting"
 OUTBOX_QUEUE = "outbox"
 POISON_QUEUE = "outbox-poison"
 PAYLOADS_CONTAINER = "payloads"
@@ -30,6 +34,8 @@ ATTACHMENTS_CONTAINER = "attachments"
 CONNECT_SECONDS = 5
 READ_SECONDS = 20
 CONNECTIONS = 32
+TRANSACTION = 100
+"""Entities that one transaction may change, all of one partition."""
 BLOCK_BYTES = 256 * 1024
 """A payload is read in pieces of this size; the SDK's own 4 KiB make many of a large one."""
 _OPTIONS: dict[str, Any] = {"retry_total": 3, "logging_enable": False}
@@ -103,6 +109,13 @@ class Storage:
         with self._lock:
             if self._transport is not None and self._transport.session is not None:
                 self._transport.session.close()
+
+
+def batches(items: Iterable[T]) -> Iterator[list[T]]:
+    """In lots of what one table transaction may change."""
+    rest = iter(items)
+    while lot := list(islice(rest, TRANSACTION)):
+        yield lot
 
 
 @contextmanager

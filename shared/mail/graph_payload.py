@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import msgspec
 
 from shared.mail import mime
 from shared.mail.address import Address
-from shared.mail.message import Attachment, Importance, Message, needs_mime
+from shared.mail.message import Attachment, Importance, Message, StoredFile, needs_mime
 
 KEY_PROPERTY = "String {6f8b6a0e-3d0f-4c39-9f0c-5b1d4f7a2c11} Name PostroomKey"
 """The one extended property that carries a mail's id into the mailbox.
@@ -60,15 +60,35 @@ def fits_one_request(message: Message, sender: Address, now: datetime) -> bool:
         return True
     if _lower_bound(message) > MAX_REQUEST_BYTES:
         return False
-    request = send_request(message, sender, "0" * 36, now)
+    request = send_request(_with_stand_ins(message), sender, "0" * 36, now)
     if needs_mime(message):
         return len(request.body) <= _base64_length(MAX_MIME_BYTES)
     return len(request.body) <= MAX_REQUEST_BYTES
 
 
+def encoded_length(size: int) -> int:
+    """Bytes of a file of `size` bytes in a mail: base64, a line break after each 76 characters."""
+    return -(-size // 57) * 78
+
+
+def _with_stand_ins(message: Message) -> Message:
+    """The message with as many bytes for each file that is in storage: only their number counts."""
+    if not any(isinstance(item.content, StoredFile) for item in message.attachments):
+        return message
+    return replace(
+        message,
+        attachments=tuple(
+            replace(item, content=bytes(item.size))
+            if isinstance(item.content, StoredFile)
+            else item
+            for item in message.attachments
+        ),
+    )
+
+
 def _lower_bound(message: Message) -> int:
     """Never more than the encoded size: what is far too large need not be written to know that."""
-    files = sum(_base64_length(len(item.content)) for item in message.attachments)
+    files = sum(_base64_length(item.size) for item in message.attachments)
     return len(message.text or "") + len(message.html or "") + len(message.mime or b"") + files
 
 
@@ -77,7 +97,7 @@ def _upper_bound(message: Message) -> int:
     text = len(message.text or "") + len(message.html or "") + len(message.subject)
     text += sum(len(name) + len(value) for name, value in message.headers)
     text += sum(len(a.email) + len(a.name) + 60 for a in (*message.recipients, *message.reply_to))
-    files = sum(_base64_length(len(a.content)) + 1500 for a in message.attachments)
+    files = sum(_base64_length(a.size) + 1500 for a in message.attachments)
     return 2 * (12 * text + files + len(message.mime or b"")) + 2000
 
 
@@ -130,7 +150,7 @@ def _attachment(item: Attachment) -> dict[str, object]:
         "@odata.type": "#microsoft.graph.fileAttachment",
         "name": item.filename,
         "contentType": item.content_type,
-        "contentBytes": item.content,
+        "contentBytes": item.in_memory,
     }
     if item.content_id is not None:
         found |= {"contentId": item.content_id, "isInline": True}

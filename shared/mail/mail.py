@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from shared.mail.status import SETTLED, Status, may_follow
+from shared.mail.status import SETTLED, WAITING, Status, may_follow
 
 POISONED = "poisoned"
 """The host gave up on a queue message."""
@@ -16,6 +16,13 @@ MOST_POISONED = 3
 
 _DONE = (Status.SENT, Status.CANCELLED)
 """Those whose content nobody will send any more."""
+
+FINDING_OUT = "finding_out"
+"""Why a mail is `unknown` while Postroom itself still looks for what became of it; `due_at` is then
+the time of the next look."""
+
+GRACE = timedelta(minutes=2)
+"""A mail that is due and has waited this long has lost its bell."""
 
 MAX_EVENTS = 40
 """The story of a mail is kept short: the first events and the latest ones."""
@@ -43,6 +50,13 @@ class Payload:
 
     inline: bytes | None = field(default=None, repr=False)
     blob: str | None = None
+    files: tuple[str, ...] = ()
+    """Blobs of files that are too large to be packed with the rest."""
+
+    @property
+    def blobs(self) -> tuple[str, ...]:
+        """Everything of the mail in container `payloads`."""
+        return (*(() if self.blob is None else (self.blob,)), *self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +133,7 @@ class Mail:
             reason=reason,
             help=help,
             request_id=request_id or self.request_id,
-            payload=Payload(blob=self.payload.blob) if status in _DONE else self.payload,
+            payload=replace(self.payload, inline=None) if status in _DONE else self.payload,
             events=_with(self.events, Event(now, status, reason)),
         )
 
@@ -158,6 +172,11 @@ class Mail:
             return replace(self, due_at=until, updated_at=now)
         return self.moved(Status.QUEUED, now, due_at=until)
 
+    @property
+    def look_at(self) -> datetime | None:
+        """See `look_at`."""
+        return look_at(self.status, self.reason, self.due_at, self.updated_at, self.lease_until)
+
     def lease_has_run_out(self, now: datetime) -> bool:
         """Whether a worker claimed it and has not reported within its lease."""
         return (
@@ -165,6 +184,24 @@ class Mail:
             and self.lease_until is not None
             and self.lease_until <= now
         )
+
+
+def look_at(
+    status: Status,
+    reason: str | None,
+    due_at: datetime,
+    updated_at: datetime,
+    lease_until: datetime | None,
+) -> datetime | None:
+    """When somebody must look at a mail of which nothing has been heard till then; None for one
+    that waits for nothing but a person."""
+    if status is Status.SENDING:
+        return lease_until or updated_at
+    if status is Status.HELD:
+        return updated_at
+    if status in WAITING or (status is Status.UNKNOWN and reason == FINDING_OUT):
+        return max(due_at, updated_at) + GRACE
+    return None
 
 
 def _with(events: tuple[Event, ...], event: Event) -> tuple[Event, ...]:

@@ -63,14 +63,38 @@ class Importance(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file in blob storage, as it stood when its mail was accepted."""
+
+    container: str
+    name: str
+    size: int = 0
+    """Bytes."""
+    etag: str = ""
+    """Empty until Postroom has looked at the file; `size` says nothing before."""
+
+
+@dataclass(frozen=True, slots=True)
 class Attachment:
-    """One file, whole in memory."""
+    """One file, whole in memory or in blob storage."""
 
     filename: str
-    content: bytes = field(repr=False)
+    content: bytes | StoredFile = field(repr=False)
     content_type: str = "application/octet-stream"
     content_id: str | None = None
     """Set for a picture that the html shows by `cid:`; such an attachment is inline."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self.content.size if isinstance(self.content, StoredFile) else len(self.content)
+
+    @property
+    def in_memory(self) -> bytes:
+        """The file's bytes. Raises TypeError for one that is in storage: read it first."""
+        if isinstance(self.content, StoredFile):
+            raise TypeError("the file is in storage")
+        return self.content
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ def _set_body(found: email.message.EmailMessage, message: Message) -> None:
         if isinstance(html_part, email.message.EmailMessage):
             maintype, subtype = _media_type(item)
             html_part.add_related(
-                item.content,
+                item.in_memory,
                 maintype=maintype,
                 subtype=subtype,
                 cid=f"<{item.content_id}>",
@@ -119,7 +119,7 @@ def _encoding(text: str) -> str | None:
 
 def _attach(found: email.message.EmailMessage, item: Attachment) -> None:
     maintype, subtype = _media_type(item)
-    found.add_attachment(item.content, maintype=maintype, subtype=subtype, filename=item.filename)
+    found.add_attachment(item.in_memory, maintype=maintype, subtype=subtype, filename=item.filename)
 
 
 def _media_type(item: Attachment) -> tuple[str, str]:

@@ -58,13 +58,21 @@ REQUEST_TOO_LARGE = ProblemKind(
     "request_too_large",
     413,
     "The request is too large",
-    "Send fewer or smaller attachments, or raise POSTROOM_MAX_REQUEST_BYTES.",
+    "Send fewer or smaller attachments, put large ones into the container attachments and name them "
+    "by 'blob', or have an operator raise POSTROOM_MAX_REQUEST_BYTES.",
 )
 MAIL_TOO_LARGE = ProblemKind(
     "mail_too_large",
     413,
     "The mail is larger than this account can send",
     "Send fewer or smaller attachments.",
+)
+ATTACHMENT_MISSING = ProblemKind(
+    "attachment_missing",
+    422,
+    "The mail names a file that is not in storage",
+    "Put the file into the container attachments of Postroom's storage account, under the name that "
+    "'blob' says, and send the request again.",
 )
 NO_ACCOUNT = ProblemKind(
     "no_account",

@@ -20,13 +20,12 @@ from shared.mail import problems
 from shared.mail.account import Account
 from shared.mail.address import Address
 from shared.mail.choice import choose
-from shared.mail.mail import Mail, Payload
+from shared.mail.mail import Mail
 from shared.mail.message import Message, problems_of
 from shared.mail.status import Status
-from shared.services.document import Order
-from shared.services.packing import Packed, pack, unpack
+from shared.services.packing import Packed, unpack
 from shared.services.ports import Accounts, Clock, Ledger, Payloads
-from shared.services.submission import Submission, check_size, refuse_signed_out
+from shared.services.submission import Submission, refuse_signed_out
 from shared.telemetry import event
 
 ATTEMPTS = 5
@@ -178,6 +177,7 @@ class Changes:
             if after is before:
                 return before
             after = self._paced(after)
+            self._submission.note_if_old(after)
             if self._write(before, after, found.etag):
                 self._finish(operation, before, after)
                 return after
@@ -203,11 +203,10 @@ class Changes:
         return True
 
     def _finish(self, operation: str, before: Mail, after: Mail) -> None:
-        blob = before.payload.blob
-        if blob is not None and (
-            after.status in (Status.CANCELLED, Status.SENT) or after.payload.blob != blob
-        ):
-            self._submission.drop(blob)
+        done = after.status in (Status.CANCELLED, Status.SENT)
+        for blob in before.payload.blobs:
+            if done or blob not in after.payload.blobs:
+                self._submission.drop(blob)
         if after.status in (Status.QUEUED, Status.SCHEDULED):
             self._submission.ring(after)
         event(
@@ -235,7 +234,7 @@ class Changes:
         if alias is None:
             _refuse_replaced(mail, account)
         refuse_signed_out(account)
-        check_size(_order_of(mail, message), account, sender, now)
+        self._submission.check_size(message, account, sender)
         content = msgspec.structs.replace(packed, message=message, sender=sender)
         if account.account_id != mail.account_id:
             reason = "account_changed"
@@ -257,7 +256,7 @@ class Changes:
             )
         if content == packed:
             return after
-        return self._submission.with_payload(replace(after, payload=Payload()), pack(content))
+        return self._submission.with_payload(after, content)
 
     def _content(self, mail: Mail) -> Packed:
         """What was to be sent. Raises Refused where it is gone or damaged."""
@@ -326,10 +325,6 @@ def _refuse_replaced(mail: Mail, account: Account) -> None:
 def _last_attempt(mail: Mail) -> datetime | None:
     """When a worker took it last: if it went out, then about that time."""
     return next((e.at for e in reversed(mail.events) if e.status is Status.SENDING), None)
-
-
-def _order_of(mail: Mail, message: Message) -> Order:
-    return Order(message, mail.account, mail.tags, mail.metadata, None, None, False, "")
 
 
 def _gone(mail: Mail) -> Refused:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -265,8 +265,8 @@ class Delivery:
             self._standing.follow(account, outcome)
         if after.status is Status.QUEUED:
             self._submission.ring(after)
-        if heard is Heard.SENT and mail.payload.blob is not None:
-            self._drop(mail.payload.blob)
+        if heard is Heard.SENT:
+            self._drop(mail.payload.blobs)
         return heard
 
     def _moved(self, mail: Mail, status: Status, outcome: Outcome) -> Mail:
@@ -323,11 +323,12 @@ class Delivery:
                 etag = found.etag
         raise AnswerLost("storage", "the ledger did not confirm what became of a mail")
 
-    def _drop(self, blob: str) -> None:
-        try:
-            self._payloads.delete(blob)
-        except RemoteError:
-            event("payload_left_behind", level=logging.WARNING)
+    def _drop(self, blobs: Sequence[str]) -> None:
+        for blob in blobs:
+            try:
+                self._payloads.delete(blob)
+            except RemoteError:
+                event("payload_left_behind", level=logging.WARNING)
 
     def _tell(self, mail: Mail, outcome: Outcome) -> None:
         quiet = mail.status in (Status.SENT, Status.QUEUED)

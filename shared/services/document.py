@@ -6,12 +6,10 @@ are refused by name.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import BoundedSemaphore
@@ -22,14 +20,27 @@ import msgspec
 from shared.errors import FieldProblem, Refused
 from shared.mail import mime, problems
 from shared.mail.address import Address, BadAddress, has_control_characters, make, parse
-from shared.mail.message import Attachment, Importance, Message, problems_of, too_many
+from shared.mail.message import (
+    Attachment,
+    Importance,
+    Message,
+    StoredFile,
+    problems_of,
+    too_many,
+)
 from shared.services.ports import Clock
 
 MAX_KEY = 256
 MAX_TAGS = 10
 MAX_METADATA = 20
+MAX_TEXTS = 20_000
+"""Names and texts in a document: 500 recipients with names, and whatever else one can hold, are
+about 7,000. To read millions of them takes a hundred times their own size of memory."""
 MAX_TOLD = 50
 """Problems that one answer names."""
+MAX_BLOB_NAME = 1024
+CALLERS_CONTAINER = "attachments"
+"""The one container that callers may name files of."""
 FARTHEST = timedelta(days=366)
 
 Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -47,10 +58,13 @@ AddressesField = str | AddressObject | list[str | AddressObject]
 
 
 class AttachmentDocument(msgspec.Struct, forbid_unknown_fields=True):
-    """One file, as base64."""
+    """One file: its content, or the name of a blob that holds it."""
 
     filename: str
-    content: str
+    content: bytes | None = None
+    """On the wire base64: standard alphabet, with padding, without line breaks."""
+    blob: str | None = None
+    """`attachments/<name>`: only that container is ever read."""
     content_type: str = "application/octet-stream"
     content_id: str | None = None
 
@@ -169,6 +183,7 @@ def schema() -> tuple[dict[str, object], dict[str, object]]:
 
 
 def _decode(raw: bytes, files: int) -> MailDocument:
+    _refuse_crumbs(raw)
     try:
         document = _decoder.decode(raw)
         _refuse_if(_crowded(document, files))
@@ -185,6 +200,18 @@ def _decode(raw: bytes, files: int) -> MailDocument:
             problems.INVALID_JSON, "The mail document is not valid JSON in UTF-8."
         ) from error
     return document
+
+
+def _refuse_crumbs(raw: bytes) -> None:
+    """Refuse what no mail can be, before it is read: a quotation mark that is not escaped begins or
+    ends a name or a text. One behind a backslash that is itself escaped is missed; its text still
+    counts as half."""
+    if raw.count(b'"') - raw.count(b'\\"') > 2 * MAX_TEXTS:
+        raise Refused(
+            problems.INVALID_MAIL,
+            "The mail document has more names and texts than a mail can have.",
+            [FieldProblem("body", f"has more than {MAX_TEXTS} names and texts: send less in it")],
+        )
 
 
 def _crowded(document: MailDocument, files: int) -> list[FieldProblem]:
@@ -231,6 +258,8 @@ def explain(text: str, what: str = "a mail") -> tuple[str, str]:
     found = _AT.match(text)
     told, path = (found["what"], (found["path"] or "")) if found else (text, "")
     path = path.removeprefix(".")
+    if told == "Invalid base64 encoded string":
+        return path, "is not base64: use the standard alphabet with padding, without line breaks"
     unknown = _UNKNOWN.match(told)
     missing = _MISSING.match(told)
     if unknown or missing:
@@ -292,18 +321,47 @@ def _attachments(
 ) -> tuple[Attachment, ...]:
     read: list[Attachment] = []
     for index, item in enumerate(documents):
-        try:
-            content = base64.b64decode(item.content, validate=True)
-        except (binascii.Error, ValueError):
-            content = b""
+        content: bytes | StoredFile = item.content or b""
+        if item.content is None and item.blob is None:
             found.append(
                 FieldProblem(
                     f"attachments[{index}].content",
-                    "is not base64: use the standard alphabet with padding, without line breaks",
+                    "is missing: give the file in base64, or name it by 'blob'",
                 )
             )
+        if item.blob is not None:
+            fault = blob_fault(item.blob)
+            if item.content is not None:
+                fault = "is given beside 'content': give exactly one of them"
+            if fault is not None:
+                found.append(FieldProblem(f"attachments[{index}].blob", fault))
+            content = StoredFile(CALLERS_CONTAINER, item.blob.partition("/")[2])
         read.append(Attachment(item.filename, content, item.content_type, item.content_id))
     return tuple(read)
+
+
+def blob_fault(reference: str) -> str | None:
+    """What is wrong with a reference to a blob, or None where it names one of callers' files.
+
+    Nothing that could be read as a URL, another container, another version or a path out of the
+    container is let through. https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata
+    """
+    container, _, name = reference.partition("/")
+    if "://" in reference or "\\" in reference or container != CALLERS_CONTAINER:
+        return (
+            f"must be {CALLERS_CONTAINER}/<name>: a blob in the container {CALLERS_CONTAINER}, no "
+            "URL and no other container"
+        )
+    if not 1 <= len(name) <= MAX_BLOB_NAME:
+        return f"must name a blob with 1 to {MAX_BLOB_NAME} characters after {CALLERS_CONTAINER}/"
+    if has_control_characters(name) or "?" in name or "#" in name:
+        return (
+            "must be a plain name: no control characters, and no '?' or '#', as shared access "
+            "signatures and snapshots have"
+        )
+    if any(part in ("", ".", "..") for part in name.split("/")) or name.endswith("."):
+        return "must be a plain name: no empty part, no '.' and no '..' between slashes"
+    return None
 
 
 def _check_labels(document: MailDocument, found: list[FieldProblem]) -> None:
@@ -402,12 +460,16 @@ def _how_many(count: int) -> str:
 
 def _hash(document: MailDocument, files: Sequence[Attachment]) -> str:
     """A digest that is the same for the same document, however its JSON was written."""
-    fields: Mapping[str, object] = msgspec.to_builtins(document)
-    canonical = msgspec.json.encode(
-        {name: value for name, value in fields.items() if name != "idempotency_key"}, order="sorted"
+    contents = [item.content for item in document.attachments]
+    bare = [msgspec.structs.replace(item, content=None) for item in document.attachments]
+    fields: dict[str, object] = msgspec.to_builtins(
+        msgspec.structs.replace(document, attachments=bare, idempotency_key=None)
     )
-    digest = hashlib.sha256(canonical)
+    fields["contents"] = [
+        None if content is None else hashlib.sha256(content).hexdigest() for content in contents
+    ]
+    digest = hashlib.sha256(msgspec.json.encode(fields, order="sorted"))
     for item in files:
         digest.update(repr((item.filename, item.content_type, item.content_id)).encode())
-        digest.update(hashlib.sha256(item.content).digest())
+        digest.update(hashlib.sha256(item.in_memory).digest())
     return digest.hexdigest()

@@ -6,15 +6,17 @@ AnswerLost where that is not known, LostRace where a condition did not hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared.mail.account import Account
 from shared.mail.mail import Mail, MailFilter, MailPage
+from shared.mail.message import StoredFile
 from shared.mail.outcome import GraphAnswer
 from shared.mail.pace import Timetable
+from shared.mail.status import Status
 
 Clock = Callable[[], datetime]
 """Now, as an aware UTC time."""
@@ -26,6 +28,37 @@ class Versioned:
 
     mail: Mail
     etag: str
+
+
+@dataclass(frozen=True)
+class Span:
+    """What one look through the ledger covers: mails whose ids are of `since` or later. Of those
+    before `before` every one that waits; of the others those whose `Mail.look_at` is later than
+    `after` and not later than `until`."""
+
+    since: datetime
+    before: datetime
+    after: datetime
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """What a sweep needs to know of a mail."""
+
+    mail_id: str
+    status: Status
+    account: str | None
+    look_at: datetime | None
+    """See `Mail.look_at`."""
+
+
+@dataclass(frozen=True)
+class WaitingPage:
+    """Some mails that wait, and the cursor that leads to more; there may be more after none."""
+
+    mails: Sequence[Glimpse]
+    cursor: str | None
 
 
 class Ledger(Protocol):
@@ -51,13 +84,107 @@ class Ledger(Protocol):
         """Mails without payload, newest first. Raises ValueError for a malformed cursor."""
         ...
 
-    def overdue(self, now: datetime, grace_seconds: float, most: int) -> Sequence[str]:
-        """Ids of mails that somebody should look at: leases that ran out before `now`, and mails
-        due more than `grace_seconds` ago that still wait."""
+    def glimpse(self, mail_id: str) -> Glimpse | None:
+        """What a sweep needs to know of one mail."""
         ...
 
-    def held(self, alias: str, most: int) -> Sequence[str]:
-        """Ids of the mails that are held for an account, oldest first."""
+    def waiting(
+        self, span: Span, most: int, cursor: str | None = None, *, held_for: str | None = None
+    ) -> WaitingPage:
+        """Mails of a span that wait, or only those that are held for an account, in no order worth
+        a promise; about `most` at a time."""
+        ...
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the index of waiting mails: a hint, for the ledger is the truth.
+
+    Either `due_at` says when somebody must look, or `held_for` which account's recovery it is
+    waiting for.
+    """
+
+    mail_id: str
+    noted_at: datetime
+    etag: str
+    due_at: datetime | None = None
+    held_for: str | None = None
+
+
+@dataclass(frozen=True)
+class HeldMark:
+    """Says that mails are noted as held for an account."""
+
+    alias: str
+    noted_at: datetime
+    etag: str
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """How far the sweep has come. Each mail that waits, and whose id is of a time before
+    `noted_before`, is in the index; each whose `Mail.look_at` was not later than `looked_until`
+    was looked at. With `under_way` a look has stopped at `cursor` and goes on there."""
+
+    noted_before: datetime
+    looked_until: datetime
+    under_way: Span | None = None
+    cursor: str | None = None
+    etag: str | None = None
+
+
+@dataclass(frozen=True)
+class Glance:
+    """The index at one moment: how far the sweep has come (None before the first one), for which
+    accounts mails are noted as held, and what is due, the longest due first."""
+
+    watermark: Watermark | None
+    held: Sequence[HeldMark]
+    due: Sequence[Entry]
+
+
+class Waiting(Protocol):
+    """Table `waiting`: where to look for mails that wait, so that nobody looks through the ledger.
+
+    Whoever makes a mail wait whose id may lie before the watermark notes it first, and changes the
+    ledger within ten minutes (`docs/decisions/0012-index-of-waiting-mails.md`).
+    """
+
+    def note(self, mail_id: str, due_at: datetime) -> None:
+        """Have somebody look at a mail at a time; doing it again is harmless."""
+        ...
+
+    def note_all(self, looks: Mapping[str, datetime]) -> None:
+        """`note` for many: when to look, by mail id."""
+        ...
+
+    def hold_all(self, alias: str, mail_ids: Sequence[str]) -> None:
+        """Have somebody look at mails when their account can send again."""
+        ...
+
+    def glance(self, now: datetime, most: int) -> Glance:
+        """The watermark, the accounts, and at most so many entries that are due; in one call."""
+        ...
+
+    def of_account(self, alias: str, most: int) -> Sequence[Entry]:
+        """Mails noted as held for an account, oldest first."""
+        ...
+
+    def drop(self, entries: Sequence[Entry]) -> None:
+        """Remove entries; one that was noted anew since it was read stays."""
+        ...
+
+    def unmark(self, mark: HeldMark) -> None:
+        """Remove an account's mark, unless mails were noted as held for it since it was read."""
+        ...
+
+    def advance(self, watermark: Watermark) -> Watermark:
+        """Write how far the sweep has come, under the ETag that it was read with; returns it with
+        the new one. Raises LostRace where another sweep was first."""
+        ...
+
+    def mail_ids(self) -> Iterator[str]:
+        """Every mail of the index; one that is moved meanwhile may be missed."""
         ...
 
 
@@ -74,6 +201,26 @@ class Payloads(Protocol):
 
     def delete(self, name: str) -> None:
         """Remove; removing what is not there is harmless."""
+        ...
+
+
+class Files(Protocol):
+    """Files in blob storage: what callers put into container `attachments`, and what came with a
+    request and is too large for its payload."""
+
+    def look(self, container: str, name: str) -> StoredFile | None:
+        """A file as it stands now, or None where it is not there."""
+        ...
+
+    def keep(self, name: str, content: bytes) -> StoredFile:
+        """Write a file into container `payloads`; the same name with the same content is harmless."""
+        ...
+
+    def chunks(self, file: StoredFile, chunk_bytes: int) -> Iterator[bytes]:
+        """The file piece by piece, each but the last of `chunk_bytes`; one at a time in memory.
+
+        Raises FileChanged, before it gives another file's bytes, and RemoteError.
+        """
         ...
 
 

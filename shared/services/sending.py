@@ -11,13 +11,22 @@ from datetime import datetime
 from email.errors import MessageError
 from typing import Protocol
 
-from shared.errors import AnswerLost, ConsentRequired, CredentialRefused, NotSent
+from shared.errors import (
+    AnswerLost,
+    ConsentRequired,
+    CredentialRefused,
+    FileChanged,
+    NotSent,
+    RemoteError,
+)
+from shared.mail import limits
 from shared.mail.account import Account
 from shared.mail.address import Address
 from shared.mail.graph_payload import send_request
 from shared.mail.outcome import Outcome, Verdict, judge_send
 from shared.services.packing import Packed
-from shared.services.ports import Clock, MailService, Tokens
+from shared.services.ports import Clock, Files, MailService, Tokens
+from shared.services.stored_files import not_read, read_whole
 
 _CREDENTIAL = {
     "vault_refused": "Key Vault refuses the app's identity: give it the right to get and set "
@@ -49,9 +58,10 @@ class Sending(Protocol):
 class DirectSending:
     """`sendMail`, once; what leaves and is not answered stays unknown."""
 
-    def __init__(self, graph: MailService, tokens: Tokens, clock: Clock) -> None:
+    def __init__(self, graph: MailService, tokens: Tokens, files: Files, clock: Clock) -> None:
         self._graph = graph
         self._tokens = tokens
+        self._files = files
         self._clock = clock
 
     def send(
@@ -60,8 +70,14 @@ class DirectSending:
         """See `Sending`."""
         if packed.message is None or packed.sender is None:
             return Outcome(Verdict.FAILED, "no_content", "The mail has no content to send.")
+        excess = limits.request_excess(packed.message, packed.sender, account, self._clock())
+        if excess is not None:
+            return too_large(excess)
         try:
-            request = send_request(packed.message, packed.sender, mail_id, self._clock())
+            message = read_whole(packed.message, self._files)
+            request = send_request(message, packed.sender, mail_id, self._clock())
+        except (FileChanged, RemoteError) as error:
+            return not_read(error)
         except (ValueError, TypeError, LookupError, RecursionError, MessageError):
             return Outcome(
                 Verdict.FAILED,
@@ -138,6 +154,12 @@ class DirectSending:
                 "The request left and no answer came back: look into the mailbox's Sent Items, "
                 "then decide whether to send it anew.",
             )
+
+
+def too_large(excess: limits.Excess) -> Outcome:
+    """What becomes of a mail that fitted when it was accepted, and that its account, as it is
+    signed in now, cannot send."""
+    return Outcome(Verdict.FAILED, "mail_too_large", f"{excess.whose} {excess.remedy}")
 
 
 def _of_the_sender(outcome: Outcome, account: Account, sender: Address) -> Outcome:

@@ -50,6 +50,10 @@ class Standing:
                 return  # known already, or signed in again while this attempt was under way
             if state is AccountState.READY and not current.can_send_at(self._clock()):
                 return  # another mail of the account has met a new limit meanwhile
+            self._accounts.save(
+                replace(current, state=state, reason=outcome.reason, held_until=until)
+            )
+            # Only who changed the row says so: many mails meet the same limit at once.
             if current.state is not state and state is not AccountState.READY:
                 event(
                     "account_cannot_send",
@@ -58,6 +62,3 @@ class Standing:
                     account_state=state.value,
                     reason=outcome.reason,
                 )
-            self._accounts.save(
-                replace(current, state=state, reason=outcome.reason, held_until=until)
-            )

@@ -9,16 +9,15 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.errors import AlreadyExists, AnswerLost, FieldProblem, Refused, RemoteError
-from shared.mail import ids, problems
+from shared.mail import ids, limits, problems
 from shared.mail.account import Account, AccountState
 from shared.mail.address import Address
 from shared.mail.choice import choose
-from shared.mail.graph_payload import MAX_MIME_BYTES, MAX_REQUEST_BYTES, fits_one_request
 from shared.mail.mail import Caller, Event, Mail, Payload
-from shared.mail.message import Importance, needs_mime
+from shared.mail.message import Attachment, Importance, Message, StoredFile
 from shared.mail.status import WAITING, Status
 from shared.services.document import Order, place_of
 from shared.services.outbox_message import LONGEST_DELAY
@@ -28,15 +27,20 @@ from shared.services.ports import (
     Accounts,
     Bell,
     Clock,
+    Files,
     IdempotencyKeys,
     KeyClaim,
     Ledger,
     Payloads,
+    Waiting,
 )
 from shared.telemetry import event
 
 INLINE_BYTES = 480 * 1024
 """A packed payload up to this size stays in the ledger row (1 MiB at most); above, a blob."""
+
+NEW = timedelta(minutes=5)
+"""A mail whose id is older when it is written is noted as waiting first: see `Waiting`."""
 
 RECIPIENT_ROOM = 16_000
 """Characters of recipients that a ledger row keeps for people to see."""
@@ -65,22 +69,28 @@ class Submission:
         *,
         ledger: Ledger,
         payloads: Payloads,
+        files: Files,
         keys: IdempotencyKeys,
         bell: Bell,
         accounts: Accounts,
         pacing: Pacing,
+        waiting: Waiting,
         clock: Clock,
         random: ids.RandomBytes,
+        max_mail_bytes: int,
         mask: bool = False,
     ) -> None:
         self._ledger = ledger
         self._payloads = payloads
+        self._files = files
         self._keys = keys
         self._bell = bell
         self._accounts = accounts
         self._pacing = pacing
+        self._waiting = waiting
         self._clock = clock
         self._random = random
+        self._max_mail_bytes = max_mail_bytes
         self._mask = mask
 
     def accept(self, order: Order) -> Receipt:
@@ -90,7 +100,13 @@ class Submission:
         even where the bell cannot be rung: an error would invite a second try of a mail that the
         timer is going to ring for anyway.
         """
-        account, sender = self.check(order)
+        try:
+            order, account, sender = self.check(order)
+        except Refused as refused:
+            earlier = self._earlier(order) if refused.kind is problems.ATTACHMENT_MISSING else None
+            if earlier is None:
+                raise
+            return earlier
         now = self._clock()
         mail = self._new(order, account, sender, ids.new_id(now, self._random), Caller.HTTP, now)
         if order.dry_run:
@@ -101,13 +117,18 @@ class Submission:
         _tell(receipt)
         return receipt
 
-    def check(self, order: Order) -> tuple[Account, Address]:
-        """The account that will carry a mail, and the From it will have. Raises Refused where it
-        cannot be accepted; stores nothing."""
+    def check(self, order: Order) -> tuple[Order, Account, Address]:
+        """The order with its files looked at, the account that will carry the mail, and the From
+        it will have. Raises Refused where it cannot be accepted; stores nothing."""
         account, sender = self._account_for(order)
         refuse_signed_out(account)
-        check_size(order, account, sender, self._clock())
-        return account, sender
+        order = self._with_files(order)
+        self.check_size(order.message, account, sender)
+        return order, account, sender
+
+    def check_size(self, message: Message, account: Account, sender: Address) -> None:
+        """Raise Refused (413) for a mail that this account cannot send."""
+        limits.check(message, sender, account, self._max_mail_bytes, self._clock())
 
     def find(self, key: str) -> list[Mail]:
         """The mails that an idempotency key stands for: one mostly; none; two where `a/2` is both
@@ -131,7 +152,8 @@ class Submission:
         """
         account, sender = self._account_for(order)
         now = self._clock()
-        check_size(order, account, sender, now)
+        order = self._with_files(order)
+        self.check_size(order.message, account, sender)
         mail = self._new(order, account, sender, mail_id, Caller.QUEUE, now)
 
         def begun(new: Mail) -> Mail:
@@ -174,6 +196,12 @@ class Submission:
             reason=reason,
         )
         return mail
+
+    def note_if_old(self, mail: Mail) -> None:
+        """Note a mail that is about to be written as waiting, where the sweep may have passed the
+        time of its id: see `Waiting`."""
+        if mail.look_at and self._clock() - ids.time_of(mail.mail_id) > NEW:
+            self._waiting.note(mail.mail_id, mail.look_at)
 
     def ring(self, mail: Mail, after_seconds: float = 0.0) -> None:
         """Ring for a mail when it is due, or later. A bell that cannot be rung is left to the
@@ -259,15 +287,17 @@ class Submission:
                 # have died). Writing it under the same id is right in both cases.
                 mail = replace(mail, mail_id=claimed.mail_id)
         mail = begun(mail)
-        mail = self.with_payload(mail, pack(Packed(message=order.message, sender=sender)))
+        mail, message = self._with_files_apart(mail, order.message)
+        mail = self.with_payload(mail, Packed(message=message, sender=sender))
+        self.note_if_old(mail)
         try:
             return Receipt(mail, etag=self._ledger.insert(mail))
         except (AlreadyExists, AnswerLost):
             found = self._ledger.get(mail.mail_id)
             if found is None:
                 raise
-            if mail.payload.blob and found.mail.payload.blob != mail.payload.blob:
-                self.drop(mail.payload.blob)
+            for blob in set(mail.payload.blobs) - set(found.mail.payload.blobs):
+                self.drop(blob)
             # Our own write, whose answer was lost or which the storage client repeated, is no
             # replay: it carries this very acceptance.
             ours = found.mail.accepted_at == mail.accepted_at and (
@@ -282,15 +312,65 @@ class Submission:
         except RemoteError:
             event("payload_left_behind", level=logging.WARNING)
 
-    def with_payload(self, mail: Mail, packed: bytes) -> Mail:
-        """The mail with its content: for the row, or stored as a blob already."""
+    def with_payload(self, mail: Mail, content: Packed) -> Mail:
+        """The mail with its content: for the row, or stored as a blob already. Files that are kept
+        apart stay."""
+        packed = pack(content)
+        files = content.message.attachments if content.message is not None else ()
+        size = len(packed) + sum(
+            file.size for file in files if isinstance(file.content, StoredFile)
+        )
         if len(packed) <= INLINE_BYTES:
-            return replace(mail, size=len(packed), payload=Payload(inline=packed))
-        # Named by its content as well: what an earlier try left behind may have been meant for
-        # another sender.
-        name = f"{mail.mail_id}/{hashlib.sha256(packed).hexdigest()[:16]}"
+            return replace(mail, size=size, payload=replace(mail.payload, inline=packed, blob=None))
+        name = _blob_name(mail, packed)
         self._payloads.put(name, packed)
-        return replace(mail, size=len(packed), payload=Payload(blob=name))
+        return replace(mail, size=size, payload=replace(mail.payload, inline=None, blob=name))
+
+    def _earlier(self, order: Order) -> Receipt | None:
+        """The mail that the order's key stands for already: a file that was sent may be gone."""
+        claim = self._keys.find(order.claimed_key) if order.claimed_key is not None else None
+        if claim is None or claim.document_hash != order.document_hash:
+            return None
+        found = self._ledger.get(claim.mail_id) if claim.holds_at(self._clock()) else None
+        return None if found is None else Receipt(found.mail, replayed=True)
+
+    def _with_files(self, order: Order) -> Order:
+        """The order with what is known of the files that the caller has in storage: looked at
+        once, each as it stands now. Raises Refused for one that is not there."""
+        found: list[Attachment] = []
+        missing: list[FieldProblem] = []
+        for index, item in enumerate(order.message.attachments):
+            file = item.content
+            if isinstance(file, StoredFile):
+                seen = self._files.look(file.container, file.name)
+                if seen is None:
+                    missing.append(
+                        FieldProblem(
+                            f"attachments[{index}].blob",
+                            f"is not in the container {file.container}: put the file there first",
+                        )
+                    )
+                item = replace(item, content=seen or file)
+            found.append(item)
+        if missing:
+            raise Refused(
+                problems.ATTACHMENT_MISSING, "The mail names a file that is not there.", missing
+            )
+        return replace(order, message=replace(order.message, attachments=tuple(found)))
+
+    def _with_files_apart(self, mail: Mail, message: Message) -> tuple[Mail, Message]:
+        """The mail and its message, with large files stored as blobs of their own."""
+        attachments = []
+        names = []
+        for item in message.attachments:
+            if not _is_packed(item):
+                content = item.in_memory
+                kept = self._files.keep(_blob_name(mail, content), content)
+                names.append(kept.name)
+                item = replace(item, content=kept)
+            attachments.append(item)
+        mail = replace(mail, payload=replace(mail.payload, files=tuple(dict.fromkeys(names))))
+        return mail, replace(message, attachments=tuple(attachments))
 
 
 def key_conflict() -> Refused:
@@ -312,32 +392,14 @@ def refuse_signed_out(account: Account) -> None:
         )
 
 
-def check_size(order: Order, account: Account, sender: Address, now: datetime) -> None:
-    """Refuse a mail that this account cannot send. Raises Refused (413)."""
-    if fits_one_request(order.message, sender, now):
-        return
-    if needs_mime(order.message):
-        limit, why = (
-            MAX_MIME_BYTES,
-            (
-                " It goes as MIME (raw, or text and html together, or headers other than x-…), whose "
-                "limit is lower: sending only html or only text raises it."
-            ),
-        )
-    else:
-        limit, why = MAX_REQUEST_BYTES, ""
-    raise Refused(
-        problems.MAIL_TOO_LARGE,
-        f"The account '{account.alias}' sends a mail in one request of at most {limit} bytes, "
-        f"attachments in base64 included.{why}",
-        [
-            FieldProblem(
-                "attachments" if order.message.attachments else "body",
-                f"makes the mail larger than the {limit} bytes that this account can send: "
-                "send fewer or smaller attachments, or a link to them",
-            )
-        ],
-    )
+def _is_packed(item: Attachment) -> bool:
+    return isinstance(item.content, StoredFile) or len(item.content) < limits.SEPARATE_BYTES
+
+
+def _blob_name(mail: Mail, content: bytes) -> str:
+    """Named by its content as well: what an earlier try left behind may have been meant for another
+    sender, or have been read from another request."""
+    return f"{mail.mail_id}/{hashlib.sha256(content).hexdigest()[:16]}"
 
 
 def _shown(recipients: Sequence[str], *, mask: bool) -> tuple[str, ...]:

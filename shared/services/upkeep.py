@@ -1,22 +1,56 @@
-"""What the timer does, and what a sign-in sets free."""
+"""What the timer does, and what a sign-in sets free.
+
+Mails that wait are found without looking through the ledger: see `Waiting` and
+`docs/decisions/0012-index-of-waiting-mails.md`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from shared.errors import LostRace
 from shared.mail.account import Account
-from shared.services.ports import Accounts, Bell, Clock, Ledger
+from shared.mail.status import Status
+from shared.services.ports import (
+    Accounts,
+    Bell,
+    Clock,
+    Entry,
+    Glimpse,
+    HeldMark,
+    Ledger,
+    Span,
+    Waiting,
+    Watermark,
+)
 from shared.telemetry import event
 
-GRACE_SECONDS = 120.0
-"""A mail that is due and has waited this long has lost its bell."""
-
 MOST_RUNG = 500
+"""A run follows so many entries of the index, and rings for so many mails that it finds besides."""
+PAGE = 1000
+MOST_SECONDS = 50.0
+"""A run that takes longer leaves the rest to the next one."""
+MARGIN = timedelta(minutes=15)
+"""How far the watermark stays behind the clock: longer than a function may run (`host.json`) and
+clocks differ, together."""
+OVERLAP = timedelta(minutes=5)
+"""A row is there somewhat later than the times in it say: look that far back again."""
+QUIET = timedelta(minutes=5)
+"""A look that found nothing moves the watermark only so often, to save the write."""
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+"""No id is older."""
 
 
 class Upkeep:
     """Rings for mails that nobody else will ring for."""
 
-    def __init__(self, ledger: Ledger, bell: Bell, accounts: Accounts, clock: Clock) -> None:
+    def __init__(
+        self, ledger: Ledger, waiting: Waiting, bell: Bell, accounts: Accounts, clock: Clock
+    ) -> None:
         self._ledger = ledger
+        self._waiting = waiting
         self._bell = bell
         self._accounts = accounts
         self._clock = clock
@@ -24,24 +58,215 @@ class Upkeep:
     def ring_again(self) -> int:
         """Ring for mails whose bell was lost, whose worker died, or whose account is well again.
 
-        Returns for how many.
+        Returns for how many. What is more than one run can do is left to the next.
         """
-        now = self._clock()
-        overdue = list(self._ledger.overdue(now, GRACE_SECONDS, MOST_RUNG))
-        for account in self._accounts.all(fresh=True):
-            if account.can_send_at(now):
-                overdue += self._ledger.held(account.alias, MOST_RUNG)
-        for mail_id in overdue:
-            self._bell.ring(mail_id)
-        if overdue:
-            event("rung_again", count=len(overdue))
-        return len(overdue)
+        run = self._run()
+        glance = self._waiting.glance(run.now, MOST_RUNG)
+        run.follow(glance.due)
+        for mark in glance.held:
+            run.release(mark)
+        run.look_through(glance.watermark or Watermark(BEGINNING, BEGINNING))
+        if run.rung:
+            event("rung_again", count=run.rung)
+        return run.rung
 
     def release(self, account: Account) -> int:
-        """Ring for the mails that are held for an account. Returns for how many."""
-        held = self._ledger.held(account.alias, MOST_RUNG)
-        for mail_id in held:
+        """Ring for the mails that are held for an account, oldest first. Returns for how many; what
+        is more than one run can do is left to the timer."""
+        run = self._run()
+        watermark = self._waiting.glance(run.now, 0).watermark
+        run.follow(self._waiting.of_account(account.alias, MOST_RUNG))
+        run.release_new(account, watermark.noted_before if watermark else BEGINNING)
+        if run.rung:
+            event("mails_released", account=account.alias, released=run.rung)
+        return run.rung
+
+    def look_behind(self, cursor: str | None, stop: datetime) -> tuple[int, str | None]:
+        """Look for mails that wait behind the watermark and are not in the index, and note them.
+
+        Goes through the whole ledger from `cursor` on, until `stop`. Returns how many there were
+        (there should be none), and where to go on.
+        """
+        watermark = self._waiting.glance(self._clock(), 0).watermark
+        if watermark is None:
+            return 0, None
+        nowhere = watermark.noted_before
+        span = Span(BEGINNING, watermark.noted_before, nowhere, nowhere)
+        noted = set(self._waiting.mail_ids())
+        missing: list[Glimpse] = []
+        while True:
+            page = self._ledger.waiting(span, PAGE, cursor)
+            missing += [mail for mail in page.mails if mail.mail_id not in noted]
+            cursor = page.cursor
+            if cursor is None or self._clock() >= stop:
+                break
+        if missing:
+            # An entry that was moved within the index while that was read may have been overseen.
+            noted = set(self._waiting.mail_ids())
+        looks = {m.mail_id: m.look_at for m in missing if m.look_at and m.mail_id not in noted}
+        self._waiting.note_all(looks)
+        return len(looks), cursor
+
+    def _run(self) -> _Run:
+        return _Run(self._ledger, self._waiting, self._bell, self._accounts, self._clock)
+
+
+class _Run:
+    """One run: what it sees at one moment, and for which mails it has rung."""
+
+    def __init__(
+        self, ledger: Ledger, waiting: Waiting, bell: Bell, accounts: Accounts, clock: Clock
+    ) -> None:
+        self._ledger = ledger
+        self._waiting = waiting
+        self._bell = bell
+        self._clock = clock
+        self._accounts = accounts
+        self._known: Mapping[str, Account] | None = None
+        self.now = clock()
+        self._stop = self.now + timedelta(seconds=MOST_SECONDS)
+        self._rung: set[str] = set()
+
+    @property
+    def rung(self) -> int:
+        """For how many mails."""
+        return len(self._rung)
+
+    def follow(self, entries: Sequence[Entry]) -> None:
+        """Look up the mails of these entries, ring for those that are overdue, and note when to
+        look again."""
+        looks: dict[str, datetime] = {}
+        stuck: dict[str, list[str]] = {}
+        done: list[Entry] = []
+        for entry in entries:
+            if self._is_late:
+                break
+            mail = self._ledger.glimpse(entry.mail_id)
+            if mail is None or mail.look_at is None:
+                # Whoever noted it may be about to make it wait.
+                if self.now - entry.noted_at < MARGIN:
+                    looks[entry.mail_id] = self.now + MARGIN
+            elif self._is_stuck(mail):
+                if entry.held_for == mail.account:
+                    continue
+                stuck.setdefault(mail.account or "", []).append(mail.mail_id)
+            elif mail.look_at > self.now:
+                looks[entry.mail_id] = mail.look_at
+            else:
+                self._ring(entry.mail_id)
+                looks[entry.mail_id] = next_look(mail.look_at, self.now)
+            done.append(entry)
+        self._note(looks, stuck)
+        self._waiting.drop(done)
+
+    def release(self, mark: HeldMark) -> None:
+        """Ring for the mails that are noted as held for an account, if it can send again."""
+        account = self._account(mark.alias)
+        if account is None or not account.can_send_at(self.now) or self._is_late:
+            return
+        entries = self._waiting.of_account(mark.alias, MOST_RUNG)
+        self.follow(entries)
+        if not entries and self.now - mark.noted_at >= MARGIN:
+            self._waiting.unmark(mark)
+
+    def release_new(self, account: Account, since: datetime) -> None:
+        """Ring for mails that are held for an account and too new to be in the index."""
+        for_all = self.now + timedelta(days=1)
+        page = self._ledger.waiting(
+            Span(since, for_all, self.now, self.now), MOST_RUNG, held_for=account.alias
+        )
+        looks = {}
+        for mail in sorted(page.mails, key=lambda mail: mail.mail_id):
+            self._ring(mail.mail_id)
+            looks[mail.mail_id] = next_look(mail.look_at or self.now, self.now)
+        self._note(looks, {})
+
+    def look_through(self, watermark: Watermark) -> None:
+        """Note what the watermark passes and what is overdue since the last look, ring for the
+        latter, and only then move the watermark."""
+        newly_after, begun_before = watermark.looked_until, watermark.under_way is not None
+        most = self.rung + MOST_RUNG
+        while True:
+            span = watermark.under_way or Span(
+                watermark.noted_before,
+                max(watermark.noted_before, self.now - MARGIN),
+                max(watermark.looked_until, BEGINNING + OVERLAP) - OVERLAP,
+                self.now,
+            )
+            page = self._ledger.waiting(span, PAGE, watermark.cursor)
+            self._take_note(page.mails, newly_after, most)
+            ended = page.cursor is None
+            recent = watermark.etag is not None and self.now - watermark.looked_until < QUIET
+            if ended and recent and not (begun_before or page.mails):
+                return
+            after = (
+                Watermark(span.before, span.until, etag=watermark.etag)
+                if ended
+                else replace(watermark, under_way=span, cursor=page.cursor)
+            )
+            try:
+                watermark = self._waiting.advance(after)
+            except LostRace:
+                return  # another sweep is at it
+            if ended or self._is_late:
+                return
+            begun_before = True
+
+    def _take_note(self, mails: Sequence[Glimpse], newly_after: datetime, most: int) -> None:
+        looks: dict[str, datetime] = {}
+        stuck: dict[str, list[str]] = {}
+        for mail in sorted(mails, key=lambda mail: mail.look_at or self.now):
+            look_at = mail.look_at or self.now
+            if self._is_stuck(mail):
+                stuck.setdefault(mail.account or "", []).append(mail.mail_id)
+            elif look_at > self.now:
+                looks[mail.mail_id] = look_at
+            elif look_at <= newly_after:
+                # An earlier look has rung for it; the same moment comes out as at that time.
+                looks[mail.mail_id] = next_look(look_at, self.now)
+            elif self.rung < most and not self._is_late:
+                self._ring(mail.mail_id)
+                looks[mail.mail_id] = next_look(look_at, self.now)
+            else:
+                looks[mail.mail_id] = look_at
+        self._note(looks, stuck)
+
+    def _note(self, looks: Mapping[str, datetime], stuck: Mapping[str, list[str]]) -> None:
+        self._waiting.note_all(looks)
+        for alias, mail_ids in stuck.items():
+            self._waiting.hold_all(alias, mail_ids)
+
+    def _ring(self, mail_id: str) -> None:
+        if mail_id not in self._rung:
             self._bell.ring(mail_id)
-        if held:
-            event("mails_released", account=account.alias, released=len(held))
-        return len(held)
+            self._rung.add(mail_id)
+
+    def _is_stuck(self, mail: Glimpse) -> bool:
+        if mail.status is not Status.HELD:
+            return False
+        account = self._account(mail.account)
+        return account is None or not account.can_send_at(self.now)
+
+    def _account(self, alias: str | None) -> Account | None:
+        if self._known is None:
+            self._known = {row.alias: row for row in self._accounts.all(fresh=True)}
+        return self._known.get(alias or "")
+
+    @property
+    def _is_late(self) -> bool:
+        return self._clock() >= self._stop
+
+
+def next_look(overdue_since: datetime, now: datetime) -> datetime:
+    """When to look again at a mail for which somebody has rung.
+
+    On a grid that hangs on `overdue_since` alone, so that several notes of a mail become one.
+    """
+    age = now - overdue_since
+    if age < timedelta(minutes=10):
+        step = timedelta(minutes=2)
+    elif age < timedelta(hours=2):
+        step = timedelta(minutes=10)
+    else:
+        step = timedelta(hours=1)
+    return overdue_since + step * (age // step + 1)

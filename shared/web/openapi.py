@@ -64,6 +64,8 @@ def document() -> dict[str, Any]:
     schemas["BatchDocument"]["properties"]["mails"]["items"] = {
         "$ref": _REF.format(name="MailDocument")
     }
+    # The type holds two fields that may be left out; that one of them must be given, it cannot say.
+    schemas["AttachmentDocument"]["oneOf"] = [{"required": ["content"]}, {"required": ["blob"]}]
     return {
         "openapi": "3.1.0",
         "info": {

@@ -27,11 +27,11 @@ from shared.adapters.timetables import TimetableRows
 from shared.errors import AlreadyExists, LostRace, NotSent, RemoteRefused
 from shared.mail import ids
 from shared.mail.account import Account, AccountKind, AccountState
-from shared.mail.mail import Caller, Event, Mail, MailFilter, Payload
+from shared.mail.mail import FINDING_OUT, GRACE, Caller, Event, Mail, MailFilter, Payload
 from shared.mail.pace import Timetable
 from shared.mail.status import Status
 from shared.services.outbox_message import mail_id_in
-from shared.services.ports import KeyClaim
+from shared.services.ports import Glimpse, KeyClaim, Span
 from shared.settings import StorageSettings
 
 NOW = datetime(2026, 11, 22, 9, 30, 0, 123456, tzinfo=UTC)
@@ -277,37 +277,86 @@ class TestLedger:
 
         assert list(page.mails) == []
 
-    def test_overdue_are_expired_leases_and_mails_whose_bell_was_lost(
+    def test_a_glimpse_is_what_a_sweep_needs(self, ledger: MailsTable) -> None:
+        mail = a_mail(status=Status.SENDING, lease_until=NOW)
+        ledger.insert(mail)
+
+        found = ledger.glimpse(mail.mail_id)
+
+        assert found == Glimpse(mail.mail_id, Status.SENDING, "billing", NOW)
+        assert ledger.glimpse(a_mail().mail_id) is None
+
+    def test_of_old_mails_every_one_that_waits_is_found_and_of_new_ones_what_is_due(
         self, ledger: MailsTable
     ) -> None:
-        late = NOW - timedelta(minutes=10)
-        expired = a_mail(status=Status.SENDING, lease_until=NOW - timedelta(seconds=1))
-        forgotten = a_mail(status=Status.QUEUED, due_at=late)
-        due = a_mail(status=Status.SCHEDULED, due_at=late)
-        for mail in (
-            expired,
-            forgotten,
-            due,
-            a_mail(status=Status.SENDING, lease_until=NOW + timedelta(seconds=1)),
-            a_mail(status=Status.QUEUED, due_at=NOW),
-            a_mail(status=Status.SENT, due_at=late),
-            a_mail(status=Status.HELD, due_at=late),
-        ):
+        old, new, due = NOW - timedelta(minutes=20), NOW - timedelta(minutes=5), NOW - GRACE
+        wanted = [
+            a_mail(old, status=Status.QUEUED, due_at=NOW + timedelta(days=1)),
+            a_mail(old, status=Status.HELD),
+            a_mail(old, Status.UNKNOWN, reason=FINDING_OUT),
+            a_mail(new, status=Status.SENDING, lease_until=NOW),
+            a_mail(new, status=Status.SCHEDULED, due_at=due, updated_at=due),
+            a_mail(new, Status.UNKNOWN, reason=FINDING_OUT, due_at=due, updated_at=due),
+            a_mail(new, status=Status.HELD, updated_at=NOW),
+        ]
+        others = [
+            a_mail(NOW - timedelta(days=3), status=Status.QUEUED),
+            a_mail(old, status=Status.SENT),
+            a_mail(old, status=Status.UNKNOWN, reason="worker_lost"),
+            a_mail(new, status=Status.SENDING, lease_until=NOW + timedelta(seconds=1)),
+            a_mail(new, status=Status.SENDING, lease_until=new),
+            a_mail(new, status=Status.QUEUED, due_at=NOW, updated_at=due),
+            a_mail(new, status=Status.FAILED, due_at=due, updated_at=due),
+        ]
+        for mail in (*wanted, *others):
+            ledger.insert(mail)
+        span = Span(NOW - timedelta(days=2), new, new, NOW)
+
+        found = _all_waiting(ledger, span)
+
+        assert {mail.mail_id for mail in found} == {mail.mail_id for mail in wanted}
+
+    @pytest.mark.parametrize("hour", [0, 9])
+    def test_a_span_begins_where_it_says_around_midnight_too(
+        self, ledger: MailsTable, hour: int
+    ) -> None:
+        now = NOW.replace(hour=hour, minute=4)
+        moments = [now - timedelta(minutes=minutes) for minutes in (1, 5, 9, 10)]
+        mails = [a_mail(moment, status=Status.QUEUED) for moment in moments]
+        for mail in (*mails, a_mail(now - timedelta(minutes=11), status=Status.QUEUED)):
             ledger.insert(mail)
 
-        found = ledger.overdue(NOW, 120, 100)
+        found = _all_waiting(ledger, Span(now - timedelta(minutes=10), now, now, now))
 
-        assert set(found) == {expired.mail_id, forgotten.mail_id, due.mail_id}
+        assert {mail.mail_id for mail in found} == {mail.mail_id for mail in mails}
 
-    def test_held_mails_of_an_account_come_oldest_first(self, ledger: MailsTable) -> None:
-        moments = [NOW - timedelta(minutes=minutes) for minutes in (1, 3, 2)]
-        mails = [a_mail(moment, status=Status.HELD) for moment in moments]
-        for mail in (*mails, a_mail(status=Status.HELD, account="other")):
-            ledger.insert(mail)
+    def test_held_mails_of_one_account_are_found_alone(self, ledger: MailsTable) -> None:
+        mail = a_mail(status=Status.HELD)
+        for each in (mail, a_mail(status=Status.HELD, account="other"), a_mail()):
+            ledger.insert(each)
 
-        found = ledger.held("billing", 10)
+        page = ledger.waiting(Span(NOW, NOW, NOW, NOW), 10, held_for="billing")
 
-        assert found == [mail.mail_id for mail in sorted(mails, key=lambda m: m.accepted_at)]
+        assert [each.mail_id for each in page.mails] == [mail.mail_id]
+
+    def test_a_mail_that_waits_no_more_is_not_found(self, ledger: MailsTable) -> None:
+        mail = a_mail(status=Status.SENDING, lease_until=NOW, payload=Payload(inline=b"x"))
+        held = replace(mail, status=Status.FAILED, lease_until=None)
+        ledger.update(held, ledger.insert(mail))
+
+        assert _all_waiting(ledger, Span(NOW, NOW, NOW - GRACE, NOW)) == []
+
+    def test_a_probe_asks_the_ledger(self, ledger: MailsTable) -> None:
+        ledger.probe()
+
+
+def _all_waiting(ledger: MailsTable, span: Span) -> list[Glimpse]:
+    found: list[Glimpse] = []
+    page = ledger.waiting(span, 2)
+    while page.cursor is not None:
+        found += page.mails
+        page = ledger.waiting(span, 2, page.cursor)
+    return [*found, *page.mails]
 
 
 def _insert_many(ledger: MailsTable, count: int) -> list[Mail]:

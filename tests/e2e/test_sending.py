@@ -338,6 +338,7 @@ def test_health_names_every_dependency_and_account(
     assert details.status_code == 200
     assert {d["name"] for d in details.json()["dependencies"] if d["ok"]} == {
         "ledger",
+        "waiting",
         "queue",
         "payloads",
         "key_vault",
@@ -354,8 +355,11 @@ def _messages_in(control: Control, name: str) -> int:
         return len(client.peek_messages(max_messages=32))
 
 
+LONG_AGO = "2020-01-01T00:00:00.000000Z"
+
+
 def _make_due(control: Control, mail_id: str) -> None:
-    """Let a mail have been due for an hour."""
+    """Let a mail have been due for years, and noted by the sweep."""
     from azure.data.tables import TableClient
 
     from shared.adapters.mails_table import keys_of
@@ -365,7 +369,13 @@ def _make_due(control: Control, mail_id: str) -> None:
         control.stack.info["storage_connection_string"], "mails"
     ) as table:
         table.update_entity(
-            {"PartitionKey": partition, "RowKey": row, "due_at": "2020-01-01T00:00:00.000000Z"}
+            {"PartitionKey": partition, "RowKey": row, "due_at": LONG_AGO, "updated_at": LONG_AGO}
+        )
+    with TableClient.from_connection_string(
+        control.stack.info["storage_connection_string"], "waiting"
+    ) as table:
+        table.create_entity(
+            {"PartitionKey": "time", "RowKey": f"{LONG_AGO}_{mail_id}", "noted_at": LONG_AGO}
         )
 
 

@@ -307,7 +307,7 @@ def test_health_in_detail_asks_each_dependency(room: Room) -> None:
 
 
 def test_a_dependency_that_is_away_is_named(room: Room) -> None:
-    room.faults.before("ledger.overdue", NotSent("storage", "storage was not reached"))
+    room.faults.before("waiting.glance", NotSent("storage", "storage was not reached"))
 
     answer = function_app.show_health_details(request(path="/api/health/details"))
 

@@ -19,7 +19,7 @@ from local.docs import ERRORS, OWN_REASONS, errors_page
 from local.simulator import control, faults
 from local.simulator.state import SimulatorState
 from shared.errors import ConfigurationError
-from shared.mail import problems
+from shared.mail import limits, problems
 from shared.mail.graph_payload import MAX_MIME_BYTES, MAX_REQUEST_BYTES
 from shared.mail.status import Status, may_follow
 from shared.services.document import MailDocument, read_json
@@ -76,7 +76,7 @@ def test_errors_page_is_what_the_catalogues_make() -> None:
 def test_every_reason_that_the_services_write_is_in_the_errors_page() -> None:
     written = {
         node.value
-        for name in ("delivery.py", "sending.py", "changes.py")
+        for name in ("delivery.py", "sending.py", "changes.py", "stored_files.py")
         for node in ast.walk(parsed(ROOT / "shared" / "services" / name))
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
@@ -355,7 +355,15 @@ def test_api_page_has_the_limits_of_size() -> None:
     page = section(API, "How large a mail may be")
     numbers = [int(cells[1].replace(",", "")) for cells in rows(page)]
 
-    assert numbers == [MAX_REQUEST_BYTES, MAX_MIME_BYTES, 64 * 1024, loaded().max_request_bytes]
+    assert numbers == [
+        loaded().max_request_bytes,
+        64 * 1024,
+        loaded().max_mail_bytes,
+        limits.MAX_FILE_BYTES,
+        limits.MAX_PERSONAL_BYTES,
+        MAX_REQUEST_BYTES,
+        MAX_MIME_BYTES,
+    ]
 
 
 # --- local-stack.md

@@ -146,6 +146,7 @@ WRONG = [
     ("POSTROOM_MAX_ATTEMPTS", ["0", "1001"]),
     ("POSTROOM_MAILS_PER_MINUTE", ["-1", "10001", "2.5"]),
     ("POSTROOM_MAX_REQUEST_BYTES", ["65535", "104857601"]),
+    ("POSTROOM_MAX_MAIL_BYTES", ["65535", "220200961"]),
     ("POSTROOM_SESSION_HOURS", ["0", "25"]),
 ]
 
@@ -177,6 +178,7 @@ def test_a_wrong_setting_is_named_and_its_value_is_not(name: str, value: str) ->
         ("POSTROOM_GIVE_UP_AFTER_HOURS", "2", "give_up_after_seconds", 7200),
         ("POSTROOM_SESSION_HOURS", "1", "session_seconds", 3600),
         ("POSTROOM_MAX_REQUEST_BYTES", "65536", "max_request_bytes", 65536),
+        ("POSTROOM_MAX_MAIL_BYTES", "220200960", "max_mail_bytes", 220_200_960),
         ("POSTROOM_MASK_LEDGER", "TRUE", "mask_ledger", True),
         ("POSTROOM_MASK_LEDGER", "0", "mask_ledger", False),
         ("POSTROOM_MASK_LEDGER", "", "mask_ledger", False),

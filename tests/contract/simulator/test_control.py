@@ -125,6 +125,7 @@ def test_requests_are_counted_and_listed_without_content(
     last = [e for e in control("GET", "requests")["requests"] if e["operation"] == "entra.token"]
 
     assert control("GET", "counts")["counts"]["entra.token"] == 2
+    assert control("GET", "counts")["answers"]["entra.token"] == {"400": 2}
     assert [entry["status"] for entry in last] == [400, 400]
     assert "hidden" not in str(last)
     control("DELETE", "counts")

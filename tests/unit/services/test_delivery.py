@@ -22,13 +22,13 @@ from shared.errors import (
 from shared.mail import ids
 from shared.mail.account import AccountState
 from shared.mail.backoff import Patience
+from shared.mail.mail import GRACE
 from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
 from shared.services.delivery import Heard
 from shared.services.outbox_message import LONGEST_DELAY, bell_for
 from shared.services.packing import unpack
 from shared.services.submission import INLINE_BYTES
-from shared.services.upkeep import GRACE_SECONDS
 from tests.fakes import (
     ACCEPTED,
     LOST,
@@ -721,7 +721,7 @@ def test_a_scheduled_mail_goes_when_it_is_due(room: Room) -> None:
 def test_the_timer_leaves_a_mail_alone_whose_bell_may_still_come(room: Room) -> None:
     room.accepted()
     room.bell.rings.clear()
-    room.clock.forward(seconds=GRACE_SECONDS - 1)
+    room.clock.forward(seconds=GRACE.total_seconds() - 1)
 
     assert room.upkeep.ring_again() == 0
 
@@ -729,7 +729,7 @@ def test_the_timer_leaves_a_mail_alone_whose_bell_may_still_come(room: Room) -> 
 def test_the_timer_rings_for_a_mail_whose_bell_was_lost(room: Room) -> None:
     mail_id = room.accepted()
     room.bell.rings.clear()
-    room.clock.forward(seconds=GRACE_SECONDS)
+    room.clock.forward(seconds=GRACE.total_seconds())
 
     assert room.upkeep.ring_again() == 1
     assert [ring.mail_id for ring in room.bell.rings] == [mail_id]
@@ -741,7 +741,7 @@ def test_a_retry_whose_bell_could_not_be_rung_is_found_by_the_timer(room: Room) 
     room.faults.before("bell.ring", NOT_REACHED)
     assert room.hear(mail_id) is Heard.LATER
     room.bell.rings.clear()
-    room.clock.forward(seconds=GRACE_SECONDS + 6)
+    room.clock.forward(seconds=GRACE.total_seconds() + 6)
 
     assert room.upkeep.ring_again() == 1
 

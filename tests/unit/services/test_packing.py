@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.mail.address import Address
-from shared.mail.message import Attachment, Importance, Message
+from shared.mail.message import Attachment, Importance, Message, StoredFile
 from shared.services.packing import Packed, pack, unpack
 
 quick = settings(deadline=None, derandomize=True, max_examples=60)
@@ -32,7 +32,8 @@ messages = st.builds(
         st.builds(
             Attachment,
             filename=st.text(),
-            content=st.binary(),
+            content=st.binary()
+            | st.builds(StoredFile, st.text(), st.text(), st.integers(0, 2**40), st.text()),
             content_type=st.text(),
             content_id=st.none() | st.text(),
         ),

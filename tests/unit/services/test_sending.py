@@ -12,7 +12,18 @@ from shared.mail.message import Message
 from shared.mail.outcome import GraphAnswer, Outcome, Verdict
 from shared.services.packing import Packed
 from shared.services.sending import DirectSending, lease_end_allows
-from tests.fakes import ACCEPTED, NOW, Answer, Clock, Faults, MemoryGraph, MemoryTokens, account_of
+from tests.fakes import (
+    ACCEPTED,
+    NOW,
+    Answer,
+    Clock,
+    Faults,
+    MemoryFiles,
+    MemoryGraph,
+    MemoryPayloads,
+    MemoryTokens,
+    account_of,
+)
 
 MAIL_ID = "01a01f0a-da00-72d3-a652-e44da7f29e26"
 SENDER = Address("billing@contoso.com", "Billing")
@@ -30,7 +41,8 @@ class Desk:
         self.faults = Faults()
         self.graph = MemoryGraph(self.faults)
         self.tokens = MemoryTokens(self.faults)
-        self.way = DirectSending(self.graph, self.tokens, Clock())
+        self.files = MemoryFiles(self.faults, MemoryPayloads(self.faults))
+        self.way = DirectSending(self.graph, self.tokens, self.files, Clock())
 
     def send(self, *answers: Answer, packed: Packed = PACKED, still_ours: bool = True) -> Outcome:
         self.graph.answers = list(answers)

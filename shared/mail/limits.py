@@ -1,0 +1,191 @@
+"""How large a mail may be: every limit, whose it is, and what raises it.
+
+    one request    Graph takes 4 MB, as MIME 2.2 MB: for accounts without Mail.ReadWrite, for mails
+                   that are not saved to Sent Items, and for raw MIME
+    one body       the same numbers, for the text and html of a mail whose files travel apart
+    one file       what an upload session takes
+    all files      Outlook.com's limit, for personal accounts
+    one mail       POSTROOM_MAX_MAIL_BYTES, which stands for the mailbox's own message size limit
+
+What one HTTP request or queue message may have is for those who read them to check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.errors import FieldProblem, Refused
+from shared.mail import problems
+from shared.mail.account import Account, AccountKind
+from shared.mail.address import Address
+from shared.mail.graph_payload import (
+    MAX_MIME_BYTES,
+    MAX_REQUEST_BYTES,
+    encoded_length,
+    fits_one_request,
+)
+from shared.mail.message import Message, needs_mime
+
+MEGABYTE = 1024 * 1024
+
+MAX_FILE_BYTES = 150 * MEGABYTE
+"""One upload session. https://learn.microsoft.com/graph/outlook-large-attachments"""
+
+MAX_PERSONAL_BYTES = 25 * MEGABYTE
+"""All files of a mail from a personal account, before encoding.
+
+https://support.microsoft.com/office/sending-limits-in-outlook-com-279ee200-594c-40f0-9ec8-bb6af7735c2e
+"""
+
+SEPARATE_BYTES = 3_000_000
+"""A file from this size on fits no single request of Graph's, in base64: it is kept apart from the
+rest of its mail, and streamed."""
+
+CHUNK_BYTES = 12 * 320 * 1024
+"""What a file is read and uploaded in: below 4 MB, which is the most that a session takes at once,
+and a multiple of the 320 KiB that Graph's other upload sessions ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """A limit that a mail is above."""
+
+    field: str
+    limit: int
+    """Bytes."""
+    whose: str
+    """A sentence: which limit it is, how much it is, whose it is."""
+    remedy: str
+
+
+def goes_direct(message: Message, account: Account) -> bool:
+    """Whether the mail goes by `sendMail`, in one request: the account may write no drafts, or the
+    mail shall leave no copy, which a draft always does."""
+    return not account.can_write_drafts or not message.save_to_sent_items
+
+
+def check(
+    message: Message, sender: Address, account: Account, max_mail_bytes: int, now: datetime
+) -> None:
+    """Raise Refused (413), naming every limit that the mail is above, the lowest first."""
+    found = excesses(message, sender, account, max_mail_bytes, now)
+    if found:
+        lowest = found[0]
+        raise Refused(
+            problems.MAIL_TOO_LARGE,
+            lowest.whose,
+            [
+                FieldProblem(one.field, f"is above the limit. {one.whose} {one.remedy}")
+                for one in found
+            ],
+            help=lowest.remedy,
+        )
+
+
+def excesses(
+    message: Message, sender: Address, account: Account, max_mail_bytes: int, now: datetime
+) -> Sequence[Excess]:
+    """Every limit that the mail is above, the lowest first. Knows what is in storage by its size."""
+    found = [one for one in (request_excess(message, sender, account, now),) if one is not None]
+    files = sum(item.size for item in message.attachments)
+    if account.kind is AccountKind.PERSONAL and files > MAX_PERSONAL_BYTES:
+        found.append(
+            Excess(
+                "attachments",
+                MAX_PERSONAL_BYTES,
+                f"Outlook.com takes files of {MAX_PERSONAL_BYTES} bytes in all in a mail from a "
+                f"personal account; these have {files}.",
+                "Send fewer or smaller attachments, a link to them, or use a work account.",
+            )
+        )
+    mail = _encoded_size(message)
+    if mail > max_mail_bytes:
+        found.append(
+            Excess(
+                "attachments" if message.attachments else "body",
+                max_mail_bytes,
+                f"A mail may have {max_mail_bytes} bytes (POSTROOM_MAX_MAIL_BYTES), attachments in "
+                f"base64 included; this one has {mail}.",
+                "Send fewer or smaller attachments, or a link to them. An operator raises the "
+                "setting, where the mailbox's own message size limit in Exchange is higher.",
+            )
+        )
+    found += [
+        Excess(
+            f"attachments[{index}]",
+            MAX_FILE_BYTES,
+            f"Microsoft takes files of at most {MAX_FILE_BYTES} bytes; this one has {item.size}.",
+            "Split it, or send a link to it.",
+        )
+        for index, item in enumerate(message.attachments)
+        if item.size > MAX_FILE_BYTES
+    ]
+    return sorted(found, key=lambda one: one.limit)
+
+
+def request_excess(
+    message: Message, sender: Address, account: Account, now: datetime
+) -> Excess | None:
+    """The limit of one Graph request, where the mail is above it; None where it can go.
+
+    To be asked again at sending: the account may have been signed in with fewer rights since.
+    """
+    direct = goes_direct(message, account)
+    whole = direct or message.mime is not None
+    if fits_one_request(message if whole else replace(message, attachments=()), sender, now):
+        return None
+    limit = MAX_MIME_BYTES if needs_mime(message) else MAX_REQUEST_BYTES
+    if not whole:
+        return Excess(
+            "html" if message.html is not None else "text",
+            limit,
+            f"Microsoft takes the text of a mail in one request of at most {limit} bytes"
+            f"{_AS_MIME if needs_mime(message) else ''}.",
+            "Shorten it, or send a part of it as an attachment.",
+        )
+    return Excess(
+        "attachments" if message.attachments else "body",
+        limit,
+        f"The account '{account.alias}' sends this mail in one request of at most {limit} bytes, "
+        f"attachments in base64 included{_AS_MIME if needs_mime(message) else ''}. "
+        f"{_why_whole(message, account)}",
+        f"Send fewer or smaller attachments, or a link to them. {_what_raises(message, account)}",
+    )
+
+
+_AS_MIME = (
+    " (it goes as MIME, whose limit is lower: text and html together, headers other than x-…, or "
+    "raw MIME)"
+)
+
+
+def _why_whole(message: Message, account: Account) -> str:
+    if message.mime is not None:
+        return "Raw MIME cannot be sent in parts."
+    if not account.can_write_drafts:
+        return "It was signed in without Mail.ReadWrite, which larger mails need."
+    return "It is not to be saved to Sent Items, and only a mail that is saved goes in parts."
+
+
+def _what_raises(message: Message, account: Account) -> str:
+    if message.mime is not None:
+        return "The same mail as a JSON document may be larger, with its files as attachments."
+    lacking = []
+    if not message.save_to_sent_items:
+        lacking.append("leave save_to_sent_items true")
+    if not account.can_write_drafts:
+        lacking.append(
+            "have an administrator consent to Mail.ReadWrite for the app in Entra and sign the "
+            "account in again on /accounts"
+        )
+    return f"To send larger mails, {' and '.join(lacking)}."
+
+
+def _encoded_size(message: Message) -> int:
+    texts = sum(
+        len(text.encode("utf-8", "replace")) for text in (message.text, message.html) if text
+    )
+    files = sum(encoded_length(item.size) for item in message.attachments)
+    return texts + len(message.mime or b"") + files

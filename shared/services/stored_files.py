@@ -1,0 +1,44 @@
+"""Attachments that are in blob storage: read whole for one request, and what a change means."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shared.errors import FileChanged, RemoteError
+from shared.mail.limits import CHUNK_BYTES
+from shared.mail.message import Attachment, Message, StoredFile
+from shared.mail.outcome import Outcome, Verdict
+from shared.services.ports import Files
+
+
+def read_whole(message: Message, files: Files) -> Message:
+    """The message with the bytes of each file that is in storage.
+
+    For what has been found to fit one request: the files are in memory, all of them. Raises
+    FileChanged and RemoteError.
+    """
+    if not any(isinstance(item.content, StoredFile) for item in message.attachments):
+        return message
+    return replace(
+        message, attachments=tuple(_in_memory(item, files) for item in message.attachments)
+    )
+
+
+def not_read(error: FileChanged | RemoteError) -> Outcome:
+    """What becomes of a mail one of whose files could not be read: certainly not sent."""
+    if not isinstance(error, FileChanged):
+        return Outcome(
+            Verdict.AGAIN, "attachment_unreadable", "Storage did not hand out an attachment."
+        )
+    return Outcome(
+        Verdict.FAILED,
+        "attachment_gone" if error.gone else "attachment_changed",
+        f"A file that the mail names was {'removed' if error.gone else 'changed'} in storage after "
+        "the mail was accepted: put it there and send the mail anew.",
+    )
+
+
+def _in_memory(item: Attachment, files: Files) -> Attachment:
+    if not isinstance(item.content, StoredFile):
+        return item
+    return replace(item, content=b"".join(files.chunks(item.content, CHUNK_BYTES)))

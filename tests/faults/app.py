@@ -1,0 +1,93 @@
+"""Postroom as the fault suite runs it: the same functions on a disturbed composition root.
+
+The suite points the local host at a `function_app.py` that takes `app` from here. Production code
+knows nothing of this: what is replaced are names of `shared.bootstrap`, and waits that would make a
+run last for hours.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import azure.functions as func
+
+from local.stack_files import REPOSITORY
+from shared import bootstrap
+from shared.settings import Settings, load
+from tests.faults import flaws
+
+LEASE = "FAULTS_LEASE_SECONDS"
+LOCK = "FAULTS_MESSAGE_LOCK"
+SKEWS = "FAULTS_CLOCK_SKEWS"
+FLAW = "FAULTS_FLAW"
+
+SHORTENED: Mapping[str, Mapping[str, float]] = {
+    "shared.services.upkeep": {"GRACE_SECONDS": 3.0},
+    "shared.mail.backoff": {"FIRST_SECONDS": 0.5, "LONGEST_SECONDS": 5.0},
+}
+"""Waits in seconds, by the module that reads them."""
+
+
+def shorten(shorter: Mapping[str, Mapping[str, float]]) -> None:
+    """Put shorter waits in place. Raises AttributeError where one is not there any more."""
+    for name, waits in shorter.items():
+        module = importlib.import_module(name)
+        for wait, seconds in waits.items():
+            getattr(module, wait)
+            setattr(module, wait, seconds)
+
+
+def skew_of(environ: Mapping[str, str]) -> float:
+    """How many seconds this instance's clock is ahead."""
+    skews = [float(skew) for skew in environ.get(SKEWS, "0").split(",")]
+    index = int(environ.get("WEBSITE_INSTANCE_ID", "0").rpartition("-")[2])
+    return skews[index % len(skews)]
+
+
+def disturb(environ: Mapping[str, str]) -> None:
+    """Change the composition root as the environment says."""
+    # The host's lock of ten minutes, for which a whole mail waits whose worker was killed.
+    lock = {"MESSAGE_LOCK": int(environ.get(LOCK, "600"))}
+    locks = dict.fromkeys(("local.host.queue_listener", "local.host.queue_processor"), lock)
+    shorten({**SHORTENED, **locks})
+    ahead = timedelta(seconds=skew_of(environ))
+    lease = int(environ.get(LEASE, "300"))
+
+    def clock() -> datetime:
+        return datetime.now(UTC) + ahead
+
+    def settings(given: Mapping[str, str]) -> Settings:
+        # Shorter than production admits.
+        return replace(load(given), lease_seconds=lease)
+
+    replaced: dict[str, Any] = {"utc_now": clock, "load": settings}
+    if flaw := environ.get(FLAW):
+        replaced |= flaws.FLAWS[flaw]
+    for name, value in replaced.items():
+        getattr(bootstrap, name)
+        setattr(bootstrap, name, value)
+
+
+def functions() -> func.FunctionApp:
+    """The functions of the real `function_app.py`."""
+    specification = importlib.util.spec_from_file_location(
+        "postroom_functions", REPOSITORY / "function_app.py"
+    )
+    if specification is None or specification.loader is None:
+        raise ImportError("function_app.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    found: func.FunctionApp = module.app
+    return found
+
+
+def disturbed() -> func.FunctionApp:
+    """The app, for the generated `function_app.py`."""
+    disturb(os.environ)
+    return functions()

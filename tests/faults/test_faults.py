@@ -1,0 +1,102 @@
+"""The shorter run of `make faults`, and the two stories. They print their figures: `pytest -s`."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.plan import Act, Amounts
+from tests.faults.run import DIRECT, Progress, Result, Run, table
+from tests.faults.stories import killed_workers, revoked_grant
+from tests.faults.world import STEADY, Terms, World
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+SHORT = Amounts(
+    seconds=24.0,
+    kills=16,
+    freezes=1,
+    rules=60,
+    storage_losses=8,
+    storage_restarts=1,
+    bells=16,
+    expiries=2,
+    revocations=1,
+)
+MISCHIEF = Amounts(
+    seconds=4.0,
+    kills=0,
+    freezes=0,
+    rules=60,
+    storage_losses=0,
+    storage_restarts=0,
+    bells=10,
+    expiries=0,
+    revocations=0,
+)
+"""Enough to find out a broken sender, and no more."""
+
+Start = Callable[[Terms], World]
+
+
+@pytest.fixture
+def seed() -> int:
+    """Another one each time; `SEED=` repeats it."""
+    return int(os.environ.get("SEED") or random.SystemRandom().randrange(10**6))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Start]:
+    """Starts a world, and ends it after the test."""
+    running: list[World] = []
+
+    def start(terms: Terms) -> World:
+        running.append(World(tmp_path, DIRECT, terms))
+        return running[-1].start()
+
+    yield start
+    for each in running:
+        each.stop()
+
+
+def run(world: World, seed: int, mails: int, amounts: Amounts) -> Result:
+    """A run whose table shows up where a test fails."""
+    result = Run(world, seed, mails, amounts, Progress()).go()
+    print(table(result))  # noqa: T201 - pytest shows it with a failure
+    return result
+
+
+def test_whatever_breaks_no_mail_is_lost_or_doubled(world: Start, seed: int) -> None:
+    result = run(world(Terms()), seed, 200, SHORT)
+
+    assert result.violations == []
+    assert result.trouble == []
+    assert result.told.count >= 200
+    assert result.kills >= 15
+    assert result.faults[Act.STORAGE_RESTART] == 1
+
+
+def test_a_sender_that_retries_blindly_is_caught(world: Start, seed: int) -> None:
+    result = run(world(Terms(flaw="retries-blindly")), seed, 60, MISCHIEF)
+
+    assert {violation.wrong.name for violation in result.violations} == {"DOUBLED"}
+
+
+def test_a_grant_revoked_in_the_middle_raises_one_alert_and_fails_no_mail(world: Start) -> None:
+    story = revoked_grant(world(STEADY), DIRECT[0], 60)
+
+    assert story.alerts == ["account_needs_sign_in"]
+    assert story.after == {"sent": 60}
+    assert story.ended_well
+
+
+def test_after_a_kill_mails_go_on_within_the_lease_and_one_sweep(world: Start) -> None:
+    story = killed_workers(world(STEADY), DIRECT[0], 6)
+
+    print(f"{story.seconds:.1f} seconds after the SIGKILL: {dict(story.after)}")  # noqa: T201
+    assert story.within(STEADY.lease)
+    assert sum(story.after.values()) == story.mails
