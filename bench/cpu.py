@@ -35,13 +35,16 @@ from shared.mail.account import Account
 from shared.mail.backoff import Patience
 from shared.mail.choice import choose
 from shared.mail.graph_payload import send_request
+from shared.mail.looking import Looking
 from shared.mail.pace import Pace
+from shared.mail.way import Way
 from shared.services.delivery import Delivery, Heard
 from shared.services.document import Order, read_json
 from shared.services.pacing import Pacing
 from shared.services.places import Places
-from shared.services.sending import DirectSending, Sending
+from shared.services.sending import DirectSending
 from shared.services.submission import Submission
+from shared.services.verified_sending import VerifiedSending
 
 BUDGET = 2.0
 _NO_LIMITS = {"requests_per_window": 10**9, "upload_bytes_per_window": 10**12}
@@ -154,11 +157,7 @@ class _Sender:
             random=os.urandom,
             max_mail_bytes=room.settings.max_mail_bytes,
         )
-        direct = DirectSending(room.graph, room.tokens, NoFiles(), utc_now)
-
-        def way_of(account: Account) -> Sending:
-            return direct
-
+        verified = VerifiedSending(room.drafts, room.tokens, NoFiles(), utc_now)
         self._delivery = Delivery(
             ledger=self._ledger,
             payloads=payloads,
@@ -166,7 +165,12 @@ class _Sender:
             submission=self._submission,
             pacing=pacing,
             places=Places(),
-            sending=way_of,
+            ways={
+                Way.DIRECT: DirectSending(room.graph, room.tokens, NoFiles(), utc_now),
+                Way.VERIFIED: verified,
+            },
+            finding=verified,
+            looking=Looking((5, 15, 60, 300, 900), 48 * 3600),
             clock=utc_now,
             jitter=random.SystemRandom().random,
             random=os.urandom,

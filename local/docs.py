@@ -35,6 +35,37 @@ OWN_REASONS = {
         "the mailbox's Sent Items.",
     ),
     "mailbox_busy": ("tried again", "Four other mails of the mailbox were being sent."),
+    "finding_out": (
+        "`unknown`, for now",
+        "Whether the mail was sent was left open, and Postroom looks into the mailbox for it; "
+        "`next_look_at` says when next. Nothing is to be done.",
+    ),
+    "not_found": (
+        "`unknown`",
+        "Postroom looked for as long as it does and found neither the sent mail nor its draft. "
+        "Look into the mailbox's Sent Items.",
+    ),
+    "could_not_look": (
+        "`unknown`",
+        "The mailbox could not be looked into for too long. Look into its Sent Items.",
+    ),
+    "not_sent": (
+        "sent now",
+        "Postroom looked, and the mail's draft was still one: it was not sent, and is sent now.",
+    ),
+    "sent_again": (
+        "tried again",
+        "It may have been sent, and `POSTROOM_UNKNOWN` says to send it again: it may arrive twice.",
+    ),
+    "draft_used": (
+        "`unknown`, for now",
+        "The mail's draft is not there any more, as after it was sent. Postroom looks for it.",
+    ),
+    "draft_missing": ("tried again", "A draft that was just made was not found; nothing was sent."),
+    "upload_elsewhere": (
+        "`failed`",
+        "Microsoft named a place to upload an attachment to that is not one of its own. Report it.",
+    ),
     "not_reached": ("tried again", "Microsoft Graph was not reached; nothing left."),
     "entra_unreachable": ("tried again", "Microsoft's sign-in service did not answer."),
     "vault_unreachable": ("tried again", "Key Vault did not answer."),

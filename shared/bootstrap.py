@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 from shared.adapters import storage
 from shared.adapters.accounts_table import AccountsTable
@@ -26,6 +27,7 @@ from shared.adapters.blob_files import BlobFiles
 from shared.adapters.entra import Entra
 from shared.adapters.flows_table import FlowsTable
 from shared.adapters.graph import Graph
+from shared.adapters.graph_drafts import GraphDrafts
 from shared.adapters.identity import AppIdentity
 from shared.adapters.key_vault import KeyVault
 from shared.adapters.keys_table import KeysTable
@@ -34,9 +36,12 @@ from shared.adapters.outbox_queue import OutboxQueue
 from shared.adapters.payload_blobs import PayloadBlobs
 from shared.adapters.timetables import TimetableRows
 from shared.adapters.transport import reach
+from shared.adapters.upload_session import UploadSessions
 from shared.adapters.waiting_table import WaitingTable
 from shared.mail.backoff import Patience
+from shared.mail.looking import Looking
 from shared.mail.pace import Pace
+from shared.mail.way import Way
 from shared.services.consent import Consent, ConsentRules
 from shared.services.delivery import Delivery
 from shared.services.document import Limits
@@ -47,14 +52,13 @@ from shared.services.sending import DirectSending
 from shared.services.submission import Submission
 from shared.services.tokens import TokenSource
 from shared.services.upkeep import Upkeep
+from shared.services.verified_sending import VerifiedSending
 from shared.settings import Settings, load
 from shared.telemetry import quiet_libraries
 
 if TYPE_CHECKING:
-    from shared.mail.account import Account
     from shared.services.batch import Batch
     from shared.services.changes import Changes
-    from shared.services.sending import Sending
     from shared.web.front import Front
 
 T = TypeVar("T")
@@ -135,11 +139,16 @@ class Postroom:
             max_mail_bytes=settings.max_mail_bytes,
             mask=settings.mask_ledger,
         )
-        direct = DirectSending(self.graph, self.tokens, files, self.clock)
-
-        def way_of(account: Account) -> Sending:
-            return direct
-
+        self.drafts = GraphDrafts(
+            self.graph,
+            UploadSessions(
+                ca_file=settings.ca_file,
+                chunk_seconds=settings.send_timeout_seconds,
+                clock=self.clock,
+                local_host=urlsplit(settings.graph_url).netloc if settings.development else None,
+            ),
+        )
+        verified = VerifiedSending(self.drafts, self.tokens, files, self.clock)
         self.delivery = Delivery(
             ledger=self.ledger,
             payloads=payloads,
@@ -147,13 +156,19 @@ class Postroom:
             submission=self.submission,
             pacing=self.pacing,
             places=Places(),
-            sending=way_of,
+            ways={
+                Way.DIRECT: DirectSending(self.graph, self.tokens, files, self.clock),
+                Way.VERIFIED: verified,
+            },
+            finding=verified,
             clock=self.clock,
             jitter=random.SystemRandom().random,
             random=os.urandom,
             patience=Patience(settings.max_attempts, settings.give_up_after_seconds),
             lease_seconds=settings.lease_seconds,
             send_seconds=settings.send_timeout_seconds,
+            looking=Looking(settings.look_after_seconds, settings.give_up_after_seconds),
+            send_unknown_again=settings.unknown == "send-again",
         )
         self.outbox = Outbox(self.ledger, self.submission, self.delivery, self.clock)
         self.upkeep = Upkeep(self.ledger, self.waiting, self.bell, self.accounts, self.clock)

@@ -25,6 +25,8 @@ MICROSOFT_CLOUDS = {
 VAULT_SUFFIXES = (".vault.azure.net", ".vault.usgovcloudapi.net", ".vault.azure.cn")
 
 CREDENTIALS = ("secret", "managed-identity")
+UNKNOWN = ("leave", "send-again")
+LOOK_AFTER_SECONDS = (5, 15, 60, 300, 900)
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.IGNORECASE)
@@ -65,6 +67,8 @@ class Settings:
     """The pace of each mailbox; 0 for none."""
     max_request_bytes: int = 32 * 1024 * 1024
     max_mail_bytes: int = 35 * 1024 * 1024
+    unknown: str = "leave"
+    look_after_seconds: tuple[int, ...] = LOOK_AFTER_SECONDS
     mask_ledger: bool = False
     session_seconds: int = 8 * 3600
     worker_threads: int = 5
@@ -127,6 +131,8 @@ def load(environ: Mapping[str, str]) -> Settings:
         max_mail_bytes=reader.whole(
             "POSTROOM_MAX_MAIL_BYTES", 35 * 1024 * 1024, 64 * 1024, 210 * 1024 * 1024
         ),
+        unknown=reader.one_of("POSTROOM_UNKNOWN", UNKNOWN),
+        look_after_seconds=reader.seconds("POSTROOM_LOOK_AFTER_SECONDS", LOOK_AFTER_SECONDS),
         mask_ledger=reader.flag("POSTROOM_MASK_LEDGER"),
         session_seconds=reader.whole("POSTROOM_SESSION_HOURS", 8, 1, 24) * 3600,
         # The platform's own setting and its default.
@@ -186,6 +192,18 @@ class _Reader:
             self.fault(name, f"must be one of {', '.join(values)}")
             return values[0]
         return value
+
+    def seconds(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+        """As many waits as the default has."""
+        words = self.words(name)
+        if not words:
+            return default
+        if len(words) != len(default) or not all(
+            re.fullmatch(r"[0-9]{1,6}", word) for word in words
+        ):
+            self.fault(name, f"must be {len(default)} whole numbers of seconds, 86400 at most each")
+            return default
+        return tuple(min(int(word), 86400) for word in words)
 
     def whole(self, name: str, default: int, least: int, most: int) -> int:
         value = self.text(name)

@@ -15,7 +15,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,12 +34,14 @@ from shared.mail import ids
 from shared.mail.account import Account, AccountKind
 from shared.mail.backoff import Patience
 from shared.mail.graph_payload import KEY_PROPERTY
-from shared.mail.mail import Mail, MailFilter, MailPage
+from shared.mail.looking import Looking
+from shared.mail.mail import Caller, Mail, MailFilter, MailPage
 from shared.mail.message import StoredFile
 from shared.mail.mime import KEY_HEADER
-from shared.mail.outcome import GraphAnswer
+from shared.mail.outcome import Copy, GraphAnswer
 from shared.mail.pace import Pace, Timetable
 from shared.mail.status import Status
+from shared.mail.way import Way
 from shared.services.batch import Batch
 from shared.services.changes import Changes
 from shared.services.delivery import Delivery, Heard
@@ -49,11 +51,15 @@ from shared.services.outbox_message import OutboxMessage, bell_for
 from shared.services.pacing import Pacing
 from shared.services.places import Places
 from shared.services.ports import (
+    AttachedFile,
+    DraftAnswer,
     Entry,
+    Found,
     Glance,
     Glimpse,
     HeldMark,
     KeyClaim,
+    MarkedDraft,
     Profile,
     Span,
     Versioned,
@@ -63,6 +69,7 @@ from shared.services.ports import (
 from shared.services.sending import DirectSending
 from shared.services.submission import Receipt, Submission
 from shared.services.upkeep import Upkeep
+from shared.services.verified_sending import VerifiedSending
 
 NOW = datetime(2026, 8, 20, 12, 0, tzinfo=UTC)
 TENANT = "11111111-1111-4111-8111-111111111111"
@@ -559,6 +566,173 @@ class MemoryGraph:
         return Profile("oid", "billing@contoso.com", "Billing")
 
 
+@dataclass
+class Letter:
+    """One message in the mailbox behind `MemoryDrafts`."""
+
+    draft_id: str
+    content_type: str
+    body: bytes
+    created_at: datetime
+    key: str | None = None
+    is_draft: bool = True
+    visible: bool = True
+    """Whether lists show it."""
+    files: list[bytes] = field(default_factory=list)
+
+
+class MemoryDrafts:
+    """Fulfils `ports.Drafts`: a mailbox. Answers of `answers[call]` come before the real one, and
+    then nothing is done."""
+
+    def __init__(self, faults: Faults, clock: Clock) -> None:
+        self._faults = faults
+        self._clock = clock
+        self.answers: dict[str, list[GraphAnswer]] = {}
+        self.letters: list[Letter] = []
+        self.sends: list[str] = []
+        """The draft of every request to send, in order."""
+        self.sent: list[Letter] = []
+        """What went out."""
+        self.removed: list[str] = []
+
+    def create(self, access_token: str, content_type: str, body: bytes) -> DraftAnswer:
+        with self._faults.around("drafts.create"):
+            answer = self._planned("create")
+            if answer is not None:
+                return DraftAnswer(answer)
+            letter = Letter(
+                f"draft-{len(self.letters) + 1}", content_type, body, self._clock(), _key_in(body)
+            )
+            self.letters.append(letter)
+            return DraftAnswer(GraphAnswer(201), letter.draft_id)
+
+    def mark(self, access_token: str, draft_id: str, body: bytes) -> GraphAnswer:
+        with self._faults.around("drafts.mark"):
+            answer = self._planned("mark")
+            if answer is None:
+                self._draft(draft_id).key = _key_in(body)
+            return answer or GraphAnswer(200)
+
+    def attach(self, access_token: str, draft_id: str, body: bytes) -> GraphAnswer:
+        with self._faults.around("drafts.attach"):
+            answer = self._planned("attach")
+            if answer is None:
+                content = base64.b64decode(json.loads(body)["contentBytes"])
+                self._draft(draft_id).files.append(content)
+            return answer or GraphAnswer(201)
+
+    def upload(
+        self,
+        access_token: str,
+        draft_id: str,
+        session: bytes,
+        file: AttachedFile,
+        going_on: Callable[[], None],
+    ) -> GraphAnswer:
+        with self._faults.around("drafts.upload"):
+            answer = self._planned("upload")
+            if answer is not None:
+                return answer
+            content = b""
+            for chunk in file.chunks(1_000_000):
+                going_on()
+                content += chunk
+                with self._faults.around("drafts.chunk"):
+                    pass
+            self._draft(draft_id).files.append(content)
+            return GraphAnswer(201)
+
+    def send(self, access_token: str, draft_id: str) -> GraphAnswer:
+        with self._faults.around("drafts.send"):
+            self.sends.append(draft_id)
+            answer = self._planned("send")
+            if answer is not None:
+                return answer
+            letter = next((one for one in self.letters if one.draft_id == draft_id), None)
+            if letter is None or not letter.is_draft:
+                return GraphAnswer(404, "ErrorItemNotFound")
+            letter.is_draft = False
+            self.sent.append(letter)
+            return ACCEPTED
+
+    def find(self, access_token: str, key: str) -> Found:
+        with self._faults.around("drafts.find"):
+            answer = self._planned("find")
+            copies = [
+                Copy(one.draft_id if one.is_draft else f"sent-{one.draft_id}", one.is_draft)
+                for one in self.letters
+                if one.key == key and one.visible
+            ]
+            return Found(answer) if answer else Found(GraphAnswer(200), copies)
+
+    def marked(self, access_token: str) -> Sequence[MarkedDraft]:
+        with self._faults.around("drafts.marked"):
+            return [
+                MarkedDraft(one.draft_id, one.key, one.created_at)
+                for one in self.letters
+                if one.is_draft and one.key
+            ]
+
+    def remove(self, access_token: str, draft_id: str) -> GraphAnswer:
+        with self._faults.around("drafts.remove"):
+            answer = self._planned("remove")
+            if answer is None:
+                self.removed.append(draft_id)
+                self.letters = [one for one in self.letters if one.draft_id != draft_id]
+            return answer or GraphAnswer(204)
+
+    def _planned(self, call: str) -> GraphAnswer | None:
+        waiting = self.answers.get(call, [])
+        return waiting.pop(0) if waiting else None
+
+    def _draft(self, draft_id: str) -> Letter:
+        return next(one for one in self.letters if one.draft_id == draft_id)
+
+
+def _key_in(body: bytes) -> str | None:
+    """The key that a JSON body carries; MIME carries none as a property."""
+    try:
+        (prop,) = json.loads(body)["singleValueExtendedProperties"]
+    except ValueError:
+        return None
+    assert prop["id"] == KEY_PROPERTY
+    return str(prop["value"])
+
+
+@dataclass
+class FreeClaim:
+    """Fulfils `sending.Claim` for a mail that nobody else wants."""
+
+    mail: Mail
+    ours: bool = True
+    renewals: int = 0
+
+    def still_ours(self) -> bool:
+        return self.ours
+
+    def renew(self) -> None:
+        self.renewals += 1
+
+    def keep_draft(self, draft_id: str) -> None:
+        self.mail = replace(self.mail, draft_id=draft_id)
+
+
+def mail_of(mail_id: str, **changes: object) -> Mail:
+    """A mail that a worker has claimed."""
+    mail = Mail(
+        mail_id=mail_id,
+        status=Status.SENDING,
+        accepted_at=NOW,
+        updated_at=NOW,
+        due_at=NOW,
+        caller=Caller.HTTP,
+        account="billing",
+        lease_until=NOW + timedelta(seconds=300),
+    )
+    return replace(mail, **changes)  # type: ignore[arg-type]
+
+
 def account_of(alias: str = "billing", **changes: object) -> Account:
     """A signed-in work account."""
     account = Account(
@@ -628,6 +802,7 @@ class Room:
         max_bytes: int = 8 * 1024 * 1024,
         mails_per_minute: int = 0,
         max_mail_bytes: int = 35 * 1024 * 1024,
+        send_unknown_again: bool = False,
     ) -> None:
         self.clock = Clock()
         self.faults = Faults()
@@ -641,6 +816,8 @@ class Room:
         self.accounts = MemoryAccounts(self.faults, *(accounts or (account_of(),)))
         self.tokens = MemoryTokens(self.faults)
         self.graph = MemoryGraph(self.faults)
+        self.drafts = MemoryDrafts(self.faults, self.clock)
+        self.send_unknown_again = send_unknown_again
         self.limits = Limits(max_bytes, self.clock)
         self.timetables = MemoryTimetables(self.faults)
         self.pace = Pace(mails_per_minute)
@@ -672,7 +849,13 @@ class Room:
 
     def worker(self, patience: Patience) -> Delivery:
         """Another worker on the same storage."""
-        direct = DirectSending(self.graph, self.tokens, self.files, self.clock)
+        verified = VerifiedSending(
+            self.drafts,
+            self.tokens,
+            self.files,
+            self.clock,
+            sleep=lambda seconds: self.clock.forward(seconds=seconds),
+        )
         return Delivery(
             ledger=self.ledger,
             payloads=self.payloads,
@@ -680,13 +863,19 @@ class Room:
             submission=self.submission,
             pacing=self.pacing,
             places=Places(),
-            sending=lambda account: direct,
+            ways={
+                Way.DIRECT: DirectSending(self.graph, self.tokens, self.files, self.clock),
+                Way.VERIFIED: verified,
+            },
+            finding=verified,
+            looking=Looking((5, 15, 60, 300, 900), 48 * 3600),
             clock=self.clock,
             jitter=lambda: 0.5,
             random=self._bytes,
             patience=patience,
             lease_seconds=300,
             send_seconds=100,
+            send_unknown_again=self.send_unknown_again,
             sleep=lambda seconds: self.clock.forward(seconds=seconds),
         )
 

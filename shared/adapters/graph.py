@@ -44,7 +44,7 @@ class Graph:
             content_type=content_type,
             body=body,
         )
-        return _boiled_down(answer, self._clock)
+        return boiled_down(answer, self._clock)
 
     def me(self, access_token: str) -> Profile:
         """See `MailService`. https://learn.microsoft.com/graph/api/user-get"""
@@ -61,7 +61,7 @@ class Graph:
         if answer.status == 429 or answer.status >= 500:
             raise NotSent(SYSTEM, f"Microsoft Graph answered {answer.status}")
         if answer.status != 200:
-            found = _boiled_down(answer, self._clock)
+            found = boiled_down(answer, self._clock)
             raise RemoteRefused(SYSTEM, f"Microsoft Graph refused: {found.code or found.status}")
         try:
             document = json.loads(answer.content)
@@ -78,6 +78,36 @@ class Graph:
         """Close its connections."""
         if self._line is not None:
             self._line.close()
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        access_token: str,
+        *,
+        body: bytes | None = None,
+        content_type: str | None = None,
+        read_seconds: float | None = None,
+    ) -> tuple[GraphAnswer, bytes]:
+        """One request, for the adapters beside this one: the answer, and what it holds.
+
+        Raises NotSent or AnswerLost.
+        """
+        answer = self._request(
+            method,
+            path,
+            access_token,
+            read_seconds=read_seconds or self._send_seconds,
+            content_type=content_type,
+            body=body,
+        )
+        return boiled_down(answer, self._clock), answer.content
+
+    def path_of(self, link: object) -> str | None:
+        """The path of a link that Graph gave out, as `ask` takes it; None where it leads elsewhere."""
+        if isinstance(link, str) and link.startswith(f"{self._url}/"):
+            return link[len(self._url) :]
+        return None
 
     def _request(
         self,
@@ -108,7 +138,8 @@ class Graph:
         return self._line
 
 
-def _boiled_down(answer: Answer, clock: Clock) -> GraphAnswer:
+def boiled_down(answer: Answer, clock: Clock) -> GraphAnswer:
+    """What of an answer is judged."""
     return GraphAnswer(
         status=answer.status,
         code=error_code(answer.content) if answer.status >= 400 else None,

@@ -30,6 +30,7 @@ from shared.mail.mail import (
     look_at,
 )
 from shared.mail.status import Status
+from shared.mail.way import Way
 from shared.services.ports import Glimpse, Span, Versioned, WaitingPage
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ PAGES_A_CALL = 10
 """A filter that few mails match may need many storage pages for one of ours; the cursor goes on."""
 
 # What a mail can lose on its way from status to status.
-_CLEARED = ("lease_until", "lease_id", "reason", "help", "look_at")
+_CLEARED = ("lease_until", "lease_id", "reason", "help", "look_at", "draft_id")
 
 _COMPLEMENT = str.maketrans("0123456789abcdef", "fedcba9876543210")
 _LISTED = [
@@ -66,6 +67,10 @@ _LISTED = [
     "attempts",
     "lease_until",
     "lease_id",
+    "delivery",
+    "saves_copy",
+    "draft_id",
+    "looks",
     "sent_at",
     "reason",
     "help",
@@ -230,6 +235,10 @@ def to_row(mail: Mail) -> dict[str, Any]:
         "lease_until": stamp(mail.lease_until) if mail.lease_until else None,
         "lease_id": mail.lease_id,
         "look_at": stamp(mail.look_at) if mail.look_at else None,
+        "delivery": mail.delivery.value,
+        "saves_copy": mail.saves_copy,
+        "draft_id": mail.draft_id,
+        "looks": mail.looks,
         "sent_at": stamp(mail.sent_at) if mail.sent_at else None,
         "reason": mail.reason,
         "help": mail.help,
@@ -276,6 +285,10 @@ def from_row(entity: Mapping[str, Any]) -> Mail:
         attempts=entity.get("attempts", 0),
         lease_until=_moment(entity["lease_until"]) if entity.get("lease_until") else None,
         lease_id=entity.get("lease_id") or None,
+        delivery=Way(entity.get("delivery", Way.DIRECT)),
+        saves_copy=entity.get("saves_copy", True),
+        draft_id=entity.get("draft_id") or None,
+        looks=entity.get("looks", 0),
         sent_at=_moment(entity["sent_at"]) if "sent_at" in entity else None,
         reason=entity.get("reason") or None,
         help=entity.get("help") or None,

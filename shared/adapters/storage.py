@@ -39,6 +39,9 @@ TRANSACTION = 100
 BLOCK_BYTES = 256 * 1024
 """A payload is read in pieces of this size; the SDK's own 4 KiB make many of a large one."""
 _OPTIONS: dict[str, Any] = {"retry_total": 3, "logging_enable": False}
+# Seconds between the tries of the queue and blob SDKs: 1, 3, 5, each one more or less. Their own
+# ones come to more than a minute, behind which a caller waits; the table SDK's are short.
+_WAITS: dict[str, Any] = {"initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1}
 
 
 class Storage:
@@ -68,10 +71,14 @@ class Storage:
 
         if self._settings.connection_string:
             return QueueClient.from_connection_string(
-                self._settings.connection_string, name, **self._options()
+                self._settings.connection_string, name, **self._options(), **_WAITS
             )
         return QueueClient(
-            self._settings.queue_url or "", name, credential=self._credential, **self._options()
+            self._settings.queue_url or "",
+            name,
+            credential=self._credential,
+            **self._options(),
+            **_WAITS,
         )
 
     def container(self, name: str) -> ContainerClient:
@@ -80,10 +87,14 @@ class Storage:
 
         if self._settings.connection_string:
             return ContainerClient.from_connection_string(
-                self._settings.connection_string, name, **self._options()
+                self._settings.connection_string, name, **self._options(), **_WAITS
             )
         return ContainerClient(
-            self._settings.blob_url or "", name, credential=self._credential, **self._options()
+            self._settings.blob_url or "",
+            name,
+            credential=self._credential,
+            **self._options(),
+            **_WAITS,
         )
 
     def _options(self) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from shared.mail.graph_payload import (
     fits_one_request,
 )
 from shared.mail.message import Message, needs_mime
+from shared.mail.way import Way, way_for
 
 MEGABYTE = 1024 * 1024
 
@@ -63,7 +64,7 @@ class Excess:
 def goes_direct(message: Message, account: Account) -> bool:
     """Whether the mail goes by `sendMail`, in one request: the account may write no drafts, or the
     mail shall leave no copy, which a draft always does."""
-    return not account.can_write_drafts or not message.save_to_sent_items
+    return way_for(account, saves_copy=message.save_to_sent_items) is Way.DIRECT
 
 
 def check(

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.mail.status import SETTLED, WAITING, Status, may_follow
+from shared.mail.way import Way
 
 POISONED = "poisoned"
 """The host gave up on a queue message."""
@@ -90,6 +91,14 @@ class Mail:
     lease_until: datetime | None = None
     lease_id: str | None = None
     """Random: tells the worker that holds the lease from all others."""
+    delivery: Way = Way.DIRECT
+    """The way it goes; the claim says it for good, since a grant can change after acceptance."""
+    saves_copy: bool = True
+    """Whether the caller left it a copy in Sent Items."""
+    draft_id: str | None = None
+    """The finished draft that is this mail: nothing else is ever sent for it while this is set."""
+    looks: int = 0
+    """How often what became of it was looked for since it became `unknown`."""
     sent_at: datetime | None = None
     reason: str | None = None
     """Why it is held, unknown or failed: a stable code."""
@@ -113,11 +122,13 @@ class Mail:
         lease_until: datetime | None = None,
         lease_id: str | None = None,
         request_id: str | None = None,
+        keep_draft: bool = False,
     ) -> Mail:
         """This mail in another status, with the move written into its story.
 
         Raises ValueError for a move that the statuses do not allow. A mail that was sent or
-        cancelled drops its payload.
+        cancelled drops its payload. One that failed, or that a person sends again, begins with a new draft: the old
+        one would be refused if it was sent after all. `keep_draft` is for what was found unsent.
         """
         if not may_follow(self.status, status):
             raise ValueError(f"a mail cannot go from {self.status} to {status}")
@@ -133,8 +144,38 @@ class Mail:
             reason=reason,
             help=help,
             request_id=request_id or self.request_id,
+            draft_id=self.draft_id if keep_draft or self._keeps_draft(status) else None,
+            looks=0,
             payload=replace(self.payload, inline=None) if status in _DONE else self.payload,
             events=_with(self.events, Event(now, status, reason)),
+        )
+
+    def _keeps_draft(self, status: Status) -> bool:
+        again = self.status in (Status.UNKNOWN, Status.FAILED)
+        return not again and status is not Status.FAILED and status not in _DONE
+
+    @property
+    def finding_out(self) -> bool:
+        """Whether it is `unknown` for now, and Postroom goes on looking for it."""
+        return self.status is Status.UNKNOWN and self.reason == FINDING_OUT
+
+    @property
+    def moves_on(self) -> bool:
+        """Whether it will leave its status without a person's doing."""
+        return self.status in WAITING or self.finding_out
+
+    def looked_for(self, now: datetime, next_look: datetime, looks: int, help_text: str) -> Mail:
+        """This unknown mail after a look that settled nothing; no line of its story."""
+        return replace(self, updated_at=now, due_at=next_look, looks=looks, help=help_text)
+
+    def given_up(self, now: datetime, reason: str, help_text: str) -> Mail:
+        """This unknown mail after the last look: from here on it is a person's."""
+        return replace(
+            self,
+            updated_at=now,
+            reason=reason,
+            help=help_text,
+            events=_with(self.events, Event(now, self.status, reason)),
         )
 
     def _attempts_in(self, status: Status) -> int:

@@ -7,7 +7,8 @@ https://learn.microsoft.com/graph/errors
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -52,6 +53,35 @@ class Outcome:
     help: str | None = None
     retry_after: float | None = None
     request_id: str | None = None
+    draft_is_gone: bool = False
+    """The mail's draft is no more, and certainly was not sent: a new one is made next time."""
+
+
+class Sight(StrEnum):
+    """What a look for a mail found."""
+
+    SENT = "sent"
+    DRAFT = "draft"
+    """The mail's own draft is still one: nothing was sent."""
+    NOTHING = "nothing"
+    UNSEEN = "unseen"
+    """The mailbox could not be looked into: no evidence of anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A sight; where nothing could be seen, with the reason for it."""
+
+    sight: Sight
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A message of the mailbox that carries a mail's key."""
+
+    message_id: str
+    is_draft: bool
 
 
 DAY = 24 * 3600.0
@@ -160,6 +190,65 @@ def judge_send(answer: GraphAnswer) -> Outcome:
             answer,
         )
     return _left_open(answer)
+
+
+def judge_draft(answer: GraphAnswer) -> Outcome:
+    """Read an answer, other than the success it hoped for, to making or finishing a draft.
+
+    Nothing was sent, whatever it is: what would leave a send open is tried again here.
+    """
+    if is_missing_draft(answer):
+        # A draft that has just been made may not be found for a moment.
+        return _outcome(Verdict.AGAIN, "draft_missing", "The draft was not found.", answer)
+    outcome = judge_send(answer)
+    if outcome.verdict in (Verdict.SENT, Verdict.UNKNOWN):
+        help_text = "Microsoft's answer leaves open whether the draft was made: nothing was sent."
+        return _outcome(Verdict.AGAIN, answer.code or f"http_{answer.status}", help_text, answer)
+    return outcome
+
+
+def judge_draft_send(answer: GraphAnswer, *, untouched: bool) -> Outcome:
+    """Read the answer to sending a draft.
+
+    A 404 means that the draft is no draft any more. Where nobody can have sent it before
+    (`untouched`) it was lost; else it may be gone because it was sent. That Graph refuses a used
+    draft with a 404 is UNCONFIRMED, and nothing rests on it alone: the mail is looked for.
+    """
+    if is_missing_draft(answer):
+        if untouched:
+            gone = _outcome(Verdict.AGAIN, "draft_missing", "The draft was not found.", answer)
+            return replace(gone, draft_is_gone=True)
+        return _outcome(
+            Verdict.UNKNOWN,
+            "draft_used",
+            "The draft is not there any more, as after it was sent.",
+            answer,
+        )
+    if answer.code == "ErrorNonExistentMailbox":
+        # Comes and goes while drafts are sent (microsoft-graph-docs-contrib#8823).
+        return _outcome(Verdict.AGAIN, answer.code, "Exchange lost sight of the mailbox.", answer)
+    return judge_send(answer)
+
+
+def is_missing_draft(answer: GraphAnswer) -> bool:
+    """Whether a draft was not found, and not the mailbox or the user."""
+    return answer.status == 404 and answer.code in (None, "ErrorItemNotFound")
+
+
+def judge_look(answer: GraphAnswer, copies: Iterable[Copy], draft_id: str | None) -> Look:
+    """Read the answer to looking for a mail by its key.
+
+    Any copy that is no draft is evidence of sending. Of drafts only the mail's own counts: others
+    with its key were left by workers that died.
+    """
+    if answer.status != 200:
+        return Look(Sight.UNSEEN, judge_draft(answer))
+    found = list(copies)
+    if any(not copy.is_draft for copy in found):
+        return Look(Sight.SENT)
+    if any(copy.message_id == draft_id for copy in found):
+        return Look(Sight.DRAFT)
+    return Look(Sight.NOTHING)
 
 
 def _left_open(answer: GraphAnswer) -> Outcome:

@@ -18,12 +18,22 @@ import msgspec
 
 from shared.errors import FieldProblem, PostroomError, Refused, RemoteError
 from shared.mail import problems
-from shared.services.document import MAX_KEY, Order, explain, is_key, place_of, read_json
+from shared.services.document import (
+    MAX_KEY,
+    Order,
+    explain,
+    is_key,
+    place_of,
+    read_json,
+    refuse_crumbs,
+)
 from shared.services.ports import Clock, IdempotencyKeys
 from shared.services.submission import Receipt, Submission, key_conflict
 from shared.telemetry import event
 
 MOST_MAILS = 100
+MOST_TEXTS = 300_000
+"""Names and texts in a batch: a hundred mails with 500 recipients in two fields each have 200,000."""
 
 AT_ONCE = 8
 """Mails stored at the same time: what a request adds to the load of the others is bounded."""
@@ -170,6 +180,7 @@ def _all_at_once(work: Callable[[Item], None], items: Sequence[Item]) -> None:
 
 
 def _decoded(raw: bytes) -> BatchDocument:
+    refuse_crumbs(raw, MOST_TEXTS)
     try:
         document = _decoder.decode(raw)
         outer: list[tuple[str, object]] = json.loads(raw, object_pairs_hook=lambda pairs: pairs)

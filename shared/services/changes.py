@@ -23,6 +23,7 @@ from shared.mail.choice import choose
 from shared.mail.mail import Mail
 from shared.mail.message import Message, problems_of
 from shared.mail.status import Status
+from shared.mail.way import way_for
 from shared.services.packing import Packed, unpack
 from shared.services.ports import Accounts, Clock, Ledger, Payloads
 from shared.services.submission import Submission, refuse_signed_out
@@ -240,11 +241,16 @@ class Changes:
             reason = "account_changed"
         else:
             reason = "recipients_changed" if message is not packed.message else "retried"
+        # A draft that is there already is the mail as it was, in the mailbox that it was for.
+        same = content == packed and account.account_id == mail.account_id
+        after = _afresh(mail, now, reason)
         after = replace(
-            _afresh(mail, now, reason),
+            after,
             account=account.alias,
             account_id=account.account_id,
             sender=str(sender),
+            delivery=way_for(account, saves_copy=mail.saves_copy),
+            draft_id=after.draft_id if same else None,
         )
         if message is not packed.message:
             shown = [str(address) for address in message.recipients]

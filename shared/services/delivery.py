@@ -2,14 +2,14 @@
 
 Claim by one conditional write, send, write the outcome. The lease, not the queue's lock, decides
 who sends; a worker that died is found by its lease running out, and its mail is never simply sent
-again.
+again. What becomes of a mail at every point where a worker can die: docs/delivery.md.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -24,14 +24,17 @@ from shared.mail.backoff import (
     is_exhausted,
     seconds_until_next,
 )
-from shared.mail.mail import Mail
-from shared.mail.outcome import Outcome, Verdict
+from shared.mail.looking import DECIDING_LOOK, Looking
+from shared.mail.mail import FINDING_OUT, Mail
+from shared.mail.outcome import Look, Outcome, Sight, Verdict
 from shared.mail.status import SETTLED, Status, may_follow
+from shared.mail.way import Way, way_for
+from shared.services.claim import HeldMail
 from shared.services.pacing import SOON, Pacing
 from shared.services.packing import Packed, unpack
 from shared.services.places import Places
 from shared.services.ports import Accounts, Clock, Ledger, Payloads, Versioned
-from shared.services.sending import Sending, lease_end_allows
+from shared.services.sending import FindingOut, Sending
 from shared.services.standing import Standing
 from shared.services.submission import Submission
 from shared.telemetry import event
@@ -43,6 +46,13 @@ BUSY_SECONDS = 5.0
 
 WRITES = 3
 """A write whose answer was lost, and that had no effect, is made so many times."""
+
+SENT_AGAIN = "sent_again"
+"""In the story of a mail that the setting sent again: it may arrive twice."""
+
+MAILBOX_BUSY = Outcome(
+    Verdict.AGAIN, "mailbox_busy", "The mailbox is busy with others.", BUSY_SECONDS
+)
 
 
 class Heard(StrEnum):
@@ -57,6 +67,14 @@ class Heard(StrEnum):
     """Nothing to do: gone, settled, or another worker has it."""
 
 
+_TO_SEND = frozenset({Status.QUEUED, Status.SCHEDULED, Status.HELD})
+_LOOKED = {
+    Status.SENT: Heard.SENT,
+    Status.QUEUED: Heard.LATER,
+    Status.UNKNOWN: Heard.UNKNOWN,
+}
+
+
 class Delivery:
     """Delivers mails."""
 
@@ -69,13 +87,16 @@ class Delivery:
         submission: Submission,
         pacing: Pacing,
         places: Places,
-        sending: Callable[[Account], Sending],
+        ways: Mapping[Way, Sending],
+        finding: FindingOut,
         clock: Clock,
         jitter: Jitter,
         random: ids.RandomBytes,
         patience: Patience,
         lease_seconds: int,
         send_seconds: int,
+        looking: Looking,
+        send_unknown_again: bool = False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._ledger = ledger
@@ -85,28 +106,36 @@ class Delivery:
         self._submission = submission
         self._pacing = pacing
         self._places = places
-        self._sending = sending
+        self._ways = ways
+        self._finding = finding
         self._clock = clock
         self._jitter = jitter
         self._random = random
         self._patience = patience
         self._lease = timedelta(seconds=lease_seconds)
         self._send_seconds = send_seconds
+        self._looking = looking
+        self._send_unknown_again = send_unknown_again
         self._sleep = sleep
 
     def deliver(self, mail_id: str) -> Heard:
-        """Send a mail of the ledger, if it is due and nobody else has it."""
+        """Send a mail of the ledger, or look for it, if it is due and nobody else has it."""
         found = self._ledger.get(mail_id)
         if found is None:
             return Heard.LEFT
         mail, now = found.mail, self._clock()
         if mail.status is Status.SENDING:
             return self._abandoned(found) if mail.lease_has_run_out(now) else Heard.LEFT
-        if mail.status not in (Status.QUEUED, Status.SCHEDULED, Status.HELD):
+        if not mail.finding_out and mail.status not in _TO_SEND:
             return Heard.LEFT
         if mail.due_at > now:
             self._submission.ring(mail)
             return Heard.LATER
+        return self._look(found, mail.looks + 1) if mail.finding_out else self._take(found, now)
+
+    def _take(self, found: Versioned, now: datetime) -> Heard:
+        """Claim a mail that is due and send it, if its account can."""
+        mail = found.mail
         account = self._account(mail)
         if account is None or not account.can_send_at(now) or not _is_its_mailbox(account, mail):
             # What is cached may be older than a sign-in that has just released this mail.
@@ -123,7 +152,7 @@ class Delivery:
                 self._submission.ring(mail, BUSY_SECONDS * (1 + self._jitter()))
                 return Heard.LATER
             claimed = self._claimed(mail, account, now)
-            etag = self._write(claimed, found.etag)
+            etag = self._write(claimed, found.etag, claiming=True)
             return self._send(Versioned(claimed, etag), account) if etag else Heard.LEFT
 
     def claim_or_hold(self, mail: Mail, account: Account, now: datetime) -> Mail:
@@ -142,12 +171,15 @@ class Delivery:
         return None
 
     def _claimed(self, mail: Mail, account: Account, now: datetime) -> Mail:
-        return mail.moved(
+        # A draft that exists is sent even where the grant has shrunk to sending since.
+        way = Way.VERIFIED if mail.draft_id else way_for(account, saves_copy=mail.saves_copy)
+        claimed = mail.moved(
             Status.SENDING,
             now,
             lease_until=now + self._lease,
             lease_id=self._random(8).hex(),
         )
+        return replace(claimed, delivery=way)
 
     def _put_off(self, found: Versioned, until: datetime) -> Heard:
         """Its mailbox has sent enough for now, or rests."""
@@ -179,24 +211,67 @@ class Delivery:
         return Heard.FAILED
 
     def _abandoned(self, found: Versioned) -> Heard:
-        account = self._account(found.mail)
-        way = self._sending(account) if account is not None else None
-        outcome = (
-            way.find_out(account, found.mail.mail_id)
-            if way is not None
-            else Outcome(Verdict.UNKNOWN, "worker_lost", "Look into the mailbox's Sent Items.")
+        """A worker claimed it and died, or has been frozen for longer than its lease."""
+        mail = found.mail
+        if mail.delivery is Way.VERIFIED and mail.draft_id is None:
+            # Nothing is sent before the draft's id is written down.
+            again = Outcome(
+                Verdict.AGAIN, "worker_lost", "The worker died before it sent anything.", 0.0
+            )
+            return self._settle(found, None, again)
+        if mail.delivery is Way.VERIFIED:
+            # The lease outlasts a request by far: there is nothing to wait for any more.
+            return self._look(found, DECIDING_LOOK)
+        lost = Outcome(
+            Verdict.UNKNOWN,
+            "worker_lost",
+            "The worker that sent this mail did not report back: look into the mailbox's Sent "
+            "Items, then decide whether to send it anew.",
         )
-        return self._settle(found, account, outcome)
+        return self._settle(found, self._account(mail), lost)
+
+    def _look(self, found: Versioned, number: int) -> Heard:
+        """Look for a mail, and write down what that says. Many may look: one write counts."""
+        mail = found.mail
+        look = self._sight(mail)
+        after = self._looking.after(mail, look, number, self._clock())
+        if self._write(after, found.etag) is None:
+            return Heard.LEFT
+        event(
+            "mail_looked_for",
+            mail_id=mail.mail_id,
+            account=mail.account,
+            sight=look.sight.value,
+            status=after.status.value,
+            reason=after.reason,
+            looks=number,
+        )
+        if after.moves_on:
+            self._submission.ring(after)
+        else:
+            self._tell(after, look.outcome or Outcome(Verdict.UNKNOWN, after.reason))
+        if after.status is Status.SENT:
+            self._drop(mail.payload.blobs)
+        return _LOOKED[after.status]
+
+    def _sight(self, mail: Mail) -> Look:
+        account = self._account(mail)
+        if account is None or not _is_its_mailbox(account, mail):
+            account = self._account(mail, fresh=True)
+        if account is None or not _is_its_mailbox(account, mail):
+            gone = Outcome(Verdict.HOLD_ACCOUNT, "account_gone", _why_held(None))
+            return Look(Sight.UNSEEN, gone)
+        with self._places.of(account, PLACE_SECONDS) as place:
+            if place:
+                return self._finding.find_out(account, mail)
+        return Look(Sight.UNSEEN, MAILBOX_BUSY)
 
     def send_claimed(self, claimed: Versioned, account: Account) -> Heard:
         """Send a mail that this worker holds, and write down what became of it."""
         with self._places.of(account, PLACE_SECONDS) as place:
             if place:
                 return self._send(claimed, account)
-        busy = Outcome(
-            Verdict.AGAIN, "mailbox_busy", "The mailbox is busy with others.", BUSY_SECONDS
-        )
-        return self._settle(claimed, account, busy)
+        return self._settle(claimed, account, MAILBOX_BUSY)
 
     def _send(self, claimed: Versioned, account: Account) -> Heard:
         mail = claimed.mail
@@ -215,14 +290,18 @@ class Delivery:
                 "another one.",
             )
             return self._settle(claimed, account, outcome)
-        lease_until = mail.lease_until or self._clock()
-        outcome = self._sending(account).send(
-            account,
-            packed,
-            mail.mail_id,
-            lease_end_allows(lease_until, self._send_seconds, self._clock),
+        claim = HeldMail(
+            claimed,
+            self._write,
+            self._clock,
+            lease_seconds=self._lease.total_seconds(),
+            request_seconds=self._send_seconds,
         )
-        return self._settle(claimed, account, outcome)
+        try:
+            outcome = self._ways[mail.delivery].send(account, packed, claim)
+        except LostRace:
+            return Heard.LEFT
+        return self._settle(claim.held, account, outcome)
 
     def _may_send(self, mail: Mail, account: Account, sender: Address) -> bool:
         """Whether the account owns or may use the From address, asked anew before it is denied."""
@@ -243,12 +322,12 @@ class Delivery:
         mail, now = claimed.mail, self._clock()
         match outcome.verdict:
             case Verdict.SENT:
-                after, heard = (
-                    mail.moved(Status.SENT, now, request_id=outcome.request_id),
-                    Heard.SENT,
+                sent = mail.moved(
+                    Status.SENT, now, request_id=outcome.request_id, help=_told_of(mail)
                 )
+                after, heard = sent, Heard.SENT
             case Verdict.UNKNOWN:
-                after, heard = self._moved(mail, Status.UNKNOWN, outcome), Heard.UNKNOWN
+                after, heard = self._left_open(mail, outcome)
             case Verdict.AGAIN | Verdict.THROTTLED:
                 after, heard = self._again(mail, outcome)
                 if outcome.verdict is Verdict.THROTTLED and account is not None:
@@ -263,7 +342,7 @@ class Delivery:
         self._tell(after, outcome)
         if heard is Heard.SENT and account is not None and account.state is AccountState.HELD:
             self._standing.follow(account, outcome)
-        if after.status is Status.QUEUED:
+        if after.status is Status.QUEUED or after.finding_out:
             self._submission.ring(after)
         if heard is Heard.SENT:
             self._drop(mail.payload.blobs)
@@ -278,6 +357,23 @@ class Delivery:
             request_id=outcome.request_id,
         )
 
+    def _left_open(self, mail: Mail, outcome: Outcome) -> tuple[Mail, Heard]:
+        """It may have been sent: to be found out, for a person, or as the setting says."""
+        if mail.delivery is Way.VERIFIED:
+            return self._looking.begun(mail, outcome, self._clock()), Heard.UNKNOWN
+        if not self._send_unknown_again:
+            return self._moved(mail, Status.UNKNOWN, outcome), Heard.UNKNOWN
+        again = replace(
+            outcome,
+            reason=SENT_AGAIN,
+            help=f"It may have been sent ({outcome.reason}) and is sent again all the same, as "
+            "POSTROOM_UNKNOWN says: it may arrive twice.",
+        )
+        after, heard = self._again(mail, again)
+        if after.status is not Status.FAILED:
+            return after, heard
+        return self._moved(mail, Status.UNKNOWN, outcome), Heard.UNKNOWN
+
     def _again(self, mail: Mail, outcome: Outcome) -> tuple[Mail, Heard]:
         now = self._clock()
         wait = seconds_until_next(mail.attempts, outcome.retry_after, self._jitter)
@@ -288,10 +384,12 @@ class Delivery:
                 help=f"Given up after {mail.attempts} attempts. {outcome.help or ''}".strip(),
             )
             return self._moved(mail, Status.FAILED, gave_up), Heard.FAILED
+        if outcome.draft_is_gone:
+            mail = replace(mail, draft_id=None)
         later = replace(self._moved(mail, Status.QUEUED, outcome), due_at=next_try)
         return later, Heard.LATER
 
-    def _write(self, mail: Mail, etag: str) -> str | None:
+    def _write(self, mail: Mail, etag: str, *, claiming: bool = False) -> str | None:
         """Write under the ETag; returns the new one, or None where another worker was first.
 
         A write whose answer was lost, and that the storage client repeated, looks like a lost race
@@ -301,8 +399,8 @@ class Delivery:
             try:
                 return self._ledger.update(mail, etag)
             except NotSent:
-                # A claim comes back with its bell; what Graph answered does not.
-                if mail.status is Status.SENDING or attempt + 1 == WRITES:
+                # A claim comes back with its bell; what was done since does not.
+                if claiming or attempt + 1 == WRITES:
                     raise
                 self._sleep(2.0**attempt)
                 continue
@@ -314,8 +412,8 @@ class Delivery:
                 return found.etag
             if found.etag != etag:
                 if mail.status is not Status.SENT or not may_follow(found.mail.status, Status.SENT):
-                    if mail.status is not Status.SENDING:
-                        # A claim that came second is no news; an outcome that did is.
+                    if mail.status not in (Status.SENDING, found.mail.status):
+                        # A claim or a look that came second is no news; an outcome that did is.
                         event("outcome_superseded", level=logging.WARNING, mail_id=mail.mail_id)
                     return None
                 # Somebody declared this worker dead meanwhile. What Graph answered is stronger.
@@ -331,9 +429,11 @@ class Delivery:
                 event("payload_left_behind", level=logging.WARNING)
 
     def _tell(self, mail: Mail, outcome: Outcome) -> None:
-        quiet = mail.status in (Status.SENT, Status.QUEUED)
+        quiet = mail.moves_on or mail.status is Status.SENT
         event(
-            f"mail_{mail.status.value}" if mail.status is not Status.QUEUED else "mail_again",
+            f"mail_{mail.status.value}"
+            if not mail.moves_on
+            else ("mail_in_doubt" if mail.finding_out else "mail_again"),
             level=logging.INFO if quiet else logging.WARNING,
             mail_id=mail.mail_id,
             account=mail.account,
@@ -342,6 +442,11 @@ class Delivery:
             retry_after=outcome.retry_after,
             request_id=outcome.request_id,
         )
+
+
+def _told_of(mail: Mail) -> str | None:
+    twice = any(step.reason == SENT_AGAIN for step in mail.events)
+    return "It was sent again after a lost answer: it may have arrived twice." if twice else None
 
 
 def _why_held(account: Account | None) -> str:
@@ -361,6 +466,9 @@ def _is_same_move(found: Mail, wanted: Mail) -> bool:
         found.status is wanted.status
         and found.updated_at == wanted.updated_at
         and found.lease_id == wanted.lease_id
+        and found.lease_until == wanted.lease_until
+        and found.draft_id == wanted.draft_id
+        and found.looks == wanted.looks
     )
 
 
@@ -369,7 +477,7 @@ def _first_attempt(mail: Mail, now: datetime) -> datetime:
     not count against the mail."""
     began = now
     for step in reversed(mail.events):
-        if step.status in SETTLED:
+        if step.status in SETTLED and step.reason != FINDING_OUT:
             break
         if step.status is Status.SENDING:
             began = step.at

@@ -183,7 +183,7 @@ def schema() -> tuple[dict[str, object], dict[str, object]]:
 
 
 def _decode(raw: bytes, files: int) -> MailDocument:
-    _refuse_crumbs(raw)
+    refuse_crumbs(raw, MAX_TEXTS)
     try:
         document = _decoder.decode(raw)
         _refuse_if(_crowded(document, files))
@@ -202,15 +202,15 @@ def _decode(raw: bytes, files: int) -> MailDocument:
     return document
 
 
-def _refuse_crumbs(raw: bytes) -> None:
-    """Refuse what no mail can be, before it is read: a quotation mark that is not escaped begins or
+def refuse_crumbs(raw: bytes, most: int) -> None:
+    """Refuse what no document can be, before it is read: a quotation mark that is not escaped begins or
     ends a name or a text. One behind a backslash that is itself escaped is missed; its text still
     counts as half."""
-    if raw.count(b'"') - raw.count(b'\\"') > 2 * MAX_TEXTS:
+    if raw.count(b'"') - raw.count(b'\\"') > 2 * most:
         raise Refused(
             problems.INVALID_MAIL,
-            "The mail document has more names and texts than a mail can have.",
-            [FieldProblem("body", f"has more than {MAX_TEXTS} names and texts: send less in it")],
+            "The document has more names and texts than are taken.",
+            [FieldProblem("body", f"has more than {most} names and texts: send less in it")],
         )
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 from shared.mail.account import Account
 from shared.mail.mail import Mail, MailFilter, MailPage
 from shared.mail.message import StoredFile
-from shared.mail.outcome import GraphAnswer
+from shared.mail.outcome import Copy, GraphAnswer
 from shared.mail.pace import Timetable
 from shared.mail.status import Status
 
@@ -431,6 +431,102 @@ class MailService(Protocol):
 
     def me(self, access_token: str) -> Profile:
         """`GET /me`. Raises NotSent, or RemoteRefused where Graph says no."""
+        ...
+
+
+class AttachedFile(Protocol):
+    """One attachment, read from where it lies piece by piece."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+        ...
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """The content from the start, in pieces of `size` bytes, the last one shorter.
+
+        Raises FileChanged and RemoteError, as `Files.chunks` does.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class DraftAnswer:
+    """Graph's answer to making a draft, with its id where it was made (201)."""
+
+    answer: GraphAnswer
+    draft_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """Graph's answer to looking for a key, with what carries it where it looked (200)."""
+
+    answer: GraphAnswer
+    copies: Sequence[Copy] = ()
+
+
+@dataclass(frozen=True)
+class MarkedDraft:
+    """A message in Drafts that carries our key. No stray as long as its mail refers to it."""
+
+    draft_id: str
+    mail_id: str
+    created_at: datetime
+
+
+class Drafts(Protocol):
+    """Microsoft Graph, with Mail.ReadWrite: messages as drafts. No call is repeated in here.
+
+    Every call raises NotSent or AnswerLost where no whole answer came back.
+    """
+
+    def create(self, access_token: str, content_type: str, body: bytes) -> DraftAnswer:
+        """`POST /me/messages`."""
+        ...
+
+    def mark(self, access_token: str, draft_id: str, body: bytes) -> GraphAnswer:
+        """`PATCH /me/messages/{id}`; done is 200."""
+        ...
+
+    def attach(self, access_token: str, draft_id: str, body: bytes) -> GraphAnswer:
+        """`POST /me/messages/{id}/attachments`: below 3 MB; done is 201."""
+        ...
+
+    def upload(
+        self,
+        access_token: str,
+        draft_id: str,
+        session: bytes,
+        file: AttachedFile,
+        going_on: Callable[[], None],
+    ) -> GraphAnswer:
+        """Add a file of 3 MB or more by an upload session, in chunks; done is 201.
+
+        `session` is the body that opens it. `going_on` is called before each chunk and may raise
+        LostRace. A chunk whose answer was lost is taken up where Graph says. On whatever else than
+        201 the upload is cancelled and the draft is not to be used. Raises RemoteRefused where the
+        session is not on Microsoft's own host.
+        """
+        ...
+
+    def send(self, access_token: str, draft_id: str) -> GraphAnswer:
+        """`POST /me/messages/{id}/send`; done is 202."""
+        ...
+
+    def find(self, access_token: str, key: str) -> Found:
+        """Every message of the mailbox that carries the key, in any folder."""
+        ...
+
+    def marked(self, access_token: str) -> Sequence[MarkedDraft]:
+        """What lies in Drafts and carries any key of ours, newest first, some hundreds at most.
+
+        Raises NotSent where Graph did not answer, RemoteRefused where it said no.
+        """
+        ...
+
+    def remove(self, access_token: str, draft_id: str) -> GraphAnswer:
+        """`DELETE /me/messages/{id}`; done is 204, and 404 where it was not there."""
         ...
 
 

@@ -1,13 +1,11 @@
-"""The ways to hand a mail to Graph. An account's grant decides which one is taken.
-
-Direct sending needs nothing but Mail.Send: one request, no way to look afterwards.
+"""The ways to hand a mail to Graph, and the one that needs nothing but Mail.Send: a single request,
+with no way to look afterwards.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from email.errors import MessageError
 from typing import Protocol
 
@@ -23,7 +21,8 @@ from shared.mail import limits
 from shared.mail.account import Account
 from shared.mail.address import Address
 from shared.mail.graph_payload import send_request
-from shared.mail.outcome import Outcome, Verdict, judge_send
+from shared.mail.mail import Mail
+from shared.mail.outcome import Look, Outcome, Verdict, judge_send
 from shared.services.packing import Packed
 from shared.services.ports import Clock, Files, MailService, Tokens
 from shared.services.stored_files import not_read, read_whole
@@ -37,63 +36,78 @@ _CREDENTIAL = {
     "secret there.",
 }
 
-StillOurs = Callable[[], bool]
-"""Whether the lease leaves enough time for one whole request."""
+UNWRITABLE = (ValueError, TypeError, LookupError, RecursionError, MessageError)
+"""What the libraries raise for a message that they cannot write."""
+
+NO_CONTENT = Outcome(Verdict.FAILED, "no_content", "The mail has no content to send.")
+NOT_COMPOSED = Outcome(
+    Verdict.FAILED,
+    "not_composed",
+    "Postroom could not write this mail as a message: this is a fault in Postroom.",
+)
+LEASE_SPENT = Outcome(Verdict.AGAIN, "lease_spent", retry_after=1.0)
+
+
+class Claim(Protocol):
+    """A worker's hold on a mail while it is sent."""
+
+    @property
+    def mail(self) -> Mail:
+        """The mail as this worker last wrote it."""
+        ...
+
+    def still_ours(self) -> bool:
+        """Whether the lease leaves enough time for one whole request."""
+        ...
+
+    def renew(self) -> None:
+        """Make the lease last, by a write where a third of it has passed. Raises LostRace."""
+        ...
+
+    def keep_draft(self, draft_id: str) -> None:
+        """Write down which draft is the mail. Raises LostRace where the mail is another's by now:
+        the draft is then nobody's."""
+        ...
 
 
 class Sending(Protocol):
     """One way to send."""
 
-    def send(
-        self, account: Account, packed: Packed, mail_id: str, still_ours: StillOurs
-    ) -> Outcome:
-        """Send once and say what became of it. Never raises for what a remote does."""
-        ...
+    def send(self, account: Account, packed: Packed, claim: Claim) -> Outcome:
+        """Send once and say what became of it.
 
-    def find_out(self, account: Account | None, mail_id: str) -> Outcome:
-        """What became of a mail whose worker never reported."""
+        Never raises for what Microsoft does; LostRace and RemoteError are about the claim.
+        """
         ...
 
 
-class DirectSending:
-    """`sendMail`, once; what leaves and is not answered stays unknown."""
+class FindingOut(Protocol):
+    """Looks for what became of a mail."""
 
-    def __init__(self, graph: MailService, tokens: Tokens, files: Files, clock: Clock) -> None:
-        self._graph = graph
+    def find_out(self, account: Account, mail: Mail) -> Look:
+        """Look once. Changes nothing, and never raises for what Microsoft does."""
+        ...
+
+
+class Acting:
+    """Calls of Graph in an account's name."""
+
+    def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
-        self._files = files
-        self._clock = clock
 
-    def send(
-        self, account: Account, packed: Packed, mail_id: str, still_ours: StillOurs
-    ) -> Outcome:
-        """See `Sending`."""
-        if packed.message is None or packed.sender is None:
-            return Outcome(Verdict.FAILED, "no_content", "The mail has no content to send.")
-        excess = limits.request_excess(packed.message, packed.sender, account, self._clock())
-        if excess is not None:
-            return too_large(excess)
-        try:
-            message = read_whole(packed.message, self._files)
-            request = send_request(message, packed.sender, mail_id, self._clock())
-        except (FileChanged, RemoteError) as error:
-            return not_read(error)
-        except (ValueError, TypeError, LookupError, RecursionError, MessageError):
-            return Outcome(
-                Verdict.FAILED,
-                "not_composed",
-                "Postroom could not write this mail as a message: this is a fault in Postroom.",
-            )
+    def act(self, account: Account, call: Callable[[str], Outcome]) -> Outcome:
+        """Make a call with an access token, and once more with a fresh one after a 401.
+
+        A token request that fails in any way has done nothing with the mail.
+        """
         outcome = Outcome(Verdict.REFRESH)
         for attempt in range(2):
             token = self._token(account)
             if isinstance(token, Outcome):
                 return token
-            if not still_ours():
-                return Outcome(Verdict.AGAIN, "lease_spent", retry_after=1.0)
-            outcome = self._post(token, request.content_type, request.body)
+            outcome = call(token)
             if outcome.verdict is not Verdict.REFRESH:
-                return _of_the_sender(outcome, account, packed.sender)
+                return outcome
             if attempt == 0:
                 # A plain 401: the token may have been revoked before its time.
                 self._tokens.forget(account, token)
@@ -102,15 +116,6 @@ class DirectSending:
             outcome.reason,
             "Microsoft refuses even a fresh token: sign the mailbox in again.",
             request_id=outcome.request_id,
-        )
-
-    def find_out(self, account: Account | None, mail_id: str) -> Outcome:
-        """See `Sending`. Without the right to read there is nothing to look into."""
-        return Outcome(
-            Verdict.UNKNOWN,
-            "worker_lost",
-            "The worker that sent this mail did not report back: look into the mailbox's Sent "
-            "Items, then decide whether to send it anew.",
         )
 
     def _token(self, account: Account) -> str | Outcome:
@@ -140,6 +145,38 @@ class DirectSending:
                 error.retry_after,
             )
 
+
+class DirectSending:
+    """`sendMail`, once; what leaves and is not answered stays unknown."""
+
+    def __init__(self, graph: MailService, tokens: Tokens, files: Files, clock: Clock) -> None:
+        self._graph = graph
+        self._acting = Acting(tokens)
+        self._files = files
+        self._clock = clock
+
+    def send(self, account: Account, packed: Packed, claim: Claim) -> Outcome:
+        """See `Sending`."""
+        if packed.message is None or packed.sender is None:
+            return NO_CONTENT
+        excess = limits.request_excess(packed.message, packed.sender, account, self._clock())
+        if excess is not None:
+            return too_large(excess)
+        try:
+            message = read_whole(packed.message, self._files)
+            request = send_request(message, packed.sender, claim.mail.mail_id, self._clock())
+        except (FileChanged, RemoteError) as error:
+            return not_read(error)
+        except UNWRITABLE:
+            return NOT_COMPOSED
+
+        def post(token: str) -> Outcome:
+            if not claim.still_ours():
+                return LEASE_SPENT
+            return self._post(token, request.content_type, request.body)
+
+        return of_the_sender(self._acting.act(account, post), account, packed.sender)
+
     def _post(self, token: str, content_type: str, body: bytes) -> Outcome:
         try:
             return judge_send(self._graph.send_mail(token, content_type, body))
@@ -162,7 +199,7 @@ def too_large(excess: limits.Excess) -> Outcome:
     return Outcome(Verdict.FAILED, "mail_too_large", f"{excess.whose} {excess.remedy}")
 
 
-def _of_the_sender(outcome: Outcome, account: Account, sender: Address) -> Outcome:
+def of_the_sender(outcome: Outcome, account: Account, sender: Address) -> Outcome:
     """A denial that is about another From address is the mail's trouble, not the account's."""
     own = sender.email.lower() == account.address.lower()
     if own or outcome.verdict is not Verdict.NEEDS_SIGN_IN:
@@ -173,12 +210,3 @@ def _of_the_sender(outcome: Outcome, account: Account, sender: Address) -> Outco
         help="Microsoft denies sending from this address: it needs the permission Mail.Send.Shared, "
         "and 'Send as' or 'Send on behalf' in the Exchange admin centre.",
     )
-
-
-def lease_end_allows(lease_until: datetime, request_seconds: float, clock: Clock) -> StillOurs:
-    """A check that a request started now ends before the lease does."""
-
-    def still_ours() -> bool:
-        return (lease_until - clock()).total_seconds() > request_seconds
-
-    return still_ours

@@ -19,6 +19,7 @@ from shared.mail.choice import choose
 from shared.mail.mail import Caller, Event, Mail, Payload
 from shared.mail.message import Attachment, Importance, Message, StoredFile
 from shared.mail.status import WAITING, Status
+from shared.mail.way import way_for
 from shared.services.document import Order, place_of
 from shared.services.outbox_message import LONGEST_DELAY
 from shared.services.pacing import Pacing
@@ -249,6 +250,8 @@ class Submission:
             caller=caller,
             account=account.alias,
             account_id=account.account_id,
+            delivery=way_for(account, saves_copy=order.message.save_to_sent_items),
+            saves_copy=order.message.save_to_sent_items,
             sender=str(sender),
             recipients=self.shown(recipients),
             recipient_count=len(recipients),

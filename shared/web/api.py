@@ -13,7 +13,7 @@ import msgspec
 from shared.errors import Refused
 from shared.mail import ids, problems
 from shared.mail.mail import Mail, MailFilter
-from shared.mail.status import WAITING, Status
+from shared.mail.status import Status
 from shared.services.document import MAX_KEY, Limits, is_key
 from shared.services.ports import Accounts, Ledger
 from shared.services.submission import Submission
@@ -119,10 +119,10 @@ def list_accounts(req: func.HttpRequest, accounts: Accounts) -> func.HttpRespons
 
 
 def _settled(mail: Mail, ledger: Ledger, wait: float, sleep: Callable[[float], None]) -> Mail:
-    """The mail once it has left the waiting statuses, or as it is when the time is up."""
+    """The mail once it has come to rest, or as it is when the time is up."""
     until = time.monotonic() + wait
     pause = POLL_SECONDS
-    while mail.status in WAITING and time.monotonic() < until:
+    while mail.moves_on and time.monotonic() < until:
         sleep(min(pause, max(0.0, until - time.monotonic())))
         pause = min(2.0, pause * 1.3)
         found = ledger.get(mail.mail_id)

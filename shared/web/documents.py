@@ -10,6 +10,7 @@ from shared.errors import Refused
 from shared.mail.account import Account
 from shared.mail.mail import Mail
 from shared.mail.status import Status
+from shared.mail.way import NO_COPY
 from shared.services.batch import BatchReceipt, Item
 from shared.services.submission import Receipt
 from shared.web.problem import document_of
@@ -27,7 +28,9 @@ class Accepted(msgspec.Struct, omit_defaults=True):
     id: str
     status: str
     links: Links
+    delivery: str
     expected_at: datetime | None = None
+    delivery_note: str | None = None
     reason: str | None = None
     help: str | None = None
 
@@ -62,13 +65,16 @@ class MailView(msgspec.Struct, omit_defaults=True):
     recipients: list[str]
     recipient_count: int
     subject: str
+    delivery: str
     former_recipients: list[str] = []
+    delivery_note: str | None = None
     account: str | None = None
     sender: str | None = msgspec.field(default=None, name="from")
     tags: list[str] = []
     metadata: dict[str, str] = {}
     expected_at: datetime | None = None
     sent_at: datetime | None = None
+    next_look_at: datetime | None = None
     reason: str | None = None
     help: str | None = None
     request_id: str | None = None
@@ -190,6 +196,8 @@ def accepted(mail: Mail) -> Accepted:
         status=mail.status.value,
         links=_links(mail),
         expected_at=_expected_at(mail),
+        delivery=mail.delivery.value,
+        delivery_note=_note(mail),
         reason=mail.reason,
         help=mail.help,
     )
@@ -220,12 +228,15 @@ def mail_view(mail: Mail, *, story: bool) -> MailView:
         recipient_count=mail.recipient_count,
         former_recipients=list(mail.former_recipients),
         subject=mail.subject,
+        delivery=mail.delivery.value,
+        delivery_note=_note(mail),
         account=mail.account,
         sender=mail.sender or None,
         tags=list(mail.tags),
         metadata=dict(mail.metadata),
         expected_at=_expected_at(mail),
         sent_at=mail.sent_at,
+        next_look_at=mail.due_at if mail.finding_out else None,
         reason=mail.reason,
         help=mail.help,
         request_id=mail.request_id,
@@ -271,6 +282,11 @@ def plain(document: msgspec.Struct) -> dict[str, object]:
     """As a mapping, to become members of another document."""
     found: dict[str, object] = msgspec.to_builtins(document)
     return found
+
+
+def _note(mail: Mail) -> str | None:
+    """Why a mail has no evidence that its account could give."""
+    return None if mail.saves_copy else NO_COPY
 
 
 def account_view(account: Account) -> AccountView:

@@ -73,10 +73,6 @@ class Callers:
         for thread in self._threads:
             thread.start()
 
-    def hurry(self) -> None:
-        """No pauses any more."""
-        self._pause = 0.0
-
     def finish(self, seconds: float) -> None:
         """Begin no other mail, and wait until each has its answer or gave up."""
         self._enough.set()

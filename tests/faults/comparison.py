@@ -13,6 +13,8 @@ from enum import StrEnum
 
 FINAL = frozenset({"sent", "unknown", "failed", "cancelled"})
 WAITING = frozenset({"scheduled", "queued", "sending", "held"})
+FINDING_OUT = "finding_out"
+"""The reason of an `unknown` mail that is still looked for."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,11 @@ class Violation:
         return f"{self.wrong}: {self.subject} {self.detail}".rstrip()
 
 
+def is_settled(entry: Entry) -> bool:
+    """Whether nothing will change about a mail any more by itself."""
+    return entry.status in FINAL and entry.reason != FINDING_OUT
+
+
 def violations(seen: Evidence) -> list[Violation]:
     """Everything that must not be. Empty is what the promise is."""
     copies: dict[str | None, list[Copy]] = defaultdict(list)
@@ -155,7 +162,7 @@ def _mail(entry: Entry, copies: Sequence[Copy], box: Mailbox | None) -> Iterable
 def _wrongs(entry: Entry, copies: Sequence[Copy], box: Mailbox | None) -> Iterable[Wrong]:
     if entry.status not in FINAL | WAITING:
         yield Wrong.NO_STATUS
-    if entry.status in WAITING:
+    elif not is_settled(entry):
         yield Wrong.STUCK
     if len(copies) > 1:
         yield Wrong.DOUBLED

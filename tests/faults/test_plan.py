@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from datetime import UTC, datetime, timedelta
 
 from shared import bootstrap
+from shared.services import upkeep
 from tests.faults.__main__ import amounts
-from tests.faults.app import SHORTENED, SKEWS, skew_of
+from tests.faults.app import SHORTENED, SKEWS, looks_sooner, skew_of
 from tests.faults.flaws import FLAWS
 from tests.faults.plan import RETRY_AFTER, Act, draw, kind_of
 
@@ -44,8 +46,16 @@ def test_faults_at_microsoft_come_before_and_after_the_work_in_every_shape() -> 
 def test_every_wait_that_the_suite_shortens_is_there() -> None:
     for name, waits in SHORTENED.items():
         module = importlib.import_module(name)
-        for wait in waits:
-            assert isinstance(getattr(module, wait), float | int | tuple), f"{name}.{wait}"
+        for wait, shorter in waits.items():
+            assert type(getattr(module, wait)) is type(shorter), f"{name}.{wait}"
+
+
+def test_the_sweep_looks_again_after_seconds_instead_of_minutes() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    for seconds in (0, 1, 3, 10, 100):
+        at = now + timedelta(seconds=seconds)
+        assert at <= looks_sooner(upkeep.next_look)(now, at) <= at + timedelta(seconds=15)
 
 
 def test_every_flaw_takes_the_place_of_a_part_of_the_app() -> None:

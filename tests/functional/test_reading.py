@@ -43,6 +43,7 @@ def test_a_mail_is_shown_with_its_story(room: Room) -> None:
         "recipients": ["Ada <ada@example.com>"],
         "recipient_count": 1,
         "subject": "Your invoice",
+        "delivery": "direct",
         "tags": ["invoice"],
         "metadata": {"order": "7"},
         "request_id": "req-1",

@@ -66,7 +66,12 @@ def test_a_mail_is_accepted_with_its_id_and_its_address(room: Room) -> None:
     assert answer.status_code == 202
     assert answer.headers["Location"] == where
     assert answer.mimetype == "application/json"
-    assert read(answer) == {"id": mail.mail_id, "status": "queued", "links": {"self": where}}
+    assert read(answer) == {
+        "id": mail.mail_id,
+        "status": "queued",
+        "delivery": "direct",
+        "links": {"self": where},
+    }
 
 
 def test_an_answer_is_not_cached_and_has_a_request_id(room: Room) -> None:

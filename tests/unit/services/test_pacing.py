@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from shared.errors import AnswerLost, NotSent
-from shared.mail.account import Account
+from shared.mail.account import Account, AccountState
 from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
 from shared.services.delivery import Heard
@@ -188,6 +188,29 @@ def test_urgent_mail_from_the_queue_goes_at_once_all_the_same(room: Room) -> Non
         room.accept()
 
     assert room.outbox.hear(room.message(document_of(importance="high"))) is Heard.SENT
+
+
+def test_held_mails_are_released_oldest_first_and_at_the_pace(room: Room) -> None:
+    room.accounts.remember(
+        room.accounts.change("billing", state=AccountState.NEEDS_SIGN_IN, reason="AADSTS50173")
+    )
+    mails = []
+    for number in range(60):
+        room.clock.forward(seconds=1)
+        message = room.message(document_of(), f"drop-{number}")
+        room.outbox.hear(message)
+        mails.append(room.ledger.mails[-1].mail_id)
+    room.bell.rings.clear()
+    account = room.accounts.change("billing", state=AccountState.READY, reason=None)
+
+    assert room.upkeep.release(account) == 60
+    heard = [room.hear(ring.mail_id) for ring in list(room.bell.rings)]
+
+    assert heard == [Heard.SENT] * 10 + [Heard.LATER] * 50
+    assert [room.status(mail_id) for mail_id in mails[:10]] == [Status.SENT] * 10
+    due = [room.ledger.mail(mail_id).due_at for mail_id in mails[10:]]
+    assert due == sorted(due)
+    assert due[-1] == room.clock() + timedelta(seconds=100)
 
 
 # Pauses that Microsoft asks for.

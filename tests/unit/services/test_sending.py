@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
 from shared.errors import AnswerLost, ConsentRequired, CredentialRefused, NotSent
@@ -11,18 +9,19 @@ from shared.mail.address import Address
 from shared.mail.message import Message
 from shared.mail.outcome import GraphAnswer, Outcome, Verdict
 from shared.services.packing import Packed
-from shared.services.sending import DirectSending, lease_end_allows
+from shared.services.sending import DirectSending
 from tests.fakes import (
     ACCEPTED,
-    NOW,
     Answer,
     Clock,
     Faults,
+    FreeClaim,
     MemoryFiles,
     MemoryGraph,
     MemoryPayloads,
     MemoryTokens,
     account_of,
+    mail_of,
 )
 
 MAIL_ID = "01a01f0a-da00-72d3-a652-e44da7f29e26"
@@ -46,7 +45,8 @@ class Desk:
 
     def send(self, *answers: Answer, packed: Packed = PACKED, still_ours: bool = True) -> Outcome:
         self.graph.answers = list(answers)
-        return self.way.send(account_of(), packed, MAIL_ID, lambda: still_ours)
+        claim = FreeClaim(mail_of(MAIL_ID), ours=still_ours)
+        return self.way.send(account_of(), packed, claim)
 
 
 @pytest.fixture
@@ -149,21 +149,3 @@ def test_a_mail_without_content_is_failed(desk: Desk, packed: Packed) -> None:
 
     assert (outcome.verdict, outcome.reason) == (Verdict.FAILED, "no_content")
     assert desk.graph.posts == []
-
-
-def test_without_the_right_to_read_a_lost_mail_stays_unknown(desk: Desk) -> None:
-    outcome = desk.way.find_out(account_of(), MAIL_ID)
-
-    assert (outcome.verdict, outcome.reason) == (Verdict.UNKNOWN, "worker_lost")
-    assert desk.graph.posts == []
-
-
-@pytest.mark.parametrize(
-    ("passed", "allowed"), [(0, True), (199, True), (200, False), (301, False)]
-)
-def test_a_lease_allows_a_request_that_ends_before_it_does(passed: int, allowed: bool) -> None:
-    clock = Clock()
-    still_ours = lease_end_allows(NOW + timedelta(seconds=300), 100, clock)
-    clock.forward(seconds=passed)
-
-    assert still_ours() is allowed

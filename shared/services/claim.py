@@ -1,0 +1,63 @@
+"""A worker's hold on a mail, as the ways of sending see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.errors import LostRace
+from shared.mail.mail import Mail
+from shared.services.ports import Clock, Versioned
+
+Write = Callable[[Mail, str], str | None]
+"""Writes a mail under an ETag; gives the new one, or None where another worker was first."""
+
+
+class HeldMail:
+    """Fulfils `sending.Claim` by conditional writes."""
+
+    def __init__(
+        self,
+        held: Versioned,
+        write: Write,
+        clock: Clock,
+        *,
+        lease_seconds: float,
+        request_seconds: float,
+    ) -> None:
+        self.held = held
+        self._write = write
+        self._clock = clock
+        self._lease = timedelta(seconds=lease_seconds)
+        self._request_seconds = request_seconds
+
+    @property
+    def mail(self) -> Mail:
+        """See `Claim`."""
+        return self.held.mail
+
+    def still_ours(self) -> bool:
+        """See `Claim`. A request started now ends before the lease does."""
+        return self._left().total_seconds() > self._request_seconds
+
+    def renew(self) -> None:
+        """See `Claim`."""
+        if self._left() <= self._lease * 2 / 3:
+            self._change(self.mail)
+
+    def keep_draft(self, draft_id: str) -> None:
+        """See `Claim`. The lease begins anew: all that is left to do is one request."""
+        self._change(replace(self.mail, draft_id=draft_id))
+
+    def _left(self) -> timedelta:
+        now = self._clock()
+        return (self.mail.lease_until or now) - now
+
+    def _change(self, mail: Mail) -> None:
+        now = self._clock()
+        changed = replace(mail, updated_at=now, lease_until=now + self._lease)
+        etag = self._write(changed, self.held.etag)
+        if etag is None:
+            raise LostRace("the mail is another worker's by now")
+        self.held = Versioned(changed, etag)
