@@ -16,10 +16,9 @@ die() {
 }
 
 credential="${POSTROOM_CREDENTIAL:-managed-identity}"
-case "${POSTROOM_TENANT:-}" in
-  organizations | common | consumers) accounts="$POSTROOM_TENANT" ;;
-  *) accounts='tenant' ;;
-esac
+# One directory is what a registration has as it comes; another choice is left as it is.
+accounts=()
+case "${POSTROOM_TENANT:-}" in organizations | common | consumers) accounts=(--accounts "$POSTROOM_TENANT") ;; esac
 
 case "${1:-}" in
   preprovision)
@@ -41,7 +40,7 @@ case "${1:-}" in
         die "you are not signed in" "run: az login"
       name="${POSTROOM_REGISTRATION_NAME:-$(registration_name "${POSTROOM_PREFIX:-postroom}" \
         "${AZURE_RESOURCE_GROUP:-${AZURE_ENV_NAME:-azd}}" "$subscription")}"
-      client_id="$("$here/register-app.sh" --name "$name" --accounts "$accounts")"
+      client_id="$("$here/register-app.sh" --name "$name" ${accounts[@]+"${accounts[@]}"})"
       azd env set POSTROOM_CLIENT_ID "$client_id"
       azd env set POSTROOM_REGISTERED_BY_AZD true
     fi
@@ -53,7 +52,7 @@ case "${1:-}" in
   postprovision)
     # Somebody else's registration is left alone.
     if [ "${POSTROOM_REGISTERED_BY_AZD:-}" != true ]; then
-      finish="infra/register-app.sh --client-id ${POSTROOM_CLIENT_ID:-} --accounts $accounts --redirect-uri ${redirectUri:-}"
+      finish="infra/register-app.sh --client-id ${POSTROOM_CLIENT_ID:-}${accounts[*]+ ${accounts[*]}} --redirect-uri ${redirectUri:-}"
       if [ "$credential" = secret ]; then
         finish="$finish --vault ${vaultName:-}"
       else
@@ -65,7 +64,7 @@ case "${1:-}" in
       fi
       exit 0
     fi
-    registration=(--client-id "${POSTROOM_CLIENT_ID:?}" --accounts "$accounts" --redirect-uri "${redirectUri:?}")
+    registration=(--client-id "${POSTROOM_CLIENT_ID:?}" ${accounts[@]+"${accounts[@]}"} --redirect-uri "${redirectUri:?}")
     if [ "$credential" != secret ]; then
       registration+=(--identity-principal "${identityPrincipalId:?}")
     elif [ -n "${POSTROOM_ADMINISTRATOR_ID:-}" ] && [ "$POSTROOM_ADMINISTRATOR_ID" = "$(caller_id)" ]; then

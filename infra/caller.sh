@@ -19,5 +19,5 @@ caller_type() {
 
 # Another for each prefix, resource group and subscription: two Postrooms do not share a registration.
 registration_name() {
-  printf 'Postroom (%s, %s, %s)' "$1" "$2" "${3:0:8}"
+  printf 'Postroom (%s, %s%s)' "$1" "${2:+$2, }" "${3:0:8}"
 }

@@ -144,6 +144,7 @@ if [ -n "$prefix" ] && [ -n "$(recall prefix)" ] && [ "$(lower "$prefix")" != "$
   last='{}'
   look_up
 fi
+if [ -n "$tenant" ]; then tenant_given=true; else tenant_given=false; fi
 tenant="${tenant:-$(recall authorityTenant)}"
 tenant="${tenant:-$home_tenant}"
 prefix="${prefix:-$(recall prefix)}"
@@ -299,7 +300,8 @@ fi
 url="${send_url%/api/send}"
 
 if [ "$register" = true ] && [ "$code_only" = false ]; then
-  registration=(--name "$name" --client-id "$client_id" --accounts "$accounts" --redirect-uri "$redirect_uri")
+  registration=(--client-id "$client_id" --redirect-uri "$redirect_uri")
+  if [ "$tenant_given" = true ]; then registration+=(--accounts "$accounts"); fi
   if [ "$credential" != secret ]; then
     registration+=(--identity-principal "$(output identityPrincipalId)")
   elif [ "$stores_secret" = true ]; then
@@ -342,13 +344,15 @@ say "    az functionapp keys list --resource-group '$group' --name '$app' --quer
 say ''
 say "  Redirect URI:  $redirect_uri"
 if [ "$register" = false ] && [ "$code_only" = false ]; then
+  audience_option=''
+  if [ "$accounts" != tenant ]; then audience_option=" --accounts $accounts"; fi
   say '  It must be in the app registration, as platform Web. One command does that, and the credential:'
   if [ "$credential" = secret ]; then
-    say "    infra/register-app.sh --client-id $client_id --accounts $accounts --redirect-uri $redirect_uri --vault $(output vaultName)"
+    say "    infra/register-app.sh --client-id $client_id$audience_option --redirect-uri $redirect_uri --vault $(output vaultName)"
     say '  Who runs it must be allowed to write to the vault: deploy once more with'
     say "    --parameter administratorId=<their object id: az ad signed-in-user show --query id>"
   else
-    say "    infra/register-app.sh --client-id $client_id --accounts $accounts --redirect-uri $redirect_uri --identity-principal $(output identityPrincipalId)"
+    say "    infra/register-app.sh --client-id $client_id$audience_option --redirect-uri $redirect_uri --identity-principal $(output identityPrincipalId)"
   fi
 fi
 say "  Send:          POST $send_url"

@@ -1,21 +1,30 @@
 // The app registration, in the directory. Apart from main.bicep, because it is another right: the deployer needs
-// to be Application Administrator (with grantAdminConsent: Privileged Role Administrator). Where the Microsoft
+// to be Application Administrator (with grantAdminConsent: Privileged Role Administrator), and Contributor on a
+// resource group, which the deployment is recorded in. Where the Microsoft
 // Graph extension is not allowed, infra/register-app.sh does the same.
 //
-//   az deployment group create --resource-group <group> --template-file infra/entra.bicep \
-//     --parameters redirectUri=<output redirectUri> identityPrincipalId=<output identityPrincipalId>
+//   az deployment group create --resource-group <group> --template-file infra/entra.bicep
 //
-// then main.bicep again, with the clientId that this prints. Public cloud only: the extension knows no other.
+// then main.bicep with the clientId that this prints, then this once more, with
+//
+//   --parameters redirectUri=<output redirectUri> identityPrincipalId=<output identityPrincipalId>
+//
+// Public cloud only: the extension knows no other.
 extension microsoftGraphV1
+
+@description('Optional. The prefix of main.bicep: another Postroom in the same resource group has another registration.')
+@minLength(1)
+@maxLength(64)
+param prefix string = 'postroom'
 
 @description('Optional. What people see when they sign in.')
 @maxLength(256)
-param displayName string = 'Postroom'
+param displayName string = 'Postroom (${prefix}, ${resourceGroup().name}, ${take(subscription().subscriptionId, 8)})'
 
 @description('Optional. The registration\'s key in the directory: the same name is the same registration, for ever. Another for each Postroom in one directory.')
 @minLength(1)
 @maxLength(100)
-param uniqueName string = 'postroom-${uniqueString(resourceGroup().id)}'
+param uniqueName string = toLower(prefix) == 'postroom' ? 'postroom-${uniqueString(resourceGroup().id)}' : 'postroom-${uniqueString(resourceGroup().id, toLower(prefix))}'
 
 @description('Conditional. Output redirectUri of main.bicep; with a custom domain, its own. Empty at first, when the app is not there yet: its client id is what main.bicep asks for.')
 param redirectUri string = ''
@@ -110,7 +119,8 @@ resource servicePrincipal 'Microsoft.Graph/servicePrincipals@v1.0' = {
   appRoleAssignmentRequired: assignmentRequired
 }
 
-// A token of the managed identity stands in for the client secret. Issuer, subject and audience are compared
+// The registration is this Postroom's alone (uniqueName), so one name for its credential will do, and a new
+// identity takes the place of the old one. A token of the managed identity stands in for the client secret. Issuer, subject and audience are compared
 // letter by letter, and only when somebody signs in.
 // https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
 resource identityCredential 'Microsoft.Graph/applications/federatedIdentityCredentials@v1.0' = if (!empty(identityPrincipalId)) {

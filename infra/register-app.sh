@@ -10,21 +10,24 @@ Usage: infra/register-app.sh [options]
 Registers Postroom in Entra, or brings its registration up to date. Prints the client id on standard
 output, and what it does on standard error.
 
-  --name NAME              display name of the registration (default: Postroom)
-  --client-id ID           an existing registration, instead of one found by its name
+  --client-id ID           an existing registration
+  --name NAME              without --client-id: the registration of this name that you own, or a new one
+                           (default: Postroom (PREFIX, beginning of the subscription id))
+  --prefix NAME            for that default (default: postroom)
   --redirect-uri URI       https://<app>/api/auth/callback; ones that are registered are kept
-  --accounts WHO           who signs in: tenant, organizations, common or consumers (default: tenant)
+  --accounts WHO           who signs in: tenant, organizations, common or consumers (default: tenant
+                           for a new registration; another keeps what it has)
   --scope SCOPE            one more delegated permission: Mail.ReadWrite, Mail.Send.Shared or
-                           Mail.ReadWrite.Shared; may be given several times
+                           Mail.ReadWrite.Shared; may be given several times; none is taken away
   --vault NAME             make a client secret and store it in this Key Vault as
                            postroom-client-secret, unless the vault has one
   --renew-secret           make one even if the vault has one; the old one stays valid in Entra
   --wait SECONDS           how long to wait for a role on the vault to apply (default: 0)
   --secret-days DAYS       how long a client secret is valid (default: 180)
   --identity-principal ID  instead of a secret: the app's managed identity (its principal id) as
-                           federated credential
+                           federated credential, beside those that are there
   --admin-consent          consent for the whole tenant (needs an administrator)
-  --find-only              print the client id if the registration is there; change nothing
+  --find-only              print the client id if you own a registration of this name; change nothing
   --help                   this text
 TEXT
 }
@@ -40,6 +43,10 @@ die() {
 needs_value() {
   if [ "$#" -lt 2 ] || [ -z "$2" ]; then die "$1 needs a value" "see infra/register-app.sh --help"; fi
 }
+
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+# shellcheck source-path=SCRIPTDIR source=caller.sh
+. "$here/caller.sh"
 
 # Delegated permissions of Microsoft Graph: https://learn.microsoft.com/graph/permissions-reference
 graph_app='00000003-0000-0000-c000-000000000000'
@@ -58,10 +65,11 @@ scope_id() {
   esac
 }
 
-name='Postroom'
+name=''
+prefix='postroom'
 client_id=''
 redirect_uri=''
-accounts='tenant'
+accounts=''
 scopes=(Mail.Send User.Read offline_access openid profile email)
 vault=''
 renew=false
@@ -75,6 +83,7 @@ while [ "$#" -gt 0 ]; do
   case "$1" in
     --name) needs_value "$@"; name="$2"; shift 2 ;;
     --client-id) needs_value "$@"; client_id="$2"; shift 2 ;;
+    --prefix) needs_value "$@"; prefix="$2"; shift 2 ;;
     --redirect-uri) needs_value "$@"; redirect_uri="$2"; shift 2 ;;
     --accounts) needs_value "$@"; accounts="$2"; shift 2 ;;
     --scope) needs_value "$@"; scopes+=("$2"); shift 2 ;;
@@ -91,6 +100,7 @@ while [ "$#" -gt 0 ]; do
 done
 
 case "$accounts" in
+  '') audience='' ;;
   tenant) audience='AzureADMyOrg' ;;
   organizations) audience='AzureADMultipleOrgs' ;;
   common) audience='AzureADandPersonalMicrosoftAccount' ;;
@@ -128,55 +138,119 @@ umask 077
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 
-find_client_id() {
-  # A display name is not unique in Entra; the filter compares all of it. '' is how OData writes '.
-  local quoted
-  quoted="$(printf '%s' "$name" | sed "s/'/''/g")"
-  az ad app list --filter "displayName eq '$quoted'" --query '[].appId' --output tsv
+# A display name is nobody's: anybody may register another app under it. So a registration is gone on with by its
+# name only where it belongs to who runs this. Sets client_id; $2 says whether others' are worth an error.
+find_mine() {
+  local quoted me candidate
+  # '' is how OData writes '.
+  quoted="$(printf '%s' "$1" | sed "s/'/''/g")"
+  az ad app list --filter "displayName eq '$quoted'" --query '[].[appId,createdDateTime]' --output tsv >"$work/found" ||
+    die "the registrations could not be read" "ask for the right to read applications, or give --client-id"
+  if ! [ -s "$work/found" ]; then return; fi
+  me="$(caller_id)"
+  mine=()
+  others=''
+  while IFS=$'\t' read -r candidate created; do
+    if [ -z "$candidate" ]; then continue; fi
+    az ad app owner list --id "$candidate" --query '[].[id, userPrincipalName || displayName || id]' \
+      --output tsv >"$work/owners" </dev/null || die "the owners of the registration $candidate could not be read" "give --client-id"
+    owned=false
+    owners=''
+    while IFS=$'\t' read -r owner shown; do
+      if [ -z "$owner" ]; then continue; fi
+      if [ "$owner" = "$me" ]; then owned=true; fi
+      owners="$owners${owners:+, }$shown"
+    done <"$work/owners"
+    if [ "$owned" = true ]; then mine+=("$candidate"); fi
+    others="$others
+         $candidate, made ${created:-at an unknown time}, owned by ${owners:-nobody}"
+  done <"$work/found"
+  if [ "${#mine[@]}" -eq 1 ]; then
+    client_id="${mine[0]}"
+  elif [ "${#mine[@]}" -gt 1 ]; then
+    die "several registrations are called $1; give --client-id with the one that is meant:$others"
+  elif [ "$2" = others ]; then
+    die "a registration is called $1, and you do not own it:$others" \
+      "is it the one? give --client-id with its id; otherwise another --name"
+  fi
 }
 
 if [ -z "$client_id" ]; then
-  found="$(find_client_id)" ||
-    die "the registrations could not be read" "ask for the right to read applications, or give --client-id"
-  case "$found" in
-    *$'\n'*) die "several registrations are called $name" "give --client-id with the one that is meant" ;;
-  esac
-  client_id="$(printf '%s' "$found" | tr -d '[:space:]')"
+  subscription="$(az account show --query id --output tsv)"
+  wanted="${name:-$(registration_name "$prefix" '' "$subscription")}"
+  find_mine "$wanted" others
+  if [ -z "$client_id" ] && [ -z "$name" ] && [ "$prefix" = postroom ]; then
+    # What earlier versions called it.
+    find_mine Postroom mine
+    if [ -n "$client_id" ]; then say "Going on with your registration Postroom ($client_id); --name makes another."; fi
+  fi
+  name="$wanted"
 fi
 if [ "$find_only" = true ]; then
   if [ -n "$client_id" ]; then printf '%s\n' "$client_id"; fi
   exit 0
 fi
 
-for scope in "${scopes[@]}"; do scope_id "$scope"; done | sort -u | "$python" -c '
+# What has to change, of a registration that is there: nothing is taken away that somebody else put there.
+difference() {
+  for scope in "${scopes[@]}"; do scope_id "$scope"; done | "$python" -c '
 import json, sys
-access = [{"id": line.strip(), "type": "Scope"} for line in sys.stdin]
-json.dump([{"resourceAppId": sys.argv[1], "resourceAccess": access}], sys.stdout)
-' "$graph_app" >"$work/permissions.json"
+from pathlib import Path
 
-settings=(--sign-in-audience "$audience" --required-resource-accesses "@$work/permissions.json")
+work, graph, uri, audience, token = Path(sys.argv[1]), *sys.argv[2:]
+app = json.loads((work / "app.json").read_text(encoding="utf-8"))
+needed = list(app.get("requiredResourceAccess") or [])
+access = next((one for one in needed if one["resourceAppId"] == graph), None)
+if access is None:
+    needed.append(access := {"resourceAppId": graph, "resourceAccess": []})
+known = {one["id"] for one in access["resourceAccess"] if one["type"] == "Scope"}
+missing = sorted({line.strip() for line in sys.stdin} - known)
+access["resourceAccess"] += [{"id": one, "type": "Scope"} for one in missing]
+if missing:
+    (work / "permissions.json").write_text(json.dumps(needed), encoding="utf-8")
+uris = (app.get("web") or {}).get("redirectUris") or []
+if uri and uri not in uris:
+    (work / "uris").write_text("".join(f"{one}\n" for one in [*uris, uri]), encoding="utf-8")
+if audience and app.get("signInAudience") != audience:
+    print("audience")
+if token and (app.get("api") or {}).get("requestedAccessTokenVersion") != 2:
+    print("token")
+' "$work" "$graph_app" "$redirect_uri" "$audience" "$token"
+}
+
 # Entra asks for this where personal accounts may sign in.
-case "$accounts" in common | consumers) settings+=(--requested-access-token-version 2) ;; esac
-
+case "$accounts" in common | consumers) token='2' ;; *) token='' ;; esac
+settings=()
 if [ -z "$client_id" ]; then
+  audience="${audience:-AzureADMyOrg}"
   say "Registering $name ($audience) …"
+  printf '{}' >"$work/app.json"
+  difference >/dev/null
+  settings+=(--sign-in-audience "$audience" --required-resource-accesses "@$work/permissions.json")
+  if [ -n "$token" ]; then settings+=(--requested-access-token-version 2); fi
   if [ -n "$redirect_uri" ]; then settings+=(--web-redirect-uris "$redirect_uri"); fi
   client_id="$(az ad app create --display-name "$name" "${settings[@]}" --query appId --output tsv)" ||
     die "the registration was not made" \
       "you need the role Application Developer, or an administrator runs this and gives you the client id"
 else
-  say "Bringing the registration $client_id up to date …"
-  if [ -n "$redirect_uri" ]; then
-    registered="$(az ad app show --id "$client_id" --query 'web.redirectUris' --output tsv)" ||
-      die "there is no registration $client_id in tenant $tenant" "leave --client-id out to make one"
-    uris=()
-    while IFS= read -r uri; do
-      if [ -n "$uri" ] && [ "$uri" != "$redirect_uri" ]; then uris+=("$uri"); fi
-    done < <(printf '%s\n' "$registered" | tr '\t' '\n')
-    settings+=(--web-redirect-uris ${uris[@]+"${uris[@]}"} "$redirect_uri")
+  az ad app show --id "$client_id" --output json >"$work/app.json" ||
+    die "there is no registration $client_id in tenant $tenant" "leave --client-id out to make one"
+  changes="$(difference)"
+  if [ -s "$work/permissions.json" ]; then settings+=(--required-resource-accesses "@$work/permissions.json"); fi
+  if [ -s "$work/uris" ]; then
+    settings+=(--web-redirect-uris)
+    while IFS= read -r uri; do settings+=("$uri"); done <"$work/uris"
   fi
-  az ad app update --id "$client_id" "${settings[@]}" --output none ||
-    die "the registration $client_id was not changed" "its owner, or an Application Administrator, can"
+  case "$changes" in *audience*) settings+=(--sign-in-audience "$audience") ;; esac
+  case "$changes" in *token*) settings+=(--requested-access-token-version 2) ;; esac
+  if [ "${#settings[@]}" -eq 0 ]; then
+    say "The registration $client_id is as it should be."
+  else
+    say "Bringing the registration $client_id up to date …"
+    az ad app update --id "$client_id" "${settings[@]}" --output none ||
+      die "the registration $client_id was not changed" \
+        "one of its owners can, or an Application Administrator or Cloud Application Administrator"
+  fi
 fi
 
 if ! az ad sp show --id "$client_id" --output none 2>/dev/null; then
@@ -236,30 +310,40 @@ trust_identity() {
     AzureChinaCloud) audience_uri='api://AzureADTokenExchangeChina' ;;
   esac
   login="$(az cloud show --query endpoints.activeDirectory --output tsv)"
-  "$python" -c '
+  az ad app federated-credential list --id "$client_id" --output json >"$work/trusted.json" ||
+    die "the federated credentials of $client_id could not be read"
+  # Named after its identity, so that it replaces no other's; Entra takes each pair of issuer and subject once.
+  known="$("$python" -c '
 import json, sys
-login, tenant, subject, audience = sys.argv[1:]
-json.dump({
-    "name": "postroom-identity",
-    "description": "The managed identity of the function app",
-    "issuer": f"{login.rstrip(chr(47))}/{tenant}/v2.0",
+from pathlib import Path
+
+work, login, tenant, subject, audience = sys.argv[1:]
+trusted = json.loads(Path(work, "trusted.json").read_text(encoding="utf-8"))
+issuer = f"{login.rstrip(chr(47))}/{tenant}/v2.0"
+wanted = {
+    "name": f"postroom-{subject}",
+    "description": "The managed identity of a function app",
+    "issuer": issuer,
     "subject": subject,
     "audiences": [audience],
-}, sys.stdout)
-' "$login" "$tenant" "$principal" "$audience_uri" >"$work/federated.json"
-  known="$(az ad app federated-credential list --id "$client_id" \
-    --query "[?name=='postroom-identity'].subject" --output tsv)"
-  if [ "$known" = "$principal" ]; then
-    say "The managed identity is trusted already."
-  elif [ -n "$known" ]; then
-    az ad app federated-credential update --id "$client_id" \
-      --federated-credential-id postroom-identity --parameters "@$work/federated.json" --output none
-    say "Another managed identity is trusted now; it takes minutes to apply."
-  else
-    az ad app federated-credential create --id "$client_id" \
-      --parameters "@$work/federated.json" --output none
-    say "The managed identity is trusted; it takes minutes to apply."
-  fi
+}
+Path(work, "federated.json").write_text(json.dumps(wanted), encoding="utf-8")
+known = any(one["subject"] == subject and one["issuer"] == issuer for one in trusted)
+print("trusted" if known else "full" if len(trusted) >= 20 else "new")
+' "$work" "$login" "$tenant" "$principal" "$audience_uri")"
+  case "$known" in
+    trusted) say "The managed identity is trusted already." ;;
+    full)
+      die "the registration $client_id has 20 federated credentials, and Entra takes no more" \
+        "remove those whose app is gone: az ad app federated-credential list --id $client_id --output table, then … delete --id $client_id --federated-credential-id NAME"
+      ;;
+    *)
+      az ad app federated-credential create --id "$client_id" \
+        --parameters "@$work/federated.json" --output none ||
+        die "the managed identity is not trusted" "an owner of $client_id can add it, or an Application Administrator"
+      say "The managed identity is trusted; it takes minutes to apply."
+      ;;
+  esac
 }
 
 if [ -n "$vault" ]; then store_secret; fi

@@ -59,7 +59,10 @@ def account_show(given: Arguments, state: dict[str, Any]) -> str | None:
         return None
     if given.one("--query") == "tenantId":
         return TENANT
-    return json.dumps(["Subscription of Contoso", "11111111-2222-3333-4444-555555555555", TENANT])
+    subscription = "11111111-2222-3333-4444-555555555555"
+    if given.one("--query") == "id":
+        return subscription
+    return json.dumps(["Subscription of Contoso", subscription, TENANT])
 
 
 def cloud_show(given: Arguments, state: dict[str, Any]) -> str:
@@ -118,7 +121,12 @@ def app_list(given: Arguments, state: dict[str, Any]) -> str:
     app = state["app"]
     found = re.fullmatch(r"displayName eq '(.*)'", given.one("--filter"))
     wanted = found[1].replace("''", "'") if found else None
-    return "\n".join([CLIENT_ID] * app.get("copies", 1)) if app and app["name"] == wanted else ""
+    shown = f"{CLIENT_ID}\t2026-11-01T08:00:00Z"
+    return "\n".join([shown] * app.get("copies", 1)) if app and app["name"] == wanted else ""
+
+
+def owner_list(given: Arguments, state: dict[str, Any]) -> str:
+    return f"{ADMINISTRATOR}\tada@contoso.com"
 
 
 def app_create(given: Arguments, state: dict[str, Any]) -> str:
@@ -129,14 +137,24 @@ def app_create(given: Arguments, state: dict[str, Any]) -> str:
 
 def app_update(given: Arguments, state: dict[str, Any]) -> str:
     app = state["app"]
-    app["audience"] = given.one("--sign-in-audience")
-    app["permissions"] = given.document("--required-resource-accesses")
+    if "--sign-in-audience" in given.options:
+        app["audience"] = given.one("--sign-in-audience")
+    if "--required-resource-accesses" in given.options:
+        app["permissions"] = given.document("--required-resource-accesses")
     app["uris"] = given.options.get("--web-redirect-uris", app["uris"])
     return ""
 
 
 def app_show(given: Arguments, state: dict[str, Any]) -> str | None:
-    return "\n".join(state["app"]["uris"]) if state["app"] else None
+    app = state["app"]
+    return app and json.dumps(
+        {
+            "appId": CLIENT_ID,
+            "signInAudience": app.get("audience"),
+            "requiredResourceAccess": app.get("permissions", []),
+            "web": {"redirectUris": app["uris"]},
+        }
+    )
 
 
 def signed_in_user(given: Arguments, state: dict[str, Any]) -> str:
@@ -181,7 +199,7 @@ def secret_set(given: Arguments, state: dict[str, Any]) -> str:
 
 def federated_list(given: Arguments, state: dict[str, Any]) -> str:
     federated = state["app"]["federated"]
-    return str(federated["subject"]) if federated else ""
+    return json.dumps([federated] if federated else [])
 
 
 def federated_write(given: Arguments, state: dict[str, Any]) -> str:
@@ -207,6 +225,7 @@ COMMANDS: dict[str, Answer] = {
     "ad app create": app_create,
     "ad app update": app_update,
     "ad app show": app_show,
+    "ad app owner list": owner_list,
     "ad signed-in-user show": signed_in_user,
     "ad sp show": sp_show,
     "ad sp create": sp_create,
@@ -215,7 +234,6 @@ COMMANDS: dict[str, Answer] = {
     "ad app credential delete": credential_delete,
     "ad app federated-credential list": federated_list,
     "ad app federated-credential create": federated_write,
-    "ad app federated-credential update": federated_write,
     "ad app permission admin-consent": nothing,
     "keyvault secret list": secret_list,
     "keyvault secret set": secret_set,
