@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 STORAGE = "AzureWebJobsStorage"
+POISON_QUEUE = "outbox-poison"
 ANONYMOUS = func.AuthLevel.ANONYMOUS
 
 
@@ -229,12 +230,13 @@ def deliver(msg: func.QueueMessage) -> None:
     room().outbox.hear(read(msg))
 
 
-@app.queue_trigger("msg", "outbox-poison", STORAGE)
-def bury(msg: func.QueueMessage) -> None:
-    """Write down what the host gave up on."""
-    from shared.services.outbox_message import read
+@app.queue_trigger("msg", POISON_QUEUE, STORAGE)
+@app.queue_output("again", POISON_QUEUE, STORAGE)
+def bury(msg: func.QueueMessage, again: func.Out[str]) -> None:
+    """Write down what the host gave up on; it goes round until that succeeds."""
+    from shared.services import burial
 
-    room().outbox.bury(read(msg))
+    burial.bury(msg, again.set, lambda message: room().outbox.bury(message))
 
 
 @app.timer_trigger("timer", "15 * * * * *")

@@ -756,11 +756,15 @@ def document_of(**fields: object) -> dict[str, object]:
 
 
 def queue_message(
-    body: bytes, message_id: str | None = "message-1", inserted_at: datetime | None = NOW
+    body: bytes,
+    message_id: str | None = "message-1",
+    inserted_at: datetime | None = NOW,
+    *,
+    dequeue_count: int = 1,
 ) -> func.QueueMessage:
     """A message as the queue trigger hands it over."""
     return QueueMessage(  # type: ignore[no-untyped-call]
-        id=message_id, body=body, insertion_time=inserted_at, dequeue_count=1
+        id=message_id, body=body, insertion_time=inserted_at, dequeue_count=dequeue_count
     )
 
 

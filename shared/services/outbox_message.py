@@ -38,6 +38,11 @@ class TriggerMessage(Protocol):
         """When it was put on the queue, the same at each delivery."""
         ...
 
+    @property
+    def dequeue_count(self) -> int | None:
+        """How often it was handed over, this time included."""
+        ...
+
     def get_body(self) -> bytes:
         """The text of the message."""
         ...

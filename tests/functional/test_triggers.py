@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 
+import azure.functions as func
 import pytest
 
 import function_app
-from shared.errors import NotSent, RemoteRefused
+from shared.errors import ConfigurationError, NotSent, RemoteRefused
 from shared.mail.status import Status
+from shared.services.burial import GOES_ROUND_AT
 from shared.services.outbox_message import bell_for
 from tests.fakes import NOT_REACHED, Room, document_of, queue_message
 
@@ -20,6 +23,18 @@ class Timer:
     past_due = False
     schedule_status = None
     schedule: dict[str, object] = {}  # noqa: RUF012 - the trigger's own shape
+
+
+class PutBack(func.Out[str]):
+    """What an output binding is set to."""
+
+    _value: str | None = None
+
+    def set(self, val: str) -> None:
+        self._value = val
+
+    def get(self) -> str | None:  # type: ignore[override]
+        return self._value
 
 
 def test_a_bell_delivers_its_mail(room: Room) -> None:
@@ -63,12 +78,46 @@ def test_a_message_without_identity_goes_back_to_the_host(room: Room) -> None:
 
 
 def test_a_poisoned_mail_is_written_down_as_failed(room: Room) -> None:
-    function_app.bury(queue_message(json.dumps(document_of()).encode()))
+    function_app.bury(queue_message(json.dumps(document_of()).encode()), PutBack())
 
     assert [(mail.status, mail.reason) for mail in room.ledger.mails] == [
         (Status.FAILED, "poisoned")
     ]
     assert room.graph.posts == []
+
+
+def test_a_poisoned_message_goes_round_while_it_cannot_be_written_down(room: Room) -> None:
+    """By the host's hand: the settings may be what is wrong."""
+    room.faults.always("ledger.insert", NOT_REACHED)
+    body, again = json.dumps(document_of()), PutBack()
+    for attempt in (1, 2):
+        with pytest.raises(NotSent):
+            function_app.bury(queue_message(body.encode(), dequeue_count=attempt), again)
+    assert again.get() is None
+
+    function_app.bury(queue_message(body.encode(), dequeue_count=3), again)
+
+    assert again.get() == body
+
+
+def test_a_wrong_setting_puts_a_poisoned_message_back(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def misconfigured() -> Room:
+        raise ConfigurationError(["POSTROOM_TENANT is missing"])
+
+    monkeypatch.setattr(function_app, "room", misconfigured)
+    again = PutBack()
+
+    function_app.bury(queue_message(b"{}", dequeue_count=5), again)
+
+    assert again.get() == "{}"
+
+
+def test_a_message_goes_round_before_the_host_gives_up() -> None:
+    host = json.loads((Path(function_app.__file__).parent / "host.json").read_text())
+
+    assert host["extensions"]["queues"]["maxDequeueCount"] > GOES_ROUND_AT
 
 
 def test_the_timer_rings_for_mails_whose_bell_was_lost(room: Room) -> None:
