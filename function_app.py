@@ -239,6 +239,12 @@ def bury(msg: func.QueueMessage, again: func.Out[str]) -> None:
     burial.bury(msg, again.set, lambda message: room().outbox.bury(message))
 
 
+@app.timer_trigger("timer", "40 17 2 * * *")
+def sweep(timer: func.TimerRequest) -> None:
+    """Throw away what is past keeping."""
+    room().retention.sweep()
+
+
 @app.timer_trigger("timer", "15 * * * * *")
 def ring_again(timer: func.TimerRequest) -> None:
     """Ring for mails whose bell was lost or whose worker died."""

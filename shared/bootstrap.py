@@ -10,7 +10,7 @@ import os
 import random
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -48,6 +48,7 @@ from shared.services.document import Limits
 from shared.services.outbox import Outbox
 from shared.services.pacing import Pacing
 from shared.services.places import Places
+from shared.services.retention import Keeping, Retention
 from shared.services.sending import DirectSending
 from shared.services.submission import Submission
 from shared.services.tokens import TokenSource
@@ -172,6 +173,20 @@ class Postroom:
         )
         self.outbox = Outbox(self.ledger, self.submission, self.delivery, self.clock)
         self.upkeep = Upkeep(self.ledger, self.waiting, self.bell, self.accounts, self.clock)
+        flows = FlowsTable(_once(lambda: stored.table(storage.FLOWS_TABLE)))
+        self.retention = Retention(
+            ledger=self.ledger,
+            archive=self.ledger,
+            waiting=self.waiting,
+            payloads=payloads,
+            expiring={"keys": keys, "flows": flows},
+            upkeep=self.upkeep,
+            clock=self.clock,
+            keeping=Keeping(
+                timedelta(days=settings.retention_days),
+                timedelta(days=settings.keep_payload_days),
+            ),
+        )
         self.consent = Consent(
             rules=ConsentRules(
                 tenant=settings.tenant,
@@ -183,7 +198,7 @@ class Postroom:
             mail_service=self.graph,
             vault=self.vault,
             accounts=self.accounts,
-            flows=FlowsTable(_once(lambda: stored.table(storage.FLOWS_TABLE))),
+            flows=flows,
             clock=self.clock,
             released=self.upkeep.release,
         )

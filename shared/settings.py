@@ -70,6 +70,8 @@ class Settings:
     unknown: str = "leave"
     look_after_seconds: tuple[int, ...] = LOOK_AFTER_SECONDS
     mask_ledger: bool = False
+    retention_days: int = 90
+    keep_payload_days: int = 30
     session_seconds: int = 8 * 3600
     worker_threads: int = 5
     """How many functions one process runs at a time."""
@@ -133,6 +135,8 @@ def load(environ: Mapping[str, str]) -> Settings:
         ),
         unknown=reader.one_of("POSTROOM_UNKNOWN", UNKNOWN),
         look_after_seconds=reader.seconds("POSTROOM_LOOK_AFTER_SECONDS", LOOK_AFTER_SECONDS),
+        retention_days=reader.whole("POSTROOM_RETENTION_DAYS", 90, 1, 3650),
+        keep_payload_days=reader.whole("POSTROOM_KEEP_PAYLOAD_DAYS", 30, 1, 3650),
         mask_ledger=reader.flag("POSTROOM_MASK_LEDGER"),
         session_seconds=reader.whole("POSTROOM_SESSION_HOURS", 8, 1, 24) * 3600,
         # The platform's own setting and its default.

@@ -61,11 +61,14 @@ from shared.services.ports import (
     KeyClaim,
     MarkedDraft,
     Profile,
+    SettledMail,
+    SettledPage,
     Span,
     Versioned,
     WaitingPage,
     Watermark,
 )
+from shared.services.retention import Keeping, Retention
 from shared.services.sending import DirectSending
 from shared.services.submission import Receipt, Submission
 from shared.services.upkeep import Upkeep
@@ -203,6 +206,30 @@ class MemoryLedger:
         page = found[:most]
         return WaitingPage(page, page[-1].mail_id if len(found) > most else None)
 
+    def settled(
+        self, statuses: frozenset[Status], since: datetime, before: datetime, cursor: str | None
+    ) -> SettledPage:
+        with self._faults.around("ledger.settled"), self._lock:
+            found = [
+                SettledMail(mail_id, row.mail.status, row.mail.payload.blobs, row.etag)
+                for mail_id, row in sorted(self._rows.items())
+                if row.mail.status in statuses
+                and since <= row.mail.updated_at < before
+                and (cursor is None or mail_id > cursor)
+            ]
+        return SettledPage(found[:3], found[2].mail_id if len(found) > 3 else None)
+
+    def remove(self, mails: Sequence[SettledMail]) -> int:
+        with self._faults.around("ledger.remove"), self._lock:
+            gone = [
+                mail
+                for mail in mails
+                if mail.mail_id in self._rows and self._rows[mail.mail_id].etag == mail.etag
+            ]
+            for mail in gone:
+                del self._rows[mail.mail_id]
+            return len(gone)
+
     @property
     def mails(self) -> list[Mail]:
         """All of them, oldest first, without counting as a call."""
@@ -253,6 +280,7 @@ class MemoryWaiting:
         self._held: dict[tuple[str, str], Entry] = {}
         self._marks: dict[str, HeldMark] = {}
         self.watermark: Watermark | None = None
+        self.bookmarks: dict[str, str | None] = {}
 
     def note(self, mail_id: str, due_at: datetime) -> None:
         with self._faults.around("waiting.note"), self._lock:
@@ -309,6 +337,14 @@ class MemoryWaiting:
         with self._faults.around("waiting.mail_ids"), self._lock:
             return iter([key[1] for key in (*self._looks, *self._held)])
 
+    def bookmark(self, name: str) -> str | None:
+        with self._faults.around("waiting.bookmark"):
+            return self.bookmarks.get(name)
+
+    def set_bookmark(self, name: str, place: str | None) -> None:
+        with self._faults.around("waiting.set_bookmark"):
+            self.bookmarks[name] = place
+
     @property
     def noted(self) -> set[str]:
         """Every mail that a sweep can find here, without counting as a call."""
@@ -349,6 +385,7 @@ class MemoryPayloads:
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
         self.blobs: dict[str, bytes] = {}
+        self.written_at: dict[str, datetime] = {}
 
     def put(self, name: str, content: bytes) -> None:
         with self._faults.around("payloads.put"):
@@ -363,6 +400,11 @@ class MemoryPayloads:
     def delete(self, name: str) -> None:
         with self._faults.around("payloads.delete"):
             self.blobs.pop(name, None)
+
+    def older_than(self, moment: datetime) -> Iterator[str]:
+        with self._faults.around("payloads.older_than"):
+            # What a test has not dated is as old as can be.
+            return iter([n for n in sorted(self.blobs) if self.written_at.get(n, NOW) < moment])
 
 
 class MemoryFiles:
@@ -420,6 +462,13 @@ class MemoryKeys:
     def find(self, key: str) -> KeyClaim | None:
         with self._faults.around("keys.find"), self._lock:
             return self.claims.get(key)
+
+    def forget_expired(self, now: datetime, most: int) -> int:
+        with self._faults.around("keys.forget_expired"), self._lock:
+            old = [k for k, c in self.claims.items() if now - c.claimed_at > timedelta(hours=25)]
+            for key in old:
+                del self.claims[key]
+            return len(old)
 
 
 @dataclass(frozen=True)
@@ -871,6 +920,16 @@ class Room:
         self.delivery = self.worker(patience or Patience(30, 48 * 3600))
         self.outbox = Outbox(self.ledger, self.submission, self.delivery, self.clock)
         self.upkeep = Upkeep(self.ledger, self.waiting, self.bell, self.accounts, self.clock)
+        self.retention = Retention(
+            ledger=self.ledger,
+            archive=self.ledger,
+            waiting=self.waiting,
+            payloads=self.payloads,
+            expiring={"keys": self.keys},
+            upkeep=self.upkeep,
+            clock=self.clock,
+            keeping=Keeping(timedelta(days=90), timedelta(days=30)),
+        )
 
     def worker(self, patience: Patience) -> Delivery:
         """Another worker on the same storage."""

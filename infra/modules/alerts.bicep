@@ -77,18 +77,18 @@ var logRules = [
   {
     name: 'poison'
     title: 'Postroom: the poison queue is in use'
-    description: 'The host gave up on a message; where bury failed as well, it still lies in outbox-poison, for seven days.'
+    description: 'The host gave up on a message; where bury fails as well, it goes round in outbox-poison until the cause is mended.'
     severity: 1
     threshold: 0
-    query: 'union (${events} | where event == "mail_poisoned"), (requests | where name == "bury" and success == false)'
+    query: 'union (${events} | where event in ("mail_poisoned", "burial_put_off")), (requests | where name == "bury" and success == false)'
   }
   {
     name: 'bugs'
     title: 'Postroom: an internal error'
-    description: 'Postroom has a bug. Report it.'
+    description: 'Postroom has a bug. Report it. behind_the_watermark: a mail waited that no index led to; it goes now.'
     severity: 1
     threshold: 0
-    query: '${events} | where event == "internal_error"'
+    query: '${events} | where event in ("internal_error", "behind_the_watermark")'
   }
   {
     name: 'dependencies'
@@ -96,7 +96,7 @@ var logRules = [
     description: 'Calls were answered 503, or functions failed: storage, Key Vault, Entra or Graph. Ask /api/health/details.'
     severity: 2
     threshold: 5
-    query: 'union (${events} | where event == "request_failed"), (requests | where name in ("deliver", "ring_again") and success == false)'
+    query: 'union (${events} | where event == "request_failed"), (requests | where name in ("deliver", "ring_again", "sweep") and success == false)'
   }
 ]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from shared.adapters.storage import translated
+from shared.adapters.storage import delete_unchanged, translated
 from shared.errors import LostRace
 
 if TYPE_CHECKING:
@@ -31,6 +32,20 @@ class FlowsTable:
                     "expires_at": expires_at.isoformat(),
                 }
             )
+
+    def forget_expired(self, now: datetime, most: int) -> int:
+        """See `Expiring`. There are few: those of sign-ins that nobody finished."""
+        expired = (now - timedelta(hours=1)).isoformat()
+        with translated("looking for expired sign-ins"):
+            rows = self._client().query_entities(
+                f"PartitionKey eq '{_PARTITION}' and expires_at lt '{expired}'",
+                select=["RowKey"],
+            )
+            found = [
+                (_PARTITION, str(row["RowKey"]), str(row.metadata["etag"]))
+                for row in islice(rows, most)
+            ]
+        return delete_unchanged(self._client(), found)
 
     def take(self, state_hash: str) -> datetime | None:
         """See `Flows`. The conditional delete is what lets only one of two callbacks win.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.storage import translated
+from shared.adapters.storage import RowVersion, delete_unchanged, translated
 from shared.errors import AlreadyExists, LostRace
-from shared.services.ports import KeyClaim
+from shared.services.ports import KEY_LIFETIME, KeyClaim
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient
@@ -45,6 +45,26 @@ class KeysTable:
                 return _claim_in(self._client().get_entity(*_keys_of(key)))
         except LostRace:
             return None
+
+    def forget_expired(self, now: datetime, most: int) -> int:
+        """See `Expiring`. Claims are read in the order of their partitions."""
+        expired = (now - KEY_LIFETIME - timedelta(hours=1)).isoformat()
+        gone = 0
+        with translated("looking for expired keys"):
+            pages = (
+                self._client()
+                .query_entities(f"claimed_at lt '{expired}'", select=["PartitionKey", "RowKey"])
+                .by_page()
+            )
+            for page in pages:
+                partitions: dict[str, list[RowVersion]] = {}
+                for row in page:
+                    key = (str(row["PartitionKey"]), str(row["RowKey"]))
+                    partitions.setdefault(key[0], []).append((*key, str(row.metadata["etag"])))
+                gone += sum(delete_unchanged(self._client(), rows) for rows in partitions.values())
+                if gone >= most:
+                    break
+        return gone
 
     def _held(self, row: Mapping[str, Any], claim: KeyClaim) -> KeyClaim:
         from azure.core import MatchConditions

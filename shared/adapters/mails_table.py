@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from shared.adapters.storage import translated
+from shared.adapters.storage import RowVersion, delete_unchanged, translated
 from shared.errors import LostRace
 from shared.mail import ids
 from shared.mail.mail import (
@@ -31,7 +31,14 @@ from shared.mail.mail import (
 )
 from shared.mail.status import Status
 from shared.mail.way import Way
-from shared.services.ports import Glimpse, Span, Versioned, WaitingPage
+from shared.services.ports import (
+    Glimpse,
+    SettledMail,
+    SettledPage,
+    Span,
+    Versioned,
+    WaitingPage,
+)
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient
@@ -186,6 +193,34 @@ class MailsTable:
                 break
         return WaitingPage(found, f"{at}{_cursor(token) or ''}")
 
+    def settled(
+        self, statuses: frozenset[Status], since: datetime, before: datetime, cursor: str | None
+    ) -> SettledPage:
+        """See `Archive`."""
+        wanted = " or ".join(f"status eq '{status.value}'" for status in sorted(statuses))
+        pages = (
+            self._client()
+            .query_entities(
+                # Days count down, and nothing changes before it is accepted.
+                f"PartitionKey ge '{_partition(before)}' and ({wanted}) and "
+                f"updated_at ge '{stamp(since)}' and updated_at lt '{stamp(before)}'",
+                select=["PartitionKey", "RowKey", "status", "blob", "files"],
+                results_per_page=1000,
+            )
+            .by_page(continuation_token=_token(cursor))  # type: ignore[arg-type]
+        )
+        with translated("looking for settled mails"):
+            found = [_settled(row) for row in next(pages, iter(()))]
+        return SettledPage(found, _cursor(getattr(pages, "continuation_token", None)))
+
+    def remove(self, mails: Sequence[SettledMail]) -> int:
+        """See `Archive`."""
+        days: dict[str, list[RowVersion]] = {}
+        for mail in mails:
+            partition, row = keys_of(mail.mail_id)
+            days.setdefault(partition, []).append((partition, row, mail.etag))
+        return sum(delete_unchanged(self._client(), rows) for rows in days.values())
+
     def probe(self) -> None:
         """Ask for a row that is never there. Raises RemoteError where the table service does not
         answer, and LostRace where there is no such table."""
@@ -321,6 +356,16 @@ def _glimpse(entity: Mapping[str, Any]) -> Glimpse:
             _moment(entity["updated_at"]),
             _moment(lease) if lease else None,
         ),
+    )
+
+
+def _settled(entity: Any) -> SettledMail:
+    blobs = (*filter(None, [entity.get("blob")]), *json.loads(entity.get("files") or "[]"))
+    return SettledMail(
+        id_of(str(entity["RowKey"])),
+        Status(entity["status"]),
+        blobs,
+        str(entity.metadata["etag"]),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared.adapters.storage import translated
@@ -43,6 +44,13 @@ class PayloadBlobs:
                 self._client().delete_blob(name)
         except LostRace:
             return
+
+    def older_than(self, moment: datetime) -> Iterator[str]:
+        """See `StoredPayloads`."""
+        with translated("listing payloads"):
+            for blob in self._client().list_blobs():
+                if blob.last_modified < moment:
+                    yield str(blob.name)
 
     def probe(self) -> None:
         """Ask whether the container is there. Raises RemoteError or LostRace where it is not."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from azure.storage.queue import QueueClient
 
 T = TypeVar("T")
+RowVersion = tuple[str, str, str]
+"""Partition, row, ETag."""
 
 MAILS_TABLE = "mails"
 KEYS_TABLE = "keys"
@@ -127,6 +129,36 @@ def batches(items: Iterable[T]) -> Iterator[list[T]]:
     rest = iter(items)
     while lot := list(islice(rest, TRANSACTION)):
         yield lot
+
+
+def delete_unchanged(client: TableClient, keys: Sequence[RowVersion]) -> int:
+    """Delete rows of one partition, each unless it was changed since it was read. Returns how many
+    went. A transaction fails as a whole for one such row; then they go one by one."""
+    from azure.core import MatchConditions
+
+    def delete(lot: Sequence[RowVersion]) -> int:
+        with translated("removing rows"):
+            client.submit_transaction(
+                [
+                    (
+                        "delete",
+                        {"PartitionKey": partition, "RowKey": row},
+                        {"etag": etag, "match_condition": MatchConditions.IfNotModified},
+                    )
+                    for partition, row, etag in lot
+                ]
+            )
+        return len(lot)
+
+    gone = 0
+    for lot in batches(keys):
+        try:
+            gone += delete(lot)
+        except LostRace:
+            for key in lot:
+                with suppress(LostRace):
+                    gone += delete([key])
+    return gone
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.mails_table import stamp
-from shared.adapters.storage import batches, translated
+from shared.adapters.storage import batches, delete_unchanged, translated
 from shared.errors import AlreadyExists, LostRace
 from shared.services.ports import Clock, Entry, Glance, HeldMark, Span, Watermark
 
@@ -27,6 +27,7 @@ _TIME = "time"
 _WATERMARK = "!watermark"
 _MARK = "!held-"
 _HELD = "held-"
+_BOOKMARKS = "bookmarks"
 
 
 class WaitingTable:
@@ -92,18 +93,11 @@ class WaitingTable:
         for entry in entries:
             partitions.setdefault(_keys(entry)[0], []).append(entry)
         for group in partitions.values():
-            for batch in batches(group):
-                try:
-                    self._delete((*_keys(entry), entry.etag) for entry in batch)
-                except LostRace:
-                    self._drop_singly(batch)
+            delete_unchanged(self._client(), [(*_keys(entry), entry.etag) for entry in group])
 
     def unmark(self, mark: HeldMark) -> None:
         """See `Waiting`."""
-        try:
-            self._delete([(_TIME, _MARK + mark.alias, mark.etag)])
-        except LostRace:
-            return
+        delete_unchanged(self._client(), [(_TIME, _MARK + mark.alias, mark.etag)])
 
     def advance(self, watermark: Watermark) -> Watermark:
         """See `Waiting`."""
@@ -140,6 +134,22 @@ class WaitingTable:
                 if not key.startswith("!"):
                     yield key.rpartition("_")[2]
 
+    def bookmark(self, name: str) -> str | None:
+        """See `Waiting`."""
+        try:
+            with translated("reading a bookmark"):
+                place = self._client().get_entity(_BOOKMARKS, f"!{name}").get("place")
+        except LostRace:
+            return None
+        return str(place) if place else None
+
+    def set_bookmark(self, name: str, place: str | None) -> None:
+        """See `Waiting`."""
+        with translated("writing a bookmark"):
+            self._client().upsert_entity(
+                {"PartitionKey": _BOOKMARKS, "RowKey": f"!{name}", "place": place or ""}
+            )
+
     def probe(self) -> None:
         """Ask for a row that is never there. Raises RemoteError where the table service does not answer, and LostRace
         where there is no such table."""
@@ -160,29 +170,6 @@ class WaitingTable:
         for batch in batches(rows):
             with translated("noting waiting mails"):
                 self._client().submit_transaction([("upsert", row) for row in batch])
-
-    def _delete(self, keys: Iterable[tuple[str, str, str]]) -> None:
-        from azure.core import MatchConditions
-
-        with translated("dropping what waits no more"):
-            self._client().submit_transaction(
-                [
-                    (
-                        "delete",
-                        {"PartitionKey": partition, "RowKey": key},
-                        {"etag": etag, "match_condition": MatchConditions.IfNotModified},
-                    )
-                    for partition, key, etag in keys
-                ]
-            )
-
-    def _drop_singly(self, entries: Sequence[Entry]) -> None:
-        """A transaction fails as a whole for one row that was changed."""
-        for entry in entries:
-            try:
-                self._delete([(*_keys(entry), entry.etag)])
-            except LostRace:
-                continue
 
 
 def _keys(entry: Entry) -> tuple[str, str]:

@@ -187,6 +187,68 @@ class Waiting(Protocol):
         """Every mail of the index; one that is moved meanwhile may be missed."""
         ...
 
+    def bookmark(self, name: str) -> str | None:
+        """Where some work that takes several runs has stopped."""
+        ...
+
+    def set_bookmark(self, name: str, place: str | None) -> None:
+        """Write down where to go on; None for the beginning."""
+        ...
+
+
+@dataclass(frozen=True)
+class SettledMail:
+    """What has to be known of a mail to throw it away."""
+
+    mail_id: str
+    status: Status
+    blobs: tuple[str, ...]
+    """What it has in container `payloads`."""
+    etag: str
+
+
+@dataclass(frozen=True)
+class SettledPage:
+    """Some mails, and the cursor that leads to more; there may be more after none."""
+
+    mails: Sequence[SettledMail]
+    cursor: str | None
+
+
+class Archive(Protocol):
+    """Table `mails`, for what is past keeping."""
+
+    def settled(
+        self, statuses: frozenset[Status], since: datetime, before: datetime, cursor: str | None
+    ) -> SettledPage:
+        """Mails in one of these statuses whose last change was at `since` or later, and before
+        `before`."""
+        ...
+
+    def remove(self, mails: Sequence[SettledMail]) -> int:
+        """Remove rows; one that was changed since it was read stays. Returns how many went."""
+        ...
+
+
+class StoredPayloads(Protocol):
+    """Container `payloads`, for what nobody refers to."""
+
+    def older_than(self, moment: datetime) -> Iterator[str]:
+        """Names of what was written before a moment, by name."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Remove; removing what is not there is harmless."""
+        ...
+
+
+class Expiring(Protocol):
+    """A table whose rows expire."""
+
+    def forget_expired(self, now: datetime, most: int) -> int:
+        """Remove about `most` rows that have expired. Returns how many went."""
+        ...
+
 
 class Payloads(Protocol):
     """Container `payloads`: what does not fit into a ledger row."""

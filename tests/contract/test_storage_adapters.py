@@ -346,6 +346,32 @@ class TestLedger:
 
         assert _all_waiting(ledger, Span(NOW, NOW, NOW - GRACE, NOW)) == []
 
+    def test_settled_mails_of_some_time_are_found_and_removed(self, ledger: MailsTable) -> None:
+        old = NOW - timedelta(days=100)
+        payload = Payload(blob="b", files=("f", "g"))
+        gone = [
+            a_mail(old - timedelta(hours=hours), Status.SENT, payload=payload)
+            for hours in range(0, 48, 8)
+        ]
+        kept = [
+            a_mail(old, Status.SENT, updated_at=NOW),
+            a_mail(old, Status.QUEUED),
+            a_mail(NOW, Status.SENT),
+        ]
+        for mail in (*gone, *kept):
+            ledger.insert(mail)
+        statuses = frozenset({Status.SENT, Status.FAILED})
+
+        page = ledger.settled(statuses, old - timedelta(days=9), NOW - timedelta(days=90), None)
+
+        assert {mail.mail_id for mail in page.mails} == {mail.mail_id for mail in gone}
+        assert page.mails[0].blobs == payload.blobs
+        ledger.update(gone[0], next(m.etag for m in page.mails if m.mail_id == gone[0].mail_id))
+        assert ledger.remove(page.mails) == len(gone) - 1
+        assert ledger.get(gone[0].mail_id)
+        assert ledger.remove(page.mails) == 0
+        assert not any(ledger.get(mail.mail_id) for mail in gone[1:])
+
     def test_a_probe_asks_the_ledger(self, ledger: MailsTable) -> None:
         ledger.probe()
 
@@ -377,6 +403,22 @@ class TestKeys:
 
         assert first.mail_id == "mail-1"
         assert second == first
+
+    def test_expired_keys_are_forgotten(
+        self, storage: Storage, new_table: Callable[[], str]
+    ) -> None:
+        with storage.table(new_table()) as client:
+            keys = KeysTable(lambda: client)
+            for hours in (0, 24, 26, 50):
+                keys.claim(f"key-{hours}", KeyClaim("1", "h", NOW - timedelta(hours=hours)))
+
+            assert keys.forget_expired(NOW, 100) == 2
+            assert [keys.find(f"key-{hours}") is None for hours in (0, 24, 26, 50)] == [
+                False,
+                False,
+                True,
+                True,
+            ]
 
     def test_a_key_is_free_again_after_a_day(
         self, storage: Storage, new_table: Callable[[], str]
@@ -413,6 +455,18 @@ class TestFlows:
                 thread.join()
 
         assert sorted(taken, key=str) == [NOW, None]
+
+    def test_a_sign_in_that_nobody_finished_is_forgotten(
+        self, storage: Storage, new_table: Callable[[], str]
+    ) -> None:
+        with storage.table(new_table()) as client:
+            flows = FlowsTable(lambda: client)
+            flows.open("old", NOW - timedelta(hours=2))
+            flows.open("new", NOW)
+
+            assert flows.forget_expired(NOW, 100) == 1
+            assert flows.take("old") is None
+            assert flows.take("new") == NOW
 
     def test_an_unknown_state_has_no_flow(
         self, storage: Storage, new_table: Callable[[], str]

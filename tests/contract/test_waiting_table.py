@@ -170,5 +170,15 @@ def test_every_mail_of_the_index_is_listed(waiting: WaitingTable) -> None:
     assert set(waiting.mail_ids()) == {late, later, held}
 
 
+def test_a_bookmark_is_found_again(waiting: WaitingTable) -> None:
+    assert waiting.bookmark("payloads") is None
+    waiting.set_bookmark("payloads", "page 7")
+    assert waiting.bookmark("payloads") == "page 7"
+    waiting.set_bookmark("payloads", None)
+
+    assert waiting.bookmark("payloads") is None
+    assert list(waiting.mail_ids()) == []
+
+
 def test_a_probe_asks_the_table(waiting: WaitingTable) -> None:
     waiting.probe()

@@ -128,3 +128,13 @@ def test_the_timer_rings_for_mails_whose_bell_was_lost(room: Room) -> None:
     function_app.ring_again(Timer())
 
     assert [ring.mail_id for ring in room.bell.rings] == [mail_id]
+
+
+def test_the_daily_timer_throws_away_what_is_past_keeping(room: Room) -> None:
+    mail_id = room.accepted()
+    function_app.deliver(queue_message(bell_for(mail_id).encode()))
+    room.clock.forward(days=91)
+
+    function_app.sweep(Timer())
+
+    assert room.ledger.mails == []

@@ -45,7 +45,7 @@ def test_every_function_is_indexed_with_its_trigger(found: dict[str, Any]) -> No
     assert triggers["deliver"]["queueName"] == "outbox"
     assert triggers["bury"]["queueName"] == "outbox-poison"
     assert triggers["ring_again"]["type"] == "timerTrigger"
-    assert len(triggers) == 18
+    assert len(triggers) == 26
 
 
 def test_without_settings_the_app_still_indexes_and_says_what_is_wrong(
