@@ -50,6 +50,7 @@ from shared.services.pacing import Pacing
 from shared.services.places import Places
 from shared.services.retention import Keeping, Retention
 from shared.services.sending import DirectSending
+from shared.services.stray_drafts import StrayDrafts
 from shared.services.submission import Submission
 from shared.services.tokens import TokenSource
 from shared.services.upkeep import Upkeep
@@ -186,6 +187,15 @@ class Postroom:
                 timedelta(days=settings.retention_days),
                 timedelta(days=settings.keep_payload_days),
             ),
+            further={
+                "drafts": StrayDrafts(
+                    drafts=self.drafts,
+                    tokens=self.tokens,
+                    accounts=self.accounts,
+                    ledger=self.ledger,
+                    clock=self.clock,
+                ).remove
+            },
         )
         self.consent = Consent(
             rules=ConsentRules(

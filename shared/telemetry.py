@@ -20,6 +20,7 @@ FACTS = frozenset(
         "account_state",
         "after_seconds",
         "behind_the_watermark",
+        "drafts",
         "failed_parts",
         "flows",
         "keys",

@@ -70,6 +70,7 @@ from shared.services.ports import (
 )
 from shared.services.retention import Keeping, Retention
 from shared.services.sending import DirectSending
+from shared.services.stray_drafts import StrayDrafts
 from shared.services.submission import Receipt, Submission
 from shared.services.upkeep import Upkeep
 from shared.services.verified_sending import VerifiedSending
@@ -929,6 +930,15 @@ class Room:
             upkeep=self.upkeep,
             clock=self.clock,
             keeping=Keeping(timedelta(days=90), timedelta(days=30)),
+            further={
+                "drafts": StrayDrafts(
+                    drafts=self.drafts,
+                    tokens=self.tokens,
+                    accounts=self.accounts,
+                    ledger=self.ledger,
+                    clock=self.clock,
+                ).remove
+            },
         )
 
     def worker(self, patience: Patience) -> Delivery:

@@ -174,6 +174,7 @@ def test_a_run_is_one_line_of_the_log(room: Room, caplog: pytest.LogCaptureFixtu
         "payloads": 1,
         "orphans": 0,
         "keys": 0,
+        "drafts": 0,
         "needing_a_person": 2,
         "failed_parts": 0,
     }

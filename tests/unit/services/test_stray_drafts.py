@@ -1,0 +1,84 @@
+"""Which drafts the daily sweep removes from mailboxes, and which it never touches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.mail.account import AccountState
+from shared.mail.status import Status
+from tests.fakes import NOT_REACHED, NOW, Letter, Room, account_of
+
+SCOPES = frozenset({"Mail.Send", "Mail.ReadWrite", "User.Read"})
+OLD = NOW - timedelta(days=2)
+
+
+@pytest.fixture
+def room() -> Room:
+    return Room(account_of(scopes=SCOPES))
+
+
+def a_draft(room: Room, key: str | None, **changes: object) -> str:
+    letter = Letter(f"d{len(room.drafts.letters)}", "application/json", b"", OLD, key)
+    room.drafts.letters.append(replace(letter, **changes))  # type: ignore[arg-type]
+    return letter.draft_id
+
+
+def a_mail(room: Room, status: Status, draft_id: str | None = None) -> str:
+    mail_id = room.accepted()
+    mail = replace(room.ledger.mail(mail_id), status=status, draft_id=draft_id)
+    room.ledger.overwrite(mail)
+    return mail_id
+
+
+@pytest.mark.parametrize("status", [Status.SENT, Status.FAILED, Status.CANCELLED])
+def test_a_draft_of_a_finished_mail_goes(room: Room, status: Status) -> None:
+    draft = a_draft(room, a_mail(room, status, "d0"))
+
+    assert room.retention.sweep()["drafts"] == 1
+    assert room.drafts.removed == [draft]
+
+
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.UNKNOWN, Status.HELD, Status.SENDING])
+def test_the_draft_by_which_a_mail_goes_stays_and_another_one_goes(
+    room: Room, status: Status
+) -> None:
+    mail_id = a_mail(room, status, "d0")
+    a_draft(room, mail_id)
+    other = a_draft(room, mail_id)
+    room.retention.sweep()
+
+    assert room.drafts.removed == [other]
+
+
+def test_what_is_not_certainly_ours_and_left_over_stays(room: Room) -> None:
+    finished = a_mail(room, Status.SENT)
+    a_draft(room, None)
+    a_draft(room, "a person's own words")
+    a_draft(room, "01800000-0000-7000-8000-000000000000")
+    a_draft(room, finished, created_at=NOW - timedelta(hours=23))
+    a_draft(room, finished, is_draft=False)
+    room.retention.sweep()
+
+    assert room.drafts.removed == []
+
+
+def test_mailboxes_that_cannot_be_read_are_left_alone(room: Room) -> None:
+    a_draft(room, a_mail(room, Status.SENT))
+    for changes in ({"scopes": frozenset({"Mail.Send"})}, {"state": AccountState.NEEDS_SIGN_IN}):
+        room.accounts.change(
+            "billing", **{"scopes": SCOPES, "state": AccountState.READY, **changes}
+        )
+        room.retention.sweep()
+
+    assert room.faults.calls["drafts.marked"] == 0
+
+
+def test_a_mailbox_that_fails_leaves_the_others(room: Room) -> None:
+    room.accounts.put(account_of("hr", scopes=SCOPES))
+    a_draft(room, a_mail(room, Status.SENT))
+    room.faults.before("drafts.marked", NOT_REACHED)
+
+    assert room.retention.sweep()["drafts"] == 1
