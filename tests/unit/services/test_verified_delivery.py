@@ -1,0 +1,592 @@
+"""Verified delivery: at every call where a worker can die or an answer be lost, one copy leaves."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from shared.errors import AnswerLost, ConsentRequired, NotSent
+from shared.mail.account import Account
+from shared.mail.mail import FINDING_OUT
+from shared.mail.outcome import GraphAnswer
+from shared.mail.status import Status
+from shared.mail.way import Way
+from shared.services.delivery import SENT_AGAIN, Heard
+from tests.fakes import ACCEPTED, LOST, NOT_REACHED, NOW, Crash, Room, account_of
+
+GRAPH_LOST = AnswerLost("graph", "no answer came back")
+GRAPH_AWAY = NotSent("graph", "not reached")
+BROKEN = GraphAnswer(503, "ErrorServerBusy")
+THROTTLED = GraphAnswer(429, "ApplicationThrottled", 40.0)
+MISSING = GraphAnswer(404, "ErrorItemNotFound")
+EXPIRED = GraphAnswer(401, "InvalidAuthenticationToken")
+DENIED = GraphAnswer(403, "ErrorAccessDenied")
+REFUSED = GraphAnswer(400, "ErrorInvalidRecipients")
+
+READ_WRITE = frozenset({"Mail.Send", "Mail.ReadWrite", "User.Read"})
+
+
+def verified_account(**changes: object) -> Account:
+    return account_of(scopes=READ_WRITE, **changes)
+
+
+@pytest.fixture
+def room() -> Room:
+    return Room(verified_account())
+
+
+def go_on(room: Room, hours: int = 3) -> None:
+    """Time passes; bells and the timer are heard."""
+    for _ in range(hours * 60):
+        for ring in room.bell.take_due():
+            room.hear(ring.mail_id)
+        room.upkeep.ring_again()
+        room.clock.forward(minutes=1)
+
+
+def crash(room: Room, mail_id: str) -> None:
+    with pytest.raises(Crash):
+        room.hear(mail_id)
+
+
+def look(room: Room, mail_id: str) -> Heard:
+    """The next look, at its time."""
+    room.clock.now = max(room.clock.now, room.ledger.mail(mail_id).due_at)
+    return room.hear(mail_id)
+
+
+# The way without trouble.
+
+
+def test_a_mail_goes_as_a_draft_that_the_ledger_knew_before_it_was_sent(room: Room) -> None:
+    mail_id = room.accepted()
+    known: list[str | None] = []
+    room.faults.before("drafts.send", lambda: known.append(room.ledger.mail(mail_id).draft_id))
+
+    assert room.hear(mail_id) is Heard.SENT
+
+    mail = room.ledger.mail(mail_id)
+    assert known == ["draft-1"]
+    assert [letter.key for letter in room.drafts.sent] == [mail_id]
+    assert (mail.status, mail.delivery, mail.draft_id) == (Status.SENT, Way.VERIFIED, None)
+    assert mail.payload.inline is None
+
+
+def test_an_ordinary_mail_takes_two_calls_of_graph_and_four_of_storage(room: Room) -> None:
+    mail_id = room.accepted()
+    room.faults.calls.clear()
+
+    room.hear(mail_id)
+
+    calls = room.faults.calls
+    assert sum(n for name, n in calls.items() if name.startswith(("drafts.", "graph."))) == 2
+    assert calls["ledger.get"] + calls["ledger.update"] == 4
+
+
+def test_a_mail_that_needs_mime_is_marked_by_a_call_of_its_own(room: Room) -> None:
+    mail_id = room.accepted(html="<p>both</p>")
+
+    assert room.hear(mail_id) is Heard.SENT
+
+    (letter,) = room.drafts.sent
+    assert (letter.content_type, letter.key) == ("text/plain", mail_id)
+    assert room.faults.calls["drafts.mark"] == 1
+
+
+def test_a_mail_that_shall_leave_no_copy_goes_directly_and_says_why(room: Room) -> None:
+    receipt = room.accept(save_to_sent_items=False)
+
+    assert room.hear(receipt.mail.mail_id) is Heard.SENT
+
+    mail = room.ledger.mail(receipt.mail.mail_id)
+    assert (receipt.mail.delivery, mail.delivery) == (Way.DIRECT, Way.DIRECT)
+    assert (len(room.graph.posts), room.drafts.sends) == (1, [])
+
+
+# A worker that dies, at every call.
+
+
+@pytest.mark.parametrize(
+    "call", ["drafts.create", "ledger.update", "drafts.send", "tokens.access_token"]
+)
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_wherever_a_worker_dies_one_copy_leaves(room: Room, call: str, when: str, nth: int) -> None:
+    mail_id = room.accepted()
+    getattr(room.faults, when)(call, Crash(), nth=nth)
+    try:
+        room.hear(mail_id)
+    except Crash:
+        room.faults.forget()
+
+    go_on(room)
+
+    assert room.status(mail_id) is Status.SENT
+    assert len(room.drafts.sent) == 1
+
+
+def test_a_mail_whose_worker_died_before_the_draft_was_known_is_sent_at_once(room: Room) -> None:
+    mail_id = room.accepted()
+    room.faults.after("drafts.create", Crash())
+    crash(room, mail_id)
+    room.clock.forward(seconds=301)
+
+    assert room.hear(mail_id) is Heard.LATER
+    assert room.ledger.mail(mail_id).due_at <= room.clock.now + timedelta(seconds=2)
+    assert room.faults.calls["drafts.find"] == 0
+
+
+def test_a_mail_whose_worker_died_after_sending_is_found_at_once(room: Room) -> None:
+    mail_id = room.accepted()
+    room.faults.after("drafts.send", Crash())
+    crash(room, mail_id)
+    room.clock.forward(seconds=301)
+
+    assert room.hear(mail_id) is Heard.SENT
+    assert len(room.drafts.sends) == 1
+
+
+def test_a_mail_whose_worker_died_before_sending_goes_as_the_same_draft(room: Room) -> None:
+    mail_id = room.accepted()
+    room.faults.before("drafts.send", Crash())
+    crash(room, mail_id)
+    room.clock.forward(seconds=301)
+
+    assert room.hear(mail_id) is Heard.LATER
+    assert room.hear(mail_id) is Heard.SENT
+    assert room.drafts.sends == ["draft-1"]
+    assert len(room.drafts.letters) == 1
+
+
+# A worker that freezes.
+
+
+def test_a_worker_that_freezes_with_its_draft_unknown_removes_it_and_leaves(room: Room) -> None:
+    mail_id = room.accepted()
+
+    def freeze() -> None:
+        room.clock.forward(seconds=301)
+        room.hear(mail_id)
+        room.clock.forward(seconds=2)
+        assert room.hear(mail_id) is Heard.SENT
+
+    room.faults.after("drafts.create", freeze)
+
+    assert room.hear(mail_id) is Heard.LEFT
+    assert [letter.draft_id for letter in room.drafts.sent] == ["draft-2"]
+    assert room.drafts.removed == ["draft-1"]
+
+
+def test_a_worker_that_freezes_before_sending_finds_its_lease_spent(room: Room) -> None:
+    mail_id = room.accepted()
+    room.faults.after("ledger.update", lambda: room.clock.forward(seconds=250), nth=2)
+
+    assert room.hear(mail_id) is Heard.LATER
+    assert room.drafts.sends == []
+    go_on(room, hours=1)
+    assert [letter.draft_id for letter in room.drafts.sent] == ["draft-1"]
+
+
+def test_a_worker_that_freezes_while_it_sends_cannot_double_the_mail(room: Room) -> None:
+    mail_id = room.accepted()
+
+    def freeze() -> None:
+        room.clock.forward(seconds=301)
+        assert room.hear(mail_id) is Heard.LATER
+        assert room.hear(mail_id) is Heard.SENT
+
+    room.faults.before("drafts.send", freeze)
+
+    room.hear(mail_id)
+
+    assert room.drafts.sends == ["draft-1", "draft-1"]
+    assert len(room.drafts.sent) == 1
+    assert room.status(mail_id) is Status.SENT
+
+
+def test_a_late_answer_counts_more_than_the_look_that_came_first(room: Room) -> None:
+    mail_id = room.accepted()
+
+    def freeze() -> None:
+        room.drafts.letters[0].visible = False
+        room.clock.forward(seconds=301)
+        assert room.hear(mail_id) is Heard.UNKNOWN
+
+    room.faults.after("drafts.send", freeze)
+
+    assert room.hear(mail_id) is Heard.SENT
+    assert room.status(mail_id) is Status.SENT
+
+
+# Answers to making the draft.
+
+
+@pytest.mark.parametrize(
+    ("call", "answer"),
+    [
+        *((call, answer) for call in ("create", "mark") for answer in (BROKEN, THROTTLED)),
+        ("create", GraphAnswer(200)),
+        ("mark", GraphAnswer(409)),
+    ],
+    ids=str,
+)
+def test_a_draft_that_is_not_made_now_is_made_later(
+    room: Room, call: str, answer: GraphAnswer
+) -> None:
+    mail_id = room.accepted(html="<p>both</p>")
+    room.drafts.answers[call] = [answer]
+
+    assert room.hear(mail_id) is Heard.LATER
+    assert room.ledger.mail(mail_id).draft_id is None
+    go_on(room, hours=1)
+    assert (room.status(mail_id), len(room.drafts.sent)) == (Status.SENT, 1)
+
+
+@pytest.mark.parametrize("call", ["drafts.create", "drafts.mark"])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("trouble", [GRAPH_LOST, GRAPH_AWAY], ids=["lost", "away"])
+def test_a_draft_whose_answer_is_lost_is_harmless(
+    room: Room, call: str, when: str, trouble: Exception
+) -> None:
+    mail_id = room.accepted(html="<p>both</p>")
+    getattr(room.faults, when)(call, trouble)
+
+    assert room.hear(mail_id) is Heard.LATER
+    go_on(room, hours=1)
+    assert (room.status(mail_id), len(room.drafts.sent)) == (Status.SENT, 1)
+
+
+def test_a_refused_draft_fails_the_mail(room: Room) -> None:
+    mail_id = room.accepted()
+    room.drafts.answers["create"] = [REFUSED]
+
+    assert room.hear(mail_id) is Heard.FAILED
+    assert room.ledger.mail(mail_id).reason == "ErrorInvalidRecipients"
+
+
+def test_a_draft_that_cannot_be_marked_is_removed(room: Room) -> None:
+    mail_id = room.accepted(html="<p>both</p>")
+    room.drafts.answers["mark"] = [BROKEN]
+
+    room.hear(mail_id)
+
+    assert room.drafts.removed == ["draft-1"]
+
+
+def test_a_fresh_draft_that_is_not_found_is_asked_for_again(room: Room) -> None:
+    mail_id = room.accepted(html="<p>both</p>")
+    room.drafts.answers["mark"] = [MISSING, MISSING]
+    room.drafts.answers["send"] = [MISSING, MISSING, MISSING]
+
+    assert room.hear(mail_id) is Heard.SENT
+    assert room.clock.now - NOW < timedelta(seconds=10)
+
+
+def test_a_draft_that_vanished_before_anybody_sent_it_is_made_anew(room: Room) -> None:
+    mail_id = room.accepted()
+    room.drafts.answers["send"] = [MISSING] * 4
+
+    assert room.hear(mail_id) is Heard.LATER
+    assert room.ledger.mail(mail_id).draft_id is None
+    go_on(room, hours=1)
+    assert [letter.draft_id for letter in room.drafts.sent] == ["draft-2"]
+
+
+# The ledger, when the draft's id is to be written.
+
+
+@pytest.mark.parametrize("trouble", [LOST, NOT_REACHED], ids=["lost", "away"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_ledger_that_fails_for_a_moment_does_not_stop_the_mail(
+    room: Room, trouble: Exception, when: str
+) -> None:
+    mail_id = room.accepted()
+    getattr(room.faults, when)("ledger.update", trouble, nth=2)
+
+    assert room.hear(mail_id) is Heard.SENT
+    assert len(room.drafts.sent) == 1
+
+
+def test_without_the_ledger_nothing_is_sent(room: Room) -> None:
+    mail_id = room.accepted()
+    for nth in (2, 3, 4):
+        room.faults.before("ledger.update", NOT_REACHED, nth=nth)
+
+    with pytest.raises(NotSent):
+        room.hear(mail_id)
+
+    assert room.drafts.sends == []
+    go_on(room, hours=1)
+    assert (room.status(mail_id), len(room.drafts.sent)) == (Status.SENT, 1)
+
+
+# Answers to sending.
+
+
+@pytest.mark.parametrize("answer", [THROTTLED, GraphAnswer(409), GraphAnswer(423)], ids=str)
+def test_a_draft_that_was_certainly_not_sent_goes_later_as_it_is(
+    room: Room, answer: GraphAnswer
+) -> None:
+    mail_id = room.accepted()
+    room.drafts.answers["send"] = [answer]
+
+    assert room.hear(mail_id) is Heard.LATER
+    assert room.ledger.mail(mail_id).draft_id == "draft-1"
+    go_on(room, hours=1)
+    assert room.drafts.sends == ["draft-1", "draft-1"]
+    assert len(room.drafts.letters) == 1
+
+
+def test_an_expired_token_is_renewed_for_the_same_draft(room: Room) -> None:
+    mail_id = room.accepted()
+    room.drafts.answers = {"create": [EXPIRED], "send": [EXPIRED]}
+
+    assert room.hear(mail_id) is Heard.SENT
+    assert len(room.tokens.forgotten) == 2
+
+
+def test_a_grant_that_ends_holds_the_mail_with_its_draft(room: Room) -> None:
+    mail_id = room.accepted()
+    room.drafts.answers["send"] = [DENIED]
+
+    assert room.hear(mail_id) is Heard.HELD
+    assert room.ledger.mail(mail_id).draft_id == "draft-1"
+
+
+def test_a_mail_that_is_refused_fails_and_its_draft_is_removed(room: Room) -> None:
+    mail_id = room.accepted()
+    room.drafts.answers["send"] = [REFUSED]
+
+    assert room.hear(mail_id) is Heard.FAILED
+    assert room.drafts.removed == ["draft-1"]
+    assert room.ledger.mail(mail_id).draft_id is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [BROKEN, GraphAnswer(504, "UnknownError"), GraphAnswer(200), GraphAnswer(408)],
+    ids=str,
+)
+def test_an_answer_that_leaves_it_open_is_found_out(room: Room, answer: GraphAnswer) -> None:
+    mail_id = room.accepted()
+    room.drafts.answers["send"] = [answer]
+
+    assert room.hear(mail_id) is Heard.UNKNOWN
+
+    mail = room.ledger.mail(mail_id)
+    assert (mail.status, mail.reason, mail.looks) == (Status.UNKNOWN, FINDING_OUT, 0)
+    assert mail.due_at == room.clock.now + timedelta(seconds=5)
+    go_on(room, hours=1)
+    assert (room.status(mail_id), len(room.drafts.sent)) == (Status.SENT, 1)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_lost_answer_is_found_out(room: Room, when: str) -> None:
+    mail_id = room.accepted()
+    getattr(room.faults, when)("drafts.send", GRAPH_LOST)
+
+    assert room.hear(mail_id) is Heard.UNKNOWN
+    go_on(room, hours=1)
+    assert (room.status(mail_id), len(room.drafts.sent)) == (Status.SENT, 1)
+    assert set(room.drafts.sends) == {"draft-1"}
+
+
+def test_a_refused_draft_that_may_have_been_sent_is_no_failure(room: Room) -> None:
+    mail_id = room.accepted()
+    room.drafts.answers["send"] = [THROTTLED]
+    room.hear(mail_id)
+    room.drafts.letters[0].is_draft = False  # sent all the same, as has been reported
+    room.drafts.sent.append(room.drafts.letters[0])
+    room.clock.forward(minutes=5)
+
+    assert room.hear(mail_id) is Heard.UNKNOWN
+    assert look(room, mail_id) is Heard.SENT
+    assert len(room.drafts.sent) == 1
+
+
+# Finding out.
+
+
+def in_doubt(room: Room, *, sent: bool = True) -> str:
+    mail_id = room.accepted()
+    room.bell.rings.clear()
+    plan = room.faults.after if sent else room.faults.before
+    plan("drafts.send", GRAPH_LOST)
+    room.hear(mail_id)
+    return mail_id
+
+
+def test_each_look_comes_later_than_the_one_before(room: Room) -> None:
+    mail_id = in_doubt(room)
+    room.drafts.letters[0].visible = False
+    waits = []
+    while room.ledger.mail(mail_id).finding_out:
+        waits.append((room.ledger.mail(mail_id).due_at - room.clock.now).total_seconds())
+        look(room, mail_id)
+
+    assert waits == [5, 15, 60, 300, 900]
+    assert (room.status(mail_id), room.ledger.mail(mail_id).reason) == (
+        Status.UNKNOWN,
+        "not_found",
+    )
+
+
+def test_a_copy_that_shows_late_is_found(room: Room) -> None:
+    mail_id = in_doubt(room)
+    room.drafts.letters[0].visible = False
+    look(room, mail_id)
+    look(room, mail_id)
+    room.drafts.letters[0].visible = True
+
+    assert look(room, mail_id) is Heard.SENT
+
+
+def test_a_draft_is_sent_again_only_at_the_fourth_look(room: Room) -> None:
+    mail_id = in_doubt(room, sent=False)
+
+    heard = [look(room, mail_id) for _ in range(4)]
+
+    assert heard == [Heard.UNKNOWN, Heard.UNKNOWN, Heard.UNKNOWN, Heard.LATER]
+    assert room.hear(mail_id) is Heard.SENT
+    assert room.drafts.sends == ["draft-1"]
+
+
+def test_another_draft_with_the_key_is_no_sign_of_the_mail(room: Room) -> None:
+    mail_id = room.accepted()
+    room.faults.after("drafts.create", GRAPH_LOST)
+    room.hear(mail_id)
+    room.clock.forward(minutes=1)
+    room.faults.after("drafts.send", GRAPH_LOST)
+    room.hear(mail_id)
+    room.drafts.letters[1].visible = False
+
+    heard = [look(room, mail_id) for _ in range(5)]
+
+    assert set(heard) == {Heard.UNKNOWN}
+    assert room.ledger.mail(mail_id).reason == "not_found"
+    assert len(room.drafts.sent) == 1
+
+
+@pytest.mark.parametrize("trouble", [GRAPH_LOST, GRAPH_AWAY], ids=["lost", "away"])
+def test_a_look_that_graph_does_not_answer_does_not_count(room: Room, trouble: Exception) -> None:
+    mail_id = in_doubt(room)
+    room.faults.before("drafts.find", trouble)
+
+    assert look(room, mail_id) is Heard.UNKNOWN
+
+    mail = room.ledger.mail(mail_id)
+    assert (mail.looks, mail.finding_out) == (0, True)
+    assert look(room, mail_id) is Heard.SENT
+
+
+@pytest.mark.parametrize("answer", [BROKEN, THROTTLED, DENIED], ids=str)
+def test_a_look_that_graph_refuses_does_not_count(room: Room, answer: GraphAnswer) -> None:
+    mail_id = in_doubt(room)
+    room.drafts.answers["find"] = [answer]
+
+    look(room, mail_id)
+
+    assert room.ledger.mail(mail_id).looks == 0
+    assert look(room, mail_id) is Heard.SENT
+
+
+def test_a_mailbox_that_stays_shut_leaves_the_mail_to_a_person(room: Room) -> None:
+    mail_id = in_doubt(room)
+    room.faults.always("tokens.access_token", ConsentRequired("AADSTS50173", "revoked"))
+
+    go_on(room, hours=50)
+
+    mail = room.ledger.mail(mail_id)
+    assert (mail.status, mail.reason) == (Status.UNKNOWN, "could_not_look")
+
+
+def test_two_workers_that_look_at_once_write_one_outcome(room: Room) -> None:
+    mail_id = in_doubt(room)
+    heard: list[Heard] = []
+
+    def second() -> None:
+        heard.append(room.hear(mail_id))
+        room.clock.forward(seconds=1)
+
+    room.faults.after("drafts.find", second)
+
+    heard.append(look(room, mail_id))
+
+    assert heard == [Heard.SENT, Heard.LEFT]
+    assert [e.status for e in room.ledger.mail(mail_id).events].count(Status.SENT) == 1
+
+
+def test_a_look_whose_bell_was_lost_is_made_by_the_timer(room: Room) -> None:
+    mail_id = in_doubt(room)
+    room.bell.rings.clear()
+
+    go_on(room, hours=1)
+
+    assert room.status(mail_id) is Status.SENT
+
+
+def test_a_person_who_sends_it_again_gets_a_new_draft(room: Room) -> None:
+    mail_id = in_doubt(room)
+    room.drafts.letters[0].visible = False
+    for _ in range(5):
+        look(room, mail_id)
+    row = room.ledger.get(mail_id)
+    assert row is not None
+
+    again = row.mail.moved(Status.QUEUED, room.clock.now)
+
+    assert (row.mail.draft_id, again.draft_id, again.looks) == ("draft-1", None, 0)
+
+
+def test_an_account_that_lost_the_right_to_read_still_sends_the_draft_it_has(room: Room) -> None:
+    mail_id = room.accepted()
+    room.drafts.answers["send"] = [THROTTLED]
+    room.hear(mail_id)
+    room.accounts.remember(room.accounts.change("billing", scopes=frozenset({"Mail.Send"})))
+    room.clock.forward(minutes=5)
+
+    assert room.hear(mail_id) is Heard.SENT
+    assert (len(room.drafts.sent), room.graph.posts) == (1, [])
+
+
+def test_a_direct_mail_whose_worker_died_is_unknown_though_the_account_can_read_by_now() -> None:
+    room = Room(account_of())
+    mail_id = room.accepted()
+    room.faults.after("graph.send_mail", Crash())
+    crash(room, mail_id)
+    room.accounts.remember(room.accounts.change("billing", scopes=READ_WRITE))
+    room.clock.forward(seconds=301)
+
+    assert room.hear(mail_id) is Heard.UNKNOWN
+    assert room.ledger.mail(mail_id).reason == "worker_lost"
+    assert len(room.graph.posts) == 1
+
+
+# The setting for direct mails.
+
+
+def test_an_unknown_direct_mail_is_sent_again_where_the_setting_says_so_and_its_story_tells() -> (
+    None
+):
+    room = Room(account_of(), send_unknown_again=True)
+    mail_id = room.accepted()
+    room.graph.answers = [GRAPH_LOST, ACCEPTED]
+
+    assert room.hear(mail_id) is Heard.LATER
+    room.clock.forward(minutes=1)
+    assert room.hear(mail_id) is Heard.SENT
+
+    mail = room.ledger.mail(mail_id)
+    assert SENT_AGAIN in [step.reason for step in mail.events]
+    assert "twice" in (mail.help or "")
+
+
+def test_sending_again_ends_in_unknown_and_not_in_failed() -> None:
+    room = Room(account_of(), send_unknown_again=True)
+    mail_id = room.accepted()
+    room.graph.default = GRAPH_LOST
+
+    go_on(room, hours=50)
+
+    assert room.status(mail_id) is Status.UNKNOWN
