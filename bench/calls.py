@@ -29,6 +29,7 @@ from shared.web import api
 
 ACCEPT = 3
 DELIVER = 3
+DELIVER_VERIFIED = 4
 WHOLE_LIFE = 8
 
 # Not caused by a mail: looking whether there is one, and the accounts, which each worker reads
@@ -138,6 +139,7 @@ def steps(bench: Bench, room: Postroom, mails: int) -> list[Case]:
     found = []
     for sample in (small, large):
         found += _steps_of(bench, room, sample, mails, blob=sample is large)
+    found.append(_verified(bench, room, small, mails))
     found.append(_dropped(bench, room, small, mails))
     return found
 
@@ -184,6 +186,25 @@ def _steps_of(
         case("deliver", "deliver, warm", lambda: deliver_one(room, waiting.pop()), DELIVER, 1),
         case("replay_sent", "the same key again when the mail was sent", replay_sent, ACCEPT, 0),
     ]
+
+
+def verified_document(sample: Sample) -> bytes:
+    """The same mail from the account that may write drafts."""
+    return json.dumps({**json.loads(sample.document), "account": world.VERIFIED}).encode()
+
+
+def _verified(bench: Bench, room: Postroom, sample: Sample, mails: int) -> Case:
+    document = verified_document(sample)
+    deliver_one(room, accept(room, document))
+    waiting: list[str] = []
+
+    def accept_one() -> None:
+        waiting.append(accept(room, document))
+        _ready(room)
+
+    calls = bench.worst(lambda: deliver_one(room, waiting.pop()), mails, before=accept_one)
+    title = f"deliver as a draft that is looked for if need be, warm, {sample.title}"
+    return Case("deliver_verified", title, calls, DELIVER_VERIFIED, 2)
 
 
 def _dropped(bench: Bench, room: Postroom, sample: Sample, mails: int) -> Case:

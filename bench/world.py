@@ -25,6 +25,10 @@ _QUIET = {
     "POSTROOM_MAILS_PER_MINUTE": "0",
 }
 
+VERIFIED = "verified"
+"""The alias of a second mailbox, signed in with Mail.ReadWrite."""
+VERIFIED_MAILBOX = "ada@contoso.com"
+
 
 @contextlib.contextmanager
 def signed_in(*, storage: str | None = None) -> Iterator[Stack]:
@@ -36,6 +40,7 @@ def signed_in(*, storage: str | None = None) -> Iterator[Stack]:
         ) as stack,
     ):
         demo.sign_in(stack.info, demo.MAILBOX, demo.ALIAS)
+        demo.sign_in(stack.info, VERIFIED_MAILBOX, VERIFIED, verified=True)
         yield stack
 
 

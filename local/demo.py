@@ -78,8 +78,18 @@ def show(info: dict[str, Any], console: Console) -> None:
     print(f"    the first one's story: GET {info['app_url']}/api/mails/{mail_id}")
 
 
-def sign_in(info: dict[str, Any], mailbox: str, alias: str, *, replace: bool = False) -> None:
-    """Link a mailbox as an administrator would: session, login, Microsoft's pages, callback."""
+def sign_in(
+    info: dict[str, Any],
+    mailbox: str,
+    alias: str,
+    *,
+    replace: bool = False,
+    verified: bool = False,
+) -> None:
+    """Link a mailbox as an administrator would: session, login, Microsoft's pages, callback.
+
+    `verified` grants Mail.ReadWrite as well.
+    """
     browser = Browser()
     try:
         browser.open(f"{info['app_url']}/signin")
@@ -90,7 +100,9 @@ def sign_in(info: dict[str, Any], mailbox: str, alias: str, *, replace: bool = F
             raise DemoError(f"the session was not opened: {status}")
         browser.open(f"{info['app_url']}/accounts")
         wish = {"alias": alias, "expected_address": mailbox}
-        browser.submit({**wish, "replace": "yes"} if replace else wish, action="/auth/login")
+        ticked = {"replace": replace, "verified": verified}
+        wish |= {name: "yes" for name, wanted in ticked.items() if wanted}
+        browser.submit(wish, action="/auth/login")
         for _ in range(5):
             buttons = [button for form in browser.forms() for button in form.buttons]
             if ("username", mailbox) in buttons:

@@ -99,6 +99,8 @@ class UploadSessions:
                 self._sleep(2.0**attempt)
                 session.look(first, end)
             elif _passes(answer):
+                # It may have been taken all the same.
+                lost = True
                 self._sleep(self._wait(answer, attempt))
             elif answer.status == 200:
                 session.at = _next_expected(answer, end)

@@ -58,6 +58,9 @@ SCOPES = ("Mail.Send", "User.Read")
 user consent is on, which is not so for Mail.ReadWrite.
 https://learn.microsoft.com/entra/identity/enterprise-apps/manage-app-consent-policies
 """
+DRAFTS = "Mail.ReadWrite"
+"""What verified sending and large attachments need besides (docs/delivery.md). An option: new tenants
+let only an administrator consent to it."""
 FLOW_LIFETIME = timedelta(minutes=10)
 _ATTEMPTS = 10
 """Of sign-ins that are finished at the same moment, one at least gets through at each attempt."""
@@ -116,11 +119,12 @@ class Consent:
         replace: bool = False,
         *,
         choose_account: bool = False,
+        verified: bool = False,
     ) -> SignInFlow:
         """Start a sign-in for an alias; the browser goes to `msal["auth_uri"]` next.
 
         `choose_account` lets the person pick another account than the one they are signed in
-        with, as after a mismatch. Raises Refused for a bad alias or address, CredentialRefused,
+        with, as after a mismatch. `verified` asks for Mail.ReadWrite as well. Raises Refused for a bad alias or address, CredentialRefused,
         or NotSent where Microsoft cannot be reached.
         """
         alias, expected = alias.strip().lower(), (expected_address or "").strip() or None
@@ -133,7 +137,7 @@ class Consent:
         hint = None if choose_account else known
         msal = self._identity.begin(
             self._rules.tenant,
-            SCOPES,
+            (*SCOPES, DRAFTS) if verified else SCOPES,
             login_hint=hint,
             prompt=None if hint else "select_account",
         )
@@ -270,7 +274,8 @@ class Consent:
         refresh there: better found out now than in an hour.
         """
         try:
-            newer = self._identity.refresh(authority, str(grant.refresh_token), SCOPES)
+            scopes = (*SCOPES, DRAFTS) if DRAFTS in grant.scopes else SCOPES
+            newer = self._identity.refresh(authority, str(grant.refresh_token), scopes)
         except ConsentRequired as error:
             raise refusals.refused_sign_in(
                 refusals.find(error.code), chosen=profile.address

@@ -120,6 +120,7 @@ class _Row:
     reason: str | None
     remedy: str | None
     is_default: bool
+    verified: bool
     signed_in: str | None
 
 
@@ -143,6 +144,7 @@ def _row(account: Account) -> _Row:
         reason=reason,
         remedy=remedy,
         is_default=account.is_default,
+        verified=account.can_write_drafts,
         signed_in=_moment(account.signed_in_at) if account.signed_in_at else None,
     )
 

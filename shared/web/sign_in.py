@@ -48,6 +48,7 @@ def _begin(req: func.HttpRequest, consent: Consent) -> SignInFlow:
         form.get("expected_address") or None,
         replace=form.get("replace") == "yes",
         choose_account=form.get("choose") == "yes",
+        verified=form.get("verified") == "yes",
     )
 
 

@@ -106,6 +106,17 @@ def test_delivering_a_mail_costs_no_more_than_this(
     assert found.microsoft == ONE_SEND
 
 
+def test_delivering_a_verified_mail_costs_no_more_than_this(room: Postroom, count: Count) -> None:
+    document = calls.verified_document(SMALL)
+    calls.deliver_one(room, calls.accept(room, document))
+    mail_id = calls.accept(room, document)
+
+    found = count(lambda: calls.deliver_one(room, mail_id))
+
+    assert found.storage_total <= calls.DELIVER_VERIFIED, found.storage
+    assert found.microsoft == {"graph.create_message": 1, "graph.send_message": 1}
+
+
 def test_a_mail_from_the_queue_is_accepted_and_delivered_in_two_storage_calls(
     room: Postroom, count: Count
 ) -> None:

@@ -246,3 +246,16 @@ def test_a_simulator_is_let_in_only_in_development() -> None:
 def test_another_root_certificate_is_trusted_only_in_development() -> None:
     assert loaded(POSTROOM_CA_FILE="/ca.pem").ca_file is None
     assert loaded(POSTROOM_CA_FILE="/ca.pem", POSTROOM_DEVELOPMENT="1").ca_file == "/ca.pem"
+
+
+@pytest.mark.parametrize(
+    "waits", ["5 15 60 300", "5 15 60 300 900 1800", "5 15 60 300 soon", "-1 1 1 1 1"]
+)
+def test_waits_before_looks_are_five_whole_numbers(waits: str) -> None:
+    assert faults_of(POSTROOM_LOOK_AFTER_SECONDS=waits) == ["POSTROOM_LOOK_AFTER_SECONDS"]
+
+
+def test_a_lost_answer_is_left_alone_unless_the_setting_says_send_again() -> None:
+    assert loaded().unknown == "leave"
+    assert loaded(POSTROOM_UNKNOWN="send-again").unknown == "send-again"
+    assert faults_of(POSTROOM_UNKNOWN="twice") == ["POSTROOM_UNKNOWN"]

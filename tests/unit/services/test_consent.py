@@ -120,6 +120,19 @@ class TestBegin:
         assert office.identity.begun[0]["scopes"] == ("Mail.Send", "User.Read")
         assert office.identity.begun[0]["authority"] == TENANT
 
+    def test_drafts_are_asked_for_where_that_was_chosen_and_kept_where_they_are_granted(
+        self, office: Office
+    ) -> None:
+        flow = office.consent.begin("billing", verified=True)
+        drafts = ["Mail.Send", "User.Read", "Mail.ReadWrite"]
+        office.identity.redeemed = [grant_of(claims_of(), scopes=drafts)]
+        office.identity.refreshed = [grant_of(claims_of(), scopes=drafts)]
+
+        account = office.finish(flow)
+
+        assert office.identity.begun[0]["scopes"] == tuple(drafts)
+        assert account.can_write_drafts
+
     def test_a_known_address_is_hinted_and_no_account_picker_is_asked_for(
         self, office: Office
     ) -> None:

@@ -28,7 +28,7 @@ READ_WRITE = frozenset({"Mail.Send", "Mail.ReadWrite", "User.Read"})
 
 
 def verified_account(**changes: object) -> Account:
-    return account_of(scopes=READ_WRITE, **changes)
+    return account_of("billing", scopes=READ_WRITE, **changes)
 
 
 @pytest.fixture
