@@ -1,4 +1,4 @@
-"""`python -m bench [imports] [calls] [cpu] [drain]`: measure against the budgets of docs/performance.md.
+"""`python -m bench [imports] [calls] [cpu] [drain] [large]`: measure against the budgets of docs/performance.md.
 
 Without a name all of them. `QUICK=1` takes fewer runs, prints, and writes nothing.
 """
@@ -10,9 +10,9 @@ import os
 import sys
 import time
 
-from bench import calls, cpu, drain, imports, report, rows
+from bench import calls, cpu, drain, imports, large, report, rows
 
-PARTS = ("imports", "calls", "cpu", "drain")
+PARTS = ("imports", "calls", "cpu", "drain", "large")
 
 
 def main() -> int:
@@ -44,6 +44,8 @@ def _measure(part: str, *, quick: bool) -> report.Result:
         return rows.of_calls(calls.measure(quick=quick))
     if part == "drain":
         return rows.of_drain(drain.measure(quick=quick))
+    if part == "large":
+        return rows.of_large(large.measure(quick=quick))
     return rows.of_cpu(cpu.measure(quick=quick))
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from bench import cpu, drain, imports
+from bench import cpu, drain, imports, large
 from bench.calls import Case
 from bench.cpu import Measured
 from bench.drain import Drained
 from bench.imports import Imports
+from bench.large import Large
 from bench.paired import Pair
 from bench.report import Result, Row
 
 _TIMES = "\N{MULTIPLICATION SIGN}"
+MEGABYTE = 1024 * 1024
 
 
 def of_imports(found: Imports) -> Result:
@@ -84,6 +86,27 @@ def of_cpu(found: Sequence[Measured]) -> Result:
         for one in found
     }
     return Result("cpu", rows, raw, {one.sample.title: one.parts for one in found})
+
+
+def of_large(found: Large) -> Result:
+    """Memory and time of one large file."""
+    size = f"a file of {found.size // MEGABYTE} MB"
+    rows = [
+        Row(
+            f"memory that {size} takes, from storage to Graph",
+            f"≤ {large.MEMORY_BUDGET // MEGABYTE} MB",
+            f"{found.peak / MEGABYTE:.0f} MB",
+            found.peak <= large.MEMORY_BUDGET,
+        ),
+        Row(
+            f"time that {size} takes, from storage to Graph",
+            f"≤ {large.TIME_BUDGET} {_TIMES} a bare chunk loop",
+            f"{found.wall.ratio:.2f} {_TIMES} ({found.wall.median:.1f} s against "
+            f"{found.wall.yardstick_median:.1f} s)",
+            found.wall.ratio <= large.TIME_BUDGET,
+        ),
+    ]
+    return Result("large", rows, {"peak_bytes": found.peak, "wall": found.wall.as_json()})
 
 
 def _cpu_row(what: str, pair: Pair) -> Row:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,27 +31,30 @@ VERIFIED_MAILBOX = "ada@contoso.com"
 
 
 @contextlib.contextmanager
-def signed_in(*, storage: str | None = None) -> Iterator[Stack]:
-    """The whole stack, with the demonstration's mailbox signed in through the real flow."""
+def signed_in(*, storage: str | None = None, consented: Sequence[str] = ()) -> Iterator[Stack]:
+    """The whole stack, with the demonstration's mailbox signed in through the real flow, and with
+    further rights that its owner has `consented` to."""
     with (
         tempfile.TemporaryDirectory(prefix="postroom-bench-") as directory,
         Stack(
             Path(directory), 0, 0, storage=storage, settings=_QUIET, local_settings=False
         ) as stack,
     ):
+        if consented:
+            demo.consent(stack.info, demo.MAILBOX, consented)
         demo.sign_in(stack.info, demo.MAILBOX, demo.ALIAS)
         demo.sign_in(stack.info, VERIFIED_MAILBOX, VERIFIED, verified=True)
         yield stack
 
 
 @contextlib.contextmanager
-def services(stack: Stack) -> Iterator[Postroom]:
+def services(stack: Stack, **settings: str) -> Iterator[Postroom]:
     """Postroom's services in this process, by the composition root of production.
 
     The host is stopped: what the simulator and storage see from now on comes from here.
     """
     stack.stop_host()
-    with _environment(stack.settings), _logging():
+    with _environment({**stack.settings, **settings}), _logging():
         yield Postroom(load(os.environ))
 
 

@@ -12,8 +12,10 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import requests
 from azure.storage.queue import QueueClient
@@ -119,6 +121,31 @@ def sign_in(
         browser.close()
     if "/accounts" not in browser.url or mailbox not in browser.text:
         raise DemoError(f"the sign-in ended on an unexpected page ({browser.status})")
+
+
+def consent(info: dict[str, Any], mailbox: str, permissions: Sequence[str]) -> None:
+    """Let the owner of a mailbox consent to further rights of the app. What is granted once is in
+    every later token, so the mailbox is signed in with them from then on."""
+    asked = urlencode(
+        {
+            "client_id": info["client_id"],
+            "response_type": "code",
+            "response_mode": "form_post",
+            "redirect_uri": f"{info['app_url']}/api/auth/callback",
+            "scope": " ".join(f"https://graph.microsoft.com/{name}" for name in permissions),
+            # Nobody redeems the code: the page that would post it to the app is left alone.
+            "code_challenge": "0" * 43,
+            "code_challenge_method": "S256",
+        }
+    )
+    base = info["control_url"].removesuffix("/control")
+    browser = Browser()
+    try:
+        browser.open(f"{base}/{info['tenant_id']}/oauth2/v2.0/authorize?{asked}")
+        browser.submit({"username": mailbox}, button=("answer", "next"))
+        browser.submit(button=("answer", "accept"))
+    finally:
+        browser.close()
 
 
 def send_by_http(info: dict[str, Any], subject: str) -> str:
