@@ -134,7 +134,9 @@ def test_text_and_html_together_arrive_as_one_mail_with_the_key(
 @pytest.mark.parametrize(
     ("fault", "verdict", "sent"),
     [
-        pytest.param({"status": 429, "code": "ApplicationThrottled"}, Verdict.AGAIN, 0, id="429"),
+        pytest.param(
+            {"status": 429, "code": "ApplicationThrottled"}, Verdict.THROTTLED, 0, id="429"
+        ),
         pytest.param({"status": 503, "code": "ErrorServerBusy"}, Verdict.UNKNOWN, 0, id="503"),
         pytest.param({"status": 503, "when": "after"}, Verdict.UNKNOWN, 1, id="503-after"),
         pytest.param({"status": 504, "action": "html"}, Verdict.UNKNOWN, 0, id="504-html"),
