@@ -121,6 +121,17 @@ _PERSON = {
     "Authorization_RequestDenied": "The app lacks a permission: an administrator grants "
     "Mail.Send to the app in Entra.",
     "ErrorQuotaExceeded": "The mailbox is full, or its quota of named properties is used up.",
+    "ErrorInvalidRecipients": "Exchange cannot resolve one of the recipients: correct the "
+    "addresses and send the mail anew.",
+    "ErrorExceededMaxRecipientLimit": "The mail has more recipients than the mailbox may address: "
+    "split it.",
+    "ErrorMessageSizeExceeded": "The mail exceeds the mailbox's message size limit: send smaller "
+    "attachments.",
+}
+
+# Nothing is wrong with the mail: its mailbox cannot send until somebody does something, and only a
+# try shows that it was done.
+_MAILBOX = {
     "ErrorAccountSuspend": "Microsoft suspended sending for this mailbox: its owner signs in at "
     "outlook.com and follows the instructions.",
     "ErrorMessageSubmissionBlocked": "Microsoft blocked sending for this mailbox: its owner signs "
@@ -130,13 +141,8 @@ _PERSON = {
     "ErrorInvalidUser": "Exchange does not know this user: check the account in the admin centre.",
     "ResourceNotFound": "Exchange does not know this mailbox: check the account in the admin "
     "centre.",
-    "ErrorInvalidRecipients": "Exchange cannot resolve one of the recipients: correct the "
-    "addresses and send the mail anew.",
-    "ErrorExceededMaxRecipientLimit": "The mail has more recipients than the mailbox may address: "
-    "split it.",
-    "ErrorMessageSizeExceeded": "The mail exceeds the mailbox's message size limit: send smaller "
-    "attachments.",
 }
+_MAILBOX_SECONDS = 3600.0
 
 # The grant is what is missing; the mails of the account wait for it.
 _GRANT = frozenset({"ErrorAccessDenied", "Authorization_RequestDenied"})
@@ -166,6 +172,10 @@ def judge_send(answer: GraphAnswer) -> Outcome:
         )
     if status >= 500 or status == 408 or code in _OPEN:
         return _left_open(answer)
+    if code in _MAILBOX:
+        return _outcome(
+            Verdict.HOLD_ACCOUNT, code, _MAILBOX[code], answer, retry_after=_MAILBOX_SECONDS
+        )
     if code not in _BUSY | _PASSING and (status in (403, 404) or code in _PERSON):
         reason = code or f"http_{status}"
         verdict = Verdict.NEEDS_SIGN_IN if code in _GRANT else Verdict.FAILED

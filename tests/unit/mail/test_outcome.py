@@ -42,11 +42,11 @@ ROWS: list[tuple[int, str | None, str]] = [
     (403, "ErrorQuotaExceeded", "failed"),
     (403, None, "failed"),
     # The mailbox.
-    *((status, "ErrorAccountSuspend", "failed") for status in (400, 403, 429)),
-    *((status, "ErrorMessageSubmissionBlocked", "failed") for status in (400, 403, 429)),
-    (404, "MailboxNotEnabledForRESTAPI", "failed"),
-    (404, "ErrorInvalidUser", "failed"),
-    (404, "ResourceNotFound", "failed"),
+    *((status, "ErrorAccountSuspend", "hold-account") for status in (400, 403, 429)),
+    *((status, "ErrorMessageSubmissionBlocked", "hold-account") for status in (400, 403, 429)),
+    (404, "MailboxNotEnabledForRESTAPI", "hold-account"),
+    (404, "ErrorInvalidUser", "hold-account"),
+    (404, "ResourceNotFound", "hold-account"),
     (404, None, "failed"),
     # Limits, whatever their status.
     *((status, "ErrorSubmissionQuotaExceeded", "hold-account") for status in (403, 429, 500)),

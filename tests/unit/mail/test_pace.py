@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.mail.pace import Pace, Timetable
@@ -49,6 +49,7 @@ def test_the_longest_pause_counts() -> None:
     assert rested.resting_until == longest
 
 
+@settings(deadline=None, derandomize=True)
 @given(
     asks=st.lists(st.tuples(st.integers(0, 120), st.integers(1, 20)), min_size=1, max_size=30),
     pace=st.sampled_from([1, 2, 7, 30, 600]),
