@@ -158,9 +158,9 @@ def judge_send(answer: GraphAnswer) -> Outcome:
     status, code = answer.status, answer.code
     if status == 202:
         return Outcome(Verdict.SENT, request_id=answer.request_id)
-    if code in _LIMITS:
-        seconds = answer.retry_after or _LIMIT_SECONDS.get(code, DAY)
-        return _outcome(Verdict.HOLD_ACCOUNT, code, _LIMITS[code], answer, retry_after=seconds)
+    hold = _hold(answer)
+    if hold is not None:
+        return hold
     if status == 401:
         return _outcome(Verdict.REFRESH, code or "unauthorised", "The token was refused.", answer)
     if status == 413:
@@ -172,10 +172,6 @@ def judge_send(answer: GraphAnswer) -> Outcome:
         )
     if status >= 500 or status == 408 or code in _OPEN:
         return _left_open(answer)
-    if code in _MAILBOX:
-        return _outcome(
-            Verdict.HOLD_ACCOUNT, code, _MAILBOX[code], answer, retry_after=_MAILBOX_SECONDS
-        )
     if code not in _BUSY | _PASSING and (status in (403, 404) or code in _PERSON):
         reason = code or f"http_{status}"
         verdict = Verdict.NEEDS_SIGN_IN if code in _GRANT else Verdict.FAILED
@@ -259,6 +255,19 @@ def judge_look(answer: GraphAnswer, copies: Iterable[Copy], draft_id: str | None
     if any(copy.message_id == draft_id for copy in found):
         return Look(Sight.DRAFT)
     return Look(Sight.NOTHING)
+
+
+def _hold(answer: GraphAnswer) -> Outcome | None:
+    """What stops the whole mailbox, and not this mail alone."""
+    code = answer.code or ""
+    if code in _LIMITS:
+        help_text, seconds = _LIMITS[code], _LIMIT_SECONDS.get(code, DAY)
+        seconds = answer.retry_after or seconds
+    elif code in _MAILBOX and answer.status < 500:
+        help_text, seconds = _MAILBOX[code], _MAILBOX_SECONDS
+    else:
+        return None
+    return _outcome(Verdict.HOLD_ACCOUNT, code, help_text, answer, retry_after=seconds)
 
 
 def _left_open(answer: GraphAnswer) -> Outcome:
