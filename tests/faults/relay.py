@@ -38,6 +38,7 @@ class Relay:
 
     def stop(self) -> None:
         self.disconnect()
+        self._call(self._wind_up())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5.0)
         self._loop.close()
@@ -82,19 +83,20 @@ class Relay:
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, behind: int
     ) -> None:
+        self._open.add(writer)
+        ends = [writer]
+        pumps: list[asyncio.Future[None]] = []
         try:
             back_reader, back_writer = await asyncio.open_connection(LOOPBACK, behind)
-        except OSError:
-            writer.transport.abort()
-            return
-        ends = (writer, back_writer)
-        self._open.update(ends)
-        pumps = [
-            asyncio.ensure_future(self._pump(reader, back_writer, "before")),
-            asyncio.ensure_future(self._pump(back_reader, writer, "after")),
-        ]
-        try:
+            self._open.add(back_writer)
+            ends.append(back_writer)
+            pumps = [
+                asyncio.ensure_future(self._pump(reader, back_writer, "before")),
+                asyncio.ensure_future(self._pump(back_reader, writer, "after")),
+            ]
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        except OSError:
+            return  # nobody is behind it now
         finally:
             for end in ends:
                 end.transport.abort()
@@ -102,6 +104,15 @@ class Relay:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
             self._open.difference_update(ends)
+
+    async def _wind_up(self) -> None:
+        """Leave no task and no socket to the garbage collector."""
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        # Sockets are closed one turn of the loop after their transports were aborted.
+        await asyncio.sleep(0.05)
 
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, when: When

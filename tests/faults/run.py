@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -62,6 +62,8 @@ class Result:
     violations: Sequence[Violation]
     faults: Counter[str]
     """How often each kind of fault really met something."""
+    phases: Mapping[str, float]
+    """Seconds at which each ended."""
     trouble: Sequence[str] = ()
     """What kept the run from being a fair one, such as a mailbox that could not be signed in."""
 
@@ -114,9 +116,13 @@ class Run:
         plan = draw(self._seed, self._amounts)
         self._began = time.monotonic()
         self._callers.start(self._mails / self._amounts.seconds)
+        phases = {}
         self._disturb(plan)
+        phases["plan"] = self._now()
         self._callers.finish(120.0)
+        phases["callers"] = self._now()
         self._mend()
+        phases["mended"] = self._now()
         ledger, copies = self._rest()
         told = self._callers.told
         evidence = Evidence(
@@ -134,6 +140,7 @@ class Run:
             evidence,
             violations(evidence),
             self._faults,
+            phases,
             self._trouble,
         )
 
@@ -315,7 +322,8 @@ def _dated(step: Step) -> dict[str, object]:
 
 def table(result: Result) -> str:
     """The run for a person to read."""
-    lines = [f"seed {result.seed}, {result.seconds:.0f} seconds", ""]
+    phases = ", ".join(f"{name} {seconds:.0f}" for name, seconds in result.phases.items())
+    lines = [f"seed {result.seed}, {result.seconds:.0f} seconds ({phases})", ""]
     lines += [f"{'faults':<62}{'count':>7}"]
     lines += [f"  {kind:<60}{count:>7}" for kind, count in sorted(result.faults.items()) if count]
     told, evidence = result.told, result.evidence

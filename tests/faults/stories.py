@@ -46,6 +46,8 @@ def revoked_grant(world: World, box: Mailbox, mails: int) -> Revoked:
     known = len(list(world.events()))
     with ThreadPoolExecutor(6) as callers:
         accepted = sum(callers.map(lambda n: _send(world, box, n), range(mails // 2)))
+        # In the middle: some have gone, most have not.
+        _await(world, lambda ledger: any(entry.status == "sent" for entry in ledger), sweep=None)
         world.control("POST", "revoke", {"mailbox": box.address, "access_tokens": True})
         accepted += sum(callers.map(lambda n: _send(world, box, n), range(mails // 2, mails)))
     before = _by_status(_await(world, lambda ledger: _waits_for_nothing(ledger, accepted)))

@@ -18,7 +18,7 @@ from tests.faults.world import STEADY, Terms, World
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 SHORT = Amounts(
-    seconds=24.0,
+    seconds=20.0,
     kills=16,
     freezes=1,
     rules=60,
