@@ -106,7 +106,6 @@ class Pacing:
         box = self._box(account)
         with box.lock:
             box.resting_until = _latest(box.resting_until, until)
-            box.slots.clear()
             self._change(account, box, lambda timetable: ((), timetable.rested(until)))
 
     def _goes_unasked(self, box: _Mailbox, now: datetime, *, urgent: bool) -> bool:

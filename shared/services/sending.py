@@ -27,6 +27,10 @@ from shared.services.packing import Packed
 from shared.services.ports import Clock, Files, MailService, Tokens
 from shared.services.stored_files import not_read, read_whole
 
+CREDENTIAL_SECONDS = 120.0
+"""Until the app's own credential is tried again: soon after somebody mended it, or after a trouble of the
+managed identity's endpoint has passed, which its SDK does not tell from a missing identity."""
+
 _CREDENTIAL = {
     "vault_refused": "Key Vault refuses the app's identity: give it the right to get and set "
     "secrets.",
@@ -134,7 +138,7 @@ class Acting:
                     "Entra refuses the app's own credential: put a valid client secret into Key "
                     "Vault.",
                 ),
-                retry_after=900.0,
+                retry_after=CREDENTIAL_SECONDS,
             )
         except (NotSent, AnswerLost) as error:
             # A token request that was answered late or not at all has sent no mail.

@@ -62,15 +62,16 @@ def test_a_refused_mail_is_not_quoted_in_the_answer_or_the_log(
         "to": ["CANARY", "CANARY@CANARY@x", "CANARY\r\nBcc: x@y.example"],
         "from": "CANARY@elsewhere.example",
         "subject": "CANARY\r\nX: y",
-        "attachments": [{"filename": "CANARY/../x", "content": "CANARY!"}],
+        "attachments": [{"filename": "CANARY/../x", "blob": "CANARY/CANARY"}],
         "scheduled_at": "2026-01-01T00:00:00",
     }
 
     answer = control.api("POST", "send", bad)
+    unread = control.api("POST", "send", {**CANARIES, "attachments": [{"content": "CANARY!"}]})
 
-    assert answer.status_code == 422
+    assert (answer.status_code, unread.status_code) == (422, 422)
     assert len(answer.json()["errors"]) >= 5
-    assert not SECRET.search(answer.text)
+    assert not SECRET.search(answer.text + unread.text)
     assert_nothing_leaked(control)
 
 

@@ -339,6 +339,7 @@ def test_health_names_every_dependency_and_account(
     assert {d["name"] for d in details.json()["dependencies"] if d["ok"]} == {
         "ledger",
         "waiting",
+        "attachments",
         "queue",
         "payloads",
         "key_vault",

@@ -284,3 +284,12 @@ def test_four_mails_of_a_mailbox_are_under_way_at_a_time_and_the_fifth_comes_bac
             assert (fifth, other) == (False, True)
     with places.of(BILLING, 0) as again:
         assert again
+
+
+def test_a_pause_costs_the_slots_within_it_and_no_others(room: Room) -> None:
+    slots_of(room.pacing, 11)
+    room.pacing.rest(BILLING, NOW + timedelta(seconds=11))
+
+    after = slots_of(room.pacing, 6)
+
+    assert after == [NOW + timedelta(seconds=12 + 2 * index) for index in range(6)]
