@@ -222,9 +222,15 @@ def unreachable_by_tab(page: Page) -> list[str]:
     reached = set()
     for _ in range(len(controls) + 5):
         page.keyboard.press("Tab")
-        focused = page.evaluate(_FOCUSED)
+        for _ in range(20):
+            focused = page.evaluate(_FOCUSED)
+            seen = focused["outlined"] and focused["inside"]
+            if focused["end"] or not focused["control"] or seen:
+                break
+            # On a busy computer the page is still scrolling there.
+            page.wait_for_timeout(50)
         if focused["end"]:
             break
-        if focused["control"] and focused["outlined"] and focused["inside"]:
+        if focused["control"] and seen:
             reached.add(int(focused["control"]))
     return [html for at, html in enumerate(controls) if at not in reached]
