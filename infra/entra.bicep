@@ -3,14 +3,20 @@
 // resource group, which the deployment is recorded in. Where the Microsoft
 // Graph extension is not allowed, infra/register-app.sh does the same.
 //
-//   az deployment group create --resource-group <group> --template-file infra/entra.bicep
+//   az deployment group create --resource-group <group> --template-file infra/entra.bicep \
+//     --parameters postroomResourceGroupId=/subscriptions/<subscription id>/resourceGroups/<Postroom's group>
 //
-// then main.bicep with the clientId that this prints, then this once more, with
+// then main.bicep with the clientId that this prints, then this once more, with these too
 //
-//   --parameters redirectUri=<output redirectUri> identityPrincipalId=<output identityPrincipalId>
+//   'redirectUris=["<output redirectUri>"]' identityPrincipalId=<output identityPrincipalId>
 //
-// Public cloud only: the extension knows no other.
+// Public cloud only: the extension knows no other. For personal accounts (signInAudience) take --credential secret and
+// register-app.sh: that a federated credential is accepted on a registration for them is UNCONFIRMED.
 extension microsoftGraphV1
+
+@description('Required. Id of the resource group that Postroom is in, also when it is not there yet: /subscriptions/<id>/resourceGroups/<name>. Not the group of this deployment, which several Postrooms may share.')
+@minLength(40)
+param postroomResourceGroupId string
 
 @description('Optional. The prefix of main.bicep: another Postroom in the same resource group has another registration.')
 @minLength(1)
@@ -19,15 +25,15 @@ param prefix string = 'postroom'
 
 @description('Optional. What people see when they sign in.')
 @maxLength(256)
-param displayName string = 'Postroom (${prefix}, ${resourceGroup().name}, ${take(subscription().subscriptionId, 8)})'
+param displayName string = 'Postroom (${prefix}, ${last(split(postroomResourceGroupId, '/'))}, ${take(split(postroomResourceGroupId, '/')[2], 8)})'
 
-@description('Optional. The registration\'s key in the directory: the same name is the same registration, for ever. Another for each Postroom in one directory.')
+@description('Optional. The registration\'s key in the directory: the same name is the same registration, for ever. As it comes it follows from Postroom\'s group and prefix, so that no two Postrooms share one.')
 @minLength(1)
 @maxLength(100)
-param uniqueName string = toLower(prefix) == 'postroom' ? 'postroom-${uniqueString(resourceGroup().id)}' : 'postroom-${uniqueString(resourceGroup().id, toLower(prefix))}'
+param uniqueName string = 'postroom-${uniqueString(toLower(postroomResourceGroupId), toLower(prefix))}'
 
-@description('Conditional. Output redirectUri of main.bicep; with a custom domain, its own. Empty at first, when the app is not there yet: its client id is what main.bicep asks for.')
-param redirectUri string = ''
+@description('Conditional. Output redirectUri of main.bicep; with a custom domain, its own. These and no others: give all of them. Empty at first, when the app is not there yet; empty later leaves those that are registered.')
+param redirectUris array = []
 
 @description('Optional. Object id of Postroom\'s managed identity (output identityPrincipalId): becomes the registration\'s credential, so that there is no secret. Empty: with credential secret.')
 @maxLength(36)
@@ -88,6 +94,19 @@ var permissions = [for scope in scopes: {
   type: 'Scope'
 }]
 
+var noImplicitGrant = {
+  implicitGrantSettings: {
+    enableAccessTokenIssuance: false
+    enableIdTokenIssuance: false
+  }
+}
+// An empty list would remove those that are registered, and end every sign-in with AADSTS50011; what is left out stays.
+// UNCONFIRMED for the extension: it is so where Microsoft Graph updates an application.
+var givenUris = {
+  redirectUris: redirectUris
+}
+var web = empty(redirectUris) ? noImplicitGrant : union(noImplicitGrant, givenUris)
+
 resource app 'Microsoft.Graph/applications@v1.0' = {
   uniqueName: uniqueName
   displayName: displayName
@@ -96,16 +115,8 @@ resource app 'Microsoft.Graph/applications@v1.0' = {
     // Personal accounts ask for it, and the others lose nothing.
     requestedAccessTokenVersion: 2
   }
-  web: {
-    // Platform Web: a single-page platform would get refresh tokens of one day, and takes no credential.
-    redirectUris: empty(redirectUri) ? [] : [
-      redirectUri
-    ]
-    implicitGrantSettings: {
-      enableAccessTokenIssuance: false
-      enableIdTokenIssuance: false
-    }
-  }
+  // Platform Web: a single-page platform would get refresh tokens of one day, and takes no credential.
+  web: web
   requiredResourceAccess: [
     {
       resourceAppId: graphAppId
@@ -119,12 +130,12 @@ resource servicePrincipal 'Microsoft.Graph/servicePrincipals@v1.0' = {
   appRoleAssignmentRequired: assignmentRequired
 }
 
-// The registration is this Postroom's alone (uniqueName), so one name for its credential will do, and a new
-// identity takes the place of the old one. A token of the managed identity stands in for the client secret. Issuer, subject and audience are compared
-// letter by letter, and only when somebody signs in.
+// A token of the managed identity stands in for the client secret. Issuer, subject and audience are compared letter by
+// letter, and only when somebody signs in. Named after its identity, as register-app.sh does: the credential of an
+// identity that is gone stays until somebody deletes it.
 // https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
 resource identityCredential 'Microsoft.Graph/applications/federatedIdentityCredentials@v1.0' = if (!empty(identityPrincipalId)) {
-  name: '${app.uniqueName}/postroom-identity'
+  name: '${app.uniqueName}/postroom-${identityPrincipalId}'
   description: 'Postroom\'s managed identity'
   issuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
   subject: identityPrincipalId

@@ -11,7 +11,8 @@ Registers Postroom in Entra, or brings its registration up to date. Prints the c
 output, and what it does on standard error.
 
   --client-id ID           an existing registration
-  --name NAME              without --client-id: the registration of this name that you own, or a new one
+  --name NAME              without --client-id: the registration of this name whose only owner you are, once you
+                           have confirmed it, or a new one
                            (default: Postroom (PREFIX, beginning of the subscription id))
   --prefix NAME            for that default (default: postroom)
   --redirect-uri URI       https://<app>/api/auth/callback; ones that are registered are kept
@@ -27,7 +28,8 @@ output, and what it does on standard error.
   --identity-principal ID  instead of a secret: the app's managed identity (its principal id) as
                            federated credential, beside those that are there
   --admin-consent          consent for the whole tenant (needs an administrator)
-  --find-only              print the client id if you own a registration of this name; change nothing
+  --find-only              print the client id of the registration that would be gone on with; change nothing
+  --yes                    do not ask
   --help                   this text
 TEXT
 }
@@ -78,6 +80,7 @@ days=180
 principal=''
 consent=false
 find_only=false
+yes=false
 
 while [ "$#" -gt 0 ]; do
   case "$1" in
@@ -94,6 +97,7 @@ while [ "$#" -gt 0 ]; do
     --identity-principal) needs_value "$@"; principal="$2"; shift 2 ;;
     --admin-consent) consent=true; shift ;;
     --find-only) find_only=true; shift ;;
+    --yes | -y) yes=true; shift ;;
     --help | -h) usage; exit 0 ;;
     *) die "unknown option: $1" "see infra/register-app.sh --help" ;;
   esac
@@ -138,10 +142,74 @@ umask 077
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 
-# A display name is nobody's: anybody may register another app under it. So a registration is gone on with by its
-# name only where it belongs to who runs this. Sets client_id; $2 says whether others' are worth an error.
+# Shows a registration on standard error: whose it is, and all that lets somebody else use it. Answers with code 1
+# where there is something that Postroom did not put there.
+review() {
+  "$python" -c '
+import json, sys
+from pathlib import Path
+
+work = Path(sys.argv[1])
+app, owners, trusted = (
+    json.loads((work / name).read_text(encoding="utf-8") or "null")
+    for name in ("app.json", "owners.json", "trusted.json")
+)
+
+
+def shown(one):
+    return one.get("userPrincipalName") or one.get("displayName") or one.get("id")
+
+
+def ours(name):
+    return (name or "").startswith("postroom-")
+
+
+web, spa, public = ((app.get(kind) or {}).get("redirectUris") or [] for kind in ("web", "spa", "publicClient"))
+secrets = [one.get("displayName") or one.get("keyId") or "without a name" for one in app.get("passwordCredentials") or []]
+keys = [one.get("displayName") or one.get("keyId") or "without a name" for one in app.get("keyCredentials") or []]
+federated = [one for one in trusted or []]
+print("  Registration:", app.get("displayName"), app.get("appId"))
+print("  Made:        ", app.get("createdDateTime") or "at an unknown time")
+print("  Owners:      ", "could not be read" if owners is None else ", ".join(map(shown, owners)) or "nobody")
+for uri in web:
+    print("  Redirect URI:", uri)
+for uri in [*spa, *public]:
+    print("  Redirect URI that needs no credential:", uri)
+if app.get("isFallbackPublicClient"):
+    print("  Public client: needs no credential")
+for name in secrets:
+    print("  Secret:      ", name)
+for name in keys:
+    print("  Certificate: ", name)
+if trusted is None:
+    print("  Federated credentials could not be read")
+for one in federated:
+    print("  Trusts:      ", one.get("name"), one.get("issuer"), one.get("subject"))
+strange = [
+    *(uri for uri in web if not uri.endswith("/api/auth/callback")),
+    *spa,
+    *public,
+    *keys,
+    *(name for name in secrets if not ours(name)),
+    *(one for one in federated if not ours(one.get("name"))),
+]
+sys.exit(1 if strange or app.get("isFallbackPublicClient") or trusted is None else 0)
+' "$work" >&2
+}
+
+# What review shows, of the registration $1. An empty file stands for what could not be read.
+read_registration() {
+  az ad app show --id "$1" --output json >"$work/app.json" || return 1
+  az ad app owner list --id "$1" --output json >"$work/owners.json" 2>/dev/null </dev/null || : >"$work/owners.json"
+  az ad app federated-credential list --id "$1" --output json >"$work/trusted.json" 2>/dev/null </dev/null ||
+    : >"$work/trusted.json"
+}
+
+# A display name is nobody's: anybody may register another app under it, and may make you an owner of it beside
+# himself. So a registration is gone on with by its name only where who runs this is its one and only owner, and
+# after a look at what is in it. Sets client_id.
 find_mine() {
-  local quoted me candidate
+  local quoted me candidate others owners strange answer
   # '' is how OData writes '.
   quoted="$(printf '%s' "$1" | sed "s/'/''/g")"
   az ad app list --filter "displayName eq '$quoted'" --query '[].[appId,createdDateTime]' --output tsv >"$work/found" ||
@@ -154,37 +222,49 @@ find_mine() {
     if [ -z "$candidate" ]; then continue; fi
     az ad app owner list --id "$candidate" --query '[].[id, userPrincipalName || displayName || id]' \
       --output tsv >"$work/owners" </dev/null || die "the owners of the registration $candidate could not be read" "give --client-id"
-    owned=false
+    mine_alone=false
     owners=''
     while IFS=$'\t' read -r owner shown; do
       if [ -z "$owner" ]; then continue; fi
-      if [ "$owner" = "$me" ]; then owned=true; fi
+      if [ -z "$owners" ] && [ "$owner" = "$me" ]; then mine_alone=true; else mine_alone=false; fi
       owners="$owners${owners:+, }$shown"
     done <"$work/owners"
-    if [ "$owned" = true ]; then mine+=("$candidate"); fi
+    if [ "$mine_alone" = true ]; then mine+=("$candidate"); fi
     others="$others
          $candidate, made ${created:-at an unknown time}, owned by ${owners:-nobody}"
   done <"$work/found"
-  if [ "${#mine[@]}" -eq 1 ]; then
-    client_id="${mine[0]}"
-  elif [ "${#mine[@]}" -gt 1 ]; then
+  if [ "${#mine[@]}" -gt 1 ]; then
     die "several registrations are called $1; give --client-id with the one that is meant:$others"
-  elif [ "$2" = others ]; then
-    die "a registration is called $1, and you do not own it:$others" \
+  elif [ "${#mine[@]}" -eq 0 ]; then
+    die "a registration is called $1, and you are not its only owner:$others" \
       "is it the one? give --client-id with its id; otherwise another --name"
   fi
+  say "You are the only owner of a registration of this name:"
+  read_registration "${mine[0]}" || die "the registration ${mine[0]} could not be read"
+  strange=false
+  review || strange=true
+  if [ "$strange" = true ] && ! [ -t 0 ]; then
+    die "in the registration ${mine[0]} is something that Postroom did not put there, and there is nobody to ask" \
+      "is it the one? give --client-id ${mine[0]}; otherwise another --name"
+  fi
+  if [ "$strange" = true ] || [ "$yes" = false ]; then
+    if ! [ -t 0 ]; then die "there is nobody to ask whether to go on with it" "give --client-id ${mine[0]}, or --yes"; fi
+    printf 'Go on with it? [y/N] ' >&2
+    read -r answer
+    case "$answer" in
+      y | Y | yes) ;;
+      *) die "stopped; nothing was changed" "another --name makes a new registration" ;;
+    esac
+  fi
+  client_id="${mine[0]}"
+  reviewed=true
 }
 
+reviewed=false
 if [ -z "$client_id" ]; then
   subscription="$(az account show --query id --output tsv)"
-  wanted="${name:-$(registration_name "$prefix" '' "$subscription")}"
-  find_mine "$wanted" others
-  if [ -z "$client_id" ] && [ -z "$name" ] && [ "$prefix" = postroom ]; then
-    # What earlier versions called it.
-    find_mine Postroom mine
-    if [ -n "$client_id" ]; then say "Going on with your registration Postroom ($client_id); --name makes another."; fi
-  fi
-  name="$wanted"
+  name="${name:-$(registration_name "$prefix" '' "$subscription")}"
+  find_mine "$name"
 fi
 if [ "$find_only" = true ]; then
   if [ -n "$client_id" ]; then printf '%s\n' "$client_id"; fi
@@ -233,8 +313,9 @@ if [ -z "$client_id" ]; then
     die "the registration was not made" \
       "you need the role Application Developer, or an administrator runs this and gives you the client id"
 else
-  az ad app show --id "$client_id" --output json >"$work/app.json" ||
+  read_registration "$client_id" ||
     die "there is no registration $client_id in tenant $tenant" "leave --client-id out to make one"
+  if [ "$reviewed" = false ]; then review || true; fi
   changes="$(difference)"
   if [ -s "$work/permissions.json" ]; then settings+=(--required-resource-accesses "@$work/permissions.json"); fi
   if [ -s "$work/uris" ]; then
@@ -259,9 +340,19 @@ if ! az ad sp show --id "$client_id" --output none 2>/dev/null; then
 fi
 
 store_secret() {
-  local label until stored key
-  until stored="$(az keyvault secret list --vault-name "$vault" \
-    --query "[?name=='postroom-client-secret'].name" --output tsv 2>"$work/said")"; do
+  local label until stored key code
+  # The one secret, so that a role on this secret alone is enough. Code 3 is az's for what is not there.
+  while :; do
+    code=0
+    stored="$(az keyvault secret show --vault-name "$vault" --name postroom-client-secret \
+      --query id --output tsv 2>"$work/said")" || code=$?
+    if [ "$code" = 0 ]; then break; fi
+    case "$code $(cat "$work/said")" in
+      3\ * | *SecretNotFound*)
+        stored=''
+        break
+        ;;
+    esac
     if [ "$SECONDS" -lt "$patience" ]; then
       say "Waiting for the right to write to the vault $vault …"
       sleep "${WAIT_INTERVAL:-15}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -76,7 +75,7 @@ def test_scope_of_an_earlier_run_stays(cloud: Directory) -> None:
     before = cloud.apps
     cloud.calls()
 
-    cloud.run("register-app.sh", "--redirect-uri", CALLBACK)
+    cloud.run("register-app.sh", "--redirect-uri", CALLBACK, "--yes")
 
     assert cloud.apps == before
     assert not [call for call in cloud.calls() if call.startswith("ad app update")]
@@ -123,7 +122,7 @@ def test_azd_does_not_take_a_registration_of_somebody_else(cloud: Directory) -> 
 def test_of_several_registrations_the_own_one_is_taken(cloud: Directory) -> None:
     cloud.change(apps=[registration(6, "Mail", MALLORY), registration(1, "Mail", ME)])
 
-    result = cloud.run("register-app.sh", "--name", "Mail")
+    result = cloud.run("register-app.sh", "--name", "Mail", "--yes")
 
     assert result.stdout.strip() == cloud.apps[1]["appId"]
     assert cloud.apps[0]["requiredResourceAccess"] == []
@@ -132,7 +131,7 @@ def test_of_several_registrations_the_own_one_is_taken(cloud: Directory) -> None
 def test_service_principal_goes_on_with_its_own_registration(cloud: Directory) -> None:
     cloud.change(caller="servicePrincipal", apps=[registration(5, "Mail", PIPELINE)])
 
-    result = cloud.run("register-app.sh", "--name", "Mail")
+    result = cloud.run("register-app.sh", "--name", "Mail", "--yes")
 
     assert result.stdout.strip() == cloud.apps[0]["appId"]
     assert len(cloud.apps) == 1
@@ -159,24 +158,78 @@ def test_registration_that_is_named_by_its_id_may_be_anybodys(cloud: Directory) 
     assert cloud.apps[0]["requiredResourceAccess"]
 
 
-@pytest.mark.parametrize(("owner", "taken"), [(ME, True), (MALLORY, False)])
-def test_own_registration_of_an_earlier_version_is_gone_on_with(
-    cloud: Directory, owner: str, taken: bool
-) -> None:
-    cloud.change(apps=[registration(1, "Postroom", owner)])
+def test_registration_that_is_only_called_postroom_is_not_taken(cloud: Directory) -> None:
+    cloud.change(apps=[registration(1, "Postroom", ME)])
 
     result = cloud.run("register-app.sh")
 
     assert result.returncode == 0, result.stderr
-    assert (result.stdout.strip() == cloud.apps[0]["appId"]) == taken
-    assert len(cloud.apps) == (1 if taken else 2)
+    assert result.stdout.strip() == cloud.apps[1]["appId"]
+
+
+@pytest.mark.parametrize("more", [(), ("--find-only",), ("--yes",)])
+def test_registration_that_others_own_too_is_not_taken_by_its_name(
+    cloud: Directory, more: tuple[str, ...]
+) -> None:
+    """Anybody may add an administrator to the owners of an app of his."""
+    app = registration(6, DEFAULT_NAME, MALLORY)
+    app["owners"].append({"id": ME, "userPrincipalName": "ada@contoso.com"})
+    cloud.change(apps=[app])
+
+    result = cloud.run("register-app.sh", *more)
+
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert cloud.apps == [app]
+    for said in ("not its only owner", app["appId"], "6666@contoso.com", "ada@", "--client-id"):
+        assert said in result.stderr
+
+
+def test_registration_is_not_taken_by_its_name_where_nobody_can_be_asked(cloud: Directory) -> None:
+    cloud.change(apps=[registration(1, "Mail", ME)])
+
+    result = cloud.run("register-app.sh", "--name", "Mail")
+
+    assert result.returncode == 1
+    for said in (cloud.apps[0]["appId"], "2025-03-01", f"{ME[:4]}@contoso.com", "--yes"):
+        assert said in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"passwordCredentials": [{"displayName": "mine"}]}, "Secret:       mine"),
+        ({"keyCredentials": [{"keyId": "k-1"}]}, "Certificate:  k-1"),
+        ({"web": {"redirectUris": ["https://evil.example/"]}}, "URI: https://evil.example/"),
+        ({"spa": {"redirectUris": ["https://e.example/"]}}, "no credential: https://e.example/"),
+        ({"isFallbackPublicClient": True}, "Public client"),
+        ({"federated": [trusted("mine", "s-1")]}, "s-1"),
+    ],
+)
+def test_what_others_left_in_a_registration_is_shown_and_not_taken_over_unasked(
+    cloud: Directory, found: dict[str, Any], said: str
+) -> None:
+    """Whoever made it may have taken himself off its owners, and kept a credential."""
+    cloud.change(apps=[registration(1, "Mail", ME, **found)])
+    app = cloud.apps[0]
+
+    by_name = cloud.run("register-app.sh", "--name", "Mail", "--yes")
+    by_id = cloud.run("register-app.sh", "--client-id", app["appId"])
+
+    assert by_name.returncode == 1
+    assert "did not put there" in by_name.stderr
+    assert said in by_name.stderr
+    assert by_id.returncode == 0, by_id.stderr
+    assert said in by_id.stderr
 
 
 def test_each_identity_has_its_own_credential(cloud: Directory) -> None:
     first = trusted("postroom-identity", "99999999-0000-4000-8000-000000000009")
     cloud.change(apps=[registration(1, "Mail", ME, federated=[first])])
 
-    cloud.run("register-app.sh", "--name", "Mail", "--identity-principal", PRINCIPAL)
+    cloud.run(
+        "register-app.sh", "--client-id", cloud.apps[0]["appId"], "--identity-principal", PRINCIPAL
+    )
 
     kept, added = cloud.apps[0]["federated"]
     assert kept == first
@@ -187,7 +240,9 @@ def test_identity_that_an_earlier_version_made_trusted_is_not_added_again(cloud:
     credentials = [trusted("postroom-identity", PRINCIPAL)]
     cloud.change(apps=[registration(1, "Mail", ME, federated=credentials)])
 
-    result = cloud.run("register-app.sh", "--name", "Mail", "--identity-principal", PRINCIPAL)
+    result = cloud.run(
+        "register-app.sh", "--client-id", cloud.apps[0]["appId"], "--identity-principal", PRINCIPAL
+    )
 
     assert result.returncode == 0, result.stderr
     assert "trusted already" in result.stderr
@@ -198,7 +253,9 @@ def test_limit_of_entra_is_told_with_what_to_do(cloud: Directory) -> None:
     full = [trusted(f"other-{number}", str(number)) for number in range(20)]
     cloud.change(apps=[registration(1, "Mail", ME, federated=full)])
 
-    result = cloud.run("register-app.sh", "--name", "Mail", "--identity-principal", PRINCIPAL)
+    result = cloud.run(
+        "register-app.sh", "--client-id", cloud.apps[0]["appId"], "--identity-principal", PRINCIPAL
+    )
 
     assert result.returncode == 1
     assert "20 federated credentials" in result.stderr
@@ -221,16 +278,39 @@ def test_deployment_keeps_an_audience_that_was_changed_by_hand(
     assert cloud.apps[0]["signInAudience"] == "AzureADMyOrg"
 
 
-def test_two_postrooms_by_template_do_not_share_a_registration() -> None:
+POSTROOM = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-postroom"
+
+
+def by_template(kind: str = "/applications", **given: Any) -> list[dict[str, Any]]:
     from tests.infra.bicep.evaluate import deploy
     from tests.infra.tools import INFRA
 
-    def made(**given: str) -> dict[str, Any]:
-        found = deploy(INFRA / "entra.bicep", given).resources()
-        body: dict[str, Any] = next(r for r in found if r.type.endswith("/applications")).body()
-        return body
+    template = deploy(INFRA / "entra.bicep", {"postroomResourceGroupId": POSTROOM} | given)
+    return [found.body() for found in template.resources() if found.type.endswith(kind)]
 
-    first, second = made(), made(prefix="invoices")
-    assert first["uniqueName"] != second["uniqueName"]
-    assert "(postroom, " in first["displayName"]
-    assert json.dumps(made(prefix="Postroom")["uniqueName"]) == json.dumps(first["uniqueName"])
+
+def test_two_postrooms_by_template_do_not_share_a_registration() -> None:
+    """They may be registered by deployments of the same group of a directory's people."""
+    (first,) = by_template()
+    staging = POSTROOM.replace("rg-postroom", "rg-staging")
+    others = [by_template(prefix="invoices")[0], by_template(postroomResourceGroupId=staging)[0]]
+
+    assert first["displayName"] == f"Postroom (postroom, rg-postroom, {SUBSCRIPTION[:8]})"
+    assert len({one["uniqueName"] for one in [first, *others]}) == 3
+    assert len({one["displayName"] for one in [first, *others]}) == 3
+    assert by_template(prefix="Postroom")[0]["uniqueName"] == first["uniqueName"]
+    assert (
+        by_template(postroomResourceGroupId=POSTROOM.upper())[0]["uniqueName"]
+        == (first["uniqueName"])
+    )
+
+
+def test_template_without_redirect_uris_leaves_those_that_are_registered() -> None:
+    assert "redirectUris" not in by_template()[0]["web"]
+    assert by_template(redirectUris=[CALLBACK])[0]["web"]["redirectUris"] == [CALLBACK]
+
+
+def test_template_and_script_name_a_credential_alike() -> None:
+    (credential,) = by_template("/federatedIdentityCredentials", identityPrincipalId=PRINCIPAL)
+
+    assert credential["name"].endswith(f"/postroom-{PRINCIPAL}")

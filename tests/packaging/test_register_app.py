@@ -47,7 +47,8 @@ def test_what_is_registered_already_is_kept(cloud: Cloud) -> None:
     other = "https://mail.contoso.com/api/auth/callback"
     cloud.run("register-app.sh", "--redirect-uri", other)
 
-    result = cloud.run("register-app.sh", "--redirect-uri", CALLBACK, "--scope", "Mail.ReadWrite")
+    more = ("--scope", "Mail.ReadWrite", "--yes")
+    result = cloud.run("register-app.sh", "--redirect-uri", CALLBACK, *more)
 
     app = cloud.state["app"]
     assert result.stdout == f"{CLIENT_ID}\n"
@@ -56,7 +57,7 @@ def test_what_is_registered_already_is_kept(cloud: Cloud) -> None:
 
 
 def test_a_second_run_changes_nothing(cloud: Cloud) -> None:
-    options = ("--redirect-uri", CALLBACK, "--vault", "kv-postroom")
+    options = ("--redirect-uri", CALLBACK, "--vault", "kv-postroom", "--yes")
     cloud.run("register-app.sh", *options)
     before = cloud.state
     cloud.calls()
@@ -82,7 +83,7 @@ def test_a_secret_goes_to_the_vault_and_nowhere_else(cloud: Cloud) -> None:
 
 def test_a_new_secret_leaves_the_old_one_valid(cloud: Cloud) -> None:
     cloud.run("register-app.sh", "--vault", "kv-postroom")
-    cloud.run("register-app.sh", "--vault", "kv-postroom", "--renew-secret")
+    cloud.run("register-app.sh", "--vault", "kv-postroom", "--renew-secret", "--yes")
 
     assert len(cloud.state["keys"]) == 2
 
@@ -99,7 +100,7 @@ def test_a_secret_that_cannot_be_stored_is_removed_from_entra_again(cloud: Cloud
 
 
 def test_no_secret_is_made_for_a_vault_that_cannot_be_read(cloud: Cloud) -> None:
-    cloud.fail("keyvault secret list")
+    cloud.fail("keyvault secret show")
 
     result = cloud.run("register-app.sh", "--vault", "kv-postroom")
 
