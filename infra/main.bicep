@@ -92,6 +92,12 @@ param appSubnetPrefix string = '10.83.0.0/25'
 @description('Optional. With network private: the subnet of the private endpoints, /28 or larger.')
 param endpointSubnetPrefix string = '10.83.0.128/28'
 
+@description('Optional. With network private: id of a NAT gateway for what the app calls out to. Attached by hand, the next deployment takes it away.')
+param natGatewayId string = ''
+
+@description('Optional. With network private: id of a network security group for both subnets. Attached by hand, the next deployment takes it away.')
+param networkSecurityGroupId string = ''
+
 @description('Optional. Who gets alerts by e-mail. Empty: alerts show in the portal only.')
 param alertEmail string = ''
 
@@ -248,6 +254,8 @@ module privateNetwork 'modules/network.bicep' = if (network == 'private') {
     addressPrefix: addressPrefix
     appSubnetPrefix: appSubnetPrefix
     endpointSubnetPrefix: endpointSubnetPrefix
+    natGatewayId: natGatewayId
+    networkSecurityGroupId: networkSecurityGroupId
     storageAccountName: names.storage
     vaultName: names.vault
   }

@@ -5,15 +5,21 @@
 // its own identity, and posts one mail to the send endpoint with the key in a header. The key is in no template,
 // no deployment history and no run history, and can be renewed without a deployment.
 //
-// Before, store a key of the function send (it can send, and read nothing) in Postroom's vault:
+// Before, store a key of the function send (it can send, and read nothing) in Postroom's vault. You need Website
+// Contributor on the app and Key Vault Secrets Officer on the vault. By a file, so that the key is in no shell history
+// and on no screen:
 //
+//   umask 077; key="$(mktemp)"
 //   az functionapp function keys set --resource-group rg-postroom --name <functionAppName> \
-//     --function-name send --key-name monitor
-//   az keyvault secret set --vault-name <vaultName> --name postroom-caller-monitor --value <that key>
+//     --function-name send --key-name monitor --query value --output tsv | tr -d '\r\n' >"$key"
+//   az keyvault secret set --vault-name <vaultName> --name postroom-caller-monitor --file "$key" --output none
+//   rm "$key"
 //
 // Then deploy twice: the first time makes the workflow, the second the action group, which must know the
-// workflow's signed URL. It goes in as a secure parameter, so it is in no template and no deployment history;
-// whoever learns it can send that mail to those recipients, and nothing else.
+// workflow's signed URL. It goes in as a secure parameter, so it is in no template and no deployment history. It is
+// no secret from those who look after the group, though: the action group shows it to everybody with Reader there.
+// Whoever learns it can send that mail, with words of his own, to those recipients, and nothing else. The deployer
+// needs Contributor and Role Based Access Control Administrator on the group.
 //
 //   deploy() { az deployment group create --resource-group rg-postroom --template-file monitor-action-group.bicep \
 //     --parameters vaultName=<output vaultName> sendUrl=<output sendUrl> recipients='["oncall@contoso.com"]' "$@"; }

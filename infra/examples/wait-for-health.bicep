@@ -4,6 +4,9 @@
 //   az deployment group create --resource-group rg-postroom --template-file wait-for-health.bicep \
 //     --parameters appUrl=https://<output functionAppName>.azurewebsites.net
 //
+// With a custom domain, the domain (publicHost of main.bicep): the redirect URI follows from it. Container and output
+// are kept for an hour after they are done; who reads deployments sees the output.
+//
 // A deployment script runs in a container with a storage account of its own that the platform makes for it, with
 // keys, and removes; where a policy forbids storage keys, ask /api/health from the pipeline instead.
 

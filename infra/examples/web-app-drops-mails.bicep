@@ -1,5 +1,6 @@
 // A web application that sends mail by dropping it on Postroom's queue: no key, no secret, no SDK of ours.
-// Its identity may add messages and nothing else.
+// Its identity may add messages and nothing else; with attachments=true also read, replace and delete every
+// application's files in Postroom's container attachments, so give it to applications that may see each other's.
 //
 //   az deployment group create --resource-group rg-shop --template-file web-app-drops-mails.bicep \
 //     --parameters name=shop-contoso postroomResourceGroup=rg-postroom postroomStorageAccount=<output storageAccountName>
@@ -24,24 +25,27 @@ param postroomResourceGroup string
 @description('Required. Output storageAccountName of Postroom\'s deployment.')
 param postroomStorageAccount string
 
+@description('Optional. Also files: the right to read, write and delete in the container attachments, whoever put them there.')
+param attachments bool = false
+
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   name: 'id-${name}'
   location: location
 }
 
 module postroom '../modules/client.bicep' = {
-  name: 'postroom-client-${name}'
+  name: take('postroom-client-${name}', 64)
   scope: resourceGroup(postroomResourceGroup)
   params: {
     storageAccountName: postroomStorageAccount
     principalId: identity.properties.principalId
-    attachments: true
+    attachments: attachments
   }
 }
 
 resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
   // checkov:skip=CKV_AZURE_225: an example, at the lowest price
-  name: 'plan-${name}'
+  name: take('plan-${name}', 60)
   location: location
   kind: 'linux'
   sku: {

@@ -1,5 +1,9 @@
-// For the Bicep of other applications: gives an application's identity the right to drop mails on the queue,
-// and if wanted to put attachments beside them. Nothing else: it cannot read the queue, nor mails, nor keys.
+// For the Bicep of other applications: gives an application's identity the right to drop mails on the queue, and no
+// other: it cannot read the queue, nor mails, nor keys. What that right holds: the application can send as every
+// mailbox that is signed in, to anybody; send any file of the container attachments by naming it; and use up
+// idempotency keys that others have. Give it to applications that are trusted with all mailboxes.
+//
+// With attachments: true it also reads, replaces and deletes every application's files in the container attachments.
 //
 //   module postroom 'client.bicep' = {
 //     name: 'postroom-client'
@@ -10,7 +14,12 @@
 //     }
 //   }
 //
-// The deployer must be allowed to give roles in Postroom's group (User Access Administrator).
+// The deployer needs in Postroom's group Microsoft.Resources/deployments/write (Contributor has it), and Role Based
+// Access Control Administrator, which may be given with a condition that admits only the two roles below. Otherwise
+// whoever has that runs one line, and this module is not needed:
+//
+//   az role assignment create --role "Storage Queue Data Message Sender" --assignee-principal-type ServicePrincipal \
+//     --assignee-object-id <principal id> --scope <id of the storage account>/queueServices/default/queues/outbox
 
 @description('Required. Postroom\'s storage account.')
 param storageAccountName string
@@ -26,7 +35,7 @@ param principalId string
 ])
 param principalType string = 'ServicePrincipal'
 
-@description('Optional. Also the right to read, write and delete in the container attachments.')
+@description('Optional. Also the right to read, write and delete in the container attachments, whoever put the files there.')
 param attachments bool = false
 
 // https://learn.microsoft.com/azure/role-based-access-control/built-in-roles

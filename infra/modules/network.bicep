@@ -2,7 +2,7 @@
 // them. Everything else (Entra, Graph, Application Insights) it reaches on the Internet as before.
 //
 // UNCONFIRMED: outgoing Internet access from a subnet delegated to Flex Consumption is the platform's, with no
-// NAT gateway of ours, as in Microsoft's samples. Where a policy asks for one, attach it to the subnet `app`.
+// NAT gateway of ours, as in Microsoft's samples. Where a policy asks for one: natGatewayId.
 
 @description('Required. Name of the virtual network.')
 param virtualNetworkName string
@@ -24,6 +24,12 @@ param appSubnetPrefix string = '10.83.0.0/25'
 
 @description('Optional. The part the private endpoints are in, /28 or larger.')
 param endpointSubnetPrefix string = '10.83.0.128/28'
+
+@description('Optional. Id of a NAT gateway for what the app calls out to.')
+param natGatewayId string = ''
+
+@description('Optional. Id of a network security group for both subnets.')
+param networkSecurityGroupId string = ''
 
 @description('Required. The storage account.')
 param storageAccountName string
@@ -74,41 +80,48 @@ resource virtualNetwork 'Microsoft.Network/virtualNetworks@2024-07-01' = {
         addressPrefix
       ]
     }
-    subnets: [
-      {
-        name: 'app'
-        properties: {
-          addressPrefix: appSubnetPrefix
-          delegations: [
-            {
-              name: 'flex-consumption'
-              properties: {
-                serviceName: 'Microsoft.App/environments'
-              }
-            }
-          ]
-        }
-      }
-      {
-        name: 'private-endpoints'
-        properties: {
-          addressPrefix: endpointSubnetPrefix
-          defaultOutboundAccess: false
-          privateEndpointNetworkPolicies: 'Enabled'
-        }
-      }
-    ]
   }
 }
 
-resource appSubnet 'Microsoft.Network/virtualNetworks/subnets@2024-07-01' existing = {
+// Apart from the network, which is written without its subnets: written with them, each deployment would take away
+// subnets that others have added. What is attached to these two belongs into the parameters, for the same reason.
+resource appSubnet 'Microsoft.Network/virtualNetworks/subnets@2024-07-01' = {
   parent: virtualNetwork
   name: 'app'
+  properties: {
+    addressPrefix: appSubnetPrefix
+    delegations: [
+      {
+        name: 'flex-consumption'
+        properties: {
+          serviceName: 'Microsoft.App/environments'
+        }
+      }
+    ]
+    natGateway: empty(natGatewayId) ? null : {
+      id: natGatewayId
+    }
+    networkSecurityGroup: empty(networkSecurityGroupId) ? null : {
+      id: networkSecurityGroupId
+    }
+  }
 }
 
-resource endpointSubnet 'Microsoft.Network/virtualNetworks/subnets@2024-07-01' existing = {
+resource endpointSubnet 'Microsoft.Network/virtualNetworks/subnets@2024-07-01' = {
   parent: virtualNetwork
   name: 'private-endpoints'
+  properties: {
+    addressPrefix: endpointSubnetPrefix
+    defaultOutboundAccess: false
+    privateEndpointNetworkPolicies: 'Enabled'
+    networkSecurityGroup: empty(networkSecurityGroupId) ? null : {
+      id: networkSecurityGroupId
+    }
+  }
+  // A network takes one change at a time.
+  dependsOn: [
+    appSubnet
+  ]
 }
 
 resource zones 'Microsoft.Network/privateDnsZones@2024-06-01' = [for endpoint in endpoints: {

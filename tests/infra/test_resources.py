@@ -6,6 +6,8 @@ import pytest
 
 from tests.infra import schemas
 from tests.infra.bicep.azure import MADE
+from tests.infra.bicep.evaluate import deploy
+from tests.infra.bicep.functions import GROUP_ID
 from tests.infra.checks import resources
 from tests.infra.conftest import Copy, has
 from tests.infra.tools import INFRA
@@ -38,6 +40,24 @@ def test_type_without_a_schema_has_a_shape_with_its_source() -> None:
         assert document["version"] in version.versions
         if version.schema == "shape":
             assert document["source"].startswith("https://github.com/")
+
+
+def test_network_is_written_without_its_subnets_and_they_keep_what_is_attached() -> None:
+    """Written with them, each deployment takes away what others have added."""
+    nat, group = (f"{GROUP_ID}/providers/Microsoft.Network/{kind}/x" for kind in ("nat", "nsg"))
+    given = {"network": "private", "natGatewayId": nat, "networkSecurityGroupId": group}
+    found = {
+        r.name: r.body()["properties"]
+        for r in deploy(INFRA / "main.bicep", given).resources()
+        if "/virtualNetworks" in r.type
+    }
+
+    (network,) = (body for name, body in found.items() if "/" not in name)
+    (app,) = (body for name, body in found.items() if name.endswith("/app"))
+    (endpoints,) = (body for name, body in found.items() if name.endswith("/private-endpoints"))
+    assert "subnets" not in network
+    assert app["natGateway"] == {"id": nat}
+    assert app["networkSecurityGroup"] == endpoints["networkSecurityGroup"] == {"id": group}
 
 
 @pytest.mark.parametrize("kind", sorted(MADE))
