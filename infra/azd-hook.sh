@@ -20,6 +20,16 @@ credential="${POSTROOM_CREDENTIAL:-managed-identity}"
 accounts=()
 case "${POSTROOM_TENANT:-}" in organizations | common | consumers) accounts=(--accounts "$POSTROOM_TENANT") ;; esac
 
+# docs/decisions/0011-addresses-are-no-proof-across-directories.md
+case "${POSTROOM_TENANT:-}" in
+  organizations | common)
+    if [ "${1:-}" = preprovision ]; then
+      printf 'warning: POSTROOM_TENANT %s: only tenant ids in POSTROOM_ALLOWED_MAILBOXES keep others out; without any, every mailbox of every organisation is admitted (docs/settings.md)\n' \
+        "$POSTROOM_TENANT" >&2
+    fi
+    ;;
+esac
+
 case "${1:-}" in
   preprovision)
     command -v az >/dev/null 2>&1 ||
@@ -40,7 +50,8 @@ case "${1:-}" in
         die "you are not signed in" "run: az login"
       name="${POSTROOM_REGISTRATION_NAME:-$(registration_name "${POSTROOM_PREFIX:-postroom}" \
         "${AZURE_RESOURCE_GROUP:-${AZURE_ENV_NAME:-azd}}" "$subscription")}"
-      client_id="$("$here/register-app.sh" --name "$name" ${accounts[@]+"${accounts[@]}"})"
+      client_id="$("$here/register-app.sh" --name "$name" ${accounts[@]+"${accounts[@]}"})" ||
+        die "there is no registration" "to go on with one that is there: azd env set POSTROOM_CLIENT_ID <its client id>"
       azd env set POSTROOM_CLIENT_ID "$client_id"
       azd env set POSTROOM_REGISTERED_BY_AZD true
     fi
@@ -76,7 +87,7 @@ case "${1:-}" in
     ;;
   postdeploy)
     printf 'Sign a mailbox in at %s\n' "${signInUrl:-}"
-    printf "The function key (keep it to yourself): az functionapp keys list --resource-group '%s' --name '%s' --query functionKeys.default --output tsv\n" \
+    printf "The key of the pages (keep it to yourself): az functionapp function keys list --resource-group '%s' --name '%s' --function-name open_session --query default --output tsv\n" \
       "${AZURE_RESOURCE_GROUP:-${resourceGroupName:-}}" "${functionAppName:-}"
     ;;
   *) die "infra/azd-hook.sh is run by azd" "use azd up, or infra/deploy.sh" ;;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All of Postroom into one resource group, with plain `az`. Run it again at any time: what is as it
-# should be stays, and the code is published anew.
+# should be stays, and the code is published anew, which restarts the app.
 set -euo pipefail
 
 usage() {
@@ -8,7 +8,7 @@ usage() {
 Usage: infra/deploy.sh --resource-group GROUP --location REGION (--register | --client-id ID) [options]
 
 Shows what would change, asks, deploys infra/main.bicep, publishes the package, waits until the app
-is well, and prints the next step.
+is well, and prints the next step. What is not given, stays as it was deployed last.
 
   --resource-group GROUP   made if it is not there
   --location REGION        such as westeurope; the region must offer Flex Consumption
@@ -22,12 +22,13 @@ is well, and prints the next step.
   --allowed-mailboxes LIST which mailboxes may be signed in: addresses, domains, tenant ids
   --alert-email ADDRESS    who is told when something is wrong
   --network KIND           public (default) or private
-  --parameter NAME=VALUE   any other parameter of infra/main.bicep; may be given several times
+  --parameter NAME=VALUE   any other parameter of infra/main.bicep; may be given several times. With nothing
+                           behind =, what was given earlier is cleared: --parameter alertEmail=
   --name NAME              display name of a registration that is made
                            (default: Postroom (PREFIX, GROUP, beginning of the subscription id))
   --what-if                only show what would change
   --code-only              only publish the package again
-  --yes                    do not ask
+  --yes                    do not ask; a registration is taken by its name only where you are its one owner
   --help                   this text
 
 Environment: HEALTH_SECONDS, how long to wait for the app (default 300); PYTHON, the interpreter.
@@ -53,7 +54,6 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 python="${PYTHON:-python3}"
 # shellcheck source-path=SCRIPTDIR source=caller.sh
 . "$here/caller.sh"
-deployment='postroom'
 
 group=''
 location=''
@@ -94,6 +94,9 @@ while [ "$#" -gt 0 ]; do
 done
 
 if [ -z "$group" ]; then die "--resource-group is missing" "see infra/deploy.sh --help"; fi
+if [ "$code_only" = true ] && [ "$only_show" = true ]; then
+  die "--what-if and --code-only exclude each other" "there is no preview of a package; --code-only publishes it"
+fi
 if [ "$code_only" = false ]; then
   if [ -z "$location" ]; then die "--location is missing" "az account list-locations --output table lists them"; fi
   if [ "$register" = true ] && [ -n "$client_id" ]; then die "--register and --client-id exclude each other"; fi
@@ -106,6 +109,9 @@ case "$credential" in '' | secret | managed-identity) ;; *) die "--credential mu
 case "$network" in '' | public | private) ;; *) die "--network must be public or private" ;; esac
 for parameter in ${extra[@]+"${extra[@]}"}; do
   case "$parameter" in
+    prefix=* | location=* | clientId=* | authorityTenant=* | credential=* | network=*)
+      die "${parameter%%=*} has an option of its own" "see infra/deploy.sh --help"
+      ;;
     [A-Za-z]*=*) ;;
     *) die "--parameter must be NAME=VALUE" ;;
   esac
@@ -116,33 +122,58 @@ command -v az >/dev/null 2>&1 ||
 command -v curl >/dev/null 2>&1 || die "curl is missing" "install it with your system's packages"
 command -v "$python" >/dev/null 2>&1 ||
   die "$python is missing" "install Python 3.11 or newer, or name it: PYTHON=/path/to/python"
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+
+# --validation-level came with az 2.76.0; the templates need Bicep 0.36.1. Bicep that is not there is fetched by az.
+older() {
+  "$python" -c '
+import re, sys
+found, needed = (tuple(map(int, re.findall(r"\d+", text)[:3])) for text in sys.argv[1:])
+sys.exit(not found or found >= needed)' "$1" "$2"
+}
+az_version="$(az version --query '"azure-cli"' --output tsv 2>/dev/null || true)"
+if older "$az_version" 2.76.0; then die "az $az_version is too old: 2.76.0 or newer is needed" "run: az upgrade"; fi
+bicep_version="$(az bicep version 2>/dev/null || true)"
+bicep_version="${bicep_version#*version }"
+if older "${bicep_version%% *}" 0.36.1; then
+  die "Bicep ${bicep_version%% *} is too old: 0.36.1 or newer is needed" "run: az bicep upgrade"
+fi
+
 signed_in="$(az account show --query '[name, id, tenantId]' --output json 2>/dev/null)" ||
   die "you are not signed in" "run: az login    (and choose the subscription: az account set --subscription NAME)"
 account_part() { printf '%s' "$signed_in" | "$python" -c 'import json, sys; print(json.load(sys.stdin)[int(sys.argv[1])])' "$1"; }
 home_tenant="$(account_part 2)"
+lower() { printf '%s' "$1" | tr '[:upper:]' '[:lower:]'; }
 group_exists="$(az group exists --name "$group" --output tsv)"
 
-# What is not given stays as it was deployed last: a run with fewer options must not open what an
-# earlier one closed.
-last='{}'
+# What is not given stays as it was deployed last: a run with fewer options must not open what an earlier one
+# closed. So where that cannot be read, nothing is deployed.
+if [ "$group_exists" = true ]; then
+  az deployment group list --resource-group "$group" --output json \
+    --query '[].{name: name, timestamp: properties.timestamp, parameters: properties.parameters, outputs: properties.outputs}' \
+    >"$work/deployments.json" ||
+    die "what was deployed in $group before could not be read, so what is not given would be lost; nothing was changed" \
+      "you need the role Reader on it at least; otherwise try again"
+else
+  printf '[]' >"$work/deployments.json"
+fi
+code=0
+several="$("$python" "$here/remembered.py" "$here/main.bicep" "$prefix" "$work" <"$work/deployments.json")" || code=$?
+case "$code" in
+  0) ;;
+  4) die "there are several Postrooms in $group: $several" "say with --prefix which one is meant" ;;
+  *) die "what was deployed in $group before could not be understood; nothing was changed" ;;
+esac
+deployment="$(cat "$work/name")"
 recall() {
-  printf '%s' "${last:-null}" | "$python" -c '
+  "$python" -c '
 import json, sys
-found = (json.load(sys.stdin) or {}).get(sys.argv[1]) or {}
-print(found.get("value") or "")' "$1" 2>/dev/null || true
+found = json.load(open(sys.argv[1], encoding="utf-8"))["parameters"].get(sys.argv[2]) or {}
+print(found.get("value") or "")' "$work/parameters.json" "$1"
 }
-look_up() {
-  if [ "$group_exists" != true ]; then return; fi
-  last="$(az deployment group show --resource-group "$group" --name "$deployment" \
-    --query properties.parameters --output json 2>/dev/null || printf '{}')"
-}
-lower() { printf '%s' "$1" | tr '[:upper:]' '[:lower:]'; }
-look_up
-# Another Postroom in this group: its deployment has a name of its own, and recalls nothing of the first.
-if [ -n "$prefix" ] && [ -n "$(recall prefix)" ] && [ "$(lower "$prefix")" != "$(lower "$(recall prefix)")" ]; then
-  deployment="postroom.$(lower "$prefix" | tr -cd 'a-z0-9')"
-  last='{}'
-  look_up
+if [ -s "$work/by" ]; then
+  warn "this Postroom was deployed last as $(cat "$work/by"), not by this script; its parameters are gone on with. If azd did it, go on with azd: its environment does not learn what is changed here"
 fi
 if [ -n "$tenant" ]; then tenant_given=true; else tenant_given=false; fi
 tenant="${tenant:-$(recall authorityTenant)}"
@@ -162,6 +193,18 @@ case "$tenant" in
 esac
 say "Subscription: $(account_part 0) ($(account_part 1)), resource group: $group"
 # docs/decisions/0011-addresses-are-no-proof-across-directories.md
+case "$tenant" in
+  ????????-????-????-????-????????????)
+    if [ "$(lower "$tenant")" != "$(lower "$home_tenant")" ] && [ "$code_only" = false ]; then
+      if [ "$register" = true ]; then
+        die "the registration would be made in tenant $home_tenant and admit that tenant alone, but mailboxes of $tenant shall sign in" \
+          "with --tenant organizations --allowed-mailboxes $tenant the registration is made for other tenants too" \
+          "or give --client-id with a registration that admits $tenant; one in that tenant takes --credential secret alone"
+      fi
+      warn "mailboxes of tenant $tenant sign in, and the subscription is of $home_tenant: the registration must admit both, and a managed identity is trusted only by a registration in $home_tenant"
+    fi
+    ;;
+esac
 case "$accounts" in
   organizations | common)
     if [ -z "$mailboxes" ]; then
@@ -194,9 +237,11 @@ given() {
   return 1
 }
 
-work="$(mktemp -d)"
-trap 'rm -rf "$work"' EXIT
-
+# What this run has made already, for the message when it stops.
+made=''
+made_so_far() {
+  if [ -n "$made" ]; then printf 'made, and used by the next run: %s' "$made"; else printf 'nothing was changed'; fi
+}
 administrator=''
 administrator_type=''
 stores_secret=true
@@ -212,7 +257,11 @@ deploy_template() {
         client_id=''
       fi
     fi
-    if [ -z "$client_id" ]; then client_id="$("$here/register-app.sh" --name "$name" --find-only)"; fi
+    if [ -z "$client_id" ]; then
+      find=(--name "$name" --find-only)
+      if [ "$yes" = true ] || [ "$only_show" = true ]; then find+=(--yes); fi
+      client_id="$("$here/register-app.sh" "${find[@]}")"
+    fi
     if [ -z "$client_id" ] && [ "$only_show" = true ]; then
       say "The app registration \"$name\" would be made; its client id is shown as zeros below."
       client_id='00000000-0000-0000-0000-000000000000'
@@ -226,16 +275,23 @@ deploy_template() {
     confirm "Make the resource group $group in $location?"
     az group create --name "$group" --location "$location" --output none ||
       die "the resource group was not made" "you need the role Contributor on the subscription, or somebody makes it for you"
+    made="the resource group $group"
   fi
   if [ -z "$client_id" ]; then
     confirm "Make the app registration \"$name\" in tenant $home_tenant?"
-    client_id="$("$here/register-app.sh" --name "$name" --accounts "$accounts")"
+    client_id="$("$here/register-app.sh" --name "$name" --accounts "$accounts")" ||
+      die "there is no app registration; $(made_so_far)" "then run the same command again: it goes on where it stopped"
+    made="$made${made:+, }the app registration $client_id"
   fi
+  # Later ones win: first all that was given the last time.
   parameters=(
+    "@$work/parameters.json"
     "prefix=$prefix" "location=$location" "clientId=$client_id" "authorityTenant=$tenant"
-    "credential=$credential" "allowedMailboxes=$mailboxes" "alertEmail=$alert_email" "network=$network"
-    ${extra[@]+"${extra[@]}"}
+    "credential=$credential" "network=$network"
   )
+  if ! given allowedMailboxes; then parameters+=("allowedMailboxes=$mailboxes"); fi
+  if ! given alertEmail; then parameters+=("alertEmail=$alert_email"); fi
+  parameters+=(${extra[@]+"${extra[@]}"})
   # Writing a secret takes a role on the vault, which an owner of the subscription does not have. It is given to
   # who stores the first one; a later deployment, by whomever, leaves it as it is.
   if [ "$credential" = secret ] && ! given administratorId; then
@@ -257,11 +313,13 @@ deploy_template() {
         Group | ServicePrincipal) parameters+=(administratorType="$administrator_type") ;;
       esac
     fi
+  elif [ "$credential" != secret ] && [ -n "$(recall administratorId)" ] && ! given administratorId; then
+    parameters+=(administratorId=)
   fi
   say 'What would change:'
   az deployment group what-if --resource-group "$group" --name "$deployment" \
     --validation-level ProviderNoRbac --template-file "$here/main.bicep" --parameters "${parameters[@]}" ||
-    die "the preview failed; nothing was changed" \
+    die "the preview failed; nothing was deployed; $(made_so_far)" \
       "a name that is taken: give another --prefix; a region without Flex Consumption: another --location" \
       "a missing right: you need Contributor and Role Based Access Control Administrator (or Owner) on $group"
   if [ "$only_show" = true ]; then exit 0; fi
@@ -281,21 +339,24 @@ elif [ "$group_exists" != true ]; then
   die "there is no resource group $group" "leave --code-only out"
 fi
 
-az deployment group show --resource-group "$group" --name "$deployment" \
-  --query properties.outputs --output json >"$work/outputs.json" ||
-  die "the deployment's outputs could not be read" "run without --code-only first"
+if [ "$code_only" = false ]; then
+  az deployment group show --resource-group "$group" --name "$deployment" \
+    --query properties.outputs --output json >"$work/outputs.json" ||
+    die "the deployment's outputs could not be read" "run the same command again"
+fi
 output() {
   "$python" -c '
 import json, sys
-outputs = json.load(open(sys.argv[1], encoding="utf-8"))
-print(outputs.get(sys.argv[2], {}).get("value") or "")
+outputs = json.load(open(sys.argv[1], encoding="utf-8")) or {}
+print((outputs.get(sys.argv[2]) or {}).get("value") or "")
 ' "$work/outputs.json" "$1"
 }
 app="$(output functionAppName)"
 redirect_uri="$(output redirectUri)"
 send_url="$(output sendUrl)"
 if [ -z "$app" ] || [ -z "$send_url" ] || [ -z "$redirect_uri" ]; then
-  die "the deployment has no outputs" "run without --code-only first"
+  die "no deployment of this Postroom in $group has outputs: there was none, or the last one failed" \
+    "run without --code-only first"
 fi
 url="${send_url%/api/send}"
 
@@ -339,8 +400,8 @@ printf ' well\n\n'
 say "Postroom is up: $url"
 say ''
 say "Next: sign a mailbox in at $(output signInUrl)"
-say '  It asks for a function key. This shows it (keep it to yourself):'
-say "    az functionapp keys list --resource-group '$group' --name '$app' --query functionKeys.default --output tsv"
+say '  It asks for a function key. This shows the one of the pages, which opens no call of the API (keep it to yourself):'
+say "    az functionapp function keys list --resource-group '$group' --name '$app' --function-name open_session --query default --output tsv"
 say ''
 say "  Redirect URI:  $redirect_uri"
 if [ "$register" = false ] && [ "$code_only" = false ]; then

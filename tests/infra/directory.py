@@ -59,24 +59,13 @@ def signed_in_user(given: Arguments, state: State) -> Any:
     return {"id": ME} if state.get("caller", "user") == "user" else None
 
 
-def deployment_create(given: Arguments, state: State) -> Any:
-    fake_az.deployment_create(given, state)
-    state.setdefault("deployments", {})[given.one("--name")] = state["parameters"]
-    return ""
+def deployment_list(given: Arguments, state: State) -> Any:
+    return fake_az.deployments(state)
 
 
 def deployment_show(given: Arguments, state: State) -> Any:
-    kept = state.get("deployments", {}).get(given.one("--name"))
-    if kept is None:
-        return None
-    shown = given.one("--query")
-    given.options["--query"] = [""]
-    if shown == "properties.parameters":
-        return {name: {"type": "String", "value": kept[name]} for name in kept}
-    given.options["--query"] = [shown]
-    found = fake_az.deployment_show(given, {**state, "parameters": kept})
-    given.options["--query"] = [""]
-    return json.loads(found or "{}")
+    found = fake_az.deployments(state)
+    return next((one for one in found if one["name"] == given.one("--name")), None)
 
 
 def app_list(given: Arguments, state: State) -> Any:
@@ -138,7 +127,7 @@ def federated_create(given: Arguments, state: State) -> Any:
 
 COMMANDS: dict[str, Callable[[Arguments, State], Any]] = {
     "account show": account_show,
-    "deployment group create": deployment_create,
+    "deployment group list": deployment_list,
     "deployment group show": deployment_show,
     "ad signed-in-user show": signed_in_user,
     "ad app list": app_list,

@@ -85,16 +85,50 @@ def what_if(given: Arguments, state: dict[str, Any]) -> str | None:
 
 
 def deployment_create(given: Arguments, state: dict[str, Any]) -> str:
-    state["parameters"] = dict(p.split("=", 1) for p in given.options["--parameters"])
+    kept: dict[str, Any] = {}
+    for parameter in given.options["--parameters"]:
+        if parameter.startswith("@"):
+            file = json.loads(Path(parameter[1:]).read_text(encoding="utf-8"))["parameters"]
+            kept |= {name: entry["value"] for name, entry in file.items()}
+        else:
+            name, value = parameter.split("=", 1)
+            kept[name] = value
+    state["parameters"] = kept
+    deployments = state.setdefault("deployments", {})
+    deployments[given.one("--name")] = {"made": len(state.setdefault("made", [])), "given": kept}
+    state["made"].append(given.one("--name"))
     return ""
 
 
+def deployments(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """As Azure Resource Manager shows them; one that failed has no outputs."""
+    return [
+        {
+            "name": name,
+            "properties": {
+                "timestamp": f"2026-11-20T08:00:{kept['made']:02}Z",
+                "parameters": {
+                    name: {"type": "String", "value": value}
+                    for name, value in kept["given"].items()
+                },
+                "outputs": None if kept.get("failed") else outputs(),
+            },
+        }
+        for name, kept in state.get("deployments", {}).items()
+    ]
+
+
+def deployment_list(given: Arguments, state: dict[str, Any]) -> str:
+    found = deployments(state)
+    return json.dumps([{"name": one["name"], **one["properties"]} for one in found])
+
+
 def deployment_show(given: Arguments, state: dict[str, Any]) -> str | None:
-    if "parameters" not in state:
-        return None
-    if given.one("--query") == "properties.parameters":
-        kept: dict[str, str] = state["parameters"]
-        return json.dumps({name: {"type": "String", "value": kept[name]} for name in kept})
+    found = [one for one in deployments(state) if one["name"] == given.one("--name")]
+    return json.dumps(found[0]["properties"]["outputs"]) if found else None
+
+
+def outputs() -> dict[str, Any]:
     app = os.environ.get("FAKE_APP_URL", "https://func-postroom.example.net")
     values = {
         "sendUrl": f"{app}/api/send",
@@ -108,7 +142,7 @@ def deployment_show(given: Arguments, state: dict[str, Any]) -> str | None:
         "storageAccountName": "stpostroom",
         "deploymentContainer": "packages",
     }
-    return json.dumps({name: {"type": "String", "value": value} for name, value in values.items()})
+    return {name: {"type": "String", "value": value} for name, value in values.items()}
 
 
 def config_zip(given: Arguments, state: dict[str, Any]) -> str:
@@ -126,6 +160,8 @@ def app_list(given: Arguments, state: dict[str, Any]) -> str:
 
 
 def owner_list(given: Arguments, state: dict[str, Any]) -> str:
+    if given.one("--output") == "json":
+        return json.dumps([{"id": ADMINISTRATOR, "userPrincipalName": "ada@contoso.com"}])
     return f"{ADMINISTRATOR}\tada@contoso.com"
 
 
@@ -153,6 +189,7 @@ def app_show(given: Arguments, state: dict[str, Any]) -> str | None:
             "signInAudience": app.get("audience"),
             "requiredResourceAccess": app.get("permissions", []),
             "web": {"redirectUris": app["uris"]},
+            "passwordCredentials": [{"displayName": name} for name in state["keys"].values()],
         }
     )
 
@@ -186,8 +223,10 @@ def credential_delete(given: Arguments, state: dict[str, Any]) -> str:
     return ""
 
 
-def secret_list(given: Arguments, state: dict[str, Any]) -> str:
-    return "\n".join(name for name in state["secrets"] if name in given.one("--query"))
+def secret_show(given: Arguments, state: dict[str, Any]) -> str | None:
+    name = given.one("--name")
+    vault = f"https://{given.one('--vault-name')}.vault.azure.net"
+    return f"{vault}/secrets/{name}/1" if name in state["secrets"] else None
 
 
 def secret_set(given: Arguments, state: dict[str, Any]) -> str:
@@ -213,12 +252,15 @@ def nothing(given: Arguments, state: dict[str, Any]) -> str:
 
 Answer = Callable[[Arguments, dict[str, Any]], "str | None"]
 COMMANDS: dict[str, Answer] = {
+    "version": lambda given, state: str(state.get("version", "2.80.0")),
+    "bicep version": lambda given, state: f"Bicep CLI version {state.get('bicep', '0.38.5')} (1)",
     "account show": account_show,
     "cloud show": cloud_show,
     "group exists": group_exists,
     "group create": group_create,
     "deployment group what-if": what_if,
     "deployment group create": deployment_create,
+    "deployment group list": deployment_list,
     "deployment group show": deployment_show,
     "functionapp deployment source config-zip": config_zip,
     "ad app list": app_list,
@@ -235,7 +277,7 @@ COMMANDS: dict[str, Answer] = {
     "ad app federated-credential list": federated_list,
     "ad app federated-credential create": federated_write,
     "ad app permission admin-consent": nothing,
-    "keyvault secret list": secret_list,
+    "keyvault secret show": secret_show,
     "keyvault secret set": secret_set,
 }
 
