@@ -46,8 +46,26 @@ def test_page_names_every_variable_that_the_workflow_reads() -> None:
     page = (ROOT / "docs" / "deploy.md").read_text()
     section = page.partition("### With GitHub Actions")[2].partition("\n## ")[0]
 
-    assert set(re.findall(r"vars\.(\w+)", workflow)) <= set(re.findall(r"`(\w+)`", section))
+    assert set(re.findall(r"(?:vars|secrets)\.(\w+)", workflow)) <= set(
+        re.findall(r"`(\w+)`", section)
+    )
     assert section.index("infra/register-app.sh") < section.index("*Actions*, *deploy*")
+
+
+def test_alerts_rest_on_events_that_are_logged_and_explained() -> None:
+    source = [ROOT / "function_app.py", *(ROOT / "shared").rglob("*.py")]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in source)
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    alerts = (INFRA / "modules" / "alerts.bicep").read_text(encoding="utf-8")
+    queries = "\n".join(line for line in alerts.splitlines() if "query: " in line)
+
+    events = set(re.findall(r'"([a-z_]+_[a-z_]+)"', queries)) - {"ring_again"}
+    assert {"mail_unknown", "account_cannot_send", "account_needs_sign_in"} <= events
+    for event in events:
+        # Delivery names an outcome after its status.
+        status = event.removeprefix("mail_") in {"failed", "unknown"}
+        assert f'"{event}"' in code or (status and 'f"mail_{' in code), event
+        assert f"| `{event}` |" in page
 
 
 def test_telemetry_that_alerts_rest_on_is_not_sampled() -> None:
