@@ -897,6 +897,7 @@ class Room:
         self.timetables = outside.timetables
         self.pace = Pace(mails_per_minute)
         self.pacing = Pacing(self.timetables, self.clock, self.pace)
+        self.places = Places()
         self.probes: Mapping[str, Callable[[], object]] = {
             "ledger": lambda: self.waiting.glance(self.clock(), 0)
         }
@@ -956,7 +957,7 @@ class Room:
             accounts=self.accounts,
             submission=self.submission,
             pacing=self.pacing,
-            places=Places(),
+            places=self.places,
             ways={
                 Way.DIRECT: DirectSending(self.graph, self.tokens, self.files, self.clock),
                 Way.VERIFIED: verified,

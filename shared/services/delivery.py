@@ -39,10 +39,13 @@ from shared.services.standing import Standing
 from shared.services.submission import Submission
 from shared.telemetry import event
 
-PLACE_SECONDS = 2.0
-"""So long a worker waits for a place beside the other mails of a mailbox."""
+PLACE_SECONDS = 0.2
+"""So long a worker waits for a place beside the other mails of a mailbox: waiting, it is nobody's."""
 BUSY_SECONDS = 5.0
 """And so long its mail waits when there was none."""
+
+SILENCE = "answer_lost"
+"""The reason of an outcome where Microsoft did not answer in time."""
 
 WRITES = 3
 """A write whose answer was lost, and that had no effect, is made so many times."""
@@ -317,9 +320,15 @@ class Delivery:
             return unpack(self._payloads.get(mail.payload.blob))
         return Packed()
 
+    def _widen_or_narrow(self, account: Account | None, outcome: Outcome) -> None:
+        answered = outcome.verdict is Verdict.SENT
+        if account is not None and (answered or outcome.reason == SILENCE):
+            self._places.heard(account, in_time=answered)
+
     def _settle(self, claimed: Versioned, account: Account | None, outcome: Outcome) -> Heard:
         """Write what became of an attempt; the account first where its state follows from it."""
         mail, now = claimed.mail, self._clock()
+        self._widen_or_narrow(account, outcome)
         match outcome.verdict:
             case Verdict.SENT:
                 sent = mail.moved(

@@ -8,31 +8,48 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import BoundedSemaphore, Lock
+from dataclasses import dataclass
+from threading import Condition
 
 from shared.mail.account import Account
 
 AT_A_TIME = 4
 
 
+@dataclass
+class _Mailbox:
+    taken: int = 0
+    is_silent: bool = False
+
+
 class Places:
-    """Four places for each mailbox, in this process."""
+    """Four places for each mailbox, in this process; one for a mailbox that did not answer, so that a
+    few silent mailboxes do not keep every thread from the others."""
 
     def __init__(self, at_a_time: int = AT_A_TIME) -> None:
         self._at_a_time = at_a_time
-        self._lock = Lock()
-        self._mailboxes: dict[str, BoundedSemaphore] = {}
+        self._changed = Condition()
+        self._mailboxes: dict[str, _Mailbox] = {}
 
     @contextmanager
     def of(self, account: Account, wait_seconds: float) -> Iterator[bool]:
         """Hold a place of the account's mailbox; False where none came free in time."""
-        with self._lock:
-            places = self._mailboxes.setdefault(
-                account.account_id, BoundedSemaphore(self._at_a_time)
-            )
-        got = places.acquire(timeout=wait_seconds)
+        with self._changed:
+            mailbox = self._mailboxes.setdefault(account.account_id, _Mailbox())
+            got = self._changed.wait_for(lambda: self._has_room(mailbox), wait_seconds)
+            mailbox.taken += got
         try:
             yield got
         finally:
-            if got:
-                places.release()
+            with self._changed:
+                mailbox.taken -= got
+                self._changed.notify_all()
+
+    def heard(self, account: Account, *, in_time: bool) -> None:
+        """Whether Microsoft answered the last request for the account's mailbox in time."""
+        with self._changed:
+            self._mailboxes.setdefault(account.account_id, _Mailbox()).is_silent = not in_time
+            self._changed.notify_all()
+
+    def _has_room(self, mailbox: _Mailbox) -> bool:
+        return mailbox.taken < (1 if mailbox.is_silent else self._at_a_time)

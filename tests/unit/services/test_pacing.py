@@ -293,3 +293,25 @@ def test_a_pause_costs_the_slots_within_it_and_no_others(room: Room) -> None:
     after = slots_of(room.pacing, 6)
 
     assert after == [NOW + timedelta(seconds=12 + 2 * index) for index in range(6)]
+
+
+def test_a_mailbox_that_did_not_answer_has_one_place_until_it_does() -> None:
+    places = Places()
+    places.heard(BILLING, in_time=False)
+    with places.of(BILLING, 0) as first, places.of(BILLING, 0.01) as second:
+        assert (first, second) == (True, False)
+    places.heard(BILLING, in_time=True)
+    with places.of(BILLING, 0) as first, places.of(BILLING, 0) as second:
+        assert (first, second) == (True, True)
+
+
+def test_a_lost_answer_leaves_the_mailbox_one_place() -> None:
+    room = Room()
+    room.graph.answers = [AnswerLost("graph", "no answer came back")]
+    room.hear(room.accepted())
+
+    with room.places.of(BILLING, 0), room.places.of(BILLING, 0.01) as second:
+        assert second is False
+    room.hear(room.accepted())
+    with room.places.of(BILLING, 0), room.places.of(BILLING, 0.01) as second:
+        assert second is True
