@@ -503,6 +503,7 @@ def test_a_mailbox_that_stays_shut_leaves_the_mail_to_a_person(room: Room) -> No
 
 def test_two_workers_that_look_at_once_write_one_outcome(room: Room) -> None:
     mail_id = in_doubt(room)
+    room.places.heard(room.accounts.rows["billing"], in_time=True)
     heard: list[Heard] = []
 
     def second() -> None:
