@@ -46,6 +46,14 @@ case "${1:-}" in
       azd env set POSTROOM_ADMINISTRATOR_TYPE "$(caller_type)"
     fi
     if [ -z "${POSTROOM_CLIENT_ID:-}" ]; then
+      home_tenant="$(az account show --query tenantId --output tsv)" || die "you are not signed in" "run: az login"
+      case "${POSTROOM_TENANT:-}" in
+        "$home_tenant" | '') ;;
+        ????????-????-????-????-????????????)
+          die "the registration would be made in tenant $home_tenant and admit that tenant alone, but mailboxes of $POSTROOM_TENANT shall sign in" \
+            "azd env set POSTROOM_TENANT organizations, and POSTROOM_ALLOWED_MAILBOXES $POSTROOM_TENANT"
+          ;;
+      esac
       subscription="${AZURE_SUBSCRIPTION_ID:-$(az account show --query id --output tsv)}" ||
         die "you are not signed in" "run: az login"
       name="${POSTROOM_REGISTRATION_NAME:-$(registration_name "${POSTROOM_PREFIX:-postroom}" \

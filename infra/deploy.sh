@@ -225,7 +225,7 @@ confirm() {
   local answer
   printf '%s [y/N] ' "$1"
   read -r answer
-  case "$answer" in y | Y | yes) ;; *) die "stopped; nothing more was changed" ;; esac
+  case "$answer" in y | Y | yes) ;; *) die "stopped; $(made_so_far)" ;; esac
 }
 
 # Was a parameter of the template given with --parameter?

@@ -200,6 +200,27 @@ def test_azd_warns_where_everybody_could_sign_in(cloud: Cloud, azd: Path) -> Non
     assert "warning" not in one.stderr
 
 
+def test_azd_registers_nothing_in_another_tenant_than_the_mailboxes(
+    cloud: Cloud, azd: Path
+) -> None:
+    other = "4f2a8c14-5d6b-4c7e-9a10-b2c3d4e5f607"
+
+    result = cloud.run("azd-hook.sh", "preprovision", POSTROOM_TENANT=other)
+
+    assert result.returncode == 1
+    assert other in result.stderr
+    assert cloud.state["app"] is None
+
+
+def test_page_lets_the_workflow_give_the_roles_of_the_template_and_no_others() -> None:
+    page = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    roles = (ROOT / "infra" / "modules" / "roles.bicep").read_text(encoding="utf-8")
+    guid = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    listed = page.partition("ids='")[2].partition("'")[0]
+
+    assert set(re.findall(guid, listed)) == set(re.findall(f"'({guid})'", roles))
+
+
 def test_no_part_of_the_workflow_is_only_in_one_of_its_jobs() -> None:
     """Both jobs give the same settings, so that what was shown is what is deployed."""
     jobs = loaded(ROOT / ".github" / "workflows" / "deploy.yml")["jobs"]
