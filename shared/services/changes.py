@@ -187,11 +187,11 @@ class Changes:
                 return before
             after = self._paced(after)
             self._submission.note_if_old(after)
-            self._submission.note_if_old(after)
             if self._write(before, after, found.etag):
                 self._finish(operation, before, after)
                 return after
             if after.payload.blob not in (None, before.payload.blob):
+                # Its name is this attempt's own: no row of another's refers to it.
                 self._submission.drop(str(after.payload.blob))
         raise Refused(
             problems.UNAVAILABLE, "The mail was changed by others again and again.", retry_after=1.0
@@ -204,12 +204,12 @@ class Changes:
 
     def _write(self, before: Mail, after: Mail, etag: str) -> bool:
         """Whether the ledger has it. A write that the storage client repeated looks like a lost
-        race to itself: our line in the mail's story tells."""
+        race to itself: our line in the mail's story tells, with what we wrote beside it."""
         try:
             self._ledger.update(after, etag, new_payload=after.payload != before.payload)
         except (LostRace, AnswerLost):
             found = self._ledger.get(after.mail_id)
-            return found is not None and after.events[-1] in found.mail.events
+            return found is not None and _is_in(found.mail, after)
         return True
 
     def _finish(self, operation: str, before: Mail, after: Mail) -> None:
@@ -271,7 +271,7 @@ class Changes:
             )
         if content == packed:
             return after
-        return self._submission.with_payload(after, content)
+        return self._submission.with_payload(after, content, own_name=True)
 
     def _content(self, mail: Mail) -> Packed:
         """What was to be sent. Raises Refused where it is gone or damaged."""
@@ -283,6 +283,15 @@ class Changes:
         except (RemoteRefused, ValueError) as error:
             raise _gone(mail) from error
         raise _gone(mail)
+
+
+def _is_in(found: Mail, ours: Mail) -> bool:
+    return (
+        ours.events[-1] in found.events
+        and found.recipients == ours.recipients
+        and found.account_id == ours.account_id
+        and found.payload.blob == ours.payload.blob
+    )
 
 
 def _require(mail: Mail, allowed: frozenset[Status], what: str) -> None:

@@ -327,6 +327,37 @@ def test_a_lost_race_leaves_no_blob_behind(room: Room) -> None:
     assert room.payloads.blobs == before
 
 
+def test_of_two_who_retry_to_the_same_recipients_the_second_leaves_the_firsts_content(
+    room: Room,
+) -> None:
+    mail_id = mail_in(room, Status.FAILED, order_of(html=secrets.token_hex(800_000)))
+
+    def other() -> None:
+        room.clock.forward(seconds=0.01)
+        room.person().retry(mail_id, GRACE)
+
+    room.faults.before("ledger.update", other)
+
+    with pytest.raises(Refused) as caught:
+        room.changes.retry(mail_id, GRACE)
+
+    assert caught.value.members == {"mail_status": "queued"}
+    assert [room.ledger.mail(mail_id).payload.blob] == list(room.payloads.blobs)
+    room.hear(mail_id)
+    assert room.status(mail_id) is Status.SENT
+
+
+def test_a_retry_to_others_at_the_very_moment_of_anothers_is_not_taken_for_it(room: Room) -> None:
+    mail_id = mail_in(room, Status.FAILED)
+    ada = Recipients(to=(Address("ada@example.org"),))
+    room.faults.before("ledger.update", lambda: room.person().retry(mail_id, ada))
+
+    with pytest.raises(Refused):
+        room.changes.retry(mail_id, GRACE)
+
+    assert room.ledger.mail(mail_id).recipients == ("ada@example.org",)
+
+
 def test_a_mail_is_retried_from_another_account(room: Room) -> None:
     room.accounts.put(account_of("sales"))
     mail_id = mail_in(room, Status.FAILED)
