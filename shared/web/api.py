@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -10,13 +11,14 @@ from datetime import datetime
 import azure.functions as func
 import msgspec
 
-from shared.errors import Refused
+from shared.errors import PostroomError, Refused
 from shared.mail import ids, problems
 from shared.mail.mail import Mail, MailFilter
 from shared.mail.status import Status
 from shared.services.document import MAX_KEY, Limits, is_key
 from shared.services.ports import Accounts, Ledger
 from shared.services.submission import Submission
+from shared.telemetry import event
 from shared.web import documents, intake
 from shared.web.problem import bad_request
 
@@ -119,13 +121,21 @@ def list_accounts(req: func.HttpRequest, accounts: Accounts) -> func.HttpRespons
 
 
 def _settled(mail: Mail, ledger: Ledger, wait: float, sleep: Callable[[float], None]) -> Mail:
-    """The mail once it has come to rest, or as it is when the time is up."""
+    """The mail once it has come to rest, or as it is when the time is up.
+
+    Where the ledger cannot be asked it is the mail as last known: it is accepted, and an error would
+    have a caller without a key send it again.
+    """
     until = time.monotonic() + wait
     pause = POLL_SECONDS
     while mail.moves_on and time.monotonic() < until:
         sleep(min(pause, max(0.0, until - time.monotonic())))
         pause = min(2.0, pause * 1.3)
-        found = ledger.get(mail.mail_id)
+        try:
+            found = ledger.get(mail.mail_id)
+        except PostroomError:
+            event("wait_cut_short", level=logging.WARNING, mail_id=mail.mail_id)
+            return mail
         mail = found.mail if found is not None else mail
     return mail
 

@@ -254,6 +254,17 @@ def test_a_place_to_wait_is_given_back(room: Room, naps: list[float]) -> None:
     assert "Preference-Applied" in send(params={"wait": "1"}).headers
 
 
+def test_a_caller_who_waits_is_answered_202_though_the_ledger_is_not_reached_meanwhile(
+    room: Room, naps: list[float]
+) -> None:
+    for trouble in (NOT_REACHED, LOST):
+        room.faults.before("ledger.get", trouble)
+        answer = send(params={"wait": "5"})
+
+        assert (answer.status_code, read(answer)["status"]) == (202, "queued")
+        assert read(answer)["id"] == room.ledger.mails[-1].mail_id
+
+
 @pytest.mark.parametrize("prefer", ["wait=abc", "wait", "respond-async", "wait=-1", ""])
 def test_a_preference_that_is_not_understood_is_ignored(
     room: Room, naps: list[float], prefer: str
