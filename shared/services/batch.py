@@ -120,7 +120,9 @@ class Batch:
                 self._submission.check(item.order)
                 self._check_key(item.order)
             except Refused as refused:
-                item.refusal = refused
+                # A repeated batch finds its mails, whatever could refuse them today.
+                if self._submission.earlier(item.order) is None:
+                    item.refusal = refused
 
         _all_at_once(check, items)
 

@@ -103,10 +103,12 @@ class Submission:
         """
         try:
             order, account, sender = self.check(order)
-        except Refused as refused:
-            earlier = self._earlier(order) if refused.kind is problems.ATTACHMENT_MISSING else None
+        except Refused:
+            # What has changed since says nothing about a mail that was accepted then.
+            earlier = None if order.dry_run else self.earlier(order)
             if earlier is None:
                 raise
+            _tell(earlier)
             return earlier
         now = self._clock()
         mail = self._new(order, account, sender, ids.new_id(now, self._random), Caller.HTTP, now)
@@ -151,10 +153,17 @@ class Submission:
         this worker: acceptance and claim are one write. Raises Refused; the ledger then knows
         nothing of the mail.
         """
-        account, sender = self._account_for(order)
         now = self._clock()
-        order = self._with_files(order)
-        self.check_size(order.message, account, sender)
+        try:
+            account, sender = self._account_for(order)
+            order = self._with_files(order)
+            self.check_size(order.message, account, sender)
+        except Refused:
+            earlier = self.earlier(order)
+            if earlier is None:
+                raise
+            _tell(earlier)
+            return earlier
         mail = self._new(order, account, sender, mail_id, Caller.QUEUE, now)
 
         def begun(new: Mail) -> Mail:
@@ -315,9 +324,13 @@ class Submission:
         except RemoteError:
             event("payload_left_behind", level=logging.WARNING)
 
-    def with_payload(self, mail: Mail, content: Packed) -> Mail:
+    def with_payload(self, mail: Mail, content: Packed, *, own_name: bool = False) -> Mail:
         """The mail with its content: for the row, or stored as a blob already. Files that are kept
-        apart stay."""
+        apart stay.
+
+        With `own_name` no other call ever writes a blob of that name, whatever its content: whoever
+        then loses the race for the row may drop it.
+        """
         packed = pack(content)
         files = content.message.attachments if content.message is not None else ()
         size = len(packed) + sum(
@@ -326,11 +339,15 @@ class Submission:
         if len(packed) <= INLINE_BYTES:
             return replace(mail, size=size, payload=replace(mail.payload, inline=packed, blob=None))
         name = _blob_name(mail, packed)
+        if own_name:
+            name = f"{name}-{self._random(8).hex()}"
         self._payloads.put(name, packed)
         return replace(mail, size=size, payload=replace(mail.payload, inline=None, blob=name))
 
-    def _earlier(self, order: Order) -> Receipt | None:
-        """The mail that the order's key stands for already: a file that was sent may be gone."""
+    def earlier(self, order: Order) -> Receipt | None:
+        """The mail that the order's key stands for already, with the same document; None for an
+        order that is new. What is checked of a new one may have changed since the first time: its
+        file is gone, its account signed out, its sender not allowed any more."""
         claim = self._keys.find(order.claimed_key) if order.claimed_key is not None else None
         if claim is None or claim.document_hash != order.document_hash:
             return None

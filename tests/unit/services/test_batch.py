@@ -112,6 +112,21 @@ def test_a_torn_batch_is_made_whole_by_repeating_it(room: Room, strict: bool) ->
     assert len(room.ledger.mails) == 10
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_repeated_batch_finds_its_mails_though_their_files_have_gone(
+    room: Room, strict: bool
+) -> None:
+    room.files.blobs["attachments"]["a"] = b"x"
+    mails = [document_of(attachments=[{"filename": "a", "blob": "attachments/a"}]), document_of()]
+    first = accept(room, *mails, key="november", strict=strict)
+    del room.files.blobs["attachments"]["a"]
+
+    second = accept(room, *mails, key="november", strict=strict)
+
+    assert ids(second) == ids(first)
+    assert accept(room, *mails, key="december", strict=strict).accepted == (0 if strict else 1)
+
+
 def test_another_mail_at_the_same_place_is_a_conflict(room: Room) -> None:
     accept(room, *numbered(2), key="november")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
@@ -274,6 +275,37 @@ def test_the_same_key_with_the_same_document_answers_the_first_mail(room: Room) 
 
     assert (again.replayed, first.replayed) == (True, False)
     assert again.mail.mail_id == first.mail.mail_id
+    assert len(room.ledger.mails) == 1
+
+
+CHANGES_SINCE: dict[str, Callable[[Room], object]] = {
+    "needs a sign-in": lambda room: room.accounts.change(
+        "billing", state=AccountState.NEEDS_SIGN_IN
+    ),
+    "account gone": lambda room: room.accounts.rows.clear(),
+    "sender not allowed": lambda room: room.accounts.change("billing", allowed_from=()),
+    "size": lambda room: setattr(room.submission, "_max_mail_bytes", 1),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES_SINCE.values(), ids=list(CHANGES_SINCE))
+def test_a_replay_is_answered_with_its_mail_whatever_would_refuse_a_new_one(
+    change: Callable[[Room], object],
+) -> None:
+    room = Room(account_of(allowed_from=("info@contoso.com",)))
+    fields = {"from": "info@contoso.com", "idempotency_key": "k"}
+    first = room.accepted(**fields)
+    change(room)
+    room.accounts.remember(*room.accounts.rows.values())
+
+    again = room.accept(**fields)
+
+    assert (again.replayed, again.mail.mail_id) == (True, first)
+    room.outbox.hear(room.message(document_of(**fields)))
+    for others in ({**fields, "subject": "Another"}, {**fields, "idempotency_key": "new"}):
+        with pytest.raises(Refused) as caught:
+            room.accept(**others)
+        assert caught.value.kind is not problems.IDEMPOTENCY_CONFLICT
     assert len(room.ledger.mails) == 1
 
 
