@@ -50,8 +50,9 @@ OWN_REASONS = {
         "The mailbox could not be looked into for too long. Look into its Sent Items.",
     ),
     "not_sent": (
-        "sent now",
-        "Postroom looked, and the mail's draft was still one: it was not sent, and is sent now.",
+        "sent now, or `failed`",
+        "Postroom looked, and the mail's draft was still one: it was not sent. It is sent now; after the "
+        "last attempt it has failed, and its draft is removed.",
     ),
     "sent_again": (
         "tried again",

@@ -727,6 +727,8 @@ class MemoryDrafts:
     def remove(self, access_token: str, draft_id: str) -> GraphAnswer:
         with self._faults.around("drafts.remove"):
             answer = self._planned("remove")
+            if any(one.draft_id == draft_id and not one.is_draft for one in self.letters):
+                return GraphAnswer(404, "ErrorItemNotFound")
             if answer is None:
                 self.removed.append(draft_id)
                 self.letters = [one for one in self.letters if one.draft_id != draft_id]

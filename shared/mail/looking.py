@@ -9,13 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.mail.mail import FINDING_OUT, Mail
-from shared.mail.outcome import Look, Outcome, Sight, Verdict
+from shared.mail.mail import FINDING_OUT, POISONED, Mail
+from shared.mail.outcome import Look, Outcome, Sight, Verdict, remedy
 from shared.mail.status import Status
 
 DECIDING_LOOK = 4
 """From this look on a draft that still is one was not sent. It is sent then, the same one: were it
 used after all, Graph would refuse it."""
+
+NOT_SENT = "not_sent"
+"""A look saw that the mail's draft still is one."""
+
+LONGEST_UNSEEN_SECONDS = 6 * 3600.0
+"""No look is put off for longer, whatever the remote asks for."""
 
 UNSEEN_SECONDS = 60.0
 """Until the next look where the mailbox could not be looked into for a moment."""
@@ -40,6 +46,9 @@ class Looking:
 
     def begun(self, mail: Mail, outcome: Outcome, now: datetime) -> Mail:
         """A verified mail whose answer left open whether it was sent."""
+        if outcome.final:
+            # The line before the last says why it is not sent again: see `refusal_of`.
+            mail = mail.noted(now, outcome.reason or NOT_SENT)
         return mail.moved(
             Status.UNKNOWN,
             now,
@@ -50,11 +59,14 @@ class Looking:
         )
 
     def after(self, mail: Mail, look: Look, number: int, now: datetime) -> Mail:
-        """The mail after its look of that number, from 1. It was `unknown`, or its worker died."""
+        """The mail after its look of that number, from 1. It was `unknown`, or its worker died.
+
+        One that is not to be sent again was withdrawn (`withdrawn`) before its draft counts here.
+        """
         if look.sight is Sight.SENT:
             return mail.moved(Status.SENT, now)
         if look.sight is Sight.DRAFT and number >= DECIDING_LOOK:
-            return mail.moved(Status.QUEUED, now, reason="not_sent", due_at=now, keep_draft=True)
+            return mail.moved(Status.QUEUED, now, reason=NOT_SENT, due_at=now, keep_draft=True)
         if look.outcome is not None:
             return self._unseen(mail, look.outcome, number, now)
         if number >= len(self.after_seconds):
@@ -75,13 +87,32 @@ class Looking:
                 f"The mailbox could not be looked into ({outcome.reason}). {_YOURSELF}",
             )
         usual = UNSEEN_ACCOUNT_SECONDS if outcome.verdict in _PERSONS else UNSEEN_SECONDS
-        next_look = now + timedelta(seconds=outcome.retry_after or usual)
+        asked = min(outcome.retry_after or usual, LONGEST_UNSEEN_SECONDS)
+        next_look = now + timedelta(seconds=max(1.0, asked))
         return _unsure(mail, now).looked_for(
             now,
             next_look,
             number - 1,
             f"The mailbox could not be looked into just now ({outcome.reason}). {_NEXT_LOOK}",
         )
+
+
+def refusal_of(mail: Mail) -> str | None:
+    """Why a mail that is being found out has failed if it turns out not to have been sent."""
+    before = [step for step in mail.events if step.reason != POISONED][-2:-1]
+    refused = [step.reason for step in before if step.status is Status.SENDING]
+    return refused[0] if refused and mail.finding_out else None
+
+
+def withdrawn(mail: Mail, now: datetime, reason: str) -> Mail:
+    """A mail that was not sent, and whose draft is removed: it has failed."""
+    help_text = (
+        f"Given up after {mail.attempts} attempts: Microsoft left each of them open, and none was "
+        "sent. Retry the mail when the mailbox works again."
+        if reason == NOT_SENT
+        else f"{remedy(reason)} It was not sent."
+    )
+    return mail.moved(Status.FAILED, now, reason=reason, help=help_text)
 
 
 def _unsure(mail: Mail, now: datetime) -> Mail:

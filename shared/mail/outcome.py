@@ -55,6 +55,8 @@ class Outcome:
     request_id: str | None = None
     draft_is_gone: bool = False
     """The mail's draft is no more, and certainly was not sent: a new one is made next time."""
+    final: bool = False
+    """Beside `UNKNOWN`: where the mail turns out not to have been sent, it has failed."""
 
 
 class Sight(StrEnum):
@@ -144,8 +146,10 @@ _MAILBOX = {
 }
 _MAILBOX_SECONDS = 3600.0
 
+ACCESS_DENIED = "ErrorAccessDenied"
+
 # The grant is what is missing; the mails of the account wait for it.
-_GRANT = frozenset({"ErrorAccessDenied", "Authorization_RequestDenied"})
+_GRANT = frozenset({ACCESS_DENIED, "Authorization_RequestDenied"})
 
 
 def judge_send(answer: GraphAnswer) -> Outcome:
@@ -218,7 +222,8 @@ def judge_draft_send(answer: GraphAnswer, *, untouched: bool) -> Outcome:
 
     A 404 means that the draft is no draft any more. Where nobody can have sent it before
     (`untouched`) it was lost; else it may be gone because it was sent. That Graph refuses a used
-    draft with a 404 is UNCONFIRMED, and nothing rests on it alone: the mail is looked for.
+    draft with a 404 is UNCONFIRMED, and nothing rests on it alone: whatever refuses a draft that
+    may have been sent before says nothing of that first time, and the mail is looked for.
     """
     if is_missing_draft(answer):
         if untouched:
@@ -233,7 +238,25 @@ def judge_draft_send(answer: GraphAnswer, *, untouched: bool) -> Outcome:
     if answer.code == "ErrorNonExistentMailbox":
         # Comes and goes while drafts are sent (microsoft-graph-docs-contrib#8823).
         return _outcome(Verdict.AGAIN, answer.code, "Exchange lost sight of the mailbox.", answer)
-    return judge_send(answer)
+    outcome = judge_send(answer)
+    if untouched:
+        return outcome
+    if outcome.verdict is Verdict.AGAIN and answer.status in (409, 412):
+        # Its item is in conflict or has changed, as a sent one has.
+        return replace(outcome, verdict=Verdict.UNKNOWN)
+    return doubted(outcome)
+
+
+def doubted(outcome: Outcome) -> Outcome:
+    """A failure of a mail whose draft may have been sent before: known only after a look."""
+    if outcome.verdict is not Verdict.FAILED:
+        return outcome
+    return replace(outcome, verdict=Verdict.UNKNOWN, final=True)
+
+
+def remedy(code: str) -> str:
+    """Who must do what about a mail that was refused with this code of Graph's."""
+    return _PERSON.get(code, "Microsoft refused the mail.")
 
 
 def is_missing_draft(answer: GraphAnswer) -> bool:

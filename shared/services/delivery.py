@@ -24,9 +24,9 @@ from shared.mail.backoff import (
     is_exhausted,
     seconds_until_next,
 )
-from shared.mail.looking import DECIDING_LOOK, Looking
+from shared.mail.looking import DECIDING_LOOK, NOT_SENT, Looking, refusal_of, withdrawn
 from shared.mail.mail import FINDING_OUT, Mail
-from shared.mail.outcome import Look, Outcome, Sight, Verdict
+from shared.mail.outcome import Look, Outcome, Sight, Verdict, doubted
 from shared.mail.status import SETTLED, Status, may_follow
 from shared.mail.way import Way, way_for
 from shared.services.claim import HeldMail
@@ -34,7 +34,7 @@ from shared.services.pacing import SOON, Pacing
 from shared.services.packing import Packed, unpack
 from shared.services.places import Places
 from shared.services.ports import Accounts, Clock, Ledger, Payloads, Versioned
-from shared.services.sending import FindingOut, Sending
+from shared.services.sending import FindingOut, Sending, Withdrawal
 from shared.services.standing import Standing
 from shared.services.submission import Submission
 from shared.telemetry import event
@@ -75,6 +75,12 @@ _LOOKED = {
     Status.SENT: Heard.SENT,
     Status.QUEUED: Heard.LATER,
     Status.UNKNOWN: Heard.UNKNOWN,
+    Status.FAILED: Heard.FAILED,
+}
+_WITHDRAWN = {
+    Withdrawal.REMOVED: Sight.DRAFT,
+    Withdrawal.MISSING: Sight.NOTHING,
+    Withdrawal.UNDONE: Sight.UNSEEN,
 }
 
 
@@ -237,7 +243,14 @@ class Delivery:
         """Look for a mail, and write down what that says. Many may look: one write counts."""
         mail = found.mail
         look = self._sight(mail)
-        after = self._looking.after(mail, look, number, self._clock())
+        unsent = look.sight is Sight.DRAFT and number >= DECIDING_LOOK
+        reason = self._why_not_again(mail) if unsent else None
+        if reason is not None:
+            look = self._withdrawn(mail)
+        if reason is not None and look.sight is Sight.DRAFT:
+            after = withdrawn(mail, self._clock(), reason)
+        else:
+            after = self._looking.after(mail, look, number, self._clock())
         if self._write(after, found.etag) is None:
             return Heard.LEFT
         event(
@@ -257,7 +270,26 @@ class Delivery:
             self._drop(mail.payload.blobs)
         return _LOOKED[after.status]
 
+    def _why_not_again(self, mail: Mail) -> str | None:
+        """The reason for which a mail that was not sent fails; None for one that is sent again."""
+        now = self._clock()
+        tried_enough = is_exhausted(self._patience, mail.attempts, _first_attempt(mail, now), now)
+        return refusal_of(mail) or (NOT_SENT if tried_enough else None)
+
+    def _withdrawn(self, mail: Mail) -> Look:
+        """Take a mail's draft away, so that no worker that wakes late can send it after all. The
+        draft that a look saw counts as one only where that was done."""
+
+        def withdraw(account: Account) -> Look:
+            done, trouble = self._finding.withdraw(account, str(mail.draft_id))
+            return Look(_WITHDRAWN[done], trouble)
+
+        return self._in_its_mailbox(mail, withdraw)
+
     def _sight(self, mail: Mail) -> Look:
+        return self._in_its_mailbox(mail, lambda account: self._finding.find_out(account, mail))
+
+    def _in_its_mailbox(self, mail: Mail, look: Callable[[Account], Look]) -> Look:
         account = self._account(mail)
         if account is None or not _is_its_mailbox(account, mail):
             account = self._account(mail, fresh=True)
@@ -266,7 +298,7 @@ class Delivery:
             return Look(Sight.UNSEEN, gone)
         with self._places.of(account, PLACE_SECONDS) as place:
             if place:
-                return self._finding.find_out(account, mail)
+                return look(account)
         return Look(Sight.UNSEEN, MAILBOX_BUSY)
 
     def send_claimed(self, claimed: Versioned, account: Account) -> Heard:
@@ -292,7 +324,8 @@ class Delivery:
                 "The account may not send from this address any more: send the mail anew, from "
                 "another one.",
             )
-            return self._settle(claimed, account, outcome)
+            known = mail.draft_id is not None
+            return self._settle(claimed, account, doubted(outcome) if known else outcome)
         claim = HeldMail(
             claimed,
             self._write,
@@ -338,9 +371,12 @@ class Delivery:
             case Verdict.UNKNOWN:
                 after, heard = self._left_open(mail, outcome)
             case Verdict.AGAIN | Verdict.THROTTLED:
-                after, heard = self._again(mail, outcome)
+                next_try = now + timedelta(
+                    seconds=seconds_until_next(mail.attempts, outcome.retry_after, self._jitter)
+                )
                 if outcome.verdict is Verdict.THROTTLED and account is not None:
-                    self._pacing.rest(account, after.due_at)
+                    self._pacing.rest(account, next_try)
+                after, heard = self._again(mail, outcome, next_try)
             case Verdict.HOLD_ACCOUNT | Verdict.NEEDS_SIGN_IN:
                 if account is not None:
                     self._standing.follow(account, outcome)
@@ -378,23 +414,26 @@ class Delivery:
             help=f"It may have been sent ({outcome.reason}) and is sent again all the same, as "
             "POSTROOM_UNKNOWN says: it may arrive twice.",
         )
-        after, heard = self._again(mail, again)
+        wait = seconds_until_next(mail.attempts, again.retry_after, self._jitter)
+        after, heard = self._again(mail, again, self._clock() + timedelta(seconds=wait))
         if after.status is not Status.FAILED:
             return after, heard
         return self._moved(mail, Status.UNKNOWN, outcome), Heard.UNKNOWN
 
-    def _again(self, mail: Mail, outcome: Outcome) -> tuple[Mail, Heard]:
+    def _again(self, mail: Mail, outcome: Outcome, next_try: datetime) -> tuple[Mail, Heard]:
         now = self._clock()
-        wait = seconds_until_next(mail.attempts, outcome.retry_after, self._jitter)
-        next_try = now + timedelta(seconds=wait)
+        if outcome.draft_is_gone:
+            mail = replace(mail, draft_id=None)
         if is_exhausted(self._patience, mail.attempts, _first_attempt(mail, now), next_try):
             gave_up = replace(
                 outcome,
+                verdict=Verdict.FAILED,
                 help=f"Given up after {mail.attempts} attempts. {outcome.help or ''}".strip(),
             )
+            if mail.draft_id is not None:
+                # An earlier attempt may have sent it, and its draft has to be taken away.
+                return self._looking.begun(mail, doubted(gave_up), now), Heard.UNKNOWN
             return self._moved(mail, Status.FAILED, gave_up), Heard.FAILED
-        if outcome.draft_is_gone:
-            mail = replace(mail, draft_id=None)
         later = replace(self._moved(mail, Status.QUEUED, outcome), due_at=next_try)
         return later, Heard.LATER
 

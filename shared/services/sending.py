@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from email.errors import MessageError
+from enum import StrEnum
 from typing import Protocol
 
 from shared.errors import (
@@ -22,7 +23,7 @@ from shared.mail.account import Account
 from shared.mail.address import Address
 from shared.mail.graph_payload import send_request
 from shared.mail.mail import Mail
-from shared.mail.outcome import Look, Outcome, Verdict, judge_send
+from shared.mail.outcome import ACCESS_DENIED, Look, Outcome, Verdict, judge_send
 from shared.services.packing import Packed
 from shared.services.ports import Clock, Files, MailService, Tokens
 from shared.services.stored_files import not_read, read_whole
@@ -85,11 +86,30 @@ class Sending(Protocol):
         ...
 
 
+class Withdrawal(StrEnum):
+    """What became of a draft that was to be removed."""
+
+    REMOVED = "removed"
+    """It was a draft still, and is gone: it was not sent and cannot be sent any more."""
+    MISSING = "missing"
+    """There is no such draft: it was sent, or somebody else removed it."""
+    UNDONE = "undone"
+    """Graph did not do it: nothing is known of the draft."""
+
+
 class FindingOut(Protocol):
-    """Looks for what became of a mail."""
+    """Looks for what became of a mail, and takes its draft out of the mailbox."""
 
     def find_out(self, account: Account, mail: Mail) -> Look:
         """Look once. Changes nothing, and never raises for what Microsoft does."""
+        ...
+
+    def withdraw(self, account: Account, draft_id: str) -> tuple[Withdrawal, Outcome | None]:
+        """Remove a draft, so that nobody can send it; where that was not done, the reason.
+
+        Never raises for what Microsoft does. Whoever lets a mail go whose row knows a draft calls
+        it before the row forgets the id: no other evidence of a late sending is left then.
+        """
         ...
 
 
@@ -206,7 +226,9 @@ def too_large(excess: limits.Excess) -> Outcome:
 def of_the_sender(outcome: Outcome, account: Account, sender: Address) -> Outcome:
     """A denial that is about another From address is the mail's trouble, not the account's."""
     own = sender.email.lower() == account.address.lower()
-    if own or outcome.verdict is not Verdict.NEEDS_SIGN_IN:
+    # A grant that ended, or a token that is refused, is the account's trouble whatever the From.
+    denied = outcome.verdict is Verdict.NEEDS_SIGN_IN and outcome.reason == ACCESS_DENIED
+    if own or not denied:
         return outcome
     return replace(
         outcome,

@@ -32,6 +32,8 @@ from shared.mail.outcome import (
     Outcome,
     Sight,
     Verdict,
+    doubted,
+    is_missing_draft,
     judge_draft,
     judge_draft_send,
     judge_look,
@@ -46,6 +48,7 @@ from shared.services.sending import (
     UNWRITABLE,
     Acting,
     Claim,
+    Withdrawal,
     of_the_sender,
 )
 from shared.services.stored_files import not_read, read_whole
@@ -96,6 +99,8 @@ class VerifiedSending:
         outcome = of_the_sender(
             self._send(account, draft_id, claim, untouched=untouched), account, packed.sender
         )
+        if not untouched:
+            return doubted(outcome)
         if outcome.verdict is Verdict.FAILED:
             self._drop(account, draft_id)
         return outcome
@@ -249,17 +254,28 @@ class VerifiedSending:
             self._sleep(wait)
         return outcome
 
-    def _drop(self, account: Account, draft_id: str) -> None:
-        """Remove a draft that nobody will send. One that stays is swept later."""
+    def withdraw(self, account: Account, draft_id: str) -> tuple[Withdrawal, Outcome | None]:
+        """See `FindingOut`."""
+        answers: list[GraphAnswer] = []
 
         def remove(token: str) -> Outcome:
             try:
                 answer = self._drafts.remove(token, draft_id)
             except RemoteError as error:
                 return _unreached(error)
-            return _DONE if answer.status in (204, 404) else judge_draft(answer)
+            if answer.status == 204 or is_missing_draft(answer):
+                answers.append(answer)
+                return _DONE
+            return judge_draft(answer)
 
-        if self._acting.act(account, remove) is not _DONE:
+        outcome = self._acting.act(account, remove)
+        if not answers:
+            return Withdrawal.UNDONE, outcome
+        return (Withdrawal.REMOVED if answers[0].status == 204 else Withdrawal.MISSING), None
+
+    def _drop(self, account: Account, draft_id: str) -> None:
+        """Remove a draft that nobody will send. One that stays is swept later."""
+        if self.withdraw(account, draft_id)[0] is Withdrawal.UNDONE:
             event("draft_left_behind", level=logging.WARNING, account=account.alias)
 
 

@@ -1081,3 +1081,23 @@ def test_attempts_are_counted_anew_after_a_hold(room: Room) -> None:
 
     assert room.hear(mail_id) is Heard.SENT
     assert room.ledger.mail(mail_id).attempts == 1
+
+
+@pytest.mark.parametrize(
+    "scopes", [frozenset({"Mail.Send"}), frozenset({"Mail.ReadWrite"})], ids=str
+)
+def test_a_grant_that_ended_holds_mails_of_every_from_address(scopes: frozenset[str]) -> None:
+    room = Room(account_of(scopes=scopes, allowed_from=("info@contoso.com",)))
+    mail_id = room.accepted(**{"from": "info@contoso.com"})
+    room.faults.before("tokens.access_token", CONSENT)
+
+    assert room.hear(mail_id) is Heard.HELD
+
+
+def test_a_429_to_a_mails_last_attempt_rests_its_mailbox_all_the_same() -> None:
+    room = Room(patience=Patience(1, 3600))
+    first, second = room.accepted(), room.accepted()
+    room.graph.answers = [throttled(120.0)]
+
+    assert [room.hear(first), room.hear(second)] == [Heard.FAILED, Heard.LATER]
+    assert len(room.graph.posts) == 1

@@ -8,11 +8,13 @@ import pytest
 
 from shared.errors import AnswerLost, ConsentRequired, NotSent
 from shared.mail.account import Account
+from shared.mail.backoff import Patience
 from shared.mail.mail import FINDING_OUT
-from shared.mail.outcome import GraphAnswer
+from shared.mail.outcome import Copy, GraphAnswer
 from shared.mail.status import Status
 from shared.mail.way import Way
 from shared.services.delivery import SENT_AGAIN, Heard
+from shared.services.ports import Found
 from tests.fakes import ACCEPTED, LOST, NOT_REACHED, NOW, Crash, Room, account_of
 
 GRAPH_LOST = AnswerLost("graph", "no answer came back")
@@ -562,6 +564,148 @@ def test_a_direct_mail_whose_worker_died_is_unknown_though_the_account_can_read_
     assert room.hear(mail_id) is Heard.UNKNOWN
     assert room.ledger.mail(mail_id).reason == "worker_lost"
     assert len(room.graph.posts) == 1
+
+
+# A draft that may have been sent before, and refusals.
+
+CODES_OF_USED_DRAFTS = [
+    GraphAnswer(400, "ErrorInvalidRequest"),
+    GraphAnswer(403, "ErrorCannotUpdateSentItem"),
+    GraphAnswer(404, "ErrorMessageNotFound"),
+    GraphAnswer(409),
+    GraphAnswer(410),
+]
+
+
+def seen_as_a_draft_for_ever(room: Room, mail_id: str) -> None:
+    """An index that is behind: the sent mail shows as the draft that it was."""
+    stale = Found(GraphAnswer(200), [Copy("draft-1", is_draft=True)])
+
+    def find(access_token: str, key: str) -> Found:
+        return stale
+
+    room.drafts.find = find  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("answer", CODES_OF_USED_DRAFTS, ids=str)
+def test_no_refusal_of_a_draft_that_was_sent_before_fails_the_mail(answer: GraphAnswer) -> None:
+    room = Room(verified_account(), patience=Patience(4, 48 * 3600))
+    mail_id = in_doubt(room)
+    seen_as_a_draft_for_ever(room, mail_id)
+    room.drafts.answers["send"] = [answer] * 50
+
+    go_on(room, hours=50)
+
+    mail = room.ledger.mail(mail_id)
+    assert (mail.status, mail.reason) == (Status.UNKNOWN, "not_found")
+    assert (len(room.drafts.sent), room.drafts.removed) == (1, [])
+
+
+@pytest.mark.parametrize("answer", [REFUSED, GraphAnswer(410)], ids=str)
+def test_a_refused_draft_that_a_look_still_sees_is_removed_and_its_mail_fails(
+    room: Room, answer: GraphAnswer
+) -> None:
+    mail_id = room.accepted()
+    room.drafts.answers["send"] = [THROTTLED, answer]
+    room.hear(mail_id)
+    room.clock.forward(minutes=1)
+
+    heard = [room.hear(mail_id), *(look(room, mail_id) for _ in range(4))]
+
+    assert heard == [*[Heard.UNKNOWN] * 4, Heard.FAILED]
+    assert (room.drafts.removed, room.drafts.sent) == (["draft-1"], [])
+    mail = room.ledger.mail(mail_id)
+    assert (mail.reason, mail.draft_id) == (answer.code or "bad_request", None)
+
+
+def test_a_draft_that_cannot_be_removed_leaves_its_mail_open(room: Room) -> None:
+    mail_id = room.accepted()
+    room.drafts.answers = {"send": [THROTTLED, REFUSED], "remove": [BROKEN]}
+    room.hear(mail_id)
+    room.clock.forward(minutes=1)
+    room.hear(mail_id)
+
+    heard = [look(room, mail_id) for _ in range(5)]
+
+    assert heard == [*[Heard.UNKNOWN] * 4, Heard.FAILED]
+
+
+@pytest.mark.parametrize("trouble", [GraphAnswer(500), GRAPH_LOST], ids=["500", "lost"])
+def test_a_mail_whose_sending_never_succeeds_fails_in_the_end_and_leaves_no_draft(
+    trouble: GraphAnswer | Exception,
+) -> None:
+    room = Room(verified_account(), patience=Patience(3, 48 * 3600))
+    mail_id = room.accepted()
+    if isinstance(trouble, GraphAnswer):
+        room.drafts.answers["send"] = [trouble] * 100
+    else:
+        room.faults.always("drafts.send", trouble)
+
+    go_on(room, hours=3)
+
+    mail = room.ledger.mail(mail_id)
+    assert (mail.status, mail.reason, mail.attempts) == (Status.FAILED, "not_sent", 3)
+    assert (room.drafts.letters, room.faults.calls["drafts.send"]) == ([], 3)
+
+
+def test_workers_that_die_over_a_draft_again_and_again_fail_its_mail() -> None:
+    room = Room(verified_account(), patience=Patience(3, 48 * 3600))
+    mail_id = room.accepted()
+    for _ in range(3):
+        room.faults.before("drafts.send", Crash())
+        crash(room, mail_id)
+        room.clock.forward(seconds=301)
+        room.hear(mail_id)
+
+    assert (room.status(mail_id), room.drafts.letters) == (Status.FAILED, [])
+
+
+def test_a_mail_that_ran_out_of_attempts_is_looked_for_and_its_draft_removed() -> None:
+    room = Room(verified_account(), patience=Patience(1, 48 * 3600))
+    mail_id = room.accepted()
+    room.drafts.answers["send"] = [THROTTLED]
+
+    assert room.hear(mail_id) is Heard.UNKNOWN
+    go_on(room, hours=1)
+
+    assert (room.status(mail_id), room.ledger.mail(mail_id).reason) == (
+        Status.FAILED,
+        "ApplicationThrottled",
+    )
+    assert room.drafts.letters == []
+
+
+@pytest.mark.parametrize("seconds", [86400.0 * 365, 1e15])
+def test_no_look_is_put_off_for_longer_than_six_hours(room: Room, seconds: float) -> None:
+    mail_id = in_doubt(room)
+    room.drafts.answers["find"] = [GraphAnswer(503, retry_after=seconds)]
+
+    look(room, mail_id)
+
+    assert room.ledger.mail(mail_id).due_at == room.clock.now + timedelta(hours=6)
+
+
+# Another From address.
+
+
+@pytest.mark.parametrize("call", ["create", "send"])
+def test_a_denied_from_address_is_the_mails_trouble(call: str) -> None:
+    room = Room(verified_account(allowed_from=("info@contoso.com",)))
+    mail_id = room.accepted(**{"from": "info@contoso.com"})
+    room.drafts.answers[call] = [DENIED]
+
+    assert room.hear(mail_id) is Heard.FAILED
+
+
+@pytest.mark.parametrize("call", ["create", "send"])
+def test_a_token_that_is_refused_is_the_accounts_trouble_whatever_the_from_address(
+    call: str,
+) -> None:
+    room = Room(verified_account(allowed_from=("info@contoso.com",)))
+    mail_id = room.accepted(**{"from": "info@contoso.com"})
+    room.drafts.answers[call] = [EXPIRED, EXPIRED]
+
+    assert room.hear(mail_id) is Heard.HELD
 
 
 # The setting for direct mails.
