@@ -227,12 +227,19 @@ class Postroom:
     def changes(self) -> Changes:
         """What callers do to mails; an instance that only delivers never imports it."""
         from shared.services.changes import Changes
+        from shared.services.withdrawal import Withdrawal
 
         return Changes(
             ledger=self.ledger,
             payloads=self._payloads,
             accounts=self.accounts,
             submission=self.submission,
+            withdrawal=Withdrawal(
+                drafts=self.drafts,
+                tokens=self.tokens,
+                accounts=self.accounts,
+                clock=self.clock,
+            ),
             clock=self.clock,
         )
 

@@ -74,6 +74,7 @@ from shared.services.stray_drafts import StrayDrafts
 from shared.services.submission import Receipt, Submission
 from shared.services.upkeep import Upkeep
 from shared.services.verified_sending import VerifiedSending
+from shared.services.withdrawal import Withdrawal
 
 NOW = datetime(2026, 8, 20, 12, 0, tzinfo=UTC)
 TENANT = "11111111-1111-4111-8111-111111111111"
@@ -727,7 +728,9 @@ class MemoryDrafts:
     def remove(self, access_token: str, draft_id: str) -> GraphAnswer:
         with self._faults.around("drafts.remove"):
             answer = self._planned("remove")
-            if any(one.draft_id == draft_id and not one.is_draft for one in self.letters):
+            there = [one.is_draft for one in self.letters if one.draft_id == draft_id]
+            # Sending gives a message another id.
+            if there == [False] or (answer is None and not there):
                 return GraphAnswer(404, "ErrorItemNotFound")
             if answer is None:
                 self.removed.append(draft_id)
@@ -983,6 +986,12 @@ class Room:
             payloads=self.payloads,
             accounts=self.accounts,
             submission=self.submission,
+            withdrawal=Withdrawal(
+                drafts=self.drafts,
+                tokens=self.tokens,
+                accounts=self.accounts,
+                clock=self.clock,
+            ),
             clock=self.clock,
         )
 

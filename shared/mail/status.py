@@ -26,18 +26,28 @@ class Status(StrEnum):
     """The caller withdrew it in time."""
 
 
+# A mail that waits becomes unknown where its draft, which nobody should have sent, has gone.
 _NEXT: dict[Status, frozenset[Status]] = {
     Status.SCHEDULED: frozenset(
-        {Status.QUEUED, Status.SENDING, Status.HELD, Status.CANCELLED, Status.FAILED}
+        {
+            *(Status.QUEUED, Status.SENDING, Status.HELD, Status.CANCELLED, Status.FAILED),
+            Status.UNKNOWN,
+        }
     ),
     Status.QUEUED: frozenset(
-        {Status.SCHEDULED, Status.SENDING, Status.HELD, Status.CANCELLED, Status.FAILED}
+        {
+            *(Status.SCHEDULED, Status.SENDING, Status.HELD, Status.CANCELLED, Status.FAILED),
+            Status.UNKNOWN,
+        }
     ),
     Status.SENDING: frozenset(
         {Status.SENT, Status.QUEUED, Status.HELD, Status.UNKNOWN, Status.FAILED}
     ),
     Status.HELD: frozenset(
-        {Status.SCHEDULED, Status.QUEUED, Status.SENDING, Status.CANCELLED, Status.FAILED}
+        {
+            *(Status.SCHEDULED, Status.QUEUED, Status.SENDING, Status.CANCELLED, Status.FAILED),
+            Status.UNKNOWN,
+        }
     ),
     Status.UNKNOWN: frozenset({Status.SENT, Status.QUEUED, Status.FAILED}),
     Status.FAILED: frozenset({Status.QUEUED}),

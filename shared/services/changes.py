@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import msgspec
@@ -20,17 +20,26 @@ from shared.mail import problems
 from shared.mail.account import Account
 from shared.mail.address import Address
 from shared.mail.choice import choose
-from shared.mail.mail import Mail
+from shared.mail.mail import FINDING_OUT, Mail
 from shared.mail.message import Message, problems_of
 from shared.mail.status import Status
 from shared.mail.way import way_for
 from shared.services.packing import Packed, unpack
-from shared.services.ports import Accounts, Clock, Ledger, Payloads
+from shared.services.ports import Accounts, Clock, Ledger, Payloads, Versioned
 from shared.services.submission import Submission, refuse_signed_out
+from shared.services.withdrawal import Withdrawal, Withdrawn
 from shared.telemetry import event
 
 ATTEMPTS = 5
 """A write that lost its race is decided anew so many times."""
+
+FIRST_LOOK = timedelta(seconds=5)
+"""Until a mail is looked for whose draft has gone."""
+
+DRAFT_STAYS = (
+    "Its earlier draft is still in the Drafts of its mailbox, which Postroom cannot get into: do not "
+    "send it from there."
+)
 
 NOT_BEGUN = frozenset({Status.SCHEDULED, Status.QUEUED, Status.HELD})
 """No worker has it, and none has sent it: it can be withdrawn or put off."""
@@ -82,17 +91,20 @@ class Changes:
         payloads: Payloads,
         accounts: Accounts,
         submission: Submission,
+        withdrawal: Withdrawal,
         clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._payloads = payloads
         self._accounts = accounts
         self._submission = submission
+        self._withdrawal = withdrawal
         self._clock = clock
 
     def cancel(self, mail_id: str) -> Mail:
         """Withdraw a mail that no worker has yet. Once this returns it will not be sent, and its
-        content is gone. Raises Refused where it is too late."""
+        content is gone; so is a draft of it that an earlier attempt left. Raises Refused where it is
+        too late, and where that draft cannot be removed for the moment."""
 
         def step(mail: Mail, now: datetime) -> Mail:
             if mail.status is Status.CANCELLED:
@@ -177,6 +189,7 @@ class Changes:
         return self._change("release", mail_id, step)
 
     def _change(self, operation: str, mail_id: str, step: Step) -> Mail:
+        removed: set[str] = set()
         for _ in range(ATTEMPTS):
             found = self._ledger.get(mail_id)
             if found is None:
@@ -185,17 +198,62 @@ class Changes:
             after = step(before, self._clock())
             if after is before:
                 return before
+            if _gives_up_draft(before, after) and before.draft_id not in removed:
+                after = self._without_draft(found, after)
+                removed.add(str(before.draft_id))
             after = self._paced(after)
             self._submission.note_if_old(after)
             if self._write(before, after, found.etag):
                 self._finish(operation, before, after)
                 return after
-            if after.payload.blob not in (None, before.payload.blob):
-                # Its name is this attempt's own: no row of another's refers to it.
-                self._submission.drop(str(after.payload.blob))
+            self._drop_new(before, after)
         raise Refused(
             problems.UNAVAILABLE, "The mail was changed by others again and again.", retry_after=1.0
         )
+
+    def _without_draft(self, found: Versioned, after: Mail) -> Mail:
+        """What the mail becomes, once nobody can send its draft any more. Raises Refused where it
+        may have been sent; Postroom then finds that out."""
+        before = found.mail
+        try:
+            withdrawn = self._withdrawal.withdraw(before)
+        except Refused:
+            self._drop_new(before, after)
+            raise
+        if withdrawn is Withdrawn.OUT_OF_REACH:
+            return replace(after, help=DRAFT_STAYS)
+        if withdrawn is Withdrawn.REMOVED or before.status is Status.UNKNOWN:
+            # Of an unknown mail a person has said that it was not sent.
+            return after
+        self._drop_new(before, after)
+        self._find_out(found)
+        raise Refused(
+            problems.WRONG_STATUS,
+            "The mail's draft is not in its mailbox any more, as after it was sent: Postroom finds "
+            "out whether it was. Ask for its status again in some minutes.",
+            members=problems.standing(Status.UNKNOWN.value),
+        )
+
+    def _find_out(self, found: Versioned) -> None:
+        now = self._clock()
+        unsure = found.mail.moved(
+            Status.UNKNOWN,
+            now,
+            reason=FINDING_OUT,
+            help="Its draft is not in the mailbox any more, as after it was sent. Postroom looks "
+            "into the mailbox at the time next_look_at.",
+            due_at=now + FIRST_LOOK,
+        )
+        self._submission.note_if_old(unsure)
+        # Whoever was first has the mail by now, and finds its draft gone as well.
+        if self._write(found.mail, unsure, found.etag):
+            self._submission.ring(unsure)
+
+    def _drop_new(self, before: Mail, after: Mail) -> None:
+        """Remove the content that was stored for a change that is not made."""
+        if after.payload.blob not in (None, before.payload.blob):
+            # Its name is this attempt's own: no row of another's refers to it.
+            self._submission.drop(str(after.payload.blob))
 
     def _paced(self, mail: Mail) -> Mail:
         """A mail that waits again is one more of its mailbox, and takes its turn."""
@@ -283,6 +341,15 @@ class Changes:
         except (RemoteRefused, ValueError) as error:
             raise _gone(mail) from error
         raise _gone(mail)
+
+
+def _gives_up_draft(before: Mail, after: Mail) -> bool:
+    """Whether a draft that could still be sent is forgotten. One that a person found sent is none."""
+    return (
+        before.draft_id is not None
+        and after.draft_id != before.draft_id
+        and after.status is not Status.SENT
+    )
 
 
 def _is_in(found: Mail, ours: Mail) -> bool:
