@@ -58,6 +58,15 @@ OWN_REASONS = {
         "tried again",
         "It may have been sent, and `POSTROOM_UNKNOWN` says to send it again: it may arrive twice.",
     ),
+    "worker_failed": (
+        "`unknown`, or tried again where it was certainly not sent",
+        "Postroom itself failed while it sent the mail; the log event `internal_error` says where. Report "
+        "it. A verified mail is looked for; for a direct one look into the mailbox's Sent Items.",
+    ),
+    "out_of_time": (
+        "tried again",
+        "Its attachments could not be uploaded in the time that one run has; its draft was removed.",
+    ),
     "draft_used": (
         "`unknown`, for now",
         "The mail's draft is not there any more, as after it was sent. Postroom looks for it.",

@@ -7,6 +7,7 @@
     │                             how to mend it (`shared.mail.problems` has the kinds)
     ├── FileChanged               a file in storage is not the one that was accepted
     ├── LostRace                  another worker changed the row first
+    ├── OutOfTime                 the run of a function has no time left for another request
     ├── ConsentRequired           the mailbox must be signed in again by a person
     ├── CredentialRefused         Entra refused the application's own credential
     ├── AlreadyExists             a name that must be new is taken
@@ -86,6 +87,10 @@ class FileChanged(PostroomError):
 
 class LostRace(PostroomError):
     """Another worker changed the row first: its ETag no longer matches, or the row is gone."""
+
+
+class OutOfTime(PostroomError):
+    """The run of a function has no time left for another request: the host would end it."""
 
 
 class AlreadyExists(PostroomError):

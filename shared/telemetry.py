@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
+import traceback
 from collections.abc import Mapping
+from pathlib import Path
 
 # Not under `azure.functions`: the worker takes such names for its own log and hides them from
 # Application Insights.
@@ -78,3 +80,9 @@ def quiet_libraries() -> None:
     """Keep the libraries' own request logging out: it can hold URLs, names and addresses."""
     for name in ("azure", "msal", "urllib3", "requests"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def where(error: Exception) -> str:
+    """File and line only: an exception's text may hold what must not be logged."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames[-6:]))

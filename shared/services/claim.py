@@ -6,12 +6,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.errors import LostRace
+from shared.errors import LostRace, OutOfTime
 from shared.mail.mail import Mail
 from shared.services.ports import Clock, Versioned
 
 Write = Callable[[Mail, str], str | None]
 """Writes a mail under an ETag; gives the new one, or None where another worker was first."""
+
+
+RUN_SECONDS = 500.0
+"""From the claim to the end of the last request that is started for a mail. Giving up (cancelling
+an upload, removing its draft, writing the outcome) has what is left of `functionTimeout` in
+host.json: a host that ends the process ends other mails' requests with it."""
 
 
 class HeldMail:
@@ -31,6 +37,9 @@ class HeldMail:
         self._clock = clock
         self._lease = timedelta(seconds=lease_seconds)
         self._request_seconds = request_seconds
+        self._ends = held.mail.updated_at + timedelta(seconds=RUN_SECONDS)
+        self.may_have_asked = False
+        """Whether a request may have been made by now that only a living claim may make."""
 
     @property
     def mail(self) -> Mail:
@@ -39,10 +48,13 @@ class HeldMail:
 
     def still_ours(self) -> bool:
         """See `Claim`. A request started now ends before the lease does."""
-        return self._left().total_seconds() > self._request_seconds
+        self.may_have_asked = self._has_time(self._left())
+        return self.may_have_asked
 
     def renew(self) -> None:
         """See `Claim`."""
+        if not self._has_time(self._ends - self._clock()):
+            raise OutOfTime("no time is left for another request")
         if self._left() <= self._lease * 2 / 3:
             self._change(self.mail)
 
@@ -53,6 +65,11 @@ class HeldMail:
     def _left(self) -> timedelta:
         now = self._clock()
         return (self.mail.lease_until or now) - now
+
+    def _has_time(self, left: timedelta) -> bool:
+        """For a request that starts now, in a lease and in the run of the function."""
+        most = min(left, self._ends - self._clock())
+        return most.total_seconds() > self._request_seconds
 
     def _change(self, mail: Mail) -> None:
         now = self._clock()

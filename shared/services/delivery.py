@@ -37,7 +37,7 @@ from shared.services.ports import Accounts, Clock, Ledger, Payloads, Versioned
 from shared.services.sending import FindingOut, Sending, Withdrawal
 from shared.services.standing import Standing
 from shared.services.submission import Submission
-from shared.telemetry import event
+from shared.telemetry import event, where
 
 PLACE_SECONDS = 0.2
 """So long a worker waits for a place beside the other mails of a mailbox: waiting, it is nobody's."""
@@ -337,7 +337,35 @@ class Delivery:
             outcome = self._ways[mail.delivery].send(account, packed, claim)
         except LostRace:
             return Heard.LEFT
+        except RemoteError:
+            # The ledger is out of reach; what became of the mail cannot be written down.
+            raise
+        except Exception as error:  # noqa: BLE001 - its mail must not wait for the lease to run out
+            outcome = self._broken(claim, error)
         return self._settle(claim.held, account, outcome)
+
+    @staticmethod
+    def _broken(claim: HeldMail, error: Exception) -> Outcome:
+        """Postroom itself failed: what that leaves known of the mail."""
+        mail = claim.mail
+        event(
+            "internal_error",
+            level=logging.ERROR,
+            kind=type(error).__name__,
+            mail_id=mail.mail_id,
+            where=where(error),
+        )
+        verified = mail.delivery is Way.VERIFIED
+        if mail.draft_id is not None if verified else claim.may_have_asked:
+            return Outcome(
+                Verdict.UNKNOWN,
+                "worker_failed",
+                "Postroom itself failed while it sent this mail: look into the mailbox's Sent "
+                "Items, then decide whether to send it anew.",
+            )
+        return Outcome(
+            Verdict.AGAIN, "worker_failed", "Postroom itself failed before it sent this mail."
+        )
 
     def _may_send(self, mail: Mail, account: Account, sender: Address) -> bool:
         """Whether the account owns or may use the From address, asked anew before it is denied."""
@@ -362,6 +390,7 @@ class Delivery:
         """Write what became of an attempt; the account first where its state follows from it."""
         mail, now = claimed.mail, self._clock()
         self._widen_or_narrow(account, outcome)
+        outcome = self._or_held(mail, account, outcome)
         match outcome.verdict:
             case Verdict.SENT:
                 sent = mail.moved(
@@ -419,6 +448,15 @@ class Delivery:
         if after.status is not Status.FAILED:
             return after, heard
         return self._moved(mail, Status.UNKNOWN, outcome), Heard.UNKNOWN
+
+    def _or_held(self, mail: Mail, account: Account | None, outcome: Outcome) -> Outcome:
+        """A remote that asks for a pause which outlasts every mail's patience says that the account
+        cannot send; nothing is wrong with the mail."""
+        outlasts = (outcome.retry_after or 0.0) > self._patience.give_up_after_seconds
+        has_failed = mail.attempts >= self._patience.max_attempts or outcome.draft_is_gone
+        if account is None or outcome.verdict is not Verdict.AGAIN or has_failed or not outlasts:
+            return outcome
+        return replace(outcome, verdict=Verdict.HOLD_ACCOUNT)
 
     def _again(self, mail: Mail, outcome: Outcome, next_try: datetime) -> tuple[Mail, Heard]:
         now = self._clock()
@@ -521,11 +559,12 @@ def _is_same_move(found: Mail, wanted: Mail) -> bool:
 
 
 def _first_attempt(mail: Mail, now: datetime) -> datetime:
-    """When the attempts under way began: what lies before a hold, or before a person's retry, does
-    not count against the mail."""
+    """When the attempts under way began: what lies before a hold, a person's retry, or a time for
+    which its caller put it off, does not count against the mail."""
     began = now
     for step in reversed(mail.events):
-        if step.status in SETTLED and step.reason != FINDING_OUT:
+        settled = step.status in SETTLED and step.reason != FINDING_OUT
+        if settled or step.status is Status.SCHEDULED:
             break
         if step.status is Status.SENDING:
             began = step.at

@@ -62,11 +62,12 @@ class Claim(Protocol):
         ...
 
     def still_ours(self) -> bool:
-        """Whether the lease leaves enough time for one whole request."""
+        """Whether the lease and the run leave enough time for one whole request."""
         ...
 
     def renew(self) -> None:
-        """Make the lease last, by a write where a third of it has passed. Raises LostRace."""
+        """Make the lease last, by a write where a third of it has passed. Raises LostRace, and
+        OutOfTime where the run leaves no time for another request."""
         ...
 
     def keep_draft(self, draft_id: str) -> None:

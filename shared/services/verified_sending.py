@@ -12,7 +12,15 @@ import logging
 import time
 from collections.abc import Callable
 
-from shared.errors import AnswerLost, FileChanged, LostRace, NotSent, RemoteError, RemoteRefused
+from shared.errors import (
+    AnswerLost,
+    FileChanged,
+    LostRace,
+    NotSent,
+    OutOfTime,
+    RemoteError,
+    RemoteRefused,
+)
 from shared.mail.account import Account
 from shared.mail.address import Address
 from shared.mail.graph_payload import (
@@ -56,6 +64,18 @@ from shared.telemetry import event
 
 FRESH_WAITS = (0.5, 1.0, 2.0)
 """Seconds. A draft that was just made is sometimes not found at first (demisto/content#41448)."""
+
+UPLOAD_ELSEWHERE = Outcome(
+    Verdict.FAILED,
+    "upload_elsewhere",
+    "Microsoft named a place to upload an attachment to that is not one of its own: report it.",
+)
+
+OUT_OF_TIME = Outcome(
+    Verdict.AGAIN,
+    "out_of_time",
+    "Its attachments could not be uploaded in the time that one run has; nothing was sent.",
+)
 
 TOO_SMALL = "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize"
 
@@ -139,6 +159,8 @@ class VerifiedSending:
         except LostRace:
             self._drop(account, draft_id)
             raise
+        except OutOfTime:
+            trouble = OUT_OF_TIME
         if trouble is None:
             return draft_id
         self._drop(account, draft_id)
@@ -177,15 +199,9 @@ class VerifiedSending:
         for item in request.apart:
             try:
                 trouble = self._add(account, draft_id, item, claim)
-            except RemoteRefused:
-                return Outcome(
-                    Verdict.FAILED,
-                    "upload_elsewhere",
-                    "Microsoft named a place to upload an attachment to that is not one of its "
-                    "own: report it.",
-                )
             except (FileChanged, RemoteError) as error:
-                return not_read(error)
+                refused = isinstance(error, RemoteRefused) and error.system == "graph"
+                return UPLOAD_ELSEWHERE if refused else not_read(error)
             if trouble is not None:
                 return trouble
         return None

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import re
-import traceback
 from collections.abc import Callable
 from math import ceil
-from pathlib import Path
 from uuid import uuid4
 
 import azure.functions as func
@@ -16,7 +14,7 @@ import azure.functions as func
 from shared.errors import ConfigurationError, FieldProblem, PostroomError, Refused, RemoteError
 from shared.mail import problems
 from shared.mail.problems import ProblemKind
-from shared.telemetry import event
+from shared.telemetry import event, where
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 10.0
@@ -52,7 +50,7 @@ def answered(req: func.HttpRequest, handler: Handler) -> func.HttpResponse:
             level=logging.ERROR,
             kind=type(error).__name__,
             request_id=request_id,
-            where=_where(error),
+            where=where(error),
         )
         answer = respond(Refused(problems.INTERNAL, "Postroom itself failed."), request_id)
     answer.headers["X-Request-Id"] = request_id
@@ -126,9 +124,3 @@ def _unavailable(error: PostroomError) -> Refused:
 
 def _system(error: PostroomError) -> str:
     return error.system if isinstance(error, RemoteError) else "storage"
-
-
-def _where(error: Exception) -> str:
-    """File and line only: an exception's text may hold what must not be logged."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames[-6:]))

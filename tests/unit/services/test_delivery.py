@@ -1101,3 +1101,40 @@ def test_a_429_to_a_mails_last_attempt_rests_its_mailbox_all_the_same() -> None:
 
     assert [room.hear(first), room.hear(second)] == [Heard.FAILED, Heard.LATER]
     assert len(room.graph.posts) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "status"),
+    [("graph.send_mail", Status.UNKNOWN), ("tokens.access_token", Status.QUEUED)],
+)
+def test_a_fault_of_our_own_is_an_outcome_at_once(room: Room, call: str, status: Status) -> None:
+    mail_id = room.accepted()
+    room.faults.after(call, OverflowError("a bug"))
+
+    room.hear(mail_id)
+
+    assert (room.status(mail_id), room.ledger.mail(mail_id).reason) == (status, "worker_failed")
+
+
+@pytest.mark.parametrize("seconds", [200_000.0, 1e15])
+def test_a_pause_longer_than_a_mail_is_tried_holds_its_account(room: Room, seconds: float) -> None:
+    mail_id = room.accepted()
+    room.faults.before("tokens.access_token", NotSent("entra", "busy", retry_after=seconds))
+
+    assert room.hear(mail_id) is Heard.HELD
+    account = room.accounts.rows["billing"]
+    assert account.state is AccountState.HELD
+    assert account.held_until == NOW + timedelta(seconds=min(seconds, 7 * 86400.0))
+
+
+def test_the_time_for_which_its_caller_put_a_mail_off_does_not_count_against_it(
+    room: Room,
+) -> None:
+    mail_id = room.accepted()
+    room.graph.answers = [GRAPH_AWAY]
+    room.hear(mail_id)
+    room.changes.reschedule(mail_id, NOW + timedelta(days=3))
+    room.clock.forward(days=3)
+    room.graph.answers = [GRAPH_AWAY]
+
+    assert room.hear(mail_id) is Heard.LATER

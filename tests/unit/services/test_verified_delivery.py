@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from shared.errors import AnswerLost, ConsentRequired, NotSent
+from shared.errors import AnswerLost, ConsentRequired, NotSent, RemoteRefused
 from shared.mail.account import Account
 from shared.mail.backoff import Patience
 from shared.mail.mail import FINDING_OUT
 from shared.mail.outcome import Copy, GraphAnswer
 from shared.mail.status import Status
 from shared.mail.way import Way
+from shared.services.claim import RUN_SECONDS
 from shared.services.delivery import SENT_AGAIN, Heard
 from shared.services.ports import Found
 from tests.fakes import ACCEPTED, LOST, NOT_REACHED, NOW, Crash, Room, account_of
@@ -683,6 +686,88 @@ def test_no_look_is_put_off_for_longer_than_six_hours(room: Room, seconds: float
     look(room, mail_id)
 
     assert room.ledger.mail(mail_id).due_at == room.clock.now + timedelta(hours=6)
+
+
+# A run that has an end, and faults of our own.
+
+FILE = "attachments/big.bin"
+
+
+def with_files(count: int, size: int) -> tuple[Room, str]:
+    room = Room(verified_account(), max_bytes=64 * 1024 * 1024)
+    room.files.blobs["attachments"]["big.bin"] = b"x" * size
+    named = [{"filename": f"{n}.bin", "blob": FILE} for n in range(count)]
+    return room, room.accepted(attachments=named)
+
+
+@pytest.mark.parametrize(
+    ("call", "count", "size"), [("drafts.attach", 100, 200_000), ("drafts.chunk", 1, 25_000_000)]
+)
+def test_a_mail_that_outlasts_a_run_is_given_up_in_time_and_tried_again(
+    call: str, count: int, size: int
+) -> None:
+    room, mail_id = with_files(count, size)
+    for nth in range(1, 101):
+        room.faults.after(call, lambda: room.clock.forward(seconds=40), nth=nth)
+    began = room.clock.now
+
+    assert room.hear(mail_id) is Heard.LATER
+    assert room.clock.now - began <= timedelta(seconds=RUN_SECONDS)
+    mail = room.ledger.mail(mail_id)
+    assert (mail.reason, mail.draft_id, room.drafts.letters) == ("out_of_time", None, [])
+    assert mail.due_at > room.clock.now
+
+
+def test_a_run_ends_before_the_host_ends_it() -> None:
+    host = json.loads((Path(__file__).parents[3] / "host.json").read_text(encoding="utf-8"))
+    hours, minutes, seconds = map(int, host["functionTimeout"].split(":"))
+
+    assert hours * 3600 + minutes * 60 + seconds >= RUN_SECONDS + 60
+
+
+@pytest.mark.parametrize("call", ["files.chunk", "ledger.update"])
+def test_storage_that_refuses_for_a_moment_fails_no_mail(call: str) -> None:
+    room, mail_id = with_files(1, 5_000_000)
+    room.faults.after("drafts.create", lambda: room.clock.forward(seconds=150))
+    refused = RemoteRefused("storage", "storage answered 403")
+    room.faults.before(call, refused, nth=2 if call == "ledger.update" else 1)
+
+    assert room.hear(mail_id) is Heard.LATER
+    assert room.ledger.mail(mail_id).reason == "attachment_unreadable"
+
+
+def test_an_upload_that_leads_elsewhere_fails_its_mail() -> None:
+    room, mail_id = with_files(1, 5_000_000)
+    room.faults.before("drafts.upload", RemoteRefused("graph", "not one of Microsoft's"))
+
+    assert room.hear(mail_id) is Heard.FAILED
+    assert room.ledger.mail(mail_id).reason == "upload_elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("call", "heard"), [("drafts.create", Heard.LATER), ("drafts.send", Heard.UNKNOWN)]
+)
+def test_a_fault_of_our_own_does_not_keep_a_verified_mail(
+    room: Room, call: str, heard: Heard, caplog: pytest.LogCaptureFixture
+) -> None:
+    mail_id = room.accepted()
+    room.faults.after(call, OverflowError("a bug"))
+
+    assert room.hear(mail_id) is heard
+    assert room.ledger.mail(mail_id).status is not Status.SENDING
+    assert "internal_error" in caplog.text
+    assert "OverflowError" in caplog.text
+    go_on(room, hours=1)
+    assert (room.status(mail_id), len(room.drafts.sent)) == (Status.SENT, 1)
+
+
+def test_a_pause_longer_than_a_mail_is_tried_holds_its_account(room: Room) -> None:
+    mail_id = room.accepted()
+    room.drafts.answers["create"] = [GraphAnswer(503, retry_after=200_000.0)]
+
+    assert room.hear(mail_id) is Heard.HELD
+    held_until = room.accounts.rows["billing"].held_until
+    assert held_until == room.clock.now + timedelta(seconds=200_000)
 
 
 # Another From address.
