@@ -221,7 +221,7 @@ class MemoryLedger:
             ]
         return SettledPage(found[:3], found[2].mail_id if len(found) > 3 else None)
 
-    def remove(self, mails: Sequence[SettledMail]) -> int:
+    def remove(self, mails: Sequence[SettledMail]) -> Sequence[SettledMail]:
         with self._faults.around("ledger.remove"), self._lock:
             gone = [
                 mail
@@ -230,7 +230,7 @@ class MemoryLedger:
             ]
             for mail in gone:
                 del self._rows[mail.mail_id]
-            return len(gone)
+            return gone
 
     @property
     def mails(self) -> list[Mail]:
@@ -925,7 +925,9 @@ class Room:
         self.changes = self.person()
         self.batch = Batch(self.submission, self.keys, self.clock)
         self.delivery = self.worker(patience or Patience(30, 48 * 3600))
-        self.outbox = Outbox(self.ledger, self.submission, self.delivery, self.clock)
+        self.outbox = Outbox(
+            self.ledger, self.submission, self.delivery, self.clock, remembers=timedelta(days=90)
+        )
         self.upkeep = Upkeep(self.ledger, self.waiting, self.bell, self.accounts, self.clock)
         self.retention = Retention(
             ledger=self.ledger,

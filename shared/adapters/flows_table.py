@@ -45,7 +45,7 @@ class FlowsTable:
                 (_PARTITION, str(row["RowKey"]), str(row.metadata["etag"]))
                 for row in islice(rows, most)
             ]
-        return delete_unchanged(self._client(), found)
+        return len(delete_unchanged(self._client(), found))
 
     def take(self, state_hash: str) -> datetime | None:
         """See `Flows`. The conditional delete is what lets only one of two callbacks win.

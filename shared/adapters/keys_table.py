@@ -61,7 +61,9 @@ class KeysTable:
                 for row in page:
                     key = (str(row["PartitionKey"]), str(row["RowKey"]))
                     partitions.setdefault(key[0], []).append((*key, str(row.metadata["etag"])))
-                gone += sum(delete_unchanged(self._client(), rows) for rows in partitions.values())
+                gone += sum(
+                    len(delete_unchanged(self._client(), rows)) for rows in partitions.values()
+                )
                 if gone >= most:
                     break
         return gone

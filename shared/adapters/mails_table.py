@@ -213,13 +213,17 @@ class MailsTable:
             found = [_settled(row) for row in next(pages, iter(()))]
         return SettledPage(found, _cursor(getattr(pages, "continuation_token", None)))
 
-    def remove(self, mails: Sequence[SettledMail]) -> int:
-        """See `Archive`."""
+    def remove(self, mails: Sequence[SettledMail]) -> Sequence[SettledMail]:
+        """See `Archive`. Where a transaction was repeated that had taken effect, its rows are gone and
+        not named."""
         days: dict[str, list[RowVersion]] = {}
         for mail in mails:
             partition, row = keys_of(mail.mail_id)
             days.setdefault(partition, []).append((partition, row, mail.etag))
-        return sum(delete_unchanged(self._client(), rows) for rows in days.values())
+        gone = {
+            row for rows in days.values() for _, row, _ in delete_unchanged(self._client(), rows)
+        }
+        return [mail for mail in mails if keys_of(mail.mail_id)[1] in gone]
 
     def probe(self) -> None:
         """Ask for a row that is never there. Raises RemoteError where the table service does not

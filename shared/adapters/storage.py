@@ -131,12 +131,12 @@ def batches(items: Iterable[T]) -> Iterator[list[T]]:
         yield lot
 
 
-def delete_unchanged(client: TableClient, keys: Sequence[RowVersion]) -> int:
-    """Delete rows of one partition, each unless it was changed since it was read. Returns how many
+def delete_unchanged(client: TableClient, keys: Sequence[RowVersion]) -> list[RowVersion]:
+    """Delete rows of one partition, each unless it was changed since it was read. Returns those that
     went. A transaction fails as a whole for one such row; then they go one by one."""
     from azure.core import MatchConditions
 
-    def delete(lot: Sequence[RowVersion]) -> int:
+    def delete(lot: Sequence[RowVersion]) -> Sequence[RowVersion]:
         with translated("removing rows"):
             client.submit_transaction(
                 [
@@ -148,9 +148,9 @@ def delete_unchanged(client: TableClient, keys: Sequence[RowVersion]) -> int:
                     for partition, row, etag in lot
                 ]
             )
-        return len(lot)
+        return lot
 
-    gone = 0
+    gone: list[RowVersion] = []
     for lot in batches(keys):
         try:
             gone += delete(lot)

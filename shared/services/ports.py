@@ -225,8 +225,9 @@ class Archive(Protocol):
         `before`."""
         ...
 
-    def remove(self, mails: Sequence[SettledMail]) -> int:
-        """Remove rows; one that was changed since it was read stays. Returns how many went."""
+    def remove(self, mails: Sequence[SettledMail]) -> Sequence[SettledMail]:
+        """Remove rows; one that was changed since it was read stays. Returns those that went, as far
+        as that is known."""
         ...
 
 

@@ -7,7 +7,7 @@ next day. A mail that still waits is never thrown away.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -20,6 +20,7 @@ from shared.services.ports import (
     Clock,
     Expiring,
     Ledger,
+    SettledMail,
     StoredPayloads,
     Waiting,
 )
@@ -37,6 +38,8 @@ STANDING = frozenset({Status.UNKNOWN, Status.HELD})
 MOST_EXPIRED = 50_000
 
 KEEPS_PAYLOAD = frozenset({Status.FAILED, Status.UNKNOWN})
+LOT = 100
+"""Rows removed at a time: a storage transaction."""
 
 Part = Callable[[datetime], int]
 """Does its share until a time; returns of how many things it has disposed."""
@@ -128,13 +131,23 @@ class Retention:
             page = self._archive.settled(FINISHED | STANDING, BEGINNING, before, cursor)
             old = [mail for mail in page.mails if mail.status in FINISHED]
             self._needing_a_person += len(page.mails) - len(old)
-            for mail in old:
-                for blob in mail.blobs:
-                    self._payloads.delete(blob)
-            removed += self._archive.remove(old)
+            for begin in range(0, len(old), LOT):
+                removed += self._remove(old[begin : begin + LOT])
+                if self._clock() >= stop:
+                    return removed
             cursor = page.cursor
             if cursor is None or self._clock() >= stop:
                 return removed
+
+    def _remove(self, mails: Sequence[SettledMail]) -> int:
+        """Rows first: a mail that somebody tries again at this moment keeps its row and content.
+        What is left behind in between goes with the orphans."""
+        gone = self._archive.remove(mails)
+        for mail in gone:
+            if mail.status in KEEPS_PAYLOAD:
+                for blob in mail.blobs:
+                    self._payloads.delete(blob)
+        return len(gone)
 
     def _strip_payloads(self, stop: datetime) -> int:
         """Each mail once: the bookmark says up to which time of change that is done."""
@@ -144,7 +157,10 @@ class Retention:
         stripped, cursor = 0, None
         while True:
             page = self._archive.settled(KEEPS_PAYLOAD, since, before, cursor)
-            stripped += sum(self._strip(mail.mail_id, before) for mail in page.mails)
+            for mail in page.mails:
+                stripped += self._strip(mail.mail_id, before)
+                if self._clock() >= stop:
+                    return stripped
             cursor = page.cursor
             if cursor is None:
                 self._waiting.set_bookmark("payloads", before.isoformat())

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import secrets
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from shared.mail.mail import FINDING_OUT, Payload
+from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
-from tests.fakes import LOST, NOT_REACHED, NOW, Room
+from shared.services import retention
+from shared.services.retention import Keeping
+from tests.fakes import LOST, NOT_REACHED, NOW, Room, order_of
 
 DONE = (Status.SENT, Status.FAILED, Status.CANCELLED)
 
@@ -27,6 +32,10 @@ def a_mail(room: Room, status: Status, *, days_ago: float = 0, **changes: object
     mail = replace(room.ledger.mail(mail_id), status=status, updated_at=changed, **changes)  # type: ignore[arg-type]
     room.ledger.overwrite(mail)
     return mail_id
+
+
+def attached(size: int) -> dict[str, object]:
+    return {"filename": "a", "content": base64.b64encode(secrets.token_bytes(size)).decode()}
 
 
 def there(room: Room) -> set[str]:
@@ -71,6 +80,33 @@ def test_a_mail_that_is_retried_in_that_moment_stays(room: Room) -> None:
     room.retention.sweep()
 
     assert room.status(mail_id) is Status.QUEUED
+
+
+def test_a_mail_that_is_retried_during_the_sweep_keeps_its_content(room: Room) -> None:
+    order = order_of(attachments=[attached(900_000)])
+    mail_id = room.submission.accept(order).mail.mail_id
+    room.graph.answers = [GraphAnswer(400, "ErrorInvalidRecipients")]
+    room.hear(mail_id)
+    room.retention._keeping = Keeping(timedelta(days=90), timedelta(days=3650))
+    room.clock.forward(days=91)
+    room.faults.before("ledger.remove", lambda: room.changes.retry(mail_id) and None)
+
+    room.retention.sweep()
+    room.hear(mail_id)
+
+    assert room.status(mail_id) is Status.SENT
+
+
+def test_a_sweep_asks_for_no_contents_that_went_long_ago_and_ends_within_a_page(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "LOT", 1)
+    for _ in range(3):
+        a_mail(room, Status.SENT, days_ago=91, payload=Payload(blob="gone"))
+    room.faults.after("ledger.remove", lambda: room.clock.forward(minutes=5))
+
+    assert room.retention.sweep()["mails"] == 1
+    assert room.faults.calls["payloads.delete"] == 0
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.UNKNOWN])
