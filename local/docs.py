@@ -128,6 +128,12 @@ OWN_REASONS = {
         "`failed`",
         "A queue message was neither JSON nor base64 of it. Its raw text is kept in the ledger.",
     ),
+    "message_too_old": (
+        "`failed`",
+        "A queue message came back that is older than `POSTROOM_RETENTION_DAYS`. It may have been "
+        "sent, and its row have gone since; its text is kept in the ledger. Look into the mailbox's "
+        "Sent Items; if it is not there, send it anew.",
+    ),
     "rescheduled": ("`scheduled` or `queued`", "A caller gave it another time."),
     "retried": ("`queued`", "A person had it tried again."),
     "recipients_changed": (

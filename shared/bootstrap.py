@@ -172,7 +172,13 @@ class Postroom:
             looking=Looking(settings.look_after_seconds, settings.give_up_after_seconds),
             send_unknown_again=settings.unknown == "send-again",
         )
-        self.outbox = Outbox(self.ledger, self.submission, self.delivery, self.clock)
+        self.outbox = Outbox(
+            self.ledger,
+            self.submission,
+            self.delivery,
+            self.clock,
+            remembers=timedelta(days=settings.retention_days),
+        )
         self.upkeep = Upkeep(self.ledger, self.waiting, self.bell, self.accounts, self.clock)
         flows = FlowsTable(_once(lambda: stored.table(storage.FLOWS_TABLE)))
         self.retention = Retention(

@@ -27,6 +27,9 @@ VAULT_SUFFIXES = (".vault.azure.net", ".vault.usgovcloudapi.net", ".vault.azure.
 CREDENTIALS = ("secret", "managed-identity")
 UNKNOWN = ("leave", "send-again")
 LOOK_AFTER_SECONDS = (5, 15, 60, 300, 900)
+LEAST_RETENTION_DAYS = 8
+"""A storage message lives for seven days unless its writer says otherwise, and a redelivery is known
+by the row of its mail."""
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.IGNORECASE)
@@ -135,7 +138,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         ),
         unknown=reader.one_of("POSTROOM_UNKNOWN", UNKNOWN),
         look_after_seconds=reader.seconds("POSTROOM_LOOK_AFTER_SECONDS", LOOK_AFTER_SECONDS),
-        retention_days=reader.whole("POSTROOM_RETENTION_DAYS", 90, 1, 3650),
+        retention_days=reader.whole("POSTROOM_RETENTION_DAYS", 90, LEAST_RETENTION_DAYS, 3650),
         keep_payload_days=reader.whole("POSTROOM_KEEP_PAYLOAD_DAYS", 30, 1, 3650),
         mask_ledger=reader.flag("POSTROOM_MASK_LEDGER"),
         session_seconds=reader.whole("POSTROOM_SESSION_HOURS", 8, 1, 24) * 3600,

@@ -14,6 +14,8 @@ POISONED = "poisoned"
 """The host gave up on a queue message."""
 
 MOST_POISONED = 3
+POISONED_WITHIN = timedelta(days=1)
+"""An outage now and then, over the months that a scheduled mail waits, says nothing about the mail."""
 
 _DONE = (Status.SENT, Status.CANCELLED)
 """Those whose content nobody will send any more."""
@@ -194,9 +196,12 @@ class Mail:
         """This mail after the host gave up on its bell.
 
         Mostly the ledger was out of reach for some minutes, and the mail is sound: it stays where
-        it is, for the timer to ring again. After several times it fails: then it is the mail.
+        it is, for the timer to ring again. After several times within a day it fails: then it is the
+        mail.
         """
-        before = sum(event.reason == POISONED for event in self.events)
+        before = sum(
+            event.reason == POISONED and now - event.at <= POISONED_WITHIN for event in self.events
+        )
         if before + 1 >= MOST_POISONED:
             return self.moved(
                 Status.FAILED,

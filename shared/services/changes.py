@@ -26,7 +26,7 @@ from shared.mail.status import Status
 from shared.mail.way import way_for
 from shared.services.packing import Packed, unpack
 from shared.services.ports import Accounts, Clock, Ledger, Payloads, Versioned
-from shared.services.submission import Submission, refuse_signed_out
+from shared.services.submission import Submission, as_many_as_fit, refuse_signed_out
 from shared.services.withdrawal import Withdrawal, Withdrawn
 from shared.telemetry import event
 
@@ -325,7 +325,7 @@ class Changes:
                 after,
                 recipients=self._submission.shown(shown),
                 recipient_count=len(shown),
-                former_recipients=_former(mail),
+                former_recipients=as_many_as_fit(_former(mail)),
             )
         if content == packed:
             return after
@@ -395,8 +395,8 @@ def _addressed(message: Message, recipients: Recipients | None) -> Message:
 
 
 def _former(mail: Mail) -> tuple[str, ...]:
-    """Those of earlier tries and of this one, each once; as many as a row has room for anyway."""
-    return tuple(dict.fromkeys((*mail.recipients, *mail.former_recipients)))[:100]
+    """Those of this try and of earlier ones, each once, latest first."""
+    return tuple(dict.fromkeys((*mail.recipients, *mail.former_recipients)))
 
 
 def _named(accounts: Sequence[Account], alias: str | None) -> Account | None:

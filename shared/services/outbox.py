@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
 from shared.errors import LostRace, Refused
 from shared.mail import ids, problems
@@ -20,12 +21,19 @@ class Outbox:
     """Deals with the messages of the queues `outbox` and `outbox-poison`."""
 
     def __init__(
-        self, ledger: Ledger, submission: Submission, delivery: Delivery, clock: Clock
+        self,
+        ledger: Ledger,
+        submission: Submission,
+        delivery: Delivery,
+        clock: Clock,
+        remembers: timedelta,
     ) -> None:
+        """`remembers`: for how long the ledger keeps at least what it has of a message."""
         self._ledger = ledger
         self._submission = submission
         self._delivery = delivery
         self._clock = clock
+        self._remembers = remembers
 
     def hear(self, message: OutboxMessage) -> Heard:
         """Deal with one message of the queue `outbox`.
@@ -77,6 +85,8 @@ class Outbox:
 
     def _take_in(self, message: OutboxMessage, document: bytes) -> Heard:
         mail_id = ids.id_of_message(message.message_id, message.inserted_at)
+        if self._clock() - message.inserted_at >= self._remembers:
+            return self._too_old(message, mail_id)
         try:
             order = read_json(document, self._clock())
             if order.dry_run:
@@ -94,6 +104,19 @@ class Outbox:
         if receipt.etag is None or receipt.account is None:
             return Heard.LEFT
         return self._delivery.send_claimed(Versioned(mail, receipt.etag), receipt.account)
+
+    def _too_old(self, message: OutboxMessage, mail_id: str) -> Heard:
+        """A redelivery is known by its mail's row, and retention may have removed that by now."""
+        if self._ledger.get(mail_id) is not None:
+            return self._delivery.deliver(mail_id)
+        self._submission.record_failure(
+            mail_id,
+            message.body,
+            "message_too_old",
+            "The queue message is older than mails are kept (POSTROOM_RETENTION_DAYS): it may have "
+            "been sent before. Look into the mailbox's Sent Items, then send it anew if it was not.",
+        )
+        return Heard.FAILED
 
     def _refused(self, message: OutboxMessage, mail_id: str, refused: Refused) -> Heard:
         told = "; ".join(f"{problem.field} {problem.message}" for problem in refused.errors)

@@ -425,6 +425,11 @@ def _blob_name(mail: Mail, content: bytes) -> str:
 def _shown(recipients: Sequence[str], *, mask: bool) -> tuple[str, ...]:
     if mask:
         recipients = [_masked(address) for address in recipients]
+    return as_many_as_fit(recipients)
+
+
+def as_many_as_fit(recipients: Sequence[str]) -> tuple[str, ...]:
+    """The first of them, up to what a property of a row holds: 32,768 units of UTF-16."""
     shown: list[str] = []
     room = RECIPIENT_ROOM
     for address in recipients:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.adapters.mails_table import to_row
 from shared.errors import AnswerLost, LostRace, Refused, RemoteError
 from shared.mail.account import AccountState
 from shared.mail.address import Address
@@ -302,6 +303,25 @@ def test_a_mail_retried_to_others_goes_to_them_alone(room: Room, size: int) -> N
     assert mail.former_recipients == ("Ada <ada@example.com>", "bob@example.com")
     assert mail.events[-1].reason == "recipients_changed"
     assert room.payloads.blobs == {}
+
+
+def test_former_recipients_are_as_many_as_a_row_has_room_for(room: Room) -> None:
+    def many(tag: str) -> Recipients:
+        domain = f"{'a' * 60}.example.com"
+        return Recipients(
+            to=tuple(Address(f"{tag}{i:03d}@{domain}", '"' + "N" * 200) for i in range(47))
+        )
+
+    mail_id = mail_in(room, Status.FAILED)
+    for tag in "abcdefgh":
+        room.changes.retry(mail_id, many(tag))
+        room.graph.answers = [DENIED]
+        room.hear(mail_id)
+
+    mail = room.changes.retry(mail_id, GRACE)
+    row = to_row(mail)
+    assert len(row["former_recipients"].encode("utf-16-le")) <= 64 * 1024
+    assert mail.former_recipients[0].endswith(f"<h000@{'a' * 60}.example.com>")
 
 
 def test_former_recipients_are_masked_where_the_setting_says_so() -> None:

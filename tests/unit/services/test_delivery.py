@@ -951,6 +951,41 @@ def test_a_mail_whose_bell_is_poisoned_time_after_time_fails(room: Room) -> None
     assert room.ledger.mail(mail_id).reason == "poisoned"
 
 
+def test_outages_that_are_months_apart_do_not_fail_a_mail_that_waits_for_its_day(
+    room: Room,
+) -> None:
+    mail_id = room.accepted(scheduled_at=(NOW + timedelta(days=300)).isoformat())
+    for _ in range(4):
+        room.clock.forward(days=60)
+        room.outbox.bury(room.message(bell_for(mail_id).encode()))
+
+    assert room.status(mail_id) is Status.SCHEDULED
+
+
+def test_a_message_that_comes_back_after_its_row_has_gone_is_not_sent_again(room: Room) -> None:
+    message = room.message(document_of())
+    room.outbox.hear(message)
+    room.clock.forward(days=90, minutes=1)
+    room.retention.sweep()
+    assert room.ledger.mails == []
+
+    assert room.outbox.hear(message) is Heard.FAILED
+
+    (mail,) = room.ledger.mails
+    assert (mail.status, mail.reason) == (Status.FAILED, "message_too_old")
+    assert len(room.graph.posts) == 1
+
+
+def test_an_old_message_whose_mail_still_waits_goes(room: Room) -> None:
+    due = NOW + timedelta(days=100)
+    message = room.message(document_of(scheduled_at=due.isoformat()))
+    room.outbox.hear(message)
+    room.clock.forward(days=101)
+
+    assert room.outbox.hear(message) is Heard.SENT
+    assert len(room.graph.posts) == 1
+
+
 @pytest.mark.parametrize("status", [Status.HELD, Status.UNKNOWN, Status.SENT, Status.SENDING])
 def test_a_poisoned_bell_leaves_a_mail_with_its_own_story_alone(room: Room, status: Status) -> None:
     from dataclasses import replace
