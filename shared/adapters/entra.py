@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from shared.adapters.app_credential import AppCredential, Proof
 from shared.errors import ConsentRequired, CredentialRefused, NotSent
 from shared.mail import refusals
+from shared.mail.backoff import whole_seconds
 from shared.mail.refusals import Actor, Refusal, SignInRefused
 from shared.services.ports import Grant
 
@@ -250,7 +251,7 @@ class _Wire:
             where = urlsplit(url).hostname
             raise NotSent("entra", f"{where} did not answer.") from error
         self.status = response.status_code
-        self.retry_after = _seconds(response.headers.get("Retry-After"))
+        self.retry_after = whole_seconds(response.headers.get("Retry-After"))
         if response.status_code < 500 and not _is_json_object(response.text):
             # MSAL would write such a body into its log.
             raise NotSent(
@@ -266,10 +267,6 @@ def _is_json_object(text: str) -> bool:
         return isinstance(json.loads(text), dict)
     except (ValueError, RecursionError):
         return False
-
-
-def _seconds(value: str | None) -> float | None:
-    return float(value) if value and value.isdigit() and len(value) < 7 else None
 
 
 def _refusal(result: _Answer, wire: _Wire) -> ConsentRequired | CredentialRefused | NotSent:

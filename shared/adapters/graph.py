@@ -6,11 +6,11 @@ import json
 import re
 import threading
 from email.utils import parsedate_to_datetime
-from math import isfinite
 from uuid import uuid4
 
 from shared.adapters.transport import Answer, Line
 from shared.errors import AnswerLost, NotSent, RemoteRefused
+from shared.mail.backoff import bounded
 from shared.mail.outcome import GraphAnswer
 from shared.services.ports import Clock, Profile
 
@@ -71,7 +71,7 @@ class Graph:
                 address=str(document.get("mail") or document["userPrincipalName"]),
                 display_name=str(document.get("displayName") or ""),
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise RemoteRefused(SYSTEM, "Microsoft Graph's answer was not understood") from error
 
     def close(self) -> None:
@@ -156,7 +156,7 @@ def error_code(body: bytes) -> str | None:
     """
     try:
         current = json.loads(body).get("error")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return None
     code = None
     for _ in range(5):
@@ -170,7 +170,8 @@ def error_code(body: bytes) -> str | None:
 
 
 def retry_after(value: str | None, clock: Clock) -> float | None:
-    """Seconds in a Retry-After header: whole, fractional, or an HTTP date. None where absent."""
+    """Seconds in a Retry-After header: whole, fractional, or an HTTP date; a week at most. None
+    where absent or no time."""
     if value is None:
         return None
     try:
@@ -178,6 +179,6 @@ def retry_after(value: str | None, clock: Clock) -> float | None:
     except ValueError:
         try:
             seconds = (parsedate_to_datetime(value) - clock()).total_seconds()
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return None
-    return max(0.0, seconds) if isfinite(seconds) else None
+    return bounded(seconds)

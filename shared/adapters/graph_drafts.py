@@ -150,7 +150,7 @@ def _object(content: bytes) -> dict[str, Any]:
     known."""
     try:
         found = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise AnswerLost(SYSTEM, "Microsoft Graph's answer was not understood") from error
     if not isinstance(found, dict):
         raise AnswerLost(SYSTEM, "Microsoft Graph's answer was not understood")

@@ -15,6 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from shared.errors import AnswerLost, NotSent, RemoteError, RemoteRefused
+from shared.mail.backoff import whole_seconds
 from shared.services.ports import StoredSecret
 
 if TYPE_CHECKING:
@@ -224,8 +225,7 @@ def _inner_code(error: HttpResponseError) -> str:
 
 def _retry_after(error: HttpResponseError) -> float | None:
     headers: Mapping[str, str] = getattr(error.response, "headers", {})
-    value = headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+    return whole_seconds(headers.get("Retry-After"))
 
 
 _REMEDIES = {

@@ -19,9 +19,12 @@ from urllib.parse import urlsplit
 from shared.errors import AnswerLost, NotSent
 
 if TYPE_CHECKING:
-    from urllib3 import HTTPSConnectionPool
+    from urllib3 import BaseHTTPResponse, HTTPSConnectionPool
 
 CONNECT_SECONDS = 10.0
+_WITHOUT_BODY = frozenset({202, 204})
+"""With these the status says all: a body that breaks off takes nothing from it."""
+
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 IDLE_SECONDS = 20.0
 """A pooled connection that has idled longer is not used again: the far side may have closed it
@@ -52,7 +55,7 @@ class Line:
             raise ValueError(f"the address of {system} must be an https URL")
         self._system = system
         self._path = parts.path
-        self._pool = _pool(parts.hostname, parts.port or 443, ca_file, connections)
+        self._pool = _pool(system, parts.hostname, parts.port or 443, ca_file, connections)
 
     def request(
         self,
@@ -81,11 +84,7 @@ class Line:
                 redirect=False,
                 preload_content=False,
             )
-            # An answer is read whole so that its connection can be used again, but not without
-            # end: a connection with something left on it is closed.
-            content = answer.read(MAX_ANSWER_BYTES, decode_content=True)
-            if not answer.closed:
-                answer.close()
+            content = _content(answer)
         except (HTTPError, OSError) as error:
             if never_left(error):
                 raise NotSent(self._system, "the connection could not be made") from error
@@ -133,10 +132,37 @@ def trust(ca_file: str | None) -> ssl.SSLContext:
     return context
 
 
-def _pool(host: str, port: int, ca_file: str | None, connections: int) -> HTTPSConnectionPool:
+def _content(answer: BaseHTTPResponse) -> bytes:
+    """The body of an answer: read whole so that its connection can be used again, but not without
+    end. A connection with something left on it is closed."""
+    from urllib3.exceptions import HTTPError
+
+    try:
+        content = answer.read(MAX_ANSWER_BYTES, decode_content=True)
+    except (HTTPError, OSError):
+        answer.close()
+        if answer.status not in _WITHOUT_BODY:
+            raise
+        return b""
+    if not answer.closed:
+        answer.close()
+    return content
+
+
+def _pool(
+    system: str, host: str, port: int, ca_file: str | None, connections: int
+) -> HTTPSConnectionPool:
     from urllib3 import HTTPSConnectionPool
+    from urllib3.exceptions import HTTPError
 
     class FreshPool(HTTPSConnectionPool):
+        def _validate_conn(self, conn: Any) -> None:
+            # Connects, TLS included, before anything of the request is written.
+            try:
+                super()._validate_conn(conn)
+            except (HTTPError, OSError) as error:
+                raise NotSent(system, "the connection could not be made") from error
+
         def _get_conn(self, timeout: float | None = None) -> Any:
             connection = super()._get_conn(timeout)
             if (

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from shared.adapters.graph import READ_SECONDS, SYSTEM, boiled_down
 from shared.adapters.transport import Answer, Line
-from shared.errors import AnswerLost, FileChanged, LostRace, NotSent, RemoteError, RemoteRefused
+from shared.errors import AnswerLost, NotSent, PostroomError, RemoteError, RemoteRefused
 from shared.mail.limits import CHUNK_BYTES
 from shared.mail.outcome import GraphAnswer
 from shared.services.ports import AttachedFile, Clock
@@ -68,7 +68,7 @@ class UploadSessions:
         session = self._session(upload_url, file.size)
         try:
             answer = self._all(session, file, going_on)
-        except (RemoteError, LostRace, FileChanged):
+        except PostroomError:
             session.cancel()
             raise
         if answer.status != 201:
@@ -90,7 +90,8 @@ class UploadSessions:
     def _chunk(self, session: _Session, chunk: bytes, going_on: Callable[[], None]) -> Answer:
         """Offer one chunk until Exchange has all of it, or says something final."""
         first, end = session.at, session.at + len(chunk)
-        lost = False
+        lost, assumed = False, session.is_assumed
+        session.is_assumed = False
         for attempt in range(TRIES):
             going_on()
             answer = self._offer(session, chunk[session.at - first :], last=attempt + 1 == TRIES)
@@ -108,7 +109,8 @@ class UploadSessions:
                 # Refused the second time, since it has it from the first: were that not so, the
                 # next one would be refused as well, because Exchange takes them in order only.
                 session.at = end
-            elif lost and answer.status != 201:
+                session.is_assumed = True
+            elif (lost or assumed) and answer.status != 201:
                 raise AnswerLost(SYSTEM, "whether Exchange has all of the file is not known")
             else:
                 return answer
@@ -160,6 +162,8 @@ class _Session:
     size: int
     seconds: float
     at: int = 0
+    is_assumed: bool = False
+    """Whether that Exchange has all before `at` is concluded, and not said by it."""
 
     def put(self, chunk: bytes) -> Answer:
         last = self.at + len(chunk) - 1
@@ -206,7 +210,7 @@ def _next_expected(answer: Answer, otherwise: int) -> int:
     """The first byte that Exchange wants next: `["5"]` or `["5-"]`, the name in either casing."""
     try:
         document = {str(k).lower(): v for k, v in json.loads(answer.content).items()}
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return otherwise
     ranges = document.get("nextexpectedranges")
     found = _NEXT.fullmatch(str(ranges[0])) if isinstance(ranges, list) and ranges else None

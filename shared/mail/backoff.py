@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import isfinite
 
 FIRST_SECONDS = 5.0
 LONGEST_SECONDS = 900.0
@@ -13,6 +14,16 @@ LONGEST_ASKED_SECONDS = 7 * 24 * 3600.0
 
 Jitter = Callable[[], float]
 """A random number from 0 up to 1."""
+
+
+def bounded(seconds: float) -> float | None:
+    """A wait that a remote asked for: from none to a week. None for what is no length of time."""
+    return min(max(0.0, seconds), LONGEST_ASKED_SECONDS) if isfinite(seconds) else None
+
+
+def whole_seconds(header: str | None) -> float | None:
+    """The wait in a Retry-After header of services that send nothing but whole seconds."""
+    return bounded(float(header)) if header and header.isascii() and header.isdigit() else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from shared.errors import (
 )
 from shared.mail import refusals
 from shared.mail.account import Account, AccountState
+from shared.mail.backoff import bounded
 from shared.services.ports import (
     Accounts,
     Clock,
@@ -230,7 +231,8 @@ def _remembered(error: PostroomError) -> timedelta:
     if isinstance(error, CredentialRefused):
         return _REMEMBER_CREDENTIAL
     asked = error.retry_after if isinstance(error, RemoteError) else None
-    return timedelta(seconds=asked) if asked else _REMEMBER_TRANSIENT
+    seconds = bounded(asked) if asked else None
+    return timedelta(seconds=seconds) if seconds else _REMEMBER_TRANSIENT
 
 
 def _usable_for(lifetime_seconds: int) -> timedelta:
