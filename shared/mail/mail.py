@@ -156,6 +156,16 @@ class Mail:
         again = self.status in (Status.UNKNOWN, Status.FAILED)
         return not again and status is not Status.FAILED and status not in _DONE
 
+    def waits_its_turn(self, now: datetime) -> bool:
+        """Whether it waits for nothing but the slot that its mailbox has for it at `due_at`: urgent
+        mail has none of its own, and what is tried again, or was let go, says why it waits."""
+        return (
+            self.status is Status.QUEUED
+            and self.due_at > now
+            and self.reason is None
+            and not self.urgent
+        )
+
     @property
     def finding_out(self) -> bool:
         """Whether it is `unknown` for now, and Postroom goes on looking for it."""

@@ -115,12 +115,15 @@ class Changes:
         return self._change("cancel", mail_id, step)
 
     def reschedule(self, mail_id: str, due: datetime | None) -> Mail:
-        """Put a mail off, or let it go now (None, or a time that has passed)."""
+        """Put a mail off, or let it go now (None, or a time that has passed): then it keeps the turn
+        that it has in its mailbox, if it has one."""
 
         def step(mail: Mail, now: datetime) -> Mail:
             _require(mail, NOT_BEGUN, "given another time")
             at = max(due or now, now)
             status = Status.SCHEDULED if at > now else Status.QUEUED
+            if status is Status.QUEUED and mail.waits_its_turn(now):
+                return mail.noted(now, "rescheduled")
             if mail.status is status:
                 return replace(mail.noted(now, "rescheduled"), due_at=at, reason=None, help=None)
             return mail.moved(status, now, reason="rescheduled", due_at=at)
@@ -201,7 +204,7 @@ class Changes:
             if _gives_up_draft(before, after) and before.draft_id not in removed:
                 after = self._without_draft(found, after)
                 removed.add(str(before.draft_id))
-            after = self._paced(after)
+            after = self._paced(before, after)
             self._submission.note_if_old(after)
             if self._write(before, after, found.etag):
                 self._finish(operation, before, after)
@@ -255,10 +258,21 @@ class Changes:
             # Its name is this attempt's own: no row of another's refers to it.
             self._submission.drop(str(after.payload.blob))
 
-    def _paced(self, mail: Mail) -> Mail:
-        """A mail that waits again is one more of its mailbox, and takes its turn."""
+    def _paced(self, before: Mail, mail: Mail) -> Mail:
+        """A mail that waits again is one more of its mailbox, and takes its turn; one that has it
+        keeps it."""
+        if before.due_at == mail.due_at and before.waits_its_turn(mail.updated_at):
+            return mail
         account = _named(self._accounts.all(), mail.account)
         return self._submission.with_slot(mail, account) if account is not None else mail
+
+    def _give_back_slot(self, before: Mail, after: Mail) -> None:
+        """The turn of a mail that was withdrawn or put off is another's."""
+        if after.status is Status.QUEUED and after.due_at == before.due_at:
+            return
+        account = _named(self._accounts.all(), before.account)
+        if account is not None:
+            self._submission.give_back_slot(before, account)
 
     def _write(self, before: Mail, after: Mail, etag: str) -> bool:
         """Whether the ledger has it. A write that the storage client repeated looks like a lost
@@ -275,6 +289,7 @@ class Changes:
         for blob in before.payload.blobs:
             if done or blob not in after.payload.blobs:
                 self._submission.drop(blob)
+        self._give_back_slot(before, after)
         if after.status in (Status.QUEUED, Status.SCHEDULED):
             self._submission.ring(after)
         event(

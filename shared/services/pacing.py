@@ -8,6 +8,7 @@ in. Pacing is politeness: where the timetable cannot be reached, mails go at onc
 from __future__ import annotations
 
 import logging
+from bisect import insort
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ SOON = timedelta(seconds=1)
 KEPT_FOR = timedelta(minutes=1)
 """A slot may be used so long after its time. Then it is gone, or mails that were stopped together
 would go together."""
+MOST_IN_HAND = 1000
+"""Slots that a process keeps for a mailbox; what is given back beyond that is lost."""
 _MINUTE = timedelta(minutes=1)
 _TRIES = 4
 
@@ -89,6 +92,16 @@ class Pacing:
                 first = _latest(now, account.resting_until, box.resting_until) or now
                 return [first] * count
             return [max(now, slot) for slot in self._reserve(account, box, count)]
+
+    def give_back(self, account: Account, slot: datetime) -> None:
+        """Take back the slot of a mail that will not go then: the next mail of this process has it."""
+        box = self._box(account)
+        with box.lock:
+            if not self._pace.is_limited or slot <= self._clock() + SOON:
+                return
+            insort(box.slots, slot)
+            if len(box.slots) > MOST_IN_HAND:
+                box.slots.pop()
 
     def put_off(self, mail: Mail, account: Account) -> datetime | None:
         """Until when a mail that is due has to wait all the same; None where it goes now."""

@@ -280,6 +280,11 @@ class Submission:
         slot = self._pacing.slot(account, urgent=mail.urgent)
         return replace(mail, due_at=max(mail.due_at, slot))
 
+    def give_back_slot(self, mail: Mail, account: Account) -> None:
+        """Let another mail have the slot of one that will not go then."""
+        if mail.waits_its_turn(self._clock()):
+            self._pacing.give_back(account, mail.due_at)
+
     def _store(
         self, order: Order, mail: Mail, sender: Address, begun: Callable[[Mail], Mail]
     ) -> Receipt:

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from shared.adapters.mails_table import to_row
-from shared.errors import AnswerLost, LostRace, Refused, RemoteError
+from shared.errors import AnswerLost, LostRace, NotSent, Refused, RemoteError
 from shared.mail.account import AccountState
 from shared.mail.address import Address
 from shared.mail.mail import Mail, Payload
@@ -269,6 +269,45 @@ def test_a_lost_bell_of_a_mail_due_far_ahead_is_made_good_by_the_timer(room: Roo
     assert mail.sent_at is not None
     assert timedelta() <= mail.sent_at - due <= timedelta(minutes=6)
     assert len(room.graph.posts) == 1
+
+
+def test_mails_that_are_withdrawn_give_their_turns_to_others() -> None:
+    room = Room(mails_per_minute=30)
+    mails = [room.accepted() for _ in range(500)]
+    for mail_id in mails:
+        room.changes.cancel(mail_id)
+
+    assert room.accept().mail.due_at - room.clock() <= timedelta(seconds=10)
+
+
+def test_a_mail_that_is_put_off_gives_its_turn_to_another() -> None:
+    room = Room(mails_per_minute=30)
+    for _ in range(30):
+        room.accepted()
+    mail = room.accept().mail
+    room.changes.reschedule(mail.mail_id, NOW + timedelta(days=1))
+
+    turns = [room.accept().mail.due_at for _ in range(30)]
+    assert turns.count(mail.due_at) == 1
+
+
+def test_a_mail_that_is_let_go_again_and_again_has_one_turn() -> None:
+    room = Room(mails_per_minute=30)
+    mails = [room.accept().mail for _ in range(20)]
+    last = mails[-1]
+    for _ in range(100):
+        assert room.changes.reschedule(last.mail_id, None).due_at == last.due_at
+
+    assert room.accept().mail.due_at - last.due_at <= timedelta(seconds=2)
+
+
+def test_a_mail_that_waits_to_be_tried_again_goes_now_when_it_is_let_go(room: Room) -> None:
+    mail_id = room.accepted()
+    room.faults.before("tokens.access_token", NotSent("entra", "busy", retry_after=600.0))
+    room.hear(mail_id)
+    assert room.ledger.mail(mail_id).due_at > room.clock()
+
+    assert room.changes.reschedule(mail_id, None).due_at == room.clock()
 
 
 # Tried again.
