@@ -151,6 +151,7 @@ class Postroom:
             ),
         )
         verified = VerifiedSending(self.drafts, self.tokens, files, self.clock)
+        self._finding = verified
         self.delivery = Delivery(
             ledger=self.ledger,
             payloads=payloads,
@@ -240,12 +241,7 @@ class Postroom:
             payloads=self._payloads,
             accounts=self.accounts,
             submission=self.submission,
-            withdrawal=Withdrawal(
-                drafts=self.drafts,
-                tokens=self.tokens,
-                accounts=self.accounts,
-                clock=self.clock,
-            ),
+            withdrawal=Withdrawal(finding=self._finding, accounts=self.accounts, clock=self.clock),
             clock=self.clock,
         )
 

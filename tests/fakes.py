@@ -989,8 +989,7 @@ class Room:
             accounts=self.accounts,
             submission=self.submission,
             withdrawal=Withdrawal(
-                drafts=self.drafts,
-                tokens=self.tokens,
+                finding=VerifiedSending(self.drafts, self.tokens, self.files, self.clock),
                 accounts=self.accounts,
                 clock=self.clock,
             ),

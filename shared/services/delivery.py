@@ -34,7 +34,7 @@ from shared.services.pacing import SOON, Pacing
 from shared.services.packing import Packed, unpack
 from shared.services.places import Places
 from shared.services.ports import Accounts, Clock, Ledger, Payloads, Versioned
-from shared.services.sending import FindingOut, Sending, Withdrawal
+from shared.services.sending import FindingOut, Removal, Sending
 from shared.services.standing import Standing
 from shared.services.submission import Submission
 from shared.telemetry import event, where
@@ -78,9 +78,9 @@ _LOOKED = {
     Status.FAILED: Heard.FAILED,
 }
 _WITHDRAWN = {
-    Withdrawal.REMOVED: Sight.DRAFT,
-    Withdrawal.MISSING: Sight.NOTHING,
-    Withdrawal.UNDONE: Sight.UNSEEN,
+    Removal.REMOVED: Sight.DRAFT,
+    Removal.MISSING: Sight.NOTHING,
+    Removal.UNDONE: Sight.UNSEEN,
 }
 
 

@@ -87,7 +87,7 @@ class Sending(Protocol):
         ...
 
 
-class Withdrawal(StrEnum):
+class Removal(StrEnum):
     """What became of a draft that was to be removed."""
 
     REMOVED = "removed"
@@ -105,7 +105,7 @@ class FindingOut(Protocol):
         """Look once. Changes nothing, and never raises for what Microsoft does."""
         ...
 
-    def withdraw(self, account: Account, draft_id: str) -> tuple[Withdrawal, Outcome | None]:
+    def withdraw(self, account: Account, draft_id: str) -> tuple[Removal, Outcome | None]:
         """Remove a draft, so that nobody can send it; where that was not done, the reason.
 
         Never raises for what Microsoft does. Whoever lets a mail go whose row knows a draft calls

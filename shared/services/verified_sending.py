@@ -56,7 +56,7 @@ from shared.services.sending import (
     UNWRITABLE,
     Acting,
     Claim,
-    Withdrawal,
+    Removal,
     of_the_sender,
 )
 from shared.services.stored_files import not_read, read_whole
@@ -270,7 +270,7 @@ class VerifiedSending:
             self._sleep(wait)
         return outcome
 
-    def withdraw(self, account: Account, draft_id: str) -> tuple[Withdrawal, Outcome | None]:
+    def withdraw(self, account: Account, draft_id: str) -> tuple[Removal, Outcome | None]:
         """See `FindingOut`."""
         answers: list[GraphAnswer] = []
 
@@ -286,12 +286,12 @@ class VerifiedSending:
 
         outcome = self._acting.act(account, remove)
         if not answers:
-            return Withdrawal.UNDONE, outcome
-        return (Withdrawal.REMOVED if answers[0].status == 204 else Withdrawal.MISSING), None
+            return Removal.UNDONE, outcome
+        return (Removal.REMOVED if answers[0].status == 204 else Removal.MISSING), None
 
     def _drop(self, account: Account, draft_id: str) -> None:
         """Remove a draft that nobody will send. One that stays is swept later."""
-        if self.withdraw(account, draft_id)[0] is Withdrawal.UNDONE:
+        if self.withdraw(account, draft_id)[0] is Removal.UNDONE:
             event("draft_left_behind", level=logging.WARNING, account=account.alias)
 
 

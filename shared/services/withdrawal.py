@@ -9,14 +9,14 @@ from __future__ import annotations
 from datetime import timedelta
 from enum import StrEnum
 
-from shared.errors import Refused, RemoteError
+from shared.errors import Refused
 from shared.mail import problems
 from shared.mail.account import Account
 from shared.mail.mail import Mail
-from shared.mail.outcome import Outcome, Verdict, judge_draft
+from shared.mail.outcome import Verdict
 from shared.mail.status import Status
-from shared.services.ports import Accounts, Clock, Drafts, Tokens
-from shared.services.sending import Acting
+from shared.services.ports import Accounts, Clock
+from shared.services.sending import FindingOut, Removal
 
 A_WORKERS_LIFE = timedelta(minutes=15)
 """No worker is at work on a mail for longer: more than the host lets it be (`functionTimeout` in
@@ -42,9 +42,8 @@ class Withdrawn(StrEnum):
 class Withdrawal:
     """Removes the drafts of mails that are withdrawn, or become other mails."""
 
-    def __init__(self, *, drafts: Drafts, tokens: Tokens, accounts: Accounts, clock: Clock) -> None:
-        self._drafts = drafts
-        self._acting = Acting(tokens)
+    def __init__(self, *, finding: FindingOut, accounts: Accounts, clock: Clock) -> None:
+        self._finding = finding
         self._accounts = accounts
         self._clock = clock
 
@@ -53,24 +52,12 @@ class Withdrawal:
         account = self._mailbox(mail)
         if account is None:
             return self._out_of_reach(mail)
-        told: list[Withdrawn] = []
-
-        def remove(token: str) -> Outcome:
-            try:
-                answer = self._drafts.remove(token, mail.draft_id or "")
-            except RemoteError as error:
-                return Outcome(Verdict.AGAIN, "not_reached", retry_after=error.retry_after)
-            if answer.status in (204, 404):
-                told[:] = [Withdrawn.REMOVED if answer.status == 204 else Withdrawn.MISSING]
-                return Outcome(Verdict.SENT)
-            return judge_draft(answer)
-
-        outcome = self._acting.act(account, remove)
-        if told:
-            return told[0]
-        if outcome.verdict in _NOT_PASSING:
+        done, trouble = self._finding.withdraw(account, mail.draft_id or "")
+        if trouble is None:
+            return Withdrawn.REMOVED if done is Removal.REMOVED else Withdrawn.MISSING
+        if trouble.verdict in _NOT_PASSING:
             return self._out_of_reach(mail)
-        raise _later(mail, outcome.retry_after or PASSING_SECONDS)
+        raise _later(mail, trouble.retry_after or PASSING_SECONDS)
 
     def _mailbox(self, mail: Mail) -> Account | None:
         """The mailbox that the draft is in, whatever alias it has by now."""
