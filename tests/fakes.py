@@ -572,6 +572,7 @@ class Post:
     token: str
     content_type: str
     body: bytes
+    mailbox: str = "/me"
 
     @property
     def mail_id(self) -> str:
@@ -604,10 +605,12 @@ class MemoryGraph:
         self.default: Answer = ACCEPTED
         self.posts: list[Post] = []
 
-    def send_mail(self, access_token: str, content_type: str, body: bytes) -> GraphAnswer:
+    def send_mail(
+        self, access_token: str, mailbox: str, content_type: str, body: bytes
+    ) -> GraphAnswer:
         with self._faults.around("graph.send_mail"):
             with self._lock:
-                self.posts.append(Post(access_token, content_type, body))
+                self.posts.append(Post(access_token, content_type, body, mailbox))
                 answer: Answer = self.answers.pop(0) if self.answers else self.default
             if isinstance(answer, BaseException):
                 raise answer
@@ -647,7 +650,9 @@ class MemoryDrafts:
         """What went out."""
         self.removed: list[str] = []
 
-    def create(self, access_token: str, content_type: str, body: bytes) -> DraftAnswer:
+    def create(
+        self, access_token: str, mailbox: str, content_type: str, body: bytes
+    ) -> DraftAnswer:
         with self._faults.around("drafts.create"):
             answer = self._planned("create")
             if answer is not None:
@@ -658,14 +663,14 @@ class MemoryDrafts:
             self.letters.append(letter)
             return DraftAnswer(GraphAnswer(201), letter.draft_id)
 
-    def mark(self, access_token: str, draft_id: str, body: bytes) -> GraphAnswer:
+    def mark(self, access_token: str, mailbox: str, draft_id: str, body: bytes) -> GraphAnswer:
         with self._faults.around("drafts.mark"):
             answer = self._planned("mark")
             if answer is None:
                 self._draft(draft_id).key = _key_in(body)
             return answer or GraphAnswer(200)
 
-    def attach(self, access_token: str, draft_id: str, body: bytes) -> GraphAnswer:
+    def attach(self, access_token: str, mailbox: str, draft_id: str, body: bytes) -> GraphAnswer:
         with self._faults.around("drafts.attach"):
             answer = self._planned("attach")
             if answer is None:
@@ -676,6 +681,7 @@ class MemoryDrafts:
     def upload(
         self,
         access_token: str,
+        mailbox: str,
         draft_id: str,
         session: bytes,
         file: AttachedFile,
@@ -694,7 +700,7 @@ class MemoryDrafts:
             self._draft(draft_id).files.append(content)
             return GraphAnswer(201)
 
-    def send(self, access_token: str, draft_id: str) -> GraphAnswer:
+    def send(self, access_token: str, mailbox: str, draft_id: str) -> GraphAnswer:
         with self._faults.around("drafts.send"):
             self.sends.append(draft_id)
             answer = self._planned("send")
@@ -707,7 +713,7 @@ class MemoryDrafts:
             self.sent.append(letter)
             return ACCEPTED
 
-    def find(self, access_token: str, key: str) -> Found:
+    def find(self, access_token: str, mailbox: str, key: str) -> Found:
         with self._faults.around("drafts.find"):
             answer = self._planned("find")
             copies = [
@@ -717,7 +723,7 @@ class MemoryDrafts:
             ]
             return Found(answer) if answer else Found(GraphAnswer(200), copies)
 
-    def marked(self, access_token: str) -> Sequence[MarkedDraft]:
+    def marked(self, access_token: str, mailbox: str) -> Sequence[MarkedDraft]:
         with self._faults.around("drafts.marked"):
             return [
                 MarkedDraft(one.draft_id, one.key, one.created_at)
@@ -725,7 +731,7 @@ class MemoryDrafts:
                 if one.is_draft and one.key
             ]
 
-    def remove(self, access_token: str, draft_id: str) -> GraphAnswer:
+    def remove(self, access_token: str, mailbox: str, draft_id: str) -> GraphAnswer:
         with self._faults.around("drafts.remove"):
             answer = self._planned("remove")
             there = [one.is_draft for one in self.letters if one.draft_id == draft_id]

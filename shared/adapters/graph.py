@@ -34,11 +34,13 @@ class Graph:
         self._lock = threading.Lock()
         self._line: Line | None = None
 
-    def send_mail(self, access_token: str, content_type: str, body: bytes) -> GraphAnswer:
+    def send_mail(
+        self, access_token: str, mailbox: str, content_type: str, body: bytes
+    ) -> GraphAnswer:
         """See `MailService`. https://learn.microsoft.com/graph/api/user-sendmail"""
         answer = self._request(
             "POST",
-            "/me/sendMail",
+            f"{mailbox}/sendMail",
             access_token,
             read_seconds=self._send_seconds,
             content_type=content_type,

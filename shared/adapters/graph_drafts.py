@@ -31,10 +31,12 @@ class GraphDrafts:
         self._graph = graph
         self._uploads = uploads
 
-    def create(self, access_token: str, content_type: str, body: bytes) -> DraftAnswer:
+    def create(
+        self, access_token: str, mailbox: str, content_type: str, body: bytes
+    ) -> DraftAnswer:
         """See `Drafts`. https://learn.microsoft.com/graph/api/user-post-messages"""
         answer, content = self._graph.ask(
-            "POST", "/me/messages", access_token, content_type=content_type, body=body
+            "POST", f"{mailbox}/messages", access_token, content_type=content_type, body=body
         )
         if answer.status != 201:
             return DraftAnswer(answer)
@@ -44,27 +46,28 @@ class GraphDrafts:
             raise AnswerLost(SYSTEM, "Microsoft Graph's answer was not understood")
         return DraftAnswer(answer, draft_id)
 
-    def mark(self, access_token: str, draft_id: str, body: bytes) -> GraphAnswer:
+    def mark(self, access_token: str, mailbox: str, draft_id: str, body: bytes) -> GraphAnswer:
         """See `Drafts`. https://learn.microsoft.com/graph/api/message-update"""
         return self._graph.ask(
-            "PATCH", _path(draft_id), access_token, content_type=JSON, body=body
+            "PATCH", _path(mailbox, draft_id), access_token, content_type=JSON, body=body
         )[0]
 
-    def attach(self, access_token: str, draft_id: str, body: bytes) -> GraphAnswer:
+    def attach(self, access_token: str, mailbox: str, draft_id: str, body: bytes) -> GraphAnswer:
         """See `Drafts`. https://learn.microsoft.com/graph/api/message-post-attachments"""
-        path = f"{_path(draft_id)}/attachments"
+        path = f"{_path(mailbox, draft_id)}/attachments"
         return self._graph.ask("POST", path, access_token, content_type=JSON, body=body)[0]
 
     def upload(
         self,
         access_token: str,
+        mailbox: str,
         draft_id: str,
         session: bytes,
         file: AttachedFile,
         going_on: Callable[[], None],
     ) -> GraphAnswer:
         """See `Drafts`. https://learn.microsoft.com/graph/api/attachment-createuploadsession"""
-        path = f"{_path(draft_id)}/attachments/createUploadSession"
+        path = f"{_path(mailbox, draft_id)}/attachments/createUploadSession"
         answer, content = self._graph.ask(
             "POST", path, access_token, content_type=JSON, body=session
         )
@@ -72,11 +75,13 @@ class GraphDrafts:
             return answer
         return self._uploads.carry(_object(content).get("uploadUrl"), file, going_on)
 
-    def send(self, access_token: str, draft_id: str) -> GraphAnswer:
+    def send(self, access_token: str, mailbox: str, draft_id: str) -> GraphAnswer:
         """See `Drafts`. https://learn.microsoft.com/graph/api/message-send"""
-        return self._graph.ask("POST", f"{_path(draft_id)}/send", access_token, body=b"")[0]
+        return self._graph.ask("POST", f"{_path(mailbox, draft_id)}/send", access_token, body=b"")[
+            0
+        ]
 
-    def find(self, access_token: str, key: str) -> Found:
+    def find(self, access_token: str, mailbox: str, key: str) -> Found:
         """See `Drafts`.
 
         https://learn.microsoft.com/graph/api/singlevaluelegacyextendedproperty-get
@@ -88,7 +93,7 @@ class GraphDrafts:
         )
         answer, content = self._graph.ask(
             "GET",
-            f"/me/messages?$filter={_quoted(wanted)}&$select=id,isDraft&$top={MOST_COPIES}",
+            f"{mailbox}/messages?$filter={_quoted(wanted)}&$select=id,isDraft&$top={MOST_COPIES}",
             access_token,
             read_seconds=READ_SECONDS,
         )
@@ -97,12 +102,12 @@ class GraphDrafts:
         rows = _rows(_object(content))
         return Found(answer, [Copy(str(row.get("id")), row.get("isDraft") is True) for row in rows])
 
-    def marked(self, access_token: str) -> Sequence[MarkedDraft]:
+    def marked(self, access_token: str, mailbox: str) -> Sequence[MarkedDraft]:
         """See `Drafts`. Listed and sorted out here: which filters Graph takes for "any value of
         this property" is not documented."""
         expand = f"singleValueExtendedProperties($filter=id eq '{KEY_PROPERTY}')"
         path: str | None = (
-            "/me/mailFolders/drafts/messages?$select=id,createdDateTime,internetMessageHeaders"
+            f"{mailbox}/mailFolders/drafts/messages?$select=id,createdDateTime,internetMessageHeaders"
             f"&$expand={_quoted(expand)}&$top={_PAGE}"
         )
         found: list[MarkedDraft] = []
@@ -114,11 +119,11 @@ class GraphDrafts:
             path = self._graph.path_of(document.get("@odata.nextLink"))
         return found
 
-    def remove(self, access_token: str, draft_id: str) -> GraphAnswer:
+    def remove(self, access_token: str, mailbox: str, draft_id: str) -> GraphAnswer:
         """See `Drafts`. https://learn.microsoft.com/graph/api/message-delete"""
-        return self._graph.ask("DELETE", _path(draft_id), access_token, read_seconds=READ_SECONDS)[
-            0
-        ]
+        return self._graph.ask(
+            "DELETE", _path(mailbox, draft_id), access_token, read_seconds=READ_SECONDS
+        )[0]
 
     def _listed(self, access_token: str, path: str) -> dict[str, Any]:
         try:
@@ -137,8 +142,8 @@ class GraphDrafts:
         return _object(content)
 
 
-def _path(draft_id: str) -> str:
-    return f"/me/messages/{quote(draft_id, safe='')}"
+def _path(mailbox: str, draft_id: str) -> str:
+    return f"{mailbox}/messages/{quote(draft_id, safe='')}"
 
 
 def _quoted(text: str) -> str:

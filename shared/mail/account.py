@@ -1,4 +1,4 @@
-"""An account: a mailbox that an administrator signed in, and what it may do."""
+"""An account: a mailbox that an administrator linked, and what it may do."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from urllib.parse import quote
 
 PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 """The tenant of every personal Microsoft account.
@@ -25,21 +26,33 @@ class AccountState(StrEnum):
 
 
 class AccountKind(StrEnum):
-    """What sort of Microsoft account stands behind it."""
+    """What sort of mailbox it is, and in whose name Postroom goes there."""
 
     WORK = "work"
+    """Signed in, in a directory."""
     PERSONAL = "personal"
+    """Signed in, of outlook.com."""
+    SHARED = "shared"
+    """Another's mailbox, in the name of a signed-in account that has rights there."""
+    APP = "app"
+    """A mailbox of a directory, in the app's own name: nobody is signed in."""
+
+    @property
+    def is_signed_in(self) -> bool:
+        """Whether a person signs it in, so that it has a grant of its own in the vault."""
+        return self in (AccountKind.WORK, AccountKind.PERSONAL)
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One signed-in mailbox. Holds nothing secret: the refresh token is in Key Vault."""
+    """One mailbox to send from. Holds nothing secret: the refresh token is in Key Vault."""
 
     alias: str
     account_id: str
     """Opaque and random: names the Key Vault secret."""
     tenant_id: str
     object_id: str
+    """The user's id in the directory; empty for a mailbox that could not be looked up there."""
     address: str
     display_name: str
     kind: AccountKind
@@ -58,12 +71,29 @@ class Account:
     signed_in_at: datetime | None = None
     resting_until: datetime | None = None
     """Microsoft asked for a pause; kept beside the account, not with it."""
+    through: str | None = None
+    """The account id of the holder: the signed-in account that a shared mailbox is reached by."""
     etag: str | None = None
+
+    @property
+    def graph_path(self) -> str:
+        """What every address of the mailbox in Graph begins with: `/me`, or `/users/` and who."""
+        return "/me" if self.kind.is_signed_in else user_path(self.object_id or self.address)
+
+    @property
+    def grant_id(self) -> str:
+        """The account id that the access token belongs to: the holder's, or its own."""
+        return self.through or self.account_id
 
     @property
     def can_write_drafts(self) -> bool:
         """Whether verified sending and large attachments are possible."""
-        return "Mail.ReadWrite" in self.scopes
+        return self.needed("Mail.ReadWrite") in self.scopes
+
+    def needed(self, scope: str) -> str:
+        """The name of a permission where it is about this mailbox: at another's mailbox, a signed-in
+        account needs the `.Shared` form."""
+        return f"{scope}.Shared" if self.kind is AccountKind.SHARED else scope
 
     def may_send_as(self, address: str) -> bool:
         """Whether From may be this address."""
@@ -75,6 +105,17 @@ class Account:
         if self.state is AccountState.HELD:
             return self.held_until is not None and self.held_until <= now
         return self.state is AccountState.READY
+
+
+def user_path(who: str) -> str:
+    """A user in Graph, by object id or address. A name that begins with '$' has a form of its own.
+
+    https://learn.microsoft.com/graph/api/user-get
+    """
+    if who.startswith("$"):
+        literal = quote(who.replace("'", "''"), safe="$@'")
+        return f"/users('{literal}')"
+    return f"/users/{quote(who, safe='@')}"
 
 
 def kind_of(tenant_id: str) -> AccountKind:

@@ -486,10 +486,12 @@ class Profile:
 
 
 class MailService(Protocol):
-    """Microsoft Graph."""
+    """Microsoft Graph. `mailbox`, here and below, is an account's `graph_path`."""
 
-    def send_mail(self, access_token: str, content_type: str, body: bytes) -> GraphAnswer:
-        """`POST /me/sendMail`. Raises NotSent or AnswerLost where no whole answer came back."""
+    def send_mail(
+        self, access_token: str, mailbox: str, content_type: str, body: bytes
+    ) -> GraphAnswer:
+        """`POST {mailbox}/sendMail`. Raises NotSent or AnswerLost where no whole answer came back."""
         ...
 
     def me(self, access_token: str) -> Profile:
@@ -544,21 +546,24 @@ class Drafts(Protocol):
     Every call raises NotSent or AnswerLost where no whole answer came back.
     """
 
-    def create(self, access_token: str, content_type: str, body: bytes) -> DraftAnswer:
-        """`POST /me/messages`."""
+    def create(
+        self, access_token: str, mailbox: str, content_type: str, body: bytes
+    ) -> DraftAnswer:
+        """`POST {mailbox}/messages`."""
         ...
 
-    def mark(self, access_token: str, draft_id: str, body: bytes) -> GraphAnswer:
-        """`PATCH /me/messages/{id}`; done is 200."""
+    def mark(self, access_token: str, mailbox: str, draft_id: str, body: bytes) -> GraphAnswer:
+        """`PATCH {mailbox}/messages/{id}`; done is 200."""
         ...
 
-    def attach(self, access_token: str, draft_id: str, body: bytes) -> GraphAnswer:
-        """`POST /me/messages/{id}/attachments`: below 3 MB; done is 201."""
+    def attach(self, access_token: str, mailbox: str, draft_id: str, body: bytes) -> GraphAnswer:
+        """`POST {mailbox}/messages/{id}/attachments`: below 3 MB; done is 201."""
         ...
 
     def upload(
         self,
         access_token: str,
+        mailbox: str,
         draft_id: str,
         session: bytes,
         file: AttachedFile,
@@ -573,23 +578,23 @@ class Drafts(Protocol):
         """
         ...
 
-    def send(self, access_token: str, draft_id: str) -> GraphAnswer:
-        """`POST /me/messages/{id}/send`; done is 202."""
+    def send(self, access_token: str, mailbox: str, draft_id: str) -> GraphAnswer:
+        """`POST {mailbox}/messages/{id}/send`; done is 202."""
         ...
 
-    def find(self, access_token: str, key: str) -> Found:
+    def find(self, access_token: str, mailbox: str, key: str) -> Found:
         """Every message of the mailbox that carries the key, in any folder."""
         ...
 
-    def marked(self, access_token: str) -> Sequence[MarkedDraft]:
+    def marked(self, access_token: str, mailbox: str) -> Sequence[MarkedDraft]:
         """What lies in Drafts and carries any key of ours, newest first, some hundreds at most.
 
         Raises NotSent where Graph did not answer, RemoteRefused where it said no.
         """
         ...
 
-    def remove(self, access_token: str, draft_id: str) -> GraphAnswer:
-        """`DELETE /me/messages/{id}`; done is 204, and 404 where it was not there."""
+    def remove(self, access_token: str, mailbox: str, draft_id: str) -> GraphAnswer:
+        """`DELETE {mailbox}/messages/{id}`; done is 204, and 404 where it was not there."""
         ...
 
 

@@ -198,13 +198,13 @@ class DirectSending:
         def post(token: str) -> Outcome:
             if not claim.still_ours():
                 return LEASE_SPENT
-            return self._post(token, request.content_type, request.body)
+            return self._post(token, account.graph_path, request.content_type, request.body)
 
         return of_the_sender(self._acting.act(account, post), account, packed.sender)
 
-    def _post(self, token: str, content_type: str, body: bytes) -> Outcome:
+    def _post(self, token: str, mailbox: str, content_type: str, body: bytes) -> Outcome:
         try:
-            return judge_send(self._graph.send_mail(token, content_type, body))
+            return judge_send(self._graph.send_mail(token, mailbox, content_type, body))
         except NotSent as error:
             return Outcome(
                 Verdict.AGAIN, "not_reached", "Microsoft Graph was not reached.", error.retry_after

@@ -57,11 +57,13 @@ class StrayDrafts:
     def _remove_of(self, account: Account, stop: datetime) -> int:
         token = self._tokens.access_token(account)
         removed = 0
-        for draft in self._drafts.marked(token):
+        for draft in self._drafts.marked(token, account.graph_path):
             if self._clock() >= stop:
                 break
             if self._clock() - draft.created_at > OLD and self._is_stray(draft):
-                removed += self._drafts.remove(token, draft.draft_id).status == 204
+                removed += (
+                    self._drafts.remove(token, account.graph_path, draft.draft_id).status == 204
+                )
         return removed
 
     def _is_stray(self, draft: MarkedDraft) -> bool:

@@ -131,7 +131,7 @@ class VerifiedSending:
 
         def look(token: str) -> Outcome:
             try:
-                found = self._drafts.find(token, mail.mail_id)
+                found = self._drafts.find(token, account.graph_path, mail.mail_id)
             except (NotSent, AnswerLost) as error:
                 return _unreached(error)
             return _seen(found, mail, seen)
@@ -173,7 +173,9 @@ class VerifiedSending:
             if not claim.still_ours():
                 return LEASE_SPENT
             try:
-                found = self._drafts.create(token, request.content_type, request.body)
+                found = self._drafts.create(
+                    token, account.graph_path, request.content_type, request.body
+                )
             except (NotSent, AnswerLost) as error:
                 # A draft that was made all the same is a stray; nothing was sent.
                 return _unreached(error)
@@ -192,7 +194,10 @@ class VerifiedSending:
         if request.needs_key:
             key = key_request(claim.mail.mail_id)
             trouble = self._until_found(
-                account, claim, lambda token: self._drafts.mark(token, draft_id, key), done=200
+                account,
+                claim,
+                lambda token: self._drafts.mark(token, account.graph_path, draft_id, key),
+                done=200,
             )
             if trouble is not None:
                 return trouble
@@ -215,7 +220,9 @@ class VerifiedSending:
 
             def upload(token: str) -> GraphAnswer:
                 session = session_request(item)
-                answer = self._drafts.upload(token, draft_id, session, file, claim.renew)
+                answer = self._drafts.upload(
+                    token, account.graph_path, draft_id, session, file, claim.renew
+                )
                 too_small[:] = [answer.code == TOO_SMALL]
                 return answer
 
@@ -226,7 +233,10 @@ class VerifiedSending:
                 return trouble
         body = attachment_request(item, _whole(file))
         return self._until_found(
-            account, claim, lambda token: self._drafts.attach(token, draft_id, body), done=201
+            account,
+            claim,
+            lambda token: self._drafts.attach(token, account.graph_path, draft_id, body),
+            done=201,
         )
 
     def _until_found(
@@ -254,7 +264,7 @@ class VerifiedSending:
             if not claim.still_ours():
                 return LEASE_SPENT
             try:
-                answer = self._drafts.send(token, draft_id)
+                answer = self._drafts.send(token, account.graph_path, draft_id)
             except NotSent as error:
                 return _unreached(error)
             except AnswerLost:
@@ -276,7 +286,7 @@ class VerifiedSending:
 
         def remove(token: str) -> Outcome:
             try:
-                answer = self._drafts.remove(token, draft_id)
+                answer = self._drafts.remove(token, account.graph_path, draft_id)
             except RemoteError as error:
                 return _unreached(error)
             if answer.status == 204 or is_missing_draft(answer):

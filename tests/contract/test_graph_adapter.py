@@ -22,6 +22,7 @@ from local.simulator.entra.tokens import GRAPH_AUDIENCE, Claims
 from shared.adapters import transport
 from shared.adapters.graph import Graph
 from shared.errors import AnswerLost, NotSent, RemoteRefused
+from shared.mail.account import user_path
 from shared.mail.address import Address
 from shared.mail.graph_payload import GraphRequest, send_request
 from shared.mail.message import Attachment, Message
@@ -92,7 +93,7 @@ def test_a_mail_is_sent_with_its_key_and_content(stand: Stand, graph: Graph, tok
     )
     request = a_request(message)
 
-    answer = graph.send_mail(token, request.content_type, request.body)
+    answer = graph.send_mail(token, "/me", request.content_type, request.body)
 
     (sent,) = deliveries(stand)
     assert answer.status == 202
@@ -105,6 +106,24 @@ def test_a_mail_is_sent_with_its_key_and_content(stand: Stand, graph: Graph, tok
         ["hidden@example.org"],
     )
     assert sent["attachments"][0]["content_id"] == "logo"
+
+
+@pytest.mark.parametrize("address", ["info@contoso.com", "$neil@contoso.com"])
+def test_a_mail_leaves_from_the_mailbox_that_is_named(
+    stand: Stand, graph: Graph, address: str
+) -> None:
+    rights = {"send_as": [BILLING.email], "full_access": [BILLING.email]}
+    stand.control("mailboxes", {"address": address, "kind": "shared", **rights})
+    message = Message(sender=None, to=(Address("grace@example.org"),), text="Good day.")
+    request = send_request(message, Address(address), KEY, NOW)
+
+    answer = graph.send_mail(
+        issue(stand, "Mail.Send.Shared"), user_path(address), request.content_type, request.body
+    )
+
+    (sent,) = deliveries(stand)
+    assert answer.status == 202
+    assert (sent["mailbox"], sent["from"], sent["sender"]) == (address, address, address)
 
 
 def test_text_and_html_together_arrive_as_one_mail_with_the_key(
@@ -121,7 +140,7 @@ def test_text_and_html_together_arrive_as_one_mail_with_the_key(
     )
     request = a_request(message)
 
-    answer = graph.send_mail(token, request.content_type, request.body)
+    answer = graph.send_mail(token, "/me", request.content_type, request.body)
 
     (sent,) = deliveries(stand)
     assert answer.status == 202
@@ -174,7 +193,7 @@ def test_an_answer_is_judged_by_what_it_can_mean(
     stand.fault("graph.send_mail", **fault)
     request = a_request()
 
-    outcome = judge_send(graph.send_mail(token, request.content_type, request.body))
+    outcome = judge_send(graph.send_mail(token, "/me", request.content_type, request.body))
 
     assert outcome.verdict is verdict
     assert len(deliveries(stand)) == sent
@@ -189,7 +208,7 @@ def test_an_answer_that_does_not_come_is_lost_whether_it_was_sent_or_not(
     request = a_request()
 
     with pytest.raises(AnswerLost):
-        graph.send_mail(token, request.content_type, request.body)
+        graph.send_mail(token, "/me", request.content_type, request.body)
 
     assert len(deliveries(stand)) == (1 if when == "after" else 0)
 
@@ -204,7 +223,7 @@ def test_retry_after_is_read_in_every_form(
     stand.fault("graph.send_mail", status=429, headers={"Retry-After": value})
     request = a_request()
 
-    answer = graph.send_mail(token, request.content_type, request.body)
+    answer = graph.send_mail(token, "/me", request.content_type, request.body)
 
     assert answer.retry_after == seconds
 
@@ -217,7 +236,7 @@ def test_a_port_that_nobody_listens_on_has_sent_nothing(stand: Stand, token: str
     request = a_request()
 
     with pytest.raises(NotSent):
-        graph.send_mail(token, request.content_type, request.body)
+        graph.send_mail(token, "/me", request.content_type, request.body)
 
     graph.close()
 
@@ -229,7 +248,7 @@ def test_a_name_that_does_not_resolve_has_sent_nothing(stand: Stand, token: str)
     request = a_request()
 
     with pytest.raises(NotSent):
-        graph.send_mail(token, request.content_type, request.body)
+        graph.send_mail(token, "/me", request.content_type, request.body)
 
     graph.close()
 
@@ -239,7 +258,7 @@ def test_a_server_that_cannot_prove_its_name_gets_no_mail(stand: Stand, token: s
     request = a_request()
 
     with pytest.raises(NotSent):
-        graph.send_mail(token, request.content_type, request.body)
+        graph.send_mail(token, "/me", request.content_type, request.body)
 
     assert deliveries(stand) == []
     graph.close()
@@ -254,7 +273,7 @@ def test_a_redirect_is_not_followed_with_a_mail(stand: Stand, graph: Graph, toke
     )
     request = a_request()
 
-    outcome = judge_send(graph.send_mail(token, request.content_type, request.body))
+    outcome = judge_send(graph.send_mail(token, "/me", request.content_type, request.body))
 
     assert outcome.verdict is Verdict.UNKNOWN
     assert deliveries(stand) == []
@@ -273,12 +292,12 @@ def test_a_connection_that_idled_too_long_is_not_used_for_a_mail(
         return connect(*args, **kwargs)
 
     monkeypatch.setattr("urllib3.util.connection.create_connection", counted)
-    graph.send_mail(token, request.content_type, request.body)
-    graph.send_mail(token, request.content_type, request.body)
+    graph.send_mail(token, "/me", request.content_type, request.body)
+    graph.send_mail(token, "/me", request.content_type, request.body)
     while_warm = len(opened)
     late = time.monotonic() + transport.IDLE_SECONDS + 1
     monkeypatch.setattr("time.monotonic", lambda: late)
-    graph.send_mail(token, request.content_type, request.body)
+    graph.send_mail(token, "/me", request.content_type, request.body)
 
     assert while_warm == 1
     assert len(opened) == 2
@@ -289,7 +308,7 @@ def test_sends_of_many_threads_share_the_adapter(stand: Stand, graph: Graph, tok
     statuses: list[int] = []
 
     def send() -> None:
-        statuses.append(graph.send_mail(token, request.content_type, request.body).status)
+        statuses.append(graph.send_mail(token, "/me", request.content_type, request.body).status)
 
     threads = [threading.Thread(target=send) for _ in range(4)]
     for thread in threads:
@@ -356,7 +375,7 @@ def test_the_simulator_takes_a_mail_of_the_largest_size_we_allow(
     )
     request = a_request(message)
 
-    answer = graph.send_mail(token, request.content_type, request.body)
+    answer = graph.send_mail(token, "/me", request.content_type, request.body)
 
     assert (
         base64.b64decode(json.loads(request.body)["message"]["attachments"][0]["contentBytes"])
@@ -376,7 +395,7 @@ def test_a_connection_that_is_not_made_in_time_has_sent_nothing(
     request = a_request()
 
     with pytest.raises(NotSent):
-        graph.send_mail(token, request.content_type, request.body)
+        graph.send_mail(token, "/me", request.content_type, request.body)
 
 
 def test_an_answer_without_end_is_cut_and_its_connection_not_used_again(
@@ -386,7 +405,7 @@ def test_an_answer_without_end_is_cut_and_its_connection_not_used_again(
     stand.fault("graph.send_mail", status=503, body=endless, times=1)
     request = a_request()
 
-    cut = graph.send_mail(token, request.content_type, request.body)
-    whole = graph.send_mail(token, request.content_type, request.body)
+    cut = graph.send_mail(token, "/me", request.content_type, request.body)
+    whole = graph.send_mail(token, "/me", request.content_type, request.body)
 
     assert (cut.status, whole.status) == (503, 202)

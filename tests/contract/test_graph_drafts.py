@@ -16,6 +16,7 @@ from shared.adapters.graph import Graph
 from shared.adapters.graph_drafts import GraphDrafts
 from shared.adapters.upload_session import UploadSessions
 from shared.errors import AnswerLost, LostRace, RemoteRefused
+from shared.mail.account import user_path
 from shared.mail.address import Address
 from shared.mail.graph_payload import (
     attachment_request,
@@ -81,16 +82,16 @@ def token(stand: Stand) -> str:
 def made(drafts: GraphDrafts, token: str, message: Message = SMALL) -> str:
     """A finished draft; its id."""
     request = draft_request(message, BILLING, KEY, NOW)
-    answer = drafts.create(token, request.content_type, request.body)
+    answer = drafts.create(token, "/me", request.content_type, request.body)
     assert answer.answer.status == 201
     assert answer.draft_id is not None
     if request.needs_key:
-        assert drafts.mark(token, answer.draft_id, key_request(KEY)).status == 200
+        assert drafts.mark(token, "/me", answer.draft_id, key_request(KEY)).status == 200
     return answer.draft_id
 
 
 def looked(drafts: GraphDrafts, token: str, draft_id: str) -> Look:
-    found = drafts.find(token, KEY)
+    found = drafts.find(token, "/me", KEY)
     return judge_look(found.answer, found.copies, draft_id)
 
 
@@ -98,7 +99,7 @@ def upload(drafts: GraphDrafts, token: str, draft_id: str, content: bytes = BIG)
     item = Attachment("ü big.bin", content, "application/x-big")
     files = MemoryFiles(Faults(), MemoryPayloads(Faults()))
     return drafts.upload(
-        token, draft_id, session_request(item), Attached(item, files), lambda: None
+        token, "/me", draft_id, session_request(item), Attached(item, files), lambda: None
     )
 
 
@@ -114,7 +115,7 @@ def test_a_draft_is_found_by_its_key_before_and_after_it_is_sent(
     draft_id = made(drafts, token, message)
 
     before = looked(drafts, token, draft_id)
-    answer = drafts.send(token, draft_id)
+    answer = drafts.send(token, "/me", draft_id)
     after = looked(drafts, token, draft_id)
 
     assert (before.sight, answer.status, after.sight) == (Sight.DRAFT, 202, Sight.SENT)
@@ -125,9 +126,9 @@ def test_a_used_draft_is_refused_and_sends_nothing(
     stand: Stand, drafts: GraphDrafts, token: str
 ) -> None:
     draft_id = made(drafts, token)
-    drafts.send(token, draft_id)
+    drafts.send(token, "/me", draft_id)
 
-    again = drafts.send(token, draft_id)
+    again = drafts.send(token, "/me", draft_id)
 
     assert judge_draft_send(again, untouched=False).verdict is Verdict.UNKNOWN
     assert len(deliveries(stand)) == 1
@@ -139,10 +140,10 @@ def test_a_fresh_draft_that_is_not_found_yet_is_no_failure(
     stand.control("options", {"graph": {"fresh_draft_misses": 1}})
     draft_id = made(drafts, token)
 
-    early = judge_draft_send(drafts.send(token, draft_id), untouched=True)
+    early = judge_draft_send(drafts.send(token, "/me", draft_id), untouched=True)
 
     assert (early.verdict, early.draft_is_gone) == (Verdict.AGAIN, True)
-    assert drafts.send(token, draft_id).status == 202
+    assert drafts.send(token, "/me", draft_id).status == 202
 
 
 def test_a_submitted_draft_that_still_shows_is_not_taken_for_sent(
@@ -152,10 +153,10 @@ def test_a_submitted_draft_that_still_shows_is_not_taken_for_sent(
         "options", {"graph": {"sent_items_delay_seconds": 60, "submitted_draft_visible": True}}
     )
     draft_id = made(drafts, token)
-    drafts.send(token, draft_id)
+    drafts.send(token, "/me", draft_id)
 
     assert looked(drafts, token, draft_id).sight is Sight.DRAFT
-    assert drafts.send(token, draft_id).status == 404
+    assert drafts.send(token, "/me", draft_id).status == 404
 
 
 def test_a_copy_that_shows_late_is_not_found_yet(
@@ -163,7 +164,7 @@ def test_a_copy_that_shows_late_is_not_found_yet(
 ) -> None:
     stand.control("options", {"graph": {"sent_items_delay_seconds": 60}})
     draft_id = made(drafts, token)
-    drafts.send(token, draft_id)
+    drafts.send(token, "/me", draft_id)
 
     assert looked(drafts, token, draft_id).sight is Sight.NOTHING
 
@@ -186,7 +187,7 @@ def test_an_answer_to_making_a_draft_never_leaves_a_send_open(
     stand.fault("graph.create_message", **fault)
     request = draft_request(SMALL, BILLING, KEY, NOW)
 
-    found = drafts.create(token, request.content_type, request.body)
+    found = drafts.create(token, "/me", request.content_type, request.body)
 
     assert found.draft_id is None
     assert judge_draft(found.answer).verdict is verdict
@@ -201,7 +202,7 @@ def test_a_lost_answer_to_a_send_is_found_out(
     stand.fault("graph.send_message", when=when, action="reset")
 
     with pytest.raises(AnswerLost):
-        drafts.send(token, draft_id)
+        drafts.send(token, "/me", draft_id)
 
     seen = looked(drafts, token, draft_id).sight
     assert seen is (Sight.SENT if when == "after" else Sight.DRAFT)
@@ -209,7 +210,7 @@ def test_a_lost_answer_to_a_send_is_found_out(
 
 
 def test_without_the_right_to_read_nothing_is_seen(stand: Stand, drafts: GraphDrafts) -> None:
-    found = drafts.find(issue(stand, "Mail.Send"), KEY)
+    found = drafts.find(issue(stand, "Mail.Send"), "/me", KEY)
 
     look = judge_look(found.answer, found.copies, "draft")
 
@@ -223,10 +224,10 @@ def test_marked_drafts_are_listed_over_pages_and_others_are_not(
 ) -> None:
     made(drafts, token)
     unmarked = draft_request(BOTH, BILLING, "01a203ad-b662-7144-9552-511623ad80cb", NOW)
-    drafts.create(token, unmarked.content_type, unmarked.body)
-    drafts.create(token, "application/json", b'{"subject": "a person writes this"}')
+    drafts.create(token, "/me", unmarked.content_type, unmarked.body)
+    drafts.create(token, "/me", "application/json", b'{"subject": "a person writes this"}')
 
-    found = drafts.marked(token)
+    found = drafts.marked(token, "/me")
 
     assert {draft.mail_id for draft in found} == {KEY, "01a203ad-b662-7144-9552-511623ad80cb"}
     assert all(draft.created_at.tzinfo is not None for draft in found)
@@ -237,9 +238,9 @@ def test_a_long_list_of_drafts_is_read_to_its_end(
 ) -> None:
     made(drafts, token)
     for number in range(105):
-        drafts.create(token, "application/json", b'{"subject": "%d"}' % number)
+        drafts.create(token, "/me", "application/json", b'{"subject": "%d"}' % number)
 
-    assert [draft.mail_id for draft in drafts.marked(token)] == [KEY]
+    assert [draft.mail_id for draft in drafts.marked(token, "/me")] == [KEY]
 
 
 def test_a_removed_draft_is_not_found_as_the_mails(
@@ -247,10 +248,10 @@ def test_a_removed_draft_is_not_found_as_the_mails(
 ) -> None:
     draft_id = made(drafts, token)
 
-    answer = drafts.remove(token, draft_id)
+    answer = drafts.remove(token, "/me", draft_id)
 
     assert answer.status == 204
-    assert drafts.marked(token) == []
+    assert drafts.marked(token, "/me") == []
     assert looked(drafts, token, draft_id).sight is Sight.NOTHING
 
 
@@ -260,8 +261,8 @@ def test_a_small_file_is_attached_by_one_request(
     draft_id = made(drafts, token)
     item = Attachment("one.txt", b"", "text/plain")
 
-    answer = drafts.attach(token, draft_id, attachment_request(item, b"x" * 2_900_000))
-    drafts.send(token, draft_id)
+    answer = drafts.attach(token, "/me", draft_id, attachment_request(item, b"x" * 2_900_000))
+    drafts.send(token, "/me", draft_id)
 
     assert answer.status == 201
     assert names(stand) == [("one.txt", 2_900_000)]
@@ -273,7 +274,7 @@ def test_a_large_file_is_uploaded_in_chunks_without_a_token(
     draft_id = made(drafts, token, BOTH)
 
     answer = upload(drafts, token, draft_id)
-    drafts.send(token, draft_id)
+    drafts.send(token, "/me", draft_id)
 
     assert answer.status == 201
     assert stand.count("graph.upload_chunk") == 3
@@ -293,7 +294,7 @@ def test_a_chunk_whose_answer_is_lost_is_taken_up_again(
     stand.fault("graph.upload_chunk", when=when, **fault)
 
     answer = upload(drafts, token, draft_id)
-    drafts.send(token, draft_id)
+    drafts.send(token, "/me", draft_id)
 
     assert answer.status == 201
     assert names(stand) == [("ü big.bin", len(BIG))]
@@ -322,7 +323,7 @@ def test_a_worker_that_lost_its_claim_cancels_its_upload(
         raise LostRace("the mail is another worker's by now")
 
     with pytest.raises(LostRace):
-        drafts.upload(token, draft_id, session_request(item), Attached(item, files), lost)
+        drafts.upload(token, "/me", draft_id, session_request(item), Attached(item, files), lost)
 
     assert stand.count("graph.cancel_upload") == 1
 
@@ -348,3 +349,38 @@ def test_a_file_is_uploaded_to_microsofts_hosts_only(
 
     with pytest.raises(RemoteRefused):
         uploads.carry(url, Attached(item, files), lambda: None)
+
+
+@pytest.mark.parametrize("address", ["info@contoso.com", "$neil@contoso.com"])
+def test_every_step_of_a_draft_is_taken_in_the_mailbox_that_is_named(
+    stand: Stand, drafts: GraphDrafts, address: str
+) -> None:
+    holder = BILLING.email
+    rights = {"send_as": [holder], "full_access": [holder]}
+    stand.control("mailboxes", {"address": address, "kind": "shared", **rights})
+    token = issue(stand, "Mail.Send.Shared", "Mail.ReadWrite.Shared")
+    mailbox = user_path(address)
+    small = Attachment("s.txt", b"x", "text/plain")
+    files = MemoryFiles(Faults(), MemoryPayloads(Faults()))
+    large = Attachment("l.bin", BIG, "application/x-big")
+
+    request = draft_request(BOTH, Address(address), KEY, NOW)
+    made = drafts.create(token, mailbox, request.content_type, request.body).draft_id
+    assert made is not None
+    steps = [
+        drafts.mark(token, mailbox, made, key_request(KEY)).status,
+        drafts.attach(token, mailbox, made, attachment_request(small, b"x")).status,
+        drafts.upload(
+            token, mailbox, made, session_request(large), Attached(large, files), lambda: None
+        ).status,
+    ]
+    found = [one.message_id for one in drafts.find(token, mailbox, KEY).copies]
+    marked = [one.draft_id for one in drafts.marked(token, mailbox)]
+    sent = drafts.send(token, mailbox, made).status
+
+    assert steps == [200, 201, 201]
+    assert (found, marked, sent) == ([made], [made], 202)
+    assert drafts.remove(token, mailbox, made).status == 404
+    (delivery,) = deliveries(stand)
+    assert (delivery["mailbox"], delivery["from"]) == (address, address)
+    assert drafts.find(token, "/me", KEY).copies == []

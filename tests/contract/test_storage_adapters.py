@@ -523,6 +523,15 @@ class TestAccounts:
 
         assert list(accounts.all()) == [saved]
 
+    @pytest.mark.parametrize("kind", AccountKind)
+    def test_an_account_of_each_kind_comes_back(
+        self, accounts: AccountsTable, kind: AccountKind
+    ) -> None:
+        through = "id-ada" if kind is AccountKind.SHARED else None
+        saved = accounts.save(replace(an_account(), kind=kind, through=through))
+
+        assert list(accounts.all(fresh=True)) == [saved]
+
     def test_a_change_under_an_old_etag_is_refused(self, accounts: AccountsTable) -> None:
         first = accounts.save(an_account())
         accounts.save(replace(first, display_name="A"))

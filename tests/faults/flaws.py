@@ -16,31 +16,39 @@ from shared.mail.outcome import GraphAnswer
 class SendsTwice(Graph):
     """Sends each mail twice."""
 
-    def send_mail(self, access_token: str, content_type: str, body: bytes) -> GraphAnswer:
-        super().send_mail(access_token, content_type, body)
-        return super().send_mail(access_token, content_type, body)
+    def send_mail(
+        self, access_token: str, mailbox: str, content_type: str, body: bytes
+    ) -> GraphAnswer:
+        super().send_mail(access_token, mailbox, content_type, body)
+        return super().send_mail(access_token, mailbox, content_type, body)
 
 
 class RetriesBlindly(Graph):
     """Takes a lost answer, or a gateway's, for a mail that was not sent."""
 
-    def send_mail(self, access_token: str, content_type: str, body: bytes) -> GraphAnswer:
+    def send_mail(
+        self, access_token: str, mailbox: str, content_type: str, body: bytes
+    ) -> GraphAnswer:
         try:
-            answer = super().send_mail(access_token, content_type, body)
+            answer = super().send_mail(access_token, mailbox, content_type, body)
         except AnswerLost:
-            return super().send_mail(access_token, content_type, body)
+            return super().send_mail(access_token, mailbox, content_type, body)
         return (
-            answer if answer.status < 500 else super().send_mail(access_token, content_type, body)
+            answer
+            if answer.status < 500
+            else super().send_mail(access_token, mailbox, content_type, body)
         )
 
 
 class SendsNothing(Graph):
     """Says that it sent, now and then, and did not."""
 
-    def send_mail(self, access_token: str, content_type: str, body: bytes) -> GraphAnswer:
+    def send_mail(
+        self, access_token: str, mailbox: str, content_type: str, body: bytes
+    ) -> GraphAnswer:
         if random.random() < 0.2:  # noqa: S311 - a flaw, not a secret
             return GraphAnswer(202)
-        return super().send_mail(access_token, content_type, body)
+        return super().send_mail(access_token, mailbox, content_type, body)
 
 
 class IgnoresClaims(MailsTable):

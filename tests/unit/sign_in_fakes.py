@@ -214,7 +214,9 @@ class FakeMailService:
         default_factory=lambda: Profile(OBJECT, "billing@contoso.com", "Billing")
     )
 
-    def send_mail(self, access_token: str, content_type: str, body: bytes) -> GraphAnswer:
+    def send_mail(
+        self, access_token: str, mailbox: str, content_type: str, body: bytes
+    ) -> GraphAnswer:
         raise NotImplementedError
 
     def me(self, access_token: str) -> Profile:

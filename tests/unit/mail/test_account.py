@@ -13,6 +13,7 @@ from shared.mail.account import (
     AccountState,
     is_allowed,
     kind_of,
+    user_path,
 )
 from tests.fakes import NOW, TENANT, account_of
 
@@ -118,3 +119,57 @@ def test_a_subdomain_is_another_domain() -> None:
 )
 def test_an_alias_is_short_and_plain(alias: str, fits: bool) -> None:
     assert bool(ALIAS.fullmatch(alias)) is fits
+
+
+@pytest.mark.parametrize(
+    ("kind", "object_id", "path"),
+    [
+        (AccountKind.WORK, "oid", "/me"),
+        (AccountKind.PERSONAL, "oid", "/me"),
+        (AccountKind.SHARED, "", "/users/info@contoso.com"),
+        (AccountKind.APP, "", "/users/info@contoso.com"),
+        (AccountKind.APP, "oid", "/users/oid"),
+    ],
+)
+def test_graph_is_asked_at_me_for_who_is_signed_in_and_at_users_for_all_others(
+    kind: AccountKind, object_id: str, path: str
+) -> None:
+    account = account_of(kind=kind, object_id=object_id, address="info@contoso.com")
+
+    assert account.graph_path == path
+
+
+@pytest.mark.parametrize(
+    ("who", "path"),
+    [
+        ("$x@contoso.com", "/users('$x@contoso.com')"),
+        ("$o'neil@contoso.com", "/users('$o''neil@contoso.com')"),
+        ("o'neil@contoso.com", "/users/o%27neil@contoso.com"),
+        ("../me/sendMail?x=@contoso.com", "/users/..%2Fme%2FsendMail%3Fx%3D@contoso.com"),
+        ("a#ext#@contoso.com", "/users/a%23ext%23@contoso.com"),
+    ],
+)
+def test_no_user_name_leads_to_another_address_of_graph(who: str, path: str) -> None:
+    assert user_path(who) == path
+
+
+@pytest.mark.parametrize(
+    ("kind", "scopes", "expected"),
+    [
+        (AccountKind.SHARED, {"Mail.ReadWrite"}, False),
+        (AccountKind.SHARED, {"Mail.ReadWrite.Shared"}, True),
+        (AccountKind.APP, {"Mail.ReadWrite"}, True),
+        (AccountKind.WORK, {"Mail.ReadWrite.Shared"}, False),
+    ],
+)
+def test_drafts_in_anothers_mailbox_need_the_shared_form(
+    kind: AccountKind, scopes: set[str], expected: bool
+) -> None:
+    account = account_of(kind=kind, scopes=frozenset(scopes), through="id-ada")
+
+    assert account.can_write_drafts is expected
+
+
+def test_the_token_of_a_shared_mailbox_is_its_holders() -> None:
+    assert account_of(kind=AccountKind.SHARED, through="id-ada").grant_id == "id-ada"
+    assert account_of().grant_id == "id-billing"

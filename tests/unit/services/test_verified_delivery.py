@@ -584,7 +584,7 @@ def seen_as_a_draft_for_ever(room: Room, mail_id: str) -> None:
     """An index that is behind: the sent mail shows as the draft that it was."""
     stale = Found(GraphAnswer(200), [Copy("draft-1", is_draft=True)])
 
-    def find(access_token: str, key: str) -> Found:
+    def find(access_token: str, mailbox: str, key: str) -> Found:
         return stale
 
     room.drafts.find = find  # type: ignore[method-assign]

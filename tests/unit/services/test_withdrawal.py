@@ -134,7 +134,7 @@ def test_a_mail_whose_draft_has_gone_may_have_been_sent_and_is_looked_for(
     room: Room, name: str
 ) -> None:
     mail_id = held_with_a_draft(room)
-    room.drafts.send("another's token", str(room.ledger.mail(mail_id).draft_id))
+    room.drafts.send("another's token", "/me", str(room.ledger.mail(mail_id).draft_id))
 
     with pytest.raises(Refused) as caught:
         CHANGES[name](room, mail_id)
