@@ -210,6 +210,17 @@ def begin_sign_in(req: func.HttpRequest) -> func.HttpResponse:
     )
 
 
+@app.route("auth/admin-consent", methods=["POST"], auth_level=ANONYMOUS)
+def show_admin_consent(req: func.HttpRequest) -> func.HttpResponse:
+    """The link by which an administrator consents. Asks for a session itself."""
+    from shared.web import sign_in
+
+    return answered(
+        req,
+        lambda: sign_in.show_admin_consent(req, room().front.sessions, room().front.site),
+    )
+
+
 # Anonymous, and a test asserts it: the host would take Microsoft's `code` for a function key.
 @app.route("api/auth/callback", methods=["GET", "POST"], auth_level=ANONYMOUS)
 def finish_sign_in(req: func.HttpRequest) -> func.HttpResponse:

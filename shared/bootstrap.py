@@ -42,12 +42,14 @@ from shared.mail.backoff import Patience
 from shared.mail.looking import Looking
 from shared.mail.pace import Pace
 from shared.mail.way import Way
-from shared.services.consent import Consent, ConsentRules
+from shared.services.consent import Consent
 from shared.services.delivery import Delivery
 from shared.services.document import Limits
+from shared.services.linking import ConsentRules, Linking
 from shared.services.outbox import Outbox
 from shared.services.pacing import Pacing
 from shared.services.places import Places
+from shared.services.registration import Registration
 from shared.services.retention import Keeping, Retention
 from shared.services.sending import DirectSending
 from shared.services.stray_drafts import StrayDrafts
@@ -204,20 +206,20 @@ class Postroom:
                 ).remove
             },
         )
-        self.consent = Consent(
-            rules=ConsentRules(
-                tenant=settings.tenant,
-                client_id=settings.client_id,
-                authority_host=settings.authority_host,
-                allowed_mailboxes=settings.allowed_mailboxes,
-            ),
-            identity=entra,
-            mail_service=self.graph,
-            vault=self.vault,
-            accounts=self.accounts,
-            flows=flows,
-            clock=self.clock,
-            released=self.upkeep.release,
+        self._entra = entra
+        self._flows = flows
+        self._rules = ConsentRules(
+            tenant=settings.tenant,
+            client_id=settings.client_id,
+            authority_host=settings.authority_host,
+            allowed_mailboxes=settings.allowed_mailboxes,
+        )
+        self.registration = Registration(
+            client_id=settings.client_id,
+            tenant=settings.tenant,
+            authority_host=settings.authority_host,
+            redirect_uri=settings.redirect_uri,
+            graph_resource=settings.graph_resource,
         )
         self.probes: Mapping[str, Callable[[], object]] = {
             "ledger": self.ledger.probe,
@@ -253,12 +255,37 @@ class Postroom:
         return Batch(self.submission, self._keys, self.clock)
 
     @functools.cached_property
+    def linking(self) -> Linking:
+        """From a grant to a linked account."""
+        return Linking(
+            rules=self._rules,
+            identity=self._entra,
+            mail_service=self.graph,
+            vault=self.vault,
+            accounts=self.accounts,
+            clock=self.clock,
+            released=self.upkeep.release,
+        )
+
+    @functools.cached_property
+    def consent(self) -> Consent:
+        """Signing in through the browser."""
+        return Consent(
+            rules=self._rules,
+            identity=self._entra,
+            accounts=self.accounts,
+            flows=self._flows,
+            clock=self.clock,
+            linking=self.linking,
+        )
+
+    @functools.cached_property
     def front(self) -> Front:
         """What the pages need; an instance that only delivers never imports it."""
         from shared.web.front import Front
 
         return Front.of(
-            self.settings.redirect_uri,
+            self.registration,
             self.vault,
             self.clock,
             session_seconds=self.settings.session_seconds,

@@ -9,6 +9,7 @@
     ├── LostRace                  another worker changed the row first
     ├── OutOfTime                 the run of a function has no time left for another request
     ├── ConsentRequired           the mailbox must be signed in again by a person
+    ├── NotFinishedYet            the person has not finished the sign-in by code
     ├── CredentialRefused         Entra refused the application's own credential
     ├── AlreadyExists             a name that must be new is taken
     └── RemoteError               a remote system did not do what was asked
@@ -106,6 +107,15 @@ class ConsentRequired(PostroomError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class NotFinishedYet(PostroomError):
+    """The person has not finished the sign-in by code; asking again later may help."""
+
+    def __init__(self, *, slower: bool = False) -> None:
+        super().__init__("the sign-in by code is not finished")
+        self.slower = slower
+        """Whether Entra wants to be asked less often from now on (RFC 8628, 3.5)."""
 
 
 class CredentialRefused(PostroomError):

@@ -15,16 +15,22 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from shared.adapters.app_credential import AppCredential, Proof
-from shared.errors import ConsentRequired, CredentialRefused, NotSent
+from shared.errors import ConsentRequired, CredentialRefused, NotFinishedYet, NotSent
 from shared.mail import refusals
 from shared.mail.backoff import whole_seconds
+from shared.mail.permissions import EMAIL
 from shared.mail.refusals import Actor, Refusal, SignInRefused
-from shared.services.ports import Grant
+from shared.services.ports import DeviceCode, Grant
 
 if TYPE_CHECKING:
     import msal  # type: ignore[import-untyped]
     import requests
 
+LONGEST_DEVICE_SECONDS = 1800
+DEVICE_ENDINGS = ("authorization_declined", "bad_verification_code", "expired_token")
+"""Of a sign-in by code that can only be begun anew.
+https://learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code"""
+_ADDED_BY_MSAL = ("openid", "profile", "offline_access")
 CONNECT_SECONDS = 10
 READ_SECONDS = 30
 
@@ -107,6 +113,32 @@ class Entra:
             ) from None
         except ConsentRequired as error:
             raise refusals.refused_sign_in(refusals.find(error.code)) from error
+
+    def begin_device(self, authority: str, scopes: Sequence[str]) -> DeviceCode:
+        """Ask for a code that a person types at Microsoft."""
+        wanted = [*self._long(scopes), *_ADDED_BY_MSAL]
+        flow = self._ask(authority, lambda app: _ask_for_device_code(app, wanted))
+        return DeviceCode(
+            user_code=str(flow["user_code"]),
+            verification_uri=str(flow["verification_uri"]),
+            device_code=str(flow["device_code"]),
+            expires_in_seconds=min(int(flow["expires_in"]), LONGEST_DEVICE_SECONDS),
+            interval_seconds=max(1, min(int(flow["interval"]), 60)),
+        )
+
+    def poll_device(self, authority: str, code: DeviceCode) -> Grant:
+        """Ask once. An error of the device flow's own is ConsentRequired with its name."""
+
+        def poll(app: msal.ConfidentialClientApplication) -> _Answer:
+            result = _redeem_device_code(app, code.device_code)
+            error = str(result.get("error", ""))
+            if error in ("authorization_pending", "slow_down"):
+                raise NotFinishedYet(slower=error == "slow_down")
+            if error in DEVICE_ENDINGS:
+                raise ConsentRequired(error, "The sign-in by code has ended.")
+            return result
+
+        return self._granted(self._ask(authority, poll))
 
     def refresh(self, authority: str, refresh_token: str, scopes: Sequence[str]) -> Grant:
         """Trade a refresh token. A lost answer is NotSent: the old token stays good."""
@@ -197,7 +229,7 @@ class Entra:
 
     def _long(self, scopes: Sequence[str]) -> list[str]:
         """Scopes in long form: what Microsoft echoes, and unmistakably Graph's."""
-        return [f"{self._graph_resource}/{scope}" for scope in scopes]
+        return [scope if scope == EMAIL else f"{self._graph_resource}/{scope}" for scope in scopes]
 
     def _granted(self, result: _Answer) -> Grant:
         prefix = f"{self._graph_resource}/".lower()
@@ -212,6 +244,31 @@ class Entra:
             expires_in_seconds=int(result.get("expires_in", 0)),
             id_token_claims=claims if isinstance(claims, Mapping) else None,
         )
+
+
+def _ask_for_device_code(app: msal.ConfidentialClientApplication, scopes: Sequence[str]) -> _Answer:
+    if not app.client.configuration.get("device_authorization_endpoint"):
+        raise SignInRefused(
+            "Microsoft offers no sign-in by code here.",
+            "Sign the mailbox in through the browser, on /accounts.",
+        )
+    answer: _Answer = app.client.initiate_device_flow(scope=list(scopes))
+    return answer
+
+
+def _redeem_device_code(app: msal.ConfidentialClientApplication, device_code: str) -> _Answer:
+    """One poll, with the application's credential.
+
+    UNCONFIRMED, and kept to this function: that Entra lets a confidential client redeem a device
+    code with its credential. MSAL offers the flow to public clients only; what is sent here is the
+    same request plus the credential, which RFC 8628, 3.4, asks of a client that has one.
+    """
+    answer: _Answer = app.client.obtain_token_by_device_flow(
+        {"device_code": device_code, "interval": 1},
+        exit_condition=lambda flow: True,
+        data={"code": device_code},
+    )
+    return answer
 
 
 class _Wire:

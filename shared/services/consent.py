@@ -1,84 +1,34 @@
-"""Signing a mailbox in: the authorisation-code flow, from the button to the linked account.
+"""Signing a mailbox in: the authorisation-code flow, from the button to Microsoft's answer.
 
-MSAL makes and redeems the flow; what it leaves unchecked is checked here, in an order that keeps
-one promise: on any refusal nothing is stored. The flow is taken out of the table before the code
-is redeemed, so that it can be finished once.
+MSAL makes and redeems the flow; what it leaves unchecked is checked here and in `linking`. The flow
+is taken out of the table before the code is redeemed, so that it can be finished once.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import logging
 import re
-import secrets
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from datetime import timedelta
 
-from shared import telemetry
-from shared.errors import (
-    AnswerLost,
-    ConsentRequired,
-    FieldProblem,
-    LostRace,
-    PostroomError,
-    Refused,
-    RemoteError,
-    RemoteRefused,
-)
-from shared.mail import refusals
-from shared.mail.account import (
-    ALIAS,
-    PERSONAL_TENANT,
-    Account,
-    AccountState,
-    is_allowed,
-    kind_of,
-)
-from shared.mail.problems import INVALID_REQUEST
+from shared.errors import ConsentRequired
+from shared.mail import permissions, refusals
+from shared.mail.account import Account
 from shared.mail.refusals import SignInRefused
-from shared.services.identity_claims import Person, check_client_info, read_person
+from shared.services.identity_claims import check_client_info
+from shared.services.linking import ConsentRules, Linking, by_alias
 from shared.services.ports import (
     Clock,
     Enrolment,
     Flows,
     Grant,
     IdentityPlatform,
-    MailService,
-    Profile,
-    Roll,
     SignInFlow,
-    Vault,
+    Wish,
 )
-from shared.services.tokens import grant_secret
 
-SCOPES = ("Mail.Send", "User.Read")
-"""The least that sending and knowing the mailbox need. An ordinary user can consent to both where
-user consent is on, which is not so for Mail.ReadWrite.
-https://learn.microsoft.com/entra/identity/enterprise-apps/manage-app-consent-policies
-"""
-DRAFTS = "Mail.ReadWrite"
-"""What verified sending and large attachments need besides (docs/delivery.md). An option: new tenants
-let only an administrator consent to it."""
 FLOW_LIFETIME = timedelta(minutes=10)
-_ATTEMPTS = 10
-"""Of sign-ins that are finished at the same moment, one at least gets through at each attempt."""
-
-# Good enough to catch a slip of the pen; what counts is the comparison with the real mailbox.
-_ADDRESS = re.compile(r"[^\s@<>\"',;:]{1,64}@[^\s@<>\"',;:]{1,255}")
-
-
-@dataclass(frozen=True)
-class ConsentRules:
-    """What the settings say about signing in."""
-
-    client_id: str
-    tenant: str
-    """The authority for new sign-ins: a tenant id, a domain, or `organizations`, `consumers`,
-    `common`."""
-    authority_host: str
-    allowed_mailboxes: tuple[str, ...] = ()
 
 
 def state_hash(state: str) -> str:
@@ -94,56 +44,41 @@ class Consent:
         *,
         rules: ConsentRules,
         identity: IdentityPlatform,
-        mail_service: MailService,
-        vault: Vault,
         accounts: Enrolment,
         flows: Flows,
         clock: Clock,
-        released: Callable[[Account], int] = lambda account: 0,
-        new_account_id: Callable[[], str] = lambda: secrets.token_hex(16),
+        linking: Linking,
     ) -> None:
         self._rules = rules
         self._identity = identity
-        self._mail_service = mail_service
-        self._vault = vault
         self._accounts = accounts
         self._flows = flows
         self._clock = clock
-        self._released = released
-        self._new_account_id = new_account_id
+        self._linking = linking
 
-    def begin(
-        self,
-        alias: str,
-        expected_address: str | None = None,
-        replace: bool = False,
-        *,
-        choose_account: bool = False,
-        verified: bool = False,
-    ) -> SignInFlow:
-        """Start a sign-in for an alias; the browser goes to `msal["auth_uri"]` next.
+    def begin(self, wish: Wish, *, choose_account: bool = False) -> SignInFlow:
+        """Start a sign-in; the browser goes to `msal["auth_uri"]` next.
 
         `choose_account` lets the person pick another account than the one they are signed in
-        with, as after a mismatch. `verified` asks for Mail.ReadWrite as well. Raises Refused for a bad alias or address, CredentialRefused,
-        or NotSent where Microsoft cannot be reached.
+        with, as after a mismatch. Raises CredentialRefused, or NotSent where Microsoft cannot be
+        reached.
         """
-        alias, expected = alias.strip().lower(), (expected_address or "").strip() or None
-        _check_wish(alias, expected)
-        known = expected
-        if known is None and not replace:
-            existing = _by_alias(self._accounts.roll().accounts, alias)
+        known = wish.expected_address
+        if known is None and not wish.replace:
+            existing = by_alias(self._accounts.roll().accounts, wish.alias)
             known = existing.address if existing else None
         # The two do not go together: with both, Microsoft ignores the hint.
         hint = None if choose_account else known
         msal = self._identity.begin(
-            self._rules.tenant,
-            (*SCOPES, DRAFTS) if verified else SCOPES,
+            wish.authority,
+            (*wish.choices.scopes, permissions.EMAIL),
             login_hint=hint,
             prompt=None if hint else "select_account",
+            domain_hint=_domain_hint(wish, known),
         )
         expires_at = self._clock() + FLOW_LIFETIME
         self._flows.open(state_hash(str(msal["state"])), expires_at)
-        return SignInFlow(alias, expected, replace, self._rules.tenant, msal, expires_at)
+        return SignInFlow(wish, msal, expires_at)
 
     def finish(self, flow: SignInFlow, answer: Mapping[str, str]) -> Account:
         """Turn what Microsoft sent back into a linked account, and release its held mails.
@@ -152,14 +87,7 @@ class Consent:
         linked.
         """
         self._take(flow, answer)
-        grant = self._redeem(flow, answer)
-        person = read_person(grant.id_token_claims, flow.authority, self._rules, self._clock())
-        self._check_grant(grant, person)
-        profile = self._profile(grant, person)
-        self._check_mailbox(flow, person, profile)
-        authority = "consumers" if person.tenant_id == PERSONAL_TENANT else person.tenant_id
-        newer = self._test_refresh(authority, grant, profile)
-        return self._link(flow, person, profile, authority, newer)
+        return self._linking.link(flow.wish, self._redeem(flow, answer))
 
     def _take(self, flow: SignInFlow, answer: Mapping[str, str]) -> None:
         state = str(flow.msal.get("state", ""))
@@ -183,254 +111,20 @@ class Consent:
     def _redeem(self, flow: SignInFlow, answer: Mapping[str, str]) -> Grant:
         passed_on = {key: answer[key] for key in ("code", "state", "client_info") if key in answer}
         try:
-            return self._identity.redeem(flow.authority, flow.msal, passed_on)
+            return self._identity.redeem(flow.wish.authority, flow.msal, passed_on)
         except ConsentRequired as error:
             raise refusals.refused_sign_in(refusals.find(error.code)) from error
 
-    def _check_grant(self, grant: Grant, person: Person) -> None:
-        if not grant.refresh_token:
-            raise SignInRefused(
-                "Microsoft gave no refresh token, so Postroom could send for an hour only.",
-                "In the app registration, under API permissions, allow Microsoft Graph's delegated "
-                "offline_access, and register the redirect URI as platform 'Web'. Then start "
-                "again.",
-                chosen=person.label,
-            )
-        if "Mail.Send" not in grant.scopes:
-            raise SignInRefused(
-                "The permission to send mail (Mail.Send) was not granted.",
-                "In the app registration, under API permissions, add Microsoft Graph's delegated "
-                "Mail.Send; accept it when Microsoft asks. Then start again.",
-                chosen=person.label,
-            )
 
-    def _profile(self, grant: Grant, person: Person) -> Profile:
-        try:
-            profile = self._mail_service.me(grant.access_token)
-        except RemoteRefused as error:
-            raise SignInRefused(
-                "Microsoft Graph would not say whose mailbox it is.",
-                "In the app registration, under API permissions, add Microsoft Graph's delegated "
-                "User.Read. Then start again.",
-                chosen=person.label,
-            ) from error
-        if not _same_object(profile.object_id, person.object_id):
-            raise SignInRefused(
-                "Microsoft's sign-in and Microsoft Graph name two different accounts.",
-                "Sign out at Microsoft, then start again.",
-                chosen=profile.address,
-            )
-        return profile
-
-    def _check_mailbox(self, flow: SignInFlow, person: Person, profile: Profile) -> None:
-        chosen = profile.address
-        expected = flow.expected_address
-        if not chosen:
-            raise SignInRefused(
-                "Microsoft knows no address for the account that was chosen: it has no mailbox.",
-                "Choose an account with a mailbox, or assign it a licence with Exchange Online.",
-                chosen=person.label,
-            )
-        if expected and expected.casefold() != chosen.casefold():
-            raise SignInRefused(
-                f"The account that was chosen is {chosen}, not {expected}.",
-                f"Choose the account {expected}. If {chosen} is right, start again with that "
-                "address.",
-                chosen=chosen,
-            )
-        if not is_allowed(chosen, person.tenant_id, self._rules.allowed_mailboxes):
-            raise SignInRefused(
-                f"{chosen} is not among the mailboxes that may be linked here.",
-                "Choose another account, or have whoever runs Postroom add the address, its "
-                "domain or its directory's id to POSTROOM_ALLOWED_MAILBOXES.",
-                chosen=chosen,
-            )
-        self._existing(self._accounts.roll(), flow, person, chosen)
-
-    def _existing(
-        self, roll: Roll, flow: SignInFlow, person: Person, chosen: str
-    ) -> Account | None:
-        """The account that has the alias, if any.
-
-        Raises SignInRefused where the alias or the mailbox is taken.
-        """
-        for row in roll.accounts:
-            if row.alias != flow.alias and person.owns(row):
-                raise _linked_already(row, chosen)
-        existing = _by_alias(roll.accounts, flow.alias)
-        if existing and not person.owns(existing) and not flow.replace:
-            raise SignInRefused(
-                f"'{flow.alias}' is the mailbox {existing.address}; {chosen} is another one.",
-                f"Choose the account {existing.address}, or start again and tick 'Put another "
-                "mailbox under this alias'.",
-                chosen=chosen,
-            )
-        return existing
-
-    def _test_refresh(self, authority: str, grant: Grant, profile: Profile) -> Grant:
-        """One refresh the way every later one will be done.
-
-        Grants of personal accounts obtained through `common` have been seen to fail at the first
-        refresh there: better found out now than in an hour.
-        """
-        try:
-            scopes = (*SCOPES, DRAFTS) if DRAFTS in grant.scopes else SCOPES
-            newer = self._identity.refresh(authority, str(grant.refresh_token), scopes)
-        except ConsentRequired as error:
-            raise refusals.refused_sign_in(
-                refusals.find(error.code), chosen=profile.address
-            ) from error
-        return replace(newer, refresh_token=newer.refresh_token or grant.refresh_token)
-
-    def _link(
-        self, flow: SignInFlow, person: Person, profile: Profile, authority: str, grant: Grant
-    ) -> Account:
-        existing = self._existing(self._accounts.roll(), flow, person, profile.address)
-        same = existing if existing and person.owns(existing) else None
-        # Another mailbox gets another id: the old one's token, in the memory of some instance,
-        # can then never send for the new one.
-        account_id = same.account_id if same else self._new_account_id()
-        account = Account(
-            alias=flow.alias,
-            account_id=account_id,
-            tenant_id=person.tenant_id,
-            object_id=person.object_id,
-            address=profile.address,
-            display_name=profile.display_name,
-            kind=kind_of(person.tenant_id),
-            authority=authority,
-            scopes=grant.scopes & _MAIL_SCOPES,
-            state=AccountState.READY,
-            signed_in_at=self._clock(),
-        )
-        self._store(account, grant)
-        try:
-            account = self._enrol(account, existing, flow, person)
-        except SignInRefused:
-            self._drop_unused(account, linked_before=same is not None)
-            raise
-        if existing and not same:
-            self._drop_grant(existing)
-        released = self._release(account)
-        telemetry.event(
-            "account_signed_in", account=account.alias, kind=account.kind, released=released
-        )
-        return account
-
-    def _store(self, account: Account, grant: Grant) -> None:
-        try:
-            self._vault.set(grant_secret(account.account_id), str(grant.refresh_token))
-        except RemoteError as error:
-            if isinstance(error, AnswerLost):
-                self._drop_unused(account, linked_before=True)
-            raise SignInRefused(
-                f"The mailbox was signed in, but Key Vault did not take the grant: {error}",
-                "Give the app's identity the right to read and set secrets in the vault, or wait "
-                "until the vault answers; then start again. Nothing was linked.",
-                chosen=account.address,
-            ) from error
-
-    def _drop_grant(self, account: Account) -> None:
-        """Take a grant that no account refers to any more out of the vault."""
-        try:
-            self._vault.remove(grant_secret(account.account_id))
-        except RemoteError:
-            # The app's role may lack deletion; the secret is of no use to anybody without the app.
-            telemetry.event("unused_grant_kept", level=logging.WARNING, account=account.alias)
-
-    def _drop_unused(self, account: Account, *, linked_before: bool) -> None:
-        """Take back the grant of a sign-in that was refused, unless a row refers to it."""
-        try:
-            rows = self._accounts.roll().accounts
-            used = any(row.account_id == account.account_id for row in rows)
-        except RemoteError:
-            used = linked_before
-        if not used:
-            self._drop_grant(account)
-
-    def _enrol(
-        self, account: Account, seen: Account | None, flow: SignInFlow, person: Person
-    ) -> Account:
-        """Write the row on a roll that nobody changes meanwhile.
-
-        All that concerns other accounts is looked at again on that very roll: of sign-ins that
-        end at one moment, each but the first sees what those before it have done.
-        """
-        expected = (seen.account_id if seen else None, account.account_id)
-        for _ in range(_ATTEMPTS):
-            try:
-                roll = self._accounts.roll()
-                existing = self._existing(roll, flow, person, account.address)
-                # Whoever takes the place of a row drops its grant. A row is replaced only by one
-                # that saw it from the start, so that no grant is dropped that comes back later.
-                if (existing.account_id if existing else None) not in expected:
-                    raise _overtaken(existing, account, person)
-                same = existing is not None and person.owns(existing)
-                row = replace(
-                    account,
-                    allowed_from=existing.allowed_from if existing and same else (),
-                    is_default=existing.is_default if existing else not roll.accounts,
-                    etag=existing.etag if existing else None,
-                )
-                return self._accounts.enrol(row, roll)
-            except LostRace:
-                continue
-            except AnswerLost as error:
-                return self._found_again(account, error)
-            except RemoteError as error:
-                raise _not_written(account) from error
-        raise _not_written(account)
-
-    def _found_again(self, row: Account, lost: AnswerLost) -> Account:
-        """The row whose write was answered by silence, if it got through after all."""
-        try:
-            found = _by_alias(self._accounts.roll().accounts, row.alias)
-        except RemoteError:
-            found = None
-        if found and (found.account_id, found.signed_in_at) == (row.account_id, row.signed_in_at):
-            return found
-        raise _not_written(row) from lost
-
-    def _release(self, account: Account) -> int:
-        try:
-            return self._released(account)
-        except PostroomError:
-            # The mailbox is linked all the same; the timer releases what is still held.
-            telemetry.event("release_put_off", level=logging.WARNING, account=account.alias)
-            return 0
-
-
-_MAIL_SCOPES = frozenset(
-    {"Mail.Send", "Mail.Send.Shared", "Mail.ReadWrite", "Mail.ReadWrite.Shared", "User.Read"}
-)
-
-
-def _check_wish(alias: str, expected: str | None) -> None:
-    problems = []
-    if not ALIAS.fullmatch(alias):
-        problems.append(
-            FieldProblem(
-                "alias", "Use 1 to 40 of a-z, 0-9 and '-', beginning with a letter or digit."
-            )
-        )
-    if expected is not None and not _ADDRESS.fullmatch(expected):
-        problems.append(FieldProblem("expected_address", "Write one plain address, like a@b.com."))
-    if problems:
-        raise Refused(INVALID_REQUEST, problems[0].message, problems)
-
-
-def _by_alias(rows: Sequence[Account], alias: str) -> Account | None:
-    return next((row for row in rows if row.alias == alias), None)
-
-
-def _same_object(graph_id: str, token_id: str) -> bool:
-    """Whether Graph's id and the token's `oid` name the same user.
-
-    UNCONFIRMED, and kept to this function: Graph is said to give personal accounts' ids as the
-    last 16 hexadecimal digits of the `oid`, which is all of it that is not zero.
+def _domain_hint(wish: Wish, address: str | None) -> str | None:
+    """What spares the person Microsoft's question for the sort of account, where it is certain:
+    the directory is named by a domain that the address has, or only personal accounts may come.
+    https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
     """
-    graph, token = graph_id.replace("-", "").lower(), token_id.replace("-", "").lower()
-    return bool(graph) and (graph == token or (len(graph) == 16 and token == graph.rjust(32, "0")))
+    if wish.authority == "consumers":
+        return "consumers"
+    domain = address.rpartition("@")[2].lower() if address else None
+    return domain if domain == wish.authority.lower() else None
 
 
 def _check_issuer(issuer: str | None, authority_host: str) -> None:
@@ -443,30 +137,3 @@ def _check_issuer(issuer: str | None, authority_host: str) -> None:
 
 def _stale(detail: str) -> SignInRefused:
     return SignInRefused(detail, "Open /accounts and start the sign-in again, in one tab.")
-
-
-def _linked_already(row: Account, chosen: str) -> SignInRefused:
-    return SignInRefused(
-        f"{chosen} is linked already, as '{row.alias}'.",
-        f"Use the account '{row.alias}', or choose another mailbox.",
-        chosen=chosen,
-    )
-
-
-def _overtaken(existing: Account | None, account: Account, person: Person) -> SignInRefused:
-    """Another sign-in for the alias was finished while this one was under way."""
-    if existing and person.owns(existing):
-        return _linked_already(existing, account.address)
-    return SignInRefused(
-        f"Somebody else changed '{account.alias}' while this sign-in was under way.",
-        "Open /accounts to see what it is now; start again if that is not what you want.",
-        chosen=account.address,
-    )
-
-
-def _not_written(account: Account) -> SignInRefused:
-    return SignInRefused(
-        "Microsoft accepted the sign-in, but Postroom could not write the account down.",
-        "Nothing was linked. Check that the app can reach its storage, then start again.",
-        chosen=account.address,
-    )

@@ -16,6 +16,7 @@ from shared.mail.mail import Mail, MailFilter, MailPage
 from shared.mail.message import StoredFile
 from shared.mail.outcome import Copy, GraphAnswer
 from shared.mail.pace import Timetable
+from shared.mail.permissions import Choices
 from shared.mail.status import Status
 
 Clock = Callable[[], datetime]
@@ -408,15 +409,58 @@ class Vault(Protocol):
 
 
 @dataclass(frozen=True)
+class Wish:
+    """Which mailbox a sign-in is to link, and with which permissions."""
+
+    alias: str
+    authority: str
+    """Where the person signs in, the code is redeemed and the grant refreshed: a tenant id, a
+    domain, `organizations`, `consumers` or `common`."""
+    expected_address: str | None = None
+    expected_object_id: str | None = None
+    replace: bool = False
+    """Whether another mailbox may take the place of the one that has the alias."""
+    verified: bool = False
+    shared: bool = False
+
+    @property
+    def choices(self) -> Choices:
+        """The permissions that were ticked."""
+        return Choices(self.verified, self.shared)
+
+
+@dataclass(frozen=True)
 class SignInFlow:
     """What MSAL needs to finish a sign-in, plus whom it is for. Secret while it lasts."""
 
-    alias: str
-    expected_address: str | None
-    replace: bool
-    authority: str
+    wish: Wish
     msal: Mapping[str, object]
     """MSAL's own flow dictionary: state, nonce, PKCE verifier, redirect URI, scopes."""
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class DeviceCode:
+    """What a person types at Microsoft, and what the answer is fetched with. Secret."""
+
+    user_code: str
+    verification_uri: str
+    device_code: str
+    expires_in_seconds: int
+    interval_seconds: int
+
+    def __repr__(self) -> str:
+        return f"DeviceCode(interval_seconds={self.interval_seconds})"
+
+
+@dataclass(frozen=True)
+class DeviceFlow:
+    """A sign-in by code under way, and whom it is for. Secret while it lasts."""
+
+    wish: Wish
+    handle: str
+    """Names the flow; known to the browser that began it only."""
+    code: DeviceCode
     expires_at: datetime
 
 
@@ -457,6 +501,17 @@ class IdentityPlatform(Protocol):
         self, authority: str, flow: Mapping[str, object], answer: Mapping[str, str]
     ) -> Grant:
         """Exchange the code that came back. Raises Refused for what a person can mend."""
+        ...
+
+    def begin_device(self, authority: str, scopes: Sequence[str]) -> DeviceCode:
+        """Ask for a code that a person types at Microsoft, in any browser."""
+        ...
+
+    def poll_device(self, authority: str, code: DeviceCode) -> Grant:
+        """Ask once whether the person has finished.
+
+        Raises NotFinishedYet while they have not, SignInRefused where they cannot any more.
+        """
         ...
 
     def refresh(self, authority: str, refresh_token: str, scopes: Sequence[str]) -> Grant:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import datetime
 
 from shared.services.consent import FLOW_LIFETIME, state_hash
-from shared.services.ports import SignInFlow
+from shared.services.ports import SignInFlow, Wish
 from shared.web import cookies, signing
 from shared.web.signing import Keys, Purpose
 
@@ -42,7 +42,11 @@ def read(keys: Keys, cookie_header: str, state: str) -> SignInFlow | None:
     if content is None:
         return None
     document = json.loads(content)
-    return SignInFlow(**document | {"expires_at": datetime.fromisoformat(document["expires_at"])})
+    return SignInFlow(
+        Wish(**document["wish"]),
+        document["msal"],
+        datetime.fromisoformat(document["expires_at"]),
+    )
 
 
 def clear(state: str) -> str:

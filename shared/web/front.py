@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.services.ports import Clock, Vault
+from shared.services.registration import Registration
 from shared.web.rendering import Site
 from shared.web.session import Sessions
 from shared.web.signing import Keys
@@ -21,7 +22,7 @@ class Front:
     @classmethod
     def of(
         cls,
-        redirect_uri: str,
+        registration: Registration,
         vault: Vault,
         clock: Clock,
         *,
@@ -30,4 +31,4 @@ class Front:
     ) -> Front:
         """Wired for one process."""
         keys = Keys(vault, clock)
-        return cls(Site(redirect_uri, development), keys, Sessions(keys, clock, session_seconds))
+        return cls(Site(registration, development), keys, Sessions(keys, clock, session_seconds))

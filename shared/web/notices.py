@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from shared.errors import CredentialRefused, PostroomError, Refused, RemoteError
 from shared.mail import refusals
+from shared.mail.permissions import Choices
 from shared.mail.refusals import SignInRefused
-from shared.services.ports import SignInFlow
+from shared.services import approval
+from shared.services.ports import Wish
+from shared.services.registration import Registration
 from shared.web import cookies, signing
 from shared.web.signing import Keys, Purpose
+from shared.web.wish_form import fields_of
 
 _NAME = "notice"
 _PATH = "/accounts"
@@ -26,25 +31,38 @@ class Notice:
     status: int = 400
     code: str | None = None
     chosen: str | None = None
-    alias: str | None = None
-    """Set where the sign-in can be begun anew by a button."""
-    expected_address: str | None = None
-    replace: bool = False
+    again: Sequence[Sequence[str]] = ()
+    """Names and values of the fields that begin the same sign-in anew, where it is known."""
+    admin_consent_url: str | None = None
+    """Set where an administrator's consent may be what is missing."""
     retry_after: float | None = None
 
 
-def of(error: PostroomError, flow: SignInFlow | None = None) -> Notice:
-    """The notice for an error, with the button to try again where the flow is known."""
+def of(
+    error: PostroomError,
+    wish: Wish | None = None,
+    *,
+    registration: Registration | None = None,
+    answer: Mapping[str, str] | None = None,
+) -> Notice:
+    """The notice for an error, with the button to try again where the wish is known.
+
+    With the registration, and where consent is what is missing, it offers the link for an
+    administrator too. `answer` is what Microsoft sent to the callback.
+    """
     detail, remedy, status, code = _told(error)
+    url = None
+    if registration and approval.is_wanted(answer or {}, code):
+        choices = wish.choices if wish else Choices()
+        url = registration.admin_consent_url(choices, wish.authority if wish else None)
     return Notice(
         detail=detail,
         help=remedy,
         status=status,
         code=code,
         chosen=error.chosen if isinstance(error, SignInRefused) else None,
-        alias=flow.alias if flow else None,
-        expected_address=flow.expected_address if flow else None,
-        replace=flow.replace if flow else False,
+        again=fields_of(wish) if wish else (),
+        admin_consent_url=url,
         retry_after=_wait(error) if status == 503 else None,
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
@@ -11,8 +12,10 @@ from typing import Concatenate, ParamSpec
 import azure.functions as func
 
 from shared.errors import PostroomError
-from shared.mail import refusals
+from shared.mail import permissions, refusals
 from shared.mail.account import Account, AccountKind, AccountState
+from shared.mail.permissions import Choices
+from shared.services import approval
 from shared.services.ports import Accounts
 from shared.web import notices
 from shared.web.csrf import require_same_origin
@@ -90,13 +93,18 @@ def show_accounts(
         return see_other("/signin")
     rows = sorted(accounts.all(fresh=True), key=lambda account: account.alias)
     notice = notices.read_cookie(keys, req.headers.get("Cookie", ""))
-    linked = req.params.get("linked")
+    linked = next((row for row in rows if row.alias == req.params.get("linked")), None)
+    asked = re.split(r"[ +]", req.params.get("asked", ""))
+    choices = Choices("verified" in asked, "shared" in asked)
     return page(
         site,
         "accounts.html",
         set_cookies=[notices.clear_cookie()] if notice else [],
-        rows=[_row(account) for account in rows],
-        linked=next((account for account in rows if account.alias == linked), None),
+        rows=[_row(account, site) for account in rows],
+        linked=linked,
+        withheld=_purposes(choices.withheld(linked.scopes)) if linked else (),
+        unasked=_purposes(choices.unasked(linked.scopes)) if linked else (),
+        withheld_url=_approval_url(site, linked, choices) if linked else None,
         notice=notice,
     )
 
@@ -120,7 +128,11 @@ class _Row:
     reason: str | None
     remedy: str | None
     is_default: bool
-    verified: bool
+    choices: Choices
+    signs_in_as: str
+    """What the form calls the kind."""
+    approval_url: str | None
+    """The link for an administrator, where consent is what is missing."""
     signed_in: str | None
 
 
@@ -132,7 +144,7 @@ _STATES = {
 }
 
 
-def _row(account: Account) -> _Row:
+def _row(account: Account, site: Site) -> _Row:
     reason, remedy = _explain(account)
     return _Row(
         alias=account.alias,
@@ -144,9 +156,31 @@ def _row(account: Account) -> _Row:
         reason=reason,
         remedy=remedy,
         is_default=account.is_default,
-        verified=account.can_write_drafts,
+        choices=Choices.of(account.scopes),
+        signs_in_as=account.kind.value,
+        approval_url=(
+            _approval_url(site, account, Choices.of(account.scopes))
+            if account.state is AccountState.NEEDS_SIGN_IN and approval.would_mend(account.reason)
+            else None
+        ),
         signed_in=_moment(account.signed_in_at) if account.signed_in_at else None,
     )
+
+
+def _approval_url(site: Site, account: Account, choices: Choices) -> str | None:
+    return site.registration.admin_consent_url(choices, account.authority)
+
+
+_PURPOSES = {
+    permissions.DRAFTS: "verified sending and large attachments",
+    permissions.SEND_SHARED: "shared mailboxes and other From addresses",
+    permissions.DRAFTS_SHARED: "verified sending for shared mailboxes",
+}
+
+
+def _purposes(scopes: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Permissions with what they are for; those that have no choice of their own are left out."""
+    return tuple((scope, _PURPOSES[scope]) for scope in scopes if scope in _PURPOSES)
 
 
 def _explain(account: Account) -> tuple[str | None, str | None]:

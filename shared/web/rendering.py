@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import azure.functions as func
 
+from shared.services.registration import Registration
+
 if TYPE_CHECKING:
     import jinja2
 
@@ -28,8 +30,13 @@ _FORM_ACTION_DEVELOPMENT = "'self' https: http://localhost:* http://127.0.0.1:*"
 class Site:
     """Where the pages live. From the settings, never from a request's headers."""
 
-    redirect_uri: str
+    registration: Registration
     development: bool = False
+
+    @property
+    def redirect_uri(self) -> str:
+        """The callback, as it is registered."""
+        return self.registration.redirect_uri
 
     @property
     def origin(self) -> str:

@@ -22,9 +22,11 @@ from shared.adapters.key_vault import KeyVault
 from shared.errors import ConsentRequired, CredentialRefused, NotSent, PostroomError
 from shared.mail.account import AccountKind, AccountState
 from shared.mail.refusals import SignInRefused
-from shared.services.consent import Consent, ConsentRules
+from shared.services.consent import Consent
+from shared.services.linking import ConsentRules, Linking
 from shared.services.ports import Grant, IdentityPlatform
 from shared.services.tokens import TokenSource, grant_secret
+from shared.services.wish import read_wish
 from tests.contract.conftest import Stand
 from tests.contract.person import Person
 from tests.unit.sign_in_fakes import FakeAccounts, FakeFlows
@@ -310,13 +312,14 @@ def _rotate(stand: Stand, vault: KeyVault) -> None:
 class Desk:
     """Signing in with the real adapters; only the tables are in memory."""
 
+    tenant: str
     consent: Consent
     tokens: TokenSource
     accounts: FakeAccounts
     person: Person
 
     def link(self, address: str, alias: str = "box") -> None:
-        flow = self.consent.begin(alias)
+        flow = self.consent.begin(read_wish(self.tenant, alias))
         answer = self.person.sign_in(str(flow.msal["auth_uri"]), address)
         self.consent.finish(flow, answer)
 
@@ -325,16 +328,24 @@ def desk_of(
     stand: Stand, entra: Entra, vault: KeyVault, graph: Graph, person: Person, tenant: str
 ) -> Desk:
     accounts = FakeAccounts()
-    consent = Consent(
-        rules=ConsentRules(stand.stack["client_id"], tenant, stand.stack["authority_host"]),
+    rules = ConsentRules(stand.stack["client_id"], tenant, stand.stack["authority_host"])
+    linking = Linking(
+        rules=rules,
         identity=entra,
         mail_service=graph,
         vault=vault,
         accounts=accounts,
-        flows=FakeFlows(),
         clock=_now,
     )
-    return Desk(consent, TokenSource(entra, vault, accounts, _now), accounts, person)
+    consent = Consent(
+        rules=rules,
+        identity=entra,
+        accounts=accounts,
+        flows=FakeFlows(),
+        clock=_now,
+        linking=linking,
+    )
+    return Desk(tenant, consent, TokenSource(entra, vault, accounts, _now), accounts, person)
 
 
 def _now() -> datetime:
@@ -420,7 +431,7 @@ class TestWholeSignIn:
         assert desk.accounts.rows["box"].address == BILLING
 
     def test_declined_permissions_are_told_with_their_code(self, desk: Desk) -> None:
-        flow = desk.consent.begin("box")
+        flow = desk.consent.begin(read_wish(desk.tenant, "box"))
         answer = desk.person.sign_in(str(flow.msal["auth_uri"]), BILLING, accept=False)
 
         with pytest.raises(SignInRefused) as refused:

@@ -86,7 +86,7 @@ def disturb(environ: Mapping[str, str]) -> None:
     put({**SHORTENED, **locks})
     put({"shared.services.upkeep": {"next_look": looks_sooner(upkeep.next_look)}})
     if environ.get(VERIFIED):
-        put({"shared.services.consent": {"SCOPES": ("Mail.Send", READ_WRITE, "User.Read")}})
+        put({"shared.mail.permissions": {"LEAST": ("Mail.Send", READ_WRITE, "User.Read")}})
     ahead = timedelta(seconds=skew_of(environ))
     lease = int(environ.get(LEASE, "300"))
 

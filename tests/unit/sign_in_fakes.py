@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from shared.errors import LostRace
 from shared.mail.account import Account, AccountKind
 from shared.mail.outcome import GraphAnswer
-from shared.services.ports import Grant, Profile, Roll, StoredSecret
+from shared.services.ports import DeviceCode, Grant, Profile, Roll, StoredSecret
 
 TENANT = "11111111-1111-4111-8111-111111111111"
 OBJECT = "22222222-2222-4222-8222-222222222222"
@@ -175,7 +175,13 @@ class FakeIdentity:
         domain_hint: str | None = None,
     ) -> Mapping[str, object]:
         self.begun.append(
-            {"authority": authority, "scopes": tuple(scopes), "hint": login_hint, "prompt": prompt}
+            {
+                "authority": authority,
+                "scopes": tuple(scopes),
+                "hint": login_hint,
+                "prompt": prompt,
+                "domain": domain_hint,
+            }
         )
         state = f"state-{len(self.begun)}"
         return {
@@ -191,6 +197,14 @@ class FakeIdentity:
         self, authority: str, flow: Mapping[str, object], answer: Mapping[str, str]
     ) -> Grant:
         self.redemptions.append((authority, dict(answer)))
+        return _next(self.redeemed)
+
+    def begin_device(self, authority: str, scopes: Sequence[str]) -> DeviceCode:
+        self.begun.append({"authority": authority, "scopes": tuple(scopes)})
+        return DeviceCode("BCDFGHJKL", "https://microsoft.com/devicelogin", "device-1", 900, 5)
+
+    def poll_device(self, authority: str, code: DeviceCode) -> Grant:
+        self.redemptions.append((authority, {"device_code": code.device_code}))
         return _next(self.redeemed)
 
     def refresh(self, authority: str, refresh_token: str, scopes: Sequence[str]) -> Grant:

@@ -226,6 +226,7 @@ ANONYMOUS = {
     "close_session",
     "finish_sign_in",
     "show_accounts",
+    "show_admin_consent",
     "show_asset",
     "show_health",
     "show_home",

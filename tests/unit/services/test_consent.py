@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -23,9 +24,11 @@ from shared.errors import (
 )
 from shared.mail.account import PERSONAL_TENANT, Account, AccountKind, AccountState
 from shared.mail.refusals import SignInRefused
-from shared.services.consent import Consent, ConsentRules, state_hash
+from shared.services.consent import Consent, state_hash
+from shared.services.linking import ConsentRules, Linking
 from shared.services.ports import Profile, SignInFlow
 from shared.services.tokens import grant_secret
+from shared.services.wish import read_wish
 from tests.unit.sign_in_fakes import (
     CLIENT,
     CLIENT_INFO,
@@ -69,12 +72,26 @@ class Office:
     @property
     def consent(self) -> Consent:
         return Consent(
-            rules=ConsentRules(CLIENT, self.tenant, HOST, self.allowed),
+            rules=self.rules,
+            identity=self.identity,
+            accounts=self.accounts,
+            flows=self.flows,
+            clock=self.clock,
+            linking=self.linking,
+        )
+
+    @property
+    def rules(self) -> ConsentRules:
+        return ConsentRules(CLIENT, self.tenant, HOST, self.allowed)
+
+    @property
+    def linking(self) -> Linking:
+        return Linking(
+            rules=self.rules,
             identity=self.identity,
             mail_service=self.mail_service,
             vault=self.vault,
             accounts=self.accounts,
-            flows=self.flows,
             clock=self.clock,
             released=self._release,
             new_account_id=lambda: f"new-{next(self.ids)}",
@@ -84,8 +101,16 @@ class Office:
         self.released.append(account)
         return 2
 
-    def begin(self, alias: str = "billing", expected: str | None = None) -> SignInFlow:
-        return self.consent.begin(alias, expected)
+    def begin(
+        self,
+        alias: str = "billing",
+        expected: str = "",
+        *,
+        choose_account: bool = False,
+        **wishes: Any,
+    ) -> SignInFlow:
+        wish = read_wish(self.tenant, alias, expected_address=expected, **wishes)
+        return self.consent.begin(wish, choose_account=choose_account)
 
     def finish(self, flow: SignInFlow | None = None, **changes: str) -> Account:
         flow = flow or self.begin()
@@ -117,21 +142,53 @@ class TestBegin:
     ) -> None:
         office.begin()
 
-        assert office.identity.begun[0]["scopes"] == ("Mail.Send", "User.Read")
+        assert office.identity.begun[0]["scopes"] == ("Mail.Send", "User.Read", "email")
         assert office.identity.begun[0]["authority"] == TENANT
 
     def test_drafts_are_asked_for_where_that_was_chosen_and_kept_where_they_are_granted(
         self, office: Office
     ) -> None:
-        flow = office.consent.begin("billing", verified=True)
+        flow = office.begin("billing", verified=True)
         drafts = ["Mail.Send", "User.Read", "Mail.ReadWrite"]
         office.identity.redeemed = [grant_of(claims_of(), scopes=drafts)]
         office.identity.refreshed = [grant_of(claims_of(), scopes=drafts)]
 
         account = office.finish(flow)
 
-        assert office.identity.begun[0]["scopes"] == tuple(drafts)
+        assert office.identity.begun[0]["scopes"] == (*drafts, "email")
         assert account.can_write_drafts
+
+    @pytest.mark.parametrize(
+        ("tenant", "kind", "expected", "hint"),
+        [
+            ("contoso.com", "", "billing@contoso.com", "contoso.com"),
+            ("contoso.com", "", "billing@Contoso.COM", "contoso.com"),
+            ("contoso.com", "", "billing@fabrikam.com", None),
+            ("contoso.com", "", "", None),
+            ("consumers", "", "", "consumers"),
+            ("common", "personal", "me@outlook.com", "consumers"),
+            ("common", "work", "billing@contoso.com", None),
+            (TENANT, "", "billing@contoso.com", None),
+        ],
+    )
+    def test_the_domain_is_hinted_where_it_is_certain(
+        self, tenant: str, kind: str, expected: str, hint: str | None
+    ) -> None:
+        office = Office(tenant=tenant)
+        office.begin(expected=expected, kind=kind)
+
+        assert office.identity.begun[0]["domain"] == hint
+
+    @pytest.mark.parametrize(
+        ("kind", "authority"), [("work", "organizations"), ("personal", "consumers")]
+    )
+    def test_the_kind_of_account_that_was_chosen_decides_where_it_signs_in(
+        self, kind: str, authority: str
+    ) -> None:
+        office = Office(tenant="common")
+        office.begin(kind=kind)
+
+        assert office.identity.begun[0]["authority"] == authority
 
     def test_a_known_address_is_hinted_and_no_account_picker_is_asked_for(
         self, office: Office
@@ -152,7 +209,7 @@ class TestBegin:
         )
 
     def test_after_a_mismatch_the_person_picks_again(self, office: Office) -> None:
-        office.consent.begin("billing", "billing@contoso.com", choose_account=True)
+        office.begin("billing", "billing@contoso.com", choose_account=True)
 
         assert (office.identity.begun[0]["hint"], office.identity.begun[0]["prompt"]) == (
             None,
@@ -164,7 +221,7 @@ class TestBegin:
         flow = office.begin()
 
         assert office.identity.begun[0]["hint"] == "billing@contoso.com"
-        assert flow.expected_address is None
+        assert flow.wish.expected_address is None
 
     def test_the_flow_is_written_down_by_the_hash_of_its_state(self, office: Office) -> None:
         flow = office.begin()
@@ -247,6 +304,28 @@ class TestFinish:
 
         assert office.finish().alias == "billing"
 
+    def test_a_personal_account_that_was_chosen_signs_in_and_is_refreshed_at_consumers(
+        self,
+    ) -> None:
+        office = personal_office("common")
+        account = office.finish(office.begin(kind="personal"))
+
+        assert account.authority == "consumers"
+        assert office.identity.redemptions[0][0] == "consumers"
+        assert office.identity.refreshes == [("consumers", "refresh-1")]
+
+    def test_what_microsoft_granted_at_the_refresh_is_what_the_account_can_do(
+        self, office: Office
+    ) -> None:
+        granted = ["Mail.Send", "User.Read", "Mail.ReadWrite", "openid"]
+        office.identity.redeemed = [grant_of(claims_of(), scopes=granted)]
+        office.identity.refreshed = [grant_of(claims_of(), scopes=granted[:2])]
+
+        account = office.finish(office.begin(verified=True, shared=True))
+
+        assert account.scopes == {"Mail.Send", "User.Read"}
+        assert not account.can_write_drafts
+
     def test_a_personal_account_is_refreshed_at_consumers_from_the_start(self) -> None:
         office = personal_office("common")
         account = office.finish()
@@ -255,10 +334,17 @@ class TestFinish:
         assert office.identity.redemptions[0][0] == "common"
         assert office.identity.refreshes == [("consumers", "refresh-1")]
 
-    def test_a_work_account_of_several_directories_is_refreshed_at_its_own(self) -> None:
-        office = Office(tenant="organizations")
+    @pytest.mark.parametrize(
+        ("tenant", "authority"),
+        [("organizations", "organizations"), ("contoso.com", TENANT), ("common", TENANT)],
+    )
+    def test_a_work_account_is_refreshed_where_it_was_signed_in_or_at_its_own_directory(
+        self, tenant: str, authority: str
+    ) -> None:
+        office = Office(tenant=tenant)
 
-        assert office.finish().authority == TENANT
+        assert office.finish().authority == authority
+        assert office.identity.refreshes[0][0] == authority
 
     def test_signing_in_again_keeps_what_was_set_up(self, office: Office) -> None:
         office.accounts.rows["billing"] = account_of(
@@ -397,6 +483,27 @@ class TestAttacks:
 
 
 class TestWrongAccount:
+    def test_an_account_with_another_object_id_than_expected_is_refused(
+        self, office: Office
+    ) -> None:
+        error = office.refuse(office.begin(expected_object_id=OTHER))
+
+        assert "another object id" in str(error)
+
+    def test_the_account_with_the_expected_object_id_is_linked(self, office: Office) -> None:
+        assert office.finish(office.begin(expected_object_id=OBJECT.upper())).object_id == OBJECT
+
+    @pytest.mark.parametrize(("kind", "came"), [("personal", TENANT), ("work", PERSONAL_TENANT)])
+    def test_an_account_of_the_kind_that_was_not_chosen_is_refused(
+        self, kind: str, came: str
+    ) -> None:
+        office = Office(tenant="common")
+        office.identity.redeemed = [grant_of(claims_of(tid=came))]
+
+        error = office.refuse(office.begin(kind=kind))
+
+        assert "another directory" in str(error)
+
     def test_another_mailbox_than_expected_is_named_and_not_linked(self, office: Office) -> None:
         refused = office.refuse(office.begin(expected="ceo@contoso.com"))
 
@@ -416,7 +523,7 @@ class TestWrongAccount:
         """It gets another id, so that no cached token of the old one can send for it."""
         office.accounts.rows["billing"] = account_of(object_id=OTHER, is_default=True)
         office.vault.set(grant_secret("id-billing"), "as token")
-        flow = office.consent.begin("billing", None, True)
+        flow = office.begin("billing", replace=True)
         account = office.finish(flow)
 
         assert account.account_id != "id-billing"
@@ -505,7 +612,7 @@ class TestAtOnce:
 
     def test_a_row_that_was_not_seen_from_the_start_is_not_replaced(self, office: Office) -> None:
         office.accounts.rows["billing"] = account_of(object_id=OTHER)
-        flow = office.consent.begin("billing", None, True)
+        flow = office.begin("billing", replace=True)
         third = account_of(account_id="third", object_id="third")
         meanwhile(office, lambda: enrolled(office, third))
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import azure.functions as func
 
-from shared.services.consent import Consent, ConsentRules
+from shared.services.consent import Consent
+from shared.services.linking import ConsentRules, Linking
+from shared.services.registration import Registration
 from shared.web import pages, sign_in
 from shared.web.rendering import Site
 from shared.web.session import Sessions
@@ -40,20 +42,29 @@ class App:
     accounts: FakeAccounts = field(default_factory=FakeAccounts)
     mail_service: FakeMailService = field(default_factory=FakeMailService)
     flows: FakeFlows = field(default_factory=FakeFlows)
-    site: Site = field(default_factory=lambda: Site(f"{ORIGIN}/api/auth/callback"))
+    tenant: str = TENANT
 
     def __post_init__(self) -> None:
+        self.site = Site(Registration(CLIENT, self.tenant, HOST, f"{ORIGIN}/api/auth/callback"))
         self.vault = FakeVault(self.clock)
         self.keys = Keys(self.vault, self.clock)
         self.sessions = Sessions(self.keys, self.clock, 8 * 3600)
-        self.consent = Consent(
-            rules=ConsentRules(CLIENT, TENANT, HOST),
+        rules = ConsentRules(CLIENT, self.tenant, HOST)
+        self.linking = Linking(
+            rules=rules,
             identity=self.identity,
             mail_service=self.mail_service,
             vault=self.vault,
             accounts=self.accounts,
+            clock=self.clock,
+        )
+        self.consent = Consent(
+            rules=rules,
+            identity=self.identity,
+            accounts=self.accounts,
             flows=self.flows,
             clock=self.clock,
+            linking=self.linking,
         )
 
     def accounts_page(self, req: func.HttpRequest) -> func.HttpResponse:
@@ -61,6 +72,9 @@ class App:
 
     def login(self, req: func.HttpRequest) -> func.HttpResponse:
         return sign_in.begin_sign_in(req, self.sessions, self.consent, self.keys, self.site)
+
+    def admin_consent(self, req: func.HttpRequest) -> func.HttpResponse:
+        return sign_in.show_admin_consent(req, self.sessions, self.site)
 
     def callback(self, req: func.HttpRequest) -> func.HttpResponse:
         return sign_in.finish_sign_in(req, self.consent, self.keys, self.site)
@@ -113,6 +127,16 @@ class Browser:
             "POST", "/auth/login", form={"alias": "billing", **form}, headers=SAME_ORIGIN
         )
         return self.take(app.login(req))
+
+    def visit(self, app: App, path: str) -> func.HttpResponse:
+        """Go to the accounts page, with what its address says."""
+        params = dict(parse_qsl(urlsplit(path).query))
+        req = self.request("GET", "/accounts", params=params)
+        return self.take(app.accounts_page(req))
+
+    def callback(self, app: App, **answer: str) -> func.HttpResponse:
+        """Open the callback with parameters in the address."""
+        return self.take(app.callback(self.request("GET", "/api/auth/callback", params=answer)))
 
     def come_back(self, app: App, method: str = "POST", **changes: str) -> func.HttpResponse:
         """Bring Microsoft's answer to the newest sign-in."""

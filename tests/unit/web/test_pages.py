@@ -193,7 +193,7 @@ class TestHeaders:
 
     def test_plain_http_is_a_forms_target_in_development_only(self, app: App) -> None:
         request = Browser().request("GET", "/signin")
-        local = rendering.Site("http://localhost:7071/api/auth/callback", development=True)
+        local = rendering.Site(app.site.registration, development=True)
 
         def policy(site: rendering.Site) -> str:
             response = pages.show_sign_in(request, site, app.sessions)

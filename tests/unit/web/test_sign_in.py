@@ -6,10 +6,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.errors import CredentialRefused, NotSent
+from shared.errors import ConsentRequired, CredentialRefused, NotSent
 from shared.mail.account import AccountState
 from shared.services.ports import Profile
-from tests.unit.sign_in_fakes import CLIENT_INFO, OBJECT, account_of, events_in
+from tests.unit.sign_in_fakes import (
+    CLIENT,
+    CLIENT_INFO,
+    HOST,
+    OBJECT,
+    TENANT,
+    account_of,
+    claims_of,
+    events_in,
+    grant_of,
+)
 from tests.unit.web.browser import CROSS_SITE, SAME_ORIGIN, App, Browser, text_of
 
 
@@ -269,6 +279,209 @@ class TestCallback:
         browser.come_back(app, code="", error="access_denied", error_description="AADSTS65004: me")
 
         assert events_in(caplog.messages) == [{"event": "sign_in_refused", "code": "AADSTS65004"}]
+
+
+class TestChoices:
+    def test_what_is_ticked_is_asked_for(self, app: App, browser: Browser) -> None:
+        browser.log_in(app, verified="yes", shared="yes")
+
+        assert app.identity.begun[0]["scopes"] == (
+            "Mail.Send",
+            "User.Read",
+            "Mail.ReadWrite",
+            "Mail.Send.Shared",
+            "Mail.ReadWrite.Shared",
+            "email",
+        )
+
+    def test_less_than_was_ticked_is_told_with_what_to_do(self, app: App, browser: Browser) -> None:
+        browser.log_in(app, verified="yes")
+        there = browser.come_back(app).headers["Location"]
+        page = text_of(browser.visit(app, there))
+
+        assert there == "/accounts?linked=billing&asked=verified"
+        assert "Microsoft granted less than was ticked" in page
+        assert "verified sending and large attachments" in page
+        assert "/v2.0/adminconsent?" in page
+
+    def test_more_than_was_ticked_is_told_with_how_to_end_it(
+        self, app: App, browser: Browser
+    ) -> None:
+        granted = grant_of(claims_of(), scopes=("Mail.Send", "User.Read", "Mail.ReadWrite"))
+        app.identity.redeemed = app.identity.refreshed = [granted]
+        browser.log_in(app)
+        page = text_of(browser.visit(app, browser.come_back(app).headers["Location"]))
+
+        assert 'id="unasked"' in page
+        assert "myapplications.microsoft.com" in page
+        assert app.accounts.rows["billing"].can_write_drafts
+
+    def test_an_exact_grant_is_told_without_further_words(self, app: App, browser: Browser) -> None:
+        browser.log_in(app)
+        page = text_of(browser.visit(app, browser.come_back(app).headers["Location"]))
+
+        assert 'id="linked"' in page
+        assert 'id="withheld"' not in page
+        assert 'id="unasked"' not in page
+
+    def test_a_row_repeats_the_accounts_choices_and_offers_others(
+        self, app: App, browser: Browser
+    ) -> None:
+        app.accounts.rows["billing"] = account_of(
+            scopes=frozenset({"Mail.Send", "User.Read", "Mail.ReadWrite"})
+        )
+        page = text_of(browser.visit(app, "/accounts"))
+
+        assert '<input type="hidden" name="verified" value="yes">' in page
+        assert '<input type="hidden" name="shared" value="yes">' not in page
+        assert (
+            'id="again-billing-verified" name="verified" type="checkbox" value="yes" checked'
+            in (page)
+        )
+        assert 'id="again-billing-shared" name="shared" type="checkbox" value="yes" aria' in page
+
+    def test_choosing_another_account_repeats_every_choice(self) -> None:
+        app, browser = App(tenant="common"), Browser()
+        browser.open_session(app)
+        app.mail_service.profile = Profile(OBJECT, "ceo@contoso.com", "")
+        chosen = {
+            "expected_address": "billing@contoso.com",
+            "expected_object_id": OBJECT,
+            "kind": "work",
+            "verified": "yes",
+            "shared": "yes",
+            "replace": "yes",
+        }
+        browser.log_in(app, **chosen)
+        page = text_of(browser.come_back(app))
+
+        for name, value in chosen.items():
+            assert f'<input type="hidden" name="{name}" value="{value}">' in page
+
+    @pytest.mark.parametrize(("tenant", "asked"), [("common", True), (TENANT, False)])
+    def test_the_kind_is_asked_for_where_the_setting_leaves_it_open(
+        self, tenant: str, asked: bool
+    ) -> None:
+        app, browser = App(tenant=tenant), Browser()
+        browser.open_session(app)
+
+        assert ("Kind of account" in text_of(browser.visit(app, "/accounts"))) is asked
+
+
+class TestAdminConsent:
+    def asked(self, app: App, browser: Browser, **form: str) -> str:
+        req = browser.request("POST", "/auth/admin-consent", form=form, headers=SAME_ORIGIN)
+        return text_of(app.admin_consent(req))
+
+    def test_the_form_gives_a_link_for_what_is_ticked(self, app: App, browser: Browser) -> None:
+        page = self.asked(app, browser, verified="yes", alias="")
+
+        assert f"{HOST}/{TENANT}/v2.0/adminconsent?client_id={CLIENT}" in page
+        assert "Mail.ReadWrite" in page
+        assert "Mail.Send.Shared" not in page
+
+    def test_a_personal_account_needs_no_administrator(self) -> None:
+        app, browser = App(tenant="common"), Browser()
+        browser.open_session(app)
+
+        assert "have no administrator" in self.asked(app, browser, kind="personal")
+
+    def test_the_link_takes_a_session_and_a_page_of_ours(self, app: App, browser: Browser) -> None:
+        foreign = browser.request("POST", "/auth/admin-consent", headers=CROSS_SITE)
+        nobody = Browser().request("POST", "/auth/admin-consent", headers=SAME_ORIGIN)
+
+        assert app.admin_consent(foreign).status_code == 403
+        assert app.admin_consent(nobody).headers["Location"] == "/signin"
+
+    @pytest.mark.parametrize(
+        ("answer", "offered"),
+        [
+            pytest.param({"error_description": "AADSTS90094: x"}, True, id="approval wanted"),
+            pytest.param({"error_description": "AADSTS90095: x"}, True, id="approval requested"),
+            pytest.param({"error_description": ""}, True, id="bare access_denied"),
+            pytest.param({"error_description": "AADSTS65004: x"}, False, id="declined"),
+            pytest.param(
+                {"error_description": "AADSTS65004: x", "admin_consent": "True"},
+                True,
+                id="declined where an administrator is asked",
+            ),
+        ],
+    )
+    def test_a_refusal_that_consent_mends_comes_with_the_link(
+        self, app: App, browser: Browser, answer: dict[str, str], offered: bool
+    ) -> None:
+        browser.log_in(app, verified="yes")
+        page = text_of(browser.come_back(app, code="", error="access_denied", **answer))
+
+        assert ("/v2.0/adminconsent?" in page) is offered
+        assert ("Mail.ReadWrite" in page) is offered
+
+    def test_a_refused_code_that_consent_mends_comes_with_the_link(
+        self, app: App, browser: Browser
+    ) -> None:
+        app.identity.redeemed = [ConsentRequired("AADSTS65001", "x")]
+        browser.log_in(app)
+
+        assert "/v2.0/adminconsent?" in text_of(browser.come_back(app))
+
+    def test_an_account_that_lost_its_consent_shows_the_link(
+        self, app: App, browser: Browser
+    ) -> None:
+        app.accounts.rows["billing"] = account_of(
+            state=AccountState.NEEDS_SIGN_IN, reason="AADSTS65001"
+        )
+
+        assert f"{HOST}/{TENANT}/v2.0/adminconsent?" in text_of(browser.visit(app, "/accounts"))
+
+    def test_the_answer_is_understood_in_any_browser_and_changes_nothing(self, app: App) -> None:
+        response = Browser().callback(
+            app,
+            admin_consent="True",
+            tenant="99999999-9999-4999-8999-999999999999",
+            scope="https://graph.microsoft.com/Mail.Send",
+            state="admin-consent",
+        )
+        page = text_of(response)
+
+        assert response.status_code == 200
+        assert "Consent was given" in page
+        assert "can be signed" in page
+        assert "99999999" not in page
+        assert not response.headers.getlist("Set-Cookie")
+        assert not app.accounts.rows
+        assert not app.vault.grants()
+        assert not app.identity.begun
+
+    @pytest.mark.parametrize("error", ["access_denied", "permission_denied"])
+    def test_an_administrators_refusal_is_explained_in_any_browser(
+        self, app: App, error: str
+    ) -> None:
+        response = Browser().callback(
+            app,
+            error=error,
+            error_description="AADSTS90094: <script>alert(1)</script>",
+            state="admin-consent",
+        )
+        page = text_of(response)
+
+        assert response.status_code == 400
+        assert "Consent was not given" in page
+        assert "AADSTS90094" in page
+        assert "alert(1)" not in page
+        assert not app.accounts.rows
+
+    def test_an_answer_that_says_neither_is_told_so(self, app: App) -> None:
+        response = Browser().callback(app, state="admin-consent", tenant="x")
+
+        assert response.status_code == 400
+        assert "neither a consent nor a refusal" in text_of(response)
+
+    def test_a_code_is_never_taken_for_an_administrators_consent(self, app: App) -> None:
+        response = Browser().callback(app, state="admin-consent", admin_consent="True", code="x")
+
+        assert response.status_code == 400
+        assert "no sign-in under way" in text_of(response)
+        assert not app.identity.redemptions
 
 
 class TestCraftedCallbacks:

@@ -1,0 +1,50 @@
+"""How Microsoft knows this app, and what follows from it for the people who use the pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from shared.mail.permissions import EMAIL, Choices
+
+ADMIN_CONSENT_STATE = "admin-consent"
+"""Marks the answer to an admin-consent link. No secret, and it protects nothing: the link is opened
+in anybody's browser, at any time, and its answer changes nothing here."""
+_OIDC = ("openid", "profile", "offline_access", EMAIL)
+
+
+@dataclass(frozen=True)
+class Registration:
+    """The app registration, as the settings name it."""
+
+    client_id: str
+    tenant: str
+    authority_host: str
+    redirect_uri: str
+    graph_resource: str = "https://graph.microsoft.com"
+
+    @property
+    def serves_both_kinds(self) -> bool:
+        """Whether a sign-in may be of a work or of a personal account."""
+        return self.tenant.lower() == "common"
+
+    def admin_consent_url(self, choices: Choices, authority: str | None = None) -> str | None:
+        """Where an administrator grants the permissions for everybody in the directory.
+
+        None for personal accounts, which have no administrator. The endpoint knows no `common`.
+        https://learn.microsoft.com/entra/identity-platform/v2-admin-consent
+        """
+        tenant = (authority or self.tenant).lower()
+        if tenant == "consumers":
+            return None
+        if tenant == "common":
+            tenant = "organizations"
+        query = {
+            "client_id": self.client_id,
+            "scope": " ".join(
+                (*(f"{self.graph_resource}/{scope}" for scope in choices.scopes), *_OIDC)
+            ),
+            "redirect_uri": self.redirect_uri,
+            "state": ADMIN_CONSENT_STATE,
+        }
+        return f"{self.authority_host}/{tenant}/v2.0/adminconsent?{urlencode(query)}"

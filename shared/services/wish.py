@@ -1,0 +1,87 @@
+"""What an administrator asks for when signing a mailbox in, checked before anybody is bothered."""
+
+from __future__ import annotations
+
+import re
+
+from shared.errors import FieldProblem, Refused
+from shared.mail.account import ALIAS, AccountKind
+from shared.mail.problems import INVALID_REQUEST
+from shared.services.ports import Wish
+
+# Good enough to catch a slip of the pen; what counts is the comparison with the real mailbox.
+_ADDRESS = re.compile(r"[^\s@<>\"',;:]{1,64}@[^\s@<>\"',;:]{1,255}")
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def read_wish(
+    tenant: str,
+    alias: str,
+    *,
+    expected_address: str = "",
+    expected_object_id: str = "",
+    kind: str = "",
+    replace: bool = False,
+    verified: bool = False,
+    shared: bool = False,
+) -> Wish:
+    """The wish behind a form's fields. Raises Refused naming every field that is wrong.
+
+    `tenant` is the setting's. `kind` (`work`, `personal` or nothing) matters where that is
+    `common`, which stands for both; elsewhere it must fit.
+    """
+    alias = alias.strip().lower()
+    address, object_id = expected_address.strip(), expected_object_id.strip().lower()
+    problems = []
+    if not ALIAS.fullmatch(alias):
+        problems.append(
+            FieldProblem(
+                "alias", "Use 1 to 40 of a-z, 0-9 and '-', beginning with a letter or digit."
+            )
+        )
+    if address and not _ADDRESS.fullmatch(address):
+        problems.append(FieldProblem("expected_address", "Write one plain address, like a@b.com."))
+    if object_id and not _GUID.fullmatch(object_id):
+        problems.append(
+            FieldProblem(
+                "expected_object_id",
+                "Copy the object id from the user's page in Entra: 32 hexadecimal digits, with "
+                "hyphens.",
+            )
+        )
+    authority = authority_for(tenant, kind)
+    if authority is None:
+        problems.append(
+            FieldProblem(
+                "kind",
+                f"POSTROOM_TENANT is '{tenant}', which admits no account of this kind. Choose the "
+                "other kind, or have whoever runs Postroom set it to 'common'.",
+            )
+        )
+    if problems or authority is None:
+        raise Refused(INVALID_REQUEST, problems[0].message, problems)
+    return Wish(
+        alias=alias,
+        authority=authority,
+        expected_address=address or None,
+        expected_object_id=object_id or None,
+        replace=replace,
+        verified=verified,
+        shared=shared,
+    )
+
+
+def authority_for(tenant: str, kind: str) -> str | None:
+    """Where an account of a kind signs in; None where the setting admits none of that kind.
+
+    Grants of personal accounts that came by way of `common` have been seen to fail at the first
+    refresh; `consumers`, and for the rest `organizations`, serve sign-in and refresh alike.
+    """
+    shared = {"": tenant, AccountKind.WORK: "organizations", AccountKind.PERSONAL: "consumers"}
+    if kind not in shared:
+        return None
+    if tenant.lower() == "common":
+        return shared[kind]
+    personal_only = tenant.lower() == "consumers"
+    fits = not kind or (kind == AccountKind.PERSONAL) == personal_only
+    return tenant if fits else None

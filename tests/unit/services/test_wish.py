@@ -1,0 +1,51 @@
+"""What the sign-in form may ask for."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.errors import Refused
+from shared.services.wish import authority_for, read_wish
+
+TENANT = "11111111-1111-4111-8111-111111111111"
+
+
+@pytest.mark.parametrize(
+    ("tenant", "kind", "authority"),
+    [
+        ("common", "work", "organizations"),
+        ("common", "personal", "consumers"),
+        ("Common", "", "Common"),
+        ("organizations", "work", "organizations"),
+        ("consumers", "personal", "consumers"),
+        (TENANT, "work", TENANT),
+        ("contoso.com", "", "contoso.com"),
+        (TENANT, "personal", None),
+        ("consumers", "work", None),
+        ("common", "shared", None),
+    ],
+)
+def test_the_kind_of_account_chooses_one_authority_where_the_setting_leaves_it_open(
+    tenant: str, kind: str, authority: str | None
+) -> None:
+    assert authority_for(tenant, kind) == authority
+
+
+@pytest.mark.parametrize("object_id", ["x", "2222", "22222222-2222-4222-8222-22222222222g"])
+def test_an_object_id_of_another_shape_is_refused(object_id: str) -> None:
+    with pytest.raises(Refused) as refused:
+        read_wish(TENANT, "billing", expected_object_id=object_id)
+
+    assert [problem.field for problem in refused.value.errors] == ["expected_object_id"]
+
+
+def test_every_field_that_is_wrong_is_named_at_once() -> None:
+    with pytest.raises(Refused) as refused:
+        read_wish(TENANT, "<b>", expected_address="nobody", expected_object_id="x", kind="personal")
+
+    assert [problem.field for problem in refused.value.errors] == [
+        "alias",
+        "expected_address",
+        "expected_object_id",
+        "kind",
+    ]
