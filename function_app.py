@@ -133,7 +133,7 @@ def show_health_details(req: func.HttpRequest) -> func.HttpResponse:
     """Each dependency and each account."""
     from shared.web import health
 
-    return answered(req, lambda: health.details(room().probes, room().accounts))
+    return answered(req, lambda: health.details(room().probes, room().accounts, room().credential))
 
 
 @app.route("api/openapi.json", methods=["GET"], auth_level=ANONYMOUS)

@@ -16,13 +16,7 @@ from urllib.parse import urlsplit
 
 from shared.adapters import storage
 from shared.adapters.accounts_table import AccountsTable
-from shared.adapters.app_credential import (
-    CLIENT_SECRET,
-    AppCredential,
-    ClientSecret,
-    ManagedIdentity,
-    exchange_audience,
-)
+from shared.adapters.app_credential import AppCredential, ManagedIdentity, exchange_audience
 from shared.adapters.blob_files import BlobFiles
 from shared.adapters.entra import Entra
 from shared.adapters.flows_table import FlowsTable
@@ -37,6 +31,7 @@ from shared.adapters.payload_blobs import PayloadBlobs
 from shared.adapters.timetables import TimetableRows
 from shared.adapters.transport import reach
 from shared.adapters.upload_session import UploadSessions
+from shared.adapters.vault_credential import CLIENT_SECRET, ClientSecret
 from shared.adapters.waiting_table import WaitingTable
 from shared.mail.backoff import Patience
 from shared.mail.looking import Looking
@@ -105,7 +100,7 @@ class Postroom:
             ca_file=settings.ca_file,
             development=settings.development,
         )
-        credential: AppCredential = (
+        self.credential: AppCredential = (
             ManagedIdentity(identity, exchange_audience(settings.authority_host))
             if settings.credential == "managed-identity"
             else ClientSecret(self.vault)
@@ -114,7 +109,7 @@ class Postroom:
             client_id=settings.client_id,
             authority_host=settings.authority_host,
             redirect_uri=settings.redirect_uri,
-            credential=credential,
+            credential=self.credential,
             graph_resource=settings.graph_resource,
             development=settings.development,
             ca_file=settings.ca_file,

@@ -52,6 +52,7 @@ from shared.services.pacing import Pacing
 from shared.services.places import Places
 from shared.services.ports import (
     AttachedFile,
+    CredentialVersion,
     DraftAnswer,
     Entry,
     Found,
@@ -874,6 +875,25 @@ class Outside:
         self.timetables = MemoryTimetables(self.faults)
 
 
+@dataclass
+class FakeCredential:
+    """What proves the app: one client secret, as long as a test does not say otherwise."""
+
+    versions: list[CredentialVersion] = field(
+        default_factory=lambda: [
+            CredentialVersion(
+                "secret", "0f3c9a1b", True, True, NOW + timedelta(days=180), in_use=True
+            )
+        ]
+    )
+    trouble: Exception | None = None
+
+    def describe(self) -> Sequence[CredentialVersion]:
+        if self.trouble:
+            raise self.trouble
+        return self.versions
+
+
 class Room:
     """All use cases over memory. Has the attributes that `function_app` uses of the real one."""
 
@@ -909,6 +929,7 @@ class Room:
         self.pace = Pace(mails_per_minute)
         self.pacing = Pacing(self.timetables, self.clock, self.pace)
         self.places = Places()
+        self.credential = FakeCredential()
         self.probes: Mapping[str, Callable[[], object]] = {
             "ledger": lambda: self.waiting.glance(self.clock(), 0)
         }

@@ -1,24 +1,18 @@
-"""How the app itself proves to Entra who it is: a client secret from Key Vault, or its managed
-identity as a federated credential, and then there is no secret at all.
+"""How the app itself proves to Entra who it is: by what Key Vault keeps (`vault_credential`), or by
+its managed identity as a federated credential, and then there is no secret at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
-from shared.errors import CredentialRefused, NotSent, RemoteRefused
-from shared.services.ports import StoredSecret, Vault
+from shared.errors import CredentialRefused, NotSent
+from shared.services.ports import CredentialVersion
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
-
-CLIENT_SECRET = "postroom-client-secret"  # noqa: S105 - its name in the vault
-
-# Answers that a newer client secret in the vault may turn around.
-_SECRET_REFUSED = frozenset({"AADSTS7000215", "AADSTS7000222"})
 
 # https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
 EXCHANGE_AUDIENCES = {
@@ -34,70 +28,68 @@ class Proof:
 
     for_msal: object = field(repr=False)
     version: str
+    newest: bool = True
+
+
+@dataclass(frozen=True)
+class RefusedProof:
+    """A proof that Entra did not take, and why."""
+
+    proof: Proof
+    error: CredentialRefused
 
 
 class AppCredential(Protocol):
-    """One way to prove it."""
+    """One way to prove it; fulfils `ports.AppCredentialStatus` too."""
 
     def proof(self) -> Proof:
         """The proof in use. Raises CredentialRefused where there is none, or NotSent."""
         ...
 
-    def newer(self, refused: Proof, code: str) -> Proof | None:
-        """Another proof to try after Entra refused one with this code."""
+    def after(self, refused: Sequence[RefusedProof]) -> Proof:
+        """Another proof to try for a request that was refused with these, in the order tried.
+
+        Where there is none, raises the refusal that is to be told; NotSent where that could not be
+        found out.
+        """
         ...
 
+    def worked(self, proof: Proof) -> None:
+        """Entra took this one."""
+        ...
 
-class ClientSecret:
-    """The newest version of the vault's secret; read again when Entra refuses it."""
-
-    def __init__(self, vault: Vault) -> None:
-        self._vault = vault
-        self._lock = Lock()
-        self._stored: StoredSecret | None = None
-
-    def proof(self) -> Proof:
-        """See `AppCredential`."""
-        return self._current(read_again=False)
-
-    def newer(self, refused: Proof, code: str) -> Proof | None:
-        """See `AppCredential`. A secret that was rotated in the vault is picked up here."""
-        if code not in _SECRET_REFUSED:
-            return None
-        current = self._current(read_again=True)
-        return current if current.version != refused.version else None
-
-    def _current(self, *, read_again: bool) -> Proof:
-        with self._lock:
-            if self._stored is None or read_again:
-                try:
-                    self._stored = self._vault.get(CLIENT_SECRET) or self._stored
-                except RemoteRefused as error:
-                    raise CredentialRefused("vault_refused", str(error)) from error
-            if self._stored is None:
-                raise CredentialRefused(
-                    "no_client_secret",
-                    "The client secret is missing: create one in the app registration and store "
-                    f"its value in Key Vault as {CLIENT_SECRET}.",
-                )
-            return Proof(self._stored.value, self._stored.version)
+    def describe(self) -> Sequence[CredentialVersion]:
+        """See `ports.AppCredentialStatus`."""
+        ...
 
 
 class ManagedIdentity:
     """A token of the app's user-assigned identity in place of a secret."""
 
+    _KIND = "managed-identity"
+
     def __init__(self, identity: TokenCredential, audience: str) -> None:
         self._identity = identity
         self._scope = f"{audience}/.default"
+        self._answered = False
 
     def proof(self) -> Proof:
         """See `AppCredential`. MSAL asks for the token when it makes a request."""
         assertion: Callable[[], str] = self._assertion
-        return Proof({"client_assertion": assertion}, "managed-identity")
+        return Proof({"client_assertion": assertion}, self._KIND)
 
-    def newer(self, refused: Proof, code: str) -> Proof | None:
-        """See `AppCredential`. There is only one."""
-        return None
+    def after(self, refused: Sequence[RefusedProof]) -> Proof:
+        """See `AppCredential`. There is no other."""
+        self._answered = False
+        raise refused[-1].error
+
+    def worked(self, proof: Proof) -> None:
+        """See `AppCredential`."""
+        self._answered = True
+
+    def describe(self) -> Sequence[CredentialVersion]:
+        """See `AppCredential`. It has one version, which does not expire."""
+        return [CredentialVersion(self._KIND, "", True, True, None, self._answered)]
 
     def _assertion(self) -> str:
         from azure.core.exceptions import (

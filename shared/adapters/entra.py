@@ -14,7 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from shared.adapters.app_credential import AppCredential, Proof
+from shared.adapters.app_credential import AppCredential, Proof, RefusedProof
 from shared.errors import ConsentRequired, CredentialRefused, NotFinishedYet, NotSent
 from shared.mail import refusals
 from shared.mail.backoff import whole_seconds
@@ -162,15 +162,19 @@ class Entra:
     def _ask(
         self, authority: str, call: Callable[[msal.ConfidentialClientApplication], _Answer]
     ) -> _Answer:
-        """The answer of one call, asked again once where there is another proof to try."""
+        """The answer of one call, asked again for as long as there is another proof to try."""
         proof = self._credential.proof()
-        try:
-            return self._answer(authority, proof, call)
-        except CredentialRefused as error:
-            newer = self._credential.newer(proof, error.code)
-            if newer is None:
-                raise
-            return self._answer(authority, newer, call)
+        refused: list[RefusedProof] = []
+        while True:
+            try:
+                answer = self._answer(authority, proof, call)
+            except CredentialRefused as error:
+                refused.append(RefusedProof(proof, error))
+                proof = self._credential.after(refused)
+                continue
+            if "access_token" in answer:
+                self._credential.worked(proof)
+            return answer
 
     def _answer(
         self,

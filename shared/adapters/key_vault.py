@@ -1,4 +1,4 @@
-"""Azure Key Vault secrets, through Microsoft's SDK: fulfils `ports.Vault`.
+"""Azure Key Vault secrets, through Microsoft's SDK: fulfils `ports.Vault` and `ports.VaultHistory`.
 
 The SDK is imported on first use. Its own retries are off: they would sleep for as long as the
 vault's Retry-After says, with a worker waiting; here a call ends within seconds, and a long
@@ -8,7 +8,7 @@ Retry-After is passed on to whoever can put the work off.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import Lock
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from shared.errors import AnswerLost, NotSent, RemoteError, RemoteRefused
 from shared.mail.backoff import whole_seconds
-from shared.services.ports import StoredSecret
+from shared.services.ports import SecretVersion, StoredSecret
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -59,16 +59,45 @@ class KeyVault:
 
     def get(self, name: str) -> StoredSecret | None:
         """The newest version; None where the name is unknown, deleted or disabled."""
+        return self.get_version(name, "")
+
+    def get_version(self, name: str, version: str) -> StoredSecret | None:
+        """One version; None where it is unknown, deleted or disabled."""
         from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
         try:
-            return _stored(self._tried(lambda client: client.get_secret(name), reading=True))
+            return _stored(
+                self._tried(lambda client: client.get_secret(name, version), reading=True)
+            )
         except ResourceNotFoundError:
             return None
         except HttpResponseError as error:
             if _inner_code(error) == "SecretDisabled":
                 return None
             raise _refused(error) from error
+
+    def versions(self, name: str) -> Sequence[SecretVersion]:
+        """Every version, newest first. Raises RemoteRefused where the app may not list them."""
+        from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
+        try:
+            found = self._tried(
+                lambda client: list(client.list_properties_of_secret_versions(name)), reading=True
+            )
+        except ResourceNotFoundError:
+            return ()
+        except HttpResponseError as error:
+            raise _refused(error) from error
+        versions = [
+            SecretVersion(
+                one.version or "",
+                bool(one.enabled),
+                one.created_on or datetime.now(UTC),
+                one.expires_on,
+            )
+            for one in reversed(found)
+        ]
+        return sorted(versions, key=lambda one: one.created_at, reverse=True)
 
     def set(self, name: str, value: str, tags: Mapping[str, str] | None = None) -> StoredSecret:
         """Write a new version, recovering a soft-deleted secret of that name first.
@@ -211,8 +240,14 @@ def _silence(reading: bool) -> RemoteError:
 
 
 def _stored(secret: KeyVaultSecret) -> StoredSecret:
-    created = secret.properties.created_on or datetime.now(UTC)
-    return StoredSecret(secret.value or "", secret.properties.version or "", created)
+    about = secret.properties
+    return StoredSecret(
+        secret.value or "",
+        about.version or "",
+        about.created_on or datetime.now(UTC),
+        about.expires_on,
+        about.content_type,
+    )
 
 
 def _inner_code(error: HttpResponseError) -> str:

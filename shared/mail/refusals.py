@@ -256,6 +256,7 @@ CATALOGUE: dict[str, Refusal] = {
         Actor.OPERATOR,
         "Compare issuer, subject and audience of the federated credential with the identity. A "
         "new one takes some minutes to work.",
+        Retry.LATER,
     ),
     **_rows(
         "700229",

@@ -387,9 +387,22 @@ class StoredSecret:
     value: str
     version: str
     created_at: datetime
+    expires_at: datetime | None = None
+    """What the vault was told; it gives the value out all the same."""
+    content_type: str | None = None
 
     def __repr__(self) -> str:
         return f"StoredSecret(version={self.version!r})"
+
+
+@dataclass(frozen=True)
+class SecretVersion:
+    """What the vault says of one version of a secret, without its value."""
+
+    version: str
+    enabled: bool
+    created_at: datetime
+    expires_at: datetime | None
 
 
 class Vault(Protocol):
@@ -405,6 +418,49 @@ class Vault(Protocol):
 
     def remove(self, name: str) -> None:
         """Disable every version, then delete; removing what is not there is harmless."""
+        ...
+
+
+class VaultHistory(Protocol):
+    """Key Vault secrets with the versions before the newest."""
+
+    def get(self, name: str) -> StoredSecret | None:
+        """See `Vault`."""
+        ...
+
+    def get_version(self, name: str, version: str) -> StoredSecret | None:
+        """One version, or None where it is not there, or disabled."""
+        ...
+
+    def versions(self, name: str) -> Sequence[SecretVersion]:
+        """Every version, newest first; none of an unknown name."""
+        ...
+
+
+@dataclass(frozen=True)
+class CredentialVersion:
+    """One version of what proves to Entra who the app is. Nothing secret."""
+
+    kind: str
+    """`secret`, `certificate` or `managed-identity`."""
+    version: str
+    """The first eight characters of the vault's version."""
+    enabled: bool
+    newest: bool
+    expires_at: datetime | None
+    """None where it does not expire, or nobody wrote down when."""
+    in_use: bool
+    """Whether Entra took it the last time that this process asked."""
+
+
+class AppCredentialStatus(Protocol):
+    """How the app proves who it is, for those who watch over it."""
+
+    def describe(self) -> Sequence[CredentialVersion]:
+        """Its versions, newest first; those that the app would still fall back on, and no older.
+
+        Asks the vault each time. Raises RemoteError.
+        """
         ...
 
 

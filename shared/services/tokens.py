@@ -46,6 +46,12 @@ _REMEMBER_CONSENT = timedelta(seconds=60)
 _REMEMBER_CREDENTIAL = timedelta(seconds=10)
 _REMEMBER_TRANSIENT = timedelta(seconds=2)
 SECOND_CHANCE_AFTER = timedelta(seconds=60)
+SPREADING = timedelta(minutes=10)
+"""How long an app's credential that Entra does not know is taken for one that it does not know yet:
+a new federated credential takes some minutes.
+https://learn.microsoft.com/entra/workload-id/workload-identity-federation-create-trust
+"""
+_SPREADING_PAUSE = timedelta(seconds=30)
 
 
 def grant_secret(account_id: str) -> str:
@@ -119,7 +125,11 @@ class TokenSource:
         try:
             grant = self._refresh(account, slot, now)
         except (ConsentRequired, CredentialRefused, NotSent) as error:
-            slot.trouble, slot.trouble_until = error, now + _remembered(error)
+            passing = _still_spreading(error, slot, now)
+            slot.trouble = passing or error
+            slot.trouble_until = now + _remembered(slot.trouble)
+            if passing is not None:
+                raise passing from error
             raise
         slot.trouble = slot.doubted_at = None
         slot.token = grant.access_token
@@ -223,6 +233,18 @@ class TokenSource:
             if row.account_id == account.account_id and row.signed_in_at == account.signed_in_at:
                 return row
         return None
+
+
+def _still_spreading(error: PostroomError, slot: _Slot, now: datetime) -> NotSent | None:
+    """What to make of a refusal of the app's credential that passes, where it does, by itself."""
+    if not isinstance(error, CredentialRefused):
+        return None
+    if refusals.find(error.code).retry is not refusals.Retry.LATER:
+        return None
+    slot.doubted_at = slot.doubted_at or now
+    if now - slot.doubted_at >= SPREADING:
+        return None
+    return NotSent("entra", str(error), retry_after=_SPREADING_PAUSE.total_seconds())
 
 
 def _remembered(error: PostroomError) -> timedelta:

@@ -12,6 +12,7 @@ from shared.mail.mail import Mail
 from shared.mail.status import Status
 from shared.mail.way import NO_COPY
 from shared.services.batch import BatchReceipt, Item
+from shared.services.ports import CredentialVersion
 from shared.services.submission import Receipt
 from shared.web.problem import document_of
 
@@ -152,11 +153,25 @@ class Dependency(msgspec.Struct, omit_defaults=True):
     problem: str | None = None
 
 
+class CredentialView(msgspec.Struct, omit_defaults=True):
+    """One version of what proves to Microsoft who the app is."""
+
+    kind: str
+    version: str
+    """Its first eight characters."""
+    enabled: bool
+    newest: bool
+    in_use: bool
+    """Whether Microsoft took it the last time that this instance asked."""
+    expires_at: datetime | None = None
+
+
 class HealthDetails(msgspec.Struct):
-    """Each dependency and each account."""
+    """Each dependency, the app's credential and each account."""
 
     status: str
     dependencies: list[Dependency]
+    credential: list[CredentialView]
     accounts: list[AccountView]
 
 
@@ -303,6 +318,18 @@ def account_view(account: Account) -> AccountView:
         reason=account.reason,
         held_until=account.held_until,
         signed_in_at=account.signed_in_at,
+    )
+
+
+def credential_view(version: CredentialVersion) -> CredentialView:
+    """One version of the app's credential."""
+    return CredentialView(
+        kind=version.kind,
+        version=version.version,
+        enabled=version.enabled,
+        newest=version.newest,
+        in_use=version.in_use,
+        expires_at=version.expires_at,
     )
 
 

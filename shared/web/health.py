@@ -9,7 +9,7 @@ import azure.functions as func
 
 from shared.errors import ConfigurationError, PostroomError
 from shared.mail.account import Account, AccountState
-from shared.services.ports import Accounts
+from shared.services.ports import Accounts, AppCredentialStatus
 from shared.web import documents
 from shared.web.problem import RETRY_SECONDS
 
@@ -25,7 +25,9 @@ def alive(check_settings: Callable[[], object]) -> func.HttpResponse:
     return _answer(200, documents.Health("ok"))
 
 
-def details(probes: Mapping[str, Probe], accounts: Accounts) -> func.HttpResponse:
+def details(
+    probes: Mapping[str, Probe], accounts: Accounts, credential: AppCredentialStatus
+) -> func.HttpResponse:
     """`GET /api/health/details`: each dependency asked now, and each account's state."""
     found = [_asked(name, probe) for name, probe in probes.items()]
     rows: Sequence[Account] = ()
@@ -37,9 +39,18 @@ def details(probes: Mapping[str, Probe], accounts: Accounts) -> func.HttpRespons
         documents.HealthDetails(
             "ok" if well else "degraded",
             found,
+            _versions(credential),
             [documents.account_view(row) for row in sorted(rows, key=lambda row: row.alias)],
         ),
     )
+
+
+def _versions(credential: AppCredentialStatus) -> list[documents.CredentialView]:
+    """None where the vault does not tell; that it does not answer is seen at `key_vault`."""
+    try:
+        return [documents.credential_view(version) for version in credential.describe()]
+    except PostroomError:
+        return []
 
 
 def _asked(name: str, probe: Probe) -> documents.Dependency:

@@ -126,7 +126,9 @@ def _paths() -> dict[str, Any]:
         "/api/accounts": {"get": _operation("listAccounts", "Accounts", "AccountList")},
         "/api/health": {"get": {**_health("health", "Alive or not", "Health"), "security": []}},
         "/api/health/details": {
-            "get": _health("healthDetails", "Each dependency and account", "HealthDetails")
+            "get": _health(
+                "healthDetails", "Each dependency, credential and account", "HealthDetails"
+            )
         },
         "/api/openapi.json": {
             "get": {**_operation("openapi", "This document", "OpenApi"), "security": []}

@@ -10,15 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from azure.core.credentials import TokenCredential
 
-from shared.adapters.app_credential import (
-    CLIENT_SECRET,
-    EXCHANGE_AUDIENCE,
-    ClientSecret,
-    ManagedIdentity,
-)
+from shared.adapters.app_credential import EXCHANGE_AUDIENCE, AppCredential, ManagedIdentity
 from shared.adapters.entra import Entra
 from shared.adapters.graph import Graph
 from shared.adapters.key_vault import KeyVault
+from shared.adapters.vault_credential import CLIENT_SECRET, ClientSecret
 from shared.errors import ConsentRequired, CredentialRefused, NotSent, PostroomError
 from shared.mail.account import AccountKind, AccountState
 from shared.mail.refusals import SignInRefused
@@ -37,17 +33,21 @@ BILLING = "billing@contoso.com"
 PERSONAL = "postroom.demo@outlook.com"
 
 
-@pytest.fixture
-def entra(stand: Stand, vault: KeyVault) -> Iterator[Entra]:
-    vault.set(CLIENT_SECRET, stand.stack["client_secret"])
-    adapter = Entra(
+def adapter_of(stand: Stand, credential: AppCredential) -> Entra:
+    return Entra(
         client_id=stand.stack["client_id"],
         authority_host=stand.stack["authority_host"],
         redirect_uri=REDIRECT,
-        credential=ClientSecret(vault),
+        credential=credential,
         development=True,
         ca_file=stand.ca_file,
     )
+
+
+@pytest.fixture
+def entra(stand: Stand, vault: KeyVault) -> Iterator[Entra]:
+    vault.set(CLIENT_SECRET, stand.stack["client_secret"])
+    adapter = adapter_of(stand, ClientSecret(vault))
     yield adapter
     adapter.close()
 
@@ -106,14 +106,7 @@ class TestBegin:
     def test_a_missing_client_secret_says_where_it_belongs(
         self, stand: Stand, vault: KeyVault, tenant: str
     ) -> None:
-        adapter = Entra(
-            client_id=stand.stack["client_id"],
-            authority_host=stand.stack["authority_host"],
-            redirect_uri=REDIRECT,
-            credential=ClientSecret(vault),
-            development=True,
-            ca_file=stand.ca_file,
-        )
+        adapter = adapter_of(stand, ClientSecret(vault))
 
         with pytest.raises(CredentialRefused, match=CLIENT_SECRET):
             adapter.begin(tenant, SCOPES)
@@ -244,6 +237,40 @@ class TestRefresh:
         self, entra: Entra, tenant: str, grant: Grant, stand: Stand, vault: KeyVault
     ) -> None:
         _rotate(stand, vault)
+
+        assert entra.refresh(tenant, str(grant.refresh_token), SCOPES).access_token
+
+    def test_a_newer_secret_that_entra_does_not_know_yields_to_the_one_before(
+        self, entra: Entra, tenant: str, grant: Grant, stand: Stand, vault: KeyVault
+    ) -> None:
+        """As where the secret's id was stored in place of its value."""
+        vault.set(CLIENT_SECRET, "SIMSECRET~not.a.secret-of-it")
+        fresh = adapter_of(stand, ClientSecret(vault))
+
+        assert fresh.refresh(tenant, str(grant.refresh_token), SCOPES).access_token
+        fresh.close()
+
+    @pytest.mark.parametrize("mended", ["in the vault", "in Entra"])
+    def test_a_mended_secret_works_at_once(
+        self,
+        entra: Entra,
+        tenant: str,
+        grant: Grant,
+        stand: Stand,
+        vault: KeyVault,
+        mended: str,
+    ) -> None:
+        """MSAL remembers refusals for up to a minute; nobody who has mended something waits for it."""
+        right, wrong = stand.stack["client_secret"], "SIMSECRET~not.a.secret-of-it"
+        stand.control("client-secrets", {"remove": right})
+        for _ in range(2):
+            with pytest.raises(CredentialRefused):
+                entra.refresh(tenant, str(grant.refresh_token), SCOPES)
+        if mended == "in the vault":
+            stand.control("client-secrets", {"add": wrong})
+            vault.set(CLIENT_SECRET, wrong)
+        else:
+            stand.control("client-secrets", {"add": right})
 
         assert entra.refresh(tenant, str(grant.refresh_token), SCOPES).access_token
 
@@ -471,14 +498,7 @@ class TestManagedIdentity:
 
     @pytest.fixture
     def secretless(self, stand: Stand, credential: TokenCredential) -> Iterator[Entra]:
-        adapter = Entra(
-            client_id=stand.stack["client_id"],
-            authority_host=stand.stack["authority_host"],
-            redirect_uri=REDIRECT,
-            credential=ManagedIdentity(credential, EXCHANGE_AUDIENCE),
-            development=True,
-            ca_file=stand.ca_file,
-        )
+        adapter = adapter_of(stand, ManagedIdentity(credential, EXCHANGE_AUDIENCE))
         yield adapter
         adapter.close()
 

@@ -10,7 +10,7 @@ from azure.core.credentials import AccessToken, TokenCredential
 
 from shared.adapters.key_vault import KeyVault
 from shared.errors import AnswerLost, NotSent, RemoteRefused
-from shared.services.ports import Vault
+from shared.services.ports import Vault, VaultHistory
 from tests.contract.conftest import Stand
 
 NAME = "postroom-grant-0a1b2c"
@@ -60,6 +60,55 @@ def test_a_value_too_large_for_the_vault_is_our_own_clear_error(
 
 def test_the_largest_value_is_taken(vault: KeyVault) -> None:
     vault.set(NAME, "x" * 25_000)
+
+
+def test_versions_are_listed_newest_first_with_what_is_known_of_each(
+    vault: KeyVault, stand: Stand
+) -> None:
+    history: VaultHistory = vault
+    clock = stand.simulator.state.clock
+    first = vault.set(NAME, "1")
+    clock.advance(60)
+    second = vault.set(NAME, "2")
+    stand.simulator.state.vault.update(
+        NAME, first.version, {"attributes": {"enabled": False, "exp": 1_900_000_000}}
+    )
+
+    newest, oldest = history.versions(NAME)
+
+    assert (newest.version, newest.enabled, newest.expires_at) == (second.version, True, None)
+    assert (oldest.version, oldest.enabled) == (first.version, False)
+    assert oldest.expires_at == datetime.fromtimestamp(1_900_000_000, UTC)
+    assert newest.created_at > oldest.created_at
+
+
+def test_more_versions_than_fit_on_a_page_are_listed(vault: KeyVault) -> None:
+    made = {vault.set(NAME, str(number)).version for number in range(30)}
+
+    assert {one.version for one in vault.versions(NAME)} == made
+
+
+def test_an_older_version_can_be_read_and_a_disabled_one_cannot(
+    vault: KeyVault, stand: Stand
+) -> None:
+    first, _ = vault.set(NAME, "1"), vault.set(NAME, "2")
+
+    assert vault.get_version(NAME, first.version) == first
+    stand.simulator.state.vault.update(NAME, first.version, {"attributes": {"enabled": False}})
+    assert vault.get_version(NAME, first.version) is None
+    assert vault.get_version(NAME, "0" * 32) is None
+
+
+def test_an_unknown_name_has_no_versions(vault: KeyVault) -> None:
+    assert list(vault.versions("postroom-unknown")) == []
+
+
+def test_a_role_that_may_not_list_is_explained(vault: KeyVault, stand: Stand) -> None:
+    vault.set(NAME, "1")
+    stand.control("options", {"vault_denied": ["list"]})
+
+    with pytest.raises(RemoteRefused, match="ForbiddenByRbac"):
+        vault.versions(NAME)
 
 
 def test_removing_leaves_no_readable_version(vault: KeyVault, stand: Stand) -> None:

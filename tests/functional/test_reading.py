@@ -307,6 +307,31 @@ def test_health_in_detail_asks_each_dependency(room: Room) -> None:
     assert [account["alias"] for account in document["accounts"]] == ["billing"]
 
 
+def test_health_in_detail_says_which_version_of_the_credential_answers(room: Room) -> None:
+    answer = function_app.show_health_details(request(path="/api/health/details"))
+
+    assert read(answer)["credential"] == [
+        {
+            "kind": "secret",
+            "version": "0f3c9a1b",
+            "enabled": True,
+            "newest": True,
+            "in_use": True,
+            "expires_at": "2027-02-16T12:00:00Z",
+        }
+    ]
+
+
+def test_health_in_detail_does_without_the_credential_where_the_vault_is_silent(
+    room: Room,
+) -> None:
+    room.credential.trouble = NotSent("vault", "Key Vault cannot be reached.")
+
+    answer = function_app.show_health_details(request(path="/api/health/details"))
+
+    assert (answer.status_code, read(answer)["credential"]) == (200, [])
+
+
 def test_a_dependency_that_is_away_is_named(room: Room) -> None:
     room.faults.before("waiting.glance", NotSent("storage", "storage was not reached"))
 

@@ -317,6 +317,34 @@ def test_an_answer_known_to_pass_gets_a_second_chance_after_a_minute(desk: Desk)
     assert desk.row.state is AccountState.NEEDS_SIGN_IN
 
 
+def test_a_federated_credential_that_is_not_known_yet_is_waited_for_and_then_told(
+    desk: Desk,
+) -> None:
+    """What was made a minute ago is known to some of Entra's servers and not to others."""
+    desk.identity.refreshed = [CredentialRefused("AADSTS700213", "no match")]
+    for _ in range(20):
+        with pytest.raises(NotSent) as caught:
+            desk.token()
+        assert caught.value.retry_after == 30
+        desk.clock.forward(seconds=30)
+
+    with pytest.raises(CredentialRefused):
+        desk.token()
+    assert desk.row.state is AccountState.READY
+
+
+def test_a_federated_credential_that_is_known_at_last_sends(desk: Desk) -> None:
+    desk.identity.refreshed = [
+        CredentialRefused("AADSTS700213", "no match"),
+        grant_of(access_token="access-2"),
+    ]
+    with pytest.raises(NotSent):
+        desk.token()
+    desk.clock.forward(seconds=30)
+
+    assert desk.token() == "access-2"
+
+
 def test_a_vault_that_says_no_is_the_operators_to_mend(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
