@@ -18,10 +18,10 @@ import msgspec
 
 from shared.errors import FieldProblem, PostroomError, Refused, RemoteError
 from shared.mail import problems
+from shared.services.decoding import MAX_TOLD, decode
 from shared.services.document import (
     MAX_KEY,
     Order,
-    explain,
     is_key,
     place_of,
     read_json,
@@ -183,18 +183,21 @@ def _all_at_once(work: Callable[[Item], None], items: Sequence[Item]) -> None:
 
 def _decoded(raw: bytes) -> BatchDocument:
     refuse_crumbs(raw, MOST_TEXTS)
-    try:
-        document = _decoder.decode(raw)
-        outer: list[tuple[str, object]] = json.loads(raw, object_pairs_hook=lambda pairs: pairs)
-    except msgspec.ValidationError as error:
-        name, message = explain(str(error), "a batch")
+    found: list[FieldProblem] = []
+    document = decode(raw, _decoder, "a batch", found)
+    if document is None or found:
         raise Refused(
             problems.INVALID_REQUEST,
             "The batch has a field that is not understood.",
-            [FieldProblem(name, message)],
+            found[:MAX_TOLD],
+        )
+    try:
+        outer: list[tuple[str, object]] = json.loads(raw, object_pairs_hook=lambda pairs: pairs)
+    except RecursionError as error:
+        # Mails are read later: what is in them is nobody's depth yet.
+        raise Refused(
+            problems.INVALID_JSON, "The body is nested too deeply for a batch of mails."
         ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(problems.INVALID_JSON, "The body is not valid JSON in UTF-8.") from error
     names = [name for name, _ in outer]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

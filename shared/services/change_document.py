@@ -15,9 +15,9 @@ from shared.errors import FieldProblem, Refused
 from shared.mail import problems
 from shared.mail.address import Address
 from shared.services.changes import Decision, Recipients
+from shared.services.decoding import MAX_TOLD, decode
 from shared.services.document import (
     AddressesField,
-    explain,
     read_addresses,
     read_due,
 )
@@ -102,18 +102,15 @@ def _addresses(
 
 
 def _decoded(raw: bytes, kind: type[T]) -> T:
-    try:
-        document = msgspec.json.decode(raw, type=kind)
-        json.loads(raw, object_pairs_hook=_once_each)
-    except msgspec.ValidationError as error:
-        field, message = explain(str(error), "this request")
+    found: list[FieldProblem] = []
+    document = decode(raw, msgspec.json.Decoder(kind), "this request", found)
+    if document is None or found:
         raise Refused(
             problems.INVALID_REQUEST,
             "The request has a field that is not understood.",
-            [FieldProblem(field, message)],
-        ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refused(problems.INVALID_JSON, "The body is not valid JSON in UTF-8.") from error
+            found[:MAX_TOLD],
+        )
+    json.loads(raw, object_pairs_hook=_once_each)
     return document
 
 

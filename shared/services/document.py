@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -28,6 +27,7 @@ from shared.mail.message import (
     problems_of,
     too_many,
 )
+from shared.services.decoding import MAX_TOLD, decode
 from shared.services.ports import Clock
 
 MAX_KEY = 256
@@ -36,8 +36,6 @@ MAX_METADATA = 20
 MAX_TEXTS = 20_000
 """Names and texts in a document: 500 recipients with names, and whatever else one can hold, are
 about 7,000. To read millions of them takes a hundred times their own size of memory."""
-MAX_TOLD = 50
-"""Problems that one answer names."""
 MAX_BLOB_NAME = 1024
 CALLERS_CONTAINER = "attachments"
 """The one container that callers may name files of."""
@@ -135,8 +133,8 @@ def read_json(
 
     Raises Refused, naming every field that is wrong.
     """
-    document = _decode(raw, len(files))
     found: list[FieldProblem] = []
+    document = _decode(raw, len(files), found)
     message = _message(document, files, found)
     _check_labels(document, found)
     idempotency_key = _key(document.idempotency_key, key, found)
@@ -182,23 +180,15 @@ def schema() -> tuple[dict[str, object], dict[str, object]]:
     return reference, components
 
 
-def _decode(raw: bytes, files: int) -> MailDocument:
+def _decode(raw: bytes, files: int, found: list[FieldProblem]) -> MailDocument:
+    """The document; without the fields that are not understood, which are added to `found`."""
     refuse_crumbs(raw, MAX_TEXTS)
-    try:
-        document = _decoder.decode(raw)
-        _refuse_if(_crowded(document, files))
+    document = decode(raw, _decoder, "a mail", found)
+    if document is None:
+        raise _refusal(found)
+    _refuse_if(_crowded(document, files))
+    if not found:
         json.loads(raw, object_pairs_hook=_once_each)
-    except msgspec.ValidationError as error:
-        field, message = explain(str(error))
-        raise Refused(
-            problems.INVALID_MAIL,
-            "The mail document has a field that is not understood.",
-            [FieldProblem(field, message)],
-        ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refused(
-            problems.INVALID_JSON, "The mail document is not valid JSON in UTF-8."
-        ) from error
     return document
 
 
@@ -243,31 +233,6 @@ def _once_each(pairs: list[tuple[str, object]]) -> None:
                 [FieldProblem(name[:80], "is given more than once: keep one")],
             )
         seen.add(name)
-
-
-_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$?(?P<path>[^`]*)`)?$", re.DOTALL)
-_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
-_MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
-
-
-def explain(text: str, what: str = "a mail") -> tuple[str, str]:
-    """The field and the remedy in a decoder's message: `Expected … - at `$.to[0]``."""
-    if len(text) > 1000:
-        # It quotes a name of the caller's, which may be megabytes; the path stands at the end.
-        text = text[:500] + text[-500:]
-    found = _AT.match(text)
-    told, path = (found["what"], (found["path"] or "")) if found else (text, "")
-    path = path.removeprefix(".")
-    if told == "Invalid base64 encoded string":
-        return path, "is not base64: use the standard alphabet with padding, without line breaks"
-    unknown = _UNKNOWN.match(told)
-    missing = _MISSING.match(told)
-    if unknown or missing:
-        name = (unknown or missing)["name"][:80]  # type: ignore[index]
-        field = f"{path}.{name}" if path else name
-        remedy = f"is not a field of {what}: remove it" if unknown else "is missing"
-        return field, remedy
-    return path or "body", f"is of the wrong type: {told[:1].lower()}{told[1:200]}"
 
 
 def _message(
@@ -444,11 +409,11 @@ def _names(problem: FieldProblem) -> tuple[str, str]:
 
 def _refuse_if(found: Sequence[FieldProblem]) -> None:
     if found:
-        raise Refused(
-            problems.INVALID_MAIL,
-            _how_many(len(found)),
-            found[:MAX_TOLD],
-        )
+        raise _refusal(found)
+
+
+def _refusal(found: Sequence[FieldProblem]) -> Refused:
+    return Refused(problems.INVALID_MAIL, _how_many(len(found)), found[:MAX_TOLD])
 
 
 def _how_many(count: int) -> str:

@@ -17,10 +17,10 @@ from shared.mail import problems
 from shared.mail.address import Address
 from shared.mail.message import Attachment, Importance
 from shared.mail.problems import ProblemKind
+from shared.services.decoding import MAX_TOLD
 from shared.services.document import (
     FARTHEST,
     MAX_KEY,
-    MAX_TOLD,
     Order,
     read_json,
     read_mime,
@@ -140,7 +140,8 @@ WRONG: list[tuple[dict[str, object], str]] = [
     ({"headers": {"Bcc": "v@example.com"}}, "headers.Bcc"),
     ({"headers": {"X-Ref": "a", "x-ref": "b"}}, "headers.x-ref"),
     ({"headers": {f"X-{n}": "a" for n in range(31)}}, "headers"),
-    ({"headers": {"X-Ref": 7}}, "headers[...]"),
+    ({"headers": {"X-Ref": 7}}, "headers.X-Ref"),
+    ({"headers": {"<b>": 7}}, "headers[...]"),
     ({"headers": ["X-Ref"]}, "headers"),
     ({"attachments": [{"filename": "a", "content": "a"}]}, "attachments[0].content"),
     ({"attachments": [{"filename": "a", "content": "aGk"}]}, "attachments[0].content"),
@@ -176,7 +177,7 @@ WRONG: list[tuple[dict[str, object], str]] = [
     ({"tags": ["a", "b\0"]}, "tags[1]"),
     ({"metadata": {"a\x01": "x"}}, "metadata"),
     ({"metadata": {"a": "x\n"}}, "metadata"),
-    ({"metadata": {"a": 1}}, "metadata[...]"),
+    ({"metadata": {"a": 1}}, "metadata.a"),
     ({"metadata": {"a" * 65: "x"}}, "metadata"),
     ({"metadata": {"": "x"}}, "metadata"),
     ({"metadata": {"a": "x" * 513}}, "metadata"),
@@ -265,6 +266,77 @@ def test_all_mistakes_are_told_at_once() -> None:
 
     assert set(fields_of(refused)) == {"to[0]", "subject", "scheduled_at", "text"}
     assert "4 fields" in refused.detail
+
+
+def test_names_and_types_that_are_wrong_are_told_with_everything_else() -> None:
+    document = {
+        "to": ["ada@example.com", 7, {"email": "b@example.com", "nam": "B"}],
+        "cc": "nobody",
+        "subjct": "Hello",
+        "text": 7,
+        "importance": "urgent",
+        "tags": ["a", ""],
+        "dry_run": "yes",
+        "scheduled_at": "tomorrow",
+        "attachments": [{"content": "!"}, {"filename": 1, "content": "aGk="}],
+        "metadata": {"order": 7, "customer": "x\n"},
+    }
+
+    refused = refusal_of(json.dumps(document).encode())
+
+    assert [(problem.field, problem.message) for problem in refused.errors] == [
+        ("to[1]", "must be a text or an object, not a number"),
+        ("to[2].nam", "is not a field of a mail: did you mean 'name'?"),
+        ("subjct", "is not a field of a mail: did you mean 'subject'?"),
+        ("text", "must be a text, not a number"),
+        ("importance", "must be 'low', 'normal' or 'high', not this text"),
+        ("tags[1]", "must have 1 to 64 characters"),
+        ("dry_run", "must be true or false, not this text"),
+        ("scheduled_at", "must be a time with its zone, as 2026-12-01T08:00:00Z"),
+        (
+            "attachments[0].content",
+            "is not base64: use the standard alphabet with padding, without line breaks",
+        ),
+        ("attachments[0].filename", "is missing"),
+        ("attachments[1].filename", "must be a text, not a number"),
+        ("metadata.order", "must be a text, not a number"),
+        ("cc", "has no '@': write it as name@example.com or Name <name@example.com>"),
+    ]
+    assert refused.detail == "The mail has 13 fields that cannot be accepted."
+
+
+@pytest.mark.parametrize("field", ["to", "tags", "attachments"])
+def test_many_entries_of_a_wrong_type_are_counted_and_the_first_are_named(field: str) -> None:
+    wrong = [7] * (10 if field == "tags" else 100)
+
+    refused = refusal_of(json.dumps(document_of(**{field: wrong})).encode())
+
+    assert fields_of(refused) == [f"{field}[{n}]" for n in range(min(len(wrong), MAX_TOLD))]
+    assert f"{len(wrong)} fields" in refused.detail
+
+
+def test_of_a_document_with_very_many_parts_the_first_mistake_is_told_alone() -> None:
+    refused = refusal_of(b'{"subjct":1,"to":[' + b"[]," * 100_000 + b"[]]}")
+
+    assert len(refused.errors) == 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        (b'{"to": "a@b.co",\n "text": "x",}', "trailing comma in object at line 2, column 14"),
+        ('{"text": "é" "x"}'.encode(), "expected ',' or '}' at line 1, column 14"),
+        (b'{"text":', "it ends too early, at line 1, column 9"),
+        (b'{\n"text": "\xff"}', "no UTF-8 at line 2, column 10"),
+        (b"\xef\xbb\xbf{}", "it begins with a byte order mark; send it without"),
+        (b'{"subjct": 1, "to": }', "invalid character at line 1, column 21"),
+    ],
+)
+def test_bad_json_is_told_with_its_place(raw: bytes, told: str) -> None:
+    refused = refusal_of(raw)
+
+    assert refused.kind is problems.INVALID_JSON
+    assert refused.detail == f"The body is not valid JSON in UTF-8: {told}."
 
 
 CROWDED: list[tuple[dict[str, object], str]] = [
@@ -558,6 +630,8 @@ HOSTILE = [
     pytest.param(json_with(b"headers", names_of(b"a b")), id="headers"),
     pytest.param(json_with(b"metadata", names_of(b"m")), id="metadata"),
     pytest.param(json_with(b"to", list_of(b'""')), id="empty recipients"),
+    pytest.param(json_with(b"to", list_of(b"1")), id="recipients that are numbers"),
+    pytest.param(json_with(b"to", list_of(b"{}")[: 3 * 49_000] + b"{}]"), id="empty objects"),
     pytest.param(json_with(b"reply_to", list_of(b'{"email":"x"}')), id="reply_to"),
     pytest.param(b"{" + b",".join([b'"to":"a@b.co"'] * (MB // 14)) + b"}", id="one name"),
     pytest.param(b'{"' + b" - at `" * (MB // 7) + b'":1}', id="an unknown name"),
