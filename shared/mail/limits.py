@@ -49,6 +49,10 @@ CHUNK_BYTES = 12 * 320 * 1024
 and a multiple of the 320 KiB that Graph's other upload sessions ask for."""
 
 
+VERIFIED_BOX = "Verified sending and large attachments"
+"""What the sign-in form on /accounts calls the choice that asks for Mail.ReadWrite."""
+
+
 @dataclass(frozen=True, slots=True)
 class Excess:
     """A limit that a mail is above."""
@@ -78,7 +82,12 @@ def check(
             problems.MAIL_TOO_LARGE,
             lowest.whose,
             [
-                FieldProblem(one.field, f"is above the limit. {one.whose} {one.remedy}")
+                FieldProblem(
+                    one.field,
+                    f"is above {one.limit} bytes: see 'detail' and 'help'"
+                    if one is lowest
+                    else f"is above {one.limit} bytes too. {one.whose} {one.remedy}",
+                )
                 for one in found
             ],
             help=lowest.remedy,
@@ -178,8 +187,9 @@ def _what_raises(message: Message, account: Account) -> str:
         lacking.append("leave save_to_sent_items true")
     if not account.can_write_drafts:
         lacking.append(
-            "have an administrator consent to Mail.ReadWrite for the app in Entra and sign the "
-            "account in again on /accounts"
+            f"have an administrator sign the account in again on /accounts with the box "
+            f"'{VERIFIED_BOX}' ticked (it asks for Mail.ReadWrite, to which an administrator of the "
+            "tenant may have to consent)"
         )
     return f"To send larger mails, {' and '.join(lacking)}."
 

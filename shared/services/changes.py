@@ -8,7 +8,7 @@ mail is in and what can be done there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,7 +17,7 @@ import msgspec
 
 from shared.errors import AnswerLost, FieldProblem, LostRace, Refused, RemoteRefused
 from shared.mail import problems
-from shared.mail.account import Account
+from shared.mail.account import Account, AccountState
 from shared.mail.address import Address
 from shared.mail.choice import choose
 from shared.mail.mail import FINDING_OUT, Mail
@@ -79,6 +79,26 @@ class Recipients:
 
 Step = Callable[[Mail, datetime], Mail]
 """From the mail as it stands to what it becomes; the same object where nothing is to be done."""
+
+
+def cannot_send(
+    account: Account, otherwise: str = "", members: Mapping[str, object] | None = None
+) -> Refused:
+    """The refusal to let mails of an account go that cannot send now; `otherwise`: what else the
+    caller can do."""
+    remedy = (
+        "An administrator opens /accounts and signs the mailbox in again. Its mails go by themselves "
+        "then"
+        if account.state is AccountState.NEEDS_SIGN_IN
+        else "GET /api/accounts says why, and until when. Its mails go by themselves after that"
+    )
+    return Refused(
+        problems.ACCOUNT_CANNOT_SEND,
+        f"The account '{account.alias}' is {account.state.value}"
+        f"{f' ({account.reason})' if account.reason else ''}.",
+        help=f"{remedy}; {otherwise}." if otherwise else f"{remedy}.",
+        members=members,
+    )
 
 
 class Changes:
@@ -181,12 +201,7 @@ class Changes:
                 )
             _refuse_replaced(mail, account)
             if not account.can_send_at(now):
-                raise Refused(
-                    problems.ACCOUNT_CANNOT_SEND,
-                    f"The account '{account.alias}' is {account.state.value}"
-                    f"{f' ({account.reason})' if account.reason else ''}.",
-                    members=_where(mail),
-                )
+                raise cannot_send(account, "or retry the mail with another 'account'", _where(mail))
             return _afresh(mail, now, "released")
 
         return self._change("release", mail_id, step)

@@ -27,12 +27,11 @@ from shared.mail.message import (
     problems_of,
     too_many,
 )
+from shared.services import labels
 from shared.services.decoding import MAX_TOLD, decode
 from shared.services.ports import Clock
 
 MAX_KEY = 256
-MAX_TAGS = 10
-MAX_METADATA = 20
 MAX_TEXTS = 20_000
 """Names and texts in a document: 500 recipients with names, and whatever else one can hold, are
 about 7,000. To read millions of them takes a hundred times their own size of memory."""
@@ -41,7 +40,7 @@ CALLERS_CONTAINER = "attachments"
 """The one container that callers may name files of."""
 FARTHEST = timedelta(days=366)
 
-Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=labels.LONGEST_TAG)]
 
 
 class AddressObject(msgspec.Struct, forbid_unknown_fields=True):
@@ -82,7 +81,7 @@ class MailDocument(msgspec.Struct, forbid_unknown_fields=True, rename={"from_": 
     attachments: list[AttachmentDocument] = []
     headers: dict[str, str] = {}
     importance: Literal["low", "normal", "high"] = "normal"
-    tags: Annotated[list[Tag], msgspec.Meta(max_length=MAX_TAGS)] = []
+    tags: Annotated[list[Tag], msgspec.Meta(max_length=labels.MAX_TAGS)] = []
     metadata: dict[str, str] = {}
     scheduled_at: datetime | None = None
     save_to_sent_items: bool = True
@@ -136,7 +135,7 @@ def read_json(
     found: list[FieldProblem] = []
     document = _decode(raw, len(files), found)
     message = _message(document, files, found)
-    _check_labels(document, found)
+    labels.check(document.tags, document.metadata, found)
     idempotency_key = _key(document.idempotency_key, key, found)
     scheduled_at = read_due(document.scheduled_at, now, found)
     _add_untold(problems_of(message), found)
@@ -212,8 +211,8 @@ def _crowded(document: MailDocument, files: int) -> list[FieldProblem]:
         attachments=len(document.attachments) + files,
         headers=len(document.headers),
     )
-    if len(document.metadata) > MAX_METADATA:
-        found.append(FieldProblem("metadata", f"has more than {MAX_METADATA} entries"))
+    if len(document.metadata) > labels.MAX_METADATA:
+        found.append(FieldProblem("metadata", f"has more than {labels.MAX_METADATA} entries"))
     return found
 
 
@@ -327,26 +326,6 @@ def blob_fault(reference: str) -> str | None:
     if any(part in ("", ".", "..") for part in name.split("/")) or name.endswith("."):
         return "must be a plain name: no empty part, no '.' and no '..' between slashes"
     return None
-
-
-def _check_labels(document: MailDocument, found: list[FieldProblem]) -> None:
-    # A control character takes six in the ledger's row, whose properties have a greatest length.
-    for index, tag in enumerate(document.tags):
-        if has_control_characters(tag):
-            found.append(FieldProblem(f"tags[{index}]", "must not hold control characters"))
-    for name, value in document.metadata.items():
-        if has_control_characters(name) or has_control_characters(value):
-            found.append(
-                FieldProblem("metadata", "must not hold line breaks or control characters")
-            )
-            break
-        if not 1 <= len(name) <= 64 or len(value) > 512:
-            found.append(
-                FieldProblem(
-                    "metadata", "takes names of 1 to 64 and values of up to 512 characters"
-                )
-            )
-            break
 
 
 def _key(in_document: str | None, in_header: str | None, found: list[FieldProblem]) -> str | None:

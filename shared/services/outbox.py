@@ -8,6 +8,7 @@ from datetime import timedelta
 from shared.errors import LostRace, Refused
 from shared.mail import ids, problems
 from shared.mail.status import Status
+from shared.services import labels
 from shared.services import outbox_message as messages
 from shared.services.delivery import Delivery, Heard
 from shared.services.document import read_json
@@ -65,6 +66,7 @@ class Outbox:
                 "poisoned",
                 "could not be processed after several attempts. It may be in the ledger already: "
                 "look for it before trying again",
+                document,
             )
         found = self._ledger.get(mail_id) if ids.is_id(mail_id) else None
         if found is None or found.mail.status not in (Status.QUEUED, Status.SCHEDULED):
@@ -86,14 +88,14 @@ class Outbox:
     def _take_in(self, message: OutboxMessage, document: bytes) -> Heard:
         mail_id = ids.id_of_message(message.message_id, message.inserted_at)
         if self._clock() - message.inserted_at >= self._remembers:
-            return self._too_old(message, mail_id)
+            return self._too_old(message, mail_id, document)
         try:
             order = read_json(document, self._clock())
             if order.dry_run:
                 raise Refused(problems.INVALID_MAIL, "dry_run has no meaning on the queue.")
             receipt = self._submission.take_in(order, mail_id, self._delivery.claim_or_hold)
         except Refused as refused:
-            return self._refused(message, mail_id, refused)
+            return self._refused(message, mail_id, refused, document)
         mail = receipt.mail
         if receipt.replayed:
             return self._delivery.deliver(mail.mail_id)
@@ -105,7 +107,7 @@ class Outbox:
             return Heard.LEFT
         return self._delivery.send_claimed(Versioned(mail, receipt.etag), receipt.account)
 
-    def _too_old(self, message: OutboxMessage, mail_id: str) -> Heard:
+    def _too_old(self, message: OutboxMessage, mail_id: str, document: bytes) -> Heard:
         """A redelivery is known by its mail's row, and retention may have removed that by now."""
         if self._ledger.get(mail_id) is not None:
             return self._delivery.deliver(mail_id)
@@ -115,22 +117,32 @@ class Outbox:
             "message_too_old",
             "The queue message is older than mails are kept (POSTROOM_RETENTION_DAYS): it may have "
             "been sent before. Look into the mailbox's Sent Items, then send it anew if it was not.",
+            labels.found_in(document),
         )
         return Heard.FAILED
 
-    def _refused(self, message: OutboxMessage, mail_id: str, refused: Refused) -> Heard:
+    def _refused(
+        self, message: OutboxMessage, mail_id: str, refused: Refused, document: bytes
+    ) -> Heard:
         told = "; ".join(f"{problem.field} {problem.message}" for problem in refused.errors)
         self._submission.record_failure(
             mail_id,
             message.body,
             refused.kind.code,
             f"{refused.detail} {told or refused.help}"[:2000],
+            labels.found_in(document),
         )
         return Heard.FAILED
 
-    def _unreadable(self, message: OutboxMessage, reason: str, what: str) -> Heard:
+    def _unreadable(
+        self, message: OutboxMessage, reason: str, what: str, document: bytes | None = None
+    ) -> Heard:
         mail_id = ids.id_of_message(message.message_id, message.inserted_at)
         self._submission.record_failure(
-            mail_id, message.body, reason, f"The queue message {what}. Its raw text is kept."
+            mail_id,
+            message.body,
+            reason,
+            f"The queue message {what}. Its raw text is kept.",
+            labels.found_in(document),
         )
         return Heard.FAILED

@@ -20,7 +20,9 @@ from shared.mail.mail import Caller, Event, Mail, Payload
 from shared.mail.message import Attachment, Importance, Message, StoredFile
 from shared.mail.status import WAITING, Status
 from shared.mail.way import way_for
+from shared.services import labels
 from shared.services.document import Order, place_of
+from shared.services.labels import Labels
 from shared.services.outbox_message import LONGEST_DELAY
 from shared.services.pacing import Pacing
 from shared.services.packing import Packed, pack
@@ -176,8 +178,16 @@ class Submission:
         _tell(receipt)
         return receipt
 
-    def record_failure(self, mail_id: str, raw: bytes, reason: str, help_text: str) -> Mail:
-        """Write down a storage message that cannot become a mail, with its raw text."""
+    def record_failure(
+        self,
+        mail_id: str,
+        raw: bytes,
+        reason: str,
+        help_text: str,
+        labelled: Labels = labels.NONE,
+    ) -> Mail:
+        """Write down a storage message that cannot become a mail, with its raw text, and with the
+        labels by which its sender may look for it."""
         now = self._clock()
         packed = pack(Packed(raw=raw))
         mail = Mail(
@@ -191,6 +201,8 @@ class Submission:
             size=len(packed),
             reason=reason,
             help=help_text,
+            tags=labelled.tags,
+            metadata=labelled.metadata,
             payload=Payload(inline=packed),
             events=(Event(now, Status.FAILED, reason),),
         )

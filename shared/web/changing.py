@@ -8,7 +8,7 @@ from shared.errors import Refused
 from shared.mail import ids, problems
 from shared.mail.mail import Mail
 from shared.services import change_document
-from shared.services.changes import Changes
+from shared.services.changes import Changes, cannot_send
 from shared.services.ports import Accounts, Clock
 from shared.services.upkeep import Upkeep
 from shared.web import documents
@@ -56,12 +56,7 @@ def release_account(
     if account is None:
         raise Refused(problems.UNKNOWN_ALIAS, "No account has this alias.")
     if not account.can_send_at(clock()):
-        raise Refused(
-            problems.ACCOUNT_CANNOT_SEND,
-            f"The account '{alias}' is {account.state.value}"
-            f"{f' ({account.reason})' if account.reason else ''}.",
-            help="GET /api/accounts says why, and until when. Its mails go by themselves then.",
-        )
+        raise cannot_send(account)
     return answer(200, documents.Released(upkeep.release(account)))
 
 

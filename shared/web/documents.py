@@ -36,13 +36,15 @@ class Accepted(msgspec.Struct, omit_defaults=True):
     help: str | None = None
 
 
-class Checked(msgspec.Struct):
+class Checked(msgspec.Struct, omit_defaults=True):
     """The answer to a dry run: the mail would have been accepted; nothing was stored."""
 
     dry_run: bool
     account: str
     sender: str = msgspec.field(name="from")
     recipient_count: int
+    delivery: str
+    delivery_note: str | None = None
 
 
 class EventDocument(msgspec.Struct, omit_defaults=True):
@@ -226,6 +228,8 @@ def checked(receipt: Receipt) -> Checked:
         account=mail.account or "",
         sender=mail.sender,
         recipient_count=mail.recipient_count,
+        delivery=mail.delivery.value,
+        delivery_note=_note(mail),
     )
 
 

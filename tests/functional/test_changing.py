@@ -102,6 +102,10 @@ def test_what_an_account_holds_is_released(room: Room) -> None:
     answer = release_account("billing")
 
     assert problem(refused) == (409, "account_cannot_send", [])
+    assert read(refused)["help"] == (
+        "An administrator opens /accounts and signs the mailbox in again. Its mails go by themselves "
+        "then."
+    )
     assert read(answer) == {"released": 1}
     assert [ring.mail_id for ring in room.bell.rings] == [mail_id]
 

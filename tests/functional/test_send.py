@@ -109,6 +109,7 @@ def test_a_dry_run_is_checked_and_not_stored(room: Room) -> None:
         "account": "billing",
         "from": "Billing <billing@contoso.com>",
         "recipient_count": 2,
+        "delivery": "direct",
     }
     assert (room.ledger.mails, room.bell.rings) == ([], [])
 

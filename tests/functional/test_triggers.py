@@ -65,6 +65,35 @@ def test_noise_is_recorded_and_raises_nothing(room: Room) -> None:
     assert [mail.status for mail in room.ledger.mails] == [Status.FAILED]
 
 
+LABELS = {"tags": ["nightly", "x\n", 7], "metadata": {"order": "7", "n": 7, "": "x"}}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param({"to": "nobody", "text": "x"}, id="a wrong address"),
+        pytest.param({"to": "ada@example.com", "text": "x", "subjct": 7}, id="an unknown field"),
+        pytest.param(document_of(account="nobody"), id="an unknown account"),
+    ],
+)
+def test_a_dropped_mail_that_is_refused_is_found_by_its_labels(
+    room: Room, document: dict[str, object]
+) -> None:
+    function_app.deliver(queue_message(json.dumps(document | LABELS).encode()))
+
+    (mail,) = room.ledger.mails
+    assert mail.status is Status.FAILED
+    assert (mail.tags, mail.metadata) == (("nightly",), (("order", "7"),))
+
+
+@pytest.mark.parametrize("labels", [{"tags": "a", "metadata": []}, {"tags": None}, {"tags": {}}])
+def test_labels_that_cannot_be_read_are_left_out(room: Room, labels: dict[str, object]) -> None:
+    function_app.deliver(queue_message(json.dumps(document_of(**labels)).encode()))
+
+    (mail,) = room.ledger.mails
+    assert (mail.tags, mail.metadata) == ((), ())
+
+
 def test_a_ledger_that_is_away_gives_the_message_back_to_the_host(room: Room) -> None:
     room.faults.before("ledger.get", NOT_REACHED)
 
@@ -78,10 +107,10 @@ def test_a_message_without_identity_goes_back_to_the_host(room: Room) -> None:
 
 
 def test_a_poisoned_mail_is_written_down_as_failed(room: Room) -> None:
-    function_app.bury(queue_message(json.dumps(document_of()).encode()), PutBack())
+    function_app.bury(queue_message(json.dumps(document_of(tags=["a"])).encode()), PutBack())
 
-    assert [(mail.status, mail.reason) for mail in room.ledger.mails] == [
-        (Status.FAILED, "poisoned")
+    assert [(mail.status, mail.reason, mail.tags) for mail in room.ledger.mails] == [
+        (Status.FAILED, "poisoned", ("a",))
     ]
     assert room.graph.posts == []
 

@@ -313,7 +313,7 @@ def test_example_of_a_mail_is_accepted(body: str) -> None:
 
 @pytest.mark.parametrize(("method", "path", "body"), REQUESTS)
 def test_example_of_a_body_fits_the_call_it_stands_at(method: str, path: str, body: str) -> None:
-    call = openapi.document()["paths"][re.sub(r"[0-9a-f-]{36}", "{id}", path)][method.lower()]
+    call = openapi.document()["paths"][path.replace("$ID", "{id}")][method.lower()]
     schema = call["requestBody"]["content"]["application/json"]["schema"]
 
     jsonschema.Draft202012Validator({**schema, "components": {"schemas": SCHEMAS}}).validate(
@@ -328,6 +328,30 @@ def test_example_of_a_problem_is_one_of_the_catalogue(example: str) -> None:
 
     assert (shown["status"], shown["title"], shown["help"]) == (kind.status, kind.title, kind.help)
     assert shown["type"] == f"urn:postroom:problem:{kind.code}"
+
+
+def test_no_two_examples_share_an_idempotency_key() -> None:
+    """Or whoever follows the pages meets a 409."""
+    pages = API + (ROOT / "README.md").read_text(encoding="utf-8")
+    keys = re.findall(r"""[Ii]dempotency[-_][Kk]ey['"]?(?::| =|,) ['"]?([\w-]+\d)""", pages)
+
+    assert len(keys) >= 8
+    assert len(keys) == len(set(keys))
+
+
+def test_example_of_health_names_each_dependency() -> None:
+    example = next(json.loads(text) for name, text in EXAMPLES if name == "HealthDetails")
+    source = parsed(ROOT / "shared" / "bootstrap.py")
+    probes = next(
+        node.value
+        for node in ast.walk(source)
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "self.probes"
+    )
+    assert isinstance(probes, ast.Dict)
+
+    assert [one["name"] for one in example["dependencies"]] == [
+        ast.literal_eval(key) for key in probes.keys if key is not None
+    ]
 
 
 def test_api_page_names_each_field_of_a_mail() -> None:

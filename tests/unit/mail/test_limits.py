@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -102,7 +103,7 @@ def test_each_limit_that_a_mail_is_above_is_named_the_lowest_first(
 @pytest.mark.parametrize(
     ("message", "account", "words"),
     [
-        (with_files(MAIL, 4 * MB), SENDS, "sign the account in again on /accounts"),
+        (with_files(MAIL, 4 * MB), SENDS, f"with the box '{limits.VERIFIED_BOX}' ticked"),
         (with_files(UNSAVED, 4 * MB), WRITES, "leave save_to_sent_items true"),
         (RAW, WRITES, "JSON document"),
         (with_files(MAIL, 40 * MB), WRITES, "An operator raises the setting"),
@@ -117,7 +118,25 @@ def test_a_refusal_says_what_raises_the_limit(
 
     assert caught.value.kind.code == "mail_too_large"
     assert words in caught.value.help
-    assert words in caught.value.errors[0].message
+
+
+def test_a_refusal_says_each_thing_once() -> None:
+    with pytest.raises(Refused) as caught:
+        limits.check(with_files(UNSAVED, 40 * MB), SENDER, SENDS, MAX_MAIL, NOW)
+
+    refused = caught.value
+    assert [problem.message.split(".")[0] for problem in refused.errors] == [
+        f"is above {MAX_REQUEST_BYTES} bytes: see 'detail' and 'help'",
+        f"is above {MAX_MAIL} bytes too",
+    ]
+    assert "POSTROOM_MAX_MAIL_BYTES" in refused.errors[1].message
+    assert "POSTROOM_MAX_MAIL_BYTES" not in refused.detail + refused.help
+
+
+def test_the_box_that_a_refusal_names_is_on_the_page() -> None:
+    page = Path(__file__).parents[3] / "shared" / "web" / "templates" / "accounts.html"
+
+    assert limits.VERIFIED_BOX in page.read_text(encoding="utf-8")
 
 
 def test_a_chunk_is_below_what_a_session_takes_and_a_file_apart_above_what_a_request_takes() -> (

@@ -669,6 +669,24 @@ def test_a_released_mail_goes(room: Room) -> None:
 
 
 @pytest.mark.parametrize(
+    ("state", "who"),
+    [
+        (AccountState.NEEDS_SIGN_IN, "An administrator opens /accounts"),
+        (AccountState.HELD, "GET /api/accounts says why, and until when"),
+    ],
+)
+def test_a_refused_release_says_who_must_do_what(room: Room, state: AccountState, who: str) -> None:
+    mail_id = mail_in(room, Status.HELD)
+    room.accounts.change("billing", state=state, held_until=NOW + timedelta(hours=1))
+
+    with pytest.raises(Refused) as caught:
+        room.changes.release(mail_id)
+
+    assert who in caught.value.help
+    assert "another 'account'" in caught.value.help
+
+
+@pytest.mark.parametrize(
     ("prepare", "code"),
     [
         (
