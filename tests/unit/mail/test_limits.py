@@ -134,9 +134,9 @@ def test_a_refusal_says_each_thing_once() -> None:
 
 
 def test_the_box_that_a_refusal_names_is_on_the_page() -> None:
-    page = Path(__file__).parents[3] / "shared" / "web" / "templates" / "accounts.html"
+    choices = Path(__file__).parents[3] / "shared" / "web" / "templates" / "_choices.html"
 
-    assert limits.VERIFIED_BOX in page.read_text(encoding="utf-8")
+    assert limits.VERIFIED_BOX in choices.read_text(encoding="utf-8")
 
 
 def test_a_chunk_is_below_what_a_session_takes_and_a_file_apart_above_what_a_request_takes() -> (
