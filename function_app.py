@@ -120,6 +120,14 @@ def list_accounts(req: func.HttpRequest) -> func.HttpResponse:
     return answered(req, lambda: api.list_accounts(req, room().accounts))
 
 
+@app.route("api/accounts/{alias}/check", methods=["POST"])
+def check_account(req: func.HttpRequest) -> func.HttpResponse:
+    """Ask Microsoft now whether an account works."""
+    from shared.web import checks
+
+    return answered(req, lambda: checks.check(req, room().checking))
+
+
 @app.route("api/health", methods=["GET"], auth_level=ANONYMOUS)
 def show_health(req: func.HttpRequest) -> func.HttpResponse:
     """Alive or not."""
@@ -192,7 +200,25 @@ def show_accounts(req: func.HttpRequest) -> func.HttpResponse:
     return answered(
         req,
         lambda: pages.show_accounts(
-            req, room().front.site, room().front.sessions, room().front.keys, room().accounts
+            req,
+            room().front.site,
+            room().front.sessions,
+            room().front.keys,
+            room().accounts,
+            room().checks,
+        ),
+    )
+
+
+@app.route("accounts/{alias}/check", methods=["POST"], auth_level=ANONYMOUS)
+def check_account_from_page(req: func.HttpRequest) -> func.HttpResponse:
+    """Check, for the page. Asks for a session and the same origin itself."""
+    from shared.web import checks
+
+    return answered(
+        req,
+        lambda: checks.check_from_page(
+            req, room().front.site, room().front.sessions, room().checking
         ),
     )
 

@@ -18,6 +18,7 @@ from shared.adapters import storage
 from shared.adapters.accounts_table import AccountsTable
 from shared.adapters.app_credential import AppCredential, ManagedIdentity, exchange_audience
 from shared.adapters.blob_files import BlobFiles
+from shared.adapters.check_rows import CheckRows
 from shared.adapters.entra import Entra
 from shared.adapters.flows_table import FlowsTable
 from shared.adapters.graph import Graph
@@ -58,6 +59,7 @@ from shared.telemetry import quiet_libraries
 if TYPE_CHECKING:
     from shared.services.batch import Batch
     from shared.services.changes import Changes
+    from shared.services.checking import Checking
     from shared.web.front import Front
 
 T = TypeVar("T")
@@ -91,6 +93,7 @@ class Postroom:
         )
         accounts_table = _once(lambda: stored.table(storage.ACCOUNTS_TABLE))
         self.accounts = AccountsTable(accounts_table)
+        self.checks = CheckRows(accounts_table)
         self.pacing = Pacing(
             TimetableRows(accounts_table), self.clock, Pace(settings.mails_per_minute)
         )
@@ -240,6 +243,21 @@ class Postroom:
             submission=self.submission,
             withdrawal=Withdrawal(finding=self._finding, accounts=self.accounts, clock=self.clock),
             clock=self.clock,
+        )
+
+    @functools.cached_property
+    def checking(self) -> Checking:
+        """Whether accounts work."""
+        from shared.services.checking import Checking
+
+        return Checking(
+            accounts=self.accounts,
+            checks=self.checks,
+            tokens=self.tokens,
+            mail_service=self.graph,
+            drafts=self.drafts,
+            clock=self.clock,
+            released=self.upkeep.release,
         )
 
     @functools.cached_property

@@ -129,11 +129,20 @@ class CredentialRefused(PostroomError):
 class RemoteError(PostroomError):
     """A remote system did not do what was asked. `system` names it: `graph`, `entra`, `vault`."""
 
-    def __init__(self, system: str, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        system: str,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        code: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.system = system
         self.retry_after = retry_after
         """Seconds the remote asked us to wait, where it said so."""
+        self.code = code
+        """The remote's own code, where it gave one."""
 
 
 class NotSent(RemoteError):

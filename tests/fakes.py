@@ -33,7 +33,7 @@ from shared.errors import (
 from shared.mail import ids
 from shared.mail.account import Account, AccountKind
 from shared.mail.backoff import Patience
-from shared.mail.graph_payload import KEY_PROPERTY
+from shared.mail.graph_payload import KEY_PROPERTY, TRIAL_PROPERTY
 from shared.mail.looking import Looking
 from shared.mail.mail import Caller, Mail, MailFilter, MailPage
 from shared.mail.message import StoredFile
@@ -44,6 +44,7 @@ from shared.mail.status import Status
 from shared.mail.way import Way
 from shared.services.batch import Batch
 from shared.services.changes import Changes
+from shared.services.checking import Checking
 from shared.services.delivery import Delivery, Heard
 from shared.services.document import Limits, Order, read_json
 from shared.services.outbox import Outbox
@@ -52,12 +53,14 @@ from shared.services.pacing import Pacing
 from shared.services.places import Places
 from shared.services.ports import (
     AttachedFile,
+    CheckRecord,
     CredentialVersion,
     DraftAnswer,
     Entry,
     Found,
     Glance,
     Glimpse,
+    Grant,
     HeldMark,
     KeyClaim,
     MarkedDraft,
@@ -555,6 +558,9 @@ class MemoryTokens:
         self._faults = faults
         self.forgotten: list[str] = []
         self.asked: list[Account] = []
+        self.renewed: list[Account] = []
+        self.granted: dict[str, frozenset[str]] = {}
+        """What a new token holds, by alias; else what the account was set up with."""
 
     def access_token(self, account: Account) -> str:
         self.asked.append(account)
@@ -564,6 +570,12 @@ class MemoryTokens:
     def forget(self, account: Account, access_token: str) -> None:
         with self._faults.around("tokens.forget"):
             self.forgotten.append(access_token)
+
+    def renew(self, account: Account) -> Grant:
+        with self._faults.around("tokens.renew"):
+            self.renewed.append(account)
+            token = f"token-{account.alias}-{len(self.forgotten) + 1}"
+            return Grant(token, None, self.granted.get(account.alias, account.scopes), 3600, None)
 
 
 @dataclass(frozen=True)
@@ -604,6 +616,7 @@ class MemoryGraph:
         self._lock = threading.Lock()
         self.answers: list[Answer] = []
         self.default: Answer = ACCEPTED
+        self.profiles: dict[str, Profile] = {}
         self.posts: list[Post] = []
 
     def send_mail(
@@ -618,7 +631,11 @@ class MemoryGraph:
             return answer if isinstance(answer, GraphAnswer) else answer()
 
     def me(self, access_token: str) -> Profile:
-        return Profile("oid", "billing@contoso.com", "Billing")
+        return self.user(access_token, "/me")
+
+    def user(self, access_token: str, mailbox: str) -> Profile:
+        with self._faults.around("graph.user"):
+            return self.profiles.get(mailbox, Profile("oid", "billing@contoso.com", "Billing"))
 
 
 @dataclass
@@ -634,6 +651,11 @@ class Letter:
     visible: bool = True
     """Whether lists show it."""
     files: list[bytes] = field(default_factory=list)
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether a check made it."""
+        return TRIAL_PROPERTY.encode() in self.body
 
 
 class MemoryDrafts:
@@ -724,6 +746,11 @@ class MemoryDrafts:
             ]
             return Found(answer) if answer else Found(GraphAnswer(200), copies)
 
+    def trials(self, access_token: str, mailbox: str) -> Found:
+        with self._faults.around("drafts.trials"):
+            copies = [Copy(one.draft_id, one.is_draft) for one in self.letters if one.is_trial]
+            return Found(GraphAnswer(200), copies)
+
     def marked(self, access_token: str, mailbox: str) -> Sequence[MarkedDraft]:
         with self._faults.around("drafts.marked"):
             return [
@@ -757,6 +784,8 @@ def _key_in(body: bytes) -> str | None:
     try:
         (prop,) = json.loads(body)["singleValueExtendedProperties"]
     except ValueError:
+        return None
+    if prop["id"] == TRIAL_PROPERTY:
         return None
     assert prop["id"] == KEY_PROPERTY
     return str(prop["value"])
@@ -856,6 +885,37 @@ class MemoryTimetables:
             return f"t{self._writes}"
 
 
+class MemoryChecks:
+    """Fulfils `ports.Checks`."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._writes = 0
+        self.rows: dict[str, CheckRecord] = {}
+
+    def find(self, account_id: str) -> CheckRecord | None:
+        with self._faults.around("checks.find"):
+            return self.rows.get(account_id)
+
+    def all(self) -> Sequence[CheckRecord]:
+        with self._faults.around("checks.all"):
+            return list(self.rows.values())
+
+    def save(self, record: CheckRecord) -> CheckRecord:
+        with self._faults.around("checks.save"):
+            found = self.rows.get(record.check.account_id)
+            if (found.etag if found else None) != record.etag:
+                raise LostRace("another check was first")
+            self._writes += 1
+            stored = replace(record, etag=f"c{self._writes}")
+            self.rows[record.check.account_id] = stored
+            return stored
+
+    def remove(self, account_id: str) -> None:
+        with self._faults.around("checks.remove"):
+            self.rows.pop(account_id, None)
+
+
 class Outside:
     """All that a room does not do itself, in memory. Rooms that share it are instances of one app."""
 
@@ -873,6 +933,7 @@ class Outside:
         self.graph = MemoryGraph(self.faults)
         self.drafts = MemoryDrafts(self.faults, self.clock)
         self.timetables = MemoryTimetables(self.faults)
+        self.checks = MemoryChecks(self.faults)
 
 
 @dataclass
@@ -926,6 +987,7 @@ class Room:
         self.send_unknown_again = send_unknown_again
         self.limits = Limits(max_bytes, self.clock)
         self.timetables = outside.timetables
+        self.checks = outside.checks
         self.pace = Pace(mails_per_minute)
         self.pacing = Pacing(self.timetables, self.clock, self.pace)
         self.places = Places()
@@ -956,6 +1018,15 @@ class Room:
             self.ledger, self.submission, self.delivery, self.clock, remembers=timedelta(days=90)
         )
         self.upkeep = Upkeep(self.ledger, self.waiting, self.bell, self.accounts, self.clock)
+        self.checking = Checking(
+            accounts=self.accounts,
+            checks=self.checks,
+            tokens=self.tokens,
+            mail_service=self.graph,
+            drafts=self.drafts,
+            clock=self.clock,
+            released=self.upkeep.release,
+        )
         self.retention = Retention(
             ledger=self.ledger,
             archive=self.ledger,

@@ -69,10 +69,10 @@ var logRules = [
   {
     name: 'accounts'
     title: 'Postroom: an account cannot send'
-    description: 'Its mails are held. account_needs_sign_in: sign it in again at /accounts. account_cannot_send: a limit, a refused credential (an expired client secret too) or a missing permission.'
+    description: 'Its mails are held. account_needs_sign_in: sign it in again at /accounts. account_cannot_send: a limit, a refused credential (an expired client secret too) or a missing permission. account_trouble_found: a check of the account found something wrong.'
     severity: 1
     threshold: 0
-    query: '${events} | where event in ("account_needs_sign_in", "account_cannot_send")'
+    query: '${events} | where event in ("account_needs_sign_in", "account_cannot_send", "account_trouble_found")'
   }
   {
     name: 'poison'

@@ -49,11 +49,15 @@ class Graph:
         return boiled_down(answer, self._clock)
 
     def me(self, access_token: str) -> Profile:
+        """See `MailService`."""
+        return self.user(access_token, "/me")
+
+    def user(self, access_token: str, mailbox: str) -> Profile:
         """See `MailService`. https://learn.microsoft.com/graph/api/user-get"""
         try:
             answer = self._request(
                 "GET",
-                "/me?$select=id,displayName,mail,userPrincipalName",
+                f"{mailbox}?$select=id,displayName,mail,userPrincipalName",
                 access_token,
                 read_seconds=READ_SECONDS,
             )
@@ -64,7 +68,8 @@ class Graph:
             raise NotSent(SYSTEM, f"Microsoft Graph answered {answer.status}")
         if answer.status != 200:
             found = boiled_down(answer, self._clock)
-            raise RemoteRefused(SYSTEM, f"Microsoft Graph refused: {found.code or found.status}")
+            code = found.code or f"http_{found.status}"
+            raise RemoteRefused(SYSTEM, f"Microsoft Graph refused: {code}", code=code)
         try:
             document = json.loads(answer.content)
             return Profile(

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from shared.adapters.graph import READ_SECONDS, SYSTEM, Graph
 from shared.adapters.upload_session import UploadSessions
 from shared.errors import AnswerLost, NotSent, RemoteRefused
-from shared.mail.graph_payload import KEY_PROPERTY
+from shared.mail.graph_payload import KEY_PROPERTY, TRIAL, TRIAL_PROPERTY
 from shared.mail.mime import KEY_HEADER
 from shared.mail.outcome import Copy, GraphAnswer
 from shared.services.ports import AttachedFile, DraftAnswer, Found, MarkedDraft
@@ -82,14 +82,18 @@ class GraphDrafts:
         ]
 
     def find(self, access_token: str, mailbox: str, key: str) -> Found:
-        """See `Drafts`.
+        """See `Drafts`."""
+        return self._carrying(access_token, mailbox, KEY_PROPERTY, key)
 
-        https://learn.microsoft.com/graph/api/singlevaluelegacyextendedproperty-get
-        """
-        text = key.replace("'", "''")
+    def trials(self, access_token: str, mailbox: str) -> Found:
+        """See `Drafts`."""
+        return self._carrying(access_token, mailbox, TRIAL_PROPERTY, TRIAL)
+
+    def _carrying(self, access_token: str, mailbox: str, name: str, value: str) -> Found:
+        """https://learn.microsoft.com/graph/api/singlevaluelegacyextendedproperty-get"""
+        text = value.replace("'", "''")
         wanted = (
-            f"singleValueExtendedProperties/Any(ep: ep/id eq '{KEY_PROPERTY}' "
-            f"and ep/value eq '{text}')"
+            f"singleValueExtendedProperties/Any(ep: ep/id eq '{name}' and ep/value eq '{text}')"
         )
         answer, content = self._graph.ask(
             "GET",

@@ -23,6 +23,11 @@ KEY_PROPERTY = "String {6f8b6a0e-3d0f-4c39-9f0c-5b1d4f7a2c11} Name PostroomKey"
 Constant for ever: every new name takes a permanent slot of the mailbox's named-property quota.
 """
 
+TRIAL_PROPERTY = "String {6f8b6a0e-3d0f-4c39-9f0c-5b1d4f7a2c11} Name PostroomTrial"
+"""Marks the draft that a check of an account makes and removes. It is no mail's: nothing that looks for
+mails finds it."""
+TRIAL = "check"
+
 MAX_REQUEST_BYTES = 4_000_000
 """One Graph request. Documented as 4 MB; whether that is 4,000,000 or 4,194,304 is not."""
 
@@ -83,6 +88,17 @@ def draft_request(message: Message, sender: Address, key: str, now: datetime) ->
 def key_request(key: str) -> bytes:
     """The change that marks a draft with `key`."""
     return _encode({"singleValueExtendedProperties": [{"id": KEY_PROPERTY, "value": key}]})
+
+
+def trial_request() -> bytes:
+    """A draft that shows that drafts can be made; it has no recipient and is never sent."""
+    return _encode(
+        {
+            "subject": "Postroom checks this mailbox; this draft can be deleted",
+            "body": {"contentType": "Text", "content": ""},
+            "singleValueExtendedProperties": [{"id": TRIAL_PROPERTY, "value": TRIAL}],
+        }
+    )
 
 
 def attachment_request(item: Attachment, content: bytes) -> bytes:

@@ -149,7 +149,7 @@ _MAILBOX_SECONDS = 3600.0
 ACCESS_DENIED = "ErrorAccessDenied"
 
 # The grant is what is missing; the mails of the account wait for it.
-_GRANT = frozenset({ACCESS_DENIED, "Authorization_RequestDenied"})
+DENIED = frozenset({ACCESS_DENIED, "Authorization_RequestDenied"})
 
 
 def judge_send(answer: GraphAnswer) -> Outcome:
@@ -178,7 +178,7 @@ def judge_send(answer: GraphAnswer) -> Outcome:
         return _left_open(answer)
     if code not in _BUSY | _PASSING and (status in (403, 404) or code in _PERSON):
         reason = code or f"http_{status}"
-        verdict = Verdict.NEEDS_SIGN_IN if code in _GRANT else Verdict.FAILED
+        verdict = Verdict.NEEDS_SIGN_IN if code in DENIED else Verdict.FAILED
         return _outcome(verdict, reason, _PERSON.get(reason, "Microsoft refused the mail."), answer)
     if status == 429 or code in _BUSY:
         wait = min(answer.retry_after or 0.0, DAY)

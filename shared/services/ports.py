@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared.mail.account import Account
+from shared.mail.findings import Check
 from shared.mail.mail import Mail, MailFilter, MailPage
 from shared.mail.message import StoredFile
 from shared.mail.outcome import Copy, GraphAnswer
@@ -355,6 +356,38 @@ class Timetables(Protocol):
 
 
 @dataclass(frozen=True)
+class CheckRecord:
+    """The last check of an account, and what is known to be wrong with it: what was told."""
+
+    check: Check
+    known: tuple[str, ...] = ()
+    """The names of troubles (`Finding.trouble`)."""
+    etag: str | None = None
+
+
+class Checks(Protocol):
+    """Table `accounts`: what checks have found, in rows of their own, so that a check and a sign-in
+    do not fight."""
+
+    def find(self, account_id: str) -> CheckRecord | None:
+        """The last check of an account."""
+        ...
+
+    def all(self) -> Sequence[CheckRecord]:
+        """That of every account that was ever checked."""
+        ...
+
+    def save(self, record: CheckRecord) -> CheckRecord:
+        """Insert (`etag` None) or replace under the ETag; returns it with the new one. Raises
+        LostRace."""
+        ...
+
+    def remove(self, account_id: str) -> None:
+        """Remove; removing what is not there is harmless."""
+        ...
+
+
+@dataclass(frozen=True)
 class Roll:
     """Every account as it stood at one moment."""
 
@@ -609,6 +642,10 @@ class MailService(Protocol):
         """`GET /me`. Raises NotSent, or RemoteRefused where Graph says no."""
         ...
 
+    def user(self, access_token: str, mailbox: str) -> Profile:
+        """`GET {mailbox}`. Raises as `me` does; of others' mailboxes a directory may say nothing."""
+        ...
+
 
 class AttachedFile(Protocol):
     """One attachment, read from where it lies piece by piece."""
@@ -697,6 +734,10 @@ class Drafts(Protocol):
         """Every message of the mailbox that carries the key, in any folder."""
         ...
 
+    def trials(self, access_token: str, mailbox: str) -> Found:
+        """The drafts that checks of the account have left behind."""
+        ...
+
     def marked(self, access_token: str, mailbox: str) -> Sequence[MarkedDraft]:
         """What lies in Drafts and carries any key of ours, newest first, some hundreds at most.
 
@@ -721,4 +762,9 @@ class Tokens(Protocol):
 
     def forget(self, account: Account, access_token: str) -> None:
         """Drop a token that Graph refused, so that the next call gets another."""
+        ...
+
+    def renew(self, account: Account) -> Grant:
+        """Ask Microsoft for a token now, whatever is at hand or was refused a moment ago, and keep
+        the grant alive by it. Raises as `access_token` does."""
         ...

@@ -32,7 +32,7 @@ CREDENTIAL_SECONDS = 120.0
 """Until the app's own credential is tried again: soon after somebody mended it, or after a trouble of the
 managed identity's endpoint has passed, which its SDK does not tell from a missing identity."""
 
-_CREDENTIAL = {
+CREDENTIAL = {
     "vault_refused": "Key Vault refuses the app's identity: give it the right to get and set "
     "secrets.",
     "no_managed_identity": "The app's managed identity gave no token: assign the identity that "
@@ -154,7 +154,7 @@ class Acting:
             return Outcome(
                 Verdict.HOLD_ACCOUNT,
                 error.code,
-                _CREDENTIAL.get(
+                CREDENTIAL.get(
                     error.code,
                     "Entra refuses the app's own credential: put a valid client secret into Key "
                     "Vault.",

@@ -110,7 +110,7 @@ class TokenSource:
             slot.signed_in_at = account.signed_in_at
             if slot.trouble and slot.trouble_until and now < slot.trouble_until:
                 raise slot.trouble.with_traceback(None)
-            return self._fetch(account, slot, now)
+            return self._fetch(account, slot, now).access_token
 
     def forget(self, account: Account, access_token: str) -> None:
         """Drop a token that Graph refused; one that another thread has replaced is kept."""
@@ -120,7 +120,16 @@ class TokenSource:
                 if slot.token == access_token:
                     slot.token = slot.usable_until = None
 
-    def _fetch(self, account: Account, slot: _Slot, now: datetime) -> str:
+    def renew(self, account: Account) -> Grant:
+        """See `Tokens`. What was refused a moment ago is asked anew."""
+        slot = self._slots.setdefault(account.account_id, _Slot())
+        with slot.lock:
+            if slot.signed_in_at != account.signed_in_at:
+                slot.doubted_at = None
+            slot.signed_in_at = account.signed_in_at
+            return self._fetch(account, slot, self._clock())
+
+    def _fetch(self, account: Account, slot: _Slot, now: datetime) -> Grant:
         slot.token = slot.usable_until = None
         try:
             grant = self._refresh(account, slot, now)
@@ -134,7 +143,7 @@ class TokenSource:
         slot.trouble = slot.doubted_at = None
         slot.token = grant.access_token
         slot.usable_until = now + _usable_for(grant.expires_in_seconds)
-        return grant.access_token
+        return grant
 
     def _refresh(self, account: Account, slot: _Slot, now: datetime) -> Grant:
         stored = self._stored(account)

@@ -8,6 +8,7 @@ import msgspec
 
 from shared.errors import Refused
 from shared.mail.account import Account
+from shared.mail.findings import Check
 from shared.mail.mail import Mail
 from shared.mail.status import Status
 from shared.mail.way import NO_COPY
@@ -132,6 +133,28 @@ class AccountView(msgspec.Struct, omit_defaults=True):
     reason: str | None = None
     held_until: datetime | None = None
     signed_in_at: datetime | None = None
+
+
+class FindingDocument(msgspec.Struct, omit_defaults=True):
+    """One thing that a check asked, and what came of it."""
+
+    what: str
+    result: str
+    meaning: str
+    subject: str | None = None
+    code: str | None = None
+    who: str | None = None
+    step: str | None = None
+
+
+class CheckView(msgspec.Struct):
+    """What a check of an account found."""
+
+    alias: str
+    result: str
+    checked_at: datetime
+    ms: int
+    findings: list[FindingDocument]
 
 
 class AccountList(msgspec.Struct):
@@ -334,6 +357,28 @@ def credential_view(version: CredentialVersion) -> CredentialView:
         newest=version.newest,
         in_use=version.in_use,
         expires_at=version.expires_at,
+    )
+
+
+def check_view(check: Check) -> CheckView:
+    """What a check found."""
+    return CheckView(
+        alias=check.alias,
+        result=check.result.value,
+        checked_at=check.checked_at,
+        ms=check.ms,
+        findings=[
+            FindingDocument(
+                what=one.topic.value,
+                result=one.result.value,
+                meaning=one.meaning,
+                subject=one.subject,
+                code=one.code,
+                who=one.who,
+                step=one.step,
+            )
+            for one in check.findings
+        ],
     )
 
 

@@ -54,6 +54,7 @@ def document() -> dict[str, Any]:
             ResolveDocument,
             NothingDocument,
             documents.AccountList,
+            documents.CheckView,
             documents.Health,
             documents.HealthDetails,
             documents.ProblemDocument,
@@ -120,7 +121,16 @@ def _paths() -> dict[str, Any]:
                 "Let go what waits for an account",
                 "NothingDocument",
                 "Released",
-                _parameter("alias", "path", _TEXT, "The account's alias."),
+                _ALIAS,
+            )
+        },
+        "/api/accounts/{alias}/check": {
+            "post": _change(
+                "checkAccount",
+                "Ask Microsoft now whether an account works",
+                "NothingDocument",
+                "CheckView",
+                _ALIAS,
             )
         },
         "/api/accounts": {"get": _operation("listAccounts", "Accounts", "AccountList")},
@@ -149,6 +159,7 @@ def _parameter(name: str, place: str, schema: dict[str, Any], text: str) -> dict
 _TEXT: dict[str, Any] = {"type": "string"}
 _TIME: dict[str, Any] = {"type": "string", "format": "date-time"}
 _ID = _parameter("id", "path", {"type": "string", "format": "uuid"}, "The mail's id.")
+_ALIAS = _parameter("alias", "path", _TEXT, "The account's alias.")
 _KEY: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": MAX_KEY}
 _STATUS = "|".join(status.value for status in Status)
 _LIST = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
@@ -16,8 +16,9 @@ from shared.mail import permissions, refusals
 from shared.mail.account import Account, AccountKind, AccountState
 from shared.mail.permissions import Choices
 from shared.services import approval
-from shared.services.ports import Accounts
+from shared.services.ports import Accounts, Checks
 from shared.web import notices
+from shared.web.checks_shown import CheckShown, shown
 from shared.web.csrf import require_same_origin
 from shared.web.rendering import Site, asset, page, see_other
 from shared.web.session import Sessions
@@ -26,7 +27,7 @@ from shared.web.signing import Keys
 P = ParamSpec("P")
 
 
-def _explained(
+def explained(
     handler: Callable[Concatenate[func.HttpRequest, Site, P], func.HttpResponse],
 ) -> Callable[Concatenate[func.HttpRequest, Site, P], func.HttpResponse]:
     """Show an expected error as a page."""
@@ -55,7 +56,7 @@ def show_home(req: func.HttpRequest) -> func.HttpResponse:
     return see_other("/accounts")
 
 
-@_explained
+@explained
 def show_sign_in(req: func.HttpRequest, site: Site, sessions: Sessions) -> func.HttpResponse:
     """`GET /signin`: the form for a function key."""
     if sessions.is_open(req):
@@ -77,16 +78,21 @@ def open_session(req: func.HttpRequest, sessions: Sessions) -> func.HttpResponse
     return response
 
 
-@_explained
+@explained
 def close_session(req: func.HttpRequest, site: Site, sessions: Sessions) -> func.HttpResponse:
     """`POST /signout`"""
     require_same_origin(req, site.origin)
     return see_other("/signin", set_cookies=[sessions.close()])
 
 
-@_explained
+@explained
 def show_accounts(
-    req: func.HttpRequest, site: Site, sessions: Sessions, keys: Keys, accounts: Accounts
+    req: func.HttpRequest,
+    site: Site,
+    sessions: Sessions,
+    keys: Keys,
+    accounts: Accounts,
+    checks: Checks,
 ) -> func.HttpResponse:
     """`GET /accounts`: who is signed in, in what state, and the form to sign one in."""
     if not sessions.is_open(req):
@@ -105,8 +111,16 @@ def show_accounts(
         withheld=_purposes(choices.withheld(linked.scopes)) if linked else (),
         unasked=_purposes(choices.unasked(linked.scopes)) if linked else (),
         withheld_url=_approval_url(site, linked, choices) if linked else None,
+        checked=_checked(rows, checks, req.params.get("checked")),
         notice=notice,
     )
+
+
+def _checked(rows: Sequence[Account], checks: Checks, alias: str | None) -> CheckShown | None:
+    """The last check of the account that has just been checked."""
+    account = next((row for row in rows if row.alias == alias), None)
+    record = checks.find(account.account_id) if account is not None else None
+    return shown(record) if record is not None else None
 
 
 def show_asset(req: func.HttpRequest) -> func.HttpResponse:

@@ -23,6 +23,7 @@ from shared.mail.graph_payload import (
     draft_request,
     key_request,
     session_request,
+    trial_request,
 )
 from shared.mail.limits import CHUNK_BYTES
 from shared.mail.message import Attachment, Message
@@ -231,6 +232,14 @@ def test_marked_drafts_are_listed_over_pages_and_others_are_not(
 
     assert {draft.mail_id for draft in found} == {KEY, "01a203ad-b662-7144-9552-511623ad80cb"}
     assert all(draft.created_at.tzinfo is not None for draft in found)
+
+
+def test_what_a_check_left_behind_is_found_and_is_no_mails(drafts: GraphDrafts, token: str) -> None:
+    trial = drafts.create(token, "/me", "application/json", trial_request()).draft_id
+    mail = made(drafts, token)
+
+    assert [one.message_id for one in drafts.trials(token, "/me").copies] == [trial]
+    assert [one.draft_id for one in drafts.marked(token, "/me")] == [mail]
 
 
 def test_a_long_list_of_drafts_is_read_to_its_end(

@@ -98,6 +98,11 @@ def release_account(alias: str) -> func.HttpResponse:
     return posted(function_app.release_account, None, {"alias": alias})
 
 
+def check_account(alias: str, body: Mapping[str, object] | None = None) -> func.HttpResponse:
+    """`POST /api/accounts/{alias}/check`."""
+    return posted(function_app.check_account, body, {"alias": alias})
+
+
 def send_batch(
     *mails: Mapping[str, object], mode: str | None = None, **headers: str
 ) -> func.HttpResponse:

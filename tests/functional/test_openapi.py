@@ -19,6 +19,7 @@ from shared.web.openapi import document
 from tests.fakes import Room, document_of
 from tests.functional.calling import (
     change,
+    check_account,
     functions,
     list_mails,
     read,
@@ -133,6 +134,8 @@ CALLS: list[tuple[str, str, Callable[[Room], func.HttpResponse], int]] = [
     ("post", "/api/mails/{id}/resolve", lambda room: change("resolve", lost_mail(room), SENT), 200),
     ("post", "/api/mails/{id}/release", lambda room: change("release", room.accepted()), 409),
     ("post", "/api/accounts/{alias}/release", lambda room: release_account("billing"), 200),
+    ("post", "/api/accounts/{alias}/check", lambda room: check_account("billing"), 200),
+    ("post", "/api/accounts/{alias}/check", lambda room: check_account("hr"), 404),
     ("post", "/api/send/batch", lambda room: send_batch(document_of(), document_of(to=7)), 202),
     ("post", "/api/send/batch", lambda room: send_batch(document_of(to=7)), 422),
     ("get", "/api/accounts", lambda room: function_app.list_accounts(request()), 200),

@@ -234,6 +234,9 @@ class FakeMailService:
         raise NotImplementedError
 
     def me(self, access_token: str) -> Profile:
+        return self.user(access_token, "/me")
+
+    def user(self, access_token: str, mailbox: str) -> Profile:
         if isinstance(self.profile, Exception):
             raise self.profile
         return self.profile

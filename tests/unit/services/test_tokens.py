@@ -371,3 +371,42 @@ def test_storage_trouble_while_marking_still_tells_the_caller(
 
 def test_the_secrets_name_is_the_opaque_id() -> None:
     assert grant_secret("0a1b") == "postroom-grant-0a1b"
+
+
+# --- renewing: what checks do
+
+
+def test_renewing_asks_microsoft_though_a_token_is_at_hand(desk: Desk) -> None:
+    desk.token()
+    grant = desk.source.renew(desk.account)
+
+    assert len(desk.identity.refreshes) == 2
+    assert desk.token() == grant.access_token
+    assert len(desk.identity.refreshes) == 2
+
+
+def test_renewing_asks_anew_what_was_refused_a_moment_ago(desk: Desk) -> None:
+    desk.identity.refreshed = [REVOKED, grant_of(access_token="access-3")]
+    with pytest.raises(ConsentRequired):
+        desk.token()
+
+    assert desk.source.renew(desk.account).access_token == "access-3"
+    assert desk.token() == "access-3"
+
+
+def test_renewing_writes_back_what_would_else_expire_unused(desk: Desk) -> None:
+    desk.token()
+    desk.clock.forward(days=80)
+    desk.source.renew(desk.account)
+
+    assert [one.value for one in desk.vault.secrets[NAME]] == ["stored-1", "refresh-2"]
+
+
+def test_a_refused_renewal_marks_the_account_as_any_refusal_does(desk: Desk) -> None:
+    desk.identity.refreshed = [REVOKED]
+    for _ in range(2):
+        with pytest.raises(ConsentRequired):
+            desk.source.renew(desk.account)
+
+    assert (desk.row.state, desk.row.reason) == (AccountState.NEEDS_SIGN_IN, "AADSTS50173")
+    assert desk.accounts.saves == 1

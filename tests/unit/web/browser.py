@@ -15,6 +15,7 @@ from shared.web import pages, sign_in
 from shared.web.rendering import Site
 from shared.web.session import Sessions
 from shared.web.signing import Keys
+from tests.fakes import Faults, MemoryChecks
 from tests.unit.sign_in_fakes import (
     CLIENT,
     CLIENT_INFO,
@@ -47,6 +48,7 @@ class App:
     def __post_init__(self) -> None:
         self.site = Site(Registration(CLIENT, self.tenant, HOST, f"{ORIGIN}/api/auth/callback"))
         self.vault = FakeVault(self.clock)
+        self.checks = MemoryChecks(Faults())
         self.keys = Keys(self.vault, self.clock)
         self.sessions = Sessions(self.keys, self.clock, 8 * 3600)
         rules = ConsentRules(CLIENT, self.tenant, HOST)
@@ -68,7 +70,9 @@ class App:
         )
 
     def accounts_page(self, req: func.HttpRequest) -> func.HttpResponse:
-        return pages.show_accounts(req, self.site, self.sessions, self.keys, self.accounts)
+        return pages.show_accounts(
+            req, self.site, self.sessions, self.keys, self.accounts, self.checks
+        )
 
     def login(self, req: func.HttpRequest) -> func.HttpResponse:
         return sign_in.begin_sign_in(req, self.sessions, self.consent, self.keys, self.site)

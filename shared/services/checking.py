@@ -1,0 +1,375 @@
+"""Whether an account works: asked now, of Microsoft, and not from memory.
+
+What is found is kept beside the account (`Checks`), so that a trouble is told once. Only a refused
+grant marks an account, where every refused grant does (`TokenSource`); trouble that passes marks
+nothing. A check that finds an account well again makes it ready, where that proves it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from shared.errors import (
+    AnswerLost,
+    ConsentRequired,
+    CredentialRefused,
+    LostRace,
+    NotSent,
+    PostroomError,
+    Refused,
+    RemoteError,
+    RemoteRefused,
+)
+from shared.mail import problems, refusals
+from shared.mail.account import Account, AccountKind, AccountState
+from shared.mail.findings import Change, Check, Finding, Result, Topic, compared
+from shared.mail.graph_payload import trial_request
+from shared.mail.outcome import DENIED, Outcome, Verdict, judge_draft
+from shared.mail.permissions import DRAFTS, DRAFTS_SHARED, SEND, SEND_SHARED
+from shared.mail.refusals import Actor
+from shared.services.ports import (
+    Accounts,
+    CheckRecord,
+    Checks,
+    Clock,
+    Drafts,
+    Grant,
+    MailService,
+    Tokens,
+)
+from shared.services.sending import CREDENTIAL
+from shared.telemetry import event
+
+DISCONNECTING = "disconnecting"
+"""The reason of an account that is being removed: nothing but a sign-in makes it ready."""
+
+_JSON = "application/json"
+_WRITES = 3
+
+Announce = Callable[[Account, Check, Change], None]
+"""Told of what is news, before it is written down as known: must bear being told again."""
+
+
+class Checking:
+    """Checks accounts."""
+
+    def __init__(
+        self,
+        *,
+        accounts: Accounts,
+        checks: Checks,
+        tokens: Tokens,
+        mail_service: MailService,
+        drafts: Drafts,
+        clock: Clock,
+        released: Callable[[Account], int],
+        announce: Announce = lambda account, check, change: None,
+        ticks: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """`released` is called with an account that is well again, and lets its mails go."""
+        self._accounts = accounts
+        self._checks = checks
+        self._tokens = tokens
+        self._mail_service = mail_service
+        self._drafts = drafts
+        self._clock = clock
+        self._released = released
+        self._announce = announce
+        self._ticks = ticks
+
+    def check(self, alias: str) -> Check:
+        """Check one account. Raises Refused where there is none of that alias."""
+        account = next((a for a in self._accounts.all(fresh=True) if a.alias == alias), None)
+        if account is None:
+            raise Refused(problems.UNKNOWN_ALIAS, "No account has this alias.")
+        return self.examine(account)
+
+    def examine(self, account: Account) -> Check:
+        """Check this account. Never raises for what Microsoft does."""
+        now, start = self._clock(), self._ticks()
+        findings = tuple(self._findings(account))
+        check = Check(
+            account_id=account.account_id,
+            alias=account.alias,
+            checked_at=now,
+            ms=round((self._ticks() - start) * 1000),
+            findings=findings,
+        )
+        self._follow(account, check)
+        self._keep(account, check)
+        event("account_checked", account=account.alias, outcome=check.result.value, ms=check.ms)
+        return check
+
+    def _findings(self, account: Account) -> Iterator[Finding]:
+        grant = self._grant(account)
+        if isinstance(grant, Finding):
+            yield grant
+            return
+        yield Finding(Topic.GRANT, Result.OK, "Microsoft gave a new token.")
+        yield self._mailbox(account, grant)
+        yield from _scopes(account, grant)
+        if _may_write(account, grant):
+            yield self._draft(account, grant)
+        yield from _senders(account, grant)
+
+    def _grant(self, account: Account) -> Grant | Finding:
+        try:
+            return self._tokens.renew(account)
+        except (ConsentRequired, CredentialRefused) as error:
+            row = refusals.find(error.code)
+            known = refusals.is_known(error.code)
+            blames_app = isinstance(error, CredentialRefused)
+            return Finding(
+                Topic.GRANT,
+                Result.NOT_OK,
+                row.meaning if known else str(error),
+                code=error.code,
+                who=row.who if known or not blames_app else Actor.OPERATOR,
+                step=row.step if known else CREDENTIAL.get(error.code, row.step),
+            )
+        except (NotSent, AnswerLost) as error:
+            return _passing(Topic.GRANT, error.system)
+
+    def _mailbox(self, account: Account, grant: Grant) -> Finding:
+        try:
+            profile = self._mail_service.user(grant.access_token, account.graph_path)
+        except (NotSent, AnswerLost) as error:
+            return _passing(Topic.MAILBOX, error.system)
+        except RemoteRefused as error:
+            if error.code in DENIED and not account.kind.is_signed_in:
+                return Finding(
+                    Topic.MAILBOX,
+                    Result.NOTE,
+                    "The directory does not let the mailbox be looked up, which sending does not "
+                    "need.",
+                    code=error.code,
+                )
+            return Finding(
+                Topic.MAILBOX,
+                Result.NOT_OK,
+                "Microsoft Graph does not show the mailbox.",
+                code=error.code or "mailbox_refused",
+                who=Actor.DIRECTORY_ADMIN,
+                step="Look whether the user is enabled and has an Exchange Online licence, and "
+                "whether the app has User.Read; then check again.",
+            )
+        if profile.address and profile.address.casefold() != account.address.casefold():
+            return Finding(
+                Topic.MAILBOX,
+                Result.NOTE,
+                f"The mailbox answers, and its address is {profile.address} by now; mail still "
+                f"goes out as {account.address}.",
+                code="address_changed",
+                who=Actor.OPERATOR,
+                step="Sign the mailbox in again on the accounts page to take the new address over.",
+            )
+        return Finding(Topic.MAILBOX, Result.OK, "The mailbox answers.")
+
+    def _draft(self, account: Account, grant: Grant) -> Finding:
+        """Make a draft and remove it; first what an earlier check may have left."""
+        token, mailbox = grant.access_token, account.graph_path
+        try:
+            for copy in self._drafts.trials(token, mailbox).copies:
+                if copy.is_draft:
+                    self._drafts.remove(token, mailbox, copy.message_id)
+            made = self._drafts.create(token, mailbox, _JSON, trial_request())
+            if made.draft_id is None:
+                return _refused_draft(judge_draft(made.answer))
+            # A check that runs beside this one may have removed it already: 404.
+            removed = self._drafts.remove(token, mailbox, made.draft_id)
+        except (NotSent, AnswerLost) as error:
+            return _passing(Topic.DRAFT, error.system)
+        if removed.status not in (204, 404):
+            return Finding(
+                Topic.DRAFT,
+                Result.UNSURE,
+                "A draft was made and could not be removed just now; the next check removes it.",
+                code=removed.code or f"http_{removed.status}",
+            )
+        return Finding(Topic.DRAFT, Result.OK, "A draft was made and removed.")
+
+    def _follow(self, account: Account, check: Check) -> None:
+        """Make an account ready that is well again, and let its mails go."""
+        try:
+            row = self._same_sign_in(account)
+            if row is None or not _is_well_again(row, check):
+                return
+            ready = replace(row, state=AccountState.READY, reason=None, held_until=None)
+            self._accounts.save(ready)
+        except LostRace:
+            return  # somebody else has just changed it, and knows more
+        except RemoteError:
+            event("account_not_marked", level=logging.WARNING, account=account.alias)
+            return
+        released = 0
+        try:
+            released = self._released(ready)
+        except PostroomError:
+            event("release_put_off", level=logging.WARNING, account=account.alias)
+        event("account_well_again", account=account.alias, released=released)
+
+    def _same_sign_in(self, account: Account) -> Account | None:
+        for row in self._accounts.all(fresh=True):
+            if row.account_id == account.account_id and row.signed_in_at == account.signed_in_at:
+                return row
+        return None
+
+    def _keep(self, account: Account, check: Check) -> None:
+        """Write the check down, and say what is news. Whoever writes first says it."""
+        for _ in range(_WRITES):
+            try:
+                before = self._checks.find(account.account_id)
+                if before is not None and before.check.checked_at > check.checked_at:
+                    return
+                change = compared(before.known if before else (), check)
+                if change.broken or change.mended:
+                    self._announce(account, check, change)
+                etag = before.etag if before else None
+                self._checks.save(CheckRecord(check, change.known, etag))
+            except LostRace:
+                continue
+            except RemoteError as error:
+                event(
+                    "check_not_kept",
+                    level=logging.WARNING,
+                    account=account.alias,
+                    system=error.system,
+                )
+                return
+            self._tell(account, check, change)
+            return
+
+    def _tell(self, account: Account, check: Check, change: Change) -> None:
+        for finding in check.findings:
+            # A grant that has ended marked the account, and that was the alert.
+            ended = finding.topic is Topic.GRANT and finding.who is not Actor.OPERATOR
+            if finding.trouble in change.broken and not ended:
+                event(
+                    "account_trouble_found",
+                    level=logging.ERROR,
+                    account=account.alias,
+                    kind=finding.topic.value,
+                    code=finding.code,
+                )
+        if change.mended:
+            event("account_trouble_over", account=account.alias)
+
+
+def _scopes(account: Account, grant: Grant) -> Iterator[Finding]:
+    if account.kind is AccountKind.APP:
+        yield Finding(
+            Topic.SCOPE,
+            Result.NOTE,
+            "Microsoft does not say which application permissions a token holds; only sending "
+            "shows it. Mail.Send is what it takes, and for this mailbox.",
+            subject=SEND,
+        )
+        return
+    wanted = account.scopes | {account.needed(SEND)}
+    held = sorted(grant.scopes & (wanted | {SEND_SHARED, DRAFTS_SHARED}))
+    if held:
+        yield Finding(Topic.SCOPE, Result.OK, f"Granted: {', '.join(held)}.")
+    for scope in sorted(wanted - grant.scopes):
+        yield Finding(
+            Topic.SCOPE,
+            Result.NOT_OK,
+            f"The permission {scope} is missing.",
+            subject=scope,
+            code="scope_missing",
+            who=Actor.MAILBOX_OWNER,
+            step="Sign the mailbox in again on the accounts page and agree to it; where Microsoft "
+            "asks for an approval, an administrator of the directory consents for the app.",
+        )
+
+
+def _may_write(account: Account, grant: Grant) -> bool:
+    if not account.can_write_drafts:
+        return False
+    return account.kind is AccountKind.APP or account.needed(DRAFTS) in grant.scopes
+
+
+def _senders(account: Account, grant: Grant) -> Iterator[Finding]:
+    """What each address takes. Graph cannot list who may send as whom: only a real send shows it.
+
+    https://learn.microsoft.com/graph/outlook-send-mail-from-other-user
+    """
+    own = account.address.lower()
+    wanted = [own] if account.kind is AccountKind.SHARED else []
+    wanted += [address for address in account.allowed_from if address != own]
+    has = "granted" if SEND_SHARED in grant.scopes else "not granted"
+    for address in wanted:
+        if account.kind is AccountKind.APP:
+            needs = "the app's right to send as it (application permission Mail.Send)"
+        else:
+            needs = (
+                f"the permission {SEND_SHARED} ({has}) and 'Send as' or 'Send on behalf' of it "
+                "in Exchange"
+            )
+        yield Finding(
+            Topic.SENDER,
+            Result.NOTE,
+            f"It takes {needs}; an alias of the mailbox itself takes neither. Graph cannot list "
+            "such rights: only a real send shows whether they are there.",
+            subject=address,
+            step="In the Exchange admin centre, open the mailbox of that address and add the "
+            "account's user under Delegation; then send one mail from it.",
+        )
+
+
+def _refused_draft(outcome: Outcome) -> Finding:
+    if outcome.verdict in (Verdict.FAILED, Verdict.NEEDS_SIGN_IN, Verdict.HOLD_ACCOUNT):
+        return Finding(
+            Topic.DRAFT,
+            Result.NOT_OK,
+            "Microsoft does not let Postroom make a draft in the mailbox.",
+            code=outcome.reason,
+            who=Actor.DIRECTORY_ADMIN,
+            step=outcome.help,
+        )
+    return Finding(
+        Topic.DRAFT,
+        Result.UNSURE,
+        "Whether a draft can be made could not be found out just now.",
+        code=outcome.reason,
+    )
+
+
+def _passing(topic: Topic, system: str) -> Finding:
+    names = {"graph": "Microsoft Graph", "entra": "Microsoft's sign-in service"}
+    return Finding(
+        topic,
+        Result.UNSURE,
+        f"{names.get(system, 'Key Vault')} did not answer just now: that says nothing about the "
+        "account.",
+        code=f"{system}_unreachable",
+        who=Actor.NOBODY,
+        step="Check again in some minutes.",
+    )
+
+
+def _is_well_again(row: Account, check: Check) -> bool:
+    """Whether what the check saw proves that the account can send.
+
+    It shows that the grant, the app's credential and the mailbox are well, and which permissions
+    there are. It does not show that a limit or a block of sending has ended: those end by time, or
+    by the first mail that goes out.
+    """
+    reason = row.reason or ""
+    missing = any(
+        one.topic is Topic.SCOPE and one.result is Result.NOT_OK and one.subject == row.needed(SEND)
+        for one in check.findings
+    )
+    if not check.is_ok(Topic.GRANT) or missing or reason == DISCONNECTING:
+        return False
+    if row.state is AccountState.HELD:
+        known = refusals.is_known(reason) and refusals.find(reason).blames_the_app
+        return known or reason in CREDENTIAL
+    if row.state is not AccountState.NEEDS_SIGN_IN:
+        return False
+    # The token held the permission when it was denied: only the mailbox itself can say that this
+    # is over, and a draft is all that can be tried without sending.
+    proof = Topic.DRAFT if reason in DENIED else Topic.MAILBOX
+    return check.is_ok(proof)

@@ -1,0 +1,102 @@
+"""Checking an account from the page."""
+
+from __future__ import annotations
+
+import azure.functions as func
+import pytest
+
+from shared.errors import ConsentRequired
+from shared.web import checks, pages
+from tests.fakes import NOT_REACHED, Room, account_of
+from tests.unit.web.browser import CROSS_SITE, SAME_ORIGIN, App, Browser, text_of
+
+
+class Page:
+    """/accounts over a room, with a session."""
+
+    def __init__(self) -> None:
+        self.room = Room(account_of(allowed_from=("info@contoso.com",)))
+        self.app = App()
+        self.browser = Browser()
+        self.browser.open_session(self.app)
+
+    def check(
+        self, alias: str = "billing", headers: dict[str, str] | None = None
+    ) -> func.HttpResponse:
+        made = self.browser.request(
+            "POST", f"/accounts/{alias}/check", headers=headers or SAME_ORIGIN
+        )
+        req = func.HttpRequest(
+            "POST", made.url, headers=made.headers, route_params={"alias": alias}, body=b""
+        )
+        return checks.check_from_page(req, self.app.site, self.app.sessions, self.room.checking)
+
+    def shown(self, **params: str) -> str:
+        req = self.browser.request("GET", "/accounts", params=params)
+        app, room = self.app, self.room
+        return text_of(
+            pages.show_accounts(req, app.site, app.sessions, app.keys, room.accounts, room.checks)
+        )
+
+
+@pytest.fixture
+def page() -> Page:
+    return Page()
+
+
+def test_the_button_checks_and_leads_back_to_what_was_found(page: Page) -> None:
+    answer = page.check()
+
+    assert answer.status_code == 303
+    assert answer.headers["Location"] == "/accounts?checked=billing#checked"
+    shown = page.shown(checked="billing")
+    assert "billing works" in shown
+    assert "info@contoso.com" in shown
+
+
+def test_trouble_is_shown_with_its_code_and_who_does_what(page: Page) -> None:
+    page.room.faults.always("tokens.renew", ConsentRequired("AADSTS50173", "revoked"))
+    page.check()
+    shown = page.shown(checked="billing")
+
+    assert "billing has trouble" in shown
+    assert "AADSTS50173" in shown
+    assert "Who: the person whose mailbox it is" in shown
+
+
+def test_each_account_has_a_button_and_none_shows_a_check_unasked(page: Page) -> None:
+    page.check()
+    shown = page.shown()
+
+    assert 'action="/accounts/billing/check"' in shown
+    assert 'id="checked"' not in shown
+
+
+@pytest.mark.parametrize("alias", ["hr", "<script>"])
+def test_what_was_never_checked_shows_nothing(page: Page, alias: str) -> None:
+    assert 'id="checked"' not in page.shown(checked=alias)
+
+
+def test_another_site_cannot_have_an_account_checked(page: Page) -> None:
+    assert page.check(headers=CROSS_SITE).status_code == 403
+    assert page.room.tokens.renewed == []
+
+
+def test_without_a_session_nothing_is_checked(page: Page) -> None:
+    page.browser.cookies.clear()
+
+    assert page.check().headers["Location"] == "/signin"
+    assert page.room.tokens.renewed == []
+
+
+def test_an_account_that_is_not_there_is_told_on_a_page(page: Page) -> None:
+    answer = page.check("hr")
+
+    assert answer.status_code == 404
+    assert "No account has this alias" in text_of(answer)
+
+
+def test_storage_that_fails_is_told_on_a_page(page: Page) -> None:
+    page.room.faults.always("accounts.fresh", NOT_REACHED)
+
+    assert page.check().status_code == 503
