@@ -72,10 +72,8 @@ def _told(error: PostroomError) -> tuple[str, str, int, str | None]:
         code = error.code if isinstance(error, SignInRefused) else None
         return error.detail, error.help, error.kind.status, code
     if isinstance(error, CredentialRefused):
-        row = refusals.CATALOGUE.get(error.code)
-        if row is None:
-            return str(error), "Whoever runs Postroom has to act.", 503, error.code
-        return row.meaning, f"{row.step} (Who: {row.who}.)", 503, error.code
+        row = refusals.find(error.code)
+        return row.meaning, row.help, 503, row.code
     return str(error), "Wait a little, then try again.", 503, None
 
 
