@@ -35,6 +35,8 @@ class Notice:
     """Names and values of the fields that begin the same sign-in anew, where it is known."""
     admin_consent_url: str | None = None
     """Set where an administrator's consent may be what is missing."""
+    by_code: bool = False
+    """Whether to begin anew by a code."""
     retry_after: float | None = None
 
 
@@ -44,6 +46,7 @@ def of(
     *,
     registration: Registration | None = None,
     answer: Mapping[str, str] | None = None,
+    by_code: bool = False,
 ) -> Notice:
     """The notice for an error, with the button to try again where the wish is known.
 
@@ -63,6 +66,7 @@ def of(
         chosen=error.chosen if isinstance(error, SignInRefused) else None,
         again=fields_of(wish) if wish else (),
         admin_consent_url=url,
+        by_code=by_code,
         retry_after=_wait(error) if status == 503 else None,
     )
 
