@@ -71,9 +71,9 @@ fast: install  ## the tests that need no other processes
 
 check: lint types fast  ## lint, types, fast tests: under a minute
 
-test: lint types .local/functions-runtime/.installed tools  ## everything, from a fresh clone
+test: lint types .local/functions-runtime/.installed tools  ## everything, from a fresh clone (PARTS="e2e infra": some)
 	@$(PY) local/prerequisites.py browser
-	@$(BIN)/pytest -m "not live"
+	@$(PY) -m tests.parts $(PARTS)
 
 faults: install  ## kill, freeze and cut what sends, then compare (MAILS=… KILLS=… SEED=…)
 	@$(PY) -m tests.faults --mails $(MAILS) --kills $(KILLS) $(if $(SEED),--seed $(SEED),)
