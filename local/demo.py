@@ -77,7 +77,10 @@ def show(info: dict[str, Any], console: Console) -> None:
         arrived = wait_for(info, 2)
     for delivery in arrived:
         print(f"    {delivery['mailbox']} → {', '.join(delivery['to'])}: {delivery['subject']}")
-    print(f"    the first one's story: GET {info['app_url']}/api/mails/{mail_id}")
+    print("    the first one's story:")
+    print(
+        f"    curl {info['app_url']}/api/mails/{mail_id} -H 'x-functions-key: {info['function_key']}'"
+    )
 
 
 def sign_in(
@@ -206,6 +209,10 @@ Send a mail:
   curl -X POST {info["app_url"]}/api/send \\
     -H "x-functions-key: {info["function_key"]}" -H "Content-Type: application/json" \\
     -d '{{"to": "ada@contoso.com", "subject": "Hello", "text": "From my terminal."}}'
+
+For the examples of docs/api.md:
+
+  APP={info["app_url"]} KEY={info["function_key"]}
 
 Ctrl-C stops all of it."""
     )

@@ -1,6 +1,6 @@
 """`make test`: all tests, in parts that run beside each other. `pytest -q` runs the same one by one.
 
-    python -m tests.parts             # all parts, as many at once as there are cores and one more
+    python -m tests.parts             # all parts, as many at once as there are cores
     python -m tests.parts e2e infra   # some
     python -m tests.parts --at-once 1
 
@@ -22,6 +22,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LOGS = ROOT / ".local" / "logs"
+PATIENCE = 240
+"""Seconds for a test that says nothing else: twice of what it gets alone."""
 SHOWN = 20_000
 """Characters of a log that are shown of a part that failed."""
 
@@ -60,7 +62,7 @@ class Running:
             )
         if part.computes:
             # So do its children.
-            os.setpriority(os.PRIO_PROCESS, self._process.pid, 10)
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, 5)
 
     def ended(self) -> bool:
         """Whether it is over."""
@@ -116,9 +118,7 @@ def main() -> int:
     names = [part.name for part in PARTS]
     parser = argparse.ArgumentParser(description="Run all tests, in parts beside each other.")
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(names)}")
-    parser.add_argument(
-        "--at-once", type=int, default=(os.cpu_count() or 1) + 1, help="parts at a time"
-    )
+    parser.add_argument("--at-once", type=int, default=os.cpu_count() or 1, help="parts at a time")
     options, further = parser.parse_known_args()
     unknown = set(options.parts) - set(names)
     if unknown:
@@ -127,7 +127,9 @@ def main() -> int:
     began = time.monotonic()
     print(f"Tests in {len(chosen)} parts; their logs are .local/logs/test-*.log", flush=True)
     try:
-        passed = run(chosen, max(1, options.at_once), ["-m", "not live", *further])
+        passed = run(
+            chosen, max(1, options.at_once), ["-m", "not live", f"--timeout={PATIENCE}", *further]
+        )
     except KeyboardInterrupt:
         print("\nStopped.")
         return 130

@@ -146,6 +146,24 @@ def test_the_pages_show_accounts_and_mails_in_their_states_with_nothing_clipped(
     picture(page, "mail")
 
 
+def test_the_columns_of_the_accounts_stay_where_they_are_in_every_state(
+    at_accounts: Page, control: Control
+) -> None:
+    def columns() -> list[float]:
+        cells = at_accounts.locator("table.accounts thead th")
+        return [cells.nth(index).bounding_box()["x"] for index in range(cells.count())]  # type: ignore[index]
+
+    demo.sign_in(control.stack.info, BILLING, "billing")
+    at_accounts.reload()
+    ready = columns()
+    control.ask("POST", "revoke", {"mailbox": BILLING, "access_tokens": True})
+    control.send(to=ADA, subject="Held", text="Waits.", wait=20)
+    at_accounts.reload()
+
+    expect(at_accounts.locator('tr[data-state="needs-sign-in"]')).to_be_visible()
+    assert columns() == ready
+
+
 def test_the_checks_of_this_file_find_what_is_wrong_with_a_page(
     browser: Browser, control: Control
 ) -> None:

@@ -322,8 +322,8 @@ def _dated(step: Step) -> dict[str, object]:
 
 def table(result: Result) -> str:
     """The run for a person to read."""
-    phases = ", ".join(f"{name} {seconds:.0f}" for name, seconds in result.phases.items())
-    lines = [f"seed {result.seed}, {result.seconds:.0f} seconds ({phases})", ""]
+    phases = ", ".join(f"{name} at {seconds:.0f}" for name, seconds in result.phases.items())
+    lines = [f"seed {result.seed}, {result.seconds:.0f} seconds; ended: {phases}", ""]
     lines += [f"{'faults':<62}{'count':>7}"]
     lines += [f"  {kind:<60}{count:>7}" for kind, count in sorted(result.faults.items()) if count]
     told, evidence = result.told, result.evidence

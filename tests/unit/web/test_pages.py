@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -19,6 +20,9 @@ from tests.unit.sign_in_fakes import NOW, account_of
 from tests.unit.web.browser import App, Browser, text_of
 
 HEAVY = ("msal", "jinja2", "cryptography", "requests", "azure.identity", "azure.core")
+
+
+TEMPLATES = sorted((Path(rendering.__file__).parent / "templates").glob("*.html"))
 
 
 @pytest.fixture
@@ -61,7 +65,35 @@ def read(html: str) -> _Inline:
     return parser
 
 
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
+def test_a_name_for_screen_readers_has_the_words_that_are_seen(template: Path) -> None:
+    """Who speaks to the computer says what they see. https://www.w3.org/TR/WCAG22/#label-in-name"""
+    source = template.read_text(encoding="utf-8")
+
+    for name, seen in re.findall(r'aria-label="([^"]*)"[^>]*>([^<{]+)</', source):
+        assert seen.strip() in name
+
+
 class TestAccounts:
+    def test_the_button_to_sign_in_again_says_which_account(
+        self, app: App, browser: Browser
+    ) -> None:
+        app.accounts.rows["billing"] = account_of()
+
+        page = accounts_page(app, browser).get_body().decode()
+
+        assert 'aria-label="Sign in again: billing">Sign in again<' in page
+
+    def test_a_first_sign_in_is_told_nothing_of_mail_that_was_waiting(
+        self, app: App, browser: Browser
+    ) -> None:
+        app.accounts.rows["billing"] = account_of()
+
+        page = text_of(accounts_page(app, browser, linked="billing"))
+
+        assert "Mail can be sent from it now" in page
+        assert "on its way" not in page
+
     def test_without_a_session_it_leads_to_signin(self, app: App) -> None:
         response = accounts_page(app, Browser())
 
@@ -193,6 +225,18 @@ class TestHeaders:
         assert response.headers["Cache-Control"] == "no-store"
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert read(text_of(response)).blocked == []
+
+    def test_where_a_key_is_found_is_said_for_azure_and_on_the_local_stack_for_it(
+        self, app: App
+    ) -> None:
+        request = Browser().request("GET", "/signin")
+        local = rendering.Site(app.site.registration, development=True)
+
+        here = text_of(pages.show_sign_in(request, local, app.sessions))
+        there = text_of(pages.show_sign_in(request, app.site, app.sessions))
+
+        assert ".local/stack.json" in here
+        assert "make run" not in there
 
     def test_plain_http_is_a_forms_target_in_development_only(self, app: App) -> None:
         request = Browser().request("GET", "/signin")
