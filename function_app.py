@@ -112,6 +112,22 @@ def release_account(req: func.HttpRequest) -> func.HttpResponse:
     )
 
 
+@app.route("api/accounts/{alias}", methods=["GET"])
+def show_account(req: func.HttpRequest) -> func.HttpResponse:
+    """One account, with what is set for it."""
+    from shared.web import account_api
+
+    return answered(req, lambda: account_api.show(req, room().account_changes))
+
+
+@app.route("api/accounts/{alias}", methods=["PATCH"])
+def change_account(req: func.HttpRequest) -> func.HttpResponse:
+    """Change what is set for an account."""
+    from shared.web import account_api
+
+    return answered(req, lambda: account_api.change(req, room().account_changes))
+
+
 @app.route("api/accounts", methods=["GET"])
 def list_accounts(req: func.HttpRequest) -> func.HttpResponse:
     """The mailboxes that are signed in."""
@@ -232,32 +248,6 @@ def begin_sign_in(req: func.HttpRequest) -> func.HttpResponse:
         req,
         lambda: sign_in.begin_sign_in(
             req, room().front.sessions, room().consent, room().front.keys, room().front.site
-        ),
-    )
-
-
-@app.route("auth/device", methods=["POST"], auth_level=ANONYMOUS)
-def begin_device_sign_in(req: func.HttpRequest) -> func.HttpResponse:
-    """A code to enter at Microsoft. Asks for a session and the same origin itself."""
-    from shared.web import device
-
-    return answered(
-        req,
-        lambda: device.begin_device_sign_in(
-            req, room().front.sessions, room().device_sign_in, room().front.keys, room().front.site
-        ),
-    )
-
-
-@app.route("auth/device/finish", methods=["POST"], auth_level=ANONYMOUS)
-def finish_device_sign_in(req: func.HttpRequest) -> func.HttpResponse:
-    """Has the code been entered? Asks for a session and the same origin itself."""
-    from shared.web import device
-
-    return answered(
-        req,
-        lambda: device.finish_device_sign_in(
-            req, room().front.sessions, room().device_sign_in, room().front.keys, room().front.site
         ),
     )
 

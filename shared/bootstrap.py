@@ -57,10 +57,10 @@ from shared.settings import Settings, load
 from shared.telemetry import quiet_libraries
 
 if TYPE_CHECKING:
+    from shared.services.account_changes import AccountChanges
     from shared.services.batch import Batch
     from shared.services.changes import Changes
     from shared.services.checking import Checking
-    from shared.services.device_sign_in import DeviceSignIn
     from shared.web.front import Front
 
 T = TypeVar("T")
@@ -247,6 +247,13 @@ class Postroom:
         )
 
     @functools.cached_property
+    def account_changes(self) -> AccountChanges:
+        """What administrators set for accounts."""
+        from shared.services.account_changes import AccountChanges
+
+        return AccountChanges(self.accounts)
+
+    @functools.cached_property
     def checking(self) -> Checking:
         """Whether accounts work."""
         from shared.services.checking import Checking
@@ -291,15 +298,6 @@ class Postroom:
             flows=self._flows,
             clock=self.clock,
             linking=self.linking,
-        )
-
-    @functools.cached_property
-    def device_sign_in(self) -> DeviceSignIn:
-        """Signing in by a code that is entered elsewhere."""
-        from shared.services.device_sign_in import DeviceSignIn
-
-        return DeviceSignIn(
-            identity=self._entra, flows=self._flows, clock=self.clock, linking=self.linking
         )
 
     @functools.cached_property

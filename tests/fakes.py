@@ -42,6 +42,7 @@ from shared.mail.outcome import Copy, GraphAnswer
 from shared.mail.pace import Pace, Timetable
 from shared.mail.status import Status
 from shared.mail.way import Way
+from shared.services.account_changes import AccountChanges
 from shared.services.batch import Batch
 from shared.services.changes import Changes
 from shared.services.checking import Checking
@@ -65,6 +66,7 @@ from shared.services.ports import (
     KeyClaim,
     MarkedDraft,
     Profile,
+    Roll,
     SettledMail,
     SettledPage,
     Span,
@@ -533,6 +535,19 @@ class MemoryAccounts:
             if (found.etag if found else None) != account.etag:
                 raise LostRace("changing an account: it was changed or removed meanwhile")
             self._cached = None
+            return self.put(account)
+
+    def roll(self) -> Roll:
+        with self._faults.around("accounts.roll"), self._lock:
+            return Roll(tuple(self.rows.values()), f"r{self._writes}")
+
+    def enrol(self, account: Account, roll: Roll, *beside: Account) -> Account:
+        with self._faults.around("accounts.enrol"), self._lock:
+            if roll.version != f"r{self._writes}":
+                raise LostRace("enrolling an account: another was enrolled meanwhile")
+            self._cached = None
+            for other in beside:
+                self.put(other)
             return self.put(account)
 
     def put(self, account: Account) -> Account:
@@ -1012,6 +1027,7 @@ class Room:
             mask=mask,
         )
         self.changes = self.person()
+        self.account_changes = AccountChanges(self.accounts)
         self.batch = Batch(self.submission, self.keys, self.clock)
         self.delivery = self.worker(patience or Patience(30, 48 * 3600))
         self.outbox = Outbox(

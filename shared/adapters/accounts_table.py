@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from shared.adapters.defaults_property import from_property, to_property
 from shared.adapters.storage import translated
 from shared.adapters.timetables import TIMETABLES, timetable_of
 from shared.errors import AlreadyExists, LostRace, RemoteRefused
@@ -93,17 +94,17 @@ class AccountsTable:
             version,
         )
 
-    def enrol(self, account: Account, roll: Roll) -> Account:
-        """See `Enrolment`. One transaction writes the account and moves the roll's version on."""
+    def enrol(self, account: Account, roll: Roll, *beside: Account) -> Account:
+        """See `Enrolment`. One transaction writes the accounts and moves the roll's version on."""
         from azure.data.tables import TableTransactionError
 
         steps = [
             _step({"PartitionKey": _PARTITION, "RowKey": _ROLL}, roll.version),
-            _step(_to_row(account), account.etag),
+            *(_step(_to_row(one), one.etag) for one in (account, *beside)),
         ]
         try:
             with translated("enrolling an account"):
-                _, answer = self._client().submit_transaction(steps)
+                _, answer, *_ = self._client().submit_transaction(steps)
         except RemoteRefused as error:
             # A row that is there already has no class of its own where a transaction reports it.
             cause = error.__cause__
@@ -143,6 +144,7 @@ def _to_row(account: Account) -> dict[str, Any]:
         "authority": account.authority,
         "scopes": " ".join(sorted(account.scopes)),
         "allowed_from": json.dumps(account.allowed_from),
+        "defaults": to_property(account.defaults),
         "state": account.state.value,
         "reason": account.reason,
         "held_until": account.held_until.isoformat() if account.held_until else None,
@@ -168,6 +170,7 @@ def _from_row(row: Mapping[str, Any], etag: str) -> Account:
         authority=row["authority"],
         scopes=frozenset(str(row["scopes"]).split()),
         allowed_from=tuple(json.loads(row.get("allowed_from", "[]"))),
+        defaults=from_property(row),
         state=AccountState(row["state"]),
         reason=row.get("reason"),
         held_until=moment("held_until"),

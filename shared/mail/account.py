@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from urllib.parse import quote
 
+from shared.mail.defaults import NO_DEFAULTS, Defaults
+
 PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 """The tenant of every personal Microsoft account.
 
@@ -63,6 +65,8 @@ class Account:
     """Short names of the Graph scopes that were really granted, such as `Mail.Send`."""
     allowed_from: tuple[str, ...] = ()
     """Further addresses, lower case, that this account may put into From."""
+    defaults: Defaults = NO_DEFAULTS
+    """What all its mails have unless their callers say otherwise."""
     state: AccountState = AccountState.READY
     reason: str | None = None
     """Why it cannot send: an error code, or the code of a hold."""

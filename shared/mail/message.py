@@ -115,6 +115,8 @@ class Message:
     read_receipt: bool = False
     delivery_receipt: bool = False
     save_to_sent_items: bool = True
+    signature: bool = True
+    """Whether the account's signature is put under it."""
     mime: bytes | None = field(default=None, repr=False)
 
     @property

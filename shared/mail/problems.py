@@ -92,6 +92,12 @@ SENDER_NOT_ALLOWED = ProblemKind(
     "No account may send from this address",
     "Leave 'from' out, or have an administrator allow the address for an account.",
 )
+OVERRIDE_NOT_ALLOWED = ProblemKind(
+    "override_not_allowed",
+    422,
+    "The account does not let a mail override one of its defaults",
+    "Leave the fields listed under 'errors' out, or have an administrator allow them for the account.",
+)
 ACCOUNT_NEEDS_SIGN_IN = ProblemKind(
     "account_needs_sign_in",
     409,
@@ -153,6 +159,12 @@ UNKNOWN_ALIAS = ProblemKind(
     404,
     "No account has this alias",
     "Use an alias that GET /api/accounts lists.",
+)
+ACCOUNT_EDITED = ProblemKind(
+    "account_edited",
+    412,
+    "The account's defaults were changed by somebody else since they were read",
+    "GET /api/accounts/{alias} shows them as they are now, with their ETag; then repeat the change.",
 )
 BATCH_REFUSED = ProblemKind(
     "batch_refused",

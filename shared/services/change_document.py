@@ -57,7 +57,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 def read_reschedule(raw: bytes, now: datetime) -> datetime | None:
     """The new time; None for now. Raises Refused."""
     found: list[FieldProblem] = []
-    due = read_due(_decoded(raw, RescheduleDocument).scheduled_at, now, found)
+    due = read_due(decoded(raw, RescheduleDocument).scheduled_at, now, found)
     if found:
         raise Refused(problems.INVALID_REQUEST, "The time cannot be taken.", found)
     return due
@@ -65,7 +65,7 @@ def read_reschedule(raw: bytes, now: datetime) -> datetime | None:
 
 def read_retry(raw: bytes) -> tuple[Recipients | None, str | None]:
     """The recipients and the account that are given, if any. Raises Refused."""
-    document = _decoded(raw, RetryDocument)
+    document = decoded(raw, RetryDocument)
     if document.to is None and document.cc is None and document.bcc is None:
         return None, document.account
     found: list[FieldProblem] = []
@@ -83,12 +83,12 @@ def read_retry(raw: bytes) -> tuple[Recipients | None, str | None]:
 
 def read_resolve(raw: bytes) -> Decision:
     """The decision. Raises Refused."""
-    return Decision(_decoded(raw, ResolveDocument).decision)
+    return Decision(decoded(raw, ResolveDocument).decision)
 
 
 def read_nothing(raw: bytes) -> None:
     """Raise Refused for anything but an empty document."""
-    _decoded(raw, NothingDocument)
+    decoded(raw, NothingDocument)
 
 
 def _addresses(
@@ -101,7 +101,8 @@ def _addresses(
     return read_addresses([value], lambda _: name, found)
 
 
-def _decoded(raw: bytes, kind: type[T]) -> T:
+def decoded(raw: bytes, kind: type[T]) -> T:
+    """A document of this type. Raises Refused, naming every field that is wrong."""
     found: list[FieldProblem] = []
     document = decode(raw, msgspec.json.Decoder(kind), "this request", found)
     if document is None or found:

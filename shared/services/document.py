@@ -84,7 +84,8 @@ class MailDocument(msgspec.Struct, forbid_unknown_fields=True, rename={"from_": 
     tags: Annotated[list[Tag], msgspec.Meta(max_length=labels.MAX_TAGS)] = []
     metadata: dict[str, str] = {}
     scheduled_at: datetime | None = None
-    save_to_sent_items: bool = True
+    save_to_sent_items: bool | None = None
+    signature: bool | None = None
     read_receipt: bool = False
     delivery_receipt: bool = False
     idempotency_key: str | None = None
@@ -113,6 +114,8 @@ class Order:
     idempotency_key: str | None
     dry_run: bool
     document_hash: str
+    saves_copy: bool | None = None
+    """What the caller said of Sent Items; None leaves it to the account."""
     place: str | None = None
     """Stands for the key where that was made from a batch's: no caller's own key can equal it."""
 
@@ -149,6 +152,7 @@ def read_json(
         idempotency_key=idempotency_key,
         dry_run=document.dry_run,
         document_hash=_hash(document, files),
+        saves_copy=document.save_to_sent_items,
     )
 
 
@@ -260,7 +264,8 @@ def _message(
         importance=Importance(document.importance),
         read_receipt=document.read_receipt,
         delivery_receipt=document.delivery_receipt,
-        save_to_sent_items=document.save_to_sent_items,
+        save_to_sent_items=document.save_to_sent_items is not False,
+        signature=document.signature is not False,
     )
 
 
@@ -409,6 +414,10 @@ def _hash(document: MailDocument, files: Sequence[Attachment]) -> str:
     fields: dict[str, object] = msgspec.to_builtins(
         msgspec.structs.replace(document, attachments=bare, idempotency_key=None)
     )
+    # Documents keep the digest that they had before these could be left to the account.
+    fields["save_to_sent_items"] = document.save_to_sent_items is not False
+    if document.signature is None:
+        del fields["signature"]
     fields["contents"] = [
         None if content is None else hashlib.sha256(content).hexdigest() for content in contents
     ]

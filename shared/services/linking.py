@@ -21,6 +21,7 @@ from shared.errors import (
 )
 from shared.mail import permissions, refusals
 from shared.mail.account import PERSONAL_TENANT, Account, AccountState, is_allowed, kind_of
+from shared.mail.defaults import NO_DEFAULTS
 from shared.mail.refusals import SignInRefused
 from shared.services.identity_claims import Person, read_person
 from shared.services.ports import (
@@ -277,6 +278,7 @@ class Linking:
                 row = replace(
                     account,
                     allowed_from=existing.allowed_from if existing and same else (),
+                    defaults=existing.defaults if existing and same else NO_DEFAULTS,
                     is_default=existing.is_default if existing else not roll.accounts,
                     etag=existing.etag if existing else None,
                 )

@@ -404,8 +404,9 @@ class Enrolment(Protocol):
         """The accounts as they stand now, never older."""
         ...
 
-    def enrol(self, account: Account, roll: Roll) -> Account:
+    def enrol(self, account: Account, roll: Roll, *beside: Account) -> Account:
         """Insert (`etag` None) or replace under the account's ETag; returns it with the new one.
+        Those `beside` it are written along with it, or none is.
 
         Raises LostRace where the row was changed, or any account was enrolled since the roll was
         read; then nothing was written.

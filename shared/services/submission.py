@@ -16,9 +16,9 @@ from shared.mail import ids, limits, problems
 from shared.mail.account import Account, AccountState
 from shared.mail.address import Address
 from shared.mail.choice import choose
+from shared.mail.composing import compose, refuse_overrides, with_sent_items
 from shared.mail.mail import Caller, Event, Mail, Payload
 from shared.mail.message import Attachment, Importance, Message, StoredFile
-from shared.mail.refusals.account import why
 from shared.mail.status import WAITING, Status
 from shared.mail.way import way_for
 from shared.services import labels
@@ -63,6 +63,8 @@ class Receipt:
     """Which will carry the mail, where this call chose it."""
     dry_run: bool = False
     """Checked only: nothing was stored."""
+    message: Message | None = None
+    """What was checked, without the account's defaults; of a dry run only."""
 
 
 class Submission:
@@ -116,7 +118,7 @@ class Submission:
         now = self._clock()
         mail = self._new(order, account, sender, ids.new_id(now, self._random), Caller.HTTP, now)
         if order.dry_run:
-            return Receipt(mail, dry_run=True)
+            return Receipt(mail, account=account, dry_run=True, message=order.message)
         receipt = self._store(order, mail, sender, lambda new: self.with_slot(new, account))
         if receipt.mail.status in WAITING and receipt.mail.attempts == 0:
             self.ring(receipt.mail)
@@ -128,12 +130,13 @@ class Submission:
         it will have. Raises Refused where it cannot be accepted; stores nothing."""
         account, sender = self._account_for(order)
         refuse_signed_out(account)
-        order = self._with_files(order)
+        order = self._with_files(_settled(order, account))
         self.check_size(order.message, account, sender)
         return order, account, sender
 
     def check_size(self, message: Message, account: Account, sender: Address) -> None:
-        """Raise Refused (413) for a mail that this account cannot send."""
+        """Raise Refused (413) for a mail that this account cannot send, its defaults included."""
+        message, sender = compose(message, sender, account)
         limits.check(message, sender, account, self._max_mail_bytes, self._clock())
 
     def find(self, key: str) -> list[Mail]:
@@ -159,7 +162,7 @@ class Submission:
         now = self._clock()
         try:
             account, sender = self._account_for(order)
-            order = self._with_files(order)
+            order = self._with_files(_settled(order, account))
             self.check_size(order.message, account, sender)
         except Refused:
             earlier = self.earlier(order)
@@ -241,15 +244,15 @@ class Submission:
         return _shown(recipients, mask=self._mask)
 
     def _account_for(self, order: Order) -> tuple[Account, Address]:
-        """Choose by what is cached; ask the table before refusing, so that a sign-in counts at
-        once everywhere."""
+        """Choose by what is cached; ask the table before refusing, so that a sign-in or a change of
+        the account counts at once everywhere."""
         try:
-            found = choose(self._accounts.all(), order.account, order.message.sender)
+            found = _chosen(order, self._accounts.all())
             if found[0].state is not AccountState.NEEDS_SIGN_IN:
                 return found
         except Refused:
             pass
-        return choose(self._accounts.all(fresh=True), order.account, order.message.sender)
+        return _chosen(order, self._accounts.all(fresh=True))
 
     def _new(
         self,
@@ -274,7 +277,7 @@ class Submission:
             account_id=account.account_id,
             delivery=way_for(account, saves_copy=order.message.save_to_sent_items),
             saves_copy=order.message.save_to_sent_items,
-            sender=str(sender),
+            sender=str(compose(order.message, sender, account)[1]),
             recipients=self.shown(recipients),
             recipient_count=len(recipients),
             subject="" if self._mask else order.message.subject,
@@ -411,6 +414,18 @@ class Submission:
         return mail, replace(message, attachments=tuple(attachments))
 
 
+def _chosen(order: Order, accounts: Sequence[Account]) -> tuple[Account, Address]:
+    account, sender = choose(accounts, order.account, order.message.sender)
+    refuse_overrides(order.message, account, saves_copy=order.saves_copy)
+    return account, sender
+
+
+def _settled(order: Order, account: Account) -> Order:
+    """The order with what its account decides at acceptance, once for all."""
+    message = with_sent_items(order.message, account, saves_copy=order.saves_copy)
+    return replace(order, message=message)
+
+
 def key_conflict() -> Refused:
     """The refusal of a key that stands for another document."""
     return Refused(
@@ -423,13 +438,10 @@ def key_conflict() -> Refused:
 def refuse_signed_out(account: Account) -> None:
     """Raise Refused (409) for an account that needs a sign-in: over HTTP the caller can be told."""
     if account.state is AccountState.NEEDS_SIGN_IN:
-        row = why(account)
         raise Refused(
             problems.ACCOUNT_NEEDS_SIGN_IN,
-            f"The account '{account.alias}' cannot send until its mailbox is signed in again"
-            f"{f' ({account.reason})' if account.reason else ''}.",
+            f"The account '{account.alias}' cannot send until its mailbox is signed in again.",
             [FieldProblem("account", "needs to be signed in again on the page /accounts")],
-            help=row.words if row else None,
         )
 
 

@@ -8,9 +8,11 @@ import msgspec
 
 from shared.errors import Refused
 from shared.mail.account import Account
+from shared.mail.address import Address
+from shared.mail.composing import compose, signatures
+from shared.mail.defaults import Defaults
 from shared.mail.findings import Check
 from shared.mail.mail import Mail
-from shared.mail.refusals.account import why
 from shared.mail.status import Status
 from shared.mail.way import NO_COPY
 from shared.services.batch import BatchReceipt, Item
@@ -38,15 +40,26 @@ class Accepted(msgspec.Struct, omit_defaults=True):
     help: str | None = None
 
 
+class SignatureDocument(msgspec.Struct, omit_defaults=True):
+    """The account's signature, as it is put under the text and under the html of a mail."""
+
+    text: str | None = None
+    html: str | None = None
+
+
 class Checked(msgspec.Struct, omit_defaults=True):
-    """The answer to a dry run: the mail would have been accepted; nothing was stored."""
+    """The answer to a dry run: the mail would have been accepted; nothing was stored. With the
+    account's defaults where the mail says nothing else."""
 
     dry_run: bool
     account: str
     sender: str = msgspec.field(name="from")
     recipient_count: int
     delivery: str
+    save_to_sent_items: bool
     delivery_note: str | None = None
+    reply_to: list[str] = []
+    signature: SignatureDocument | None = None
 
 
 class EventDocument(msgspec.Struct, omit_defaults=True):
@@ -120,17 +133,16 @@ class Released(msgspec.Struct):
     released: int
 
 
-class Trouble(msgspec.Struct):
-    """Why an account cannot send: a row of the catalogue in docs/errors.md."""
+class DefaultsView(msgspec.Struct):
+    """What mails of an account have unless their callers say otherwise."""
 
-    code: str
-    meaning: str
-    who: str
-    """Who has to act, in words."""
-    step: str
-    """What exactly they do."""
-    retryable: bool
-    """Whether it may pass without anybody acting."""
+    display_name: str | None
+    reply_to: list[str]
+    signature_text: str | None
+    signature_html: str | None
+    save_to_sent_items: bool
+    daily_cap: int | None
+    overridable: list[str]
 
 
 class AccountView(msgspec.Struct, omit_defaults=True):
@@ -144,8 +156,9 @@ class AccountView(msgspec.Struct, omit_defaults=True):
     scopes: list[str]
     default: bool
     allowed_from: list[str] = []
+    defaults: DefaultsView | None = None
+    """Left out where many are listed."""
     reason: str | None = None
-    trouble: Trouble | None = None
     held_until: datetime | None = None
     signed_in_at: datetime | None = None
 
@@ -260,14 +273,23 @@ def accepted(mail: Mail) -> Accepted:
 
 def checked(receipt: Receipt) -> Checked:
     """The answer to a dry run."""
-    mail = receipt.mail
-    return Checked(
+    mail, message, account = receipt.mail, receipt.message, receipt.account
+    found = Checked(
         dry_run=True,
         account=mail.account or "",
         sender=mail.sender,
         recipient_count=mail.recipient_count,
         delivery=mail.delivery.value,
+        save_to_sent_items=mail.saves_copy,
         delivery_note=_note(mail),
+    )
+    if message is None or account is None:
+        return found
+    composed, _ = compose(message, Address(account.address), account)
+    text, html = signatures(message, account)
+    signature = SignatureDocument(text, html) if text or html else None
+    return msgspec.structs.replace(
+        found, reply_to=list(map(str, composed.reply_to)), signature=signature
     )
 
 
@@ -346,8 +368,20 @@ def _note(mail: Mail) -> str | None:
     return None if mail.saves_copy else NO_COPY
 
 
-def account_view(account: Account) -> AccountView:
-    """An account."""
+def _defaults_view(defaults: Defaults) -> DefaultsView:
+    return DefaultsView(
+        display_name=defaults.display_name or None,
+        reply_to=list(map(str, defaults.reply_to)),
+        signature_text=defaults.signature_text or None,
+        signature_html=defaults.signature_html or None,
+        save_to_sent_items=defaults.save_to_sent_items,
+        daily_cap=defaults.daily_cap,
+        overridable=sorted(defaults.overridable),
+    )
+
+
+def account_view(account: Account, *, whole: bool = False) -> AccountView:
+    """An account, with what an administrator sets for it or without."""
     return AccountView(
         alias=account.alias,
         address=account.address,
@@ -356,9 +390,9 @@ def account_view(account: Account) -> AccountView:
         state=account.state.value,
         scopes=sorted(account.scopes),
         default=account.is_default,
+        defaults=_defaults_view(account.defaults) if whole else None,
         allowed_from=list(account.allowed_from),
         reason=account.reason,
-        trouble=_trouble(account),
         held_until=account.held_until,
         signed_in_at=account.signed_in_at,
     )
@@ -396,13 +430,6 @@ def check_view(check: Check) -> CheckView:
             for one in check.findings
         ],
     )
-
-
-def _trouble(account: Account) -> Trouble | None:
-    row = why(account)
-    if row is None:
-        return None
-    return Trouble(row.code, row.meaning, row.who.value, row.step, row.retryable)
 
 
 def _expected_at(mail: Mail) -> datetime | None:

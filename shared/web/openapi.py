@@ -11,6 +11,7 @@ import msgspec
 
 from shared.mail.problems import CATALOGUE
 from shared.mail.status import Status
+from shared.services.account_document import AccountDocument
 from shared.services.batch import BatchDocument
 from shared.services.change_document import (
     NothingDocument,
@@ -53,6 +54,7 @@ def document() -> dict[str, Any]:
             RetryDocument,
             ResolveDocument,
             NothingDocument,
+            AccountDocument,
             documents.AccountList,
             documents.CheckView,
             documents.Health,
@@ -133,6 +135,10 @@ def _paths() -> dict[str, Any]:
                 _ALIAS,
             )
         },
+        "/api/accounts/{alias}": {
+            "get": _with_etag(_operation("showAccount", "One account", "AccountView", [_ALIAS])),
+            "patch": _change_account(),
+        },
         "/api/accounts": {"get": _operation("listAccounts", "Accounts", "AccountList")},
         "/api/health": {"get": {**_health("health", "Alive or not", "Health"), "security": []}},
         "/api/health/details": {
@@ -159,6 +165,7 @@ def _parameter(name: str, place: str, schema: dict[str, Any], text: str) -> dict
 _TEXT: dict[str, Any] = {"type": "string"}
 _TIME: dict[str, Any] = {"type": "string", "format": "date-time"}
 _ID = _parameter("id", "path", {"type": "string", "format": "uuid"}, "The mail's id.")
+_ALIAS = _parameter("alias", "path", _TEXT, "The account's alias.")
 _ALIAS = _parameter("alias", "path", _TEXT, "The account's alias.")
 _KEY: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": MAX_KEY}
 _STATUS = "|".join(status.value for status in Status)
@@ -226,6 +233,27 @@ def _send() -> dict[str, Any]:
     operation["responses"] |= {
         "202": _answer("Accepted: durable with Postroom.", "Accepted"),
         "200": _answer("A dry run: the mail would be accepted.", "Checked"),
+    }
+    return operation
+
+
+def _change_account() -> dict[str, Any]:
+    operation = _change(
+        "changeAccount",
+        "Change what is set for an account",
+        "AccountDocument",
+        "AccountView",
+        _ALIAS,
+    )
+    operation["parameters"].append(
+        _parameter("If-Match", "header", _TEXT, "The ETag of the account that was read; * for any.")
+    )
+    return _with_etag(operation)
+
+
+def _with_etag(operation: dict[str, Any]) -> dict[str, Any]:
+    operation["responses"]["200"]["headers"] = {
+        "ETag": {"schema": _TEXT, "description": "Stands for what can be changed of the account."}
     }
     return operation
 

@@ -35,7 +35,6 @@ class Purpose(StrEnum):
     SESSION = "session"
     FLOW = "flow"
     NOTICE = "notice"
-    DEVICE = "device"
 
 
 class Keys:

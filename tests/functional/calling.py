@@ -93,6 +93,19 @@ def reschedule(mail_id: str, body: bytes | Mapping[str, object]) -> func.HttpRes
     return posted(function_app.reschedule_mail, body, {"id": mail_id}, "PATCH")
 
 
+def show_account(alias: str) -> func.HttpResponse:
+    """`GET /api/accounts/{alias}`."""
+    answer: func.HttpResponse = function_app.show_account(request(route={"alias": alias}))
+    return answer
+
+
+def change_account(
+    alias: str, body: bytes | Mapping[str, object], **headers: str
+) -> func.HttpResponse:
+    """`PATCH /api/accounts/{alias}`; headers by their names with underscores."""
+    return posted(function_app.change_account, body, {"alias": alias}, "PATCH", **headers)
+
+
 def release_account(alias: str) -> func.HttpResponse:
     """`POST /api/accounts/{alias}/release`."""
     return posted(function_app.release_account, None, {"alias": alias})

@@ -19,6 +19,7 @@ from shared.web.openapi import document
 from tests.fakes import Room, document_of
 from tests.functional.calling import (
     change,
+    change_account,
     check_account,
     functions,
     list_mails,
@@ -28,6 +29,7 @@ from tests.functional.calling import (
     reschedule,
     send,
     send_batch,
+    show_account,
     show_mail,
 )
 
@@ -115,6 +117,7 @@ def lost_mail(room: Room) -> str:
 LATER: dict[str, object] = {"scheduled_at": "2026-09-01T08:00:00Z"}
 OTHER: dict[str, object] = {"to": "grace@example.com"}
 SENT: dict[str, object] = {"decision": "sent"}
+CAP: dict[str, object] = {"defaults": {"daily_cap": 100}}
 
 CALLS: list[tuple[str, str, Callable[[Room], func.HttpResponse], int]] = [
     ("post", "/api/send", lambda room: send(), 202),
@@ -134,6 +137,10 @@ CALLS: list[tuple[str, str, Callable[[Room], func.HttpResponse], int]] = [
     ("post", "/api/mails/{id}/resolve", lambda room: change("resolve", lost_mail(room), SENT), 200),
     ("post", "/api/mails/{id}/release", lambda room: change("release", room.accepted()), 409),
     ("post", "/api/accounts/{alias}/release", lambda room: release_account("billing"), 200),
+    ("get", "/api/accounts/{alias}", lambda room: show_account("billing"), 200),
+    ("get", "/api/accounts/{alias}", lambda room: show_account("hr"), 404),
+    ("patch", "/api/accounts/{alias}", lambda room: change_account("billing", CAP), 200),
+    ("patch", "/api/accounts/{alias}", lambda room: change_account("billing", {"x": 1}), 400),
     ("post", "/api/accounts/{alias}/check", lambda room: check_account("billing"), 200),
     ("post", "/api/accounts/{alias}/check", lambda room: check_account("hr"), 404),
     ("post", "/api/send/batch", lambda room: send_batch(document_of(), document_of(to=7)), 202),

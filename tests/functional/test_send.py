@@ -110,6 +110,7 @@ def test_a_dry_run_is_checked_and_not_stored(room: Room) -> None:
         "from": "Billing <billing@contoso.com>",
         "recipient_count": 2,
         "delivery": "direct",
+        "save_to_sent_items": True,
     }
     assert (room.ledger.mails, room.bell.rings) == ([], [])
 

@@ -87,12 +87,14 @@ class FakeAccounts:
             version = f"r{self.enrolled}" if self.enrolled else None
             return Roll(tuple(self.rows.values()), version)
 
-    def enrol(self, account: Account, roll: Roll) -> Account:
+    def enrol(self, account: Account, roll: Roll, *beside: Account) -> Account:
         self.before_enrol()
         with self.lock:
             if roll.version != (f"r{self.enrolled}" if self.enrolled else None):
                 raise LostRace
             stored = self.save(account)
+            for other in beside:
+                self.save(other)
             self.enrolled += 1
             return stored
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +31,6 @@ from local.simulator.graph.options import GraphOptions
 from local.simulator.graph.shape import FOLDERS
 from local.simulator.graph.throttle import Throttle
 from local.simulator.graph.uploads import AttachmentItem, Session, Uploads
-from local.simulator.organisations import Organisations
 
 DRAFT_ONLY = {"subject", "body", "replyTo", "internetMessageId"}
 """[api: message-update]"""
@@ -43,16 +41,9 @@ _ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+")
 class GraphState:
     """All mailboxes. Safe to use from any thread."""
 
-    def __init__(
-        self,
-        clock: Clock,
-        directory: Directory,
-        organisations: Organisations,
-        tokens: AccessTokens,
-    ) -> None:
+    def __init__(self, clock: Clock, directory: Directory, tokens: AccessTokens) -> None:
         self.clock = clock
         self.directory = directory
-        self.organisations = organisations
         self.tokens = tokens
         self.options = GraphOptions()
         self.throttle = Throttle(clock.now, lambda: self.options)
@@ -71,12 +62,6 @@ class GraphState:
             self._uploads.reset()
             self._transport.reset()
             self.throttle.reset()
-
-    def mailboxes_for_applications(self, tenant_id: str) -> Sequence[str] | None:
-        """Addresses that application tokens may use in an organisation; None is all of them."""
-        organisation = self.organisations.find(tenant_id)
-        own = organisation.app_only_mailboxes if organisation else None
-        return self.options.app_only_mailboxes if own is None else own
 
     def deliveries(self) -> list[dict[str, Any]]:
         """Every mail handed to transport, in order."""

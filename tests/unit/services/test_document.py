@@ -478,6 +478,7 @@ CHANGES: dict[str, object] = {
     "metadata": {"a": "b"},
     "scheduled_at": "2026-12-01T08:00:00Z",
     "save_to_sent_items": False,
+    "signature": False,
     "read_receipt": True,
     "delivery_receipt": True,
     "dry_run": True,
@@ -603,7 +604,7 @@ def test_the_schema_describes_every_field_and_admits_no_other() -> None:
     mail = components["MailDocument"]
     assert reference == {"$ref": "#/components/schemas/MailDocument"}
     assert isinstance(mail, dict)
-    assert mail["properties"].keys() == {*RICH, "save_to_sent_items", "dry_run"}
+    assert mail["properties"].keys() == {*RICH, "save_to_sent_items", "signature", "dry_run"}
     assert mail["additionalProperties"] is False
 
 

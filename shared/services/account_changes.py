@@ -1,0 +1,144 @@
+"""Changing what an administrator sets for an account: its defaults, its From addresses, and which
+account is the default one.
+
+Each change is decided on the account as it stands. Whoever has read it before says which version that
+was, and is refused where somebody else has changed it since: nothing is overwritten unseen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+
+from shared.errors import AnswerLost, FieldProblem, LostRace, Refused
+from shared.mail import problems
+from shared.mail.account import Account
+from shared.mail.defaults import NO_DEFAULTS, allowed_from_problems, problems_of
+from shared.services.ports import Enrolment, Roll
+from shared.telemetry import event
+
+ATTEMPTS = 10
+"""Somebody else, such as a worker that holds the account, may write the row at the same time."""
+
+
+@dataclass(frozen=True)
+class AccountChange:
+    """What is to be different; what is not named stays."""
+
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """New values by the names in `Defaults`."""
+    forgets_defaults: bool = False
+    """Begin with none, so that `defaults` are all there are."""
+    allowed_from: tuple[str, ...] | None = None
+    """Lower case."""
+    becomes_default: bool = False
+
+    def applied(self, account: Account) -> Account:
+        """The account with this change."""
+        before = NO_DEFAULTS if self.forgets_defaults else account.defaults
+        allowed = account.allowed_from if self.allowed_from is None else self.allowed_from
+        others = (one for one in allowed if one != account.address.lower())
+        return replace(
+            account,
+            defaults=replace(before, **self.defaults),
+            allowed_from=tuple(dict.fromkeys(others)),
+            is_default=account.is_default or self.becomes_default,
+        )
+
+
+def version_of(account: Account) -> str:
+    """Stands for what can be edited, and changes with nothing else: not with a hold or a sign-in."""
+    defaults = account.defaults
+    content = msgspec.json.encode(
+        [
+            replace(defaults, overridable=frozenset()),
+            sorted(defaults.overridable),
+            account.allowed_from,
+        ]
+    )
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+class AccountChanges:
+    """Changes accounts for administrators."""
+
+    def __init__(self, accounts: Enrolment) -> None:
+        self._accounts = accounts
+
+    def find(self, alias: str) -> Account:
+        """The account as it stands now. Raises Refused where there is none."""
+        return _named(self._accounts.roll(), alias)
+
+    def change(self, alias: str, change: AccountChange, version: str | None = None) -> Account:
+        """Change an account; `version` is that of the account which the change was made for, None
+        for whatever it is now.
+
+        Raises Refused, naming the fields, and then nothing was changed. Of several editors of
+        different fields without a version, each gets through.
+        """
+        wanted: Account | None = None
+        for _ in range(ATTEMPTS):
+            roll = self._accounts.roll()
+            account = _named(roll, alias)
+            if wanted is not None and _is_same(account, wanted):
+                # Our own write, whose answer was lost or that the storage client repeated.
+                return account
+            if version not in (None, version_of(account)):
+                raise Refused(
+                    problems.ACCOUNT_EDITED,
+                    f"The account '{account.alias}' is not any more as it was read.",
+                )
+            wanted = change.applied(account)
+            _refuse_faults(wanted)
+            if wanted == account:
+                return account
+            try:
+                found = self._accounts.enrol(wanted, roll, *_stepping_down(wanted, roll))
+            except (LostRace, AnswerLost):
+                continue
+            event("account_edited", account=found.alias)
+            return found
+        raise Refused(
+            problems.UNAVAILABLE,
+            "The account was changed by others again and again, or storage did not answer.",
+            retry_after=1.0,
+        )
+
+
+def _named(roll: Roll, alias: str) -> Account:
+    for account in roll.accounts:
+        if account.alias == alias:
+            return account
+    raise Refused(problems.UNKNOWN_ALIAS, "No account has this alias.")
+
+
+def _stepping_down(account: Account, roll: Roll) -> list[Account]:
+    """Those that are the default account till now."""
+    if not account.is_default:
+        return []
+    return [
+        replace(other, is_default=False)
+        for other in roll.accounts
+        if other.is_default and other.alias != account.alias
+    ]
+
+
+def _is_same(account: Account, wanted: Account) -> bool:
+    return (
+        version_of(account) == version_of(wanted)
+        and account.is_default is wanted.is_default
+        and account.account_id == wanted.account_id
+    )
+
+
+def _refuse_faults(account: Account) -> None:
+    found = [
+        FieldProblem(f"defaults.{one.field}", one.message) for one in problems_of(account.defaults)
+    ]
+    found += allowed_from_problems(account.allowed_from)
+    if found:
+        raise Refused(problems.INVALID_REQUEST, "The account cannot be changed like this.", found)

@@ -1,0 +1,100 @@
+"""A signature stands under the mail, and cannot break it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from shared.mail.signature import after_html, after_text, html_fault, html_of, text_of
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("Hello", "Hello\n\nBilling\n"),
+        ("Hello\r\n\r\n", "Hello\n\nBilling\n"),
+        ("", "Billing\n"),
+    ],
+)
+def test_a_text_has_it_after_an_empty_line(body: str, expected: str) -> None:
+    assert after_text(body, "Billing") == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        pytest.param("<p>Hello", "<p>Hello<div>S</div>", id="a fragment"),
+        pytest.param("<body>a</body></html>", "<body>a<div>S</div></body></html>", id="a page"),
+        pytest.param("a</BODY >", "a<div>S</div></BODY >", id="written in capitals"),
+        pytest.param("<html>a</html>", "<html>a<div>S</div></html>", id="without a body element"),
+        pytest.param(
+            "a</body><!-- </body> -->", "a<div>S</div></body><!-- </body> -->", id="in a comment"
+        ),
+        pytest.param(
+            "<!--[if mso]></body><![endif]-->a</body>",
+            "<!--[if mso]></body><![endif]-->a<div>S</div></body>",
+            id="after a comment",
+        ),
+        pytest.param("<!-- </body>", "<!-- </body><div>S</div>", id="a comment without end"),
+        pytest.param("", "<div>S</div>", id="nothing"),
+    ],
+)
+def test_html_has_it_as_the_last_element_of_the_body(body: str, expected: str) -> None:
+    assert after_html(body, "S") == expected
+
+
+@pytest.mark.parametrize("piece", ["<!--", "</body>", "<!--</body>", "</body", "--></body"])
+def test_a_hostile_body_takes_no_longer_than_its_length(piece: str) -> None:
+    body = piece * (2_000_000 // len(piece))
+    begun = time.process_time()
+
+    after_html(body, "S")
+
+    assert time.process_time() - begun < 2
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<p>Billing<br>Berlin</p>",
+        '<table><tr><td>a<td>b</table><img src="https://contoso.com/logo.png">',
+        "<ul><li>a<li>b</ul>",
+        "plain & simple",
+        "<!-- here --><b>a</b>",
+        "",
+    ],
+)
+def test_sound_html_is_a_signature(markup: str) -> None:
+    assert html_fault(markup) is None
+
+
+@pytest.mark.parametrize(
+    ("markup", "fault"),
+    [
+        ("a</div>", "closes <div>, which is not open there: remove it"),
+        ("<div>a", "leaves <div> open: close it"),
+        ("<div/>", "leaves <div> open: close it"),
+        ("<b><i>a</b></i>", "closes <b>, which is not open there: remove it"),
+        ("a</body>", "closes <body>, which is not open there: remove it"),
+        ("<body>a</body>", "holds <body>: give only what goes into the body of a mail"),
+        ("<script>a</script>", "holds <script>, which mail programs do not show: leave it out"),
+        ("a<!-- b", "begins a comment that does not end: close it with -->"),
+        ("<a href='x'", "ends within a tag: close it with >"),
+    ],
+)
+def test_html_that_would_break_a_mail_is_not(markup: str, fault: str) -> None:
+    assert html_fault(markup) == fault
+
+
+def test_an_html_signature_has_words() -> None:
+    markup = (
+        "<style>p {color: red}</style><p>Contoso  <b>Billing</b><br>Berlin &amp; Rome</p>"
+        "<table><tr><td>a</td></tr><tr><td>b</td></tr></table>"
+    )
+
+    assert text_of(markup) == "Contoso Billing\nBerlin & Rome\n\na\n\nb"
+
+
+def test_a_text_signature_is_escaped_as_html() -> None:
+    assert html_of("A <b> & C\nBerlin") == "A &lt;b&gt; &amp; C<br>\nBerlin"
