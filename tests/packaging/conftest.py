@@ -50,7 +50,8 @@ class Cloud:
             assert found, tool
             (self.tools / tool).symlink_to(found)
         az = self.tools / "az"
-        az.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{fake_az.__file__}" "$@"\n')
+        # Without site: each call is a process of its own, and there are a thousand of them.
+        az.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "{fake_az.__file__}" "$@"\n')
         az.chmod(0o755)
         self.app_url = "https://func-postroom.example.net"
         self.change()

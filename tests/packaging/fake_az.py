@@ -10,7 +10,6 @@ import json
 import os
 import re
 import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -146,6 +145,8 @@ def outputs() -> dict[str, Any]:
 
 
 def config_zip(given: Arguments, state: dict[str, Any]) -> str:
+    import zipfile  # each call is a process of its own
+
     with zipfile.ZipFile(given.one("--src")) as package:
         state["published"] = sorted(package.namelist())
     return ""
