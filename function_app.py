@@ -252,6 +252,32 @@ def begin_sign_in(req: func.HttpRequest) -> func.HttpResponse:
     )
 
 
+@app.route("auth/device", methods=["POST"], auth_level=ANONYMOUS)
+def begin_device_sign_in(req: func.HttpRequest) -> func.HttpResponse:
+    """A code to enter at Microsoft. Asks for a session and the same origin itself."""
+    from shared.web import device
+
+    return answered(
+        req,
+        lambda: device.begin_device_sign_in(
+            req, room().front.sessions, room().device_sign_in, room().front.keys, room().front.site
+        ),
+    )
+
+
+@app.route("auth/device/finish", methods=["POST"], auth_level=ANONYMOUS)
+def finish_device_sign_in(req: func.HttpRequest) -> func.HttpResponse:
+    """Has the code been entered? Asks for a session and the same origin itself."""
+    from shared.web import device
+
+    return answered(
+        req,
+        lambda: device.finish_device_sign_in(
+            req, room().front.sessions, room().device_sign_in, room().front.keys, room().front.site
+        ),
+    )
+
+
 @app.route("auth/admin-consent", methods=["POST"], auth_level=ANONYMOUS)
 def show_admin_consent(req: func.HttpRequest) -> func.HttpResponse:
     """The link by which an administrator consents. Asks for a session itself."""

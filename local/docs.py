@@ -5,12 +5,12 @@ The page says what the code says; a test holds the file equal to what `errors_pa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 
-from shared.mail import outcome, problems, refusals
+from shared.mail import problems, refusals
 from shared.mail.outcome import GraphAnswer, Verdict, judge_send
-from shared.mail.refusals import Refusal, Retry
+from shared.mail.refusals import Actor, Refusal, Retry, app, entra, graph, oauth
 
 ERRORS = Path(__file__).parents[1] / "docs" / "errors.md"
 
@@ -18,7 +18,7 @@ BECOMES = {
     Verdict.AGAIN: "tried again",
     Verdict.THROTTLED: "tried again; the mailbox's other mails wait as long; beyond 15 minutes `held`",
     Verdict.REFRESH: "tried once more with a fresh token; refused again: `held`",
-    Verdict.HOLD_ACCOUNT: "`held`, and the account until the limit ends",
+    Verdict.HOLD_ACCOUNT: "`held`, and the account until Postroom tries again",
     Verdict.NEEDS_SIGN_IN: "`held`, until the mailbox is signed in again",
     Verdict.UNKNOWN: "`unknown`",
     Verdict.FAILED: "`failed`",
@@ -76,9 +76,10 @@ OWN_REASONS = {
         "`failed`",
         "Microsoft named a place to upload an attachment to that is not one of its own. Report it.",
     ),
-    "not_reached": ("tried again", "Microsoft Graph was not reached; nothing left."),
-    "entra_unreachable": ("tried again", "Microsoft's sign-in service did not answer."),
-    "vault_unreachable": ("tried again", "Key Vault did not answer."),
+    "not_reached": ("tried again", refusals.find("not_reached").words),
+    "entra_unreachable": ("tried again", refusals.find("entra_unreachable").words),
+    "vault_unreachable": ("tried again", refusals.find("vault_unreachable").words),
+    "identity_unreachable": ("tried again", refusals.find("identity_unreachable").words),
     "lease_spent": ("tried again", "Getting a token took so long that no time was left to send."),
     "attachment_unreadable": ("tried again", "A file of the mail could not be read from storage."),
     "attachment_changed": (
@@ -105,23 +106,14 @@ OWN_REASONS = {
         "The account may not send from the mail's From address any more. Send it anew, from another.",
     ),
     "not_composed": ("`failed`", "Postroom could not write the mail as a message. Report it."),
-    "account_gone": ("`held`", "The mail's account is not there any more. Link it again."),
-    "vault_refused": (
-        "`held`, and the account for 15 minutes",
-        "Key Vault refused the app's identity. Give it the right to get and set secrets.",
-    ),
-    "no_managed_identity": (
-        "`held`, and the account for 15 minutes",
-        "The app's managed identity gave no token. Assign the user-assigned identity that "
-        "`POSTROOM_IDENTITY_CLIENT_ID` names to the app.",
-    ),
-    "no_client_secret": (
-        "`held`, and the account for 15 minutes",
-        "Key Vault holds no `postroom-client-secret`. Store the client secret's value there.",
-    ),
+    "account_gone": ("`held`", refusals.find("account_gone").words),
+    **{
+        code: ("`held`, and the account for two minutes at a time", refusals.find(code).words)
+        for code in ("vault_refused", "no_managed_identity", "no_client_secret")
+    },
     "no_grant": (
         "`held`, until the mailbox is signed in again",
-        "Key Vault holds no grant for the account. Sign the mailbox in again.",
+        refusals.find("no_grant").words,
     ),
     "no_content": ("`failed`", "The mail has no content to send."),
     "unreadable_message": (
@@ -159,8 +151,9 @@ _HEAD = """\
 
 <!-- Made by `python -m local.docs` from shared/mail: change the catalogues there, not this page. -->
 
-Three lists: what a request can be answered, why a mail is where it is, and what Microsoft's sign-in
-codes mean. Codes do not change once they are published; titles and sentences may.
+Three lists: what a request can be answered, why a mail is where it is, and why a sign-in or an account
+is refused. Codes do not change once they are published; titles and sentences may. Each code has an
+anchor of its own, in lower case: `errors.md#aadsts50173`; those of the first list begin with `answer-`.
 """
 
 _PROBLEMS = """\
@@ -195,11 +188,40 @@ The reason is Graph's own code where it sent one, else the word given here.
 """
 
 _REFUSALS = """\
-## Microsoft's sign-in codes
+## Refusals of a sign-in or an account
 
-They appear on `/accounts`, as an account's `reason`, as the reason of a held mail, and as `code` in
-the log. *Passes* says whether the same request may succeed later without anybody acting.
+They appear on `/accounts`, as an account's `reason` and `trouble`, as the reason of a held mail, on the
+page that ends a sign-in, and as `code` in the log. *Passes* says whether the same request may succeed
+later without anybody acting.
+
+### Microsoft's sign-in codes
 """
+
+_NAMES = """\
+### OAuth error names
+
+They decide where the number is unknown.
+"""
+
+_APP = """\
+### The app's own vault, identity and grants
+"""
+
+SENT_WITH = {
+    400: "BadRequest CommandConcurrencyLimitReached UnknownError ErrorMessageTimeout "
+    "ErrorMessageTransientError",
+    401: "InvalidAuthenticationToken",
+    403: "ErrorAccessDenied Authorization_RequestDenied ErrorSendAsDenied ErrorQuotaExceeded "
+    "ErrorAccountSuspend ErrorMessageSubmissionBlocked ErrorMessageBlocked",
+    404: "MailboxNotEnabledForRESTAPI ErrorInvalidUser ResourceNotFound ErrorItemNotFound "
+    "ErrorNonExistentMailbox",
+    429: "ApplicationThrottled TooManyRequests ErrorMessageThrottled ErrorSubmissionQuotaExceeded "
+    "ErrorExceededMessageLimit ErrorExceededHourlyMessageLimit",
+    500: "ErrorInternalServerError",
+    503: "ErrorServerBusy ResourceUnhealthy ErrorMailboxStoreUnavailable ErrorMailboxMoveInProgress "
+    "ServiceNotAvailable MailboxInfoStale",
+}
+"""A status that Graph sends a code with; 400 for the rest. Some decide together with it."""
 
 _STATUS_ROWS = (
     ("401", 401),
@@ -223,7 +245,12 @@ def errors_page() -> str:
         _table(
             ("code", "status", "meaning", "what to do"),
             (
-                (f"`{kind.code}`", str(kind.status), f"{kind.title}.", kind.help)
+                (
+                    _anchored(f"answer-{kind.code}", kind.code),
+                    str(kind.status),
+                    f"{kind.title}.",
+                    kind.help,
+                )
                 for kind in problems.CATALOGUE
             ),
         ),
@@ -231,55 +258,76 @@ def errors_page() -> str:
         "### Postroom's own\n",
         _table(
             ("reason", "the mail is", "meaning and remedy"),
-            ((f"`{reason}`", *told) for reason, told in OWN_REASONS.items()),
+            ((_anchored(reason), *told) for reason, told in OWN_REASONS.items()),
         ),
         _GRAPH,
-        _table(("reason", "the mail is", "meaning and remedy"), _graph_rows()),
+        _table(("reason", "the mail is", *_SAYS), _graph_rows()),
         _STATUSES,
-        _table(("status", "reason", "the mail is", "meaning and remedy"), _status_rows()),
+        _table(("status", "reason", "the mail is", *_SAYS), _status_rows()),
         _REFUSALS,
-        _table(
-            ("code", "meaning", "who acts", "what they do", "passes"),
-            _refusal_rows(refusals.CATALOGUE),
-        ),
-        "Where a code is unknown, the OAuth error's name decides:\n",
-        _table(
-            ("name", "meaning", "who acts", "what they do", "passes"),
-            _refusal_rows(refusals._BY_ERROR),
-        ),
+        _table(("code", *_SAYS), _refusal_rows(entra.ROWS)),
+        _NAMES,
+        _table(("name", *_SAYS), _refusal_rows(oauth.ROWS)),
+        _APP,
+        _table(("code", *_SAYS), _refusal_rows(app.ROWS, known=OWN_REASONS)),
     ]
     return "\n".join(parts)
 
 
+def status_of(code: str) -> int:
+    """A status that Graph sends a code with."""
+    return next((status for status, codes in SENT_WITH.items() if code in codes.split()), 400)
+
+
+def anchor(code: str) -> str:
+    """Where the page says what a code means: `errors.md#aadsts50173`."""
+    return code.lower()
+
+
+_SAYS = ("meaning", "who acts", "what they do", "passes")
+_PASSES = {
+    Retry.NO: "no",
+    Retry.ONCE: "sometimes, within a minute",
+    Retry.LATER: "yes",
+    Retry.LOOK: "look first",
+}
+
+
 def _graph_rows() -> Iterable[tuple[str, ...]]:
-    # The status is one that Graph sends with such a code; 5xx, 401 and 413 would decide alone.
-    for codes, status in (
-        (outcome._LIMITS, 429),
-        (sorted(outcome._OPEN), 400),
-        (sorted(outcome._BUSY), 429),
-        (outcome._PERSON, 403),
-    ):
-        for code in codes:
-            found = judge_send(GraphAnswer(status, code))
-            yield f"`{code}`", BECOMES[found.verdict], found.help or ""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for code, row in graph.ROWS.items():
+        verdict = judge_send(GraphAnswer(status_of(code), code)).verdict
+        alike.setdefault((BECOMES[verdict], *_says(row)), []).append(_anchored(code))
+    for told, codes in alike.items():
+        yield ", ".join(codes), *told
 
 
 def _status_rows() -> Iterable[tuple[str, ...]]:
     for named, status in _STATUS_ROWS:
-        found = judge_send(GraphAnswer(status))
-        reason = (found.reason or "").replace(f"http_{status}", "http_<status>")
-        yield named, f"`{reason}`", BECOMES[found.verdict], found.help or ""
+        verdict = judge_send(GraphAnswer(status)).verdict
+        row = graph.of_status(status)
+        reason = row.code.replace(f"http_{status}", "http_<status>")
+        yield named, f"`{reason}`", BECOMES[verdict], *_says(row)
 
 
-def _refusal_rows(rows: Mapping[str, Refusal]) -> Iterable[tuple[str, ...]]:
-    """One row for all codes that mean the same."""
-    alike: dict[Refusal, list[str]] = {}
+def _refusal_rows(
+    rows: Mapping[str, Refusal], known: Container[str] = ()
+) -> Iterable[tuple[str, ...]]:
+    """One row for all codes that mean the same. Those that the page has elsewhere get no anchor."""
+    alike: dict[tuple[str, ...], list[str]] = {}
     for code, row in rows.items():
-        same = Refusal("", row.meaning, row.who, row.step, row.retry)
-        alike.setdefault(same, []).append(f"`{code}`")
-    passes = {Retry.NO: "no", Retry.ONCE: "sometimes, within a minute", Retry.LATER: "yes"}
-    for row, codes in alike.items():
-        yield ", ".join(codes), row.meaning, row.who.value, row.step, passes[row.retry]
+        alike.setdefault(_says(row), []).append(f"`{code}`" if code in known else _anchored(code))
+    for told, codes in alike.items():
+        yield ", ".join(codes), *told
+
+
+def _says(row: Refusal) -> tuple[str, ...]:
+    who = "nobody" if row.who is Actor.NOBODY else row.who.value
+    return row.meaning, who, row.step, _PASSES[row.retry]
+
+
+def _anchored(name: str, code: str | None = None) -> str:
+    return f'<a id="{anchor(name)}"></a>`{code or name}`'
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

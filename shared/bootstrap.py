@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from shared.services.batch import Batch
     from shared.services.changes import Changes
     from shared.services.checking import Checking
+    from shared.services.device_sign_in import DeviceSignIn
     from shared.web.front import Front
 
 T = TypeVar("T")
@@ -298,6 +299,15 @@ class Postroom:
             flows=self._flows,
             clock=self.clock,
             linking=self.linking,
+        )
+
+    @functools.cached_property
+    def device_sign_in(self) -> DeviceSignIn:
+        """Signing in by a code that is entered elsewhere."""
+        from shared.services.device_sign_in import DeviceSignIn
+
+        return DeviceSignIn(
+            identity=self._entra, flows=self._flows, clock=self.clock, linking=self.linking
         )
 
     @functools.cached_property

@@ -10,16 +10,19 @@ from typing import Literal
 
 TENANT_ID = "3f2a8c14-5d6b-4c7e-9a10-b2c3d4e5f607"
 TENANT_DOMAIN = "contoso.com"
+FABRIKAM_ID = "8b1d9f36-2c47-4e0a-b5d8-6a7e90c1f243"
+FABRIKAM_DOMAIN = "fabrikam.com"
 PERSONAL_TENANT_ID = "9188040d-6c67-4c5b-b112-36a304b66dad"
 """The tenant of all personal Microsoft accounts
 (https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference)."""
 
-Kind = Literal["work", "personal", "shared"]
+Kind = Literal["work", "personal", "shared", "guest"]
 
 
 @dataclass
 class User:
-    """One account. A shared mailbox is an account whose sign-in is blocked."""
+    """One account. A shared mailbox is an account whose sign-in is blocked; a guest is what another
+    organisation has of somebody who signs in at home."""
 
     address: str
     """The sign-in name (user principal name)."""
@@ -33,6 +36,26 @@ class User:
     admin: bool = False
     enabled: bool = True
     """False blocks sign-in and refresh (AADSTS50057)."""
+    assigned: bool = False
+    """Whether they may use the application where assignment is required (else 50105)."""
+    locked: bool = False
+    """Too many wrong passwords: no sign-in (50053); what was granted before goes on."""
+    password_expired: bool = False
+    """No sign-in (50055); a confidential client's refresh token survives it (entra-oauth.md 3.1)."""
+    mfa: bool = False
+    """They must use multi-factor authentication, whatever their organisation says."""
+    mfa_registered: bool = True
+    """False: they must enrol first (50079)."""
+    conditional_access: str | None = None
+    """One of `organisations.CONDITIONAL_ACCESS`, for this one."""
+    suspended: bool = False
+    """A personal account that Outlook.com lets send nothing (ErrorAccountSuspend)."""
+    copy_sent_as: bool = False
+    """MessageCopyForSentAsEnabled of this mailbox."""
+    copy_sent_on_behalf: bool = False
+    """MessageCopyForSendOnBehalfEnabled of this mailbox."""
+    home_id: str | None = None
+    """A guest's object id at home."""
     aliases: set[str] = field(default_factory=set)
     """Further SMTP addresses of the same mailbox."""
     send_as: set[str] = field(default_factory=set)
@@ -45,11 +68,14 @@ class User:
     @property
     def can_sign_in(self) -> bool:
         """Whether a person can sign in with this account."""
-        return self.enabled and self.kind != "shared"
+        return self.enabled and self.kind not in ("shared", "guest")
 
     @property
     def addresses(self) -> frozenset[str]:
         """Every address that means this account, in lower case."""
+        if self.kind == "guest":
+            # Their mail is at home, and so is whoever looks for it.
+            return frozenset({self.address.lower()})
         named = {self.address, *self.aliases, *([self.mail] if self.mail else [])}
         return frozenset(address.lower() for address in named)
 
@@ -93,6 +119,22 @@ class Directory:
             wanted = key.lower()
             return next((u for u in self._users.values() if wanted in u.addresses), None)
 
+    def guest(self, home_id: str, tenant_id: str) -> User | None:
+        """What an organisation has of somebody who is at home elsewhere."""
+        with self._lock:
+            return next(
+                (
+                    u
+                    for u in self._users.values()
+                    if (u.home_id, u.tenant_id) == (home_id, tenant_id)
+                ),
+                None,
+            )
+
+    def home_of(self, user: User) -> User | None:
+        """The account that somebody signs in with: for most it is this one."""
+        return user if user.home_id is None else self.find(user.home_id)
+
     def __iter__(self) -> Iterator[User]:
         with self._lock:
             return iter(list(self._users.values()))
@@ -105,17 +147,34 @@ def new_user(
     *,
     has_mailbox: bool = True,
     admin: bool = False,
+    tenant_id: str = TENANT_ID,
 ) -> User:
     """A user whose object id follows from the address, so that it survives a reset."""
     return User(
         address=address,
         name=name or address.partition("@")[0].replace(".", " ").title(),
         object_id=_object_id(address, kind),
-        tenant_id=PERSONAL_TENANT_ID if kind == "personal" else TENANT_ID,
+        tenant_id=PERSONAL_TENANT_ID if kind == "personal" else tenant_id,
         kind=kind,
         mail=address if has_mailbox else None,
         has_mailbox=has_mailbox,
         admin=admin,
+    )
+
+
+def new_guest(home: User, tenant_id: str, domain: str) -> User:
+    """What an organisation that invited somebody has of them: no mailbox, and a name made from
+    their address (https://learn.microsoft.com/entra/external-id/user-properties)."""
+    name = f"{home.address.replace('@', '_')}#EXT#@{domain}"
+    return User(
+        address=name,
+        name=home.name,
+        object_id=_object_id(name, "guest"),
+        tenant_id=tenant_id,
+        kind="guest",
+        mail=home.mail,
+        has_mailbox=False,
+        home_id=home.object_id,
     )
 
 
@@ -129,6 +188,7 @@ def seed() -> list[User]:
     """The accounts that exist after every reset."""
     shared = new_user("info@contoso.com", "Contoso Info", "shared")
     shared.send_as.add("billing@contoso.com")
+    grace = new_user("grace@fabrikam.com", "Grace Hopper", tenant_id=FABRIKAM_ID)
     return [
         new_user("billing@contoso.com", "Billing"),
         new_user("ada@contoso.com", "Ada Lovelace"),
@@ -136,4 +196,8 @@ def seed() -> list[User]:
         shared,
         new_user("postroom.demo@outlook.com", "Postroom Demo", "personal"),
         new_user("nomailbox@contoso.com", "No Mailbox", has_mailbox=False),
+        new_user("orders@fabrikam.com", "Fabrikam Orders", tenant_id=FABRIKAM_ID),
+        new_user("admin@fabrikam.com", "Fabrikam Admin", admin=True, tenant_id=FABRIKAM_ID),
+        grace,
+        new_guest(grace, TENANT_ID, "contoso.onmicrosoft.com"),
     ]

@@ -31,7 +31,11 @@ class Simulator:
     def __init__(self, state_dir: Path | str, http_port: int = 0, https_port: int = 0) -> None:
         self._state_dir = Path(state_dir)
         self.state = SimulatorState()
-        dispatcher = Dispatcher(self.state, _all_routes(self.state))
+        routes = _all_routes(self.state)
+        dispatcher = Dispatcher(self.state, routes)
+        # The way out of a fault must stay open: none can be made for the control surface.
+        names = {route.name for route in routes}
+        self.state.operations = frozenset(n for n in names if not n.startswith("control."))
         tls, self.ca_file = server_context(self._state_dir)
         self._plain = Listener(http_port, dispatcher.answer)
         try:

@@ -21,6 +21,7 @@ from local.simulator.faults import Fault, Faults
 from local.simulator.graph.state import GraphState
 from local.simulator.identity.state import IdentityState
 from local.simulator.key_vault.state import VaultState
+from local.simulator.organisations import Organisations
 from local.simulator.urls import Urls
 from local.simulator.wire import Request, Response
 
@@ -94,15 +95,18 @@ class SimulatorState:
         self.clock = Clock()
         self.urls = Urls()
         self.directory = Directory()
+        self.organisations = Organisations()
         self.tokens = AccessTokens(self.clock)
         self.faults = Faults()
         self.log = RequestLog()
         self.hooks: dict[str, Hooks] = {}
-        self.entra = EntraState(self.clock, self.directory, self.tokens)
+        self.operations: frozenset[str] = frozenset()
+        """What faults can be made for; known once the routes are."""
+        self.entra = EntraState(self.clock, self.directory, self.organisations, self.tokens)
         self.flows = Flows(self.entra)
         self.identity = IdentityState(self.clock, self.tokens)
         self.vault = VaultState(self.clock, self.tokens)
-        self.graph = GraphState(self.clock, self.directory, self.tokens)
+        self.graph = GraphState(self.clock, self.directory, self.organisations, self.tokens)
 
     @property
     def services(self) -> dict[str, Any]:
@@ -123,6 +127,7 @@ class SimulatorState:
         """Back to the seed; URLs, signing keys and certificates stay."""
         self.clock.reset()
         self.directory.reset()
+        self.organisations.reset()
         self.tokens.reset()
         self.faults.clear()
         self.log.clear()

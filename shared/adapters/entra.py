@@ -347,7 +347,7 @@ def _refusal(result: _Answer, wire: _Wire) -> ConsentRequired | CredentialRefuse
 
 
 def _words(row: Refusal) -> str:
-    return f"{row.meaning} ({row.code}) {row.step}"
+    return f"{row.meaning} ({row.code}) {row.help}"
 
 
 def _unusable(wire: _Wire) -> NotSent | CredentialRefused:

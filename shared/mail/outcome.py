@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from shared.mail.refusals import Refusal, Retry
+
 
 @dataclass(frozen=True, slots=True)
 class GraphAnswer:
@@ -91,14 +93,12 @@ DAY = 24 * 3600.0
 LONG_REST_SECONDS = 900.0
 """A pause up to this long only puts mails off; a longer one is shown as a hold of the account."""
 
+# What stops the whole mailbox until a time, in seconds where Microsoft names none.
 _LIMITS = {
-    "ErrorSubmissionQuotaExceeded": "Exchange's sending limit for this mailbox is used up; it "
-    "resets within 24 hours and an administrator cannot lift it.",
-    "ErrorExceededMessageLimit": "Outlook.com's daily limit for this mailbox is used up; follow "
-    "the instructions in its Inbox to verify the account.",
-    "ErrorExceededHourlyMessageLimit": "Outlook.com's hourly limit for this mailbox is used up.",
+    "ErrorSubmissionQuotaExceeded": DAY,
+    "ErrorExceededMessageLimit": DAY,
+    "ErrorExceededHourlyMessageLimit": 3600.0,
 }
-_LIMIT_SECONDS = {"ErrorExceededHourlyMessageLimit": 3600.0}
 
 _BUSY = frozenset(
     {
@@ -112,44 +112,49 @@ _PASSING = frozenset({"ErrorMessageTransientError"})
 # Field reports have mails that arrived behind each of these, whatever the status.
 _OPEN = frozenset({"UnknownError", "ErrorMessageTimeout", "CommandConcurrencyLimitReached"})
 
-# The request itself was refused, before anything was done with the mail.
-_REFUSED = frozenset({400, 402, 405, 406, 410, 411, 415, 416, 422})
+TOO_LARGE = "ErrorMessageSizeExceeded"
 
-_PERSON = {
-    "ErrorSendAsDenied": "The signed-in user may not send from this address: grant 'Send as' or "
-    "'Send on behalf' for it in the Exchange admin centre, or use another 'from'.",
-    "ErrorAccessDenied": "The grant does not cover this: sign the mailbox in again with the "
-    "permission it needs, or have an administrator lift the policy that blocks the app.",
-    "Authorization_RequestDenied": "The app lacks a permission: an administrator grants "
-    "Mail.Send to the app in Entra.",
-    "ErrorQuotaExceeded": "The mailbox is full, or its quota of named properties is used up.",
-    "ErrorInvalidRecipients": "Exchange cannot resolve one of the recipients: correct the "
-    "addresses and send the mail anew.",
-    "ErrorExceededMaxRecipientLimit": "The mail has more recipients than the mailbox may address: "
-    "split it.",
-    "ErrorMessageSizeExceeded": "The mail exceeds the mailbox's message size limit: send smaller "
-    "attachments.",
-}
+# Whatever the status, short of 5xx: somebody has to act first.
+_PERSON = frozenset(
+    {
+        "ErrorSendAsDenied",
+        "ErrorAccessDenied",
+        "Authorization_RequestDenied",
+        "ErrorQuotaExceeded",
+        "ErrorInvalidRecipients",
+        "ErrorExceededMaxRecipientLimit",
+        TOO_LARGE,
+    }
+)
 
 # Nothing is wrong with the mail: its mailbox cannot send until somebody does something, and only a
 # try shows that it was done.
-_MAILBOX = {
-    "ErrorAccountSuspend": "Microsoft suspended sending for this mailbox: its owner signs in at "
-    "outlook.com and follows the instructions.",
-    "ErrorMessageSubmissionBlocked": "Microsoft blocked sending for this mailbox: its owner signs "
-    "in at outlook.com and follows the instructions.",
-    "MailboxNotEnabledForRESTAPI": "The account has no Exchange Online mailbox: assign a licence "
-    "with Exchange Online, or sign in another mailbox.",
-    "ErrorInvalidUser": "Exchange does not know this user: check the account in the admin centre.",
-    "ResourceNotFound": "Exchange does not know this mailbox: check the account in the admin "
-    "centre.",
-}
+_MAILBOX = frozenset(
+    {
+        "ErrorAccountSuspend",
+        "ErrorMessageSubmissionBlocked",
+        "MailboxNotEnabledForRESTAPI",
+        "ErrorInvalidUser",
+        "ResourceNotFound",
+    }
+)
 _MAILBOX_SECONDS = 3600.0
 
 ACCESS_DENIED = "ErrorAccessDenied"
 
 # The grant is what is missing; the mails of the account wait for it.
 DENIED = frozenset({ACCESS_DENIED, "Authorization_RequestDenied"})
+
+FITTING = {
+    Verdict.AGAIN: frozenset({Retry.LATER}),
+    Verdict.THROTTLED: frozenset({Retry.LATER}),
+    Verdict.REFRESH: frozenset({Retry.ONCE}),
+    Verdict.HOLD_ACCOUNT: frozenset({Retry.NO, Retry.LATER}),
+    Verdict.NEEDS_SIGN_IN: frozenset({Retry.NO}),
+    Verdict.FAILED: frozenset({Retry.NO}),
+    Verdict.UNKNOWN: frozenset({Retry.LOOK}),
+}
+"""What a row of the catalogue may say of asking again beside each verdict."""
 
 
 def judge_send(answer: GraphAnswer) -> Outcome:
@@ -162,44 +167,29 @@ def judge_send(answer: GraphAnswer) -> Outcome:
     status, code = answer.status, answer.code
     if status == 202:
         return Outcome(Verdict.SENT, request_id=answer.request_id)
+    # Read when something was refused: whoever's mails go does not pay for it.
+    from shared.mail.refusals import graph
+
     hold = _hold(answer)
     if hold is not None:
         return hold
     if status == 401:
-        return _outcome(Verdict.REFRESH, code or "unauthorised", "The token was refused.", answer)
+        return _outcome(Verdict.REFRESH, answer)
     if status == 413:
-        return _outcome(
-            Verdict.FAILED,
-            code or "request_too_large",
-            "Microsoft refused the size: send fewer or smaller attachments.",
-            answer,
-        )
+        return _outcome(Verdict.FAILED, answer)
     if status >= 500 or status == 408 or code in _OPEN:
-        return _left_open(answer)
+        return _outcome(Verdict.UNKNOWN, answer)
     if code not in _BUSY | _PASSING and (status in (403, 404) or code in _PERSON):
-        reason = code or f"http_{status}"
-        verdict = Verdict.NEEDS_SIGN_IN if code in DENIED else Verdict.FAILED
-        return _outcome(verdict, reason, _PERSON.get(reason, "Microsoft refused the mail."), answer)
+        return _outcome(Verdict.NEEDS_SIGN_IN if code in DENIED else Verdict.FAILED, answer)
     if status == 429 or code in _BUSY:
         wait = min(answer.retry_after or 0.0, DAY)
-        return _outcome(
-            Verdict.HOLD_ACCOUNT if wait > LONG_REST_SECONDS else Verdict.THROTTLED,
-            code or "throttled",
-            "Microsoft asked us to slow down.",
-            answer,
-            retry_after=wait or None,
-        )
-    if code in _PASSING or status in (409, 412, 423):
-        return _outcome(Verdict.AGAIN, code or f"http_{status}", "The mailbox was busy.", answer)
-    if status in _REFUSED:
-        return _outcome(
-            Verdict.FAILED,
-            code or "bad_request",
-            "Microsoft did not understand the mail: this is a fault in Postroom or an unusual "
-            "header; the code says more.",
-            answer,
-        )
-    return _left_open(answer)
+        verdict = Verdict.HOLD_ACCOUNT if wait > LONG_REST_SECONDS else Verdict.THROTTLED
+        return _outcome(verdict, answer, retry_after=wait or None)
+    if code in _PASSING or status in graph.CONFLICT:
+        return _outcome(Verdict.AGAIN, answer)
+    if status in graph.REFUSED:
+        return _outcome(Verdict.FAILED, answer)
+    return _outcome(Verdict.UNKNOWN, answer)
 
 
 def judge_draft(answer: GraphAnswer) -> Outcome:
@@ -209,11 +199,11 @@ def judge_draft(answer: GraphAnswer) -> Outcome:
     """
     if is_missing_draft(answer):
         # A draft that has just been made may not be found for a moment.
-        return _outcome(Verdict.AGAIN, "draft_missing", "The draft was not found.", answer)
+        return _told(Verdict.AGAIN, "draft_missing", "The draft was not found.", answer)
     outcome = judge_send(answer)
     if outcome.verdict in (Verdict.SENT, Verdict.UNKNOWN):
         help_text = "Microsoft's answer leaves open whether the draft was made: nothing was sent."
-        return _outcome(Verdict.AGAIN, answer.code or f"http_{answer.status}", help_text, answer)
+        return _told(Verdict.AGAIN, answer.code or f"http_{answer.status}", help_text, answer)
     return outcome
 
 
@@ -227,9 +217,9 @@ def judge_draft_send(answer: GraphAnswer, *, untouched: bool) -> Outcome:
     """
     if is_missing_draft(answer):
         if untouched:
-            gone = _outcome(Verdict.AGAIN, "draft_missing", "The draft was not found.", answer)
+            gone = _told(Verdict.AGAIN, "draft_missing", "The draft was not found.", answer)
             return replace(gone, draft_is_gone=True)
-        return _outcome(
+        return _told(
             Verdict.UNKNOWN,
             "draft_used",
             "The draft is not there any more, as after it was sent.",
@@ -237,7 +227,7 @@ def judge_draft_send(answer: GraphAnswer, *, untouched: bool) -> Outcome:
         )
     if answer.code == "ErrorNonExistentMailbox":
         # Comes and goes while drafts are sent (microsoft-graph-docs-contrib#8823).
-        return _outcome(Verdict.AGAIN, answer.code, "Exchange lost sight of the mailbox.", answer)
+        return _told(Verdict.AGAIN, answer.code, "Exchange lost sight of the mailbox.", answer)
     outcome = judge_send(answer)
     if untouched:
         return outcome
@@ -256,7 +246,9 @@ def doubted(outcome: Outcome) -> Outcome:
 
 def remedy(code: str) -> str:
     """Who must do what about a mail that was refused with this code of Graph's."""
-    return _PERSON.get(code, "Microsoft refused the mail.")
+    from shared.mail.refusals import graph
+
+    return (graph.ROWS.get(code) or graph.of_reason(code) or graph.of_status(403)).words
 
 
 def is_missing_draft(answer: GraphAnswer) -> bool:
@@ -284,26 +276,32 @@ def _hold(answer: GraphAnswer) -> Outcome | None:
     """What stops the whole mailbox, and not this mail alone."""
     code = answer.code or ""
     if code in _LIMITS:
-        help_text, seconds = _LIMITS[code], _LIMIT_SECONDS.get(code, DAY)
-        seconds = answer.retry_after or seconds
+        seconds = answer.retry_after or _LIMITS[code]
     elif code in _MAILBOX and answer.status < 500:
-        help_text, seconds = _MAILBOX[code], _MAILBOX_SECONDS
+        seconds = _MAILBOX_SECONDS
     else:
         return None
-    return _outcome(Verdict.HOLD_ACCOUNT, code, help_text, answer, retry_after=seconds)
+    return _outcome(Verdict.HOLD_ACCOUNT, answer, retry_after=seconds)
 
 
-def _left_open(answer: GraphAnswer) -> Outcome:
-    return _outcome(
-        Verdict.UNKNOWN,
-        answer.code or f"http_{answer.status}",
-        "Microsoft's answer leaves open whether the mail was sent: look into the mailbox's Sent "
-        "Items, then decide whether to send it anew.",
-        answer,
-    )
+def _outcome(verdict: Verdict, answer: GraphAnswer, *, retry_after: float | None = None) -> Outcome:
+    """An outcome in the catalogue's words."""
+    row = _row(verdict, answer)
+    return _told(verdict, answer.code or row.code, row.words, answer, retry_after=retry_after)
 
 
-def _outcome(
+def _row(verdict: Verdict, answer: GraphAnswer) -> Refusal:
+    """The code's own row, unless the status makes another thing of it."""
+    from shared.mail.refusals import graph
+
+    row = graph.ROWS.get(answer.code or "")
+    named = row is not None and row.retry in FITTING[verdict]
+    if row is None or not named or (answer.status == 413 and answer.code != TOO_LARGE):
+        return graph.of_status(answer.status)
+    return row
+
+
+def _told(
     verdict: Verdict,
     reason: str,
     help_text: str,

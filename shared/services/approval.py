@@ -4,28 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-# 90094 and 90095 say so outright; 900941 and 90093 are their kin. 65001 is the answer where consent
-# is missing and nobody is there to be asked.
-# https://learn.microsoft.com/entra/identity-platform/reference-error-codes
-_ADMIN_CONSENT = frozenset(
-    {
-        "AADSTS65001",
-        "AADSTS90093",
-        "AADSTS90094",
-        "AADSTS90095",
-        "AADSTS900941",
-        "access_denied",
-        "consent_required",
-    }
-)
+from shared.mail import refusals
 
 
 def would_mend(code: str | None) -> bool:
-    """Whether an administrator's consent is what mends a refusal of this code.
+    """Whether an administrator's consent may mend a refusal of this code: the catalogue says so.
 
     Of a bare `access_denied` nobody can tell whether the person or the directory said no.
     """
-    return code in _ADMIN_CONSENT
+    return code is not None and refusals.find(code).admin_consent
 
 
 def is_wanted(answer: Mapping[str, str], code: str | None) -> bool:

@@ -17,12 +17,13 @@ import msgspec
 
 from shared.errors import AnswerLost, FieldProblem, LostRace, Refused, RemoteRefused
 from shared.mail import problems
-from shared.mail.account import Account, AccountState
+from shared.mail.account import Account
 from shared.mail.address import Address
 from shared.mail.choice import choose
 from shared.mail.composing import refuse_overrides
 from shared.mail.mail import FINDING_OUT, Mail
 from shared.mail.message import Message, problems_of
+from shared.mail.refusals.account import why
 from shared.mail.status import Status
 from shared.mail.way import way_for
 from shared.services.packing import Packed, unpack
@@ -87,12 +88,9 @@ def cannot_send(
 ) -> Refused:
     """The refusal to let mails of an account go that cannot send now; `otherwise`: what else the
     caller can do."""
-    remedy = (
-        "An administrator opens /accounts and signs the mailbox in again. Its mails go by themselves "
-        "then"
-        if account.state is AccountState.NEEDS_SIGN_IN
-        else "GET /api/accounts says why, and until when. Its mails go by themselves after that"
-    )
+    row = why(account)
+    until = "GET /api/accounts says until when. " if account.held_until else ""
+    remedy = f"{row.words if row else ''} {until}Its mails go by themselves then".strip()
     return Refused(
         problems.ACCOUNT_CANNOT_SEND,
         f"The account '{account.alias}' is {account.state.value}"

@@ -40,7 +40,6 @@ from shared.services.ports import (
     MailService,
     Tokens,
 )
-from shared.services.sending import CREDENTIAL
 from shared.telemetry import event
 
 DISCONNECTING = "disconnecting"
@@ -128,7 +127,7 @@ class Checking:
                 row.meaning if known else str(error),
                 code=error.code,
                 who=row.who if known or not blames_app else Actor.OPERATOR,
-                step=row.step if known else CREDENTIAL.get(error.code, row.step),
+                step=row.step,
             )
         except (NotSent, AnswerLost) as error:
             return _passing(Topic.GRANT, error.system)
@@ -365,8 +364,7 @@ def _is_well_again(row: Account, check: Check) -> bool:
     if not check.is_ok(Topic.GRANT) or missing or reason == DISCONNECTING:
         return False
     if row.state is AccountState.HELD:
-        known = refusals.is_known(reason) and refusals.find(reason).blames_the_app
-        return known or reason in CREDENTIAL
+        return refusals.is_known(reason) and refusals.find(reason).blames_the_app
     if row.state is not AccountState.NEEDS_SIGN_IN:
         return False
     # The token held the permission when it was denied: only the mailbox itself can say that this

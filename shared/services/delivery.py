@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.errors import AnswerLost, LostRace, NotSent, RemoteError
-from shared.mail import ids
+from shared.mail import ids, refusals
 from shared.mail.account import Account, AccountState
 from shared.mail.address import Address
 from shared.mail.backoff import (
@@ -28,6 +28,7 @@ from shared.mail.composing import compose
 from shared.mail.looking import DECIDING_LOOK, NOT_SENT, Looking, refusal_of, withdrawn
 from shared.mail.mail import FINDING_OUT, Mail
 from shared.mail.outcome import Look, Outcome, Sight, Verdict, doubted
+from shared.mail.refusals.account import why
 from shared.mail.status import SETTLED, Status, may_follow
 from shared.mail.way import Way, way_for
 from shared.services.claim import HeldMail
@@ -547,10 +548,10 @@ def _told_of(mail: Mail) -> str | None:
 
 def _why_held(account: Account | None) -> str:
     if account is None:
-        return "The account of this mail is not there any more: link it again on /accounts."
-    if account.state is AccountState.NEEDS_SIGN_IN:
-        return "An administrator signs the mailbox in again on /accounts; the mail goes then."
-    return "The account is held; the mail goes by itself when that ends."
+        return refusals.find("account_gone").words
+    row = why(account)
+    after = "The mail goes by itself when its account can send again."
+    return f"{row.words} {after}" if row else after
 
 
 def _is_its_mailbox(account: Account, mail: Mail) -> bool:

@@ -18,7 +18,7 @@ from shared.errors import (
     NotSent,
     RemoteError,
 )
-from shared.mail import limits
+from shared.mail import limits, refusals
 from shared.mail.account import Account
 from shared.mail.address import Address
 from shared.mail.graph_payload import send_request
@@ -31,15 +31,6 @@ from shared.services.stored_files import not_read, read_whole
 CREDENTIAL_SECONDS = 120.0
 """Until the app's own credential is tried again: soon after somebody mended it, or after a trouble of the
 managed identity's endpoint has passed, which its SDK does not tell from a missing identity."""
-
-CREDENTIAL = {
-    "vault_refused": "Key Vault refuses the app's identity: give it the right to get and set "
-    "secrets.",
-    "no_managed_identity": "The app's managed identity gave no token: assign the identity that "
-    "POSTROOM_IDENTITY_CLIENT_ID names to the app.",
-    "no_client_secret": "Key Vault holds no secret postroom-client-secret: store the app's client "
-    "secret there.",
-}
 
 UNWRITABLE = (ValueError, TypeError, LookupError, RecursionError, MessageError)
 """What the libraries raise for a message that they cannot write."""
@@ -147,28 +138,17 @@ class Acting:
         try:
             return self._tokens.access_token(account)
         except ConsentRequired as error:
-            return Outcome(
-                Verdict.NEEDS_SIGN_IN, error.code, "Sign the mailbox in again on /accounts."
-            )
+            row = refusals.find(error.code)
+            return Outcome(Verdict.NEEDS_SIGN_IN, error.code, row.words)
         except CredentialRefused as error:
+            row = refusals.find(error.code)
             return Outcome(
-                Verdict.HOLD_ACCOUNT,
-                error.code,
-                CREDENTIAL.get(
-                    error.code,
-                    "Entra refuses the app's own credential: put a valid client secret into Key "
-                    "Vault.",
-                ),
-                retry_after=CREDENTIAL_SECONDS,
+                Verdict.HOLD_ACCOUNT, error.code, row.words, retry_after=CREDENTIAL_SECONDS
             )
         except (NotSent, AnswerLost) as error:
             # A token request that was answered late or not at all has sent no mail.
-            return Outcome(
-                Verdict.AGAIN,
-                f"{error.system}_unreachable",
-                "Microsoft's sign-in service or Key Vault did not answer.",
-                error.retry_after,
-            )
+            reason = f"{error.system}_unreachable"
+            return Outcome(Verdict.AGAIN, reason, refusals.find(reason).words, error.retry_after)
 
 
 class DirectSending:
@@ -206,9 +186,7 @@ class DirectSending:
         try:
             return judge_send(self._graph.send_mail(token, mailbox, content_type, body))
         except NotSent as error:
-            return Outcome(
-                Verdict.AGAIN, "not_reached", "Microsoft Graph was not reached.", error.retry_after
-            )
+            return unreached(error)
         except AnswerLost:
             return Outcome(
                 Verdict.UNKNOWN,
@@ -216,6 +194,12 @@ class DirectSending:
                 "The request left and no answer came back: look into the mailbox's Sent Items, "
                 "then decide whether to send it anew.",
             )
+
+
+def unreached(error: RemoteError) -> Outcome:
+    """Graph was not reached: nothing left."""
+    words = refusals.find("not_reached").words
+    return Outcome(Verdict.AGAIN, "not_reached", words, error.retry_after)
 
 
 def too_large(excess: limits.Excess) -> Outcome:

@@ -19,6 +19,7 @@ from shared.mail.choice import choose
 from shared.mail.composing import compose, refuse_overrides, with_sent_items
 from shared.mail.mail import Caller, Event, Mail, Payload
 from shared.mail.message import Attachment, Importance, Message, StoredFile
+from shared.mail.refusals.account import why
 from shared.mail.status import WAITING, Status
 from shared.mail.way import way_for
 from shared.services import labels
@@ -438,10 +439,13 @@ def key_conflict() -> Refused:
 def refuse_signed_out(account: Account) -> None:
     """Raise Refused (409) for an account that needs a sign-in: over HTTP the caller can be told."""
     if account.state is AccountState.NEEDS_SIGN_IN:
+        row = why(account)
         raise Refused(
             problems.ACCOUNT_NEEDS_SIGN_IN,
-            f"The account '{account.alias}' cannot send until its mailbox is signed in again.",
+            f"The account '{account.alias}' cannot send until its mailbox is signed in again"
+            f"{f' ({account.reason})' if account.reason else ''}.",
             [FieldProblem("account", "needs to be signed in again on the page /accounts")],
+            help=row.words if row else None,
         )
 
 

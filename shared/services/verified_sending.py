@@ -58,6 +58,7 @@ from shared.services.sending import (
     Claim,
     Removal,
     of_the_sender,
+    unreached,
 )
 from shared.services.stored_files import not_read, read_whole
 from shared.telemetry import event
@@ -133,7 +134,7 @@ class VerifiedSending:
             try:
                 found = self._drafts.find(token, account.graph_path, mail.mail_id)
             except (NotSent, AnswerLost) as error:
-                return _unreached(error)
+                return unreached(error)
             return _seen(found, mail, seen)
 
         outcome = self._acting.act(account, look)
@@ -178,7 +179,7 @@ class VerifiedSending:
                 )
             except (NotSent, AnswerLost) as error:
                 # A draft that was made all the same is a stray; nothing was sent.
-                return _unreached(error)
+                return unreached(error)
             if found.draft_id is None:
                 return judge_draft(found.answer)
             made.append(found.draft_id)
@@ -249,7 +250,7 @@ class VerifiedSending:
             try:
                 answer = call(token)
             except (NotSent, AnswerLost) as error:
-                return _unreached(error)
+                return unreached(error)
             return _DONE if answer.status == done else judge_draft(answer)
 
         for wait in (*FRESH_WAITS, None):
@@ -266,7 +267,7 @@ class VerifiedSending:
             try:
                 answer = self._drafts.send(token, account.graph_path, draft_id)
             except NotSent as error:
-                return _unreached(error)
+                return unreached(error)
             except AnswerLost:
                 return Outcome(
                     Verdict.UNKNOWN, "answer_lost", "The request left and no answer came back."
@@ -288,7 +289,7 @@ class VerifiedSending:
             try:
                 answer = self._drafts.remove(token, account.graph_path, draft_id)
             except RemoteError as error:
-                return _unreached(error)
+                return unreached(error)
             if answer.status == 204 or is_missing_draft(answer):
                 answers.append(answer)
                 return _DONE
@@ -306,12 +307,6 @@ class VerifiedSending:
 
 
 _DONE = Outcome(Verdict.SENT)
-
-
-def _unreached(error: RemoteError) -> Outcome:
-    return Outcome(
-        Verdict.AGAIN, "not_reached", "Microsoft Graph was not reached.", error.retry_after
-    )
 
 
 def _seen(found: Found, mail: Mail, seen: list[Look]) -> Outcome:

@@ -13,6 +13,7 @@ from shared.mail.composing import compose, signatures
 from shared.mail.defaults import Defaults
 from shared.mail.findings import Check
 from shared.mail.mail import Mail
+from shared.mail.refusals.account import why
 from shared.mail.status import Status
 from shared.mail.way import NO_COPY
 from shared.services.batch import BatchReceipt, Item
@@ -133,6 +134,19 @@ class Released(msgspec.Struct):
     released: int
 
 
+class Trouble(msgspec.Struct):
+    """Why an account cannot send: a row of the catalogue in docs/errors.md."""
+
+    code: str
+    meaning: str
+    who: str
+    """Who has to act, in words."""
+    step: str
+    """What exactly they do."""
+    retryable: bool
+    """Whether it may pass without anybody acting."""
+
+
 class DefaultsView(msgspec.Struct):
     """What mails of an account have unless their callers say otherwise."""
 
@@ -159,6 +173,7 @@ class AccountView(msgspec.Struct, omit_defaults=True):
     defaults: DefaultsView | None = None
     """Left out where many are listed."""
     reason: str | None = None
+    trouble: Trouble | None = None
     held_until: datetime | None = None
     signed_in_at: datetime | None = None
 
@@ -393,6 +408,7 @@ def account_view(account: Account, *, whole: bool = False) -> AccountView:
         defaults=_defaults_view(account.defaults) if whole else None,
         allowed_from=list(account.allowed_from),
         reason=account.reason,
+        trouble=_trouble(account),
         held_until=account.held_until,
         signed_in_at=account.signed_in_at,
     )
@@ -430,6 +446,13 @@ def check_view(check: Check) -> CheckView:
             for one in check.findings
         ],
     )
+
+
+def _trouble(account: Account) -> Trouble | None:
+    row = why(account)
+    if row is None:
+        return None
+    return Trouble(row.code, row.meaning, row.who.value, row.step, row.retryable)
 
 
 def _expected_at(mail: Mail) -> datetime | None:

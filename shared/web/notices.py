@@ -35,6 +35,8 @@ class Notice:
     """Names and values of the fields that begin the same sign-in anew, where it is known."""
     admin_consent_url: str | None = None
     """Set where an administrator's consent may be what is missing."""
+    by_code: bool = False
+    """Whether to begin anew by a code."""
     retry_after: float | None = None
 
 
@@ -44,6 +46,7 @@ def of(
     *,
     registration: Registration | None = None,
     answer: Mapping[str, str] | None = None,
+    by_code: bool = False,
 ) -> Notice:
     """The notice for an error, with the button to try again where the wish is known.
 
@@ -63,6 +66,7 @@ def of(
         chosen=error.chosen if isinstance(error, SignInRefused) else None,
         again=fields_of(wish) if wish else (),
         admin_consent_url=url,
+        by_code=by_code,
         retry_after=_wait(error) if status == 503 else None,
     )
 
@@ -72,10 +76,8 @@ def _told(error: PostroomError) -> tuple[str, str, int, str | None]:
         code = error.code if isinstance(error, SignInRefused) else None
         return error.detail, error.help, error.kind.status, code
     if isinstance(error, CredentialRefused):
-        row = refusals.CATALOGUE.get(error.code)
-        if row is None:
-            return str(error), "Whoever runs Postroom has to act.", 503, error.code
-        return row.meaning, f"{row.step} (Who: {row.who}.)", 503, error.code
+        row = refusals.find(error.code)
+        return row.meaning, row.help, 503, row.code
     return str(error), "Wait a little, then try again.", 503, None
 
 

@@ -12,9 +12,11 @@ from typing import Concatenate, ParamSpec
 import azure.functions as func
 
 from shared.errors import PostroomError
-from shared.mail import permissions, refusals
+from shared.mail import permissions
 from shared.mail.account import Account, AccountKind, AccountState
 from shared.mail.permissions import Choices
+from shared.mail.refusals import Actor
+from shared.mail.refusals.account import why
 from shared.services import approval
 from shared.services.ports import Accounts, Checks
 from shared.web import notices
@@ -166,7 +168,7 @@ def _row(account: Account, site: Site) -> _Row:
         name=account.display_name,
         kind=_KINDS[account.kind],
         state=account.state.value,
-        state_words=_STATES[account.state],
+        state_words=_state_words(account),
         reason=reason,
         remedy=remedy,
         is_default=account.is_default,
@@ -199,19 +201,17 @@ def _purposes(scopes: Iterable[str]) -> tuple[tuple[str, str], ...]:
 
 def _explain(account: Account) -> tuple[str | None, str | None]:
     """Why an account cannot send, and who does what about it."""
-    code = account.reason or "unknown"
-    if account.state is AccountState.READY:
+    row = why(account)
+    if row is None:
         return None, None
-    if account.state is AccountState.HELD:
-        until = f" until {_moment(account.held_until)}" if account.held_until else ""
-        return (
-            f"Microsoft limits this mailbox, or sending is paused{until} ({code}).",
-            "Mail waits and goes out by itself after that.",
-        )
-    if not refusals.is_known(code):
-        return f"The mailbox has to be signed in again ({code}).", None
-    row = refusals.find(code)
-    return f"{row.meaning} ({row.code})", f"{row.step} Who: {row.who}."
+    passes = " It may pass without that." if row.retryable and row.who is not Actor.NOBODY else ""
+    return f"{row.meaning} ({row.code})", f"{row.help}{passes}"
+
+
+def _state_words(account: Account) -> str:
+    until = account.held_until if account.state is AccountState.HELD else None
+    words = _STATES[account.state]
+    return f"{words} until {_moment(until)}" if until else words
 
 
 def _moment(at: datetime) -> str:

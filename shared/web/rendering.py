@@ -96,6 +96,7 @@ def asset(name: str) -> func.HttpResponse | None:
 _ASSETS = {
     "postroom.css": "text/css",
     "signin.js": "text/javascript",
+    "device.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 

@@ -35,6 +35,7 @@ class Purpose(StrEnum):
     SESSION = "session"
     FLOW = "flow"
     NOTICE = "notice"
+    DEVICE = "device"
 
 
 class Keys:

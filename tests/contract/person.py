@@ -57,6 +57,20 @@ class Person:
             )
         raise AssertionError("the pages lead nowhere")
 
+    def enter_code(
+        self, verification_uri: str, user_code: str, address: str, *, accept: bool = True
+    ) -> None:
+        """Type a device's code at Microsoft, choose an account and answer."""
+        page = self._session.get(verification_uri, timeout=10)
+        for answer in (
+            {"otc": user_code},
+            {"username": address, "answer": "next"},
+            {"answer": "accept" if accept else "cancel"},
+        ):
+            action, fields = self._last_form(page)
+            url = urljoin(page.url, action)
+            page = self._session.post(url, data=fields | answer, timeout=10)
+
     def _last_form(self, page: requests.Response) -> tuple[str, dict[str, str]]:
         forms = _Forms()
         forms.feed(page.text)

@@ -121,11 +121,14 @@ def open_session(page: Page, app_url: str, key: str) -> None:
     page.get_by_role("button", name="Open").click()
 
 
-def begin_sign_in(page: Page, alias: str, address: str = "", *, replace: bool = False) -> None:
+def begin_sign_in(
+    page: Page, alias: str, address: str = "", *, replace: bool = False, verified: bool = False
+) -> None:
     """Fill in the form of /accounts and press its button. Ends at Microsoft."""
     page.get_by_label("Alias", exact=True).fill(alias)
     page.get_by_label("Expected address").fill(address)
     page.get_by_label("Put another mailbox").set_checked(replace)
+    page.locator("#verified").set_checked(verified)
     page.get_by_role("button", name="Sign in at Microsoft").click()
 
 
@@ -191,8 +194,8 @@ FAINT = """() => {
 """Texts whose contrast is below WCAG's 4.5:1 (https://www.w3.org/TR/WCAG22/#contrast-minimum)."""
 
 _CONTROLS = """() => [...document.querySelectorAll("a[href], button, input, select, textarea, summary")]
-  .filter((element) => element.type !== "hidden" && !element.disabled
-    && element.getClientRects().length > 0)
+  .filter((element) => element.type !== "hidden" && !element.disabled && element.checkVisibility())
+  .filter((element) => element.type !== "radio" || element.checked)
   .map((element, at) => (element.dataset.control = String(at), element.outerHTML.slice(0, 90).replace(/\\s+/g, " ")))"""
 
 _FROM_THE_TOP = """() => {

@@ -103,8 +103,8 @@ def test_what_an_account_holds_is_released(room: Room) -> None:
 
     assert problem(refused) == (409, "account_cannot_send", [])
     assert read(refused)["help"] == (
-        "An administrator opens /accounts and signs the mailbox in again. Its mails go by themselves "
-        "then."
+        "The mailbox has to be signed in again. Sign the mailbox in again on /accounts. (Who: the "
+        "person whose mailbox it is.) Its mails go by themselves then."
     )
     assert read(answer) == {"released": 1}
     assert [ring.mail_id for ring in room.bell.rings] == [mail_id]

@@ -8,6 +8,7 @@ import pytest
 
 import function_app
 from shared.errors import ConfigurationError, NotSent
+from shared.mail import refusals
 from shared.mail.account import AccountState
 from shared.mail.outcome import GraphAnswer
 from tests.fakes import NOT_REACHED, NOW, Room, account_of
@@ -242,6 +243,13 @@ def test_accounts_are_listed_by_alias_and_fresh(room: Room) -> None:
             "default": True,
             "allowed_from": ["info@contoso.com"],
             "reason": "ErrorExceededMessageLimit",
+            "trouble": {
+                "code": "ErrorExceededMessageLimit",
+                "meaning": "Outlook.com's daily limit for this mailbox is used up.",
+                "who": "the person whose mailbox it is",
+                "step": refusals.find("ErrorExceededMessageLimit").step,
+                "retryable": True,
+            },
             "held_until": "2026-08-20T13:00:00Z",
             "signed_in_at": "2026-07-21T12:00:00Z",
         },

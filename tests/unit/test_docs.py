@@ -15,12 +15,13 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from local.docs import ERRORS, OWN_REASONS, errors_page
+from local.docs import ERRORS, OWN_REASONS, anchor, errors_page
 from local.simulator import control, faults
 from local.simulator.state import SimulatorState
 from shared.errors import ConfigurationError
 from shared.mail import limits, problems
 from shared.mail.graph_payload import MAX_MIME_BYTES, MAX_REQUEST_BYTES
+from shared.mail.refusals import app, entra, graph, oauth
 from shared.mail.status import Status, may_follow
 from shared.services.document import MailDocument, read_json
 from shared.settings import Settings, load
@@ -94,6 +95,18 @@ def test_every_reason_that_the_services_write_is_in_the_errors_page() -> None:
 
     assert reasons
     assert reasons <= OWN_REASONS.keys()
+
+
+def test_every_code_of_the_catalogues_has_one_anchor_in_the_errors_page() -> None:
+    anchors = re.findall(r'<a id="([^"]+)"></a>', ERRORS.read_text(encoding="utf-8"))
+    codes = {
+        *(code for part in (entra, oauth, graph, app) for code in part.ROWS),
+        *OWN_REASONS,
+        *(f"answer-{kind.code}" for kind in problems.CATALOGUE),
+    }
+
+    assert len(anchors) == len(set(anchors))
+    assert set(anchors) == {anchor(code) for code in codes}
 
 
 # --- settings.md

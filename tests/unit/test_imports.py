@@ -222,9 +222,11 @@ def test_there_is_exactly_one_function_app_and_it_is_called_app() -> None:
 
 # What a stranger may call: pages check a session of their own, the callback its state.
 ANONYMOUS = {
+    "begin_device_sign_in",
     "begin_sign_in",
     "check_account_from_page",
     "close_session",
+    "finish_device_sign_in",
     "finish_sign_in",
     "show_accounts",
     "show_admin_consent",

@@ -1,45 +1,49 @@
-"""The app registration: redirect URIs, secrets, certificates, federated credentials.
+"""The app registration, and who proves to be it at the token endpoint.
 
 https://learn.microsoft.com/entra/identity-platform/certificate-credentials
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import jwt
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from local.simulator.clock import Clock
 from local.simulator.directory import TENANT_ID
+from local.simulator.entra.credentials import Certificate, ClientSecret, FederatedCredential
 from local.simulator.entra.errors import EntraError
-from local.simulator.entra.keys import b64url
 from local.simulator.entra.tokens import (
-    EXCHANGE_AUDIENCE,
     PREFIX,
     AccessTokens,
     ExpiredToken,
     TokenProblem,
 )
+from local.simulator.identity.state import IdentityState
 
 CLIENT_ID = "1c0ffee5-70d4-4b6a-8d5f-2e9a7b3c6d48"
 CLIENT_SECRET = "SIMSECRET~p0stroom.Local_Only-7Qx2"  # noqa: S105 - made up, and good nowhere else
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+YEAR = 365 * 24 * 3600.0
 
 
-@dataclass
-class ClientSecret:
-    """A password of the application; `expires_at` by the simulator's clock."""
+class UnclearName(ValueError):
+    """No credential is called so, or several are."""
 
-    value: str
-    expires_at: float
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What an assertion is compared with."""
+
+    audiences: Sequence[str]
+    """The names of the token endpoint."""
+    issuer_of: Callable[[str], str]
+    """`iss` of the tokens of a tenant, by its id."""
 
 
 class Application:
@@ -55,9 +59,10 @@ class Application:
         self.reset()
 
     def reset(self) -> None:
-        """One secret, good for a year, and no certificate."""
-        self.secrets = [ClientSecret(CLIENT_SECRET, self._clock.time() + 365 * 24 * 3600)]
-        self.certificates: list[x509.Certificate] = []
+        """One secret, good for a year; no certificate; the managed identity's token."""
+        self.secrets = [ClientSecret(CLIENT_SECRET, self._clock.time() + YEAR)]
+        self.certificates: list[Certificate] = []
+        self.federated = [FederatedCredential("managed-identity", IdentityState.principal_id)]
 
     # Credentials, as an administrator manages them
 
@@ -67,35 +72,57 @@ class Application:
 
     def add_secret(self, value: str, expires_in_seconds: float) -> None:
         """One more secret; those before it stay good."""
-        self.remove_secret(value)
+        self.secrets = [secret for secret in self.secrets if secret.value != value]
         self.secrets.append(ClientSecret(value, self._clock.time() + expires_in_seconds))
 
-    def expire_secret(self, value: str) -> bool:
-        """End a secret now (7000222 from here on); False where it is unknown."""
-        found = [secret for secret in self.secrets if secret.value == value]
-        for secret in found:
-            secret.expires_at = self._clock.time()
-        return bool(found)
+    def find_secret(self, name: str) -> ClientSecret:
+        """By value, hint or id. Raises UnclearName."""
+        found = [secret for secret in self.secrets if secret.is_named(name)]
+        exact = [secret for secret in found if secret.value == name]
+        if len(exact or found) != 1:
+            several = f"several client secrets begin with {name}: name one by its id"
+            raise UnclearName(several if found else "no such client secret")
+        return (exact or found)[0]
 
-    def remove_secret(self, value: str) -> bool:
-        """Delete a secret (7000215 from here on); False where it is unknown."""
-        kept = [secret for secret in self.secrets if secret.value != value]
-        removed = len(kept) < len(self.secrets)
-        self.secrets = kept
-        return removed
+    def expire_secret(self, name: str) -> None:
+        """End a secret now: 7000222 from here on. Raises UnclearName."""
+        self.find_secret(name).expires_at = self._clock.time()
+
+    def remove_secret(self, name: str) -> None:
+        """Delete a secret: 7000215 from here on. Raises UnclearName."""
+        self.secrets.remove(self.find_secret(name))
 
     def add_certificate(self, pem: str) -> None:
         """Register a certificate. Raises ValueError where it is none."""
-        self.certificates.append(x509.load_pem_x509_certificate(pem.encode()))
+        self.certificates.append(Certificate(pem))
+
+    def remove_certificate(self, thumbprint: str) -> None:
+        """Delete a certificate: 700027 from here on. Raises UnclearName."""
+        kept = [one for one in self.certificates if one.thumbprint != thumbprint.upper()]
+        if len(kept) == len(self.certificates):
+            raise UnclearName("no certificate has this thumbprint")
+        self.certificates = kept
+
+    def add_federated(self, credential: FederatedCredential) -> None:
+        """One more identity that may stand in, or another in place of the one of that name."""
+        kept = [one for one in self.federated if one.name != credential.name]
+        self.federated = [*kept, credential]
+
+    def remove_federated(self, name: str) -> None:
+        """Delete a federated credential. Raises UnclearName."""
+        kept = [one for one in self.federated if one.name != name]
+        if len(kept) == len(self.federated):
+            raise UnclearName("no federated credential has this name")
+        self.federated = kept
 
     # Credentials, as the token endpoint sees them
 
     def authenticate(
-        self, form: Mapping[str, str], audiences: Sequence[str], federated: Sequence[str]
+        self, form: Mapping[str, str], endpoint: Endpoint, subjects: Sequence[str] | None
     ) -> bool:
         """Whether the client proved who it is; False where it did not try. Raises EntraError.
 
-        `audiences` are the token endpoint's names; `federated` the object ids that may stand in.
+        `subjects`, where given, stand in for those of the federated credentials.
         """
         if form.get("client_secret"):
             self._check_secret(form["client_secret"])
@@ -106,9 +133,9 @@ class Application:
         if form.get("client_assertion_type") != JWT_BEARER:
             raise EntraError(900144, parameter="client_assertion_type")
         if assertion.startswith(PREFIX):
-            self._check_federated(assertion, federated)
+            self._check_federated(assertion, endpoint, subjects)
         else:
-            self._check_assertion(assertion, audiences)
+            self._check_assertion(assertion, endpoint.audiences)
         return True
 
     def _check_secret(self, value: str) -> None:
@@ -119,7 +146,9 @@ class Application:
                 return
         raise EntraError(7000215, client_id=self.client_id)
 
-    def _check_federated(self, assertion: str, subjects: Sequence[str]) -> None:
+    def _check_federated(
+        self, assertion: str, endpoint: Endpoint, subjects: Sequence[str] | None
+    ) -> None:
         """A managed identity's token in place of a secret."""
         try:
             claims = self._tokens.find(assertion)
@@ -129,9 +158,17 @@ class Application:
             raise EntraError(50013) from error
         if not claims.app_only:
             raise EntraError(700229)
-        # The subject is compared case-sensitively; audience and tenant must match too.
-        matches = claims.audience == EXCHANGE_AUDIENCE and claims.tenant_id == self.tenant_id
-        if not matches or claims.object_id not in subjects:
+        now, issuer = self._clock.time(), endpoint.issuer_of(claims.tenant_id)
+        own = endpoint.issuer_of(self.tenant_id)
+        known = [
+            one
+            for one in self.federated
+            if one.works_from <= now
+            and (one.issuer or own, one.audience) == (issuer, claims.audience)
+        ]
+        if not known:
+            raise EntraError(70021)
+        if claims.object_id not in (subjects if subjects is not None else _subjects(known)):
             raise EntraError(700213, subject=claims.object_id)
 
     def _check_assertion(self, assertion: str, audiences: Sequence[str]) -> None:
@@ -140,10 +177,14 @@ class Application:
             header = jwt.get_unverified_header(assertion)
         except jwt.PyJWTError as error:
             raise EntraError(50012) from error
-        certificate = self._certificate(header)
-        key = certificate.public_key()
+        certificate = next((one for one in self.certificates if one.signed(header)), None)
+        if certificate is None:
+            raise EntraError(700027, reason="The key was not found.")
+        if certificate.expires_at <= self._clock.time():
+            raise EntraError(700027, reason="The key used is expired.")
+        key = certificate.certificate.public_key()
         if not isinstance(key, rsa.RSAPublicKey):
-            raise EntraError(700027)
+            raise EntraError(700027, reason="The key type is not supported.")
         try:
             claims = jwt.decode(
                 assertion,
@@ -164,16 +205,9 @@ class Application:
         if not claims.get("nbf", now) - 300 <= now < claims.get("exp", 0) + 300:
             raise EntraError(700024)
 
-    def _certificate(self, header: Mapping[str, Any]) -> x509.Certificate:
-        # MSAL leaves the base64 padding in, which Entra does not mind.
-        sha1, sha256 = (str(header.get(name, "")).rstrip("=") for name in ("x5t", "x5t#S256"))
-        for certificate in self.certificates:
-            der = certificate.public_bytes(Encoding.DER)
-            by_sha1 = b64url(hashlib.sha1(der, usedforsecurity=False).digest())
-            by_sha256 = b64url(hashlib.sha256(der).digest())
-            if sha1 == by_sha1 or sha256 == by_sha256:
-                return certificate
-        raise EntraError(700027)
+
+def _subjects(credentials: Sequence[FederatedCredential]) -> set[str]:
+    return {one.subject for one in credentials}
 
 
 def redirect_matches(registered: Sequence[str], asked: str) -> bool:

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 from local.simulator.entra import pages
 from local.simulator.entra.application import redirect_matches
 from local.simulator.entra.errors import ERROR_PAGE, EntraError
-from local.simulator.entra.flows import Back, Flows, SentBack, SignIn
+from local.simulator.entra.flows import Flows
 from local.simulator.entra.sessions import new_session
+from local.simulator.entra.sign_in import Back, SentBack, SignIn
 from local.simulator.entra.state import EntraState
-from local.simulator.entra.tenant import tenant_named
 from local.simulator.wire import Request, Response
 
 SESSION_COOKIE = "SIMSESSION"
@@ -36,7 +36,7 @@ class Browser:
         asked = request.form() if request.method == "POST" else request.query
 
         def begin() -> Response:
-            tenant = tenant_named(request.params["tenant"])
+            tenant = self._entra.tenant(request.params["tenant"])
             return self._sign_in(request, self._flows.begin_code(tenant, asked))
 
         return self._guarded(begin)
@@ -45,7 +45,7 @@ class Browser:
         """`/v2.0/adminconsent`"""
 
         def begin() -> Response:
-            tenant = tenant_named(request.params["tenant"])
+            tenant = self._entra.tenant(request.params["tenant"])
             return self._sign_in(request, self._flows.begin_admin(tenant, request.query))
 
         return self._guarded(begin)
@@ -63,9 +63,33 @@ class Browser:
                 self._flows.decline(sign_in, error_subcode="cancel")
                 return _page(pages.done("Cancelled", "You may close this window."))
             try:
-                self._flows.choose(sign_in, form.get("username", ""), session)
+                self._flows.authentication.choose(sign_in, form.get("username", ""), session)
             except EntraError as error:
                 return self._account_page(sign_in, error)
+            return self._advance(sign_in)
+
+        return _with_session(self._guarded(proceed), session)
+
+    def second_factor(self, request: Request) -> Response:
+        """A second factor was registered, a code typed, or neither."""
+        form = request.form()
+        sign_in = self._flows.find(form.get("ctx", ""))
+        if sign_in is None or sign_in.rules is None or sign_in.user is not None:
+            return _page(pages.done("Sign-in ended", EXPIRED), 400)
+        session = _session(request) or new_session()
+
+        def proceed() -> Response:
+            authentication = self._flows.authentication
+            if form.get("answer") == "cancel":
+                self._flows.decline(sign_in, error_subcode="cancel")
+                return _page(pages.done("Cancelled", "You may close this window."))
+            if form.get("answer") == "enrol":
+                authentication.enrol(sign_in)
+                return self._advance(sign_in)
+            try:
+                authentication.verify(sign_in, form.get("code", ""), session)
+            except EntraError as error:
+                return self._factor_page(sign_in, 50076, error)
             return self._advance(sign_in)
 
         return _with_session(self._guarded(proceed), session)
@@ -79,10 +103,11 @@ class Browser:
 
         def proceed() -> Response:
             answer = form.get("answer")
-            if answer == "accept" and not self._flows.admin_needed(
-                sign_in, self._flows.missing(sign_in)
+            consenting = self._flows.consenting
+            if answer == "accept" and not consenting.admin_needed(
+                sign_in, consenting.missing(sign_in)
             ):
-                self._flows.accept(sign_in, for_everybody=form.get("organization") == "on")
+                consenting.accept(sign_in, for_everybody=form.get("organization") == "on")
                 return self._finish(sign_in)
             if answer == "return":
                 self._flows.refuse_for_policy(sign_in)
@@ -125,7 +150,7 @@ class Browser:
         """An error that was asked for by a fault: where the request can be sent back, it is."""
 
         def begin() -> Response:
-            tenant = tenant_named(request.params["tenant"])
+            tenant = self._entra.tenant(request.params["tenant"])
             sign_in = self._flows.begin_code(tenant, request.query)
             if error.page or sign_in.back is None:
                 raise error
@@ -134,21 +159,32 @@ class Browser:
         return self._guarded(begin)
 
     def _sign_in(self, request: Request, sign_in: SignIn) -> Response:
-        if self._flows.sign_in_silently(sign_in, _session(request)):
+        if self._flows.authentication.silently(sign_in, _session(request)):
             return self._advance(sign_in)
         return self._account_page(sign_in)
 
     def _account_page(self, sign_in: SignIn, error: EntraError | None = None) -> Response:
-        accounts = self._flows.accounts(sign_in)
+        accounts = self._flows.authentication.accounts(sign_in)
         return _page(pages.sign_in(sign_in.id, accounts, sign_in.login_hint, error))
 
+    def _factor_page(
+        self, sign_in: SignIn, missing: int, error: EntraError | None = None
+    ) -> Response:
+        address = sign_in.rules.home.address if sign_in.rules else ""
+        if missing == 50079:
+            return _page(pages.enrolment(sign_in.id, address, EntraError(missing)))
+        return _page(pages.second_factor(sign_in.id, address, error))
+
     def _advance(self, sign_in: SignIn) -> Response:
-        """Someone is signed in: ask for consent where it is needed, else finish."""
-        missing = self._flows.missing(sign_in)
+        """Ask for a second factor and for consent, each where it is needed, else finish."""
+        factor = self._flows.authentication.missing_factor(sign_in)
+        if factor is not None:
+            return self._factor_page(sign_in, factor)
+        missing = self._flows.consenting.missing(sign_in)
         user, name = sign_in.user, self._entra.application.name
         if not missing or user is None:
             return self._finish(sign_in)
-        if self._flows.admin_needed(sign_in, missing):
+        if self._flows.consenting.admin_needed(sign_in, missing):
             return _page(pages.approval(sign_in.id, user, name, EntraError(90094)))
         page = pages.consent(sign_in.id, user, name, sign_in.scope.resource, missing)
         return _page(page)

@@ -167,7 +167,12 @@ CATALOGUE: dict[int, Meaning] = {
     90024: Meaning("temporarily_unavailable", "The request budget has been exceeded. Try again."),
     90033: Meaning("temporarily_unavailable", "A transient error has occurred. Please try again."),
     90055: Meaning("temporarily_unavailable", "Too many requests were sent for this tenant."),
-    90072: Meaning("invalid_grant", "The account must first be added as an external user."),
+    90072: Meaning(
+        "invalid_grant",
+        "User account '{address}' from another identity provider does not exist in the tenant and "
+        "so can't satisfy its requirement of multi-factor authentication. The account needs to be "
+        "added as an external user first.",
+    ),
     90090: Meaning("temporarily_unavailable", "Microsoft Graph could not be reached. Try again."),
     90094: Meaning(
         "access_denied",
@@ -183,6 +188,7 @@ CATALOGUE: dict[int, Meaning] = {
     500113: Meaning(
         "invalid_request", "No reply address is registered for the application.", page=True
     ),
+    500121: Meaning("invalid_grant", "Authentication failed during strong authentication request."),
     500208: Meaning(
         "invalid_request",
         "The domain of '{address}' is not a valid login domain for the account type.",
@@ -232,7 +238,7 @@ CATALOGUE: dict[int, Meaning] = {
     ),
     700027: Meaning(
         "invalid_client",
-        "The certificate used to sign the client assertion is not registered on the application.",
+        "Client assertion failed signature validation. [Reason - {reason}]",
     ),
     700082: Meaning(
         "invalid_grant",

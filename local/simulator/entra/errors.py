@@ -16,12 +16,16 @@ STATUS = {"invalid_client": 401, "temporarily_unavailable": 503, "server_error":
 class EntraError(Exception):
     """A refusal with its AADSTS number; `details` fill the placeholders of the text."""
 
-    def __init__(self, code: int, *, error: str | None = None, **details: str) -> None:
+    def __init__(
+        self, code: int, *, error: str | None = None, claims: str | None = None, **details: str
+    ) -> None:
         meaning = CATALOGUE.get(code, Meaning("invalid_grant", "The request was refused."))
         self.code = code
         self.error = error or meaning.error
         self.suberror = meaning.suberror
         self.page = meaning.page
+        self.claims = claims
+        """What a client may send along to authorize, to be asked for what is missing."""
         self.text = meaning.text.format_map(_Details(details))
         super().__init__(f"AADSTS{code}")
 
@@ -60,4 +64,6 @@ def document(error: EntraError, now: datetime, correlation_id: str | None) -> di
     }
     if error.suberror:
         found["suberror"] = error.suberror
+    if error.claims:
+        found["claims"] = error.claims
     return found

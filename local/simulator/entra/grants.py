@@ -16,6 +16,7 @@ from local.simulator.clock import Clock
 from local.simulator.directory import User
 from local.simulator.entra.errors import EntraError
 from local.simulator.entra.options import EntraOptions
+from local.simulator.entra.policy import Strength
 from local.simulator.entra.scopes import ScopeRequest
 from local.simulator.entra.tenant import Tenant
 
@@ -39,6 +40,8 @@ class CodeGrant:
     challenge_method: str
     nonce: str | None
     auth_time: int | None
+    """For the id token, where the request had `max_age`."""
+    strength: Strength
     issued_at: float
     redeemed: bool = False
     revoked: int | None = None
@@ -52,7 +55,11 @@ class RefreshGrant:
     scope: ScopeRequest
     tenant: Tenant
     """The endpoint that issued it."""
+    strength: Strength
+    """Of the sign-in that it goes back to: refreshing makes nothing newer."""
     issued_at: float
+    spa_since: float | None = None
+    """When the first token of a single-page application was issued: its life can't be extended."""
     public: bool = False
     """From the device-code flow, whose client needs no credential."""
     used: bool = False
@@ -69,6 +76,7 @@ class DeviceGrant:
     tenant: Tenant
     expires_at: float
     user_id: str | None = None
+    strength: Strength | None = None
     declined: bool = False
     redeemed: bool = False
 
@@ -152,6 +160,8 @@ class Grants:
                 raise EntraError(70000)
             if grant.revoked:
                 raise EntraError(grant.revoked)
+            if grant.spa_since is not None and self._clock.time() >= grant.spa_since + DAY:
+                raise EntraError(700084)
             if self._clock.time() >= grant.issued_at + options.refresh_token_days * DAY:
                 raise EntraError(700082)
             if options.strict_refresh_reuse and grant.used:

@@ -9,7 +9,7 @@ from typing import Any
 from local.simulator.entra import scopes
 from local.simulator.entra.errors import EntraError, document
 from local.simulator.entra.state import EntraState, basic_credentials
-from local.simulator.entra.tenant import Tenant, tenant_named
+from local.simulator.entra.tenant import Tenant
 from local.simulator.entra.tokens import TokenProblem
 from local.simulator.wire import Request, Response
 
@@ -29,7 +29,7 @@ def refusal(entra: EntraState, request: Request, error: EntraError) -> Response:
 def metadata(entra: EntraState, request: Request) -> Response:
     """`/v2.0/.well-known/openid-configuration`; an unknown tenant is an error here already."""
     try:
-        tenant = tenant_named(request.params["tenant"])
+        tenant = entra.tenant(request.params["tenant"])
     except EntraError as error:
         return refusal(entra, request, error)
     secure, plain = f"{entra.urls.https}/{tenant.path}", f"{entra.urls.http}/{tenant.path}"
@@ -90,7 +90,7 @@ def token(entra: EntraState, request: Request) -> Response:
     """`/oauth2/v2.0/token`"""
     try:
         form = request.form() | basic_credentials(request.headers.get("authorization"))
-        answer = _token(entra, form, tenant_named(request.params["tenant"]))
+        answer = _token(entra, form, entra.tenant(request.params["tenant"]))
     except EntraError as error:
         return refusal(entra, request, error)
     return Response.of_json(200, answer, NO_STORE)
@@ -110,7 +110,7 @@ def _token(entra: EntraState, form: dict[str, str], tenant: Tenant) -> dict[str,
     grant_type = form.get("grant_type")
     if not grant_type:
         raise EntraError(900144, parameter="grant_type")
-    entra.check_client(form.get("client_id"), tenant)
+    entra.principals.check_client(form.get("client_id"), tenant)
     authenticated = entra.authenticate(form, tenant)
     if grant_type == "refresh_token":
         return entra.by_refresh_token(form, tenant, authenticated=authenticated)
@@ -120,10 +120,11 @@ def _token(entra: EntraState, form: dict[str, str], tenant: Tenant) -> dict[str,
         raise EntraError(9001023)
     if grant_type not in ("authorization_code", "client_credentials"):
         raise EntraError(70003, grant_type=grant_type)
+    if grant_type == "authorization_code":
+        entra.need_credential(authenticated)
+        return entra.by_code(form, tenant)
     if not authenticated:
         raise EntraError(7000218)
-    if grant_type == "authorization_code":
-        return entra.by_code(form, tenant)
     return entra.by_client_credentials(form, tenant)
 
 
@@ -131,8 +132,8 @@ def device_code(entra: EntraState, request: Request) -> Response:
     """`/oauth2/v2.0/devicecode`"""
     form = request.form()
     try:
-        tenant = tenant_named(request.params["tenant"])
-        entra.check_client(form.get("client_id"), tenant)
+        tenant = entra.tenant(request.params["tenant"])
+        entra.principals.check_client(form.get("client_id"), tenant)
         scope = scopes.parse(form.get("scope", ""))
     except EntraError as error:
         return refusal(entra, request, error)

@@ -16,21 +16,32 @@ class EntraOptions(Options):
     redirect_uris: Sequence[str] = ("http://localhost/api/auth/callback",)
     """The port of http://localhost is ignored in matching."""
     sign_in_audience: str = "AzureADandPersonalMicrosoftAccount"
-    """AzureADMyOrg makes /common, /organizations and /consumers answer 50194."""
+    """AzureADMyOrg makes /common, /organizations and /consumers answer 50194, and another
+    organisation's endpoint 700016; AzureADMultipleOrgs and PersonalMicrosoftAccount turn the other
+    kind of account away (500208, 700016)."""
+    platform: str = "web"
+    """web; public (a credential is refused with 700025, none is needed); spa (as public, and
+    refresh tokens end after 24 hours with 700084)."""
+    spa_accepts_secret: bool = False
+    """Lets a web application come as far as holding a spa refresh token. Not what Entra does."""
     registered_scopes: Sequence[str] = ("Mail.Send", "Mail.ReadWrite", "User.Read")
     """What `.default` means for a signed-in user."""
     app_roles: Sequence[str] = ("Mail.Send", "Mail.ReadWrite", "User.Read.All")
-    """Application permissions that an administrator has granted."""
+    """Application permissions that an administrator has granted, where an organisation says nothing
+    itself."""
+    registered_app_roles: Sequence[str] = ("Mail.Send", "Mail.ReadWrite", "User.Read.All")
+    """Application permissions that an administrator grants by consenting to `.default`."""
     federated_subjects: Sequence[str] | None = None
-    """Object ids whose tokens may stand in for the application's credential; None is the managed
-    identity's own."""
+    """Object ids whose tokens may stand in for the application's credential, in place of the
+    subjects of the federated credentials; None leaves those as they are."""
     allow_public_client: bool = True
     """Device code may be redeemed without a credential."""
     application_disabled: bool = False
     assignment_required: bool = False
-    """Users other than administrators are not assigned (50105)."""
+    """Users who are neither administrators nor assigned are refused (50105), where their
+    organisation says nothing itself."""
 
-    # The tenant
+    # Every organisation that says nothing itself
     consent_policy: str = "anyone"
     """anyone; microsoft_managed (no user consent to reading mail); admin_only."""
 

@@ -2,6 +2,9 @@
 
 sign-in     `<button name="username" value="billing@contoso.com">` for each account;
             `#username` + `#next` to type one; `#cancel-sign-in`; `#error` after a refusal
+second      `#code` + `#verify`, `#cancel-sign-in`; `#error` after a wrong code
+ factor
+enrolment   "More information required": `#enrol`, `#cancel-sign-in`, then the second factor
 consent     `#accept`, `#cancel`, `#organization` (a check box, administrators only);
             `li.permission` for each scope, its short name in `data-scope`
 approval    "Need admin approval": `#return`
@@ -9,7 +12,8 @@ device      `#otc` + `#next`, then the sign-in and consent pages, then `#done`
 error       `#error-code` (AADSTSnnnnn), `#error`
 form post   `#continue`, for browsers without script; the script presses it otherwise
 
-Forms post to `/entra/sign-in`, `/entra/consent` and `/devicelogin` with a hidden `ctx`.
+Forms post to `/entra/sign-in`, `/entra/second-factor`, `/entra/consent` and `/devicelogin` with a
+hidden `ctx`.
 Everything that anybody else supplied is escaped.
 """
 
@@ -38,7 +42,7 @@ button.account { display: block; width: 100%; margin-bottom: .5rem; text-align: 
 button.account small { display: block; opacity: .75; }
 button:focus-visible, input:focus-visible { outline: 3px solid #4c9be8; outline-offset: 1px; }
 input[type=text] { width: 100%; box-sizing: border-box; margin: .25rem 0 .75rem; }
-.actions { display: flex; gap: .5rem; justify-content: flex-end; }
+.actions { display: flex; gap: .5rem; }
 """
 SCRIPT = 'document.getElementById("continue").click();\n'
 
@@ -57,8 +61,38 @@ def sign_in(
 <label for="username">Use another account</label>
 <input type="text" id="username" name="username" value="{escape(hint)}" autocomplete="username">
 <div class="actions">
-<button class="plain" id="cancel-sign-in" name="answer" value="cancel">Cancel</button>
-<button id="next" name="answer" value="next">Next</button></div></form>""",
+<button id="next" name="answer" value="next">Next</button>
+<button class="plain" id="cancel-sign-in" name="answer" value="cancel">Cancel</button></div></form>""",
+    )
+
+
+def second_factor(context: str, address: str, error: EntraError | None = None) -> str:
+    """Type the code of the second factor."""
+    return _page(
+        "Enter code",
+        f"""{_refusal(error)}
+<p id="signed-in-as">{escape(address)}</p>
+<form method="post" action="/entra/second-factor">{_context(context)}
+<label for="code">Code from your authenticator app
+<small>(here any six digits will do; 000000 is refused)</small></label>
+<input type="text" id="code" name="code" inputmode="numeric" autocomplete="one-time-code" autofocus>
+<div class="actions">
+<button id="verify" name="answer" value="verify">Verify</button>
+<button class="plain" id="cancel-sign-in" name="answer" value="cancel">Cancel</button></div></form>""",
+    )
+
+
+def enrolment(context: str, address: str, error: EntraError) -> str:
+    """A second factor must be registered first."""
+    return _page(
+        "More information required",
+        f"""<p id="signed-in-as">{escape(address)}</p>
+<p>Your organization needs more information to keep your account secure: register an authenticator
+app.</p>
+<p id="error-code">AADSTS{error.code}</p>
+<form method="post" action="/entra/second-factor">{_context(context)}<div class="actions">
+<button id="enrol" name="answer" value="enrol">Register one</button>
+<button class="plain" id="cancel-sign-in" name="answer" value="cancel">Cancel</button></div></form>""",
     )
 
 
@@ -84,8 +118,8 @@ def consent(
 <ul>{items}</ul>
 <form method="post" action="/entra/consent">{_context(context)}{everybody}
 <div class="actions">
-<button class="plain" id="cancel" name="answer" value="cancel">Cancel</button>
-<button id="accept" name="answer" value="accept">Accept</button></div></form>""",
+<button id="accept" name="answer" value="accept">Accept</button>
+<button class="plain" id="cancel" name="answer" value="cancel">Cancel</button></div></form>""",
     )
 
 

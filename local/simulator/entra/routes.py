@@ -55,6 +55,7 @@ def _page_routes(browser: Browser) -> list[Route]:
         Route("entra.authorize", "GET", authorize, browser.authorize),
         Route("entra.authorize", "POST", authorize, browser.authorize),
         Route("entra.sign_in", "POST", "/entra/sign-in", browser.sign_in),
+        Route("entra.second_factor", "POST", "/entra/second-factor", browser.second_factor),
         Route("entra.consent", "POST", "/entra/consent", browser.consent),
         Route("entra.admin_consent", "GET", "/{tenant}/v2.0/adminconsent", browser.admin_consent),
         Route("entra.device_page", "GET", "/devicelogin", browser.device_page),

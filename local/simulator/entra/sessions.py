@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 import threading
 
+from local.simulator.entra.policy import Strength
+
 
 def new_session() -> str:
     """A browser session's id, for its cookie."""
@@ -12,23 +14,23 @@ def new_session() -> str:
 
 
 class Sessions:
-    """Accounts by object id, with the time of sign-in, for each browser."""
+    """Accounts by their object id at home, with how they signed in, for each browser."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._signed_in: dict[str, dict[str, int]] = {}
+        self._signed_in: dict[str, dict[str, Strength]] = {}
 
     def reset(self) -> None:
         """Nobody is signed in."""
         with self._lock:
             self._signed_in.clear()
 
-    def sign_in(self, session: str, user_id: str, auth_time: int) -> None:
+    def sign_in(self, session: str, user_id: str, strength: Strength) -> None:
         """An account signed in with this browser."""
         with self._lock:
-            self._signed_in.setdefault(session, {})[user_id] = auth_time
+            self._signed_in.setdefault(session, {})[user_id] = strength
 
-    def of(self, session: str) -> dict[str, int]:
+    def of(self, session: str) -> dict[str, Strength]:
         """Who is signed in with this browser."""
         with self._lock:
             return dict(self._signed_in.get(session, {}))

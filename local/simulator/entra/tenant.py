@@ -1,4 +1,4 @@
-"""The first path segment: which directory, and whose accounts it lets in.
+"""The first path segment: which directory is meant.
 
 https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc
 """
@@ -9,13 +9,12 @@ import re
 import uuid
 from dataclasses import dataclass
 
-from local.simulator.directory import PERSONAL_TENANT_ID, TENANT_DOMAIN, TENANT_ID, User
+from local.simulator.directory import PERSONAL_TENANT_ID
 from local.simulator.entra.errors import EntraError
+from local.simulator.organisations import Organisations
 
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
-_IDS = {
-    TENANT_ID: TENANT_ID,
-    TENANT_DOMAIN: TENANT_ID,
+_NOT_ONE = {
     PERSONAL_TENANT_ID: PERSONAL_TENANT_ID,
     "consumers": PERSONAL_TENANT_ID,
     "common": None,
@@ -40,22 +39,26 @@ class Tenant:
         """Many-tenant metadata carry a template, with literal braces."""
         return self.id or "{tenantid}"
 
-    def check(self, user: User) -> None:
-        """Refuse an account that this endpoint does not serve."""
-        if self.id is not None and self.id != PERSONAL_TENANT_ID and user.tenant_id != self.id:
-            raise EntraError(50020, address=user.address)
-        personal = user.kind == "personal"
-        wants_personal = self.id == PERSONAL_TENANT_ID
-        if (self.segment == "organizations" and personal) or (wants_personal and not personal):
-            raise EntraError(500208, address=user.address)
+    @property
+    def is_personal(self) -> bool:
+        """Whether it serves personal accounts alone."""
+        return self.id == PERSONAL_TENANT_ID
+
+    @property
+    def is_one_organisation(self) -> bool:
+        """Whether it is an organisation's own endpoint."""
+        return self.id is not None and not self.is_personal
 
 
-def tenant_named(segment: str) -> Tenant:
+def tenant_named(segment: str, organisations: Organisations) -> Tenant:
     """The tenant of a path segment. Raises EntraError 90002 (unknown) or 900023 (malformed)."""
     name = segment.lower()
-    if name in _IDS:
-        return Tenant(name, _IDS[name])
-    raise EntraError(90002 if _well_formed(name) else 900023, tenant=segment)
+    if name in _NOT_ONE:
+        return Tenant(name, _NOT_ONE[name])
+    found = organisations.find(name)
+    if found is None:
+        raise EntraError(90002 if _well_formed(name) else 900023, tenant=segment)
+    return Tenant(name, found.id)
 
 
 def _well_formed(name: str) -> bool:

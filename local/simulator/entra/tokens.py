@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from dataclasses import dataclass, replace
 
 from local.simulator.clock import Clock
@@ -53,6 +54,9 @@ class Claims:
     """Delegated permissions in short form (`Mail.Send`)."""
     roles: frozenset[str] = frozenset()
     """Application permissions, in app-only tokens."""
+    by_real_time: bool = False
+    """`expires_at` counts by the computer's clock and not by the simulator's. For tokens that an
+    SDK keeps by the computer's clock, and would send for as long, wherever simulated time stands."""
 
     @property
     def app_only(self) -> bool:
@@ -90,19 +94,22 @@ class AccessTokens:
             raise UnknownToken
         if audience is not None and claims.audience != audience:
             raise WrongAudience
-        if claims.expires_at <= self._clock.time():
+        if claims.expires_at <= self._now(claims):
             raise ExpiredToken
         return claims
 
     def expire_all(self, address: str | None = None) -> int:
         """End every token (of one user) now; how many there were."""
-        now = self._clock.time()
         with self._lock:
             ended = [
                 token
                 for token, claims in self._claims.items()
-                if claims.expires_at > now and address in (None, claims.address)
+                if claims.expires_at > self._now(claims) and address in (None, claims.address)
             ]
             for token in ended:
-                self._claims[token] = replace(self._claims[token], expires_at=now)
+                claims = self._claims[token]
+                self._claims[token] = replace(claims, expires_at=self._now(claims))
         return len(ended)
+
+    def _now(self, claims: Claims) -> float:
+        return time.time() if claims.by_real_time else self._clock.time()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from local.simulator.directory import Directory, User
@@ -23,7 +24,6 @@ from local.simulator.graph.errors import (
     SendAsDenied,
 )
 from local.simulator.graph.items import Address
-from local.simulator.graph.options import GraphOptions
 
 GRAPH_CLIENT_ID = "00000003-0000-0000-c000-000000000000"
 
@@ -100,13 +100,15 @@ def mailbox_owner(claims: Claims, named: str | None, directory: Directory) -> Us
     return user
 
 
-def enter(claims: Claims, user: User, options: GraphOptions) -> Access:
-    """Go into a mailbox: it must be there, and the caller must be allowed to open it at all."""
+def enter(claims: Claims, user: User, allowed: Sequence[str] | None) -> Access:
+    """Go into a mailbox: it must be there, and the caller must be allowed to open it at all.
+
+    `allowed` are the addresses that an application may use; None is all of its tenant.
+    """
     if not user.has_mailbox:
         raise MailboxNotEnabled
     access = Access(claims, user)
     if claims.app_only:
-        allowed = options.app_only_mailboxes
         if allowed is not None and not user.addresses & {one.lower() for one in allowed}:
             raise AppAccessPolicyDenied
     elif not access.is_own and not _named(claims.address, user.full_access):

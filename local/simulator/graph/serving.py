@@ -70,7 +70,7 @@ def in_mailbox(graph: GraphState, permissions: tuple[str, ...], work: MailboxWor
         user = mailbox_owner(claims, request.params.get("user"), graph.directory)
         with graph.throttle.slot(claims.client_id, user.object_id, uploaded(request)):
             _take_time(graph)
-            access = enter(claims, user, graph.options)
+            access = enter(claims, user, graph.mailboxes_for_applications(user.tenant_id))
             access.require(permissions)
             return work(access, request)
 

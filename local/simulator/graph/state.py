@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +32,7 @@ from local.simulator.graph.options import GraphOptions
 from local.simulator.graph.shape import FOLDERS
 from local.simulator.graph.throttle import Throttle
 from local.simulator.graph.uploads import AttachmentItem, Session, Uploads
+from local.simulator.organisations import Organisations
 
 DRAFT_ONLY = {"subject", "body", "replyTo", "internetMessageId"}
 """[api: message-update]"""
@@ -41,9 +43,16 @@ _ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+")
 class GraphState:
     """All mailboxes. Safe to use from any thread."""
 
-    def __init__(self, clock: Clock, directory: Directory, tokens: AccessTokens) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        directory: Directory,
+        organisations: Organisations,
+        tokens: AccessTokens,
+    ) -> None:
         self.clock = clock
         self.directory = directory
+        self.organisations = organisations
         self.tokens = tokens
         self.options = GraphOptions()
         self.throttle = Throttle(clock.now, lambda: self.options)
@@ -62,6 +71,12 @@ class GraphState:
             self._uploads.reset()
             self._transport.reset()
             self.throttle.reset()
+
+    def mailboxes_for_applications(self, tenant_id: str) -> Sequence[str] | None:
+        """Addresses that application tokens may use in an organisation; None is all of them."""
+        organisation = self.organisations.find(tenant_id)
+        own = organisation.app_only_mailboxes if organisation else None
+        return self.options.app_only_mailboxes if own is None else own
 
     def deliveries(self) -> list[dict[str, Any]]:
         """Every mail handed to transport, in order."""

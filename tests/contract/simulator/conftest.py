@@ -10,7 +10,7 @@ import requests
 
 from local.simulator.server import Simulator
 from local.simulator.state import SimulatorState
-from tests.contract.simulator.person import Person, TokenEndpoint
+from tests.contract.simulator.person import Control, Person, TokenEndpoint
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -64,3 +64,9 @@ def person(simulator: Simulator, http: requests.Session) -> Person:
 @pytest.fixture
 def token_endpoint(simulator: Simulator, http: requests.Session) -> TokenEndpoint:
     return TokenEndpoint(simulator, http)
+
+
+@pytest.fixture
+def control(simulator: Simulator, http: requests.Session) -> Control:
+    """The control surface by its paths."""
+    return Control(simulator, http)

@@ -21,6 +21,10 @@ BILLING = "billing@contoso.com"
 ADA = "ada@contoso.com"
 ADMIN = "admin@contoso.com"
 PERSONAL = "postroom.demo@outlook.com"
+FABRIKAM_USER = "orders@fabrikam.com"
+FABRIKAM_ADMIN = "admin@fabrikam.com"
+GUEST = "grace@fabrikam.com"
+"""At home in Fabrikam, a guest of Contoso."""
 
 
 @dataclass
@@ -100,9 +104,12 @@ class Person:
         raise AssertionError(f"no button {button}")
 
     def sign_in(self, address: str = BILLING) -> dict[str, str]:
-        """Choose the account and accept, each where asked; return what the application got."""
+        """Choose the account, type a code and accept, each where asked; return what the application
+        got."""
         if self.page.accounts:
             self.press(address)
+        if "verify" in self.page.ids:
+            self.press("verify", code="123456")
         if "accept" in self.page.ids:
             self.press("accept")
         return self.answer
@@ -209,3 +216,21 @@ def refused_with(response: requests.Response) -> tuple[int, str, int]:
     number = document["error_codes"][0]
     assert document["error_description"].startswith(f"AADSTS{number}: ")
     return response.status_code, document["error"], number
+
+
+class Control:
+    """The control surface by its paths."""
+
+    def __init__(self, simulator: Simulator, http: requests.Session) -> None:
+        self._base = simulator.urls.control
+        self._http = http
+
+    def __call__(self, method: str, path: str, document: Any = None) -> Any:
+        response = self._http.request(method, f"{self._base}/{path}", json=document)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def refusal(self, path: str, document: Any) -> str:
+        response = self._http.post(f"{self._base}/{path}", json=document)
+        assert response.status_code == 400
+        return str(response.json()["error"])

@@ -11,29 +11,7 @@ import requests
 from local.simulator.clock import Clock
 from local.simulator.server import Simulator
 from local.simulator.state import SimulatorState
-
-
-class Control:
-    """The control surface by its paths."""
-
-    def __init__(self, simulator: Simulator, http: requests.Session) -> None:
-        self._base = simulator.urls.control
-        self._http = http
-
-    def __call__(self, method: str, path: str, document: Any = None) -> Any:
-        response = self._http.request(method, f"{self._base}/{path}", json=document)
-        assert response.status_code == 200, response.text
-        return response.json()
-
-    def refusal(self, path: str, document: Any) -> str:
-        response = self._http.post(f"{self._base}/{path}", json=document)
-        assert response.status_code == 400
-        return str(response.json()["error"])
-
-
-@pytest.fixture
-def control(simulator: Simulator, http: requests.Session) -> Control:
-    return Control(simulator, http)
+from tests.contract.simulator.person import Control
 
 
 def test_reset_brings_the_seed_back(state: SimulatorState, control: Control) -> None:
@@ -88,7 +66,23 @@ def test_a_mailbox_can_be_added_changed_and_removed(
         ("revoke", {"mailbox": "nobody@contoso.com"}, "nobody"),
         ("client-secrets", {"expire": "unknown"}, "no such"),
         ("certificates", {"add": "no pem"}, ""),
+        ("certificates", {"remove": "AB"}, "thumbprint"),
+        ("federated-credentials", {"remove": "other"}, "name"),
+        ("federated-credentials", {"add": {"name": "x"}}, "subject"),
+        ("federated-credentials", {"add": {"name": "x", "subject": "y", "z": 1}}, "z"),
+        ("tenants", {"mfa": True}, "tenant is missing"),
+        ("tenants", {"tenant": "nowhere"}, "nowhere"),
+        ("tenants", {"tenant": "fabrikam.com", "mfa": "yes"}, "mfa is true or false"),
+        ("tenants", {"tenant": "fabrikam.com", "mfa_days": -1}, "mfa_days"),
+        ("tenants", {"tenant": "fabrikam.com", "app_roles": "Mail.Send"}, "list"),
+        ("tenants", {"tenant": "fabrikam.com", "consent_policy": "none"}, "admin_only"),
+        ("tenants", {"tenant": "fabrikam.com", "domian": 1}, "unknown field domian"),
+        ("mailboxes", {"address": "a@contoso.com", "locked": 1}, "locked is true or false"),
+        ("mailboxes", {"address": "a@contoso.com", "guest_of": ["nowhere"]}, "nowhere"),
+        ("mailboxes", {"address": "a@contoso.com", "conditional_access": "x"}, "block"),
         ("faults", {"where": 1}, "where"),
+        ("faults", {"where": "graph.sendmail"}, "graph.send_mail"),
+        ("faults", {"where": "control.reset"}, "operation"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_the_reason(

@@ -215,7 +215,7 @@ def test_what_makes_a_redirect_unsafe_ends_on_a_page(
 
 @pytest.mark.parametrize(
     ("tenant", "number"),
-    [("00000000-1111-2222-3333-444444444444", 90002), ("fabrikam.com", 90002), ("x", 900023)],
+    [("00000000-1111-2222-3333-444444444444", 90002), ("wingtip.com", 90002), ("x", 900023)],
 )
 def test_an_unknown_tenant_ends_on_a_page(
     simulator: Simulator, person: Person, tenant: str, number: int

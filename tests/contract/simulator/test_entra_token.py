@@ -93,7 +93,7 @@ def test_common_metadata_carry_the_issuer_template(
 def test_metadata_of_an_unknown_tenant_are_refused(
     simulator: Simulator, http: requests.Session
 ) -> None:
-    url = f"{simulator.urls.https}/fabrikam.com/v2.0/.well-known/openid-configuration"
+    url = f"{simulator.urls.https}/wingtip.com/v2.0/.well-known/openid-configuration"
 
     assert refused_with(http.get(url)) == (400, "invalid_tenant", 90002)
 

@@ -4,7 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from shared.mail.outcome import DAY, GraphAnswer, Verdict, judge_send
+from local.docs import status_of
+from shared.mail.outcome import DAY, FITTING, GraphAnswer, Verdict, judge_send
+from shared.mail.refusals import graph
+
+LIMITS = {
+    "ErrorSubmissionQuotaExceeded",
+    "ErrorExceededMessageLimit",
+    "ErrorExceededHourlyMessageLimit",
+}
+NOT_ON_SENDS = {
+    "ErrorItemNotFound",
+    "ErrorNonExistentMailbox",
+    "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize",
+    "ErrorAttachmentSessionIsSupportedOnlyForFileAttachments",
+    "InvalidAudienceForResource",
+    "InvalidAudience",
+    "InefficientFilter",
+}
+"""Met while a draft is made or looked for."""
 
 ROWS: list[tuple[int, str | None, str]] = [
     # Done.
@@ -100,6 +118,31 @@ def test_whatever_is_not_sent_has_a_reason_and_a_remedy(
 
     assert (outcome.reason is None) is (outcome.help is None) is (verdict == "sent")
     assert code is None or outcome.reason == code
+
+
+@pytest.mark.parametrize(("status", "code", "verdict"), [row for row in ROWS if row[2] != "sent"])
+def test_the_catalogue_says_of_asking_again_what_the_verdict_does(
+    status: int, code: str | None, verdict: str
+) -> None:
+    answer = GraphAnswer(status, code)
+    outcome = judge_send(answer)
+    said = [
+        row for row in (*graph.ROWS.values(), graph.of_status(status)) if row.words == outcome.help
+    ]
+
+    assert said
+    assert said[0].retry in FITTING[outcome.verdict]
+
+
+def test_every_code_of_the_catalogue_is_judged_as_its_row_says() -> None:
+    assert {code for _, code, _ in ROWS if code} | NOT_ON_SENDS == graph.ROWS.keys()
+    for code, row in graph.ROWS.items():
+        outcome = judge_send(GraphAnswer(status_of(code), code))
+
+        assert (outcome.reason, outcome.help) == (code, row.words)
+        assert row.retry in FITTING[outcome.verdict]
+        if outcome.verdict is Verdict.HOLD_ACCOUNT:
+            assert row.retryable == (code in LIMITS)
 
 
 def test_a_202_with_retry_after_is_sent_and_asks_for_nothing() -> None:

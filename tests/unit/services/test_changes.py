@@ -671,8 +671,8 @@ def test_a_released_mail_goes(room: Room) -> None:
 @pytest.mark.parametrize(
     ("state", "who"),
     [
-        (AccountState.NEEDS_SIGN_IN, "An administrator opens /accounts"),
-        (AccountState.HELD, "GET /api/accounts says why, and until when"),
+        (AccountState.NEEDS_SIGN_IN, "Sign the mailbox in again on /accounts. (Who: "),
+        (AccountState.HELD, "GET /api/accounts says until when"),
     ],
 )
 def test_a_refused_release_says_who_must_do_what(room: Room, state: AccountState, who: str) -> None:

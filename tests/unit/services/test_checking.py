@@ -217,7 +217,7 @@ def test_a_refused_grant_is_found_with_its_code_and_who_acts(room: Room) -> None
     assert (finding.topic, finding.result) == (Topic.GRANT, Result.NOT_OK)
     assert finding.code == "AADSTS50173"
     assert finding.who == "the person whose mailbox it is"
-    assert "accounts page" in (finding.step or "")
+    assert "/accounts" in (finding.step or "")
 
 
 @pytest.mark.parametrize("code", ["AADSTS7000222", "vault_refused", "no_client_secret"])

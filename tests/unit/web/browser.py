@@ -9,9 +9,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import azure.functions as func
 
 from shared.services.consent import Consent
+from shared.services.device_sign_in import DeviceSignIn
 from shared.services.linking import ConsentRules, Linking
 from shared.services.registration import Registration
-from shared.web import pages, sign_in
+from shared.web import device, pages, sign_in
 from shared.web.rendering import Site
 from shared.web.session import Sessions
 from shared.web.signing import Keys
@@ -68,6 +69,13 @@ class App:
             clock=self.clock,
             linking=self.linking,
         )
+        self.device_sign_in = DeviceSignIn(
+            identity=self.identity,
+            flows=self.flows,
+            clock=self.clock,
+            linking=self.linking,
+            new_handle=lambda: "handle-1",
+        )
 
     def accounts_page(self, req: func.HttpRequest) -> func.HttpResponse:
         return pages.show_accounts(
@@ -76,6 +84,16 @@ class App:
 
     def login(self, req: func.HttpRequest) -> func.HttpResponse:
         return sign_in.begin_sign_in(req, self.sessions, self.consent, self.keys, self.site)
+
+    def begin_device(self, req: func.HttpRequest) -> func.HttpResponse:
+        return device.begin_device_sign_in(
+            req, self.sessions, self.device_sign_in, self.keys, self.site
+        )
+
+    def finish_device(self, req: func.HttpRequest) -> func.HttpResponse:
+        return device.finish_device_sign_in(
+            req, self.sessions, self.device_sign_in, self.keys, self.site
+        )
 
     def admin_consent(self, req: func.HttpRequest) -> func.HttpResponse:
         return sign_in.show_admin_consent(req, self.sessions, self.site)
@@ -141,6 +159,18 @@ class Browser:
     def callback(self, app: App, **answer: str) -> func.HttpResponse:
         """Open the callback with parameters in the address."""
         return self.take(app.callback(self.request("GET", "/api/auth/callback", params=answer)))
+
+    def ask_for_code(self, app: App, **form: str) -> func.HttpResponse:
+        """Press the other button on /accounts."""
+        wish = {"alias": "billing", **form}
+        req = self.request("POST", "/auth/device", form=wish, headers=SAME_ORIGIN)
+        return self.take(app.begin_device(req))
+
+    def has_entered(self, app: App) -> func.HttpResponse:
+        """Press the button under the code."""
+        form = {"handle": "handle-1"}
+        req = self.request("POST", "/auth/device/finish", form=form, headers=SAME_ORIGIN)
+        return self.take(app.finish_device(req))
 
     def come_back(self, app: App, method: str = "POST", **changes: str) -> func.HttpResponse:
         """Bring Microsoft's answer to the newest sign-in."""

@@ -132,7 +132,10 @@ class TestAccounts:
             state=AccountState.HELD, reason="throttled", held_until=NOW + timedelta(hours=1)
         )
 
-        assert "until 20 Aug 2026, 13:00 UTC" in text_of(accounts_page(app, browser))
+        page = text_of(accounts_page(app, browser))
+
+        assert "On hold until 20 Aug 2026, 13:00 UTC" in page
+        assert "Microsoft asked Postroom to slow down for this mailbox. (throttled)" in page
 
     def test_a_link_that_was_made_is_confirmed(self, app: App, browser: Browser) -> None:
         app.accounts.rows["billing"] = account_of()

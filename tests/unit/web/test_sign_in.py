@@ -120,7 +120,9 @@ class TestLogin:
 
         assert response.status_code == 503
         assert response.headers["Retry-After"]
-        assert "The client secret is missing." in text_of(response)
+        page = text_of(response)
+        assert "Key Vault holds no client secret for the app." in page
+        assert "Certificates &amp; secrets" in page
 
 
 class TestCallback:

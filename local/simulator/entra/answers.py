@@ -1,0 +1,182 @@
+"""The token endpoint's answers: access token, refresh token, id token, client_info.
+
+https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from local.simulator.clock import Clock
+from local.simulator.directory import Directory, User
+from local.simulator.entra.errors import EntraError
+from local.simulator.entra.grants import Grants, RefreshGrant
+from local.simulator.entra.keys import SigningKey, b64url
+from local.simulator.entra.options import EntraOptions
+from local.simulator.entra.policy import Strength
+from local.simulator.entra.scopes import ScopeRequest
+from local.simulator.entra.tenant import Tenant
+from local.simulator.entra.tokens import AccessTokens, Claims
+
+SHORTEST_LIFE = 3600
+LONGEST_LIFE = 5400
+ID_TOKEN_LIFE = 3600
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a user's token answer is to contain."""
+
+    scope: ScopeRequest
+    oidc: frozenset[str]
+    tenant: Tenant
+    strength: Strength
+    nonce: str | None = None
+    auth_time: int | None = None
+    client_info: bool = False
+    public: bool = False
+    spa_since: float | None = None
+
+
+class Answers:
+    """Makes what a client gets. Whether it may have it has been decided before."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        directory: Directory,
+        tokens: AccessTokens,
+        grants: Grants,
+        key: SigningKey,
+        client_id: str,
+        *,
+        options: Callable[[], EntraOptions],
+        issuer_of: Callable[[str], str],
+    ) -> None:
+        self._clock = clock
+        self._directory = directory
+        self._tokens = tokens
+        self._grants = grants
+        self._key = key
+        self._client_id = client_id
+        self._current_options = options
+        self._issuer_of = issuer_of
+
+    @property
+    def _options(self) -> EntraOptions:
+        return self._current_options()
+
+    def of_user(self, user: User, wanted: Wanted) -> dict[str, Any]:
+        """A user's answer. Raises EntraError where consent is missing."""
+        granted = self._grants.consented(user, wanted.scope.resource)
+        if set(wanted.scope.permissions) - granted or (wanted.scope.is_default and not granted):
+            raise EntraError(65001, client_id=self._client_id)
+        options, lifetime = self._options, self.lifetime()
+        answer: dict[str, Any] = {
+            "token_type": "Bearer",
+            "scope": wanted.scope.echo(granted, short=options.short_scopes),
+            "expires_in": lifetime,
+            "ext_expires_in": lifetime,
+            "access_token": self._access_token(user, wanted, granted, lifetime),
+        }
+        if options.refresh_in is not None:
+            answer["refresh_in"] = options.refresh_in
+        if "offline_access" in wanted.oidc and not options.omit_refresh_token:
+            answer["refresh_token"] = self._grants.new_refresh_token(
+                self._refresh_grant(user, wanted)
+            )
+        if "openid" in wanted.oidc and not options.omit_id_token:
+            answer["id_token"] = self._id_token(user, wanted)
+        if wanted.client_info and not options.omit_client_info:
+            answer["client_info"] = self.client_info(user)
+        return answer
+
+    def client_info(self, user: User) -> str:
+        """`uid` and `utid` of the account at home, from which MSAL makes its account id."""
+        home = self._directory.home_of(user) or user
+        if self._options.malformed_client_info:
+            return "not base64 of JSON!"
+        return b64url(json.dumps({"uid": home.object_id, "utid": home.tenant_id}).encode())
+
+    def _access_token(
+        self, user: User, wanted: Wanted, granted: frozenset[str], lifetime: int
+    ) -> str:
+        return self._tokens.issue(
+            Claims(
+                audience=wanted.scope.resource,
+                tenant_id=user.tenant_id,
+                object_id=user.object_id,
+                client_id=self._client_id,
+                expires_at=self._clock.time() + lifetime,
+                address=user.address,
+                scopes=granted,
+            )
+        )
+
+    def _refresh_grant(self, user: User, wanted: Wanted) -> RefreshGrant:
+        scope = ScopeRequest(
+            wanted.oidc,
+            wanted.scope.resource,
+            wanted.scope.permissions,
+            wanted.scope.spelled,
+            wanted.scope.is_default,
+        )
+        return RefreshGrant(
+            user.object_id,
+            scope,
+            wanted.tenant,
+            wanted.strength,
+            self._clock.time(),
+            spa_since=wanted.spa_since,
+            public=wanted.public,
+        )
+
+    def _id_token(self, user: User, wanted: Wanted) -> str:
+        options, now = self._options, int(self._clock.time())
+        if options.expired_id_token:
+            now -= 2 * ID_TOKEN_LIFE
+        tenant_id = str(uuid.uuid4()) if options.wrong_issuer else user.tenant_id
+        claims: dict[str, Any] = {
+            "aud": str(uuid.uuid4()) if options.wrong_audience else self._client_id,
+            "iss": self._issuer_of(tenant_id),
+            "iat": now,
+            "nbf": now,
+            "exp": now + ID_TOKEN_LIFE,
+            "sub": _pairwise(user, self._client_id),
+            "tid": user.tenant_id,
+            "ver": "2.0",
+            "uti": secrets.token_urlsafe(16),
+            "rh": "1." + secrets.token_urlsafe(30),
+        }
+        if "profile" in wanted.oidc:
+            claims |= {
+                "oid": user.object_id,
+                "preferred_username": (self._directory.home_of(user) or user).address,
+                "name": user.name,
+            }
+        if "email" in wanted.oidc and user.mail:
+            claims["email"] = user.mail
+        if wanted.nonce is not None:
+            claims["nonce"] = "another" if options.wrong_nonce else wanted.nonce
+        if wanted.auth_time is not None:
+            claims["auth_time"] = wanted.auth_time
+        return self._key.sign(claims)
+
+    def lifetime(self) -> int:
+        """60 to 90 minutes at random
+        (https://learn.microsoft.com/entra/identity-platform/configurable-token-lifetimes)."""
+        chosen = self._options.access_token_seconds
+        if chosen is not None:
+            return int(chosen)
+        return SHORTEST_LIFE + secrets.randbelow(LONGEST_LIFE - SHORTEST_LIFE)
+
+
+def _pairwise(user: User, client_id: str) -> str:
+    """`sub` differs between applications for the same user."""
+    return b64url(hashlib.sha256(f"{client_id}/{user.object_id}".encode()).digest())

@@ -1,0 +1,98 @@
+"""What an organisation demands of a sign-in, then and at every token that follows from it.
+
+https://learn.microsoft.com/entra/identity/conditional-access/overview
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+
+from local.simulator.directory import User
+from local.simulator.entra.errors import EntraError
+from local.simulator.organisations import CONDITIONAL_ACCESS, Organisation
+
+HOUR = 3600
+DAY = 24 * HOUR
+
+
+@dataclass(frozen=True)
+class Strength:
+    """When somebody signed in, and when with a second factor; seconds of the simulator's clock."""
+
+    auth_time: float
+    mfa_time: float | None = None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What holds for one account. `organisation` is None for a personal one."""
+
+    user: User
+    home: User
+    """The account that the person signs in with; another than `user` for a guest."""
+    organisation: Organisation | None
+
+    @property
+    def needs_mfa(self) -> bool:
+        return self.user.mfa or self.home.mfa or bool(self.organisation and self.organisation.mfa)
+
+    def check_person(self) -> None:
+        """At the sign-in page: whether they get past their password. Raises EntraError."""
+        if self.home.locked:
+            raise EntraError(50053)
+        if self.home.password_expired:
+            raise EntraError(50055)
+
+    def check_access(self, *, device_code: bool = False) -> None:
+        """Conditional access, at sign-in and at every token. Raises EntraError."""
+        demanded = self.user.conditional_access or (
+            self.organisation.conditional_access if self.organisation else None
+        )
+        if demanded is not None:
+            raise EntraError(CONDITIONAL_ACCESS[demanded])
+        if device_code and self.organisation and self.organisation.block_device_code:
+            raise EntraError(53003)
+
+    def is_too_old(self, strength: Strength, now: float) -> bool:
+        """Whether sign-in frequency asks for another sign-in."""
+        hours = self.organisation.sign_in_frequency_hours if self.organisation else None
+        return hours is not None and now >= strength.auth_time + hours * HOUR
+
+    def missing_factor(self, strength: Strength, now: float) -> int | None:
+        """The number that says what is missing of multi-factor authentication; None for nothing."""
+        if not self.needs_mfa:
+            return None
+        if not self.home.mfa_registered:
+            return 50079
+        if strength.mfa_time is None:
+            return 50076
+        days = self.organisation.mfa_days if self.organisation else None
+        return 50078 if days is not None and now >= strength.mfa_time + days * DAY else None
+
+    def check_token(self, strength: Strength, now: float) -> None:
+        """At the token endpoint, where nobody can be asked for anything. Raises EntraError."""
+        self.check_access()
+        if self.is_too_old(strength, now):
+            raise EntraError(70043)
+        missing = self.missing_factor(strength, now)
+        if missing is not None:
+            raise EntraError(missing, claims=self.claims())
+
+    def claims(self) -> str:
+        """The challenge that a client may send along to authorize
+        (https://learn.microsoft.com/entra/identity-platform/claims-challenge)."""
+        owner = self.organisation.id if self.organisation else self.user.tenant_id
+        policy = str(uuid.uuid5(uuid.NAMESPACE_OID, owner))
+        return json.dumps({"access_token": {"capolids": {"essential": True, "values": [policy]}}})
+
+
+def asks_for_more(claims: str) -> bool:
+    """Whether an authorize request's `claims` demand a second factor. What is no JSON is ignored."""
+    try:
+        document = json.loads(claims or "{}")
+    except ValueError:
+        return False
+    token = document.get("access_token") if isinstance(document, dict) else None
+    return isinstance(token, dict) and bool({"capolids", "acrs"} & token.keys())

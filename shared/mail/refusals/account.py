@@ -1,0 +1,38 @@
+"""Why an account cannot send, in the catalogue's words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shared.mail.account import Account, AccountState
+from shared.mail.refusals import Actor, Refusal, Retry, find
+
+
+def why(account: Account) -> Refusal | None:
+    """The row for an account that is held or needs a sign-in; None where it is ready."""
+    if account.state is AccountState.READY:
+        return None
+    if account.reason is None:
+        return _unexplained(account)
+    row = find(account.reason)
+    if account.state is AccountState.NEEDS_SIGN_IN and row.retryable:
+        # What may pass has not passed by now: the account would not be in this state.
+        return replace(row, retry=Retry.NO)
+    return row
+
+
+def _unexplained(account: Account) -> Refusal:
+    if account.state is AccountState.HELD:
+        return Refusal(
+            "held",
+            "Sending from this mailbox is paused.",
+            Actor.NOBODY,
+            "Its mails go by themselves when that ends.",
+            Retry.LATER,
+        )
+    return Refusal(
+        "needs_sign_in",
+        "The mailbox has to be signed in again.",
+        Actor.MAILBOX_OWNER,
+        "Sign the mailbox in again on /accounts.",
+    )

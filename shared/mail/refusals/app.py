@@ -1,0 +1,105 @@
+"""What Postroom itself finds out about its vault, its identity and its grants.
+
+Key Vault's own words for a refusal are its inner error codes:
+https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
+"""
+
+from __future__ import annotations
+
+from shared.mail.refusals.row import Actor, Refusal, Retry, alike
+from shared.mail.refusals.steps import AGAIN, NEW_SECRET
+
+_ROLE = (
+    "In the Azure portal > the key vault > Access control (IAM) give the Function App's managed "
+    "identity a role that may read and set secrets (Key Vault Secrets Officer, or the narrower one "
+    "that infra/ makes). A new assignment takes some minutes to work."
+)
+
+ROWS: dict[str, Refusal] = {
+    **alike(
+        "no_grant",
+        "Key Vault holds no grant for the mailbox: it was never signed in here, or its secret was deleted.",
+        Actor.MAILBOX_OWNER,
+        AGAIN,
+    ),
+    **alike(
+        "no_client_secret",
+        "Key Vault holds no client secret for the app.",
+        Actor.OPERATOR,
+        NEW_SECRET,
+    ),
+    **alike(
+        "no_managed_identity",
+        "The app's managed identity gave no token.",
+        Actor.OPERATOR,
+        "In the Azure portal > the Function App > Identity > User assigned, assign the identity "
+        "whose client id POSTROOM_IDENTITY_CLIENT_ID holds.",
+    ),
+    **alike(
+        "vault_refused",
+        "Key Vault refuses the app's identity.",
+        Actor.OPERATOR,
+        f"{_ROLE} The vault's Networking page must let the app in, and the postroom- secrets must "
+        "be enabled. GET /api/health/details says which of these Key Vault names.",
+    ),
+    **alike(
+        "ForbiddenByRbac", "The app's identity lacks a role in Key Vault.", Actor.OPERATOR, _ROLE
+    ),
+    **alike(
+        "ForbiddenByPolicy",
+        "The key vault's access policies do not let the app's identity get and set secrets.",
+        Actor.OPERATOR,
+        "In the Azure portal > the key vault > Access policies give the Function App's managed "
+        "identity the secret permissions Get, Set, List and Delete; or switch the vault to role-based access.",
+    ),
+    **alike(
+        "ForbiddenByFirewall",
+        "The key vault's firewall does not let the app in.",
+        Actor.OPERATOR,
+        "In the Azure portal > the key vault > Networking let the Function App's network or "
+        "outbound addresses in, or use a private endpoint.",
+    ),
+    **alike(
+        "SecretDisabled",
+        "A secret of Postroom's is disabled in Key Vault.",
+        Actor.OPERATOR,
+        "In the Azure portal > the key vault > Secrets enable the current version of the "
+        "postroom- secret; for a mailbox's grant, sign the mailbox in again on /accounts instead.",
+    ),
+    **alike(
+        "entra_unreachable",
+        "Microsoft's sign-in service did not answer, or with a passing problem.",
+        Actor.NOBODY,
+        "Nothing was sent; Postroom tries again. https://status.cloud.microsoft says whether it is "
+        "known.",
+        Retry.LATER,
+    ),
+    **alike(
+        "vault_unreachable",
+        "Key Vault did not answer.",
+        Actor.NOBODY,
+        "Nothing was sent; Postroom tries again. If it stays, compare POSTROOM_VAULT_URL with the "
+        "vault, and look at the vault's Networking page.",
+        Retry.LATER,
+    ),
+    **alike(
+        "identity_unreachable",
+        "The app's managed identity did not answer.",
+        Actor.NOBODY,
+        "Nothing was sent; Postroom tries again.",
+        Retry.LATER,
+    ),
+    **alike(
+        "not_reached",
+        "Microsoft Graph was not reached; nothing left.",
+        Actor.NOBODY,
+        "Postroom tries again. https://status.cloud.microsoft says whether it is known.",
+        Retry.LATER,
+    ),
+    **alike(
+        "account_gone",
+        "The account is not there any more.",
+        Actor.OPERATOR,
+        "Link the mailbox again on /accounts, under the same alias.",
+    ),
+}
