@@ -115,6 +115,11 @@ OWN_REASONS = {
         "`held`, until the mailbox is signed in again",
         refusals.find("no_grant").words,
     ),
+    "daily_cap": (
+        "`queued`, for another day",
+        "The account's daily cap is used up; the mail goes by itself on the first day that has room. An "
+        "administrator may raise the cap on the account's page.",
+    ),
     "no_content": ("`failed`", "The mail has no content to send."),
     "unreadable_message": (
         "`failed`",

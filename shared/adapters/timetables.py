@@ -3,8 +3,9 @@ sending never competes with a change of the account itself."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.storage import translated
@@ -43,6 +44,8 @@ class TimetableRows:
             "RowKey": account_id,
             "next_at": timetable.next_at.isoformat(),
         }
+        if timetable.given:
+            row["given"] = json.dumps({day.isoformat(): n for day, n in timetable.given})
         if timetable.resting_until is not None:
             row["resting_until"] = timetable.resting_until.isoformat()
         try:
@@ -66,4 +69,8 @@ def timetable_of(row: Mapping[str, Any]) -> Timetable:
     return Timetable(
         next_at=datetime.fromisoformat(row["next_at"]),
         resting_until=datetime.fromisoformat(rest) if rest else None,
+        given=tuple(
+            (date.fromisoformat(day), int(count))
+            for day, count in json.loads(row.get("given", "{}")).items()
+        ),
     )

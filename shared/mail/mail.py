@@ -24,6 +24,9 @@ FINDING_OUT = "finding_out"
 """Why a mail is `unknown` while Postroom itself still looks for what became of it; `due_at` is then
 the time of the next look."""
 
+DAILY_CAP = "daily_cap"
+"""Why a mail is due on another day: its mailbox has given away all mails of this one."""
+
 GRACE = timedelta(minutes=2)
 """A mail that is due and has waited this long has lost its bell."""
 
@@ -162,8 +165,7 @@ class Mail:
         return (
             self.status is Status.QUEUED
             and self.due_at > now
-            and self.reason is None
-            and not self.urgent
+            and (self.reason == DAILY_CAP or (self.reason is None and not self.urgent))
         )
 
     @property
@@ -227,6 +229,16 @@ class Mail:
         if self.status is Status.QUEUED:
             return replace(self, due_at=until, updated_at=now)
         return self.moved(Status.QUEUED, now, due_at=until)
+
+    def capped(self, cap: int) -> Mail:
+        """This mail, which waits for a day that has room for it."""
+        return replace(
+            self,
+            reason=DAILY_CAP,
+            help=f"Its mailbox sends {cap} mails a day (UTC), and today's are all given away. It goes "
+            "by itself at the time expected_at. An administrator may raise the cap on the "
+            "account's page, for mails that come from then on.",
+        )
 
     @property
     def look_at(self) -> datetime | None:

@@ -7,9 +7,17 @@ https://learn.microsoft.com/office365/servicedescriptions/exchange-online-servic
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+FARTHEST_DAYS = 366
+"""So far ahead days are told apart; what has no room until then waits for the last of them."""
+
+
+def midnight_of(day: date) -> datetime:
+    """When a day of UTC begins."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,42 @@ class Timetable:
     next_at: datetime = _LONG_AGO
     resting_until: datetime | None = None
     """Microsoft asked for a pause until then: no slot lies before it."""
+    given: tuple[tuple[date, int], ...] = ()
+    """Slots of a mailbox with a daily cap, by day of UTC; days that have passed are left out."""
+
+    def given_on(self, day: date) -> int:
+        """How many slots of a day are given away."""
+        return dict(self.given).get(day, 0)
+
+    def reserve_capped(
+        self, now: datetime, count: int, pace: Pace, cap: int
+    ) -> tuple[tuple[datetime, ...], Timetable]:
+        """The next `count` slots of a mailbox that sends at most `cap` mails a day of UTC, and the
+        timetable after them. What today has no room for lies in the first day that has."""
+        found = replace(self, given=tuple(one for one in self.given if one[0] >= now.date()))
+        slots = []
+        for _ in range(count):
+            slot, found = found._next_capped(now, pace, cap)
+            slots.append(slot)
+        return tuple(slots), found
+
+    def _next_capped(self, now: datetime, pace: Pace, cap: int) -> tuple[datetime, Timetable]:
+        start = max(now, self.resting_until or now)
+        interval = pace.interval if pace.is_limited else timedelta(0)
+        counts = dict(self.given)
+        for ahead in range(FARTHEST_DAYS):
+            day = start.date() + timedelta(days=ahead)
+            given, midnight = counts.get(day, 0), midnight_of(day)
+            # Those that were given before the day began stand at its beginning, one after another.
+            slot = midnight + given * interval
+            if ahead == 0:
+                burst = (pace.share - 1) * interval
+                slot = max(slot, self.next_at, start - burst, self.resting_until or slot)
+            if (given < cap and slot.date() == day) or ahead + 1 == FARTHEST_DAYS:
+                break
+        next_at = max(self.next_at, slot + interval) if ahead == 0 else self.next_at
+        counts[day] = given + 1
+        return slot, replace(self, next_at=next_at, given=tuple(sorted(counts.items())))
 
     def reserve(
         self, now: datetime, count: int, pace: Pace, *, owed: int = 0

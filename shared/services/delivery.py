@@ -157,7 +157,7 @@ class Delivery:
             return self._hold(found, account)
         until = self._pacing.put_off(mail, account)
         if until is not None:
-            return self._put_off(found, until)
+            return self._put_off(found, until, account)
         with self._places.of(account, PLACE_SECONDS) as place:
             if not place:
                 self._submission.ring(mail, BUSY_SECONDS * (1 + self._jitter()))
@@ -172,7 +172,7 @@ class Delivery:
             return mail.moved(Status.HELD, now, reason=account.reason, help=_why_held(account))
         slot = self._pacing.slot(account, urgent=mail.urgent)
         if slot > now + SOON:
-            return mail.put_off(slot, now)
+            return self._submission.told_why(mail.put_off(slot, now), account)
         return self._claimed(mail, account, now)
 
     def _account(self, mail: Mail, *, fresh: bool = False) -> Account | None:
@@ -192,9 +192,9 @@ class Delivery:
         )
         return replace(claimed, delivery=way)
 
-    def _put_off(self, found: Versioned, until: datetime) -> Heard:
+    def _put_off(self, found: Versioned, until: datetime, account: Account) -> Heard:
         """Its mailbox has sent enough for now, or rests."""
-        later = found.mail.put_off(until, self._clock())
+        later = self._submission.told_why(found.mail.put_off(until, self._clock()), account)
         if self._write(later, found.etag):
             self._submission.ring(later)
         return Heard.LATER

@@ -30,8 +30,12 @@ KEPT_FOR = timedelta(minutes=1)
 would go together."""
 MOST_IN_HAND = 1000
 """Slots that a process keeps for a mailbox; what is given back beyond that is lost."""
+UNPACED_SHARE = 10
+"""Slots that are taken at a time where there is a daily cap and no pace."""
 _MINUTE = timedelta(minutes=1)
 _TRIES = 4
+_COUNTED_TRIES = 30
+"""Where slots are counted: to go on without the others' count would be more than politeness."""
 
 _Step = Callable[[Timetable], tuple[tuple[datetime, ...], Timetable]]
 
@@ -49,6 +53,14 @@ class _Mailbox:
     owed: int = 0
     """Mails that went without a slot and are not in the timetable yet."""
     resting_until: datetime | None = None
+    counted: deque[datetime] = field(default_factory=deque)
+    """Slots in hand that count for a daily cap: each can be used until its day ends."""
+
+
+def counted_at_a_time(cap: int, pace: Pace) -> int:
+    """How many slots a process takes at a time for a mailbox with a daily cap: a twentieth of the cap
+    at most, since what it does not use by midnight is nobody's; and no more than without one."""
+    return max(1, min(cap // 20, pace.share if pace.is_limited else UNPACED_SHARE))
 
 
 class Pacing:
@@ -67,6 +79,50 @@ class Pacing:
         Urgent mail does not queue behind the rest: it goes at once, up to a minute's mails a
         minute, and the rest moves back by as much.
         """
+        if account.defaults.daily_cap is not None:
+            return self._counted_slot(account, account.defaults.daily_cap, urgent=urgent)
+        return self._uncounted_slot(account, urgent=urgent)
+
+    def is_capped(self, account: Account, slot: datetime) -> bool:
+        """Whether a slot is not today because today's mails are all given away, as far as this
+        process knows."""
+        cap, today = account.defaults.daily_cap, self._clock().date()
+        if cap is None or slot.date() <= today:
+            return False
+        return self._box(account).timetable.given_on(today) >= cap
+
+    def _counted_slot(self, account: Account, cap: int, *, urgent: bool) -> datetime:
+        """When the next mail may go that counts for the day's cap. Urgent mail counts as well; it
+        only does not wait for its minute."""
+        now, box = self._clock(), self._box(account)
+        with box.lock:
+            rest = _latest(box.resting_until, account.resting_until)
+            start = _latest(now, rest) or now
+            while box.counted and box.counted[0].date() < start.date():
+                box.counted.popleft()
+            if not box.counted:
+                count = counted_at_a_time(cap, self._pace)
+                box.counted.extend(
+                    self._change(
+                        account,
+                        box,
+                        lambda timetable: timetable.reserve_capped(now, count, self._pace, cap),
+                        _COUNTED_TRIES,
+                    )
+                )
+            slot = max(start, box.counted.popleft())
+            goes_now = urgent and start == now and slot.date() == now.date()
+            return now if goes_now and self._has_room_for_urgent(box, now) else slot
+
+    def _has_room_for_urgent(self, box: _Mailbox, now: datetime) -> bool:
+        while box.unasked and box.unasked[0] <= now - _MINUTE:
+            box.unasked.popleft()
+        if self._pace.is_limited and len(box.unasked) >= self._pace.mails_per_minute:
+            return False
+        box.unasked.append(now)
+        return True
+
+    def _uncounted_slot(self, account: Account, *, urgent: bool) -> datetime:
         now, box = self._clock(), self._box(account)
         with box.lock:
             rest = _latest(box.resting_until, account.resting_until)
@@ -86,6 +142,8 @@ class Pacing:
 
     def slots(self, account: Account, count: int) -> Sequence[datetime]:
         """When the next `count` mails of this account may go, taken in one go."""
+        if account.defaults.daily_cap is not None:
+            return [self.slot(account) for _ in range(count)]
         now, box = self._clock(), self._box(account)
         with box.lock:
             if not self._pace.is_limited:
@@ -97,11 +155,13 @@ class Pacing:
         """Take back the slot of a mail that will not go then: the next mail of this process has it."""
         box = self._box(account)
         with box.lock:
-            if not self._pace.is_limited or slot <= self._clock() + SOON:
+            counts = account.defaults.daily_cap is not None
+            if not (self._pace.is_limited or counts) or slot <= self._clock() + SOON:
                 return
-            insort(box.slots, slot)
-            if len(box.slots) > MOST_IN_HAND:
-                box.slots.pop()
+            slots = box.counted if counts else box.slots
+            insort(slots, slot)
+            if len(slots) > MOST_IN_HAND:
+                slots.pop()
 
     def put_off(self, mail: Mail, account: Account) -> datetime | None:
         """Until when a mail that is due has to wait all the same; None where it goes now."""
@@ -111,7 +171,11 @@ class Pacing:
         has_slot = mail.status is Status.QUEUED and now - mail.due_at <= KEPT_FOR
         if has_slot and not resting:
             return None
-        slot = self.slot(account, urgent=mail.urgent)
+        if mail.status is Status.QUEUED and mail.due_at.date() == now.date():
+            # It was counted today, and has only missed its minute.
+            slot = self._uncounted_slot(account, urgent=mail.urgent)
+        else:
+            slot = self.slot(account, urgent=mail.urgent)
         return slot if slot > now + SOON else None
 
     def rest(self, account: Account, until: datetime) -> None:
@@ -144,11 +208,13 @@ class Pacing:
         box.owed = 0
         return slots
 
-    def _change(self, account: Account, box: _Mailbox, step: _Step) -> tuple[datetime, ...]:
+    def _change(
+        self, account: Account, box: _Mailbox, step: _Step, tries: int = _TRIES
+    ) -> tuple[datetime, ...]:
         """Apply a step to the shared timetable; to what is known of it where it is out of reach."""
         name = account.account_id
         try:
-            for _ in range(_TRIES):
+            for _ in range(tries):
                 slots, after = step(box.timetable)
                 try:
                     box.etag = self._timetables.write(name, after, box.etag)

@@ -295,7 +295,14 @@ class Submission:
         if mail.status is not Status.QUEUED:
             return mail
         slot = self._pacing.slot(account, urgent=mail.urgent)
-        return replace(mail, due_at=max(mail.due_at, slot))
+        return self.told_why(replace(mail, due_at=max(mail.due_at, slot)), account)
+
+    def told_why(self, mail: Mail, account: Account) -> Mail:
+        """A mail that has its slot, with the reason where it is not today's."""
+        cap = account.defaults.daily_cap
+        if cap is None or not self._pacing.is_capped(account, mail.due_at):
+            return mail
+        return mail.capped(cap)
 
     def give_back_slot(self, mail: Mail, account: Account) -> None:
         """Let another mail have the slot of one that will not go then."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -27,10 +28,14 @@ from shared.adapters.timetables import TimetableRows
 from shared.errors import AlreadyExists, LostRace, NotSent, RemoteRefused
 from shared.mail import ids
 from shared.mail.account import Account, AccountKind, AccountState
+from shared.mail.address import Address
+from shared.mail.defaults import Defaults, Overridable
 from shared.mail.mail import FINDING_OUT, GRACE, Caller, Event, Mail, MailFilter, Payload
-from shared.mail.pace import Timetable
+from shared.mail.pace import Pace, Timetable
 from shared.mail.status import Status
+from shared.services.account_changes import AccountChange, AccountChanges
 from shared.services.outbox_message import mail_id_in
+from shared.services.pacing import Pacing
 from shared.services.ports import Glimpse, KeyClaim, Span
 from shared.settings import StorageSettings
 
@@ -118,6 +123,15 @@ def an_account(alias: str = "billing") -> Account:
         authority="11111111-2222-3333-4444-555555555555",
         scopes=frozenset({"Mail.Send", "User.Read"}),
         allowed_from=("invoices@contoso.com",),
+        defaults=Defaults(
+            display_name="Contoso Billing",
+            reply_to=(Address("desk@contoso.com", "Desk"), Address("b@contoso.com")),
+            signature_text='Contoso\n"Billing" ü 💌',
+            signature_html="<b>Contoso</b>",
+            save_to_sent_items=False,
+            daily_cap=100,
+            overridable=frozenset({Overridable.SIGNATURE}),
+        ),
         is_default=True,
         signed_in_at=NOW,
     )
@@ -478,7 +492,8 @@ class TestFlows:
 
 class TestTimetables:
     def test_a_timetable_comes_back_as_it_was_written(self, timetables: TimetableRows) -> None:
-        written = Timetable(NOW, NOW + timedelta(seconds=2.128))
+        days = ((NOW.date(), 100), (NOW.date() + timedelta(days=1), 7))
+        written = Timetable(NOW, NOW + timedelta(seconds=2.128), days)
         etag = timetables.write("a1", written, None)
 
         assert timetables.read("a1") == (written, etag)
@@ -490,6 +505,25 @@ class TestTimetables:
         timetables.write("a1", Timetable(NOW), etag)
 
         assert timetables.read("a1")[0] == Timetable(NOW)
+
+    def test_instances_keep_a_daily_cap_together(self, timetables: TimetableRows) -> None:
+        account = replace(an_account(), defaults=Defaults(daily_cap=60))
+        found: list[datetime] = []
+
+        def ask() -> None:
+            pacing = Pacing(timetables, lambda: NOW, Pace(30))
+            found.extend(pacing.slot(account) for _ in range(30))
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        days = Counter(slot.date() for slot in found)
+        assert max(days.values()) <= 60
+        assert sum(days.values()) == 90
+        assert days[NOW.date()] == 60
 
     def test_of_two_instances_one_is_first(self, timetables: TimetableRows) -> None:
         etag = timetables.write("a1", Timetable(NOW), None)
@@ -556,6 +590,16 @@ class TestAccounts:
         assert roll.accounts == (first,)
         assert list(accounts.all()) == [changed, second]
         assert accounts.save(changed).etag != changed.etag
+
+    def test_another_account_becomes_the_default_in_one_step(self, accounts: AccountsTable) -> None:
+        first = accounts.enrol(an_account(), accounts.roll())
+        second = accounts.enrol(replace(an_account("sales"), is_default=False), accounts.roll())
+        changes = AccountChanges(accounts)
+
+        changes.change(second.alias, AccountChange(becomes_default=True))
+
+        rows = {row.alias: row.is_default for row in accounts.roll().accounts}
+        assert rows == {first.alias: False, second.alias: True}
 
     def test_a_roll_that_moved_on_takes_nobody(self, accounts: AccountsTable) -> None:
         empty = accounts.roll()
