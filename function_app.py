@@ -226,6 +226,40 @@ def show_accounts(req: func.HttpRequest) -> func.HttpResponse:
     )
 
 
+@app.route("accounts/{alias}", methods=["GET"], auth_level=ANONYMOUS)
+def show_account_page(req: func.HttpRequest) -> func.HttpResponse:
+    """The page of one account. Asks for a session itself."""
+    from shared.web import account_page
+
+    return answered(
+        req,
+        lambda: account_page.show(
+            req,
+            room().front.site,
+            room().front.sessions,
+            room().account_changes,
+            room().checks,
+        ),
+    )
+
+
+@app.route("accounts/{alias}", methods=["POST"], auth_level=ANONYMOUS)
+def change_account_from_page(req: func.HttpRequest) -> func.HttpResponse:
+    """Change what is set for an account. Asks for a session and the same origin itself."""
+    from shared.web import account_page
+
+    return answered(
+        req,
+        lambda: account_page.change(
+            req,
+            room().front.site,
+            room().front.sessions,
+            room().account_changes,
+            room().checks,
+        ),
+    )
+
+
 @app.route("accounts/{alias}/check", methods=["POST"], auth_level=ANONYMOUS)
 def check_account_from_page(req: func.HttpRequest) -> func.HttpResponse:
     """Check, for the page. Asks for a session and the same origin itself."""

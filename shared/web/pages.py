@@ -108,7 +108,7 @@ def show_accounts(
         site,
         "accounts.html",
         set_cookies=[notices.clear_cookie()] if notice else [],
-        rows=[_row(account, site) for account in rows],
+        rows=[row_of(account, site) for account in rows],
         linked=linked,
         withheld=_purposes(choices.withheld(linked.scopes)) if linked else (),
         unasked=_purposes(choices.unasked(linked.scopes)) if linked else (),
@@ -160,7 +160,8 @@ _STATES = {
 }
 
 
-def _row(account: Account, site: Site) -> _Row:
+def row_of(account: Account, site: Site) -> _Row:
+    """An account in words."""
     reason, remedy = _explain(account)
     return _Row(
         alias=account.alias,

@@ -224,10 +224,12 @@ def test_there_is_exactly_one_function_app_and_it_is_called_app() -> None:
 ANONYMOUS = {
     "begin_device_sign_in",
     "begin_sign_in",
+    "change_account_from_page",
     "check_account_from_page",
     "close_session",
     "finish_device_sign_in",
     "finish_sign_in",
+    "show_account_page",
     "show_accounts",
     "show_admin_consent",
     "show_asset",
