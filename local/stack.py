@@ -24,6 +24,7 @@ from local.azurite import Azurite, AzuriteError, check_tools
 from local.console import Console
 from local.stack_errors import StackError, check_python, port_taken
 from local.stack_files import REPOSITORY
+from local.state_lock import StateLock
 
 _START_TIMEOUT = 60.0
 _SIMULATOR = "local.simulator"
@@ -65,6 +66,7 @@ class Stack:
         self._local_settings = local_settings
         self._console = console or Console(quiet=True)
         self._logs = self.state_dir / "logs"
+        self._lock = StateLock(self.state_dir)
         self._azurite: Azurite | None = None
         self._simulator: subprocess.Popen[bytes] | None = None
         self._provision: subprocess.Popen[bytes] | None = None
@@ -116,6 +118,10 @@ class Stack:
         if self._azurite is not None:
             self._azurite.stop()
             self._azurite = None
+        if self._lock.is_held:
+            # What it says is no longer true; another stack's own file is not ours to remove.
+            stack_files.path(self.state_dir).unlink(missing_ok=True)
+            self._lock.release()
 
     def start_host(self) -> None:
         """Start the host with the app; for tests also after `stop_host()`."""
@@ -176,13 +182,13 @@ class Stack:
         check_python()
         if self._storage is None:
             check_tools()
+        self._lock.take()
         self._app_port = self._app_port or ports.free_port()
         self._simulator_port = self._simulator_port or ports.free_port()
         if not ports.is_free(self._app_port):
             raise port_taken(self._app_port, "PORT")
         if not ports.is_free(self._simulator_port):
             raise port_taken(self._simulator_port, "SIMULATOR_PORT")
-        self.state_dir.mkdir(parents=True, exist_ok=True)
         for name in ("simulator", "host", "azurite", "provision"):
             (self._logs / f"{name}.log").unlink(missing_ok=True)
 
@@ -193,6 +199,7 @@ class Stack:
         stack_files.path(self.state_dir).unlink(missing_ok=True)
         command = [sys.executable, "-m", _SIMULATOR, "--https-port", "0"]
         command += ["--http-port", str(self._simulator_port), "--state-dir", str(self.state_dir)]
+        command += ["--part-of-stack"]
         self._simulator = self._spawn("simulator", command)
         self._provision = self._spawn(
             "provision", [sys.executable, "-m", "local.provision"], stdin=subprocess.PIPE

@@ -91,6 +91,7 @@ class Simulator:
             "identity_header": identity_state.header,
             "identity_client_id": identity_state.client_id,
             "identity_principal_id": identity_state.principal_id,
+            "identity_resource_id": identity_state.resource_id,
             "mailboxes": [
                 {"address": user.address, "kind": user.kind}
                 for user in self.state.directory

@@ -104,7 +104,7 @@ class SimulatorState:
         """What faults can be made for; known once the routes are."""
         self.entra = EntraState(self.clock, self.directory, self.organisations, self.tokens)
         self.flows = Flows(self.entra)
-        self.identity = IdentityState(self.clock, self.tokens)
+        self.identity = IdentityState(self.tokens)
         self.vault = VaultState(self.clock, self.tokens)
         self.graph = GraphState(self.clock, self.directory, self.organisations, self.tokens)
 

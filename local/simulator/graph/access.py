@@ -94,10 +94,15 @@ def mailbox_owner(claims: Claims, named: str | None, directory: Directory) -> Us
         if claims.app_only:
             raise MeNeedsDelegation
         named = claims.object_id
-    user = directory.find(named)
+    user = directory.find(named) or directory.find(_long_id(named))
     if user is None or user.tenant_id != claims.tenant_id:
         raise InvalidUser.named(named)
     return user
+
+
+def _long_id(named: str) -> str:
+    """The object id behind the short one by which Graph may call a personal account."""
+    return f"00000000-0000-0000-{named[:4]}-{named[4:]}" if len(named) == 16 else named
 
 
 def enter(claims: Claims, user: User, allowed: Sequence[str] | None) -> Access:
@@ -134,11 +139,13 @@ class Authors:
         return self.from_.key != self.sender.key
 
 
-def authors(access: Access, requested: Address | None, directory: Directory) -> Authors:
+def authors(
+    access: Access, requested: Address | None, directory: Directory, *, keep_alias: bool = False
+) -> Authors:
     """The rights matrix of graph-mail.md 5.3.
 
     Names come from the directory and cannot be overridden [EvotecIT/Mailozaurr#39]; an alias
-    becomes the primary address. Which error a missing `.Shared` scope gives is UNCONFIRMED.
+    becomes the primary address, unless `keep_alias`. Which error a missing `.Shared` scope gives is UNCONFIRMED.
     """
     wanted = directory.find(requested.address) if requested else access.user
     if wanted is None or wanted.tenant_id != access.user.tenant_id:
@@ -146,6 +153,8 @@ def authors(access: Access, requested: Address | None, directory: Directory) -> 
     acting = access.user if access.claims.app_only else directory.find(access.claims.object_id)
     acting = acting or access.user
     address = primary(wanted)
+    if keep_alias and requested:
+        address = Address(requested.address, wanted.name)
     if wanted.object_id == acting.object_id:
         return Authors(address, address, None)
     if not access.claims.app_only and "Mail.Send.Shared" not in access.claims.scopes:

@@ -249,6 +249,34 @@ class NamedPropertyQuotaExceeded(GraphError):
     message = "Cannot get ID from name."
 
 
+class PersonalLimit(GraphError):
+    """Outlook.com's guard against abuse (graph-mail.md 1.8). Its status is UNCONFIRMED."""
+
+    code = "ErrorExceededMessageLimit"
+    message = (
+        "Cannot send mail. Daily Message/Recipient limit exceeded. Follow the instructions in your "
+        "Inbox to verify your account."
+    )
+
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self.status = status
+
+
+class PersonalRecipientLimit(PersonalLimit):
+    """Too many recipients of one mail."""
+
+    code = "ErrorExceededMaxRecipientLimit"
+    message = "Cannot send mail. The number of recipients exceeds the limit of your account."
+
+
+class AccountSuspended(PersonalLimit):
+    """The person must show at outlook.com that they are one."""
+
+    code = "ErrorAccountSuspend"
+    message = "Account suspended. Follow the instructions in your Inbox to verify your account."
+
+
 class InsufficientPrivileges(GraphError):
     """The directory's refusal, not Exchange's [con: resolve-auth-errors]."""
 

@@ -62,11 +62,23 @@ class GraphOptions(Options):
     """A MIME x- header vanishes until the mailbox has learnt it from JSON [MGC#424]."""
 
     app_only_mailboxes: tuple[str, ...] | None = None
-    """Addresses that application tokens may use; None is all of the tenant."""
+    """Addresses that application tokens may use, where their organisation says nothing itself; None
+    is all of the tenant."""
+    send_from_alias: bool = False
+    """SendFromAliasEnabled: an alias stays in From instead of becoming the primary address."""
     copy_sent_as_to_mailbox: bool = False
     """MessageCopyForSentAsEnabled, for every mailbox."""
     copy_sent_on_behalf_to_mailbox: bool = False
     """MessageCopyForSendOnBehalfEnabled, for every mailbox."""
+
+    personal_short_ids: bool = False
+    """Graph calls a personal account by the last 16 digits of its object id. UNCONFIRMED."""
+    personal_messages_per_day: int | None = None
+    """Beyond it a personal account gets ErrorExceededMessageLimit."""
+    personal_recipients_per_message: int | None = None
+    """Beyond it a personal account gets ErrorExceededMaxRecipientLimit."""
+    personal_limit_status: int = 403
+    """Sources name 400, 403 and 429 (graph-mail.md 1.8)."""
 
     def changed(self, document: Mapping[str, Any]) -> Self:
         """These options with some replaced; `preset` comes first. Raises BadOption."""

@@ -16,7 +16,7 @@ from local.simulator.clock import Clock
 from local.simulator.directory import Directory, User
 from local.simulator.entra.tokens import AccessTokens
 from local.simulator.graph import compose, reading
-from local.simulator.graph.access import Access, authors, primary
+from local.simulator.graph.access import Access, Authors, authors, primary
 from local.simulator.graph.delivery import Letter, Submission, Transport
 from local.simulator.graph.errors import (
     InvalidRecipients,
@@ -29,6 +29,7 @@ from local.simulator.graph.errors import (
 from local.simulator.graph.items import Address, Attachment, Message, is_custom
 from local.simulator.graph.mailbox import Mailbox
 from local.simulator.graph.options import GraphOptions
+from local.simulator.graph.personal import check_limits
 from local.simulator.graph.shape import FOLDERS
 from local.simulator.graph.throttle import Throttle
 from local.simulator.graph.uploads import AttachmentItem, Session, Uploads
@@ -236,7 +237,10 @@ class GraphState:
 
     def _submit(self, access: Access, mailbox: Mailbox, message: Message, *, save: bool) -> None:
         self._check_recipients(message)
-        who = authors(access, message.from_, self.directory)
+        if access.user.kind == "personal":
+            check_limits(access.user, mailbox, message, self.options, self.clock.now())
+        keep_alias = self.options.send_from_alias
+        who = authors(access, message.from_, self.directory, keep_alias=keep_alias)
         self._resolve_names(message)
         message.from_, message.sender = who.from_, who.sender
         compose.complete(
@@ -244,14 +248,18 @@ class GraphState:
             keep_id=self.options.mime_message_id_kept,
             unknown=self._dropped_headers(mailbox, message),
         )
-        copies = (
-            self.options.copy_sent_on_behalf_to_mailbox
-            if who.on_behalf
-            else self.options.copy_sent_as_to_mailbox
-        )
-        copy_to = self._mailbox(who.other) if who.other and copies else None
+        copy_to = self._mailbox(who.other) if who.other and self._keeps_copy(who) else None
         mailbox.add(message)
         self._transport.submit(Submission(mailbox, message, save, copy_to))
+
+    def _keeps_copy(self, who: Authors) -> bool:
+        """Whether the mailbox that was sent from wants a copy as well [Set-Mailbox.md]."""
+        other = who.other
+        if who.on_behalf:
+            return self.options.copy_sent_on_behalf_to_mailbox or bool(
+                other and other.copy_sent_on_behalf
+            )
+        return self.options.copy_sent_as_to_mailbox or bool(other and other.copy_sent_as)
 
     def _dropped_headers(self, mailbox: Mailbox, message: Message) -> set[str]:
         """MIME headers that this mailbox does not know from JSON yet [MGC#424]."""

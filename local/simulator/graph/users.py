@@ -32,7 +32,7 @@ def get_user(graph: GraphState) -> Handler:
         if not (claims.roles if claims.app_only else claims.scopes) & wanted:
             raise InsufficientPrivileges
         context = f"{request.base_url}/v1.0/$metadata#users/$entity"
-        return Response.of_json(200, {"@odata.context": context, **_selected(user, request)})
+        return Response.of_json(200, {"@odata.context": context, **_selected(graph, user, request)})
 
     return answering(graph, get)
 
@@ -44,8 +44,10 @@ def _user(graph: GraphState, claims: Claims, named: str | None) -> User:
         raise ResourceNotFound.named(named or "") from error
 
 
-def _selected(user: User, request: Request) -> dict[str, Any]:
+def _selected(graph: GraphState, user: User, request: Request) -> dict[str, Any]:
     document = user_json(user)
+    if user.kind == "personal" and graph.options.personal_short_ids:
+        document["id"] = user.object_id.replace("-", "")[16:]
     select = {one.strip() for one in (option(request, "select") or "").split(",") if one.strip()}
     unknown = select - document.keys()
     if unknown:

@@ -1,9 +1,13 @@
 """Errors of App Service's token endpoint.
 
-Their shape (`statusCode`, `message`) is what azure-identity prints; the texts are UNCONFIRMED.
+Their shape (`statusCode`, `message`, `correlationId`) and the two texts about identities are in
+field reports (Azure-Samples/azure-search-openai-demo#2148, davrous/AzureAgentToM365#2); the other
+texts are UNCONFIRMED.
 """
 
 from __future__ import annotations
+
+import uuid
 
 from local.simulator.wire import Response
 
@@ -43,6 +47,12 @@ class UnknownIdentity(IdentityError):
     message = "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId."
 
 
+class UnclearIdentity(IdentityError):
+    """Several user-assigned identities, and none was named."""
+
+    message = "Unable to load the proper Managed Identity."
+
+
 class UnknownResource(IdentityError):
     """Entra knows no such resource in this tenant."""
 
@@ -56,4 +66,5 @@ def to_response(error: IdentityError) -> Response:
 
 def error_document(status: int, message: str) -> Response:
     """The shape alone, for faults."""
-    return Response.of_json(status, {"statusCode": status, "message": message})
+    document = {"statusCode": status, "message": message, "correlationId": str(uuid.uuid4())}
+    return Response.of_json(status, document)

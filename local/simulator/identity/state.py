@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from local.simulator.clock import Clock
 from local.simulator.directory import TENANT_ID
 from local.simulator.entra.tokens import (
     EXCHANGE_AUDIENCE,
@@ -20,6 +19,7 @@ from local.simulator.entra.tokens import (
 )
 from local.simulator.identity.errors import (
     NoResource,
+    UnclearIdentity,
     UnknownIdentity,
     UnknownResource,
     UnknownVersion,
@@ -44,7 +44,11 @@ class IdentityOptions(Options):
     """Switches of the managed identity."""
 
     identity_token_seconds: float = 24 * 3600.0
-    """Managed identities' tokens live a day."""
+    """Managed identities' tokens live a day, by the computer's clock."""
+    identity_assigned: bool = True
+    """False: the app has no such identity, as when it was not assigned to this app."""
+    identity_must_be_named: bool = False
+    """A request that names no identity is refused, as where several are assigned."""
 
 
 class IdentityState:
@@ -52,10 +56,13 @@ class IdentityState:
 
     client_id = "7d1f0c52-2f4b-4f0e-8f55-0c9b6a1d2e33"
     principal_id = "b6e7a9c0-13d4-4c58-9a7e-5f2d8c4b1a66"
+    resource_id = (
+        "/subscriptions/5c0d3b1e-7a42-4f19-8e60-1b2c3d4e5f60/resourcegroups/rg-postroom/providers/"
+        "Microsoft.ManagedIdentity/userAssignedIdentities/id-postroom"
+    )
     header = "SIMIDENTITY-3b1d8a52e6c94f07"
 
-    def __init__(self, clock: Clock, tokens: AccessTokens) -> None:
-        self._clock = clock
+    def __init__(self, tokens: AccessTokens) -> None:
         self._tokens = tokens
         self.reset()
 
@@ -75,9 +82,7 @@ class IdentityState:
         resource = query.get("resource", "").rstrip("/")
         if not resource:
             raise NoResource
-        asked_for = {"client_id": self.client_id, "object_id": self.principal_id}
-        if any(query.get(name, known) != known for name, known in asked_for.items()):
-            raise UnknownIdentity
+        self._check_identity(query)
         if resource not in RESOURCES:
             raise UnknownResource(
                 f"AADSTS500011: The resource principal named {resource} was not found in the "
@@ -93,3 +98,16 @@ class IdentityState:
             by_real_time=True,
         )
         return self._tokens.issue(claims), claims
+
+    def _check_identity(self, query: Mapping[str, str]) -> None:
+        names = {
+            "client_id": self.client_id,
+            "object_id": self.principal_id,
+            "mi_res_id": self.resource_id,
+        }
+        given = {name: query[name].lower() for name in names if query.get(name)}
+        if not given and self.options.identity_must_be_named:
+            raise UnclearIdentity
+        wrong = any(value != names[name].lower() for name, value in given.items())
+        if wrong or not self.options.identity_assigned:
+            raise UnknownIdentity

@@ -24,6 +24,7 @@ from local.azurite import Azurite
 from local.console import Console
 from local.stack import Stack
 from local.stack_errors import StackError
+from local.state_lock import StateLock
 from tests.contract.host.driver import REPOSITORY, SAMPLE_APP, is_alive, until
 
 SETTINGS = {"SAMPLE_QUEUE": "outbox", "AzureWebJobs.tick.Disabled": "true"}
@@ -39,8 +40,11 @@ def _run(state: Path) -> Iterator[Stack]:
     with Stack(
         state, 0, 0, 1, app_dir=SAMPLE_APP, settings=SETTINGS, local_settings=False
     ) as started:
+        parts = pids(started.state_dir)
         yield started
-    assert not any(is_alive(pid) for pid in pids(started.state_dir))
+    assert parts
+    assert not any(is_alive(pid) for pid in parts)
+    assert not stack_files.path(started.state_dir).exists()
 
 
 def pids(state: Path) -> list[int]:
@@ -80,6 +84,63 @@ def test_stack_json_is_for_its_owner_alone(running: Stack) -> None:
     mode = (running.state_dir / "stack.json").stat().st_mode
 
     assert stat.S_IMODE(mode) == 0o600
+
+
+@pytest.mark.parametrize("module", ["local.stack", "local.simulator"])
+def test_a_second_one_in_the_same_folder_is_refused_and_leaves_the_first_alone(
+    running: Stack, module: str
+) -> None:
+    path = stack_files.path(running.state_dir)
+    before = path.read_text()
+
+    ended = subprocess.run(  # noqa: S603 - our own modules
+        [sys.executable, "-m", module, "--state-dir", str(running.state_dir)],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        timeout=20,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: a stack is running in ")
+    assert f"(process {os.getpid()})" in ended.stderr
+    assert "POSTROOM_STATE_DIR=" in ended.stderr
+    assert path.read_text() == before
+
+
+def test_a_folder_whose_stack_was_killed_is_free_again(tmp_path: Path) -> None:
+    script = "import sys; from pathlib import Path; from local.state_lock import StateLock; "
+    script += "StateLock(Path(sys.argv[1])).take(); print('taken', flush=True); sys.stdin.read()"
+    process = subprocess.Popen(  # noqa: S603 - our own module
+        [sys.executable, "-c", script, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=REPOSITORY,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    with pytest.raises(StackError, match=f"process {process.pid}"):
+        StateLock(tmp_path).take()
+
+    process.kill()
+    process.communicate()
+
+    lock = StateLock(tmp_path)
+    lock.take()
+    lock.release()
+
+
+def test_the_simulator_alone_writes_its_file_and_removes_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "local.simulator", "--state-dir", str(tmp_path)]
+    process = children.spawn(command, tmp_path / "log", directory=REPOSITORY)
+    path = stack_files.path(tmp_path)
+    until(lambda: stack_files.read(path) is not None)
+
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(20) == 0
+    assert not path.exists()
 
 
 def test_what_the_app_expects_in_storage_is_there(running: Stack) -> None:

@@ -147,6 +147,16 @@ def application(simulator: Simulator, **more: Any) -> msal.ConfidentialClientApp
     return msal.ConfidentialClientApplication(stack["client_id"], **values)
 
 
+def signed_in(
+    app: msal.ConfidentialClientApplication, person: Person, address: str = BILLING, **more: Any
+) -> dict[str, Any]:
+    """The whole flow: link, pages, callback."""
+    flow = app.initiate_auth_code_flow([SEND, ME], CALLBACK, response_mode="form_post", **more)
+    answer = person.open(flow["auth_uri"]).sign_in(address)
+    result: dict[str, Any] = app.acquire_token_by_auth_code_flow(flow, answer)
+    return result
+
+
 def authorize_url(
     simulator: Simulator, tenant: str | None = "contoso.com", **changes: str | None
 ) -> str:

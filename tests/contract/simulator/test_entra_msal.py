@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msal  # type: ignore[import-untyped]
 import pytest
-from azure.identity import ClientSecretCredential, ManagedIdentityCredential
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
+from azure.identity import ClientSecretCredential
 
 from local.simulator.server import Simulator
 from local.simulator.state import SimulatorState
@@ -26,19 +20,10 @@ from tests.contract.simulator.person import (
     SEND,
     Person,
     application,
+    signed_in,
 )
 
 GRAPH_DEFAULT = "https://graph.microsoft.com/.default"
-
-
-def signed_in(
-    app: msal.ConfidentialClientApplication, person: Person, address: str = BILLING, **more: Any
-) -> dict[str, Any]:
-    """The whole flow: link, pages, callback."""
-    flow = app.initiate_auth_code_flow([SEND, ME], CALLBACK, response_mode="form_post", **more)
-    answer = person.open(flow["auth_uri"]).sign_in(address)
-    result: dict[str, Any] = app.acquire_token_by_auth_code_flow(flow, answer)
-    return result
 
 
 @pytest.mark.parametrize(
@@ -150,106 +135,6 @@ def test_client_credentials(simulator: Simulator) -> None:
     result = application(simulator).acquire_token_for_client([GRAPH_DEFAULT])
 
     assert result["access_token"].startswith("SIMAT.")
-
-
-@pytest.fixture(scope="module")
-def certificate() -> tuple[str, str, str]:
-    """Private key, certificate and SHA-1 thumbprint."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "postroom")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now)
-        .not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    pem = made.public_bytes(serialization.Encoding.PEM)
-    return private.decode(), pem.decode(), made.fingerprint(hashes.SHA1()).hex()  # noqa: S303
-
-
-@pytest.mark.parametrize("form", ["sha256", "sha1"])
-def test_a_certificate_proves_the_application(
-    simulator: Simulator,
-    state: SimulatorState,
-    certificate: tuple[str, str, str],
-    form: str,
-) -> None:
-    private, pem, thumbprint = certificate
-    state.entra.application.add_certificate(pem)
-    credential = {"private_key": private} | (
-        {"public_certificate": pem} if form == "sha256" else {"thumbprint": thumbprint}
-    )
-
-    result = application(simulator, client_credential=credential).acquire_token_for_client(
-        [GRAPH_DEFAULT]
-    )
-
-    assert "access_token" in result
-
-
-def test_an_unknown_certificate_is_refused(
-    simulator: Simulator, certificate: tuple[str, str, str]
-) -> None:
-    private, pem, _ = certificate
-    credential = {"private_key": private, "public_certificate": pem}
-
-    result = application(simulator, client_credential=credential).acquire_token_for_client(
-        [GRAPH_DEFAULT]
-    )
-
-    assert result["error_codes"] == [700027]
-
-
-@pytest.fixture
-def identity(
-    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[ManagedIdentityCredential]:
-    stack = simulator.stack()
-    monkeypatch.setenv("IDENTITY_ENDPOINT", stack["identity_endpoint"])
-    monkeypatch.setenv("IDENTITY_HEADER", stack["identity_header"])
-    with ManagedIdentityCredential(client_id=stack["identity_client_id"]) as credential:
-        yield credential
-
-
-def test_a_managed_identity_stands_in_for_a_secret(
-    simulator: Simulator, person: Person, identity: ManagedIdentityCredential
-) -> None:
-    def assertion() -> str:
-        token = identity.get_token("api://AzureADTokenExchange/.default")
-        return str(token.token)
-
-    app = application(simulator, client_credential={"client_assertion": assertion})
-
-    assert "refresh_token" in signed_in(app, person)
-
-
-def test_an_identity_that_is_not_federated_is_refused(
-    simulator: Simulator, state: SimulatorState, identity: ManagedIdentityCredential
-) -> None:
-    state.entra.options = state.entra.options.changed({"federated_subjects": ["another"]})
-    token = identity.get_token("api://AzureADTokenExchange/.default").token
-
-    app = application(simulator, client_credential={"client_assertion": lambda: token})
-
-    assert app.acquire_token_for_client([GRAPH_DEFAULT])["error_codes"] == [700213]
-
-
-def test_a_users_token_is_no_federated_credential(simulator: Simulator, person: Person) -> None:
-    token = signed_in(application(simulator), person)["access_token"]
-
-    app = application(simulator, client_credential={"client_assertion": lambda: token})
-
-    assert app.acquire_token_for_client([GRAPH_DEFAULT])["error_codes"] == [700229]
 
 
 def test_azure_identity_signs_the_application_in(simulator: Simulator) -> None:

@@ -246,3 +246,166 @@ def test_a_personal_account_sends_as_itself(graph: GraphClient) -> None:
 
     assert demo.send(mail()).status_code == 202
     assert graph.state.deliveries()[0]["from"] == "postroom.demo@outlook.com"
+
+
+# Section 5.3, row by row: call, rights, From, Sender, whose Sent Items
+
+
+@pytest.mark.parametrize(
+    ("caller", "right", "path", "from_", "sent_from_to", "kept_in"),
+    [
+        pytest.param(BILLING, "", "/me", None, (BILLING, BILLING), BILLING, id="self"),
+        pytest.param(BILLING, "send_as", "/me", SHARED, (SHARED, SHARED), BILLING, id="send-as"),
+        pytest.param(
+            BILLING, "send_on_behalf", "/me", SHARED, (SHARED, BILLING), BILLING, id="on-behalf"
+        ),
+        pytest.param(
+            BILLING,
+            "full_access send_as",
+            f"/users/{SHARED}",
+            None,
+            (SHARED, SHARED),
+            SHARED,
+            id="other-path-send-as",
+        ),
+        pytest.param(
+            BILLING,
+            "full_access send_on_behalf",
+            f"/users/{SHARED}",
+            None,
+            (SHARED, BILLING),
+            SHARED,
+            id="other-path-on-behalf",
+        ),
+        pytest.param(
+            None, "", f"/users/{SHARED}", None, (SHARED, SHARED), SHARED, id="application"
+        ),
+    ],
+)
+def test_from_sender_and_sent_items_follow_the_table(
+    graph: GraphClient,
+    caller: str | None,
+    right: str,
+    path: str,
+    from_: str | None,
+    sent_from_to: tuple[str, str],
+    kept_in: str,
+) -> None:
+    grant(graph, right)
+    message = sent_from(from_) if from_ else mail()
+
+    response = graph.acting(caller, roles="" if caller else "Mail.Send").send(
+        message, f"{path}/sendMail"
+    )
+
+    assert response.status_code == 202
+    (delivery,) = graph.state.deliveries()
+    assert (delivery["from"], delivery["sender"]) == sent_from_to
+    reader = graph.acting(None, roles="Mail.Read")
+    kept = {
+        owner: len(reader.get(f"/users/{owner}/mailFolders/sentitems/messages").json()["value"])
+        for owner in (BILLING, SHARED)
+    }
+    assert kept == {BILLING: 0, SHARED: 0, kept_in: 1}
+
+
+@pytest.mark.parametrize(
+    ("switch", "right"), [("copy_sent_as", "send_as"), ("copy_sent_on_behalf", "send_on_behalf")]
+)
+def test_one_shared_mailbox_keeps_copies_of_what_it_asked_for(
+    graph: GraphClient, switch: str, right: str
+) -> None:
+    grant(graph, right)
+    shared = graph.simulator.state.directory.find(SHARED)
+    assert shared
+    setattr(shared, switch, True)
+
+    graph.send(sent_from(SHARED), saveToSentItems=False)
+
+    reader = graph.acting(None, roles="Mail.Read")
+    path = f"/users/{SHARED}/mailFolders/sentitems/messages"
+    assert len(reader.get(path).json()["value"]) == 1
+
+
+def test_an_alias_may_stay_in_from(graph: GraphClient) -> None:
+    graph.option(send_from_alias=True)
+    user = graph.simulator.state.directory.find(BILLING)
+    assert user
+    user.aliases.add("invoices@contoso.com")
+
+    graph.send(sent_from("invoices@contoso.com"))
+
+    assert graph.state.deliveries()[0]["from"] == "invoices@contoso.com"
+
+
+def test_another_tenants_mailbox_is_not_there_for_an_application(graph: GraphClient) -> None:
+    application = graph.acting(None, roles="Mail.Send")
+
+    response = application.send(mail(), "/users/orders@fabrikam.com/sendMail")
+
+    assert error_of(response) == (404, "ErrorInvalidUser")
+
+
+# Personal accounts
+
+
+@pytest.fixture
+def demo(graph: GraphClient) -> GraphClient:
+    """The personal account."""
+    return graph.acting("postroom.demo@outlook.com", scopes="Mail.Send User.Read")
+
+
+def test_a_personal_account_may_have_no_mail_property(
+    graph: GraphClient, demo: GraphClient
+) -> None:
+    user = graph.simulator.state.directory.find("postroom.demo@outlook.com")
+    assert user
+    user.mail = None
+
+    assert demo.get("/me").json()["mail"] is None
+    assert demo.send(mail()).status_code == 202
+    assert graph.state.deliveries()[0]["from"] == "postroom.demo@outlook.com"
+
+
+def test_graph_may_call_a_personal_account_by_a_short_id(
+    graph: GraphClient, demo: GraphClient
+) -> None:
+    long = demo.get("/me").json()["id"]
+    graph.option(personal_short_ids=True)
+
+    short = demo.get("/me").json()["id"]
+
+    assert long.startswith("00000000-0000-0000-")
+    assert short == long.replace("-", "")[16:]
+    assert demo.get(f"/users/{short}").json()["id"] == short
+
+
+@pytest.mark.parametrize("status", [400, 403, 429])
+def test_a_personal_account_has_a_daily_limit(
+    graph: GraphClient, demo: GraphClient, status: int
+) -> None:
+    graph.option(personal_messages_per_day=1, personal_limit_status=status)
+
+    assert demo.send(mail()).status_code == 202
+    assert error_of(demo.send(mail())) == (status, "ErrorExceededMessageLimit")
+    graph.simulator.state.clock.advance(24 * 3600)
+    tomorrow = graph.acting("postroom.demo@outlook.com", scopes="Mail.Send")
+    assert tomorrow.send(mail()).status_code == 202
+
+
+def test_a_personal_account_has_a_limit_of_recipients(
+    graph: GraphClient, demo: GraphClient
+) -> None:
+    graph.option(personal_recipients_per_message=1)
+    crowd = {**mail(), "toRecipients": people("a@example.org", "b@example.org")}
+
+    assert error_of(demo.send(crowd)) == (403, "ErrorExceededMaxRecipientLimit")
+    assert graph.send(crowd).status_code == 202
+
+
+def test_a_suspended_account_sends_nothing(graph: GraphClient, demo: GraphClient) -> None:
+    user = graph.simulator.state.directory.find("postroom.demo@outlook.com")
+    assert user
+    user.suspended = True
+
+    assert error_of(demo.send(mail())) == (403, "ErrorAccountSuspend")

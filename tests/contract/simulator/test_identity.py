@@ -6,10 +6,12 @@ import time
 
 import pytest
 import requests
+from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import ManagedIdentityCredential
 
 from local.simulator.server import Simulator
 from local.simulator.state import SimulatorState
+from tests.contract.simulator.person import Control
 
 VAULT = "https://vault.azure.net"
 
@@ -51,7 +53,9 @@ def test_a_token_is_for_its_resource_only(
         pytest.param(None, {"api-version": "2017-09-01"}, 400, id="version"),
         pytest.param(None, {"resource": ""}, 400, id="no-resource"),
         pytest.param(None, {"resource": "https://evil.example"}, 400, id="unknown-resource"),
-        pytest.param(None, {"client_id": "someone-else"}, 400, id="unknown-identity"),
+        pytest.param(None, {"client_id": "someone-else"}, 400, id="unknown-client-id"),
+        pytest.param(None, {"object_id": "someone-else"}, 400, id="unknown-object-id"),
+        pytest.param(None, {"mi_res_id": "/subscriptions/x"}, 400, id="unknown-resource-id"),
     ],
 )
 def test_other_requests_are_refused(
@@ -64,7 +68,77 @@ def test_other_requests_are_refused(
     response = ask(simulator, http, header, **query)
 
     assert response.status_code == status
+    assert response.json().keys() == {"statusCode", "message", "correlationId"}
     assert response.json()["statusCode"] == status
+
+
+@pytest.mark.parametrize(
+    ("parameter", "field"),
+    [
+        ("client_id", "identity_client_id"),
+        ("object_id", "identity_principal_id"),
+        ("mi_res_id", "identity_resource_id"),
+    ],
+)
+def test_an_identity_has_three_names(
+    simulator: Simulator, http: requests.Session, parameter: str, field: str
+) -> None:
+    answer = ask(simulator, http, **{parameter: simulator.stack()[field].upper()})
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("switch", "query", "words"),
+    [
+        ({"identity_assigned": False}, {}, "No User Assigned"),
+        ({"identity_must_be_named": True}, {}, "Unable to load the proper Managed Identity"),
+    ],
+)
+def test_an_identity_may_be_missing_or_unclear(
+    simulator: Simulator,
+    control: Control,
+    http: requests.Session,
+    switch: dict[str, bool],
+    query: dict[str, str],
+    words: str,
+) -> None:
+    control("POST", "options", switch)
+
+    answer = ask(simulator, http, **query)
+
+    assert answer.status_code == 400
+    assert words in answer.json()["message"]
+
+
+def test_azure_identity_says_that_the_identity_is_unknown(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = simulator.stack()
+    monkeypatch.setenv("IDENTITY_ENDPOINT", stack["identity_endpoint"])
+    monkeypatch.setenv("IDENTITY_HEADER", stack["identity_header"])
+
+    with (
+        ManagedIdentityCredential(client_id="someone-else", retry_total=0) as credential,
+        pytest.raises(ClientAuthenticationError, match="No User Assigned"),
+    ):
+        credential.get_token(f"{VAULT}/.default")
+
+
+def test_azure_identity_waits_out_a_throttled_endpoint(
+    simulator: Simulator, control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = simulator.stack()
+    monkeypatch.setenv("IDENTITY_ENDPOINT", stack["identity_endpoint"])
+    monkeypatch.setenv("IDENTITY_HEADER", stack["identity_header"])
+    headers = {"Retry-After": "0"}
+    control("POST", "faults", {"where": "identity.token", "status": 429, "headers": headers})
+    control("POST", "faults", {"where": "identity.token", "action": "slow", "seconds": 0.2})
+
+    with ManagedIdentityCredential(client_id=stack["identity_client_id"]) as credential:
+        assert credential.get_token(f"{VAULT}/.default").token
+
+    assert control("GET", "counts")["counts"]["identity.token"] == 2
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["by-client-id", "unnamed"])
