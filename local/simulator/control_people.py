@@ -27,6 +27,8 @@ _FLAGS = (
 )
 _SETS = ("aliases", "send_as", "send_on_behalf", "full_access")
 _OTHERS = ("address", "name", "kind", "mail", "conditional_access", "guest_of")
+_SHOWN = ("object_id", "tenant_id", "tenant")
+"""What a list shows and nobody changes: it may be sent back with the rest."""
 
 
 class ControlPeople:
@@ -45,10 +47,11 @@ class ControlPeople:
         address = document.get("address")
         if not isinstance(address, str) or "@" not in address:
             raise Unusable("address is missing")
-        _check(document)
-        organisations = [self._organisation(name) for name in document.get("guest_of", [])]
         directory = self._state.directory
-        user = directory.find(address) or self._new(address, document)
+        found = directory.find(address)
+        _check(document, found)
+        organisations = [self._organisation(name) for name in document.get("guest_of", [])]
+        user = found or self._new(address, document)
         _change(user, document)
         directory.put(user)
         for organisation in organisations:
@@ -130,8 +133,8 @@ def named_user(state: SimulatorState, document: Mapping[str, Any]) -> User:
     return user
 
 
-def _check(document: Mapping[str, Any]) -> None:
-    unknown = sorted(set(document) - {*_FLAGS, *_SETS, *_OTHERS})
+def _check(document: Mapping[str, Any], found: User | None) -> None:
+    unknown = sorted(set(document) - {*_FLAGS, *_SETS, *_OTHERS, *_SHOWN})
     if unknown:
         raise Unusable(f"unknown field {unknown[0]}")
     for name in _FLAGS:
@@ -142,7 +145,8 @@ def _check(document: Mapping[str, Any]) -> None:
             raise Unusable(f"{name} is a list")
     if document.get("conditional_access") not in (None, *CONDITIONAL_ACCESS):
         raise Unusable(f"conditional_access is one of {', '.join(CONDITIONAL_ACCESS)}, or null")
-    if document.get("kind", "work") not in ("work", "personal", "shared"):
+    kinds = ("work", "personal", "shared", *([found.kind] if found else []))
+    if document.get("kind", "work") not in kinds:
         raise Unusable("kind is work, personal or shared; a guest comes of guest_of")
 
 

@@ -31,6 +31,7 @@ class Control:
         self._http.trust_env = False
         self._options = self.ask("GET", "options")
         self._mailboxes = self.ask("GET", "mailboxes")["mailboxes"]
+        self._tenants = self.ask("GET", "tenants")["tenants"]
         self._seen = 0
 
     def close(self) -> None:
@@ -44,6 +45,9 @@ class Control:
         self.ask("POST", "options", self._options)
         self.ask("POST", "clock", {"offset_seconds": 0, "speed": 1})
         self._put_mailboxes_back()
+        for tenant in self._tenants:
+            known = {key: tenant[key] for key in tenant if key != "id"}
+            self.ask("POST", "tenants", {"tenant": tenant["id"], **known})
         self._empty_storage()
         for name in self.grants():
             self._vault("DELETE", f"secrets/{name}")

@@ -91,6 +91,35 @@ def test_what_makes_no_sense_is_refused_with_the_reason(
     assert complaint in control.refusal(path, document)
 
 
+def test_what_a_list_shows_may_be_sent_back(state: SimulatorState, control: Control) -> None:
+    people = control("GET", "mailboxes")
+    tenants = control("GET", "tenants")
+
+    for user in people["mailboxes"]:
+        control("POST", "mailboxes", user)
+    for tenant in tenants["tenants"]:
+        control("POST", "tenants", {"tenant": tenant.pop("id"), **tenant})
+
+    assert control("GET", "mailboxes") == people
+    assert [one["name"] for one in control("GET", "tenants")["tenants"]] == ["Contoso", "Fabrikam"]
+
+
+def test_faults_are_made_for_operations_that_there_are(control: Control) -> None:
+    operations = control("GET", "operations")["operations"]
+
+    assert {"graph.send_mail", "entra.token", "identity.token"} <= set(operations)
+    assert not [one for one in operations if one.startswith("control.")]
+    for where in (*operations, "graph.*", "*"):
+        control("POST", "faults", {"where": where})
+
+
+def test_of_several_faults_none_is_added_where_one_is_wrong(control: Control) -> None:
+    rules = [{"where": "graph.send_mail"}, {"where": "graph.send_male"}]
+
+    assert "graph.send_mail" in control.refusal("faults", rules)
+    assert control("GET", "faults")["faults"] == []
+
+
 def test_options_are_set_by_name_or_by_service(state: SimulatorState, control: Control) -> None:
     shown = control("POST", "options", {"vault_denied": ["purge"], "entra": {"refresh_in": 60}})
 
