@@ -112,6 +112,8 @@ def sign_in(
             buttons = [button for form in browser.forms() for button in form.buttons]
             if ("username", mailbox) in buttons:
                 browser.submit(button=("username", mailbox))
+            elif ("answer", "verify") in buttons:
+                browser.submit({"code": "123456"}, button=("answer", "verify"))
             elif ("answer", "next") in buttons:
                 browser.submit({"username": mailbox}, button=("answer", "next"))
             elif ("answer", "accept") in buttons:

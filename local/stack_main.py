@@ -25,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
         given.workers,
         given.storage,
         storage_dir=given.storage_dir,
+        settings=dict(given.setting),
         console=console,
     )
     try:
@@ -61,4 +62,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--state-dir", type=Path, default=Path(".local"))
     parser.add_argument("--storage", help="a connection string to use instead of Azurite")
     parser.add_argument("--storage-dir", type=Path, help="keep Azurite's data here")
+    parser.add_argument(
+        "--setting",
+        action="append",
+        default=[],
+        type=_setting,
+        metavar="NAME=VALUE",
+        help="a setting of the app; may be given several times",
+    )
     return parser
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=VALUE")
+    return name, value

@@ -437,6 +437,20 @@ def test_an_id_token_can_be_expired(
     assert claims["exp"] < time.time()
 
 
+def test_an_id_token_is_dated_by_the_clock_of_whoever_reads_it(
+    simulator: Simulator, state: SimulatorState, person: Person, token_endpoint: TokenEndpoint
+) -> None:
+    """So that a mailbox can be signed in again wherever simulated time stands."""
+    state.clock.advance(91 * DAY)
+    code = person.open(authorize_url(simulator, max_age="60")).sign_in()["code"]
+
+    token = token_endpoint.code(code).json()["id_token"]
+
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert abs(claims["iat"] - time.time()) < 60
+    assert abs(claims["auth_time"] - time.time()) < 60
+
+
 def test_short_scopes_can_be_echoed_for_long_ones(
     state: SimulatorState, code: str, token_endpoint: TokenEndpoint
 ) -> None:
