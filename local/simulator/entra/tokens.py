@@ -99,16 +99,21 @@ class AccessTokens:
         return claims
 
     def expire_all(self, address: str | None = None) -> int:
-        """End every token (of one user) now; how many there were."""
+        """End every token (of one user) now; how many there were.
+
+        A managed identity's stays: nobody can end one, and its SDK would go on sending it.
+        """
+        now = self._clock.time()
         with self._lock:
             ended = [
                 token
                 for token, claims in self._claims.items()
-                if claims.expires_at > self._now(claims) and address in (None, claims.address)
+                if claims.expires_at > now
+                and address in (None, claims.address)
+                and not claims.by_real_time
             ]
             for token in ended:
-                claims = self._claims[token]
-                self._claims[token] = replace(claims, expires_at=self._now(claims))
+                self._claims[token] = replace(self._claims[token], expires_at=now)
         return len(ended)
 
     def _now(self, claims: Claims) -> float:

@@ -335,12 +335,16 @@ def test_a_new_federated_credential_takes_its_time(
 
 
 def test_the_identitys_token_lives_by_the_clock_of_whoever_keeps_it(
-    simulator: Simulator, state: SimulatorState, identity: ManagedIdentityCredential
+    simulator: Simulator,
+    state: SimulatorState,
+    control: Control,
+    identity: ManagedIdentityCredential,
 ) -> None:
     """azure-identity goes on sending it, however far simulated time has moved."""
     before = identity.get_token(EXCHANGE).token
 
     state.clock.advance(91 * 24 * HOUR)
+    control("POST", "expire-access-tokens", {})
 
     assert identity.get_token(EXCHANGE).token == before
     assert "access_token" in app_only(simulator, {"client_assertion": lambda: before})
