@@ -220,11 +220,13 @@ def test_the_program_writes_its_stack_file_and_ends_on_interrupt(tmp_path: Path)
             assert process.poll() is None
         stack_file = tmp_path / "stack.json"
         stack = json.loads(stack_file.read_text())
+        assert stack_file.stat().st_mode & 0o077 == 0
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
 
     assert stack["pids"] == {"simulator": process.pid}
     assert stack["client_secret"].startswith("SIMSECRET~")
     assert {"address": "billing@contoso.com", "kind": "work"} in stack["mailboxes"]
-    for name in ("stack.json", "localhost.pem", "ca.pem"):
+    assert not stack_file.exists()
+    for name in ("localhost.pem", "ca.pem"):
         assert (tmp_path / name).stat().st_mode & 0o077 == 0
