@@ -71,6 +71,12 @@ def command_line(state: Path, *more: str) -> list[str]:
     return [*command, "--port", str(one), "--simulator-port", str(two), *more]
 
 
+def run_to_its_end(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own modules
+        command, capture_output=True, text=True, cwd=REPOSITORY, timeout=20, check=False
+    )
+
+
 def test_the_app_answers_and_the_key_in_stack_json_opens_it(running: Stack) -> None:
     info = json.loads((running.state_dir / "stack.json").read_text())
     headers = {"x-functions-key": info["function_key"]}
@@ -93,14 +99,7 @@ def test_a_second_one_in_the_same_folder_is_refused_and_leaves_the_first_alone(
     path = stack_files.path(running.state_dir)
     before = path.read_text()
 
-    ended = subprocess.run(  # noqa: S603 - our own modules
-        [sys.executable, "-m", module, "--state-dir", str(running.state_dir)],
-        capture_output=True,
-        text=True,
-        cwd=REPOSITORY,
-        timeout=20,
-        check=False,
-    )
+    ended = run_to_its_end([sys.executable, "-m", module, "--state-dir", str(running.state_dir)])
 
     assert ended.returncode == 1
     assert ended.stderr.startswith("error: a stack is running in ")
@@ -166,14 +165,7 @@ def test_the_settings_are_those_of_the_app_in_azure_with_local_addresses(running
 def test_a_taken_port_is_named_with_its_remedy(tmp_path: Path, azurite: Azurite) -> None:
     taken = azurite.ports.queue
 
-    ended = subprocess.run(  # noqa: S603 - our own module
-        [*command_line(tmp_path), "--port", str(taken)],
-        capture_output=True,
-        text=True,
-        cwd=REPOSITORY,
-        timeout=20,
-        check=False,
-    )
+    ended = run_to_its_end([*command_line(tmp_path), "--port", str(taken)])
 
     assert ended.returncode == 1
     remedy = f"free it or run: make run PORT={taken + 10}"
