@@ -31,7 +31,7 @@ from shared.errors import (
     RemoteRefused,
 )
 from shared.mail import ids
-from shared.mail.account import Account, AccountKind
+from shared.mail.account import Account, AccountKind, with_holders
 from shared.mail.backoff import Patience
 from shared.mail.graph_payload import KEY_PROPERTY, TRIAL_PROPERTY
 from shared.mail.looking import Looking
@@ -521,12 +521,12 @@ class MemoryAccounts:
         self.rows: dict[str, Account] = {}
         for account in accounts:
             self.put(account)
-        self._cached: list[Account] | None = list(self.rows.values())
+        self._cached: list[Account] | None = list(with_holders(self.rows.values()))
 
     def all(self, *, fresh: bool = False) -> Sequence[Account]:
         with self._faults.around("accounts.fresh" if fresh else "accounts.all"), self._lock:
             if fresh or self._cached is None:
-                self._cached = list(self.rows.values())
+                self._cached = list(with_holders(self.rows.values()))
             return list(self._cached)
 
     def save(self, account: Account) -> Account:
@@ -687,11 +687,13 @@ class MemoryDrafts:
         self.sent: list[Letter] = []
         """What went out."""
         self.removed: list[str] = []
+        self.asked: list[tuple[str, str]] = []
+        """Each call, and the mailbox it was for."""
 
     def create(
         self, access_token: str, mailbox: str, content_type: str, body: bytes
     ) -> DraftAnswer:
-        with self._faults.around("drafts.create"):
+        with self._at("create", mailbox):
             answer = self._planned("create")
             if answer is not None:
                 return DraftAnswer(answer)
@@ -702,14 +704,14 @@ class MemoryDrafts:
             return DraftAnswer(GraphAnswer(201), letter.draft_id)
 
     def mark(self, access_token: str, mailbox: str, draft_id: str, body: bytes) -> GraphAnswer:
-        with self._faults.around("drafts.mark"):
+        with self._at("mark", mailbox):
             answer = self._planned("mark")
             if answer is None:
                 self._draft(draft_id).key = _key_in(body)
             return answer or GraphAnswer(200)
 
     def attach(self, access_token: str, mailbox: str, draft_id: str, body: bytes) -> GraphAnswer:
-        with self._faults.around("drafts.attach"):
+        with self._at("attach", mailbox):
             answer = self._planned("attach")
             if answer is None:
                 content = base64.b64decode(json.loads(body)["contentBytes"])
@@ -725,7 +727,7 @@ class MemoryDrafts:
         file: AttachedFile,
         going_on: Callable[[], None],
     ) -> GraphAnswer:
-        with self._faults.around("drafts.upload"):
+        with self._at("upload", mailbox):
             answer = self._planned("upload")
             if answer is not None:
                 return answer
@@ -739,7 +741,7 @@ class MemoryDrafts:
             return GraphAnswer(201)
 
     def send(self, access_token: str, mailbox: str, draft_id: str) -> GraphAnswer:
-        with self._faults.around("drafts.send"):
+        with self._at("send", mailbox):
             self.sends.append(draft_id)
             answer = self._planned("send")
             if answer is not None:
@@ -752,7 +754,7 @@ class MemoryDrafts:
             return ACCEPTED
 
     def find(self, access_token: str, mailbox: str, key: str) -> Found:
-        with self._faults.around("drafts.find"):
+        with self._at("find", mailbox):
             answer = self._planned("find")
             copies = [
                 Copy(one.draft_id if one.is_draft else f"sent-{one.draft_id}", one.is_draft)
@@ -767,7 +769,7 @@ class MemoryDrafts:
             return Found(GraphAnswer(200), copies)
 
     def marked(self, access_token: str, mailbox: str) -> Sequence[MarkedDraft]:
-        with self._faults.around("drafts.marked"):
+        with self._at("marked", mailbox):
             return [
                 MarkedDraft(one.draft_id, one.key, one.created_at)
                 for one in self.letters
@@ -775,7 +777,7 @@ class MemoryDrafts:
             ]
 
     def remove(self, access_token: str, mailbox: str, draft_id: str) -> GraphAnswer:
-        with self._faults.around("drafts.remove"):
+        with self._at("remove", mailbox):
             answer = self._planned("remove")
             there = [one.is_draft for one in self.letters if one.draft_id == draft_id]
             # Sending gives a message another id.
@@ -785,6 +787,12 @@ class MemoryDrafts:
                 self.removed.append(draft_id)
                 self.letters = [one for one in self.letters if one.draft_id != draft_id]
             return answer or GraphAnswer(204)
+
+    @contextmanager
+    def _at(self, call: str, mailbox: str) -> Iterator[None]:
+        self.asked.append((call, mailbox))
+        with self._faults.around(f"drafts.{call}"):
+            yield
 
     def _planned(self, call: str) -> GraphAnswer | None:
         waiting = self.answers.get(call, [])

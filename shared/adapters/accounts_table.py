@@ -14,7 +14,7 @@ from shared.adapters.defaults_property import from_property, to_property
 from shared.adapters.storage import translated
 from shared.adapters.timetables import TIMETABLES, timetable_of
 from shared.errors import AlreadyExists, LostRace, RemoteRefused
-from shared.mail.account import Account, AccountKind, AccountState
+from shared.mail.account import Account, AccountKind, AccountState, with_holders
 from shared.services.ports import Roll
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class AccountsTable:
         }
         accounts = (_from_row(row, etags[row["RowKey"]]) for row in rows if row["RowKey"] != _ROLL)
         return Roll(
-            tuple(replace(one, resting_until=rests.get(one.account_id)) for one in accounts),
+            with_holders(replace(one, resting_until=rests.get(one.account_id)) for one in accounts),
             version,
         )
 

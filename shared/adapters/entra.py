@@ -9,7 +9,9 @@ one), and it reports failures as dictionaries (they become our errors; their tex
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -35,6 +37,7 @@ CONNECT_SECONDS = 10
 READ_SECONDS = 30
 
 _Answer = Mapping[str, Any]
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Entra:
@@ -148,6 +151,21 @@ class Entra:
                 authority, lambda app: app.acquire_token_by_refresh_token(refresh_token, wanted)
             )
         )
+
+    def app_grant(self, authority: str) -> Grant:
+        """Client credentials, for everything that was granted to the app in this directory.
+
+        https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
+        """
+        endpoints: list[str] = []
+
+        def ask(app: msal.ConfidentialClientApplication) -> _Answer:
+            endpoints.append(str(app.authority.token_endpoint))
+            answer: _Answer = app.acquire_token_for_client(self._long([".default"]))
+            return answer
+
+        grant = self._granted(self._ask(authority, ask))
+        return replace(grant, tenant_id=_tenant_in(endpoints[-1]))
 
     def probe(self, authority: str = "common") -> None:
         """Fetch the authority's metadata, with a proof at hand. Raises as the rest do."""
@@ -321,6 +339,12 @@ class _Wire:
                 retry_after=self.retry_after,
             )
         return response
+
+
+def _tenant_in(endpoint: str) -> str | None:
+    """The tenant id in a token endpoint: Microsoft writes it there for a domain as well."""
+    first = urlsplit(endpoint).path.strip("/").partition("/")[0].lower()
+    return first if _GUID.fullmatch(first) else None
 
 
 def _is_json_object(text: str) -> bool:

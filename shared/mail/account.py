@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from urllib.parse import quote
 
 from shared.mail.defaults import NO_DEFAULTS, Defaults
+from shared.mail.permissions import SEND_SHARED
 
 PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 """The tenant of every personal Microsoft account.
@@ -17,6 +19,11 @@ https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc
 """
 
 ALIAS = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+
+HOLDER_GONE = "holder_gone"
+NOT_GRANTED_SHARED = "shared_not_granted"
+"""Why a shared mailbox cannot send: the account that it is reached by is gone, or lacks the
+permission."""
 
 
 class AccountState(StrEnum):
@@ -99,16 +106,60 @@ class Account:
         account needs the `.Shared` form."""
         return f"{scope}.Shared" if self.kind is AccountKind.SHARED else scope
 
+    def owns(self, address: str) -> bool:
+        """Whether it is the mailbox's own address."""
+        return address.lower() == self.address.lower()
+
     def may_send_as(self, address: str) -> bool:
         """Whether From may be this address."""
-        wanted = address.lower()
-        return wanted == self.address.lower() or wanted in self.allowed_from
+        return self.owns(address) or address.lower() in self.allowed_from
+
+    @property
+    def may_send_shared(self) -> bool:
+        """Whether it has the permission to put an address into From that is not its own. In the
+        app's own name there is no such permission: Exchange alone decides."""
+        return self.kind is AccountKind.APP or SEND_SHARED in self.scopes
 
     def can_send_at(self, now: datetime) -> bool:
         """Whether it is ready, or held only until a moment that has passed."""
         if self.state is AccountState.HELD:
             return self.held_until is not None and self.held_until <= now
         return self.state is AccountState.READY
+
+
+def with_holders(accounts: Iterable[Account]) -> tuple[Account, ...]:
+    """The accounts, each shared mailbox with what it takes from its holder: the permissions, since
+    when, and that a person must sign in.
+
+    Of these nothing counts that a shared mailbox's own row says, so that the holder's next sign-in
+    mends both in one write.
+    """
+    rows = tuple(accounts)
+    by_id = {row.account_id: row for row in rows}
+    return tuple(
+        _reached_by(row, by_id.get(row.through or "")) if row.kind is AccountKind.SHARED else row
+        for row in rows
+    )
+
+
+def _reached_by(account: Account, holder: Account | None) -> Account:
+    if holder is None:
+        return replace(
+            account, state=AccountState.NEEDS_SIGN_IN, reason=HOLDER_GONE, scopes=frozenset()
+        )
+    taken = replace(
+        account,
+        authority=holder.authority,
+        scopes=holder.scopes,
+        signed_in_at=holder.signed_in_at,
+    )
+    if holder.state is AccountState.NEEDS_SIGN_IN:
+        return replace(taken, state=holder.state, reason=holder.reason, held_until=None)
+    if SEND_SHARED not in holder.scopes:
+        return replace(taken, state=AccountState.NEEDS_SIGN_IN, reason=NOT_GRANTED_SHARED)
+    if account.state is AccountState.NEEDS_SIGN_IN:
+        return replace(taken, state=AccountState.READY, reason=None)
+    return taken
 
 
 def user_path(who: str) -> str:

@@ -16,12 +16,15 @@ def choose(
     """The account for a mail, and the From it will carry.
 
     A named account rules; else the account that owns the From address, else one that may use it,
-    else the default account. Raises Refused where there is none, naming the right that is missing.
+    else the default account. Raises Refused where there is none, naming the right or the permission
+    that is missing.
     """
     if alias is not None:
         account = _named(accounts, alias)
         if sender is not None and not account.may_send_as(sender.email):
             raise _not_allowed(f"the account '{account.alias}' may not send from this address")
+        if sender is not None and not _is_permitted(account, sender.email):
+            raise _not_granted(account)
     elif sender is not None:
         account = _for_sender(accounts, sender)
     else:
@@ -42,10 +45,13 @@ def _named(accounts: Sequence[Account], alias: str) -> Account:
 
 def _for_sender(accounts: Sequence[Account], sender: Address) -> Account:
     wanted = sender.email.lower()
-    owners = [account for account in accounts if account.address.lower() == wanted]
+    owners = [account for account in accounts if account.owns(wanted)]
     users = [account for account in accounts if account.may_send_as(wanted)]
-    if owners or users:
-        return (owners or users)[0]
+    permitted = [account for account in users if _is_permitted(account, wanted)]
+    if owners or permitted:
+        return (owners or permitted)[0]
+    if users:
+        raise _not_granted(users[0])
     if not accounts:
         raise _no_account()
     raise _not_allowed("no account owns this address or is allowed to send from it")
@@ -66,6 +72,11 @@ def _default(accounts: Sequence[Account]) -> Account:
     )
 
 
+def _is_permitted(account: Account, address: str) -> bool:
+    """Whether the account has the permission that this From needs; its own address needs none."""
+    return account.owns(address) or account.may_send_shared
+
+
 def _no_account() -> Refused:
     return Refused(problems.NO_ACCOUNT, "No mailbox has been signed in yet.")
 
@@ -79,6 +90,21 @@ def _not_allowed(why: str) -> Refused:
                 "from",
                 f"is refused: {why}. It needs 'Send as' or 'Send on behalf' in Exchange and a "
                 "place on the account's list of From addresses",
+            )
+        ],
+    )
+
+
+def _not_granted(account: Account) -> Refused:
+    return Refused(
+        problems.SENDER_NOT_ALLOWED,
+        "The mail's From address may not be used.",
+        [
+            FieldProblem(
+                "from",
+                f"is refused: the account '{account.alias}' was not granted Mail.Send.Shared, which "
+                "another From address than its own needs. Sign it in again on /accounts with the "
+                "box 'Shared mailboxes and other From addresses' ticked",
             )
         ],
     )

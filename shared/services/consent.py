@@ -16,8 +16,9 @@ from shared.errors import ConsentRequired
 from shared.mail import permissions, refusals
 from shared.mail.account import Account
 from shared.mail.refusals import SignInRefused
+from shared.services.enrolling import by_alias
 from shared.services.identity_claims import check_client_info
-from shared.services.linking import ConsentRules, Linking, by_alias
+from shared.services.linking import ConsentRules, Linking
 from shared.services.ports import (
     Clock,
     Enrolment,

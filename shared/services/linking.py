@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from shared import telemetry
@@ -23,6 +23,7 @@ from shared.mail import permissions, refusals
 from shared.mail.account import PERSONAL_TENANT, Account, AccountState, is_allowed, kind_of
 from shared.mail.defaults import NO_DEFAULTS
 from shared.mail.refusals import SignInRefused
+from shared.services.enrolling import by_alias, enrolled
 from shared.services.identity_claims import Person, read_person
 from shared.services.ports import (
     Clock,
@@ -37,8 +38,6 @@ from shared.services.ports import (
 )
 from shared.services.tokens import grant_secret
 
-_ATTEMPTS = 10
-"""Of sign-ins that are finished at the same moment, one at least gets through at each attempt."""
 _SHARED_AUTHORITIES = ("organizations", "consumers")
 
 
@@ -260,59 +259,38 @@ class Linking:
             self._drop_grant(account)
 
     def _enrol(self, account: Account, seen: Account | None, wish: Wish, person: Person) -> Account:
-        """Write the row on a roll that nobody changes meanwhile.
-
-        All that concerns other accounts is looked at again on that very roll: of sign-ins that
-        end at one moment, each but the first sees what those before it have done.
-        """
         expected = (seen.account_id if seen else None, account.account_id)
-        for _ in range(_ATTEMPTS):
-            try:
-                roll = self._accounts.roll()
-                existing = self._existing(roll, wish, person, account.address)
-                # Whoever takes the place of a row drops its grant. A row is replaced only by one
-                # that saw it from the start, so that no grant is dropped that comes back later.
-                if (existing.account_id if existing else None) not in expected:
-                    raise _overtaken(existing, account, person)
-                same = existing is not None and person.owns(existing)
-                row = replace(
-                    account,
-                    allowed_from=existing.allowed_from if existing and same else (),
-                    defaults=existing.defaults if existing and same else NO_DEFAULTS,
-                    is_default=existing.is_default if existing else not roll.accounts,
-                    etag=existing.etag if existing else None,
-                )
-                return self._accounts.enrol(row, roll)
-            except LostRace:
-                continue
-            except AnswerLost as error:
-                return self._found_again(account, error)
-            except RemoteError as error:
-                raise _not_written(account) from error
-        raise _not_written(account)
 
-    def _found_again(self, row: Account, lost: AnswerLost) -> Account:
-        """The row whose write was answered by silence, if it got through after all."""
+        def row_on(roll: Roll) -> Account:
+            existing = self._existing(roll, wish, person, account.address)
+            # Whoever takes the place of a row drops its grant. A row is replaced only by one
+            # that saw it from the start, so that no grant is dropped that comes back later.
+            if (existing.account_id if existing else None) not in expected:
+                raise _overtaken(existing, account, person)
+            same = existing is not None and person.owns(existing)
+            return replace(
+                account,
+                allowed_from=existing.allowed_from if existing and same else (),
+                defaults=existing.defaults if existing and same else NO_DEFAULTS,
+                is_default=existing.is_default if existing else not roll.accounts,
+                etag=existing.etag if existing else None,
+            )
+
         try:
-            found = by_alias(self._accounts.roll().accounts, row.alias)
-        except RemoteError:
-            found = None
-        if found and (found.account_id, found.signed_in_at) == (row.account_id, row.signed_in_at):
-            return found
-        raise _not_written(row) from lost
+            return enrolled(self._accounts, row_on)
+        except (RemoteError, LostRace) as error:
+            raise _not_written(account) from error
 
     def _release(self, account: Account) -> int:
+        """Let the mails go that were held for the account, and for what is reached through it."""
         try:
-            return self._released(account)
+            rows = self._accounts.roll().accounts
+            reached = [row for row in rows if row.through == account.account_id]
+            return sum(self._released(row) for row in (account, *reached))
         except PostroomError:
             # The mailbox is linked all the same; the timer releases what is still held.
             telemetry.event("release_put_off", level=logging.WARNING, account=account.alias)
             return 0
-
-
-def by_alias(rows: Sequence[Account], alias: str) -> Account | None:
-    """The account that has an alias."""
-    return next((row for row in rows if row.alias == alias), None)
 
 
 def _authority_of(wish: Wish, person: Person) -> str:

@@ -564,6 +564,8 @@ class Grant:
     """Short names of the Graph scopes in the answer."""
     expires_in_seconds: int
     id_token_claims: Mapping[str, object] | None
+    tenant_id: str | None = None
+    """The directory that answered, where its metadata says so."""
 
     def __repr__(self) -> str:
         return f"Grant(scopes={sorted(self.scopes)})"
@@ -606,6 +608,11 @@ class IdentityPlatform(Protocol):
 
     def refresh(self, authority: str, refresh_token: str, scopes: Sequence[str]) -> Grant:
         """Trade a refresh token for an access token (and usually a newer refresh token)."""
+        ...
+
+    def app_grant(self, authority: str) -> Grant:
+        """An access token in the app's own name (client credentials), for one directory: the
+        authority is a tenant id or a domain. Which permissions it carries is not said."""
         ...
 
 

@@ -5,7 +5,6 @@ with no way to look afterwards.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from email.errors import MessageError
 from enum import StrEnum
 from typing import Protocol
@@ -18,12 +17,11 @@ from shared.errors import (
     NotSent,
     RemoteError,
 )
-from shared.mail import limits, refusals
+from shared.mail import limits, refusals, rights
 from shared.mail.account import Account
-from shared.mail.address import Address
 from shared.mail.graph_payload import send_request
 from shared.mail.mail import Mail
-from shared.mail.outcome import ACCESS_DENIED, Look, Outcome, Verdict, judge_send
+from shared.mail.outcome import Look, Outcome, Verdict, judge_send
 from shared.services.packing import Packed
 from shared.services.ports import Clock, Files, MailService, Tokens
 from shared.services.stored_files import not_read, read_whole
@@ -116,6 +114,9 @@ class Acting:
 
         A token request that fails in any way has done nothing with the mail.
         """
+        return rights.of_the_kind(self._act(account, call), account)
+
+    def _act(self, account: Account, call: Callable[[str], Outcome]) -> Outcome:
         outcome = Outcome(Verdict.REFRESH)
         for attempt in range(2):
             token = self._token(account)
@@ -180,7 +181,7 @@ class DirectSending:
                 return LEASE_SPENT
             return self._post(token, account.graph_path, request.content_type, request.body)
 
-        return of_the_sender(self._acting.act(account, post), account, packed.sender)
+        return rights.of_the_sender(self._acting.act(account, post), account, packed.sender)
 
     def _post(self, token: str, mailbox: str, content_type: str, body: bytes) -> Outcome:
         try:
@@ -206,18 +207,3 @@ def too_large(excess: limits.Excess) -> Outcome:
     """What becomes of a mail that fitted when it was accepted, and that its account, as it is
     signed in now, cannot send."""
     return Outcome(Verdict.FAILED, "mail_too_large", f"{excess.whose} {excess.remedy}")
-
-
-def of_the_sender(outcome: Outcome, account: Account, sender: Address) -> Outcome:
-    """A denial that is about another From address is the mail's trouble, not the account's."""
-    own = sender.email.lower() == account.address.lower()
-    # A grant that ended, or a token that is refused, is the account's trouble whatever the From.
-    denied = outcome.verdict is Verdict.NEEDS_SIGN_IN and outcome.reason == ACCESS_DENIED
-    if own or not denied:
-        return outcome
-    return replace(
-        outcome,
-        verdict=Verdict.FAILED,
-        help="Microsoft denies sending from this address: it needs the permission Mail.Send.Shared, "
-        "and 'Send as' or 'Send on behalf' in the Exchange admin centre.",
-    )

@@ -30,11 +30,13 @@ class Standing:
             event("account_not_marked", level=logging.WARNING, account=account.alias)
 
     def _mark(self, account: Account, outcome: Outcome) -> None:
-        """One alert per change."""
+        """One alert per change. That a grant ended is marked where it is: at a shared mailbox's
+        holder."""
+        marked = account.account_id
         until = None
         match outcome.verdict:
             case Verdict.NEEDS_SIGN_IN:
-                state = AccountState.NEEDS_SIGN_IN
+                state, marked = AccountState.NEEDS_SIGN_IN, account.grant_id
             case Verdict.SENT:
                 state = AccountState.READY
             case _:
@@ -42,7 +44,7 @@ class Standing:
                 wait = min(outcome.retry_after or 900.0, LONGEST_ASKED_SECONDS)
                 until = self._clock() + timedelta(seconds=wait)
         for current in self._accounts.all(fresh=True):
-            if current.alias != account.alias or current.account_id != account.account_id:
+            if current.account_id != marked:
                 continue
             if current.state is AccountState.NEEDS_SIGN_IN or (
                 current.signed_in_at != account.signed_in_at
@@ -58,7 +60,7 @@ class Standing:
                 event(
                     "account_cannot_send",
                     level=logging.ERROR,
-                    account=account.alias,
+                    account=current.alias,
                     account_state=state.value,
                     reason=outcome.reason,
                 )

@@ -25,7 +25,7 @@ from shared.errors import (
     RemoteRefused,
 )
 from shared.mail import refusals
-from shared.mail.account import Account, AccountState
+from shared.mail.account import HOLDER_GONE, Account, AccountKind, AccountState
 from shared.mail.backoff import bounded
 from shared.services.ports import (
     Accounts,
@@ -96,9 +96,11 @@ class TokenSource:
     def access_token(self, account: Account) -> str:
         """A token good for five minutes or more; costs nothing remote while one is at hand.
 
-        Raises ConsentRequired (and then the account is marked `needs-sign-in`), CredentialRefused,
-        or NotSent, which changes nothing.
+        A shared mailbox has its holder's, and an app-only one a token in the app's own name.
+        Raises ConsentRequired (and then the account that was signed in is marked `needs-sign-in`),
+        CredentialRefused, or NotSent, which changes nothing.
         """
+        account = self._holder(account)
         slot = self._slots.setdefault(account.account_id, _Slot())
         with slot.lock:
             now = self._clock()
@@ -114,7 +116,7 @@ class TokenSource:
 
     def forget(self, account: Account, access_token: str) -> None:
         """Drop a token that Graph refused; one that another thread has replaced is kept."""
-        slot = self._slots.get(account.account_id)
+        slot = self._slots.get(account.grant_id)
         if slot is not None:
             with slot.lock:
                 if slot.token == access_token:
@@ -122,6 +124,7 @@ class TokenSource:
 
     def renew(self, account: Account) -> Grant:
         """See `Tokens`. What was refused a moment ago is asked anew."""
+        account = self._holder(account)
         slot = self._slots.setdefault(account.account_id, _Slot())
         with slot.lock:
             if slot.signed_in_at != account.signed_in_at:
@@ -129,10 +132,23 @@ class TokenSource:
             slot.signed_in_at = account.signed_in_at
             return self._fetch(account, slot, self._clock())
 
+    def _holder(self, account: Account) -> Account:
+        """The account whose token it is: of a shared mailbox, the one that it is reached by."""
+        if account.through is None:
+            return account
+        for fresh in (False, True):
+            for row in self._accounts.all(fresh=fresh):
+                if row.account_id == account.through:
+                    return row
+        raise ConsentRequired(
+            HOLDER_GONE, "The account that this mailbox is reached by is not there any more."
+        )
+
     def _fetch(self, account: Account, slot: _Slot, now: datetime) -> Grant:
         slot.token = slot.usable_until = None
+        app_only = account.kind is AccountKind.APP
         try:
-            grant = self._refresh(account, slot, now)
+            grant = (self._app_only if app_only else self._refresh)(account, slot, now)
         except (ConsentRequired, CredentialRefused, NotSent) as error:
             passing = _still_spreading(error, slot, now)
             slot.trouble = passing or error
@@ -144,6 +160,14 @@ class TokenSource:
         slot.token = grant.access_token
         slot.usable_until = now + _usable_for(grant.expires_in_seconds)
         return grant
+
+    def _app_only(self, account: Account, slot: _Slot, now: datetime) -> Grant:
+        """A token in the app's own name. A refusal marks nothing: no sign-in would mend it."""
+        try:
+            return self._identity.app_grant(account.authority)
+        except ConsentRequired as error:
+            self._doubt(slot, now, error)
+            raise
 
     def _refresh(self, account: Account, slot: _Slot, now: datetime) -> Grant:
         stored = self._stored(account)
@@ -202,13 +226,17 @@ class TokenSource:
     def _give_up(
         self, account: Account, slot: _Slot, now: datetime, error: ConsentRequired
     ) -> None:
-        """Mark the account, or, for an answer that has been seen to pass, raise NotSent first."""
+        self._doubt(slot, now, error)
+        self._mark(account, error.code)
+
+    @staticmethod
+    def _doubt(slot: _Slot, now: datetime, error: ConsentRequired) -> None:
+        """Raise NotSent for an answer that has been seen to pass, the first time."""
         if refusals.find(error.code).retry is refusals.Retry.ONCE:
             slot.doubted_at = slot.doubted_at or now
             wait = (slot.doubted_at + SECOND_CHANCE_AFTER - now).total_seconds()
             if wait > 0:
                 raise NotSent("entra", str(error), retry_after=wait) from error
-        self._mark(account, error.code)
 
     def _mark(self, account: Account, code: str) -> None:
         """Put the account into `needs-sign-in`, once, and say so once."""

@@ -46,6 +46,7 @@ from shared.mail.outcome import (
     judge_draft_send,
     judge_look,
 )
+from shared.mail.rights import of_the_sender
 from shared.services.attached import Attached
 from shared.services.packing import Packed
 from shared.services.ports import AttachedFile, Clock, Drafts, Files, Found, Tokens
@@ -57,7 +58,6 @@ from shared.services.sending import (
     Acting,
     Claim,
     Removal,
-    of_the_sender,
     unreached,
 )
 from shared.services.stored_files import not_read, read_whole

@@ -16,7 +16,7 @@ from shared.adapters.graph import Graph
 from shared.adapters.key_vault import KeyVault
 from shared.adapters.vault_credential import CLIENT_SECRET, ClientSecret
 from shared.errors import ConsentRequired, CredentialRefused, NotSent, PostroomError
-from shared.mail.account import AccountKind, AccountState
+from shared.mail.account import AccountKind, AccountState, user_path
 from shared.mail.refusals import SignInRefused
 from shared.services.consent import Consent
 from shared.services.linking import ConsentRules, Linking
@@ -535,3 +535,60 @@ class TestManagedIdentity:
 
         with pytest.raises((CredentialRefused, NotSent)):
             secretless.redeem(tenant, flow, answer)
+
+
+class TestAppOnly:
+    def test_a_token_comes_in_the_apps_own_name(
+        self, stand: Stand, entra: Entra, tenant: str
+    ) -> None:
+        grant = entra.app_grant(tenant)
+        graph = Graph(
+            stand.stack["graph_url"],
+            ca_file=stand.ca_file,
+            send_seconds=2.0,
+            clock=lambda: datetime.now(UTC),
+        )
+        found = graph.user(grant.access_token, user_path(BILLING))
+        graph.close()
+
+        assert found.address == BILLING
+        assert grant.expires_in_seconds >= 3000
+        assert (grant.refresh_token, grant.tenant_id) == (None, tenant)
+
+    def test_the_tenants_id_is_known_where_its_domain_was_given(
+        self, entra: Entra, tenant: str
+    ) -> None:
+        assert entra.app_grant("contoso.com").tenant_id == tenant
+
+    @pytest.mark.parametrize(
+        ("error", "code"),
+        [
+            (CredentialRefused, "AADSTS7000215"),
+            (CredentialRefused, "AADSTS7000222"),
+            (CredentialRefused, "AADSTS700016"),
+            (ConsentRequired, "AADSTS65001"),
+            (ConsentRequired, "AADSTS53003"),
+        ],
+    )
+    def test_a_refusal_has_the_catalogues_meaning(
+        self,
+        stand: Stand,
+        entra: Entra,
+        tenant: str,
+        error: type[ConsentRequired] | type[CredentialRefused],
+        code: str,
+    ) -> None:
+        stand.fault("entra.token", action="aadsts", code=int(code.removeprefix("AADSTS")), times=-1)
+
+        with pytest.raises(error) as refused:
+            entra.app_grant(tenant)
+
+        assert getattr(refused.value, "code", None) == code
+
+    def test_an_answer_that_does_not_come_is_no_refusal(
+        self, stand: Stand, entra: Entra, tenant: str
+    ) -> None:
+        stand.fault("entra.token", status=503, times=-1)
+
+        with pytest.raises(NotSent):
+            entra.app_grant(tenant)

@@ -409,3 +409,26 @@ def test_an_answer_without_end_is_cut_and_its_connection_not_used_again(
     whole = graph.send_mail(token, "/me", request.content_type, request.body)
 
     assert (cut.status, whole.status) == (503, 202)
+
+
+def test_a_user_is_looked_up_by_address(stand: Stand, graph: Graph) -> None:
+    found = graph.user(issue(stand, "User.Read.All"), user_path("info@contoso.com"))
+
+    assert (found.address, found.display_name) == ("info@contoso.com", "Contoso Info")
+    assert found.object_id
+
+
+@pytest.mark.parametrize(
+    ("scope", "address", "code"),
+    [
+        ("Mail.Send", "info@contoso.com", "Authorization_RequestDenied"),
+        ("User.Read.All", "nobody@contoso.com", "Request_ResourceNotFound"),
+    ],
+)
+def test_why_a_user_was_not_looked_up_is_told_by_the_code(
+    stand: Stand, graph: Graph, scope: str, address: str, code: str
+) -> None:
+    with pytest.raises(RemoteRefused) as refused:
+        graph.user(issue(stand, scope), user_path(address))
+
+    assert refused.value.code == code

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from shared.errors import LostRace
-from shared.mail.account import Account, AccountKind
+from shared.mail.account import Account, AccountKind, with_holders
 from shared.mail.outcome import GraphAnswer
 from shared.services.ports import DeviceCode, Grant, Profile, Roll, StoredSecret
 
@@ -80,12 +80,12 @@ class FakeAccounts:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def all(self, *, fresh: bool = False) -> Sequence[Account]:
-        return list(self.rows.values())
+        return list(with_holders(self.rows.values()))
 
     def roll(self) -> Roll:
         with self.lock:
             version = f"r{self.enrolled}" if self.enrolled else None
-            return Roll(tuple(self.rows.values()), version)
+            return Roll(with_holders(self.rows.values()), version)
 
     def enrol(self, account: Account, roll: Roll, *beside: Account) -> Account:
         self.before_enrol()
@@ -166,6 +166,10 @@ class FakeIdentity:
     redemptions: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     refreshes: list[tuple[str, str]] = field(default_factory=list)
     before_refresh: Callable[[], None] = lambda: None
+    app_granted: list[Grant | Exception] = field(
+        default_factory=lambda: [Grant("app-1", None, frozenset(), 3600, None, tenant_id=TENANT)]
+    )
+    app_grants: list[str] = field(default_factory=list)
 
     def begin(
         self,
@@ -214,6 +218,10 @@ class FakeIdentity:
         self.refreshes.append((authority, refresh_token))
         return _next(self.refreshed)
 
+    def app_grant(self, authority: str) -> Grant:
+        self.app_grants.append(authority)
+        return _next(self.app_granted)
+
 
 def _next(answers: list[Grant | Exception]) -> Grant:
     answer = answers.pop(0) if len(answers) > 1 else answers[0]
@@ -224,11 +232,14 @@ def _next(answers: list[Grant | Exception]) -> Grant:
 
 @dataclass
 class FakeMailService:
-    """Graph, for `GET /me`."""
+    """Graph, for `GET /me` and `GET /users/{who}`."""
 
     profile: Profile | Exception = field(
         default_factory=lambda: Profile(OBJECT, "billing@contoso.com", "Billing")
     )
+
+    users: dict[str, Profile | Exception] = field(default_factory=dict)
+    """Others than `profile`, by their path."""
 
     def send_mail(
         self, access_token: str, mailbox: str, content_type: str, body: bytes
@@ -239,9 +250,10 @@ class FakeMailService:
         return self.user(access_token, "/me")
 
     def user(self, access_token: str, mailbox: str) -> Profile:
-        if isinstance(self.profile, Exception):
-            raise self.profile
-        return self.profile
+        found = self.users.get(mailbox, self.profile)
+        if isinstance(found, Exception):
+            raise found
+        return found
 
 
 def account_of(alias: str = "billing", **changes: object) -> Account:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared.mail.account import Account, AccountState
+from shared.mail import rights
+from shared.mail.account import HOLDER_GONE, NOT_GRANTED_SHARED, Account, AccountState
 from shared.mail.refusals import Actor, Refusal, Retry, find
 
 
@@ -15,7 +16,13 @@ def why(account: Account) -> Refusal | None:
     if account.reason is None:
         return _unexplained(account)
     row = find(account.reason)
-    if account.state is AccountState.NEEDS_SIGN_IN and row.retryable:
+    right = rights.remedy(account)
+    if right is not None:
+        return replace(row, step=right, who=Actor.DIRECTORY_ADMIN)
+    signs_in = account.state is AccountState.NEEDS_SIGN_IN
+    if account.through and signs_in and account.reason not in (HOLDER_GONE, NOT_GRANTED_SHARED):
+        row = replace(row, step=f"About the account that it is reached by: {row.step}")
+    if signs_in and row.retryable:
         # What may pass has not passed by now: the account would not be in this state.
         return replace(row, retry=Retry.NO)
     return row

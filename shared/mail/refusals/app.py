@@ -23,6 +23,20 @@ ROWS: dict[str, Refusal] = {
         AGAIN,
     ),
     **alike(
+        "holder_gone",
+        "The account that this shared mailbox was reached by is not linked any more.",
+        Actor.OPERATOR,
+        "Sign that account in again on /accounts, then add the shared mailbox again under its alias.",
+        sign_in_after=True,
+    ),
+    **alike(
+        "shared_not_granted",
+        "The account that this shared mailbox is reached by was signed in without Mail.Send.Shared.",
+        Actor.MAILBOX_OWNER,
+        "Sign that account in again on /accounts with the box 'Shared mailboxes and other From "
+        "addresses' ticked.",
+    ),
+    **alike(
         "no_client_secret",
         "Key Vault holds no client secret for the app.",
         Actor.OPERATOR,

@@ -6,14 +6,18 @@ import pytest
 
 from shared.errors import Refused
 from shared.mail import problems
-from shared.mail.account import Account
+from shared.mail.account import Account, AccountKind
 from shared.mail.address import Address
 from shared.mail.choice import choose
 from shared.mail.problems import ProblemKind
 from tests.fakes import account_of
 
-BILLING = account_of("billing", allowed_from=("info@contoso.com",))
-HR = account_of("hr", allowed_from=("info@contoso.com", "billing@contoso.com"))
+SHARED = frozenset({"Mail.Send", "Mail.Send.Shared"})
+BILLING = account_of("billing", scopes=SHARED, allowed_from=("info@contoso.com",))
+HR = account_of("hr", scopes=SHARED, allowed_from=("info@contoso.com", "billing@contoso.com"))
+PLAIN = account_of("plain", allowed_from=("info@contoso.com",))
+INFO = account_of("info", kind=AccountKind.SHARED, scopes=SHARED, through="id-hr")
+NOREPLY = account_of("noreply", kind=AccountKind.APP, allowed_from=("news@contoso.com",))
 DEFAULT = account_of("main", is_default=True)
 
 
@@ -32,6 +36,10 @@ def alias_for(accounts: list[Account], alias: str | None, sender: str | None) ->
         pytest.param([DEFAULT, HR], None, "billing@contoso.com", "hr", id="may use it"),
         pytest.param([HR, BILLING], None, "info@contoso.com", "hr", id="first that may"),
         pytest.param([HR, BILLING], None, "BILLING@Contoso.com", "billing", id="any casing"),
+        pytest.param([HR, INFO], None, "info@contoso.com", "info", id="the shared mailbox itself"),
+        pytest.param([PLAIN, HR], None, "info@contoso.com", "hr", id="one with the permission"),
+        pytest.param([PLAIN], None, "plain@contoso.com", "plain", id="own needs no permission"),
+        pytest.param([NOREPLY], None, "news@contoso.com", "noreply", id="the app needs none"),
     ],
 )
 def test_the_account_is_chosen(
@@ -83,6 +91,15 @@ def test_a_refused_from_names_the_right_that_is_missing() -> None:
         alias_for([BILLING], None, "ceo@contoso.com")
 
     assert "'Send as' or 'Send on behalf'" in caught.value.errors[0].message
+
+
+@pytest.mark.parametrize("alias", ["plain", None])
+def test_a_refused_from_names_the_permission_that_is_missing(alias: str | None) -> None:
+    with pytest.raises(Refused) as caught:
+        alias_for([PLAIN], alias, "info@contoso.com")
+
+    assert caught.value.kind is problems.SENDER_NOT_ALLOWED
+    assert "Mail.Send.Shared" in caught.value.errors[0].message
 
 
 def test_without_from_the_accounts_own_name_and_address_are_used() -> None:

@@ -294,6 +294,23 @@ class TestFinish:
             {"event": "account_signed_in", "account": "billing", "kind": "work", "released": 2}
         ]
 
+    def test_a_new_sign_in_releases_the_mails_of_shared_mailboxes_as_well(
+        self, office: Office
+    ) -> None:
+        scopes = ["Mail.Send", "Mail.Send.Shared", "User.Read"]
+        office.accounts.rows["billing"] = account_of(state=AccountState.NEEDS_SIGN_IN)
+        office.accounts.rows["info"] = account_of(
+            "info", kind=AccountKind.SHARED, object_id="", through="id-billing"
+        )
+        office.accounts.rows["other"] = account_of("other", object_id=OTHER)
+        office.identity.redeemed = [grant_of(claims_of(), scopes=scopes)]
+        office.identity.refreshed = [grant_of(claims_of(), scopes=scopes)]
+        flow = office.begin()
+        office.finish(flow)
+
+        assert [account.alias for account in office.released] == ["billing", "info"]
+        assert [row.state for row in office.accounts.all()] == [AccountState.READY] * 3
+
     def test_mails_that_cannot_be_released_now_do_not_unlink_the_account(
         self, office: Office, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -19,7 +19,7 @@ from shared.errors import (
     NotSent,
     RemoteRefused,
 )
-from shared.mail import ids
+from shared.mail import ids, rights
 from shared.mail.account import AccountState
 from shared.mail.backoff import Patience
 from shared.mail.mail import GRACE
@@ -44,6 +44,7 @@ GRAPH_LOST = AnswerLost("graph", "no answer came back")
 GRAPH_AWAY = NotSent("graph", "not reached")
 CONSENT = ConsentRequired("AADSTS50173", "revoked")
 CREDENTIAL = CredentialRefused("AADSTS7000222", "expired")
+SHARED = frozenset({"Mail.Send", "Mail.Send.Shared"})
 
 
 @pytest.fixture
@@ -1083,7 +1084,7 @@ def test_a_worker_with_an_old_list_finds_the_new_mailbox_before_it_sends(room: R
 
 
 def test_a_from_address_that_was_taken_away_fails_the_mail_and_not_the_account(room: Room) -> None:
-    room.accounts.change("billing", allowed_from=("sales@contoso.com",))
+    room.accounts.change("billing", scopes=SHARED, allowed_from=("sales@contoso.com",))
     room.accounts.all(fresh=True)
     mail_id = room.accepted(**{"from": "sales@contoso.com"})
     room.accounts.change("billing", allowed_from=())
@@ -1096,14 +1097,26 @@ def test_a_from_address_that_was_taken_away_fails_the_mail_and_not_the_account(r
 
 
 def test_a_denial_about_another_from_address_leaves_the_account_alone(room: Room) -> None:
-    room.accounts.change("billing", allowed_from=("sales@contoso.com",))
+    room.accounts.change("billing", scopes=SHARED, allowed_from=("sales@contoso.com",))
     room.accounts.all(fresh=True)
     mail_id = room.accepted(**{"from": "sales@contoso.com"})
     room.graph.answers = [GraphAnswer(403, "ErrorAccessDenied")]
 
     assert room.hear(mail_id) is Heard.FAILED
-    assert "Mail.Send.Shared" in (room.ledger.mail(mail_id).help or "")
+    assert room.ledger.mail(mail_id).help == rights.NO_SEND_RIGHT
     assert room.accounts.rows["billing"].state is AccountState.READY
+
+
+def test_a_permission_that_went_since_the_mail_was_accepted_is_named(room: Room) -> None:
+    room.accounts.change("billing", scopes=SHARED, allowed_from=("sales@contoso.com",))
+    room.accounts.all(fresh=True)
+    mail_id = room.accepted(**{"from": "sales@contoso.com"})
+    room.accounts.change("billing", scopes=frozenset({"Mail.Send"}))
+    room.accounts.all(fresh=True)
+    room.graph.answers = [GraphAnswer(403, "ErrorAccessDenied")]
+
+    assert room.hear(mail_id) is Heard.FAILED
+    assert room.ledger.mail(mail_id).help == rights.NO_SHARED_SCOPE
 
 
 def test_attempts_are_counted_anew_after_a_hold(room: Room) -> None:
@@ -1119,7 +1132,7 @@ def test_attempts_are_counted_anew_after_a_hold(room: Room) -> None:
 
 
 @pytest.mark.parametrize(
-    "scopes", [frozenset({"Mail.Send"}), frozenset({"Mail.ReadWrite"})], ids=str
+    "scopes", [SHARED, SHARED | {"Mail.ReadWrite"}], ids=["direct", "verified"]
 )
 def test_a_grant_that_ended_holds_mails_of_every_from_address(scopes: frozenset[str]) -> None:
     room = Room(account_of(scopes=scopes, allowed_from=("info@contoso.com",)))

@@ -292,7 +292,8 @@ CHANGES_SINCE: dict[str, Callable[[Room], object]] = {
 def test_a_replay_is_answered_with_its_mail_whatever_would_refuse_a_new_one(
     change: Callable[[Room], object],
 ) -> None:
-    room = Room(account_of(allowed_from=("info@contoso.com",)))
+    scopes = frozenset({"Mail.Send", "Mail.Send.Shared"})
+    room = Room(account_of(scopes=scopes, allowed_from=("info@contoso.com",)))
     fields = {"from": "info@contoso.com", "idempotency_key": "k"}
     first = room.accepted(**fields)
     change(room)

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from shared.errors import AnswerLost, ConsentRequired, CredentialRefused, NotSent, RemoteRefused
-from shared.mail.account import Account, AccountState
+from shared.mail.account import Account, AccountKind, AccountState
 from shared.services.ports import Tokens
 from shared.services.tokens import TokenSource, grant_secret
 from tests.unit.sign_in_fakes import (
@@ -367,6 +367,117 @@ def test_storage_trouble_while_marking_still_tells_the_caller(
         desk.token()
 
     assert [event["event"] for event in events_in(caplog.messages)] == ["account_not_marked"]
+
+
+# Another's mailbox, and the app's own name.
+
+SHARED = frozenset({"Mail.Send", "Mail.Send.Shared"})
+
+
+@pytest.fixture
+def shared(desk: Desk) -> Account:
+    """A shared mailbox that is reached by the desk's account."""
+    desk.account = desk.accounts.rows["billing"] = replace(desk.account, scopes=SHARED)
+    row = account_of("info", kind=AccountKind.SHARED, object_id="", through="id-billing")
+    desk.accounts.rows["info"] = row
+    return row
+
+
+@pytest.fixture
+def app(desk: Desk) -> Account:
+    row = account_of("noreply", kind=AccountKind.APP, authority="a-tenant")
+    desk.accounts.rows["noreply"] = row
+    return row
+
+
+def test_a_shared_mailbox_and_its_holder_have_one_token(desk: Desk, shared: Account) -> None:
+    assert desk.source.access_token(shared) == desk.token()
+    assert len(desk.identity.refreshes) == 1
+
+    desk.source.forget(shared, "access-2")
+
+    desk.token()
+    assert len(desk.identity.refreshes) == 2
+
+
+def test_a_refusal_of_a_shared_mailbox_marks_its_holder_and_alerts_once(
+    desk: Desk, shared: Account, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.identity.refreshed = [REVOKED]
+
+    for _ in range(3):
+        with pytest.raises(ConsentRequired):
+            desk.source.access_token(shared)
+
+    assert desk.row.state is AccountState.NEEDS_SIGN_IN
+    assert desk.accounts.rows["info"].state is AccountState.READY
+    alerts = [one for one in events_in(caplog.messages) if one["event"] == "account_needs_sign_in"]
+    assert [one["account"] for one in alerts] == ["billing"]
+
+
+def test_a_shared_mailbox_without_its_holder_says_so(desk: Desk, shared: Account) -> None:
+    del desk.accounts.rows["billing"]
+
+    with pytest.raises(ConsentRequired) as caught:
+        desk.source.access_token(shared)
+
+    assert caught.value.code == "holder_gone"
+
+
+def test_the_holders_new_sign_in_counts_for_the_shared_mailbox_at_once(
+    desk: Desk, shared: Account
+) -> None:
+    desk.identity.refreshed = [REVOKED, grant_of(access_token="access-3")]
+    with pytest.raises(ConsentRequired):
+        desk.source.access_token(shared)
+    row = replace(desk.row, state=AccountState.READY, signed_in_at=NOW + timedelta(seconds=1))
+    desk.accounts.rows["billing"] = row
+
+    assert desk.source.access_token(shared) == "access-3"
+
+
+def test_a_token_in_the_apps_own_name_needs_no_vault_and_is_kept(desk: Desk, app: Account) -> None:
+    reads = desk.vault.reads
+
+    assert [desk.source.access_token(app) for _ in range(3)] == ["app-1"] * 3
+    assert desk.identity.app_grants == ["a-tenant"]
+    assert desk.vault.reads == reads
+    desk.clock.forward(minutes=56)
+    desk.source.access_token(app)
+    assert desk.identity.app_grants == ["a-tenant"] * 2
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        ConsentRequired("AADSTS53003", "blocked"),
+        CredentialRefused("AADSTS7000215", "wrong"),
+        NotSent("entra", "away"),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_an_app_that_is_refused_marks_no_account_and_does_not_hammer(
+    desk: Desk, app: Account, trouble: Exception
+) -> None:
+    desk.identity.app_granted = [trouble]
+
+    for _ in range(3):
+        with pytest.raises(type(trouble)):
+            desk.source.access_token(app)
+
+    assert desk.identity.app_grants == ["a-tenant"]
+    assert desk.accounts.rows["noreply"].state is AccountState.READY
+
+
+def test_an_answer_known_to_pass_gets_a_second_chance_for_the_app_as_well(
+    desk: Desk, app: Account
+) -> None:
+    desk.identity.app_granted = [ConsentRequired("invalid_grant", "?"), grant_of()]
+    with pytest.raises(NotSent):
+        desk.source.access_token(app)
+    desk.clock.forward(seconds=61)
+
+    assert desk.source.access_token(app) == "access-1"
 
 
 def test_the_secrets_name_is_the_opaque_id() -> None:

@@ -32,6 +32,9 @@ REFUSED = GraphAnswer(400, "ErrorInvalidRecipients")
 READ_WRITE = frozenset({"Mail.Send", "Mail.ReadWrite", "User.Read"})
 
 
+SHARED = READ_WRITE | {"Mail.Send.Shared"}
+
+
 def verified_account(**changes: object) -> Account:
     return account_of("billing", scopes=READ_WRITE, **changes)
 
@@ -775,7 +778,7 @@ def test_a_pause_longer_than_a_mail_is_tried_holds_its_account(room: Room) -> No
 
 @pytest.mark.parametrize("call", ["create", "send"])
 def test_a_denied_from_address_is_the_mails_trouble(call: str) -> None:
-    room = Room(verified_account(allowed_from=("info@contoso.com",)))
+    room = Room(account_of(scopes=SHARED, allowed_from=("info@contoso.com",)))
     mail_id = room.accepted(**{"from": "info@contoso.com"})
     room.drafts.answers[call] = [DENIED]
 
@@ -786,7 +789,7 @@ def test_a_denied_from_address_is_the_mails_trouble(call: str) -> None:
 def test_a_token_that_is_refused_is_the_accounts_trouble_whatever_the_from_address(
     call: str,
 ) -> None:
-    room = Room(verified_account(allowed_from=("info@contoso.com",)))
+    room = Room(account_of(scopes=SHARED, allowed_from=("info@contoso.com",)))
     mail_id = room.accepted(**{"from": "info@contoso.com"})
     room.drafts.answers[call] = [EXPIRED, EXPIRED]
 

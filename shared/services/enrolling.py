@@ -1,0 +1,53 @@
+"""Writing an account's row on a roll that nobody changes meanwhile.
+
+All that concerns other accounts, such as one alias for a mailbox and one default, is decided on that
+very roll: of those that are linked at one moment, each but the first sees what came before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from shared.errors import AnswerLost, LostRace, RemoteError
+from shared.mail.account import Account
+from shared.services.ports import Enrolment, Roll
+
+ATTEMPTS = 10
+"""Of rows that are written at the same moment, one at least gets through at each attempt."""
+
+
+def enrolled(accounts: Enrolment, row_on: Callable[[Roll], Account]) -> Account:
+    """Write the row that `row_on` makes for a roll; it is asked anew where the roll has moved on.
+
+    Raises what `row_on` raises, and LostRace or RemoteError where the row was not written.
+    """
+    for _ in range(ATTEMPTS):
+        roll = accounts.roll()
+        row = row_on(roll)
+        try:
+            return accounts.enrol(row, roll)
+        except LostRace:
+            continue
+        except AnswerLost as error:
+            return _found_again(accounts, row, error)
+    raise LostRace("other accounts were enrolled at the same time, again and again")
+
+
+def by_alias(rows: Sequence[Account], alias: str) -> Account | None:
+    """The account of this alias."""
+    return next((row for row in rows if row.alias == alias), None)
+
+
+def _found_again(accounts: Enrolment, row: Account, lost: AnswerLost) -> Account:
+    """The row whose write was answered by silence, if it got through after all."""
+    try:
+        found = by_alias(accounts.roll().accounts, row.alias)
+    except RemoteError:
+        found = None
+    if found is not None and _marks(found) == _marks(row):
+        return found
+    raise lost
+
+
+def _marks(row: Account) -> tuple[object, ...]:
+    return row.account_id, row.signed_in_at, row.through
