@@ -128,6 +128,25 @@ def change_account(req: func.HttpRequest) -> func.HttpResponse:
     return answered(req, lambda: account_api.change(req, room().account_changes))
 
 
+@app.route("api/accounts", methods=["POST"])
+def add_account(req: func.HttpRequest) -> func.HttpResponse:
+    """Add a mailbox that nobody signs in."""
+    from shared.web import adding
+
+    return answered(req, lambda: adding.add_account(req, room().adding))
+
+
+@app.route("accounts/add", methods=["POST"], auth_level=ANONYMOUS)
+def add_from_page(req: func.HttpRequest) -> func.HttpResponse:
+    """The same, from the page. Asks for a session and the same origin itself."""
+    from shared.web import adding
+
+    return answered(
+        req,
+        lambda: adding.add_from_page(req, room().front.site, room().front.sessions, room().adding),
+    )
+
+
 @app.route("api/accounts", methods=["GET"])
 def list_accounts(req: func.HttpRequest) -> func.HttpResponse:
     """The mailboxes that are signed in."""

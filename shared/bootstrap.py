@@ -58,6 +58,7 @@ from shared.telemetry import quiet_libraries
 
 if TYPE_CHECKING:
     from shared.services.account_changes import AccountChanges
+    from shared.services.adding import Adding
     from shared.services.batch import Batch
     from shared.services.changes import Changes
     from shared.services.checking import Checking
@@ -262,6 +263,22 @@ class Postroom:
         return Checking(
             accounts=self.accounts,
             checks=self.checks,
+            tokens=self.tokens,
+            mail_service=self.graph,
+            drafts=self.drafts,
+            clock=self.clock,
+            released=self.upkeep.release,
+        )
+
+    @functools.cached_property
+    def adding(self) -> Adding:
+        """Mailboxes that nobody signs in."""
+        from shared.services.adding import Adding
+
+        return Adding(
+            tenant=self.settings.tenant,
+            allowed_mailboxes=self.settings.allowed_mailboxes,
+            accounts=self.accounts,
             tokens=self.tokens,
             mail_service=self.graph,
             drafts=self.drafts,

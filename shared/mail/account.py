@@ -84,6 +84,8 @@ class Account:
     """Microsoft asked for a pause; kept beside the account, not with it."""
     through: str | None = None
     """The account id of the holder: the signed-in account that a shared mailbox is reached by."""
+    holder_alias: str | None = None
+    """Its alias by now; kept at the holder, like all that a shared mailbox takes from it."""
     etag: str | None = None
 
     @property
@@ -152,6 +154,7 @@ def _reached_by(account: Account, holder: Account | None) -> Account:
         authority=holder.authority,
         scopes=holder.scopes,
         signed_in_at=holder.signed_in_at,
+        holder_alias=holder.alias,
     )
     if holder.state is AccountState.NEEDS_SIGN_IN:
         return replace(taken, state=holder.state, reason=holder.reason, held_until=None)

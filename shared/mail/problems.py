@@ -166,6 +166,18 @@ ACCOUNT_EDITED = ProblemKind(
     "The account's defaults were changed by somebody else since they were read",
     "GET /api/accounts/{alias} shows them as they are now, with their ETag; then repeat the change.",
 )
+ACCOUNT_TAKEN = ProblemKind(
+    "account_taken",
+    409,
+    "The alias or the mailbox is another account's",
+    "GET /api/accounts lists the accounts: use the one that is there, or choose another alias.",
+)
+ACCOUNT_NOT_ADDED = ProblemKind(
+    "account_not_added",
+    422,
+    "The mailbox cannot be added as things stand; nothing was stored",
+    "Do what 'errors' names, then repeat the request.",
+)
 BATCH_REFUSED = ProblemKind(
     "batch_refused",
     422,

@@ -41,6 +41,11 @@ NO_APP_RIGHT = (
     "for Applications). Where a policy limits the app to some mailboxes, it has to name this one. It "
     "takes up to two hours."
 )
+NO_APP_DRAFTS = (
+    "The app may not make drafts in this mailbox: an administrator grants it the application permission "
+    "Mail.ReadWrite in Entra or, for this mailbox alone, the role 'Application Mail.ReadWrite' in Exchange "
+    "(RBAC for Applications). It takes up to two hours. Without verified sending it is not needed."
+)
 APP_REFUSED = (
     "Microsoft gives the app no token of its own for this directory: an administrator of it opens the "
     "app in Entra under Enterprise applications: it has to be there with consent, be enabled, and no "

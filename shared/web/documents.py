@@ -176,6 +176,15 @@ class AccountView(msgspec.Struct, omit_defaults=True):
     trouble: Trouble | None = None
     held_until: datetime | None = None
     signed_in_at: datetime | None = None
+    through: str | None = None
+    """Of a shared mailbox: the alias of the account that it is reached by."""
+
+
+class AddedView(msgspec.Struct):
+    """A mailbox that was added, and what could not be found out about it."""
+
+    account: AccountView
+    notes: list[str]
 
 
 class FindingDocument(msgspec.Struct, omit_defaults=True):
@@ -411,6 +420,7 @@ def account_view(account: Account, *, whole: bool = False) -> AccountView:
         trouble=_trouble(account),
         held_until=account.held_until,
         signed_in_at=account.signed_in_at,
+        through=account.holder_alias,
     )
 
 

@@ -12,6 +12,7 @@ import msgspec
 from shared.mail.problems import CATALOGUE
 from shared.mail.status import Status
 from shared.services.account_document import AccountDocument
+from shared.services.add_document import AddAccountDocument
 from shared.services.batch import BatchDocument
 from shared.services.change_document import (
     NothingDocument,
@@ -56,6 +57,8 @@ def document() -> dict[str, Any]:
             NothingDocument,
             AccountDocument,
             documents.AccountList,
+            documents.AddedView,
+            AddAccountDocument,
             documents.CheckView,
             documents.Health,
             documents.HealthDetails,
@@ -139,7 +142,10 @@ def _paths() -> dict[str, Any]:
             "get": _with_etag(_operation("showAccount", "One account", "AccountView", [_ALIAS])),
             "patch": _change_account(),
         },
-        "/api/accounts": {"get": _operation("listAccounts", "Accounts", "AccountList")},
+        "/api/accounts": {
+            "get": _operation("listAccounts", "Accounts", "AccountList"),
+            "post": _add_account(),
+        },
         "/api/health": {"get": {**_health("health", "Alive or not", "Health"), "security": []}},
         "/api/health/details": {
             "get": _health(
@@ -286,6 +292,21 @@ def _change(
     operation["requestBody"] = {
         "required": body not in ("NothingDocument", "RetryDocument"),
         "content": {"application/json": {"schema": {"$ref": _REF.format(name=body)}}},
+    }
+    return operation
+
+
+def _add_account() -> dict[str, Any]:
+    operation = _operation("addAccount", "Add a mailbox that nobody signs in", None)
+    operation["requestBody"] = {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": _REF.format(name="AddAccountDocument")}}
+        },
+    }
+    operation["responses"] |= {
+        "201": _answer("Added.", "AddedView"),
+        "200": _answer("It was there, and was renewed.", "AddedView"),
     }
     return operation
 

@@ -150,9 +150,20 @@ class _Row:
     approval_url: str | None
     """The link for an administrator, where consent is what is missing."""
     signed_in: str | None
+    may_hold: bool
+    """Whether shared mailboxes may be reached by it."""
+    holder: str | None
+    """Of a shared mailbox: the alias of the account that it is reached by."""
+    is_signed_in: bool
+    """Whether a person signs it in."""
 
 
-_KINDS = {AccountKind.WORK: "Work or school", AccountKind.PERSONAL: "Personal"}
+_KINDS = {
+    AccountKind.WORK: "Work or school",
+    AccountKind.PERSONAL: "Personal",
+    AccountKind.SHARED: "Shared mailbox",
+    AccountKind.APP: "App-only",
+}
 _STATES = {
     AccountState.READY: "Ready",
     AccountState.HELD: "On hold",
@@ -181,6 +192,9 @@ def row_of(account: Account, site: Site) -> _Row:
             else None
         ),
         signed_in=_moment(account.signed_in_at) if account.signed_in_at else None,
+        may_hold=account.kind is AccountKind.WORK and account.may_send_shared,
+        holder=account.holder_alias,
+        is_signed_in=account.kind.is_signed_in,
     )
 
 
