@@ -140,9 +140,7 @@ class Adding:
         row = enrolled(self._accounts, row_on)
         is_new = before[-1] is None
         released = self._release(row)
-        telemetry.event(
-            "account_added", account=row.alias, kind=row.kind.value, new=is_new, released=released
-        )
+        telemetry.event("account_added", account=row.alias, kind=row.kind.value, released=released)
         return Added(row, is_new, (*notes, *trial))
 
     def _shared(self, request: Request) -> tuple[Account, tuple[str, ...]]:

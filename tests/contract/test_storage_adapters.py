@@ -27,7 +27,7 @@ from shared.adapters.storage import Storage
 from shared.adapters.timetables import TimetableRows
 from shared.errors import AlreadyExists, LostRace, NotSent, RemoteRefused
 from shared.mail import ids
-from shared.mail.account import Account, AccountKind, AccountState
+from shared.mail.account import Account, AccountKind, AccountState, with_holders
 from shared.mail.address import Address
 from shared.mail.defaults import Defaults, Overridable
 from shared.mail.mail import FINDING_OUT, GRACE, Caller, Event, Mail, MailFilter, Payload
@@ -564,7 +564,7 @@ class TestAccounts:
         through = "id-ada" if kind is AccountKind.SHARED else None
         saved = accounts.save(replace(an_account(), kind=kind, through=through))
 
-        assert list(accounts.all(fresh=True)) == [saved]
+        assert accounts.all(fresh=True) == with_holders([saved])
 
     def test_a_change_under_an_old_etag_is_refused(self, accounts: AccountsTable) -> None:
         first = accounts.save(an_account())
