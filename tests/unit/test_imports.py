@@ -222,6 +222,7 @@ def test_there_is_exactly_one_function_app_and_it_is_called_app() -> None:
 
 # What a stranger may call: pages check a session of their own, the callback its state.
 ANONYMOUS = {
+    "add_from_page",
     "begin_device_sign_in",
     "begin_sign_in",
     "change_account_from_page",
