@@ -90,13 +90,10 @@ def sign_in(
     *,
     replace: bool = False,
     verified: bool = False,
-    shared: bool = False,
-    kind: str = "",
 ) -> None:
     """Link a mailbox as an administrator would: session, login, Microsoft's pages, callback.
 
-    `verified` and `shared` tick the boxes of those names; `kind` is `work` or `personal` where both
-    may sign in.
+    `verified` grants Mail.ReadWrite as well.
     """
     browser = Browser()
     try:
@@ -108,8 +105,7 @@ def sign_in(
             raise DemoError(f"the session was not opened: {status}")
         browser.open(f"{info['app_url']}/accounts")
         wish = {"alias": alias, "expected_address": mailbox}
-        wish |= {"kind": kind} if kind else {}
-        ticked = {"replace": replace, "verified": verified, "shared": shared}
+        ticked = {"replace": replace, "verified": verified}
         wish |= {name: "yes" for name, wanted in ticked.items() if wanted}
         browser.submit(wish, action="/auth/login")
         for _ in range(5):

@@ -49,8 +49,8 @@ def rights(control: Control, mailbox: str, **sets: list[str]) -> None:
 def signed_in(
     control: Control, alias: str, mailbox: str, *, verified: bool, shared: bool = False
 ) -> None:
-    kind = "personal" if mailbox == PERSONAL else "work"
-    demo.sign_in(control.stack.info, mailbox, alias, verified=verified, shared=shared, kind=kind)
+    ticked = {"verified": verified, "shared": shared, "personal": mailbox == PERSONAL}
+    demo.sign_in(control.stack.info, mailbox, alias, **ticked)
 
 
 def allow(control: Control, alias: str, address: str) -> None:
