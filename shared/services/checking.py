@@ -363,6 +363,9 @@ def _is_well_again(row: Account, check: Check) -> bool:
     )
     if not check.is_ok(Topic.GRANT) or missing or reason == DISCONNECTING:
         return False
+    if row.state is AccountState.HELD and reason in DENIED:
+        # A right in Exchange was missing, which nobody's sign-in gives.
+        return check.is_ok(Topic.DRAFT)
     if row.state is AccountState.HELD:
         return refusals.is_known(reason) and refusals.find(reason).blames_the_app
     if row.state is not AccountState.NEEDS_SIGN_IN:

@@ -374,6 +374,17 @@ def test_a_hold_ends_by_a_check_only_where_the_apps_credential_was_the_cause(
     assert (room.accounts.rows["billing"].state is AccountState.READY) == ready
 
 
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_right_that_was_given_is_seen_where_a_draft_can_be_made(opened: bool) -> None:
+    app = account_of(kind=AccountKind.APP, scopes=VERIFIED)
+    room = Room(app)
+    room.accounts.change("billing", state=AccountState.HELD, reason="ErrorAccessDenied")
+    room.drafts.answers["create"] = [] if opened else [GraphAnswer(403, "ErrorAccessDenied")]
+    room.checking.check("billing")
+
+    assert (room.accounts.rows["billing"].state is AccountState.READY) == opened
+
+
 def test_a_sign_in_meanwhile_is_left_as_it_is(room: Room) -> None:
     room.accounts.change("billing", state=AccountState.NEEDS_SIGN_IN, reason="AADSTS50076")
 
