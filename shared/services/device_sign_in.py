@@ -21,23 +21,6 @@ from shared.services.consent import state_hash
 from shared.services.linking import Linking
 from shared.services.ports import Clock, DeviceFlow, Flows, Grant, IdentityPlatform, Wish
 
-# What the device flow's own errors mean (RFC 8628, 3.5, in Entra's spelling).
-_ENDINGS = {
-    "authorization_declined": (
-        "The sign-in was declined at Microsoft, or a policy of the directory does not allow it.",
-        "Start again and choose 'Accept' at Microsoft. Where Microsoft's page named a policy, sign "
-        "the mailbox in through the browser instead.",
-    ),
-    "bad_verification_code": (
-        "Microsoft does not know the code any more: it was used already.",
-        "Look at /accounts: the mailbox may be there. If it is not, start again.",
-    ),
-    "expired_token": (
-        "The code has expired before it was entered.",
-        "Start again; Microsoft gives a new code.",
-    ),
-}
-
 
 class DeviceSignIn:
     """Begins, asks and finishes."""
@@ -77,14 +60,11 @@ class DeviceSignIn:
         CredentialRefused, after which it will not.
         """
         if flow.expires_at <= self._clock():
-            raise SignInRefused(*_ENDINGS["expired_token"], code="expired_token")
+            raise refusals.refused_sign_in(refusals.find("expired_token"))
         try:
             return self._identity.poll_device(flow.wish.authority, flow.code)
         except ConsentRequired as error:
-            ending = _ENDINGS.get(error.code)
-            if ending is None:
-                raise refusals.refused_sign_in(refusals.find(error.code)) from error
-            raise SignInRefused(*ending, code=error.code) from error
+            raise refusals.refused_sign_in(refusals.find(error.code)) from error
 
     def finish(self, flow: DeviceFlow, grant: Grant) -> Account:
         """Link the mailbox, once. Raises as `Linking.link` does."""

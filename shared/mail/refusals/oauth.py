@@ -54,10 +54,16 @@ ROWS: dict[str, Refusal] = {
         "Start again on /accounts and accept the permissions.",
     ),
     **alike(
-        "expired_token bad_verification_code",
-        "The code was not typed in time, or is not known.",
+        "expired_token",
+        "The code has expired: it was not typed in time.",
         Actor.MAILBOX_OWNER,
         "Start again on /accounts and type the new code within a quarter of an hour.",
+    ),
+    **alike(
+        "bad_verification_code",
+        "Microsoft does not know the code any more: it was used already.",
+        Actor.MAILBOX_OWNER,
+        "Look at /accounts: the mailbox may be there. If not, start again and type the new code.",
     ),
     **alike(
         "authorization_pending slow_down",
