@@ -6,7 +6,7 @@ real browser does use Chromium.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -65,13 +65,19 @@ class Browser:
         *,
         action: str | None = None,
         button: tuple[str, str] | None = None,
+        having: str | None = None,
+        to: str | None = None,
     ) -> None:
-        """Submit a form: the one whose action ends with `action`, or that has `button`."""
+        """Submit a form: the one whose action ends with `action`, that has `button`, or the field `having`.
+
+        `to` is the path of a button that sends the form elsewhere (`formaction`).
+        """
         for form in self.forms():
             fits_action = action is None or urlsplit(form.action).path.endswith(action)
-            if fits_action and (button is None or button in form.buttons):
+            fits_field = having is None or having in form.fields
+            if fits_action and fits_field and (button is None or button in form.buttons):
                 data = {**form.fields, **(values or {}), **(dict([button]) if button else {})}
-                self._send(form, data)
+                self._send(replace(form, action=urljoin(form.action, to)) if to else form, data)
                 return
         raise BrowserError(f"the page {urlsplit(self.url).path} has no such form")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -90,10 +91,14 @@ def sign_in(
     *,
     replace: bool = False,
     verified: bool = False,
+    shared: bool = False,
+    personal: bool = False,
+    by_code: bool = False,
 ) -> None:
     """Link a mailbox as an administrator would: session, login, Microsoft's pages, callback.
 
-    `verified` grants Mail.ReadWrite as well.
+    `verified` grants Mail.ReadWrite as well, `shared` Mail.Send.Shared. `personal` says so on the
+    form where that asks for the kind. `by_code` takes the way of a code in place of the callback.
     """
     browser = Browser()
     try:
@@ -105,27 +110,52 @@ def sign_in(
             raise DemoError(f"the session was not opened: {status}")
         browser.open(f"{info['app_url']}/accounts")
         wish = {"alias": alias, "expected_address": mailbox}
-        ticked = {"replace": replace, "verified": verified}
+        ticked = {"replace": replace, "verified": verified, "shared": shared}
         wish |= {name: "yes" for name, wanted in ticked.items() if wanted}
-        browser.submit(wish, action="/auth/login")
-        for _ in range(5):
-            buttons = [button for form in browser.forms() for button in form.buttons]
-            if ("username", mailbox) in buttons:
-                browser.submit(button=("username", mailbox))
-            elif ("answer", "verify") in buttons:
-                browser.submit({"code": "123456"}, button=("answer", "verify"))
-            elif ("answer", "next") in buttons:
-                browser.submit({"username": mailbox}, button=("answer", "next"))
-            elif ("answer", "accept") in buttons:
-                browser.submit(button=("answer", "accept"))
-            elif any(form.action.endswith("/api/auth/callback") for form in browser.forms()):
-                browser.submit(action="/api/auth/callback")
-            else:
-                break
+        wish |= {"kind": "personal"} if personal else {}
+        if by_code:
+            _enter_code(browser, info, wish, mailbox)
+        else:
+            browser.submit(wish, action="/auth/login", having="expected_address")
+            _through_microsoft(browser, mailbox)
     finally:
         browser.close()
     if "/accounts" not in browser.url or mailbox not in browser.text:
         raise DemoError(f"the sign-in ended on an unexpected page ({browser.status})")
+
+
+def _enter_code(browser: Browser, info: dict[str, Any], wish: dict[str, str], mailbox: str) -> None:
+    """Ask for a code, type it at Microsoft in another browser, and come back."""
+    browser.submit(wish, having="expected_address", to="/auth/device")
+    found = re.search(r'id="user-code"[^>]*>([A-Z0-9-]+)<', browser.text)
+    if found is None:
+        raise DemoError(f"there is no code ({browser.status})")
+    elsewhere = Browser()
+    try:
+        elsewhere.open(f"{info['control_url'].removesuffix('/control')}/devicelogin")
+        elsewhere.submit({"otc": found[1]}, action="/devicelogin")
+        _through_microsoft(elsewhere, mailbox)
+    finally:
+        elsewhere.close()
+    browser.submit(action="/auth/device/finish")
+
+
+def _through_microsoft(browser: Browser, mailbox: str) -> None:
+    """Choose an account, accept, and go where that leads."""
+    for _ in range(5):
+        buttons = [button for form in browser.forms() for button in form.buttons]
+        if ("username", mailbox) in buttons:
+            browser.submit(button=("username", mailbox))
+        elif ("answer", "verify") in buttons:
+            browser.submit({"code": "123456"}, button=("answer", "verify"))
+        elif ("answer", "next") in buttons:
+            browser.submit({"username": mailbox}, button=("answer", "next"))
+        elif ("answer", "accept") in buttons:
+            browser.submit(button=("answer", "accept"))
+        elif any(form.action.endswith("/api/auth/callback") for form in browser.forms()):
+            browser.submit(action="/api/auth/callback")
+        else:
+            break
 
 
 def consent(info: dict[str, Any], mailbox: str, permissions: Sequence[str]) -> None:

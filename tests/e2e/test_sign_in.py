@@ -93,14 +93,14 @@ def test_a_sign_in_asks_for_the_least_and_more_only_where_it_is_ticked(
     row = page.locator('tr[data-alias="billing"]')
     row.get_by_label("Verified sending").check()
     row.get_by_label("Shared mailboxes").check()
-    row.get_by_role("button", name="Sign billing in with these permissions").click()
+    row.get_by_role("button", name="Sign in with these permissions: billing").click()
     assert asked_for(page) == {"Mail.ReadWrite", "Mail.Send.Shared", "Mail.ReadWrite.Shared"}
     accept(page)
     expect(page.get_by_role("status")).to_contain_text("is linked")
     assert {"Mail.ReadWrite", "Mail.Send.Shared"} <= scopes_of(control, "billing")
 
     page.goto(f"{control.stack.app_url}/accounts")
-    page.get_by_role("button", name="Sign billing in again", exact=True).click()
+    page.get_by_role("button", name="Sign in again: billing").click()
     expect(page.get_by_role("status")).to_contain_text("is linked")
     expect(page.locator("#withheld")).to_have_count(0)
     assert {"Mail.ReadWrite", "Mail.Send.Shared"} <= scopes_of(control, "billing")
@@ -117,7 +117,7 @@ def test_a_permission_that_is_not_asked_for_any_more_and_still_granted_is_told(
     page.get_by_text("Sign in with other permissions").click()
     row = page.locator('tr[data-alias="billing"]')
     row.get_by_label("Verified sending").uncheck()
-    row.get_by_role("button", name="Sign billing in with these permissions").click()
+    row.get_by_role("button", name="Sign in with these permissions: billing").click()
     expect(page.locator("#unasked")).to_contain_text("Mail.ReadWrite")
     expect(page.locator("#unasked")).to_contain_text("myapplications.microsoft.com")
 
