@@ -58,6 +58,10 @@ def read_wish(
                 "other kind, or have whoever runs Postroom set it to 'common'.",
             )
         )
+    if shared and authority == "consumers":
+        problems.append(
+            FieldProblem("shared", "Personal accounts have no shared mailboxes: untick the box.")
+        )
     if problems or authority is None:
         raise Refused(INVALID_REQUEST, problems[0].message, problems)
     return Wish(
@@ -77,11 +81,11 @@ def authority_for(tenant: str, kind: str) -> str | None:
     Grants of personal accounts that came by way of `common` have been seen to fail at the first
     refresh; `consumers`, and for the rest `organizations`, serve sign-in and refresh alike.
     """
-    shared = {"": tenant, AccountKind.WORK: "organizations", AccountKind.PERSONAL: "consumers"}
-    if kind not in shared:
+    of_both = {"": tenant, AccountKind.WORK: "organizations", AccountKind.PERSONAL: "consumers"}
+    if kind not in of_both:
         return None
     if tenant.lower() == "common":
-        return shared[kind]
+        return of_both[kind]
     personal_only = tenant.lower() == "consumers"
     fits = not kind or (kind == AccountKind.PERSONAL) == personal_only
     return tenant if fits else None

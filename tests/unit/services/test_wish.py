@@ -39,6 +39,14 @@ def test_an_object_id_of_another_shape_is_refused(object_id: str) -> None:
     assert [problem.field for problem in refused.value.errors] == ["expected_object_id"]
 
 
+@pytest.mark.parametrize(("tenant", "kind"), [("consumers", ""), ("common", "personal")])
+def test_shared_mailboxes_are_nothing_for_a_personal_account(tenant: str, kind: str) -> None:
+    with pytest.raises(Refused) as refused:
+        read_wish(tenant, "private", kind=kind, shared=True)
+
+    assert [problem.field for problem in refused.value.errors] == ["shared"]
+
+
 def test_every_field_that_is_wrong_is_named_at_once() -> None:
     with pytest.raises(Refused) as refused:
         read_wish(TENANT, "<b>", expected_address="nobody", expected_object_id="x", kind="personal")
