@@ -159,6 +159,12 @@ _ACCOUNT = {
         f"administrator looks at the entry in {SIGN_IN_LOG}: it says which of the two it is.",
     ),
     **_rows(
+        "50126 500121",
+        "The password or the second factor was wrong.",
+        Actor.MAILBOX_OWNER,
+        "Start again on /accounts; Microsoft's page helps those who forgot theirs.",
+    ),
+    **_rows(
         "50057",
         "The user's account is disabled.",
         Actor.DIRECTORY_ADMIN,
@@ -229,8 +235,8 @@ _APP = {
         NEW_SECRET,
     ),
     **_rows(
-        "7000218",
-        "No credential came with the request.",
+        "7000218 70002",
+        "No usable credential came with the request.",
         Actor.OPERATOR,
         f"In {REGISTRATION} > Authentication the redirect URI must be of the platform 'Web'. Check "
         "that POSTROOM_CREDENTIAL names what the app has: a client secret, a certificate, or a "
