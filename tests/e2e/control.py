@@ -16,6 +16,8 @@ from local.stack import Stack
 GRANTS = "postroom-grant-"
 _VAULT_API = {"api-version": "7.4"}
 _SECONDS = 30
+_SIMULATORS_OWN = frozenset({"object_id", "tenant_id", "tenant"})
+"""What the list of mailboxes says beside what can be set."""
 
 
 class Control:
@@ -41,18 +43,43 @@ class Control:
     def reset(self) -> None:
         """No faults, no accounts, no mails; real time, default options, the seeded mailboxes."""
         self.stack.check()
+        self.put_microsoft_right()
+        for user in self._mailboxes:
+            self.ask("POST", "revoke", {"mailbox": user["address"], "withdraw_consent": True})
+        self.unlink()
+        self._seen = len(self._all_deliveries())
+        self.ask("DELETE", "counts")
+
+    def put_microsoft_right(self) -> None:
+        """No faults; real time, default options, the seeded mailboxes, a client secret that is good.
+        Consents and grants stay."""
         self.ask("DELETE", "faults")
         self.ask("POST", "options", self._options)
         self.ask("POST", "clock", {"offset_seconds": 0, "speed": 1})
+        self.ask("POST", "client-secrets", {"add": self.stack.info["client_secret"]})
         self._put_mailboxes_back()
         for tenant in self._tenants:
             known = {key: tenant[key] for key in tenant if key != "id"}
             self.ask("POST", "tenants", {"tenant": tenant["id"], **known})
-        self._empty_storage()
+
+    def unlink(self) -> None:
+        """No accounts, no mails, nothing of a sign-in; Microsoft knows nothing of it."""
+        self.empty_tables(*TABLES)
+        connection = self.stack.info["storage_connection_string"]
+        for name in QUEUES:
+            with QueueClient.from_connection_string(connection, name) as queue:
+                queue.clear_messages()
         for name in self.grants():
             self._vault("DELETE", f"secrets/{name}")
-        self._seen = len(self._all_deliveries())
-        self.ask("DELETE", "counts")
+
+    def empty_tables(self, *names: str) -> None:
+        """Remove every row."""
+        connection = self.stack.info["storage_connection_string"]
+        with TableServiceClient.from_connection_string(connection) as service:
+            for name in names:
+                with service.get_table_client(name) as table:
+                    for row in table.list_entities(select=["PartitionKey", "RowKey"]):
+                        table.delete_entity(row["PartitionKey"], row["RowKey"])
 
     def ask(self, method: str, path: str, document: object = None) -> dict[str, Any]:
         """One call of the simulator's control surface."""
@@ -118,23 +145,11 @@ class Control:
     def _put_mailboxes_back(self) -> None:
         now = {user["address"]: user for user in self.ask("GET", "mailboxes")["mailboxes"]}
         for user in self._mailboxes:
-            known = {key: user[key] for key in user if key not in ("object_id", "tenant_id")}
+            known = {key: user[key] for key in user if key not in _SIMULATORS_OWN}
             if now.pop(user["address"], None) != user:
                 self.ask("POST", "mailboxes", known)
-            self.ask("POST", "revoke", {"mailbox": user["address"], "withdraw_consent": True})
         for address in now:
             self.ask("DELETE", "mailboxes", {"address": address})
-
-    def _empty_storage(self) -> None:
-        connection = self.stack.info["storage_connection_string"]
-        with TableServiceClient.from_connection_string(connection) as service:
-            for name in TABLES:
-                with service.get_table_client(name) as table:
-                    for row in table.list_entities(select=["PartitionKey", "RowKey"]):
-                        table.delete_entity(row["PartitionKey"], row["RowKey"])
-        for name in QUEUES:
-            with QueueClient.from_connection_string(connection, name) as queue:
-                queue.clear_messages()
 
     def _secrets(self) -> Iterator[str]:
         answer = self._vault("GET", "secrets")
