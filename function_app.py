@@ -292,6 +292,77 @@ def check_account_from_page(req: func.HttpRequest) -> func.HttpResponse:
     )
 
 
+@app.route("mails", methods=["GET"], auth_level=ANONYMOUS)
+def show_mails(req: func.HttpRequest) -> func.HttpResponse:
+    """The page of mails. Asks for a session itself, as each page does."""
+    from shared.web import mail_list
+
+    front = room().front
+    return answered(
+        req,
+        lambda: mail_list.show_mails(
+            req,
+            front.site,
+            front.sessions,
+            room().ledger,
+            room().cases,
+            room().tally,
+            room().accounts,
+            room().submission,
+        ),
+    )
+
+
+@app.route("changes", methods=["POST"], auth_level=ANONYMOUS)
+def change_many_mails(req: func.HttpRequest) -> func.HttpResponse:
+    """One button for all mails of a cause."""
+    from shared.web import bulk
+
+    front = room().front
+    return answered(
+        req,
+        lambda: bulk.change_many(req, front.site, front.sessions, room().cases, room().changes),
+    )
+
+
+@app.route("mails/{id}", methods=["GET"], auth_level=ANONYMOUS)
+def show_mail_page(req: func.HttpRequest) -> func.HttpResponse:
+    """The page of one mail."""
+    from shared.web import mail_page
+
+    front = room().front
+    return answered(
+        req,
+        lambda: mail_page.show_mail(req, front.site, front.sessions, room().ledger, room().content),
+    )
+
+
+@app.route("mails/{id}/html", methods=["GET"], auth_level=ANONYMOUS)
+def show_mail_html(req: func.HttpRequest) -> func.HttpResponse:
+    """The html of one mail, in a sandbox."""
+    from shared.web import mail_page
+
+    front = room().front
+    return answered(
+        req,
+        lambda: mail_page.show_html(req, front.site, front.sessions, room().ledger, room().content),
+    )
+
+
+@app.route("mails/{id}", methods=["POST"], auth_level=ANONYMOUS)
+def change_mail_page(req: func.HttpRequest) -> func.HttpResponse:
+    """A button on the page of one mail."""
+    from shared.web import mail_page
+
+    front = room().front
+    return answered(
+        req,
+        lambda: mail_page.change_mail(
+            req, front.site, front.sessions, room().ledger, room().content, room().changes
+        ),
+    )
+
+
 @app.route("auth/login", methods=["POST"], auth_level=ANONYMOUS)
 def begin_sign_in(req: func.HttpRequest) -> func.HttpResponse:
     """Off to Microsoft. Asks for a session and the same origin itself."""
@@ -381,3 +452,9 @@ def sweep(timer: func.TimerRequest) -> None:
 def ring_again(timer: func.TimerRequest) -> None:
     """Ring for mails whose bell was lost or whose worker died."""
     room().upkeep.ring_again()
+
+
+@app.timer_trigger("timer", "25 4 * * * *")
+def tally(timer: func.TimerRequest) -> None:
+    """Count the hour that is over."""
+    room().tally.count()

@@ -18,11 +18,13 @@ from shared.adapters import storage
 from shared.adapters.accounts_table import AccountsTable
 from shared.adapters.app_credential import AppCredential, ManagedIdentity, exchange_audience
 from shared.adapters.blob_files import BlobFiles
+from shared.adapters.cases_table import CasesTable
 from shared.adapters.check_rows import CheckRows
 from shared.adapters.entra import Entra
 from shared.adapters.flows_table import FlowsTable
 from shared.adapters.graph import Graph
 from shared.adapters.graph_drafts import GraphDrafts
+from shared.adapters.hours_table import HoursTable
 from shared.adapters.identity import AppIdentity
 from shared.adapters.key_vault import KeyVault
 from shared.adapters.keys_table import KeysTable
@@ -38,6 +40,7 @@ from shared.mail.backoff import Patience
 from shared.mail.looking import Looking
 from shared.mail.pace import Pace
 from shared.mail.way import Way
+from shared.services.attention import AttentiveLedger, Recount
 from shared.services.consent import Consent
 from shared.services.delivery import Delivery
 from shared.services.document import Limits
@@ -50,6 +53,7 @@ from shared.services.retention import Keeping, Retention
 from shared.services.sending import DirectSending
 from shared.services.stray_drafts import StrayDrafts
 from shared.services.submission import Submission
+from shared.services.tally import Tally
 from shared.services.tokens import TokenSource
 from shared.services.upkeep import Upkeep
 from shared.services.verified_sending import VerifiedSending
@@ -62,6 +66,7 @@ if TYPE_CHECKING:
     from shared.services.batch import Batch
     from shared.services.changes import Changes
     from shared.services.checking import Checking
+    from shared.services.content import Content
     from shared.services.device_sign_in import DeviceSignIn
     from shared.web.front import Front
 
@@ -86,8 +91,12 @@ class Postroom:
             self.clock,
             threading.BoundedSemaphore(max(1, settings.worker_threads // 2)),
         )
-        self.ledger = MailsTable(_once(lambda: stored.table(storage.MAILS_TABLE)))
-        self.waiting = WaitingTable(_once(lambda: stored.table(storage.WAITING_TABLE)), self.clock)
+        mails = MailsTable(_once(lambda: stored.table(storage.MAILS_TABLE)))
+        waiting_table = _once(lambda: stored.table(storage.WAITING_TABLE))
+        self.waiting = WaitingTable(waiting_table, self.clock)
+        self.cases = CasesTable(waiting_table)
+        self.ledger = AttentiveLedger(mails, self.cases)
+        self.tally = Tally(mails, HoursTable(waiting_table), self.clock)
         self.bell = OutboxQueue(_once(lambda: stored.queue(storage.OUTBOX_QUEUE)))
         payloads = PayloadBlobs(_once(lambda: stored.container(storage.PAYLOADS_CONTAINER)))
         files = BlobFiles(
@@ -187,7 +196,7 @@ class Postroom:
         flows = FlowsTable(_once(lambda: stored.table(storage.FLOWS_TABLE)))
         self.retention = Retention(
             ledger=self.ledger,
-            archive=self.ledger,
+            archive=mails,
             waiting=self.waiting,
             payloads=payloads,
             expiring={"keys": keys, "flows": flows},
@@ -198,13 +207,14 @@ class Postroom:
                 timedelta(days=settings.keep_payload_days),
             ),
             further={
+                "cases": Recount(self.ledger, mails, self.cases, self.clock).run,
                 "drafts": StrayDrafts(
                     drafts=self.drafts,
                     tokens=self.tokens,
                     accounts=self.accounts,
                     ledger=self.ledger,
                     clock=self.clock,
-                ).remove
+                ).remove,
             },
         )
         self._entra = entra
@@ -223,7 +233,7 @@ class Postroom:
             graph_resource=settings.graph_resource,
         )
         self.probes: Mapping[str, Callable[[], object]] = {
-            "ledger": self.ledger.probe,
+            "ledger": mails.probe,
             "waiting": self.waiting.probe,
             "queue": self.bell.probe,
             "payloads": payloads.probe,
@@ -269,6 +279,13 @@ class Postroom:
             clock=self.clock,
             released=self.upkeep.release,
         )
+
+    @functools.cached_property
+    def content(self) -> Content:
+        """What mails hold, for a person to look at."""
+        from shared.services.content import Content
+
+        return Content(self._payloads)
 
     @functools.cached_property
     def adding(self) -> Adding:

@@ -371,7 +371,8 @@ def _matches(mail: Mail, wanted: MailFilter) -> bool:
     return (
         (not wanted.statuses or mail.status in wanted.statuses)
         and wanted.account in (None, mail.account)
-        and (wanted.tag is None or wanted.tag in mail.tags)
+        and wanted.reason in (None, mail.reason)
+        and wanted.admits(mail)
         and (wanted.since is None or mail.accepted_at >= wanted.since)
         and (wanted.until is None or mail.accepted_at < wanted.until)
     )

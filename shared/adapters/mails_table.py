@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -33,6 +34,7 @@ from shared.mail.status import Status
 from shared.mail.way import Way
 from shared.services.ports import (
     Glimpse,
+    Hour,
     SettledMail,
     SettledPage,
     Span,
@@ -48,6 +50,9 @@ CHUNK = 60 * 1024
 
 PAGES_A_CALL = 10
 """A filter that few mails match may need many storage pages for one of ours; the cursor goes on."""
+SIFTED = 500
+PAGES_SIFTED = 2
+"""So many rows are read in a call to look for a tag or a recipient: what a person waits for gladly."""
 
 # What a mail can lose on its way from status to status.
 _CLEARED = ("lease_until", "lease_id", "reason", "help", "look_at", "draft_id")
@@ -134,27 +139,58 @@ class MailsTable:
         return str(answer["etag"])
 
     def page(self, wanted: MailFilter, size: int, cursor: str | None) -> MailPage:
-        """See `Ledger`. One storage page may hold fewer matches than `size`; several are read."""
-        token = _token(cursor)
+        """See `Ledger`. One storage page may hold fewer matches than `size`; several are read.
+
+        What the service cannot filter by is looked for in storage pages of their own size, and the
+        cursor then says where in such a page to go on.
+        """
+        sifts = wanted.tag is not None or wanted.recipient is not None
+        token, after = _bookmark(cursor)
         found: list[Mail] = []
-        for _ in range(PAGES_A_CALL):
+        for _ in range(PAGES_SIFTED if sifts else PAGES_A_CALL):
             pages = (
                 self._client()
                 .query_entities(
-                    _condition(wanted), select=_LISTED, results_per_page=size - len(found)
+                    _condition(wanted),
+                    select=_LISTED,
+                    results_per_page=SIFTED if sifts else size - len(found),
                 )
                 # The tables SDK's token is a mapping; its base class says text.
                 .by_page(continuation_token=token)  # type: ignore[arg-type]
             )
             with translated("listing mails"):
                 rows = list(next(pages, iter(())))
-            token = getattr(pages, "continuation_token", None)
-            found += [
-                mail for mail in map(from_row, rows) if not wanted.tag or wanted.tag in mail.tags
-            ]
+            for mail in map(from_row, rows):
+                if after is not None and keys_of(mail.mail_id) <= after:
+                    continue
+                if wanted.admits(mail):
+                    found.append(mail)
+                if sifts and len(found) >= size:
+                    return MailPage(found, _cursor(token, keys_of(mail.mail_id)))
+            token, after = getattr(pages, "continuation_token", None), None
             if token is None or len(found) >= size:
                 break
         return MailPage(found, _cursor(token))
+
+    def count(self, since: datetime, until: datetime, most: int | None = None) -> Hour:
+        """See `Census`."""
+        condition = (
+            f"PartitionKey eq '{_partition(since)}' and RowKey gt '{_row_of(until)}~' "
+            f"and RowKey le '{_row_of(since)}~'"
+        )
+        counts: Counter[Status] = Counter()
+        with translated("counting mails"):
+            pages = (
+                self._client()
+                .query_entities(condition, select=["status"], results_per_page=1000)
+                .by_page()
+            )
+            for page in pages:
+                counts.update(Status(row["status"]) for row in page)
+                if most is not None and counts.total() >= most:
+                    break
+        ended = getattr(pages, "continuation_token", None) is None
+        return Hour(since, dict(counts), ended)
 
     def glimpse(self, mail_id: str) -> Glimpse | None:
         """See `Ledger`."""
@@ -422,8 +458,10 @@ def _condition(wanted: MailFilter) -> str:
     if wanted.statuses:
         either = " or ".join(f"status eq '{status.value}'" for status in wanted.statuses)
         parts.append(f"({either})")
-    if wanted.account is not None:
-        parts.append(f"account eq '{wanted.account.replace(chr(39), chr(39) * 2)}'")
+    for name in ("account", "reason"):
+        value = getattr(wanted, name)
+        if value is not None:
+            parts.append(f"{name} eq '{value.replace(chr(39), chr(39) * 2)}'")
     if wanted.since is not None:
         parts.append(f"accepted_at ge '{stamp(wanted.since)}'")
         # Days count down: what is not older than a day has a key that is not greater.
@@ -438,25 +476,39 @@ def _partition(moment: datetime) -> str:
     return f"{99999999 - int(f'{moment.astimezone(UTC):%Y%m%d}'):08d}"
 
 
-def _cursor(token: Mapping[str, str] | None) -> str | None:
-    if not token:
+def _cursor(token: Mapping[str, str] | None, after: tuple[str, str] | None = None) -> str | None:
+    """Where to go on: at a storage page, or behind one of its rows."""
+    if not token and after is None:
         return None
-    pair = [token["PartitionKey"], token["RowKey"]]
-    return base64.urlsafe_b64encode(json.dumps(pair).encode()).decode().rstrip("=")
+    start = (token["PartitionKey"], token["RowKey"]) if token else ("", "")
+    place = [*start, *(after or ())]
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
 
 
-def _token(cursor: str | None) -> dict[str, str] | None:
+def _bookmark(cursor: str | None) -> tuple[dict[str, str] | None, tuple[str, str] | None]:
+    """The storage page that a cursor leads to, and the row of it to go on behind."""
     if cursor is None:
-        return None
+        return None, None
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         # Unlike the standard library's reader, this one goes no deeper than what is expected.
-        partition, row = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=tuple[str, str])
+        place = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=list[str])
     except (ValueError, msgspec.DecodeError) as error:
         raise ValueError("not a cursor of this list") from error
-    if not (_plain(partition) and _plain(row)):
+    start, after = place[:2], place[2:]
+    from_the_top = start == ["", ""] and len(after) == 2
+    if (
+        len(start) != 2
+        or len(after) not in (0, 2)
+        or not all(map(_plain, after if from_the_top else place))
+    ):
         raise ValueError("not a cursor of this list")
-    return {"PartitionKey": partition, "RowKey": row}
+    token = None if from_the_top else {"PartitionKey": start[0], "RowKey": start[1]}
+    return token, (after[0], after[1]) if after else None
+
+
+def _token(cursor: str | None) -> dict[str, str] | None:
+    return _bookmark(cursor)[0]
 
 
 def _plain(value: str) -> bool:

@@ -287,6 +287,16 @@ class MailFilter:
     tag: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    recipient: str | None = None
+    """Part of an address, in lower case."""
+    reason: str | None = None
+
+    def admits(self, mail: Mail) -> bool:
+        """Whether a mail has the tag and the recipient, which the ledger cannot look for by itself."""
+        return (self.tag is None or self.tag in mail.tags) and (
+            self.recipient is None
+            or any(self.recipient in recipient.lower() for recipient in mail.recipients)
+        )
 
 
 @dataclass(frozen=True, slots=True)

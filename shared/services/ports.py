@@ -199,6 +199,74 @@ class Waiting(Protocol):
 
 
 @dataclass(frozen=True)
+class Case:
+    """A mail that waits for a person or for its account, as the index of such mails has it: a hint,
+    for the ledger is the truth."""
+
+    mail_id: str
+    status: Status
+    reason: str | None
+    account: str | None
+
+
+class Cases(Protocol):
+    """Table `waiting`: which mails are held, unknown or failed, so that a page need not look
+    through the ledger for them."""
+
+    def open(self, case: Case) -> None:
+        """Write a case down; doing it again is harmless."""
+        ...
+
+    def close(self, mail_id: str, status: Status) -> None:
+        """Remove the case of a mail that was in this status; there may be none."""
+        ...
+
+    def newest(self, most: int) -> Sequence[Case]:
+        """Open cases, the latest mail first."""
+        ...
+
+
+@dataclass(frozen=True)
+class Hour:
+    """How many mails were accepted in one hour, by the status that they had when they were counted."""
+
+    begins: datetime
+    counts: Mapping[Status, int]
+    whole: bool = True
+    """Whether all of them were counted."""
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self.counts.values())
+
+
+class Census(Protocol):
+    """Table `mails`, for counting."""
+
+    def count(self, since: datetime, until: datetime, most: int | None = None) -> Hour:
+        """Count the mails whose ids are of `since` or later and before `until`, both of one UTC day;
+        about `most` of them at most, the newest."""
+        ...
+
+
+class Hours(Protocol):
+    """Table `waiting`: what was counted, hour by hour."""
+
+    def read(self, since: datetime) -> Sequence[Hour]:
+        """The hours that were counted, from `since` on, oldest first."""
+        ...
+
+    def write(self, hour: Hour) -> None:
+        """Write an hour down, in the place of an earlier count."""
+        ...
+
+    def forget(self, before: datetime) -> None:
+        """Remove the hours before a time."""
+        ...
+
+
+@dataclass(frozen=True)
 class SettledMail:
     """What has to be known of a mail to throw it away."""
 

@@ -223,7 +223,8 @@ def unreachable_by_tab(page: Page) -> list[str]:
     controls: list[str] = page.evaluate(_CONTROLS)
     page.evaluate(_FROM_THE_TOP)
     reached = set()
-    for _ in range(len(controls) + 5):
+    # A field for a date is several stops.
+    for _ in range(2 * len(controls) + 5):
         page.keyboard.press("Tab")
         for _ in range(20):
             focused = page.evaluate(_FOCUSED)

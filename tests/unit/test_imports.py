@@ -226,6 +226,8 @@ ANONYMOUS = {
     "begin_device_sign_in",
     "begin_sign_in",
     "change_account_from_page",
+    "change_mail_page",
+    "change_many_mails",
     "check_account_from_page",
     "close_session",
     "finish_device_sign_in",
@@ -236,6 +238,9 @@ ANONYMOUS = {
     "show_asset",
     "show_health",
     "show_home",
+    "show_mail_html",
+    "show_mail_page",
+    "show_mails",
     "show_openapi",
     "show_sign_in",
 }

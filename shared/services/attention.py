@@ -1,0 +1,143 @@
+"""Which mails need a person, kept beside the ledger as they come and go.
+
+A mail that becomes held, unknown or failed is written down before the ledger has it, and struck out
+after it has left that status: a case may outlive its mail's trouble for a while, and none is
+missing. What a dying process leaves behind is put right once a day.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from shared.errors import RemoteError
+from shared.mail.status import Status
+from shared.services.ports import Archive, Case, Cases, Clock, Ledger, Versioned
+from shared.telemetry import event
+
+if TYPE_CHECKING:
+    from shared.mail.mail import Mail, MailFilter, MailPage
+    from shared.services.ports import Glimpse, Span, WaitingPage
+
+ATTENTION = (Status.HELD, Status.UNKNOWN, Status.FAILED)
+"""What a mail does not leave by a bell alone."""
+MOST = 100_000
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class AttentiveLedger:
+    """A ledger that keeps the cases too. Fulfils `ports.Ledger`.
+
+    A case costs one call where a mail gets into trouble and one where it gets out; a mail that is
+    simply sent costs none.
+    """
+
+    def __init__(self, ledger: Ledger, cases: Cases) -> None:
+        self._ledger = ledger
+        self._cases = cases
+
+    def insert(self, mail: Mail) -> str:
+        """See `Ledger`."""
+        self._note(mail)
+        return self._ledger.insert(mail)
+
+    def get(self, mail_id: str) -> Versioned | None:
+        """See `Ledger`."""
+        return self._ledger.get(mail_id)
+
+    def update(self, mail: Mail, etag: str, *, new_payload: bool = False) -> str:
+        """See `Ledger`."""
+        self._note(mail)
+        written = self._ledger.update(mail, etag, new_payload=new_payload)
+        before = _status_before(mail)
+        if before is not None and before in ATTENTION:
+            try:
+                self._cases.close(mail.mail_id, before)
+            except RemoteError:
+                event("case_not_closed", level=logging.WARNING, mail_id=mail.mail_id)
+        return written
+
+    def page(self, wanted: MailFilter, size: int, cursor: str | None) -> MailPage:
+        """See `Ledger`."""
+        return self._ledger.page(wanted, size, cursor)
+
+    def glimpse(self, mail_id: str) -> Glimpse | None:
+        """See `Ledger`."""
+        return self._ledger.glimpse(mail_id)
+
+    def waiting(
+        self, span: Span, most: int, cursor: str | None = None, *, held_for: str | None = None
+    ) -> WaitingPage:
+        """See `Ledger`."""
+        return self._ledger.waiting(span, most, cursor, held_for=held_for)
+
+    def _note(self, mail: Mail) -> None:
+        # A look that settled nothing writes the mail too, and no line of its story.
+        if mail.status in ATTENTION and _has_moved(mail):
+            try:
+                self._cases.open(case_of(mail))
+            except RemoteError:
+                # A page that is a day behind is better than a mail that is not sent for it.
+                event("case_not_opened", level=logging.WARNING, mail_id=mail.mail_id)
+
+
+class Recount:
+    """Puts right, once a day, what the cases and the ledger do not agree on."""
+
+    def __init__(self, ledger: Ledger, archive: Archive, cases: Cases, clock: Clock) -> None:
+        self._ledger = ledger
+        self._archive = archive
+        self._cases = cases
+        self._clock = clock
+
+    def run(self, stop: datetime) -> int:
+        """Open what is missing and close what is over, until `stop`. Returns how many of both."""
+        begun = self._clock()
+        noted = {(case.mail_id, case.status) for case in self._cases.newest(MOST)}
+        missing, cursor = 0, None
+        while True:
+            page = self._archive.settled(frozenset(ATTENTION), BEGINNING, begun, cursor)
+            for mail in page.mails:
+                known = (mail.mail_id, mail.status) in noted
+                noted.discard((mail.mail_id, mail.status))
+                missing += not known and self._open(mail.mail_id)
+            cursor = page.cursor
+            if self._clock() >= stop:
+                return missing
+            if cursor is None:
+                break
+        # What is left has no mail in that status, or one that changed since this began.
+        over = sum(self._close(mail_id, status) for mail_id, status in sorted(noted))
+        return missing + over
+
+    def _open(self, mail_id: str) -> bool:
+        found = self._ledger.get(mail_id)
+        if found is None or found.mail.status not in ATTENTION:
+            return False
+        self._cases.open(case_of(found.mail))
+        return True
+
+    def _close(self, mail_id: str, status: Status) -> bool:
+        mail = self._ledger.glimpse(mail_id)
+        if mail is not None and mail.status is status:
+            return False
+        self._cases.close(mail_id, status)
+        return True
+
+
+def case_of(mail: Mail) -> Case:
+    """The case that a mail is."""
+    return Case(mail.mail_id, mail.status, mail.reason, mail.account)
+
+
+def _has_moved(mail: Mail) -> bool:
+    return bool(mail.events) and mail.events[-1].at == mail.updated_at
+
+
+def _status_before(mail: Mail) -> Status | None:
+    """Which status this write takes a mail out of, as its story has it; None where it stays."""
+    if not _has_moved(mail) or len(mail.events) < 2:
+        return None
+    before = mail.events[-2].status
+    return before if before is not mail.status else None

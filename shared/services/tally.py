@@ -1,0 +1,67 @@
+"""How many mails came in each hour of the last day, and what became of them.
+
+Counting means reading rows, so hours that are over are counted by a timer and kept; only the hour
+that has begun is counted when somebody looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from shared.mail.status import WAITING, Status
+from shared.services.ports import Census, Clock, Hour, Hours
+
+HOUR = timedelta(hours=1)
+SHOWN = 24
+"""Hours, the one that has begun among them."""
+MOST_AT_A_LOOK = 2000
+"""Mails that are counted while somebody waits for a page."""
+MOST_SECONDS = 240.0
+
+
+class Tally:
+    """Counts."""
+
+    def __init__(self, census: Census, hours: Hours, clock: Clock) -> None:
+        self._census = census
+        self._hours = hours
+        self._clock = clock
+
+    def count(self) -> int:
+        """Count the hours that are over, as far as time allows, the latest first; those whose mails
+        have all come to rest only once. Returns how many were counted."""
+        now = self._clock()
+        stop = now + timedelta(seconds=MOST_SECONDS)
+        first = _begin_of(now) - (SHOWN - 1) * HOUR
+        known = {hour.begins: hour for hour in self._hours.read(first)}
+        counted = 0
+        for back in range(1, SHOWN):
+            begins = _begin_of(now) - back * HOUR
+            if begins in known and _is_at_rest(known[begins]):
+                continue
+            if self._clock() >= stop:
+                break
+            self._hours.write(self._census.count(begins, begins + HOUR))
+            counted += 1
+        self._hours.forget(first)
+        return counted
+
+    def last_day(self) -> Sequence[Hour]:
+        """The last 24 hours, oldest first; an hour that nobody has counted yet is not `whole`."""
+        now = self._clock()
+        begun = _begin_of(now)
+        first = begun - (SHOWN - 1) * HOUR
+        known = {hour.begins: hour for hour in self._hours.read(first)}
+        past = [first + back * HOUR for back in range(SHOWN - 1)]
+        current = self._census.count(begun, begun + HOUR, MOST_AT_A_LOOK)
+        return [*(known.get(begins) or Hour(begins, {}, whole=False) for begins in past), current]
+
+
+def _begin_of(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def _is_at_rest(hour: Hour) -> bool:
+    """Whether no mail of the hour will change but by a person's doing."""
+    return not any(hour.counts.get(status) for status in (*WAITING, Status.HELD, Status.UNKNOWN))

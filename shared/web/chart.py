@@ -1,0 +1,93 @@
+"""The mails of the last 24 hours as bars: what `_chart.html` draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.mail.status import Status
+from shared.services.ports import Hour
+
+WIDTH = 480
+HEIGHT = 72
+_STEP = WIDTH / 24
+_GAP = 3.0
+_LEAST = 2.0
+"""An hour with a single mail shows too, beside one with thousands."""
+
+_KINDS = (
+    ("sent", (Status.SENT,)),
+    ("waits", (Status.SCHEDULED, Status.QUEUED, Status.SENDING, Status.CANCELLED)),
+    ("trouble", (Status.HELD, Status.UNKNOWN, Status.FAILED)),
+)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A rectangle of one kind."""
+
+    kind: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Column:
+    """One hour: its bars, and the words for it."""
+
+    x: float
+    bars: tuple[Bar, ...]
+    title: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A day of columns, and what they come to."""
+
+    columns: tuple[Column, ...]
+    total: int
+    sent: int
+    waits: int
+    trouble: int
+    whole: bool
+    """Whether every hour has been counted to its end."""
+
+    @classmethod
+    def of(cls, hours: Sequence[Hour]) -> Chart:
+        """Drawn to the highest hour."""
+        most = max((hour.total for hour in hours), default=0)
+        sums = {kind: sum(_of_kind(hour, kind) for hour in hours) for kind, _ in _KINDS}
+        return cls(
+            tuple(_column(place, hour, most) for place, hour in enumerate(hours)),
+            sum(sums.values()),
+            sums["sent"],
+            sums["waits"],
+            sums["trouble"],
+            all(hour.whole for hour in hours),
+        )
+
+
+def _of_kind(hour: Hour, kind: str) -> int:
+    return sum(hour.counts.get(status, 0) for status in dict(_KINDS)[kind])
+
+
+def _column(place: int, hour: Hour, most: int) -> Column:
+    x, base = place * _STEP, float(HEIGHT)
+    bars = []
+    for kind, _ in _KINDS:
+        count = _of_kind(hour, kind)
+        if count:
+            height = max(_LEAST, count / most * (HEIGHT - 2 * _LEAST))
+            base -= height
+            bars.append(Bar(kind, round(x, 1), round(base, 1), _STEP - _GAP, round(height, 1)))
+    return Column(round(x, 1), tuple(bars), _title(hour))
+
+
+def _title(hour: Hour) -> str:
+    words = [f"{count} {status.value}" for status, count in sorted(hour.counts.items()) if count]
+    at = hour.begins.strftime("%H:%M UTC")
+    if not hour.whole and not words:
+        return f"{at}: not counted yet"
+    return f"{at}: {', '.join(words) or 'none'}{'' if hour.whole else ' or more'}"

@@ -1,0 +1,74 @@
+"""Times, durations and statuses in words, as the pages show them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from shared.mail.mail import Mail
+from shared.mail.status import Status
+
+STATUSES = {
+    Status.SCHEDULED: "Scheduled",
+    Status.QUEUED: "Waiting",
+    Status.SENDING: "Sending",
+    Status.SENT: "Sent",
+    Status.HELD: "Held",
+    Status.UNKNOWN: "Unknown",
+    Status.FAILED: "Failed",
+    Status.CANCELLED: "Cancelled",
+}
+
+MEANINGS = {
+    Status.SCHEDULED: "It goes at the time that was asked for.",
+    Status.QUEUED: "It goes as soon as its mailbox has room for it.",
+    Status.SENDING: "Postroom is handing it to Microsoft now.",
+    Status.SENT: "Microsoft took it.",
+    Status.HELD: "Nothing is wrong with the mail; its account cannot send now.",
+    Status.UNKNOWN: "It left, and the answer was lost: nobody knows yet whether it was sent.",
+    Status.FAILED: "It was not sent, and cannot be sent as it is.",
+    Status.CANCELLED: "It was withdrawn in time and will not be sent.",
+}
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
+
+
+def moment(at: datetime) -> str:
+    """A time for people: to the second, and in UTC, as it says."""
+    return at.astimezone(UTC).strftime("%d %b %Y, %H:%M:%S UTC")
+
+
+def iso(at: datetime) -> str:
+    """A time for `<time datetime>`."""
+    return at.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def lasting(span: timedelta) -> str:
+    """How long something took, in its two largest units at most."""
+    seconds = span.total_seconds()
+    if seconds < 1:
+        return f"{max(0, round(seconds * 1000))} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    rest = round(seconds)
+    words: list[str] = []
+    for size, unit in _UNITS:
+        if rest >= size and len(words) < 2:
+            words.append(f"{rest // size} {unit}")
+            rest %= size
+    if len(words) < 2 and rest and seconds < 3600:
+        words.append(f"{rest} s")
+    return " ".join(words)
+
+
+def recipients(mail: Mail) -> str:
+    """Whom a mail goes to, in a line."""
+    first = mail.recipients[0] if mail.recipients else ""
+    more = mail.recipient_count - 1
+    return (
+        f"{first} and {more} more" if first and more > 0 else first or "nobody that could be read"
+    )
+
+
+def subject(mail: Mail) -> str:
+    """What to call a mail."""
+    return mail.subject or "(no subject)"

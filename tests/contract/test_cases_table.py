@@ -1,0 +1,94 @@
+"""The mails that need attention, against Azurite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from azure.data.tables import TableServiceClient
+
+from local.azurite import Azurite
+from shared.adapters.cases_table import CasesTable
+from shared.adapters.storage import Storage
+from shared.adapters.waiting_table import WaitingTable
+from shared.mail import ids
+from shared.mail.status import Status
+from shared.services.ports import Case
+from shared.settings import StorageSettings
+from tests.fakes import Clock
+
+NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def connection_string(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with Azurite(log=tmp_path_factory.mktemp("azurite") / "azurite.log") as azurite:
+        yield azurite.connection_string
+
+
+@pytest.fixture
+def storage(connection_string: str) -> Iterator[Storage]:
+    stored = Storage(StorageSettings(connection_string=connection_string), None)
+    yield stored
+    stored.close()
+
+
+@pytest.fixture
+def table(connection_string: str) -> str:
+    name = f"t{uuid4().hex}"
+    with TableServiceClient.from_connection_string(connection_string) as service:
+        service.create_table(name)
+    return name
+
+
+@pytest.fixture
+def cases(storage: Storage, table: str) -> CasesTable:
+    client = storage.table(table)
+    return CasesTable(lambda: client)
+
+
+def case(minutes_ago: int, status: Status = Status.FAILED, reason: str | None = "gone") -> Case:
+    mail_id = ids.new_id(NOW - timedelta(minutes=minutes_ago), lambda n: uuid4().bytes[:n])
+    return Case(mail_id, status, reason, "billing")
+
+
+def test_the_newest_mail_comes_first_whenever_its_case_was_opened(cases: CasesTable) -> None:
+    oldest, middle, newest = case(9), case(5), case(1)
+    for one in (middle, newest, oldest):
+        cases.open(one)
+
+    assert cases.newest(10) == [newest, middle, oldest]
+    assert cases.newest(2) == [newest, middle]
+
+
+def test_opening_a_case_again_takes_the_later_reason(cases: CasesTable) -> None:
+    first = case(1)
+    cases.open(first)
+    cases.open(Case(first.mail_id, first.status, "other", "billing"))
+
+    assert [found.reason for found in cases.newest(10)] == ["other"]
+
+
+def test_closing_a_hold_leaves_the_failure_that_followed_it(cases: CasesTable) -> None:
+    held = case(1, Status.HELD)
+    failed = Case(held.mail_id, Status.FAILED, None, None)
+    cases.open(held)
+    cases.open(failed)
+
+    cases.close(held.mail_id, Status.HELD)
+    cases.close(held.mail_id, Status.HELD)
+
+    assert cases.newest(10) == [failed]
+
+
+def test_a_case_is_not_taken_for_a_waiting_mail(
+    storage: Storage, table: str, cases: CasesTable
+) -> None:
+    client = storage.table(table)
+    waiting = WaitingTable(lambda: client, Clock(NOW))
+    cases.open(case(1))
+
+    assert list(waiting.mail_ids()) == []
+    assert waiting.glance(NOW, 10).due == []

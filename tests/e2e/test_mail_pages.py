@@ -1,0 +1,243 @@
+"""The pages of mails, in a real browser, against the whole stack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect
+
+from local import demo
+from tests.e2e.browser import (
+    CLIPPED,
+    FAINT,
+    PATIENCE,
+    TOO_WIDE,
+    Watch,
+    picture,
+    unreachable_by_tab,
+)
+from tests.e2e.conftest import SignedIn
+from tests.e2e.control import Control
+
+ADA = "ada@contoso.com"
+BILLING = "billing@contoso.com"
+
+
+def enter(page: Page, control: Control) -> Page:
+    """A window with a session, at /mails."""
+    app = control.stack.app_url
+    key = {"x-functions-key": control.stack.function_key}
+    assert page.request.post(f"{app}/session", headers=key).status == 204
+    page.goto(f"{app}/mails")
+    return page
+
+
+@pytest.fixture
+def at_mails(page: Page, control: Control) -> Page:
+    return enter(page, control)
+
+
+@pytest.fixture
+def without_script(browser: Browser, control: Control) -> Iterator[Page]:
+    """A window whose scripts are off."""
+    with browser.new_context(java_script_enabled=False, locale="en-GB") as profile:
+        profile.set_default_timeout(PATIENCE)
+        yield enter(profile.new_page(), control)
+
+
+def hold(control: Control, count: int) -> list[str]:
+    """Mails of billing that wait for a new sign-in."""
+    control.ask("POST", "revoke", {"mailbox": BILLING, "access_tokens": True})
+    first = control.send(to=ADA, subject="Held 1", text="Waits.", wait=20)
+    assert first["status"] == "held", first
+    return [first["id"]]
+
+
+def test_the_list_and_the_story_of_a_mail_are_readable_in_light_dark_and_narrow(
+    context: BrowserContext,
+    at_mails: Page,
+    watch: Watch,
+    control: Control,
+    signed_in_account: SignedIn,
+) -> None:
+    page = at_mails
+    control.send(
+        to=[ADA, "grace@example.com"],
+        subject="Invoice 2026-0117",
+        html="<h2>Your invoice</h2><p>Dear Ada, it is attached.</p>",
+        text="Dear Ada, it is attached.",
+        attachments=[
+            {"filename": "i.pdf", "content": "JVBERi0=", "content_type": "application/pdf"}
+        ],
+        tags=["invoice"],
+        metadata={"order": "7"},
+        wait=20,
+    )
+    control.send(
+        to=ADA, subject="Next week's news", text="Soon.", scheduled_at="2027-01-04T08:00:00Z"
+    )
+    control.fault(
+        "graph.send_mail", action="status", code="ErrorInvalidRecipients", status=400, times=-1
+    )
+    control.send(to="nobody@nowhere.example", subject="Lost in the post", text="Hello?", wait=20)
+    control.ask("DELETE", "faults")
+    held = hold(control, 1)[0]
+    page.goto(f"{control.stack.app_url}/mails")
+
+    expect(page.locator("table.mails tbody tr")).to_have_count(4)
+    assert page.locator(".causes li").count() == 2
+    for scheme in ("light", "dark"):
+        for width in (1280, 360):
+            page.emulate_media(color_scheme=scheme)
+            page.set_viewport_size({"width": width, "height": 900})
+            for path, name in (("/mails", "mails"), (f"/mails/{held}", "mail-page")):
+                page.goto(f"{control.stack.app_url}{path}")
+                expect(page.locator("h1")).to_be_visible()
+                picture(page, f"{name}-{scheme}-{width}")
+                assert page.evaluate(TOO_WIDE) == []
+                assert page.evaluate(CLIPPED) == []
+                assert page.evaluate(FAINT) == []
+    page.set_viewport_size({"width": 1280, "height": 900})
+    assert unreachable_by_tab(page) == []
+    page.goto(f"{control.stack.app_url}/mails")
+    assert unreachable_by_tab(page) == []
+
+
+def test_a_mail_that_is_under_way_is_followed_until_it_is_sent(
+    at_mails: Page, control: Control, signed_in_account: SignedIn
+) -> None:
+    control.fault("graph.send_mail", action="slow", seconds=3, times=1)
+    mail = control.send(to=ADA, subject="Follow me", text="Hello.")
+
+    at_mails.goto(f"{control.stack.app_url}/mails/{mail['id']}")
+
+    expect(at_mails.locator("#mail")).to_have_attribute("data-status", "sent")
+    expect(at_mails.get_by_text("Its content is not kept any more")).to_have_count(1)
+
+
+def test_held_mails_go_after_signing_in_again(
+    at_mails: Page, control: Control, signed_in_account: SignedIn
+) -> None:
+    held = hold(control, 1)[0]
+    at_mails.goto(f"{control.stack.app_url}/mails/{held}")
+    expect(at_mails.locator("#mail")).to_have_attribute("data-status", "held")
+
+    at_mails.get_by_role("button", name="Release").click()
+    expect(at_mails.locator("#refused")).to_be_visible()
+    demo.sign_in(control.stack.info, signed_in_account.address, signed_in_account.alias)
+    control.deliveries(1)
+    at_mails.goto(f"{control.stack.app_url}/mails/{held}")
+
+    expect(at_mails.locator("#mail")).to_have_attribute("data-status", "sent")
+
+
+def fail(control: Control, count: int) -> None:
+    """Mails that were refused for their recipients."""
+    control.fault(
+        "graph.send_mail", action="status", code="ErrorInvalidRecipients", status=400, times=-1
+    )
+    for number in range(0, count, 50):
+        mails = [
+            {"to": ADA, "subject": f"Number {at}", "text": "Hello."}
+            for at in range(number, min(count, number + 50))
+        ]
+        answer = control.api("POST", "send/batch", {"mails": mails})
+        assert answer.status_code in (200, 202), answer.text
+
+
+def all_failed(page: Page, control: Control, count: int) -> None:
+    words = f"{count} failed"
+    for _ in range(120):
+        page.goto(f"{control.stack.app_url}/mails")
+        with suppress(Error):
+            if page.locator(".causes li").first.get_by_text(words).count():
+                return
+        page.wait_for_timeout(500)
+    raise AssertionError(page.locator("main").inner_text()[:500])
+
+
+def test_two_hundred_failed_mails_are_tried_again_by_one_button_with_progress(
+    at_mails: Page, control: Control, signed_in_account: SignedIn
+) -> None:
+    fail(control, 200)
+    all_failed(at_mails, control, 200)
+    control.ask("DELETE", "faults")
+
+    at_mails.get_by_role("button", name="Try all 200 again").click()
+
+    expect(at_mails.locator("#done")).to_have_text("200", timeout=60_000)
+    expect(at_mails.locator("#bar")).to_have_attribute("max", "200")
+    assert len(control.deliveries(200, seconds=90)) == 200
+    at_mails.goto(f"{control.stack.app_url}/mails")
+    expect(at_mails.locator(".causes li")).to_have_count(0)
+
+
+def test_without_script_the_button_goes_on_step_by_step(
+    without_script: Page, control: Control, signed_in_account: SignedIn
+) -> None:
+    fail(control, 30)
+    all_failed(without_script, control, 30)
+    control.ask("DELETE", "faults")
+
+    without_script.get_by_role("button", name="Try all 30 again").click()
+    expect(without_script.locator("#total")).to_have_text("30")
+    without_script.get_by_role("button", name="Go on").click()
+
+    expect(without_script.locator("#done")).to_have_text("30")
+    expect(without_script.get_by_role("button", name="Go on")).to_have_count(0)
+
+
+def test_an_unknown_mail_is_settled_by_a_person(
+    without_script: Page, control: Control, signed_in_account: SignedIn
+) -> None:
+    control.fault("graph.send_mail", action="status", status=504, times=1)
+    mail = control.send(to=ADA, subject="Did it go?", text="Hello.", wait=20)
+    assert mail["status"] == "unknown"
+    page = without_script
+    page.goto(f"{control.stack.app_url}/mails/{mail['id']}")
+
+    page.get_by_role("button", name="It was sent").click()
+
+    expect(page.locator("#mail")).to_have_attribute("data-status", "sent")
+
+
+def test_a_failed_mail_is_sent_to_others_and_a_wrong_address_is_named(
+    without_script: Page, control: Control, signed_in_account: SignedIn
+) -> None:
+    fail(control, 1)
+    page = without_script
+    all_failed(page, control, 1)
+    control.ask("DELETE", "faults")
+    page.locator("table.mails a").first.click()
+    page.get_by_label("Other recipients").fill("not an address")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#refused")).to_contain_text("not an address")
+    expect(page.get_by_label("Other recipients")).to_have_value("not an address")
+
+    page.get_by_label("Other recipients").fill("grace@example.com")
+    page.get_by_role("button", name="Try again").click()
+
+    assert control.deliveries(1)[0]["to"] == ["grace@example.com"]
+
+
+def test_a_filter_keeps_what_was_asked_and_a_search_leads_to_the_mail(
+    without_script: Page, control: Control, signed_in_account: SignedIn
+) -> None:
+    page = without_script
+    wanted = control.send(
+        to="grace@example.com", subject="For Grace", text="Hi.", tags=["gift"], wait=20
+    )
+    control.send(to=ADA, subject="For Ada", text="Hi.", wait=20)
+    page.goto(f"{control.stack.app_url}/mails")
+
+    page.get_by_label("Recipient").fill("GRACE@")
+    page.get_by_label("Tag").fill("gift")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.locator("table.mails tbody tr")).to_have_count(1)
+    expect(page.get_by_label("Recipient")).to_have_value("GRACE@")
+
+    page.get_by_label("Id or key").fill(wanted["id"])
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.locator("h1")).to_have_text("For Grace")
