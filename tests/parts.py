@@ -34,17 +34,15 @@ class Part:
 
     name: str
     folders: Sequence[str]
-    computes: bool = False
-    """Makes way for those that have a clock to keep."""
 
 
 # The longest first, so that none begins when the others are done.
 PARTS = (
     Part("faults", ["tests/faults"]),
-    Part("infra", ["tests/infra", "tests/packaging"], computes=True),
+    Part("infra", ["tests/infra", "tests/packaging"]),
     Part("contract", ["tests/contract"]),
     Part("e2e", ["tests/e2e"]),
-    Part("fast", ["tests/unit", "tests/functional"], computes=True),
+    Part("fast", ["tests/unit", "tests/functional"]),
 )
 
 
@@ -60,9 +58,6 @@ class Running:
             self._process = subprocess.Popen(  # noqa: S603 - our own tests
                 [*command, *part.folders], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT
             )
-        if part.computes:
-            # So do its children.
-            os.setpriority(os.PRIO_PROCESS, self._process.pid, 5)
 
     def ended(self) -> bool:
         """Whether it is over."""

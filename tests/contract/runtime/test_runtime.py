@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -33,6 +34,16 @@ def found() -> dict[str, Any]:
     return document
 
 
+def functions() -> set[str]:
+    """The names of those that function_app.py decorates."""
+    source = ast.parse((ROOT / "function_app.py").read_text(encoding="utf-8"))
+    return {
+        node.name
+        for node in source.body
+        if isinstance(node, ast.FunctionDef) and node.decorator_list
+    }
+
+
 def test_every_function_is_indexed_with_its_trigger(found: dict[str, Any]) -> None:
     triggers = {
         name: next(binding for binding in bindings if binding["type"].endswith("Trigger"))
@@ -45,7 +56,7 @@ def test_every_function_is_indexed_with_its_trigger(found: dict[str, Any]) -> No
     assert triggers["deliver"]["queueName"] == "outbox"
     assert triggers["bury"]["queueName"] == "outbox-poison"
     assert triggers["ring_again"]["type"] == "timerTrigger"
-    assert len(triggers) == 26
+    assert triggers.keys() == functions()
 
 
 def test_without_settings_the_app_still_indexes_and_says_what_is_wrong(
