@@ -3,6 +3,7 @@ PYTHON ?= python3
 PORT ?= 7071
 SIMULATOR_PORT ?= 7072
 WORKERS ?= 1
+CREDENTIAL ?= secret
 MAILS ?= 2000
 KILLS ?= 100
 BIN := .venv/bin
@@ -53,8 +54,8 @@ node_modules/.installed: package-lock.json
 
 tools: .local/infra-tools/.installed .local/infra-node/.installed  ## install what the checks of infra/ need
 
-run: install  ## start everything, send two mails, stay up (ONCE=1 stops after them; PORT=…)
-	@$(PY) -m local.demo --port $(PORT) --simulator-port $(SIMULATOR_PORT) --workers $(WORKERS) $(ONCE_FLAG)
+run: install  ## start everything, send two mails, stay up (ONCE=1 stops after them; PORT=…, CREDENTIAL=secret, certificate or managed-identity)
+	@$(PY) -m local.demo --port $(PORT) --simulator-port $(SIMULATOR_PORT) --workers $(WORKERS) --credential $(CREDENTIAL) $(ONCE_FLAG)
 
 simulator: install  ## start only what stands in for Microsoft
 	@$(PY) -m local.simulator --http-port $(SIMULATOR_PORT) --https-port 0 --state-dir .local

@@ -74,17 +74,21 @@ case "${1:-}" in
       finish="infra/register-app.sh --client-id ${POSTROOM_CLIENT_ID:-}${accounts[*]+ ${accounts[*]}} --redirect-uri ${redirectUri:-}"
       if [ "$credential" = secret ]; then
         finish="$finish --vault ${vaultName:-}"
-      else
+      elif [ "$credential" != certificate ]; then
         finish="$finish --identity-principal ${identityPrincipalId:-}"
       fi
       printf 'Whoever looks after the app registration runs:\n    %s\n' "$finish"
       if [ "$credential" = secret ]; then
         printf 'and must be allowed to write to the vault: azd env set POSTROOM_ADMINISTRATOR_ID <their object id>, azd provision\n'
+      elif [ "$credential" = certificate ]; then
+        printf 'and makes the certificate: docs/operations.md, Renew the certificate\n'
       fi
       exit 0
     fi
     registration=(--client-id "${POSTROOM_CLIENT_ID:?}" ${accounts[@]+"${accounts[@]}"} --redirect-uri "${redirectUri:?}")
-    if [ "$credential" != secret ]; then
+    if [ "$credential" = certificate ]; then
+      printf 'The certificate is left as it is. Making or renewing it: docs/operations.md, Renew the certificate.\n'
+    elif [ "$credential" != secret ]; then
       registration+=(--identity-principal "${identityPrincipalId:?}")
     elif [ -n "${POSTROOM_ADMINISTRATOR_ID:-}" ] && [ "$POSTROOM_ADMINISTRATOR_ID" = "$(caller_id)" ]; then
       registration+=(--vault "${vaultName:?}" --wait 300)

@@ -18,7 +18,7 @@ is well, and prints the next step. What is not given, stays as it was deployed l
   --prefix NAME            what all names begin with (default: postroom)
   --tenant WHO             who signs in: a tenant id or domain, organizations, common or consumers
                            (default: the tenant you are signed in to)
-  --credential KIND        how the app proves who it is: managed-identity (default) or secret
+  --credential KIND        how the app proves who it is: managed-identity (default), certificate or secret
   --allowed-mailboxes LIST which mailboxes may be signed in: addresses, domains, tenant ids
   --alert-email ADDRESS    who is told when something is wrong
   --network KIND           public (default) or private
@@ -105,7 +105,7 @@ if [ "$code_only" = false ]; then
       "--register makes the app registration; with --client-id you give one that is there"
   fi
 fi
-case "$credential" in '' | secret | managed-identity) ;; *) die "--credential must be secret or managed-identity" ;; esac
+case "$credential" in '' | secret | certificate | managed-identity) ;; *) die "--credential must be managed-identity, certificate or secret" ;; esac
 case "$network" in '' | public | private) ;; *) die "--network must be public or private" ;; esac
 for parameter in ${extra[@]+"${extra[@]}"}; do
   case "$parameter" in
@@ -199,7 +199,7 @@ case "$tenant" in
       if [ "$register" = true ]; then
         die "the registration would be made in tenant $home_tenant and admit that tenant alone, but mailboxes of $tenant shall sign in" \
           "with --tenant organizations --allowed-mailboxes $tenant the registration is made for other tenants too" \
-          "or give --client-id with a registration that admits $tenant; one in that tenant takes --credential secret alone"
+          "or give --client-id with a registration that admits $tenant; one in that tenant takes --credential secret or certificate alone"
       fi
       warn "mailboxes of tenant $tenant sign in, and the subscription is of $home_tenant: the registration must admit both, and a managed identity is trusted only by a registration in $home_tenant"
     fi
@@ -363,7 +363,9 @@ url="${send_url%/api/send}"
 if [ "$register" = true ] && [ "$code_only" = false ]; then
   registration=(--client-id "$client_id" --redirect-uri "$redirect_uri")
   if [ "$tenant_given" = true ]; then registration+=(--accounts "$accounts"); fi
-  if [ "$credential" != secret ]; then
+  if [ "$credential" = certificate ]; then
+    say "The certificate is left as it is. Making or renewing it: docs/operations.md, Renew the certificate."
+  elif [ "$credential" != secret ]; then
     registration+=(--identity-principal "$(output identityPrincipalId)")
   elif [ "$stores_secret" = true ]; then
     registration+=(--vault "$(output vaultName)" --wait 300)
@@ -412,6 +414,9 @@ if [ "$register" = false ] && [ "$code_only" = false ]; then
     say "    infra/register-app.sh --client-id $client_id$audience_option --redirect-uri $redirect_uri --vault $(output vaultName)"
     say '  Who runs it must be allowed to write to the vault: deploy once more with'
     say "    --parameter administratorId=<their object id: az ad signed-in-user show --query id>"
+  elif [ "$credential" = certificate ]; then
+    say "    infra/register-app.sh --client-id $client_id$audience_option --redirect-uri $redirect_uri"
+    say '  The certificate: docs/operations.md, Renew the certificate.'
   else
     say "    infra/register-app.sh --client-id $client_id$audience_option --redirect-uri $redirect_uri --identity-principal $(output identityPrincipalId)"
   fi

@@ -22,9 +22,10 @@ param clientId string = ''
 @description('Optional. Where mailboxes sign in: a tenant id, a verified domain, organizations, consumers or common. Empty: the directory of this subscription.')
 param authorityTenant string = ''
 
-@description('Optional. How the app proves who it is to Entra: its managed identity as a federated credential of the registration, with no secret at all, or the client secret postroom-client-secret in the vault.')
+@description('Optional. How the app proves who it is to Entra: its managed identity as a federated credential of the registration, with no secret at all; the certificate postroom-client-certificate in the vault; or the client secret postroom-client-secret there.')
 @allowed([
   'managed-identity'
+  'certificate'
   'secret'
 ])
 param credential string = 'managed-identity'
@@ -313,7 +314,7 @@ module alerts 'modules/alerts.bicep' = {
 }
 
 // With the managed identity nothing of the app's own expires.
-module secretExpiry 'modules/secret-expiry.bicep' = if (credential == 'secret' && !empty(alertEmail)) {
+module secretExpiry 'modules/secret-expiry.bicep' = if (credential != 'managed-identity' && !empty(alertEmail)) {
   name: 'postroom-secret-expiry'
   params: {
     name: names.secretEvents

@@ -23,7 +23,7 @@ from azure.storage.queue import QueueClient
 
 from local.browser import Browser, BrowserError
 from local.console import Console
-from local.stack import Stack
+from local.stack import CREDENTIALS, Stack
 from local.stack_errors import StackError
 from local.stack_files import REPOSITORY
 
@@ -42,6 +42,9 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=7071, help="the app's port")
     parser.add_argument("--simulator-port", type=int, default=7072, help="the simulator's port")
     parser.add_argument("--workers", type=int, default=1, help="host processes")
+    parser.add_argument(
+        "--credential", choices=CREDENTIALS, default="secret", help="how the app proves who it is"
+    )
     parser.add_argument("--once", action="store_true", help="stop after both mails arrived")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -53,6 +56,7 @@ def main() -> int:
             simulator_port=options.simulator_port,
             workers=options.workers,
             console=console,
+            credential=options.credential,
         ) as stack:
             show(stack.info, console)
             if options.once:
@@ -82,6 +86,7 @@ def show(info: dict[str, Any], console: Console) -> None:
     print(
         f"    curl {info['app_url']}/api/mails/{mail_id} -H 'x-functions-key: {info['function_key']}'"
     )
+    print(f"    the app proved itself to Microsoft by: {proven_by(info)}")
 
 
 def sign_in(
@@ -181,6 +186,20 @@ def consent(info: dict[str, Any], mailbox: str, permissions: Sequence[str]) -> N
         browser.submit(button=("answer", "accept"))
     finally:
         browser.close()
+
+
+def proven_by(info: dict[str, Any]) -> str:
+    """The kind of credential, and the version of it, that the app says it used."""
+    answer = requests.get(
+        f"{info['app_url']}/api/health/details",
+        headers={"x-functions-key": info["function_key"]},
+        timeout=60,
+    )
+    used = [one for one in answer.json().get("credential", []) if one["in_use"]]
+    if not used:
+        raise DemoError("the app does not say how it proved itself to Microsoft")
+    version = used[0]["version"]
+    return f"{used[0]['kind']}, version {version} in the vault" if version else used[0]["kind"]
 
 
 def send_by_http(info: dict[str, Any], subject: str) -> str:

@@ -109,7 +109,13 @@ OWN_REASONS = {
     "account_gone": ("`held`", refusals.find("account_gone").words),
     **{
         code: ("`held`, and the account for two minutes at a time", refusals.find(code).words)
-        for code in ("vault_refused", "no_managed_identity", "no_client_secret")
+        for code in (
+            "vault_refused",
+            "no_managed_identity",
+            "no_client_secret",
+            "no_client_certificate",
+            "unusable_certificate",
+        )
     },
     "no_grant": (
         "`held`, until the mailbox is signed in again",

@@ -1,4 +1,5 @@
-"""Makes in the local stack what `infra/` makes in Azure: queues, tables, containers, the secret.
+"""Makes in the local stack what `infra/` makes in Azure: queues, tables, containers, and what the app
+proves itself by.
 
 Runs as a process of its own with the app's environment, so that the credential chain finds the
 simulated managed identity exactly as the app will. The SDKs are imported while the rest of the
@@ -11,6 +12,7 @@ import json
 import os
 import sys
 
+import requests
 from azure.core.exceptions import ResourceExistsError
 from azure.data.tables import TableServiceClient
 from azure.identity import ManagedIdentityCredential
@@ -18,12 +20,13 @@ from azure.keyvault.secrets import SecretClient
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
-from local import children
+from local import certificate, children
 
 QUEUES = ("outbox", "outbox-poison")
 TABLES = ("mails", "keys", "flows", "accounts", "waiting")
 CONTAINERS = ("payloads", "attachments")
 CLIENT_SECRET_NAME = "postroom-client-secret"  # noqa: S105 - a name, not a secret
+CERTIFICATE_NAME = "postroom-client-certificate"
 
 
 def make_storage(connection_string: str) -> None:
@@ -45,8 +48,33 @@ def make_storage(connection_string: str) -> None:
                 continue
 
 
-def put_client_secret(vault_url: str, secret: str, ca_file: str) -> None:
-    """Store the application's secret where the app will look for it."""
+def prepare_credential(
+    kind: str, client_secret: str, control_url: str, vault_url: str, ca_file: str
+) -> None:
+    """Make ready what the app proves itself by, and nothing else; the managed identity is trusted as
+    it is."""
+    if kind == "secret":
+        put_secret(CLIENT_SECRET_NAME, client_secret, None, vault_url, ca_file)
+    elif kind == "certificate":
+        key = certificate.new_key()
+        made = certificate.self_signed(key)
+        register_certificate(certificate.public_part(made), control_url)
+        value = certificate.archive(key, made)
+        put_secret(CERTIFICATE_NAME, value, certificate.PKCS12, vault_url, ca_file)
+
+
+def register_certificate(public_part: str, control_url: str) -> None:
+    """Add a certificate to the application's registration."""
+    with requests.Session() as session:
+        session.trust_env = False
+        url = f"{control_url}/certificates"
+        session.post(url, json={"add": public_part}, timeout=30).raise_for_status()
+
+
+def put_secret(
+    name: str, value: str, content_type: str | None, vault_url: str, ca_file: str
+) -> None:
+    """Store a secret where the app will look for it."""
     # The credential reads IDENTITY_ENDPOINT and IDENTITY_HEADER from the environment.
     with (
         ManagedIdentityCredential(connection_verify=ca_file) as credential,
@@ -58,7 +86,7 @@ def put_client_secret(vault_url: str, secret: str, ca_file: str) -> None:
             connection_verify=ca_file,
         ) as vault,
     ):
-        vault.set_secret(CLIENT_SECRET_NAME, secret)
+        vault.set_secret(name, value, content_type=content_type)
 
 
 def main() -> int:
@@ -67,8 +95,12 @@ def main() -> int:
     settings: dict[str, str] = document["settings"]
     os.environ.update(settings)
     make_storage(settings["AzureWebJobsStorage"])
-    put_client_secret(
-        settings["POSTROOM_VAULT_URL"], document["client_secret"], settings["POSTROOM_CA_FILE"]
+    prepare_credential(
+        settings["POSTROOM_CREDENTIAL"],
+        document["client_secret"],
+        document["control_url"],
+        settings["POSTROOM_VAULT_URL"],
+        settings["POSTROOM_CA_FILE"],
     )
     return 0
 

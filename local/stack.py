@@ -28,6 +28,7 @@ from local.state_lock import StateLock
 
 _START_TIMEOUT = 60.0
 _SIMULATOR = "local.simulator"
+CREDENTIALS = ("secret", "certificate", "managed-identity")
 
 
 class Stack:
@@ -45,11 +46,13 @@ class Stack:
         settings: Mapping[str, str] | None = None,
         local_settings: bool = True,
         console: Console | None = None,
+        credential: str = "secret",
     ) -> None:
         """Ports of 0 take free ones. `storage` is a connection string to use instead of Azurite.
 
         `storage_dir` keeps Azurite's data, which otherwise lives in memory. `settings` are added
         to the app's environment. `local_settings` also writes local.settings.json for `func start`.
+        `credential` is how the app proves who it is: `secret`, `certificate` or `managed-identity`.
         `python` is another interpreter for the host and the app; of this repository it then sees
         nothing but `local`, so that an unpacked package has to be complete by itself.
         """
@@ -64,6 +67,7 @@ class Stack:
         self._python = python
         self._extra = dict(settings or {})
         self._local_settings = local_settings
+        self._credential = credential
         self._console = console or Console(quiet=True)
         self._logs = self.state_dir / "logs"
         self._lock = StateLock(self.state_dir)
@@ -87,7 +91,10 @@ class Stack:
     @property
     def settings(self) -> dict[str, str]:
         """The app's settings, as the host gets them."""
-        return {**stack_files.app_settings(self.info, self._app_port), **self._extra}
+        return {
+            **stack_files.app_settings(self.info, self._app_port, self._credential),
+            **self._extra,
+        }
 
     def worker_pids(self) -> list[int]:
         """The host's workers now; a killed one is replaced by another."""
@@ -172,7 +179,7 @@ class Stack:
             with self._console.step("Azurite (queue, table, blob)"):
                 self._azurite.wait()
                 self.info["pids"]["azurite"] = self._azurite.pid
-        with self._console.step("queues, tables, containers, client secret"):
+        with self._console.step("queues, tables, containers, credential"):
             self._run_provision()
         with self._console.step(f"host with {self._workers} worker(s)"):
             self.start_host()
@@ -220,7 +227,11 @@ class Stack:
         process = self._provision
         if process is None or process.stdin is None:
             raise StackError("the provisioning step was not started")
-        document = {"settings": self.settings, "client_secret": self.info["client_secret"]}
+        document = {
+            "settings": self.settings,
+            "client_secret": self.info["client_secret"],
+            "control_url": self.info["control_url"],
+        }
         process.stdin.write(json.dumps(document).encode())
         process.stdin.close()
         if process.wait(_START_TIMEOUT) != 0:

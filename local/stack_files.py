@@ -35,10 +35,20 @@ def write(file: Path, document: Mapping[str, Any]) -> None:
     temporary.replace(file)
 
 
-def app_settings(info: Mapping[str, Any], app_port: int) -> dict[str, str]:
+def app_settings(
+    info: Mapping[str, Any], app_port: int, credential: str = "secret"
+) -> dict[str, str]:
     """The app's settings: those of `infra/`, with local addresses."""
     authority = urlsplit(info["authority"])
+    # Only a user-assigned identity can stand for the app, so it is named.
+    named = (
+        {"POSTROOM_IDENTITY_CLIENT_ID": info["identity_client_id"]}
+        if credential == "managed-identity"
+        else {}
+    )
     return {
+        **named,
+        "POSTROOM_CREDENTIAL": credential,
         "AzureWebJobsStorage": info["storage_connection_string"],
         "FUNCTIONS_WORKER_RUNTIME": "python",
         "POSTROOM_DEVELOPMENT": "true",

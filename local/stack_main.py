@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from local.console import Console
-from local.stack import Stack
+from local.stack import CREDENTIALS, Stack
 from local.stack_errors import StackError
 
 
@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         storage_dir=given.storage_dir,
         settings=dict(given.setting),
         console=console,
+        credential=given.credential,
     )
     try:
         stack.start()
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=7071, help="the app's port")
     parser.add_argument("--simulator-port", type=int, default=7072)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--credential", choices=CREDENTIALS, default=CREDENTIALS[0])
     parser.add_argument("--state-dir", type=Path, default=Path(".local"))
     parser.add_argument("--storage", help="a connection string to use instead of Azurite")
     parser.add_argument("--storage-dir", type=Path, help="keep Azurite's data here")

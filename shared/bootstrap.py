@@ -20,6 +20,7 @@ from shared.adapters.app_credential import AppCredential, ManagedIdentity, excha
 from shared.adapters.blob_files import BlobFiles
 from shared.adapters.cases_table import CasesTable
 from shared.adapters.check_rows import CheckRows
+from shared.adapters.client_certificate import ClientCertificate
 from shared.adapters.entra import Entra
 from shared.adapters.flows_table import FlowsTable
 from shared.adapters.graph import Graph
@@ -115,11 +116,7 @@ class Postroom:
             ca_file=settings.ca_file,
             development=settings.development,
         )
-        self.credential: AppCredential = (
-            ManagedIdentity(identity, exchange_audience(settings.authority_host))
-            if settings.credential == "managed-identity"
-            else ClientSecret(self.vault)
-        )
+        self.credential = _credential(settings, identity, self.vault)
         entra = Entra(
             client_id=settings.client_id,
             authority_host=settings.authority_host,
@@ -356,6 +353,12 @@ class Postroom:
             session_seconds=self.settings.session_seconds,
             development=self.settings.development,
         )
+
+
+def _credential(settings: Settings, identity: AppIdentity, vault: KeyVault) -> AppCredential:
+    if settings.credential == "managed-identity":
+        return ManagedIdentity(identity, exchange_audience(settings.authority_host))
+    return ClientCertificate(vault) if settings.credential == "certificate" else ClientSecret(vault)
 
 
 _lock = threading.Lock()

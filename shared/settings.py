@@ -24,7 +24,7 @@ MICROSOFT_CLOUDS = {
 }
 VAULT_SUFFIXES = (".vault.azure.net", ".vault.usgovcloudapi.net", ".vault.azure.cn")
 
-CREDENTIALS = ("secret", "managed-identity")
+CREDENTIALS = ("secret", "certificate", "managed-identity")
 UNKNOWN = ("leave", "send-again")
 LOOK_AFTER_SECONDS = (5, 15, 60, 300, 900)
 LEAST_RETENTION_DAYS = 8

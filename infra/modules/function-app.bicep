@@ -42,6 +42,7 @@ param clientId string
 @description('Required. POSTROOM_CREDENTIAL.')
 @allowed([
   'managed-identity'
+  'certificate'
   'secret'
 ])
 param credential string

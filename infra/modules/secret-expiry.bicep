@@ -1,5 +1,5 @@
-// An alert 30 days before postroom-client-secret expires, and when it has. Key Vault says so by itself, if the
-// secret was stored with its expiry date: az keyvault secret set --expires.
+// An alert 30 days before postroom-client-secret or postroom-client-certificate expires, and when it has. Key Vault
+// says so by itself; of a secret, if it was stored with its expiry date: az keyvault secret set --expires.
 // https://learn.microsoft.com/azure/key-vault/general/event-grid-overview
 //
 // UNCONFIRMED here: Event Grid's handler "Azure Monitor alert" for Key Vault in every region. A module of its own,
@@ -48,14 +48,16 @@ resource subscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-
       includedEventTypes: [
         'Microsoft.KeyVault.SecretNearExpiry'
         'Microsoft.KeyVault.SecretExpired'
+        'Microsoft.KeyVault.CertificateNearExpiry'
+        'Microsoft.KeyVault.CertificateExpired'
       ]
-      subjectBeginsWith: 'postroom-client-secret'
+      subjectBeginsWith: 'postroom-client-'
     }
     destination: {
       endpointType: 'MonitorAlert'
       properties: {
         severity: 'Sev1'
-        description: 'Postroom\'s client secret expires within 30 days, or has expired: then no mailbox can send. Renew it: docs/operations.md.'
+        description: 'Postroom\'s client secret or certificate expires within 30 days, or has expired: then no mailbox can send. Renew it: docs/operations.md.'
         actionGroups: [
           actionGroup.id
         ]

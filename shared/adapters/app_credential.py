@@ -4,6 +4,7 @@ its managed identity as a federated credential, and then there is no secret at a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -13,6 +14,7 @@ from shared.services.ports import CredentialVersion
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
+    from azure.core.exceptions import ClientAuthenticationError
 
 # https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
 EXCHANGE_AUDIENCES = {
@@ -104,6 +106,8 @@ class ManagedIdentity:
         except (ServiceRequestError, ServiceResponseError) as error:
             raise NotSent("identity", "the managed identity did not answer") from error
         except ClientAuthenticationError as error:
+            if _is_passing(error):
+                raise NotSent("identity", "the managed identity's endpoint is not well") from error
             raise CredentialRefused(
                 "no_managed_identity",
                 "The app's managed identity gave no token: assign the user-assigned identity that "
@@ -111,6 +115,15 @@ class ManagedIdentity:
             ) from error
         except HttpResponseError as error:
             raise NotSent("identity", "the managed identity did not answer") from error
+
+
+def _is_passing(error: ClientAuthenticationError) -> bool:
+    """Whether the endpoint itself was not well, rather than without such an identity.
+
+    UNCONFIRMED but for the SDK's source: it has one error for both, whose text holds the status.
+    """
+    told = re.search(r"\(\w+\) (\d{3}), ", str(error))
+    return told is not None and (told[1] == "429" or told[1].startswith("5"))
 
 
 def exchange_audience(authority_host: str) -> str:

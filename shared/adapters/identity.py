@@ -26,12 +26,23 @@ class AppIdentity:
         Raises azure-core's errors alone: the SDK reads a gateway's page as JSON, and fails as a
         bug would.
         """
+        credential = self._built()
         try:
-            return self._built().get_token(*scopes, **options)
+            return credential.get_token(*scopes, **options)
         except ValueError as error:
             from azure.core.exceptions import ServiceResponseError
 
+            self._forget(credential)
             raise ServiceResponseError("The managed identity's answer was not JSON.") from error
+        except Exception:
+            self._forget(credential)
+            raise
+
+    def _forget(self, credential: TokenCredential) -> None:
+        """Begin anew after a failure: MSAL, inside, repeats it for up to a minute without asking."""
+        with self._lock:
+            if self._credential is credential:
+                self._credential = None
 
     def _built(self) -> TokenCredential:
         with self._lock:

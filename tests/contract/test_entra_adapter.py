@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
@@ -11,8 +11,10 @@ import pytest
 from azure.core.credentials import TokenCredential
 
 from shared.adapters.app_credential import EXCHANGE_AUDIENCE, AppCredential, ManagedIdentity
+from shared.adapters.client_certificate import CLIENT_CERTIFICATE, ClientCertificate
 from shared.adapters.entra import Entra
 from shared.adapters.graph import Graph
+from shared.adapters.identity import AppIdentity
 from shared.adapters.key_vault import KeyVault
 from shared.adapters.vault_credential import CLIENT_SECRET, ClientSecret
 from shared.errors import ConsentRequired, CredentialRefused, NotSent, PostroomError
@@ -23,6 +25,8 @@ from shared.services.linking import ConsentRules, Linking
 from shared.services.ports import Grant, IdentityPlatform
 from shared.services.tokens import TokenSource, grant_secret
 from shared.services.wish import read_wish
+from tests.canary import SECRET
+from tests.certificates import PKCS12, made
 from tests.contract.conftest import Stand
 from tests.contract.person import Person
 from tests.unit.sign_in_fakes import FakeAccounts, FakeFlows
@@ -498,7 +502,8 @@ class TestManagedIdentity:
 
     @pytest.fixture
     def secretless(self, stand: Stand, credential: TokenCredential) -> Iterator[Entra]:
-        adapter = adapter_of(stand, ManagedIdentity(credential, EXCHANGE_AUDIENCE))
+        identity = AppIdentity(stand.stack["identity_client_id"])
+        adapter = adapter_of(stand, ManagedIdentity(identity, EXCHANGE_AUDIENCE))
         yield adapter
         adapter.close()
 
@@ -526,15 +531,130 @@ class TestManagedIdentity:
 
         assert refused.value.code == "AADSTS700213"
 
-    def test_an_identity_that_gives_no_token_is_named(
+    def test_an_identity_that_is_not_the_apps_is_named(
         self, secretless: Entra, stand: Stand, person: Person, tenant: str
     ) -> None:
         flow = secretless.begin(tenant, SCOPES)
         answer = person.sign_in(str(flow["auth_uri"]), BILLING)
         stand.fault("identity.token", status=400, times=-1)
 
-        with pytest.raises((CredentialRefused, NotSent)):
+        with pytest.raises(CredentialRefused, match="POSTROOM_IDENTITY_CLIENT_ID") as refused:
             secretless.redeem(tenant, flow, answer)
+        assert refused.value.code == "no_managed_identity"
+
+    @pytest.mark.parametrize(
+        "rule",
+        [
+            pytest.param({"status": 500}, id="500"),
+            pytest.param({"status": 503}, id="503"),
+            pytest.param({"status": 429}, id="429"),
+            pytest.param({"action": "html", "status": 502}, id="a gateway's page"),
+            pytest.param({"action": "reset"}, id="reset"),
+        ],
+    )
+    def test_an_endpoint_that_is_not_well_passes(
+        self,
+        secretless: Entra,
+        stand: Stand,
+        person: Person,
+        tenant: str,
+        rule: Mapping[str, object],
+    ) -> None:
+        flow = secretless.begin(tenant, SCOPES)
+        answer = person.sign_in(str(flow["auth_uri"]), BILLING)
+        stand.fault("identity.token", times=-1, **rule)
+
+        with pytest.raises(NotSent) as caught:
+            secretless.redeem(tenant, flow, answer)
+        assert caught.value.system == "identity"
+        stand.control("faults", None, "DELETE")
+        assert secretless.redeem(tenant, flow, answer).refresh_token
+
+
+class TestCertificate:
+    """A certificate of Key Vault, whose public part is registered with the app."""
+
+    @pytest.fixture
+    def keep(self, stand: Stand) -> Callable[[str], None]:
+        """Put a value into the vault as a certificate's secret."""
+
+        def put(value: str) -> None:
+            document = {"value": value, "contentType": PKCS12}
+            stand.simulator.state.vault.set(CLIENT_CERTIFICATE, document)
+
+        return put
+
+    @pytest.fixture
+    def certified(self, stand: Stand, vault: KeyVault) -> Iterator[Entra]:
+        adapter = adapter_of(stand, ClientCertificate(vault))
+        yield adapter
+        adapter.close()
+
+    def test_a_code_is_redeemed_and_refreshed_with_it(
+        self,
+        certified: Entra,
+        keep: Callable[[str], None],
+        stand: Stand,
+        person: Person,
+        tenant: str,
+    ) -> None:
+        keep(made().pkcs12())
+        stand.control("certificates", {"add": made().public})
+        flow = certified.begin(tenant, SCOPES)
+
+        grant = certified.redeem(tenant, flow, person.sign_in(str(flow["auth_uri"]), BILLING))
+
+        assert certified.refresh(tenant, str(grant.refresh_token), SCOPES).access_token
+
+    def test_a_newer_one_that_is_not_registered_yet_yields_to_the_one_before(
+        self,
+        certified: Entra,
+        keep: Callable[[str], None],
+        stand: Stand,
+        grant: Grant,
+        tenant: str,
+    ) -> None:
+        keep(made().pkcs12())
+        stand.control("certificates", {"add": made().public})
+        keep(made("renewed").pem)
+
+        assert certified.refresh(tenant, str(grant.refresh_token), SCOPES).access_token
+
+    def test_one_that_is_registered_at_last_works_at_once(
+        self,
+        certified: Entra,
+        keep: Callable[[str], None],
+        stand: Stand,
+        grant: Grant,
+        tenant: str,
+    ) -> None:
+        keep(made().pkcs12())
+        with pytest.raises(CredentialRefused) as refused:
+            certified.refresh(tenant, str(grant.refresh_token), SCOPES)
+        assert refused.value.code == "AADSTS700027"
+        stand.control("certificates", {"add": made().public})
+
+        assert certified.refresh(tenant, str(grant.refresh_token), SCOPES).access_token
+
+    def test_neither_key_nor_assertion_reaches_a_log_at_debug(
+        self,
+        certified: Entra,
+        keep: Callable[[str], None],
+        stand: Stand,
+        grant: Grant,
+        tenant: str,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        caplog.set_level("DEBUG")
+        keep(made().pkcs12())
+        with pytest.raises(CredentialRefused):
+            certified.refresh(tenant, str(grant.refresh_token), SCOPES)
+        stand.control("certificates", {"add": made().public})
+        certified.refresh(tenant, str(grant.refresh_token), SCOPES)
+
+        assert not SECRET.search(caplog.text)
+        for secret in (*made().key_pem.splitlines()[1:4], made().pkcs12()[:60]):
+            assert secret not in caplog.text
 
 
 class TestAppOnly:

@@ -138,6 +138,10 @@ class Control:
         """Names of the vault's secrets that hold a refresh token."""
         return [name for name in self._secrets() if name.startswith(GRANTS)]
 
+    def store(self, name: str, value: str) -> None:
+        """Write a new version of one of the vault's secrets."""
+        self._vault("PUT", f"secrets/{name}", {"value": value})
+
     def _all_deliveries(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.ask("GET", "deliveries")["deliveries"]
         return found
@@ -159,7 +163,7 @@ class Control:
                 return
             answer = self._vault("GET", answer["nextLink"])
 
-    def _vault(self, method: str, path: str) -> dict[str, Any]:
+    def _vault(self, method: str, path: str, document: object = None) -> dict[str, Any]:
         """One call of Key Vault's API, as the app's managed identity."""
         info = self.stack.info
         identity = self._http.get(
@@ -172,6 +176,7 @@ class Control:
         answer = self._http.request(
             method,
             url,
+            json=document,
             params=None if "api-version=" in url else _VAULT_API,
             headers={"Authorization": f"Bearer {identity.json()['access_token']}"},
             verify=info["ca_file"],

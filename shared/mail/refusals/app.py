@@ -15,6 +15,12 @@ _ROLE = (
     "that infra/ makes). A new assignment takes some minutes to work."
 )
 
+NEW_CERTIFICATE = (
+    "In the Azure portal > the key vault > Certificates make postroom-client-certificate (RSA, exportable), "
+    "download it in CER format, and upload that in the app registration > Certificates & secrets > "
+    "Certificates."
+)
+
 ROWS: dict[str, Refusal] = {
     **alike(
         "no_grant",
@@ -41,6 +47,19 @@ ROWS: dict[str, Refusal] = {
         "Key Vault holds no client secret for the app.",
         Actor.OPERATOR,
         NEW_SECRET,
+    ),
+    **alike(
+        "no_client_certificate",
+        "Key Vault holds no certificate postroom-client-certificate.",
+        Actor.OPERATOR,
+        NEW_CERTIFICATE,
+    ),
+    **alike(
+        "unusable_certificate",
+        "The certificate postroom-client-certificate in Key Vault cannot be used: its key is not RSA, or "
+        "may not be exported.",
+        Actor.OPERATOR,
+        NEW_CERTIFICATE,
     ),
     **alike(
         "no_managed_identity",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from shared.errors import AnswerLost, ConsentRequired, CredentialRefused, NotSent, RemoteRefused
 from shared.mail.account import Account, AccountKind, AccountState
-from shared.services.ports import Tokens
+from shared.services.ports import Grant, StoredSecret, Tokens
 from shared.services.tokens import TokenSource, grant_secret
 from tests.unit.sign_in_fakes import (
     NOW,
@@ -189,6 +191,80 @@ def test_the_newest_grant_survives_two_interleaved_workers(desk: Desk) -> None:
     desk.token()
 
     assert desk.vault.secrets[NAME][-1].value == "stored-by-another"
+
+
+class Renewing:
+    """Entra for two processes: each refresh gives a token of its own, and ends none."""
+
+    def __init__(self) -> None:
+        self._good = {"stored-1"}
+        self._made = 1
+
+    def works(self, token: str) -> bool:
+        return token in self._good
+
+    def refresh(self, token: str) -> Grant:
+        if token not in self._good:
+            raise ConsentRequired("AADSTS70000", "used before")
+        self._made += 1
+        self._good.add(f"stored-{self._made}")
+        return grant_of(refresh_token=f"stored-{self._made}")
+
+
+class Interrupted:
+    """A process's vault and Entra, with something that happens just before its nth call."""
+
+    def __init__(
+        self, vault: FakeVault, entra: Renewing, at: int, happens: Callable[[], object]
+    ) -> None:
+        self._vault = vault
+        self._entra = entra
+        self._left = at
+        self._happens = happens
+
+    def get(self, name: str) -> StoredSecret | None:
+        self._step()
+        return self._vault.get(name)
+
+    def set(self, name: str, value: str, tags: Mapping[str, str] | None = None) -> StoredSecret:
+        self._step()
+        return self._vault.set(name, value, tags)
+
+    def remove(self, name: str) -> None:
+        self._vault.remove(name)
+
+    def refresh(self, authority: str, refresh_token: str, scopes: Sequence[str]) -> Grant:
+        self._step()
+        return self._entra.refresh(refresh_token)
+
+    def _step(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._happens()
+
+
+@pytest.mark.parametrize("at", range(1, 7))
+def test_wherever_another_process_comes_between_both_go_on_and_the_vault_keeps_what_works(
+    desk: Desk, at: int
+) -> None:
+    """The first process is stopped before each of its calls, and the second runs to its end."""
+    entra = Renewing()
+    desk.clock.forward(days=2)
+
+    def process(at: int = 0, happens: Callable[[], object] = lambda: None) -> TokenSource:
+        world = Interrupted(desk.vault, entra, at, happens)
+        identity: Any = world
+        return TokenSource(identity, world, desk.accounts, desk.clock)
+
+    second = process()
+    first = process(at, lambda: second.access_token(desk.account))
+
+    assert first.access_token(desk.account)
+    assert second.access_token(desk.account)
+    kept = desk.vault.get(NAME)
+    assert kept is not None
+    assert entra.works(kept.value)
+    assert desk.row.state is AccountState.READY
 
 
 @pytest.mark.parametrize("trouble", [NotSent("vault", "x"), AnswerLost("vault", "x")])
