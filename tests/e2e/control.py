@@ -138,6 +138,14 @@ class Control:
         """Names of the vault's secrets that hold a refresh token."""
         return [name for name in self._secrets() if name.startswith(GRANTS)]
 
+    def secret(self, name: str) -> dict[str, Any]:
+        """The newest version of one of the vault's secrets, its value included."""
+        return self._vault("GET", f"secrets/{name}/")
+
+    def secret_names(self) -> list[str]:
+        """What the vault holds."""
+        return list(self._secrets())
+
     def store(self, name: str, value: str) -> None:
         """Write a new version of one of the vault's secrets."""
         self._vault("PUT", f"secrets/{name}", {"value": value})
