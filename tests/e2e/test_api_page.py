@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from azure.storage.blob import BlobServiceClient
 
+from local import demo
 from tests.e2e.conftest import SignedIn
 from tests.e2e.control import Control
 
@@ -34,6 +35,12 @@ def scheduled(control: Control) -> str:
     return str(control.api("POST", "send", mail).json()["id"])
 
 
+def reached_by(control: Control) -> str:
+    """An account that may send as others."""
+    demo.sign_in(control.stack.info, demo.MAILBOX, demo.ALIAS, shared=True)
+    return ""
+
+
 # What a command needs to be there, by what it calls; its answer where that is not 200.
 NEEDS: list[tuple[str, str, Callable[[Control], str] | None]] = [
     ("mails/$ID/cancel", "200", scheduled),
@@ -44,6 +51,7 @@ NEEDS: list[tuple[str, str, Callable[[Control], str] | None]] = [
     ("mails/$ID/release", "409", scheduled),
     ("$APP/api/mails/$ID", "200", scheduled),
     ("@wrong.json", "422", None),
+    ('"kind": "shared"', "201", reached_by),
     ('"dry_run": true', "200", None),
     ("/api/send", "202", None),
 ]

@@ -70,6 +70,11 @@ def work(control: Control, verified: bool) -> None:
     signed_in(control, "ada", ADA, verified=verified)
 
 
+def by_code(control: Control, verified: bool) -> None:
+    """The administrator's browser cannot reach the callback."""
+    demo.sign_in(control.stack.info, ADA, "ada", verified=verified, by_code=True)
+
+
 def personal(control: Control, verified: bool) -> None:
     signed_in(control, "private", PERSONAL, verified=verified)
 
@@ -123,6 +128,7 @@ class Row:
 
 ROWS = {
     "work": Row(work, ADA, ADA, ADA),
+    "by a code": Row(by_code, ADA, ADA, ADA),
     "personal": Row(personal, PERSONAL, PERSONAL, PERSONAL),
     "several, the default": Row(several, BILLING, BILLING, BILLING),
     "several, by name": Row(several, ADA, ADA, ADA, {"account": "ada"}),
