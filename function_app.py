@@ -176,7 +176,12 @@ def show_health_details(req: func.HttpRequest) -> func.HttpResponse:
     """Each dependency and each account."""
     from shared.web import health
 
-    return answered(req, lambda: health.details(room().probes, room().accounts, room().credential))
+    return answered(
+        req,
+        lambda: health.details(
+            room().probes, room().accounts, room().credential, room().checks, room().clock
+        ),
+    )
 
 
 @app.route("api/openapi.json", methods=["GET"], auth_level=ANONYMOUS)
@@ -241,6 +246,7 @@ def show_accounts(req: func.HttpRequest) -> func.HttpResponse:
             room().front.keys,
             room().accounts,
             room().checks,
+            room().watch_memory,
         ),
     )
 
@@ -446,6 +452,12 @@ def bury(msg: func.QueueMessage, again: func.Out[str]) -> None:
 def sweep(timer: func.TimerRequest) -> None:
     """Throw away what is past keeping."""
     room().retention.sweep()
+
+
+@app.timer_trigger("timer", "20 23 * * * *")
+def watch(timer: func.TimerRequest) -> None:
+    """Check the accounts that are due, and warn before something expires."""
+    room().watch.run()
 
 
 @app.timer_trigger("timer", "15 * * * * *")

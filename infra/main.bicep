@@ -33,6 +33,9 @@ param credential string = 'managed-identity'
 @description('Optional. Which mailboxes may be signed in: addresses, domains and tenant ids, separated by spaces or commas. Empty admits every one that the directory lets in. With authorityTenant common or organizations an address or domain is no proof of whose mailbox it is: any directory can claim it. Give tenant ids there.')
 param allowedMailboxes string = ''
 
+@description('Optional. Whom Postroom itself writes to, from a mailbox that works, when an account breaks or is well again and before the client secret or certificate expires: addresses, separated by spaces or commas. Empty: nobody.')
+param operators string = ''
+
 @description('Optional. Host name of a custom domain, e.g. mail.contoso.com, once it is bound to the app. The redirect URI follows it. Empty: the app\'s own host name.')
 param publicHost string = ''
 
@@ -282,6 +285,7 @@ module functionApp 'modules/function-app.bicep' = {
     authorityTenant: empty(authorityTenant) ? tenant().tenantId : authorityTenant
     clientId: clientId
     credential: credential
+    operators: operators
     allowedMailboxes: allowedMailboxes
     publicHost: publicHost
     maskLedger: maskLedger

@@ -37,6 +37,7 @@ from shared.adapters.transport import reach
 from shared.adapters.upload_session import UploadSessions
 from shared.adapters.vault_credential import CLIENT_SECRET, ClientSecret
 from shared.adapters.waiting_table import WaitingTable
+from shared.adapters.watch_rows import WatchRows
 from shared.mail.backoff import Patience
 from shared.mail.looking import Looking
 from shared.mail.pace import Pace
@@ -69,6 +70,8 @@ if TYPE_CHECKING:
     from shared.services.checking import Checking
     from shared.services.content import Content
     from shared.services.device_sign_in import DeviceSignIn
+    from shared.services.operators import Operators
+    from shared.services.watch import Watch
     from shared.web.front import Front
 
 T = TypeVar("T")
@@ -107,6 +110,7 @@ class Postroom:
         accounts_table = _once(lambda: stored.table(storage.ACCOUNTS_TABLE))
         self.accounts = AccountsTable(accounts_table)
         self.checks = CheckRows(accounts_table)
+        self.watch_memory = WatchRows(accounts_table)
         self.pacing = Pacing(
             TimetableRows(accounts_table), self.clock, Pace(settings.mails_per_minute)
         )
@@ -266,6 +270,7 @@ class Postroom:
     def checking(self) -> Checking:
         """Whether accounts work."""
         from shared.services.checking import Checking
+        from shared.services.watch import AccountNews
 
         return Checking(
             accounts=self.accounts,
@@ -275,6 +280,36 @@ class Postroom:
             drafts=self.drafts,
             clock=self.clock,
             released=self.upkeep.release,
+            announce=AccountNews(self.operators),
+        )
+
+    @functools.cached_property
+    def operators(self) -> Operators:
+        """Mail to those who run Postroom."""
+        from shared.services.operators import Operators
+
+        parts = urlsplit(self.settings.redirect_uri)
+        return Operators(
+            self.settings.operators,
+            submission=self.submission,
+            accounts=self.accounts,
+            clock=self.clock,
+            accounts_page=f"{parts.scheme}://{parts.netloc}/accounts",
+        )
+
+    @functools.cached_property
+    def watch(self) -> Watch:
+        """What the hourly timer does."""
+        from shared.services.watch import Watch
+
+        return Watch(
+            accounts=self.accounts,
+            checks=self.checks,
+            checking=self.checking,
+            credential=self.credential,
+            memory=self.watch_memory,
+            operators=self.operators,
+            clock=self.clock,
         )
 
     @functools.cached_property

@@ -33,6 +33,7 @@ by the row of its mail."""
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.IGNORECASE)
+_ADDRESS = re.compile(r"[^@\s<>\"]{1,64}@[^@\s<>\"]{1,253}")
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class Settings:
     authority_host: str = "https://login.microsoftonline.com"
     graph_url: str = "https://graph.microsoft.com/v1.0"
     allowed_mailboxes: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
+    """Whom the watch writes to."""
     identity_client_id: str | None = None
     credential: str = "secret"
     development: bool = False
@@ -118,6 +121,7 @@ def load(environ: Mapping[str, str]) -> Settings:
             development,
         ),
         allowed_mailboxes=reader.words("POSTROOM_ALLOWED_MAILBOXES"),
+        operators=reader.addresses("POSTROOM_OPERATORS"),
         identity_client_id=reader.text("POSTROOM_IDENTITY_CLIENT_ID"),
         credential=reader.one_of("POSTROOM_CREDENTIAL", CREDENTIALS),
         development=development,
@@ -178,6 +182,13 @@ class _Reader:
         return tuple(
             w.lower() for w in re.split(r"[\s,;]+", self._environ.get(name, "")) if w.strip()
         )
+
+    def addresses(self, name: str) -> tuple[str, ...]:
+        found = self.words(name)
+        if not all(_ADDRESS.fullmatch(word) for word in found):
+            self.fault(name, "must be plain addresses such as ops@contoso.com")
+            return ()
+        return found
 
     def matching(self, name: str, pattern: re.Pattern[str], what: str) -> str:
         value = self.text(name)

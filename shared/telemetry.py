@@ -35,6 +35,8 @@ FACTS = frozenset(
         "caller",
         "code",
         "count",
+        "days_left",
+        "left",
         "held_until",
         "kind",
         "looks",

@@ -48,9 +48,11 @@ from shared.services.changes import Changes
 from shared.services.checking import Checking
 from shared.services.delivery import Delivery, Heard
 from shared.services.document import Limits, Order, read_json
+from shared.services.operators import Operators
 from shared.services.outbox import Outbox
 from shared.services.outbox_message import OutboxMessage, bell_for
 from shared.services.pacing import Pacing
+from shared.services.packing import unpack
 from shared.services.places import Places
 from shared.services.ports import (
     AttachedFile,
@@ -66,6 +68,7 @@ from shared.services.ports import (
     KeyClaim,
     MarkedDraft,
     Profile,
+    Remembered,
     Roll,
     SettledMail,
     SettledPage,
@@ -80,6 +83,7 @@ from shared.services.stray_drafts import StrayDrafts
 from shared.services.submission import Receipt, Submission
 from shared.services.upkeep import Upkeep
 from shared.services.verified_sending import VerifiedSending
+from shared.services.watch import AccountNews, Watch
 from shared.services.withdrawal import Withdrawal
 
 NOW = datetime(2026, 8, 20, 12, 0, tzinfo=UTC)
@@ -587,9 +591,14 @@ class MemoryTokens:
         with self._faults.around("tokens.forget"):
             self.forgotten.append(access_token)
 
+    @property
+    def renewed_last(self) -> str:
+        """The alias of the account whose token was asked for last."""
+        return self.renewed[-1].alias
+
     def renew(self, account: Account) -> Grant:
+        self.renewed.append(account)
         with self._faults.around("tokens.renew"):
-            self.renewed.append(account)
             token = f"token-{account.alias}-{len(self.forgotten) + 1}"
             return Grant(token, None, self.granted.get(account.alias, account.scopes), 3600, None)
 
@@ -940,6 +949,27 @@ class MemoryChecks:
             self.rows.pop(account_id, None)
 
 
+class MemoryOfWatch:
+    """Fulfils `ports.WatchMemory`."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._writes = 0
+        self.remembered = Remembered()
+
+    def recall(self) -> Remembered:
+        with self._faults.around("memory.recall"):
+            return self.remembered
+
+    def remember(self, remembered: Remembered) -> Remembered:
+        with self._faults.around("memory.remember"):
+            if remembered.etag != self.remembered.etag:
+                raise LostRace("another run was first")
+            self._writes += 1
+            self.remembered = replace(remembered, etag=f"w{self._writes}")
+            return self.remembered
+
+
 class Outside:
     """All that a room does not do itself, in memory. Rooms that share it are instances of one app."""
 
@@ -958,6 +988,7 @@ class Outside:
         self.drafts = MemoryDrafts(self.faults, self.clock)
         self.timetables = MemoryTimetables(self.faults)
         self.checks = MemoryChecks(self.faults)
+        self.watch_memory = MemoryOfWatch(self.faults)
 
 
 @dataclass
@@ -992,9 +1023,10 @@ class Room:
         mails_per_minute: int = 0,
         max_mail_bytes: int = 35 * 1024 * 1024,
         send_unknown_again: bool = False,
+        operators: Sequence[str] = (),
         outside: Outside | None = None,
     ) -> None:
-        outside = outside or Outside(*accounts)
+        self.outside = outside = outside or Outside(*accounts)
         self.clock = outside.clock
         self.faults = outside.faults
         self.random = random.Random(seed)  # noqa: S311 - reproducible, not secret
@@ -1012,6 +1044,7 @@ class Room:
         self.limits = Limits(max_bytes, self.clock)
         self.timetables = outside.timetables
         self.checks = outside.checks
+        self.watch_memory = outside.watch_memory
         self.pace = Pace(mails_per_minute)
         self.pacing = Pacing(self.timetables, self.clock, self.pace)
         self.places = Places()
@@ -1043,6 +1076,13 @@ class Room:
             self.ledger, self.submission, self.delivery, self.clock, remembers=timedelta(days=90)
         )
         self.upkeep = Upkeep(self.ledger, self.waiting, self.bell, self.accounts, self.clock)
+        self.operators = Operators(
+            operators,
+            submission=self.submission,
+            accounts=self.accounts,
+            clock=self.clock,
+            accounts_page="https://postroom.example/accounts",
+        )
         self.checking = Checking(
             accounts=self.accounts,
             checks=self.checks,
@@ -1051,6 +1091,16 @@ class Room:
             drafts=self.drafts,
             clock=self.clock,
             released=self.upkeep.release,
+            announce=AccountNews(self.operators),
+        )
+        self.watch = Watch(
+            accounts=self.accounts,
+            checks=self.checks,
+            checking=self.checking,
+            credential=self.credential,
+            memory=self.watch_memory,
+            operators=self.operators,
+            clock=self.clock,
         )
         self.retention = Retention(
             ledger=self.ledger,
@@ -1136,6 +1186,12 @@ class Room:
     def hear(self, mail_id: str) -> Heard:
         """A worker hears the bell for a mail."""
         return self.outbox.hear(self.message(bell_for(mail_id).encode()))
+
+    def payload_text(self, mail: Mail) -> str:
+        """The text of a mail that was not sent yet."""
+        content = mail.payload.inline or self.payloads.blobs[str(mail.payload.blob)]
+        message = unpack(content).message
+        return (message.text if message else None) or ""
 
     def status(self, mail_id: str) -> Status:
         """Where a mail stands."""

@@ -75,6 +75,14 @@ var logRules = [
     query: '${events} | where event in ("account_needs_sign_in", "account_cannot_send", "account_trouble_found")'
   }
   {
+    name: 'expiry'
+    title: 'Postroom: the app\'s credential expires'
+    description: 'credential_expires: within 60, 30, 14, 7 or 1 days; renew it (docs/operations.md). credential_expired: no mailbox can send. credential_expiry_unknown: set the expiry date of the secret in the vault.'
+    severity: 2
+    threshold: 0
+    query: '${events} | where event in ("credential_expires", "credential_expired", "credential_expiry_unknown")'
+  }
+  {
     name: 'poison'
     title: 'Postroom: the poison queue is in use'
     description: 'The host gave up on a message; where bury fails as well, it goes round in outbox-poison until the cause is mended.'
@@ -96,7 +104,7 @@ var logRules = [
     description: 'Calls were answered 503, or functions failed: storage, Key Vault, Entra or Graph. Ask /api/health/details.'
     severity: 2
     threshold: 5
-    query: 'union (${events} | where event == "request_failed"), (requests | where name in ("deliver", "ring_again", "sweep") and success == false)'
+    query: 'union (${events} | where event == "request_failed"), (requests | where name in ("deliver", "ring_again", "sweep", "watch") and success == false)'
   }
 ]
 

@@ -47,6 +47,9 @@ param clientId string
 ])
 param credential string
 
+@description('Optional. POSTROOM_OPERATORS.')
+param operators string = ''
+
 @description('Optional. POSTROOM_ALLOWED_MAILBOXES.')
 param allowedMailboxes string = ''
 
@@ -245,6 +248,10 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
           // Empty: made from the app's own host name.
           name: 'POSTROOM_REDIRECT_URI'
           value: empty(publicHost) ? '' : 'https://${publicHost}/api/auth/callback'
+        }
+        {
+          name: 'POSTROOM_OPERATORS'
+          value: operators
         }
         {
           name: 'POSTROOM_ALLOWED_MAILBOXES'

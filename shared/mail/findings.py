@@ -32,6 +32,8 @@ class Topic(StrEnum):
     """Whether a draft can be made and removed."""
     SENDER = "from"
     """An address that may stand in From."""
+    STATE = "state"
+    """What stops the account besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class Check:
     def is_ok(self, topic: Topic) -> bool:
         """Whether that was asked, and nothing about it is wrong or open."""
         found = [one.result for one in self.findings if one.topic is topic]
-        return Result.OK in found and not {Result.NOT_OK, Result.UNSURE} & set(found)
+        return bool(found) and not {Result.NOT_OK, Result.UNSURE} & set(found)
 
 
 @dataclass(frozen=True, slots=True)

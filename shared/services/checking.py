@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 
 from shared.errors import (
     AnswerLost,
@@ -48,8 +49,13 @@ DISCONNECTING = "disconnecting"
 _JSON = "application/json"
 _WRITES = 3
 
-Announce = Callable[[Account, Check, Change], None]
-"""Told of what is news, before it is written down as known: must bear being told again."""
+Announce = Callable[[Account, Check, Change, datetime | None], None]
+"""Told of what is news, and when the account was checked before; before it is written down as known, so it
+must bear being told again. Raises RemoteError to be told again at the next check."""
+
+
+def _untold(account: Account, check: Check, change: Change, since: datetime | None) -> None:
+    """Tells nobody."""
 
 
 class Checking:
@@ -65,7 +71,7 @@ class Checking:
         drafts: Drafts,
         clock: Clock,
         released: Callable[[Account], int],
-        announce: Announce = lambda account, check, change: None,
+        announce: Announce = _untold,
         ticks: Callable[[], float] = time.perf_counter,
     ) -> None:
         """`released` is called with an account that is well again, and lets its mails go."""
@@ -97,7 +103,7 @@ class Checking:
             ms=round((self._ticks() - start) * 1000),
             findings=findings,
         )
-        self._follow(account, check)
+        check = self._with_state(self._follow(account, check), check)
         self._keep(account, check)
         event("account_checked", account=account.alias, outcome=check.result.value, ms=check.ms)
         return check
@@ -190,25 +196,33 @@ class Checking:
             )
         return Finding(Topic.DRAFT, Result.OK, "A draft was made and removed.")
 
-    def _follow(self, account: Account, check: Check) -> None:
-        """Make an account ready that is well again, and let its mails go."""
+    def _follow(self, account: Account, check: Check) -> Account:
+        """Make an account ready that is well again, and let its mails go. Returns it as it stands."""
+        row = account
         try:
-            row = self._same_sign_in(account)
-            if row is None or not _is_well_again(row, check):
-                return
+            row = self._same_sign_in(account) or account
+            if not _is_well_again(row, check):
+                return row
             ready = replace(row, state=AccountState.READY, reason=None, held_until=None)
-            self._accounts.save(ready)
+            ready = self._accounts.save(ready)
         except LostRace:
-            return  # somebody else has just changed it, and knows more
+            return row  # somebody else has just changed it, and knows more
         except RemoteError:
             event("account_not_marked", level=logging.WARNING, account=account.alias)
-            return
+            return row
         released = 0
         try:
             released = self._released(ready)
         except PostroomError:
             event("release_put_off", level=logging.WARNING, account=account.alias)
         event("account_well_again", account=account.alias, released=released)
+        return ready
+
+    def _with_state(self, row: Account, check: Check) -> Check:
+        """What stops the account though the check saw nothing of it."""
+        if row.state is AccountState.READY or row.can_send_at(self._clock()) or check.troubles:
+            return check
+        return replace(check, findings=(*check.findings, _stopped(row)))
 
     def _same_sign_in(self, account: Account) -> Account | None:
         for row in self._accounts.all(fresh=True):
@@ -225,7 +239,8 @@ class Checking:
                     return
                 change = compared(before.known if before else (), check)
                 if change.broken or change.mended:
-                    self._announce(account, check, change)
+                    since = before.check.checked_at if before else None
+                    self._announce(account, check, change, since)
                 etag = before.etag if before else None
                 self._checks.save(CheckRecord(check, change.known, etag))
             except LostRace:
@@ -333,6 +348,26 @@ def _refused_draft(outcome: Outcome) -> Finding:
         Result.UNSURE,
         "Whether a draft can be made could not be found out just now.",
         code=outcome.reason,
+    )
+
+
+def _stopped(row: Account) -> Finding:
+    reason = row.reason or "unknown"
+    if row.state is AccountState.HELD:
+        return Finding(
+            Topic.STATE,
+            Result.NOTE,
+            "The account is held all the same; its mail goes by itself when that ends.",
+            code=reason,
+        )
+    return Finding(
+        Topic.STATE,
+        Result.NOT_OK,
+        "The account needs a sign-in all the same: sending was denied, and a check cannot show "
+        "whether it would be now.",
+        code=reason,
+        who=Actor.MAILBOX_OWNER,
+        step="Have the cause mended, then sign the mailbox in again on the accounts page.",
     )
 
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared.mail.account import Account
+from shared.mail.expiry import Expiry
 from shared.mail.findings import Check
 from shared.mail.mail import Mail, MailFilter, MailPage
 from shared.mail.message import StoredFile
@@ -452,6 +453,28 @@ class Checks(Protocol):
 
     def remove(self, account_id: str) -> None:
         """Remove; removing what is not there is harmless."""
+        ...
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What the watch remembers of the app's credential."""
+
+    credential: Expiry | None = None
+    """None before the first look, and where there is none that can expire."""
+    etag: str | None = None
+
+
+class WatchMemory(Protocol):
+    """Table `accounts`: what the watch has told, whatever process told it."""
+
+    def recall(self) -> Remembered:
+        """What was written last."""
+        ...
+
+    def remember(self, remembered: Remembered) -> Remembered:
+        """Insert (`etag` None) or replace under the ETag; returns it with the new one. Raises
+        LostRace."""
         ...
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from shared.mail.findings import Finding, Result, Topic
-from shared.services.ports import CheckRecord
+from shared.services.ports import CheckRecord, Remembered
 
 _HEADS = {
     Result.OK: "works",
@@ -25,6 +25,7 @@ _TOPICS = {
     Topic.SCOPE: "Permission",
     Topic.DRAFT: "Drafts",
     Topic.SENDER: "From",
+    Topic.STATE: "Sending",
 }
 
 
@@ -65,6 +66,22 @@ def shown(record: CheckRecord) -> CheckShown:
         seconds=f"{check.ms / 1000:.1f}",
         findings=[_finding(one) for one in check.findings],
     )
+
+
+def warning(remembered: Remembered) -> str | None:
+    """What to say of the app's credential on top of a page, once a threshold has passed."""
+    found = remembered.credential
+    if found is None or found.told is None:
+        return None
+    name = "client secret" if found.kind == "secret" else found.kind
+    if found.expires_at is None:
+        return (
+            f"Nobody wrote down when the {name} expires, so Postroom cannot warn in time. Set its "
+            "expiry date in Key Vault."
+        )
+    if found.told == 0:
+        return f"The {name} expired on {moment(found.expires_at)}: no mailbox can send. Renew it."
+    return f"The {name} expires on {moment(found.expires_at)}. Renew it before; then nothing waits."
 
 
 def moment(at: datetime) -> str:

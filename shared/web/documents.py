@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -11,13 +12,14 @@ from shared.mail.account import Account
 from shared.mail.address import Address
 from shared.mail.composing import compose, signatures
 from shared.mail.defaults import Defaults
+from shared.mail.expiry import days_left
 from shared.mail.findings import Check
 from shared.mail.mail import Mail
 from shared.mail.refusals.account import why
 from shared.mail.status import Status
 from shared.mail.way import NO_COPY
 from shared.services.batch import BatchReceipt, Item
-from shared.services.ports import CredentialVersion
+from shared.services.ports import CheckRecord, CredentialVersion
 from shared.services.submission import Receipt
 from shared.web.problem import document_of
 
@@ -241,15 +243,27 @@ class CredentialView(msgspec.Struct, omit_defaults=True):
     in_use: bool
     """Whether Microsoft took it the last time that this instance asked."""
     expires_at: datetime | None = None
+    days_left: int | None = None
+    """0 or less once it has expired; absent where it does not, or nobody wrote down when."""
+
+
+class CheckLine(msgspec.Struct, omit_defaults=True):
+    """The last check of an account, and what is wrong with it."""
+
+    alias: str
+    result: str
+    checked_at: datetime
+    troubles: list[str] = []
 
 
 class HealthDetails(msgspec.Struct):
-    """Each dependency, the app's credential and each account."""
+    """Each dependency, the app's credential, each account and its last check."""
 
     status: str
     dependencies: list[Dependency]
     credential: list[CredentialView]
     accounts: list[AccountView]
+    checks: list[CheckLine]
 
 
 class FieldProblemDocument(msgspec.Struct):
@@ -424,7 +438,7 @@ def account_view(account: Account, *, whole: bool = False) -> AccountView:
     )
 
 
-def credential_view(version: CredentialVersion) -> CredentialView:
+def credential_view(version: CredentialVersion, now: datetime) -> CredentialView:
     """One version of the app's credential."""
     return CredentialView(
         kind=version.kind,
@@ -433,7 +447,24 @@ def credential_view(version: CredentialVersion) -> CredentialView:
         newest=version.newest,
         in_use=version.in_use,
         expires_at=version.expires_at,
+        days_left=days_left(version.expires_at, now),
     )
+
+
+def check_lines(rows: Sequence[Account], records: Sequence[CheckRecord]) -> list[CheckLine]:
+    """The last check of each account that was checked."""
+    aliases = {row.account_id: row.alias for row in rows}
+    lines = [
+        CheckLine(
+            alias=aliases[record.check.account_id],
+            result=record.check.result.value,
+            checked_at=record.check.checked_at,
+            troubles=list(record.known),
+        )
+        for record in records
+        if record.check.account_id in aliases
+    ]
+    return sorted(lines, key=lambda line: line.alias)
 
 
 def check_view(check: Check) -> CheckView:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 import azure.functions as func
 
 from shared.errors import ConfigurationError, PostroomError
 from shared.mail.account import Account, AccountState
-from shared.services.ports import Accounts, AppCredentialStatus
+from shared.services.ports import Accounts, AppCredentialStatus, CheckRecord, Checks, Clock
 from shared.web import documents
 from shared.web.problem import RETRY_SECONDS
 
@@ -26,29 +27,35 @@ def alive(check_settings: Callable[[], object]) -> func.HttpResponse:
 
 
 def details(
-    probes: Mapping[str, Probe], accounts: Accounts, credential: AppCredentialStatus
+    probes: Mapping[str, Probe],
+    accounts: Accounts,
+    credential: AppCredentialStatus,
+    checks: Checks,
+    clock: Clock,
 ) -> func.HttpResponse:
     """`GET /api/health/details`: each dependency asked now, and each account's state."""
     found = [_asked(name, probe) for name, probe in probes.items()]
     rows: Sequence[Account] = ()
+    records: Sequence[CheckRecord] = ()
     if all(dependency.ok for dependency in found):
-        rows = accounts.all(fresh=True)
+        rows, records = accounts.all(fresh=True), checks.all()
     well = all(d.ok for d in found) and all(row.state is AccountState.READY for row in rows)
     return _answer(
         200 if well else 503,
         documents.HealthDetails(
             "ok" if well else "degraded",
             found,
-            _versions(credential),
+            _versions(credential, clock()),
             [documents.account_view(row) for row in sorted(rows, key=lambda row: row.alias)],
+            documents.check_lines(rows, records),
         ),
     )
 
 
-def _versions(credential: AppCredentialStatus) -> list[documents.CredentialView]:
+def _versions(credential: AppCredentialStatus, now: datetime) -> list[documents.CredentialView]:
     """None where the vault does not tell; that it does not answer is seen at `key_vault`."""
     try:
-        return [documents.credential_view(version) for version in credential.describe()]
+        return [documents.credential_view(version, now) for version in credential.describe()]
     except PostroomError:
         return []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
@@ -18,9 +18,9 @@ from shared.mail.permissions import Choices
 from shared.mail.refusals import Actor
 from shared.mail.refusals.account import why
 from shared.services import approval
-from shared.services.ports import Accounts, Checks
+from shared.services.ports import Accounts, Checks, WatchMemory
 from shared.web import notices
-from shared.web.checks_shown import CheckShown, shown
+from shared.web.checks_shown import shown, warning
 from shared.web.csrf import require_same_origin
 from shared.web.rendering import Site, asset, page, see_other
 from shared.web.session import Sessions
@@ -95,11 +95,15 @@ def show_accounts(
     keys: Keys,
     accounts: Accounts,
     checks: Checks,
+    memory: WatchMemory,
 ) -> func.HttpResponse:
     """`GET /accounts`: who is signed in, in what state, and the form to sign one in."""
     if not sessions.is_open(req):
         return see_other("/signin")
     rows = sorted(accounts.all(fresh=True), key=lambda account: account.alias)
+    records = checks.all()
+    checked = req.params.get("checked")
+    asked_for = next((row.account_id for row in rows if row.alias == checked), None)
     notice = notices.read_cookie(keys, req.headers.get("Cookie", ""))
     linked = next((row for row in rows if row.alias == req.params.get("linked")), None)
     asked = re.split(r"[ +]", req.params.get("asked", ""))
@@ -113,16 +117,16 @@ def show_accounts(
         withheld=_purposes(choices.withheld(linked.scopes)) if linked else (),
         unasked=_purposes(choices.unasked(linked.scopes)) if linked else (),
         withheld_url=_approval_url(site, linked, choices) if linked else None,
-        checked=_checked(rows, checks, req.params.get("checked")),
+        checked=next((shown(one) for one in records if one.check.account_id == asked_for), None),
+        troubled=sorted(
+            row.alias
+            for row in rows
+            for one in records
+            if one.check.account_id == row.account_id and one.known
+        ),
+        warning=warning(memory.recall()),
         notice=notice,
     )
-
-
-def _checked(rows: Sequence[Account], checks: Checks, alias: str | None) -> CheckShown | None:
-    """The last check of the account that has just been checked."""
-    account = next((row for row in rows if row.alias == alias), None)
-    record = checks.find(account.account_id) if account is not None else None
-    return shown(record) if record is not None else None
 
 
 def show_asset(req: func.HttpRequest) -> func.HttpResponse:

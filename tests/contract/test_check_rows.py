@@ -12,9 +12,11 @@ from azure.data.tables import TableClient
 from local.azurite import Azurite
 from shared.adapters.accounts_table import AccountsTable
 from shared.adapters.check_rows import CheckRows
+from shared.adapters.watch_rows import WatchRows
 from shared.errors import LostRace
+from shared.mail.expiry import Expiry
 from shared.mail.findings import Check, Finding, Result, Topic
-from shared.services.ports import CheckRecord
+from shared.services.ports import CheckRecord, Remembered
 from tests.fakes import account_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -85,3 +87,20 @@ def test_senders_do_not_read_what_checks_found(table: TableClient, rows: CheckRo
     rows.save(CheckRecord(CHECK))
 
     assert accounts.all(fresh=True) == (account,)
+
+
+def test_what_the_watch_told_is_remembered_and_changed_only_as_it_was_read(
+    table: TableClient,
+) -> None:
+    memory = WatchRows(lambda: table)
+    empty = memory.recall()
+    told = Expiry("secret", "0f3c9a1b", NOW, 30)
+    first = memory.remember(replace(empty, credential=told))
+
+    assert empty == Remembered()
+    assert memory.recall() == first
+    for stale in (empty, replace(first, etag='W/"0"')):
+        with pytest.raises(LostRace):
+            memory.remember(stale)
+    memory.remember(replace(first, credential=None))
+    assert memory.recall().credential is None

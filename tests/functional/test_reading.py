@@ -326,6 +326,7 @@ def test_health_in_detail_says_which_version_of_the_credential_answers(room: Roo
             "newest": True,
             "in_use": True,
             "expires_at": "2027-02-16T12:00:00Z",
+            "days_left": 180,
         }
     ]
 
@@ -359,3 +360,18 @@ def test_an_account_that_cannot_send_makes_the_whole_not_well(room: Room) -> Non
 
     assert (answer.status_code, read(answer)["status"]) == (503, "degraded")
     assert read(answer)["accounts"][0]["reason"] == "AADSTS50173"
+
+
+def test_health_in_detail_has_the_last_check_of_each_account(room: Room) -> None:
+    room.tokens.granted["billing"] = frozenset({"User.Read"})
+    room.watch.run()
+    answer = function_app.show_health_details(request(path="/api/health/details"))
+
+    assert read(answer)["checks"] == [
+        {
+            "alias": "billing",
+            "result": "not_ok",
+            "checked_at": "2026-08-20T12:00:00Z",
+            "troubles": ["scope:Mail.Send:scope_missing"],
+        }
+    ]

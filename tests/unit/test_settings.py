@@ -185,6 +185,12 @@ def test_a_wrong_setting_is_named_and_its_value_is_not(name: str, value: str) ->
         ("POSTROOM_MASK_LEDGER", "0", "mask_ledger", False),
         ("POSTROOM_MASK_LEDGER", "", "mask_ledger", False),
         (
+            "POSTROOM_OPERATORS",
+            "ops@contoso.com; B@c.de",
+            "operators",
+            ("ops@contoso.com", "b@c.de"),
+        ),
+        (
             "POSTROOM_ALLOWED_MAILBOXES",
             " A@Contoso.com; contoso.com,\n@fabrikam.com ",
             "allowed_mailboxes",

@@ -16,7 +16,7 @@ from shared.web import device, pages, sign_in
 from shared.web.rendering import Site
 from shared.web.session import Sessions
 from shared.web.signing import Keys
-from tests.fakes import Faults, MemoryChecks
+from tests.fakes import Faults, MemoryChecks, MemoryOfWatch
 from tests.unit.sign_in_fakes import (
     CLIENT,
     CLIENT_INFO,
@@ -50,6 +50,7 @@ class App:
         self.site = Site(Registration(CLIENT, self.tenant, HOST, f"{ORIGIN}/api/auth/callback"))
         self.vault = FakeVault(self.clock)
         self.checks = MemoryChecks(Faults())
+        self.memory = MemoryOfWatch(Faults())
         self.keys = Keys(self.vault, self.clock)
         self.sessions = Sessions(self.keys, self.clock, 8 * 3600)
         rules = ConsentRules(CLIENT, self.tenant, HOST)
@@ -79,7 +80,7 @@ class App:
 
     def accounts_page(self, req: func.HttpRequest) -> func.HttpResponse:
         return pages.show_accounts(
-            req, self.site, self.sessions, self.keys, self.accounts, self.checks
+            req, self.site, self.sessions, self.keys, self.accounts, self.checks, self.memory
         )
 
     def login(self, req: func.HttpRequest) -> func.HttpResponse:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import azure.functions as func
 import pytest
 
 from shared.errors import ConsentRequired
+from shared.mail.expiry import Expiry
+from shared.services.ports import Remembered
 from shared.web import checks, pages
-from tests.fakes import NOT_REACHED, Room, account_of
+from tests.fakes import NOT_REACHED, NOW, Room, account_of
 from tests.unit.web.browser import CROSS_SITE, SAME_ORIGIN, App, Browser, text_of
 
 
@@ -34,8 +38,11 @@ class Page:
     def shown(self, **params: str) -> str:
         req = self.browser.request("GET", "/accounts", params=params)
         app, room = self.app, self.room
+        memory = room.watch_memory
         return text_of(
-            pages.show_accounts(req, app.site, app.sessions, app.keys, room.accounts, room.checks)
+            pages.show_accounts(
+                req, app.site, app.sessions, app.keys, room.accounts, room.checks, memory
+            )
         )
 
 
@@ -100,3 +107,29 @@ def test_storage_that_fails_is_told_on_a_page(page: Page) -> None:
     page.room.faults.always("accounts.fresh", NOT_REACHED)
 
     assert page.check().status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("told", "days", "words"),
+    [
+        (30, 20, "expires on 09 Sep 2026"),
+        (0, -1, "expired on 19 Aug 2026"),
+        (None, 90, None),
+    ],
+)
+def test_a_credential_that_expires_is_told_on_top(
+    page: Page, told: int | None, days: int, words: str | None
+) -> None:
+    found = Expiry("secret", "0f3c9a1b", NOW + timedelta(days=days), told)
+    page.room.watch_memory.remember(Remembered(found))
+    shown = page.shown()
+
+    assert ('id="expiry"' in shown) == (words is not None)
+    assert words is None or words in shown
+
+
+def test_accounts_with_trouble_are_named_on_top(page: Page) -> None:
+    page.room.faults.always("tokens.renew", ConsentRequired("AADSTS50173", "revoked"))
+    page.room.watch.run()
+
+    assert 'href="/accounts?checked=billing#checked"' in page.shown()
