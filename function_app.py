@@ -163,6 +163,14 @@ def check_account(req: func.HttpRequest) -> func.HttpResponse:
     return answered(req, lambda: checks.check(req, room().checking))
 
 
+@app.route("api/accounts/{alias}", methods=["DELETE"])
+def disconnect_account(req: func.HttpRequest) -> func.HttpResponse:
+    """Take a mailbox out."""
+    from shared.web import disconnecting
+
+    return answered(req, lambda: disconnecting.disconnect(req, room().disconnecting))
+
+
 @app.route("api/health", methods=["GET"], auth_level=ANONYMOUS)
 def show_health(req: func.HttpRequest) -> func.HttpResponse:
     """Alive or not."""
@@ -268,6 +276,19 @@ def show_account_page(req: func.HttpRequest) -> func.HttpResponse:
     )
 
 
+@app.route("accounts/{alias}/disconnect", methods=["GET"], auth_level=ANONYMOUS)
+def show_disconnect(req: func.HttpRequest) -> func.HttpResponse:
+    """What disconnecting would do. Asks for a session itself."""
+    from shared.web import disconnecting
+
+    return answered(
+        req,
+        lambda: disconnecting.show_disconnect(
+            req, room().front.site, room().front.sessions, room().disconnecting
+        ),
+    )
+
+
 @app.route("accounts/{alias}", methods=["POST"], auth_level=ANONYMOUS)
 def change_account_from_page(req: func.HttpRequest) -> func.HttpResponse:
     """Change what is set for an account. Asks for a session and the same origin itself."""
@@ -281,6 +302,19 @@ def change_account_from_page(req: func.HttpRequest) -> func.HttpResponse:
             room().front.sessions,
             room().account_changes,
             room().checks,
+        ),
+    )
+
+
+@app.route("accounts/{alias}/disconnect", methods=["POST"], auth_level=ANONYMOUS)
+def disconnect_account_from_page(req: func.HttpRequest) -> func.HttpResponse:
+    """Take a mailbox out, for the page. Asks for a session and the same origin itself."""
+    from shared.web import disconnecting
+
+    return answered(
+        req,
+        lambda: disconnecting.disconnect_from_page(
+            req, room().front.site, room().front.sessions, room().disconnecting
         ),
     )
 

@@ -72,6 +72,9 @@ class MemoryTimetables:
         """See `Timetables`."""
         return "1"
 
+    def forget(self, account_id: str) -> None:
+        """See `Timetables`."""
+
 
 class MemoryPayloads:
     """Fulfils `ports.Payloads`."""

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from shared.services.checking import Checking
     from shared.services.content import Content
     from shared.services.device_sign_in import DeviceSignIn
+    from shared.services.disconnecting import Disconnecting
     from shared.services.operators import Operators
     from shared.services.watch import Watch
     from shared.web.front import Front
@@ -111,9 +112,8 @@ class Postroom:
         self.accounts = AccountsTable(accounts_table)
         self.checks = CheckRows(accounts_table)
         self.watch_memory = WatchRows(accounts_table)
-        self.pacing = Pacing(
-            TimetableRows(accounts_table), self.clock, Pace(settings.mails_per_minute)
-        )
+        self._timetables = TimetableRows(accounts_table)
+        self.pacing = Pacing(self._timetables, self.clock, Pace(settings.mails_per_minute))
         self.vault = KeyVault(
             settings.vault_url,
             identity,
@@ -281,6 +281,21 @@ class Postroom:
             clock=self.clock,
             released=self.upkeep.release,
             announce=AccountNews(self.operators),
+        )
+
+    @functools.cached_property
+    def disconnecting(self) -> Disconnecting:
+        """Taking mailboxes out."""
+        from shared.services.disconnecting import Disconnecting
+
+        return Disconnecting(
+            departures=self.accounts,
+            shredder=self.vault,
+            timetables=self._timetables,
+            checks=self.checks,
+            ledger=self.ledger,
+            changes=self.changes,
+            clock=self.clock,
         )
 
     @functools.cached_property

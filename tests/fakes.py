@@ -47,6 +47,7 @@ from shared.services.batch import Batch
 from shared.services.changes import Changes
 from shared.services.checking import Checking
 from shared.services.delivery import Delivery, Heard
+from shared.services.disconnecting import Disconnecting
 from shared.services.document import Limits, Order, read_json
 from shared.services.operators import Operators
 from shared.services.outbox import Outbox
@@ -58,6 +59,8 @@ from shared.services.ports import (
     AttachedFile,
     CheckRecord,
     CredentialVersion,
+    Departed,
+    Destruction,
     DraftAnswer,
     Entry,
     Found,
@@ -524,6 +527,7 @@ class MemoryAccounts:
         self._lock = threading.Lock()
         self._writes = 0
         self.rows: dict[str, Account] = {}
+        self.departed: dict[str, Departed] = {}
         for account in accounts:
             self.put(account)
         self._cached: list[Account] | None = list(with_holders(self.rows.values()))
@@ -544,16 +548,33 @@ class MemoryAccounts:
 
     def roll(self) -> Roll:
         with self._faults.around("accounts.roll"), self._lock:
-            return Roll(tuple(self.rows.values()), f"r{self._writes}")
+            return Roll(tuple(self.rows.values()), self._version(), tuple(self.departed.values()))
 
     def enrol(self, account: Account, roll: Roll, *beside: Account) -> Account:
         with self._faults.around("accounts.enrol"), self._lock:
-            if roll.version != f"r{self._writes}":
+            if roll.version != self._version():
                 raise LostRace("enrolling an account: another was enrolled meanwhile")
             self._cached = None
             for other in beside:
                 self.put(other)
             return self.put(account)
+
+    def _version(self) -> str:
+        return f"r{self._writes}"
+
+    def depart(self, account: Account, roll: Roll, heir: str | None, now: datetime) -> None:
+        with self._faults.around("accounts.depart"), self._lock:
+            found = self.rows.get(account.alias)
+            if found is None or found.etag != account.etag or roll.version != self._version():
+                raise LostRace("the accounts were changed meanwhile")
+            del self.rows[account.alias]
+            self.departed[account.alias] = Departed(
+                account.alias, account.account_id, account.tenant_id, account.object_id, now
+            )
+            self._cached = None
+            self._writes += 1
+            if heir is not None:
+                self.put(replace(self.rows[heir], is_default=True))
 
     def put(self, account: Account) -> Account:
         """Write as another instance would: what is cached here does not know of it."""
@@ -909,6 +930,10 @@ class MemoryTimetables:
         with self._faults.around("timetables.read"):
             return self.rows.get(account_id, (Timetable(), None))
 
+    def forget(self, account_id: str) -> None:
+        with self._faults.around("timetables.forget"):
+            self.rows.pop(account_id, None)
+
     def write(self, account_id: str, timetable: Timetable, etag: str | None) -> str:
         with self._faults.around("timetables.write"):
             if self.rows.get(account_id, (None, None))[1] != etag:
@@ -947,6 +972,20 @@ class MemoryChecks:
     def remove(self, account_id: str) -> None:
         with self._faults.around("checks.remove"):
             self.rows.pop(account_id, None)
+
+
+class MemoryShredder:
+    """Fulfils `ports.Shredder`: the names of secrets that are there."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self.names: set[str] = set()
+        self.done = Destruction(purged=True)
+
+    def destroy(self, name: str) -> Destruction:
+        with self._faults.around("vault.destroy"):
+            self.names.discard(name)
+            return self.done
 
 
 class MemoryOfWatch:
@@ -989,6 +1028,7 @@ class Outside:
         self.timetables = MemoryTimetables(self.faults)
         self.checks = MemoryChecks(self.faults)
         self.watch_memory = MemoryOfWatch(self.faults)
+        self.shredder = MemoryShredder(self.faults)
 
 
 @dataclass
@@ -1045,6 +1085,7 @@ class Room:
         self.timetables = outside.timetables
         self.checks = outside.checks
         self.watch_memory = outside.watch_memory
+        self.shredder = outside.shredder
         self.pace = Pace(mails_per_minute)
         self.pacing = Pacing(self.timetables, self.clock, self.pace)
         self.places = Places()
@@ -1100,6 +1141,15 @@ class Room:
             credential=self.credential,
             memory=self.watch_memory,
             operators=self.operators,
+            clock=self.clock,
+        )
+        self.disconnecting = Disconnecting(
+            departures=self.accounts,
+            shredder=self.shredder,
+            timetables=self.timetables,
+            checks=self.checks,
+            ledger=self.ledger,
+            changes=self.changes,
             clock=self.clock,
         )
         self.retention = Retention(

@@ -15,7 +15,7 @@ from shared.adapters.storage import translated
 from shared.adapters.timetables import TIMETABLES, timetable_of
 from shared.errors import AlreadyExists, LostRace, RemoteRefused
 from shared.mail.account import Account, AccountKind, AccountState, with_holders
-from shared.services.ports import Roll
+from shared.services.ports import Departed, Roll
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient
@@ -26,11 +26,13 @@ _WANTED = f"PartitionKey eq '{_PARTITION}' or PartitionKey eq '{TIMETABLES}'"
 # Sorts before every alias, so that it is read before the accounts are: what is enrolled while they
 # are being read makes its version an old one. No alias can be this.
 _ROLL = "!roll"
+_DEPARTED = "!departed-"
+"""With the alias: who had it. No alias can be this either."""
 KEPT_SECONDS = 15.0
 
 
 class AccountsTable:
-    """Fulfils `ports.Accounts` and `ports.Enrolment`."""
+    """Fulfils `ports.Accounts`, `ports.Enrolment` and `ports.Departures`."""
 
     def __init__(
         self, client: Callable[[], TableClient], monotonic: Callable[[], float] = time.monotonic
@@ -88,32 +90,55 @@ class AccountsTable:
             for row in everything
             if row["PartitionKey"] == TIMETABLES
         }
-        accounts = (_from_row(row, etags[row["RowKey"]]) for row in rows if row["RowKey"] != _ROLL)
+        accounts = (_from_row(row, etags[row["RowKey"]]) for row in rows if row["RowKey"][0] != "!")
         return Roll(
             with_holders(replace(one, resting_until=rests.get(one.account_id)) for one in accounts),
             version,
+            tuple(_departed(row) for row in rows if row["RowKey"].startswith(_DEPARTED)),
         )
 
     def enrol(self, account: Account, roll: Roll, *beside: Account) -> Account:
         """See `Enrolment`. One transaction writes the accounts and moves the roll's version on."""
-        from azure.data.tables import TableTransactionError
-
         steps = [
             _step({"PartitionKey": _PARTITION, "RowKey": _ROLL}, roll.version),
             *(_step(_to_row(one), one.etag) for one in (account, *beside)),
         ]
+        _, answer, *_ = self._together("enrolling an account", steps)
+        return replace(account, etag=str(answer["etag"]))
+
+    def depart(self, account: Account, roll: Roll, heir: str | None, now: datetime) -> None:
+        """See `Departures`. One transaction, under the roll's version."""
+        from azure.core import MatchConditions
+
+        condition = {"etag": account.etag, "match_condition": MatchConditions.IfNotModified}
+        key = {"PartitionKey": _PARTITION, "RowKey": account.alias}
+        steps = [
+            _step({"PartitionKey": _PARTITION, "RowKey": _ROLL}, roll.version),
+            ("delete", key, condition),
+            ("upsert", _departed_row(account, now), {}),
+        ]
+        steps += [
+            _step(_to_row(replace(one, is_default=True)), one.etag)
+            for one in roll.accounts
+            if one.alias == heir
+        ]
+        self._together("removing an account", steps)
+
+    def _together(self, what: str, steps: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
+        """All of it or nothing. Raises LostRace where a row is not as it was read."""
+        from azure.data.tables import TableTransactionError
+
         try:
-            with translated("enrolling an account"):
-                _, answer, *_ = self._client().submit_transaction(steps)
+            with translated(what):
+                return self._client().submit_transaction(steps)
         except RemoteRefused as error:
             # A row that is there already has no class of its own where a transaction reports it.
             cause = error.__cause__
             if isinstance(cause, TableTransactionError) and cause.status_code == 409:
-                raise LostRace("another account was enrolled meanwhile") from error
+                raise LostRace(f"{what}: the accounts were changed meanwhile") from error
             raise
         finally:
             self._forget()
-        return replace(account, etag=str(answer["etag"]))
 
     def _forget(self) -> None:
         with self._lock:
@@ -129,6 +154,27 @@ def _step(row: dict[str, Any], etag: str | None) -> tuple[str, dict[str, Any], d
         return "create", row, {}
     condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
     return "update", row, {"mode": UpdateMode.REPLACE, **condition}
+
+
+def _departed_row(account: Account, now: datetime) -> dict[str, Any]:
+    return {
+        "PartitionKey": _PARTITION,
+        "RowKey": f"{_DEPARTED}{account.alias}",
+        "account_id": account.account_id,
+        "tenant_id": account.tenant_id,
+        "object_id": account.object_id,
+        "departed_at": now.isoformat(),
+    }
+
+
+def _departed(row: Mapping[str, Any]) -> Departed:
+    return Departed(
+        alias=row["RowKey"].removeprefix(_DEPARTED),
+        account_id=row["account_id"],
+        tenant_id=row["tenant_id"],
+        object_id=row["object_id"],
+        departed_at=datetime.fromisoformat(row["departed_at"]),
+    )
 
 
 def _to_row(account: Account) -> dict[str, Any]:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from shared.errors import AnswerLost, NotSent, RemoteError, RemoteRefused
 from shared.mail.backoff import whole_seconds
-from shared.services.ports import SecretVersion, StoredSecret
+from shared.services.ports import Destruction, SecretVersion, StoredSecret
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.core.exceptions import HttpResponseError
-    from azure.keyvault.secrets import KeyVaultSecret, SecretClient
+    from azure.keyvault.secrets import DeletedSecret, KeyVaultSecret, SecretClient
 
 MAX_VALUE_BYTES = 25_000
 """Key Vault's limit is 25 k bytes.
@@ -139,6 +139,10 @@ class KeyVault:
         Old versions could be read as long as the name can be recovered, so they are disabled
         first. Raises RemoteRefused where the app's identity may not delete.
         """
+        self._removed(name)
+
+    def _removed(self, name: str) -> bool:
+        """Whether there was anything to remove."""
         from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
         def disable_and_delete(client: SecretClient) -> None:
@@ -150,9 +154,55 @@ class KeyVault:
         try:
             self._tried(disable_and_delete, reading=True)
         except ResourceNotFoundError:
-            return
+            return False
         except HttpResponseError as error:
             raise _refused(error) from error
+        return True
+
+    def destroy(self, name: str) -> Destruction:
+        """See `Shredder`. A vault with purge protection, and one whose role for the app does not
+        include purging, keeps what is deleted, unreadable, until the time it says.
+
+        https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview
+        """
+        from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
+        was_there = self._removed(name)
+        deleted = self._deleted(name, _RECOVERY_PAUSES if was_there else _RECOVERY_PAUSES[:1])
+        if deleted is None:
+            return Destruction(purged=not was_there)
+        kept = Destruction(purged=False, gone_at=deleted.scheduled_purge_date)
+        # Such as `Recoverable+Purgeable`; the SDK gives it as text or as a member of its enumeration.
+        if "purgeable" not in str(deleted.properties.recovery_level or "purgeable").lower():
+            return kept
+        for pause in (*_RECOVERY_PAUSES, None):
+            try:
+                self._tried(lambda client: client.purge_deleted_secret(name), reading=True)
+            except ResourceNotFoundError:
+                pass  # another call did it
+            except HttpResponseError as error:
+                if _inner_code(error) not in _SETTLING or pause is None:
+                    return kept
+                self._sleep(pause)
+                continue
+            except RemoteRefused:
+                return kept
+            break
+        return Destruction(purged=True)
+
+    def _deleted(self, name: str, pauses: Sequence[float]) -> DeletedSecret | None:
+        """The deleted secret as soon as it shows, which takes a moment after the deletion."""
+        from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
+        for pause in (*pauses, None):
+            try:
+                return self._tried(lambda client: client.get_deleted_secret(name), reading=True)
+            except ResourceNotFoundError:
+                if pause is not None:
+                    self._sleep(pause)
+            except HttpResponseError as error:
+                raise _refused(error) from error
+        return None
 
     def close(self) -> None:
         """Give the connections back."""

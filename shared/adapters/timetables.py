@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,11 @@ class TimetableRows:
         except AlreadyExists as error:
             raise LostRace("another instance began the timetable") from error
         return str(answer["etag"])
+
+    def forget(self, account_id: str) -> None:
+        """See `Timetables`."""
+        with suppress(LostRace), translated("removing a timetable"):
+            self._client().delete_entity(TIMETABLES, account_id)
 
 
 def timetable_of(row: Mapping[str, Any]) -> Timetable:

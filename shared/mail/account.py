@@ -18,6 +18,9 @@ PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc
 """
 
+DISCONNECTING = "disconnecting"
+"""The reason of an account that is being taken out: nobody sends from it, or signs it in, any more."""
+
 ALIAS = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 HOLDER_GONE = "holder_gone"

@@ -178,6 +178,19 @@ ACCOUNT_NOT_ADDED = ProblemKind(
     "The mailbox cannot be added as things stand; nothing was stored",
     "Do what 'errors' names, then repeat the request.",
 )
+ACCOUNT_IN_USE = ProblemKind(
+    "account_in_use",
+    409,
+    "Other accounts are reached through this one",
+    "Disconnect those first, or add with_shared=true to disconnect them too.",
+)
+SECRET_NOT_REMOVED = ProblemKind(
+    "secret_not_removed",
+    409,
+    "The mailbox's secret could not be deleted from Key Vault",
+    "Give the app's identity the right to delete secrets (Key Vault Secrets Officer), then repeat the "
+    "request: it goes on where it stopped.",
+)
 BATCH_REFUSED = ProblemKind(
     "batch_refused",
     422,

@@ -25,7 +25,7 @@ from shared.errors import (
     RemoteRefused,
 )
 from shared.mail import problems, refusals
-from shared.mail.account import Account, AccountKind, AccountState
+from shared.mail.account import DISCONNECTING, Account, AccountKind, AccountState
 from shared.mail.findings import Change, Check, Finding, Result, Topic, compared
 from shared.mail.graph_payload import trial_request
 from shared.mail.outcome import DENIED, Outcome, Verdict, judge_draft
@@ -42,9 +42,6 @@ from shared.services.ports import (
     Tokens,
 )
 from shared.telemetry import event
-
-DISCONNECTING = "disconnecting"
-"""The reason of an account that is being removed: nothing but a sign-in makes it ready."""
 
 _JSON = "application/json"
 _WRITES = 3
@@ -212,7 +209,9 @@ class Checking:
             return row
         released = 0
         try:
-            released = self._released(ready)
+            rows = self._accounts.all(fresh=True)
+            reached = [one for one in rows if one.through == ready.account_id]
+            released = sum(self._released(one) for one in (ready, *reached))
         except PostroomError:
             event("release_put_off", level=logging.WARNING, account=account.alias)
         event("account_well_again", account=account.alias, released=released)
@@ -403,8 +402,8 @@ def _is_well_again(row: Account, check: Check) -> bool:
         return check.is_ok(Topic.DRAFT)
     if row.state is AccountState.HELD:
         return refusals.is_known(reason) and refusals.find(reason).blames_the_app
-    if row.state is not AccountState.NEEDS_SIGN_IN:
-        return False
+    if row.state is not AccountState.NEEDS_SIGN_IN or row.through is not None:
+        return False  # a shared mailbox is well as soon as its holder is
     # The token held the permission when it was denied: only the mailbox itself can say that this
     # is over, and a draft is all that can be tried without sending.
     proof = Topic.DRAFT if reason in DENIED else Topic.MAILBOX

@@ -20,13 +20,21 @@ from shared.errors import (
     RemoteRefused,
 )
 from shared.mail import permissions, refusals
-from shared.mail.account import PERSONAL_TENANT, Account, AccountState, is_allowed, kind_of
+from shared.mail.account import (
+    DISCONNECTING,
+    PERSONAL_TENANT,
+    Account,
+    AccountState,
+    is_allowed,
+    kind_of,
+)
 from shared.mail.defaults import NO_DEFAULTS
 from shared.mail.refusals import SignInRefused
 from shared.services.enrolling import by_alias, enrolled
 from shared.services.identity_claims import Person, read_person
 from shared.services.ports import (
     Clock,
+    Departed,
     Enrolment,
     Grant,
     IdentityPlatform,
@@ -168,6 +176,13 @@ class Linking:
             if row.alias != wish.alias and person.owns(row):
                 raise _linked_already(row, chosen)
         existing = by_alias(roll.accounts, wish.alias)
+        if existing and existing.reason == DISCONNECTING:
+            raise SignInRefused(
+                f"'{wish.alias}' is being disconnected, and that did not come to its end.",
+                f"Open /accounts/{wish.alias}/disconnect and disconnect it once more; then sign the "
+                "mailbox in.",
+                chosen=chosen,
+            )
         if existing and not person.owns(existing) and not wish.replace:
             raise SignInRefused(
                 f"'{wish.alias}' is the mailbox {existing.address}; {chosen} is another one.",
@@ -195,11 +210,18 @@ class Linking:
     def _enter(
         self, wish: Wish, person: Person, profile: Profile, authority: str, grant: Grant
     ) -> Account:
-        existing = self._existing(self._accounts.roll(), wish, person, profile.address)
+        roll = self._accounts.roll()
+        existing = self._existing(roll, wish, person, profile.address)
         same = existing if existing and person.owns(existing) else None
         # Another mailbox gets another id: the old one's token, in the memory of some instance,
         # can then never send for the new one.
-        account_id = same.account_id if same else self._new_account_id()
+        account_id = same.account_id if same else None
+        if existing is None:
+            # Disconnected and connected again: the mails that waited are its own.
+            account_id = next(
+                (gone.account_id for gone in roll.departed if _had(gone, wish, person)), None
+            )
+        account_id = account_id or self._new_account_id()
         account = Account(
             alias=wish.alias,
             account_id=account_id,
@@ -252,7 +274,10 @@ class Linking:
         """Take back the grant of a sign-in that was refused, unless a row refers to it."""
         try:
             rows = self._accounts.roll().accounts
-            used = any(row.account_id == account.account_id for row in rows)
+            # What is being disconnected loses its grant anyway; this one came too late for that.
+            used = any(
+                row.account_id == account.account_id and row.reason != DISCONNECTING for row in rows
+            )
         except RemoteError:
             used = linked_before
         if not used:
@@ -291,6 +316,11 @@ class Linking:
             # The mailbox is linked all the same; the timer releases what is still held.
             telemetry.event("release_put_off", level=logging.WARNING, account=account.alias)
             return 0
+
+
+def _had(gone: Departed, wish: Wish, person: Person) -> bool:
+    mailbox = (gone.tenant_id.lower(), gone.object_id.lower())
+    return gone.alias == wish.alias and mailbox == (person.tenant_id, person.object_id)
 
 
 def _authority_of(wish: Wish, person: Person) -> str:

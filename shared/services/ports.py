@@ -423,6 +423,10 @@ class Timetables(Protocol):
         """Insert (`etag` None) or replace under the ETag; returns the new one. Raises LostRace."""
         ...
 
+    def forget(self, account_id: str) -> None:
+        """Remove; removing what is not there is harmless."""
+        ...
+
 
 @dataclass(frozen=True)
 class CheckRecord:
@@ -479,12 +483,46 @@ class WatchMemory(Protocol):
 
 
 @dataclass(frozen=True)
+class Departed:
+    """Which mailbox had an alias until it was disconnected. Nothing else is kept of it."""
+
+    alias: str
+    account_id: str
+    """Connected again under the alias, it gets this id back, and with it the mails that wait."""
+    tenant_id: str
+    object_id: str
+    departed_at: datetime
+
+
+@dataclass(frozen=True)
 class Roll:
     """Every account as it stood at one moment."""
 
     accounts: Sequence[Account]
     version: str | None
-    """Moves on with every account that is enrolled; None before the first one."""
+    """Moves on with every account that is enrolled or departs; None before the first one."""
+    departed: Sequence[Departed] = ()
+
+
+class Departures(Protocol):
+    """Table `accounts`, for taking mailboxes out."""
+
+    def roll(self) -> Roll:
+        """The accounts as they stand now, never older."""
+        ...
+
+    def save(self, account: Account) -> Account:
+        """See `Accounts`."""
+        ...
+
+    def depart(self, account: Account, roll: Roll, heir: str | None, now: datetime) -> None:
+        """In one step: remove the row, keep who had the alias, and make `heir` (an alias of the
+        roll) the default.
+
+        Raises LostRace where a row was changed, or any account was enrolled or departed, since the
+        roll was read; then nothing was done.
+        """
+        ...
 
 
 class Enrolment(Protocol):
@@ -608,6 +646,24 @@ class Wish:
     def choices(self) -> Choices:
         """The permissions that were ticked."""
         return Choices(self.verified, self.shared)
+
+
+@dataclass(frozen=True)
+class Destruction:
+    """What became of a secret that was to be destroyed. No version of it can be read any more."""
+
+    purged: bool
+    gone_at: datetime | None = None
+    """When the vault purges by itself what could not be purged now; None where it does not say."""
+
+
+class Shredder(Protocol):
+    """Key Vault, for secrets that must not come back."""
+
+    def destroy(self, name: str) -> Destruction:
+        """Disable every version, delete the name, and purge it where the vault and the app's rights
+        allow; harmless where it is gone. Raises RemoteRefused where it may not even be deleted."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from shared.errors import LostRace, PostroomError
-from shared.mail.account import Account, AccountState
+from shared.mail.account import DISCONNECTING, Account, AccountState
 from shared.mail.expiry import NOT_WRITTEN_DOWN, URGENT_DAYS, Expiry
 from shared.mail.findings import Change, Check
-from shared.services.checking import DISCONNECTING, Checking
+from shared.services.checking import Checking
 from shared.services.operators import Operators
 from shared.services.ports import (
     Accounts,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -19,7 +19,8 @@ from shared.mail.refusals.account import why
 from shared.mail.status import Status
 from shared.mail.way import NO_COPY
 from shared.services.batch import BatchReceipt, Item
-from shared.services.ports import CheckRecord, CredentialVersion
+from shared.services.disconnecting import Disconnected
+from shared.services.ports import CheckRecord, CredentialVersion, Destruction
 from shared.services.submission import Receipt
 from shared.web.problem import document_of
 
@@ -187,6 +188,23 @@ class AddedView(msgspec.Struct):
 
     account: AccountView
     notes: list[str]
+
+
+class DisconnectedView(msgspec.Struct, omit_defaults=True):
+    """What disconnecting an account has done."""
+
+    alias: str
+    done: bool
+    waiting: str
+    cancelled: int
+    left: int
+    secret_purged: bool | None = None
+    secret_gone_at: datetime | None = None
+    secret_note: str | None = None
+    grant_note: str = ""
+    disconnected_too: list[str] = []
+    default: str | None = None
+    default_note: str | None = None
 
 
 class FindingDocument(msgspec.Struct, omit_defaults=True):
@@ -448,6 +466,55 @@ def credential_view(version: CredentialVersion, now: datetime) -> CredentialView
         in_use=version.in_use,
         expires_at=version.expires_at,
         days_left=days_left(version.expires_at, now),
+    )
+
+
+def disconnected_view(done: Disconnected) -> DisconnectedView:
+    """What disconnecting has done."""
+    default_note = None
+    if done.was_default:
+        default_note = (
+            f"'{done.heir}' is the default account now."
+            if done.heir
+            else "No account is the default now: name one with each mail, or make one the default."
+        )
+    return DisconnectedView(
+        alias=done.alias,
+        done=done.done,
+        waiting=done.waiting.value,
+        cancelled=done.cancelled,
+        left=done.left,
+        secret_purged=done.secret.purged if done.secret else None,
+        secret_gone_at=done.secret.gone_at if done.secret else None,
+        secret_note=secret_note(done.secret) if done.secret else None,
+        grant_note=GRANT_NOTE if done.done else "",
+        disconnected_too=list(done.taken_along),
+        default=done.heir,
+        default_note=default_note,
+    )
+
+
+GRANT_NOTE = (
+    "The grant itself does not end by this: the mailbox's owner revokes Postroom's permissions at "
+    "https://myapps.microsoft.com (personal accounts: https://account.live.com/consent/Manage), or an "
+    "administrator does in Entra, under Enterprise applications, Permissions."
+)
+
+
+def secret_note(secret: Destruction | None) -> str:
+    """What became of an account's secret, in words."""
+    if secret is None:
+        return "There is no secret of this account in Key Vault."
+    if secret.purged:
+        return "Its secret is gone from Key Vault for good."
+    until = (
+        f" until {secret.gone_at.astimezone(UTC):%d %b %Y}, and purges it then"
+        if secret.gone_at
+        else " for as long as its soft delete is set to"
+    )
+    return (
+        "Its secret is deleted, and no version of it can be read. Key Vault keeps what is deleted"
+        f"{until}: it has purge protection, or the app's identity may not purge."
     )
 
 

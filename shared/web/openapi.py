@@ -60,6 +60,7 @@ def document() -> dict[str, Any]:
             documents.AddedView,
             AddAccountDocument,
             documents.CheckView,
+            documents.DisconnectedView,
             documents.Health,
             documents.HealthDetails,
             documents.ProblemDocument,
@@ -141,6 +142,7 @@ def _paths() -> dict[str, Any]:
         "/api/accounts/{alias}": {
             "get": _with_etag(_operation("showAccount", "One account", "AccountView", [_ALIAS])),
             "patch": _change_account(),
+            "delete": _disconnect(),
         },
         "/api/accounts": {
             "get": _operation("listAccounts", "Accounts", "AccountList"),
@@ -278,6 +280,36 @@ def _send_batch() -> dict[str, Any]:
         ),
     )
     operation["responses"]["202"] = _answer("Some were accepted, or all.", "BatchView")
+    return operation
+
+
+def _disconnect() -> dict[str, Any]:
+    operation = _operation(
+        "disconnectAccount",
+        "Take a mailbox out of Postroom",
+        "DisconnectedView",
+        [
+            _ALIAS,
+            {
+                **_parameter(
+                    "waiting",
+                    "query",
+                    {"enum": ["hold", "cancel"]},
+                    "What becomes of mails that wait for it.",
+                ),
+                "required": True,
+            },
+            _parameter(
+                "with_shared",
+                "query",
+                {"enum": ["true", "false"]},
+                "Disconnect the shared mailboxes too that are reached through it; false.",
+            ),
+        ],
+    )
+    operation["responses"]["202"] = _answer(
+        "Begun; mails are left to be cancelled: repeat the call.", "DisconnectedView"
+    )
     return operation
 
 

@@ -10,7 +10,7 @@ from azure.core.credentials import AccessToken, TokenCredential
 
 from shared.adapters.key_vault import KeyVault
 from shared.errors import AnswerLost, NotSent, RemoteRefused
-from shared.services.ports import Vault, VaultHistory
+from shared.services.ports import Destruction, Vault, VaultHistory
 from tests.contract.conftest import Stand
 
 NAME = "postroom-grant-0a1b2c"
@@ -123,6 +123,104 @@ def test_removing_leaves_no_readable_version(vault: KeyVault, stand: Stand) -> N
 
 def test_removing_what_is_not_there_is_harmless(vault: KeyVault) -> None:
     vault.remove("postroom-unknown")
+
+
+# --- destroying: what disconnecting a mailbox does
+
+
+def test_what_is_destroyed_is_gone_for_good(vault: KeyVault, stand: Stand) -> None:
+    vault.set(NAME, "1")
+    vault.set(NAME, "2")
+
+    assert vault.destroy(NAME) == Destruction(purged=True)
+    assert stand.simulator.state.vault.deleted_secrets() == []
+    assert vault.set(NAME, "3").value == "3"
+
+
+def test_destroying_what_is_gone_is_harmless(vault: KeyVault) -> None:
+    vault.set(NAME, "1")
+    vault.destroy(NAME)
+
+    assert vault.destroy(NAME) == Destruction(purged=True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"vault_purge_protection": True}, id="purge protection"),
+        pytest.param({"vault_denied": ["purge"]}, id="no right to purge"),
+    ],
+)
+def test_a_vault_that_keeps_it_says_until_when_and_shows_no_version(
+    vault: KeyVault, stand: Stand, options: dict[str, object]
+) -> None:
+    stand.control("options", options)
+    vault.set(NAME, "1")
+    vault.set(NAME, "2")
+    found = vault.destroy(NAME)
+    again = vault.destroy(NAME)
+
+    assert not found.purged
+    assert again == found
+    assert found.gone_at is not None
+    assert timedelta(days=89) < found.gone_at - datetime.now(UTC) <= timedelta(days=90)
+    secret = stand.simulator.state.vault.recover(NAME)
+    assert not any(one.enabled for one in secret.versions)
+
+
+def test_after_a_kept_one_the_mailbox_can_be_connected_again(vault: KeyVault, stand: Stand) -> None:
+    stand.control("options", {"vault_purge_protection": True})
+    vault.set(NAME, "1")
+    vault.destroy(NAME)
+    vault.set(NAME, "2")
+
+    assert getattr(vault.get(NAME), "value", None) == "2"
+
+
+def test_a_right_to_delete_that_is_missing_is_told(vault: KeyVault, stand: Stand) -> None:
+    stand.control("options", {"vault_denied": ["delete"]})
+    vault.set(NAME, "1")
+
+    with pytest.raises(RemoteRefused, match="ForbiddenByRbac"):
+        vault.destroy(NAME)
+
+
+def test_a_deletion_that_takes_its_time_is_waited_for(
+    stand: Stand, credential: TokenCredential
+) -> None:
+    stand.control("options", {"vault_deletion_seconds": 4})
+    patient = KeyVault(
+        stand.stack["vault_url"],
+        credential,
+        ca_file=stand.ca_file,
+        development=True,
+        sleep=lambda seconds: stand.simulator.state.clock.advance(seconds),
+    )
+    patient.set(NAME, "1")
+
+    assert patient.destroy(NAME) == Destruction(purged=True)
+    patient.close()
+
+
+def test_a_deletion_that_does_not_settle_is_not_called_purged(
+    vault: KeyVault, stand: Stand
+) -> None:
+    stand.control("options", {"vault_deletion_seconds": 3600})
+    vault.set(NAME, "1")
+
+    assert vault.destroy(NAME) == Destruction(purged=False)
+
+
+@pytest.mark.parametrize("operation", ["update_secret", "delete_secret", "purge_secret"])
+def test_a_vault_that_fails_in_between_is_asked_once_more_and_finishes(
+    vault: KeyVault, stand: Stand, operation: str
+) -> None:
+    vault.set(NAME, "1")
+    stand.fault(f"key_vault.{operation}", action="status", status=503, times=3)
+    with pytest.raises(NotSent):
+        vault.destroy(NAME)
+
+    assert vault.destroy(NAME) == Destruction(purged=True)
 
 
 @pytest.mark.usefixtures("deleted")

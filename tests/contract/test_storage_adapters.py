@@ -36,7 +36,7 @@ from shared.mail.status import Status
 from shared.services.account_changes import AccountChange, AccountChanges
 from shared.services.outbox_message import mail_id_in
 from shared.services.pacing import Pacing
-from shared.services.ports import Glimpse, KeyClaim, Span
+from shared.services.ports import Departed, Glimpse, KeyClaim, Span
 from shared.settings import StorageSettings
 
 NOW = datetime(2026, 11, 22, 9, 30, 0, 123456, tzinfo=UTC)
@@ -491,6 +491,13 @@ class TestFlows:
 
 
 class TestTimetables:
+    def test_a_timetable_is_forgotten_and_again(self, timetables: TimetableRows) -> None:
+        timetables.write("id", Timetable(next_at=NOW), None)
+        timetables.forget("id")
+        timetables.forget("id")
+
+        assert timetables.read("id") == (Timetable(), None)
+
     def test_a_timetable_comes_back_as_it_was_written(self, timetables: TimetableRows) -> None:
         days = ((NOW.date(), 100), (NOW.date() + timedelta(days=1), 7))
         written = Timetable(NOW, NOW + timedelta(seconds=2.128), days)
@@ -600,6 +607,32 @@ class TestAccounts:
 
         rows = {row.alias: row.is_default for row in accounts.roll().accounts}
         assert rows == {first.alias: False, second.alias: True}
+
+    def test_an_account_departs_and_leaves_who_had_the_alias(self, accounts: AccountsTable) -> None:
+        first = accounts.enrol(an_account(), accounts.roll())
+        accounts.enrol(replace(an_account("second"), is_default=False), accounts.roll())
+        accounts.depart(first, accounts.roll(), "second", NOW)
+        roll = accounts.roll()
+        gone = Departed(first.alias, first.account_id, first.tenant_id, first.object_id, NOW)
+
+        assert [(one.alias, one.is_default) for one in roll.accounts] == [("second", True)]
+        assert roll.departed == (gone,)
+        back = accounts.enrol(an_account(), roll)
+        accounts.depart(back, accounts.roll(), None, NOW)
+        assert accounts.roll().departed == (gone,)
+
+    def test_nobody_departs_on_a_roll_or_a_row_that_moved_on(self, accounts: AccountsTable) -> None:
+        first = accounts.enrol(an_account(), accounts.roll())
+        old = accounts.roll()
+        accounts.enrol(an_account("second"), old)
+        changed = accounts.save(replace(first, display_name="A"))
+
+        for row, roll in ((first, accounts.roll()), (changed, old)):
+            with pytest.raises(LostRace):
+                accounts.depart(row, roll, None, NOW)
+        accounts.depart(changed, accounts.roll(), None, NOW)
+        with pytest.raises(LostRace):
+            accounts.depart(changed, accounts.roll(), None, NOW)
 
     def test_a_roll_that_moved_on_takes_nobody(self, accounts: AccountsTable) -> None:
         empty = accounts.roll()

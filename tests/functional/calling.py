@@ -111,6 +111,14 @@ def release_account(alias: str) -> func.HttpResponse:
     return posted(function_app.release_account, None, {"alias": alias})
 
 
+def disconnect_account(alias: str, **params: str) -> func.HttpResponse:
+    """`DELETE /api/accounts/{alias}`."""
+    answer: func.HttpResponse = function_app.disconnect_account(
+        request("DELETE", f"/api/accounts/{alias}", route={"alias": alias}, params=params)
+    )
+    return answer
+
+
 def check_account(alias: str, body: Mapping[str, object] | None = None) -> func.HttpResponse:
     """`POST /api/accounts/{alias}/check`."""
     return posted(function_app.check_account, body, {"alias": alias})

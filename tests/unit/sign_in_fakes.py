@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from shared.errors import LostRace
 from shared.mail.account import Account, AccountKind, with_holders
 from shared.mail.outcome import GraphAnswer
-from shared.services.ports import DeviceCode, Grant, Profile, Roll, StoredSecret
+from shared.services.ports import Departed, DeviceCode, Grant, Profile, Roll, StoredSecret
 
 TENANT = "11111111-1111-4111-8111-111111111111"
 OBJECT = "22222222-2222-4222-8222-222222222222"
@@ -76,6 +76,7 @@ class FakeAccounts:
     losing: int = 0
     trouble: Exception | None = None
     enrolled: int = 0
+    departed: list[Departed] = field(default_factory=list)
     before_enrol: Callable[[], object] = lambda: None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -85,7 +86,7 @@ class FakeAccounts:
     def roll(self) -> Roll:
         with self.lock:
             version = f"r{self.enrolled}" if self.enrolled else None
-            return Roll(with_holders(self.rows.values()), version)
+            return Roll(with_holders(self.rows.values()), version, tuple(self.departed))
 
     def enrol(self, account: Account, roll: Roll, *beside: Account) -> Account:
         self.before_enrol()

@@ -229,6 +229,8 @@ ANONYMOUS = {
     "change_mail_page",
     "change_many_mails",
     "check_account_from_page",
+    "disconnect_account_from_page",
+    "show_disconnect",
     "close_session",
     "finish_device_sign_in",
     "finish_sign_in",

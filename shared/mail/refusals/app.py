@@ -130,6 +130,13 @@ ROWS: dict[str, Refusal] = {
         Retry.LATER,
     ),
     **alike(
+        "disconnecting",
+        "The account is being disconnected.",
+        Actor.OPERATOR,
+        "Disconnect it once more on /accounts to finish. Its mails wait until the same mailbox is "
+        "connected again under the alias, unless they are cancelled.",
+    ),
+    **alike(
         "account_gone",
         "The account is not there any more.",
         Actor.OPERATOR,
