@@ -150,6 +150,17 @@ class Control:
         """Write a new version of one of the vault's secrets."""
         self._vault("PUT", f"secrets/{name}", {"value": value})
 
+    def readable_versions(self, name: str) -> list[str]:
+        """Versions of a secret whose value could be read by whoever brings back what was deleted."""
+        if any(
+            one["id"].endswith(f"/{name}") for one in self._vault("GET", "deletedsecrets")["value"]
+        ):
+            self._vault("POST", f"deletedsecrets/{name}/recover")
+        if name not in self._secrets():
+            return []
+        found = self._vault("GET", f"secrets/{name}/versions")["value"]
+        return [one["id"] for one in found if one["attributes"]["enabled"]]
+
     def _all_deliveries(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.ask("GET", "deliveries")["deliveries"]
         return found
