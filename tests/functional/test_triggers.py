@@ -167,3 +167,9 @@ def test_the_daily_timer_throws_away_what_is_past_keeping(room: Room) -> None:
     function_app.sweep(Timer())
 
     assert room.ledger.mails == []
+
+
+def test_the_hourly_timer_watches(room: Room) -> None:
+    function_app.watch(Timer())
+
+    assert list(room.checks.rows) == ["id-billing"]
