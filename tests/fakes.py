@@ -548,7 +548,8 @@ class MemoryAccounts:
 
     def roll(self) -> Roll:
         with self._faults.around("accounts.roll"), self._lock:
-            return Roll(tuple(self.rows.values()), self._version(), tuple(self.departed.values()))
+            rows = with_holders(self.rows.values())
+            return Roll(rows, self._version(), tuple(self.departed.values()))
 
     def enrol(self, account: Account, roll: Roll, *beside: Account) -> Account:
         with self._faults.around("accounts.enrol"), self._lock:

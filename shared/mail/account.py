@@ -148,6 +148,8 @@ def with_holders(accounts: Iterable[Account]) -> tuple[Account, ...]:
 
 
 def _reached_by(account: Account, holder: Account | None) -> Account:
+    if account.reason == DISCONNECTING:
+        return account
     if holder is None:
         return replace(
             account, state=AccountState.NEEDS_SIGN_IN, reason=HOLDER_GONE, scopes=frozenset()

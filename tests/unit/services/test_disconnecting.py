@@ -258,7 +258,10 @@ def test_an_account_without_a_secret_leaves_the_vault_alone() -> None:
 
 def shared() -> Room:
     reached = account_of("info", kind=AccountKind.SHARED, through="id-billing")
-    return a_room(reached, account_of("hr"), account_of("ops"))
+    room = a_room(reached, account_of("hr"), account_of("ops"))
+    room.accounts.change("billing", scopes=frozenset({"Mail.Send", "Mail.Send.Shared"}))
+    room.accounts.all(fresh=True)
+    return room
 
 
 def test_the_holder_of_shared_mailboxes_is_not_taken_from_under_them() -> None:
@@ -286,7 +289,18 @@ def test_a_shared_mailbox_goes_alone_and_its_holder_stays() -> None:
     done = hold(room, "info")
 
     assert (done.done, done.secret) == (True, None)
-    assert "billing" in room.accounts.rows
+    assert room.accounts.rows["billing"].state is AccountState.READY
+
+
+def test_a_shared_mailbox_that_is_half_disconnected_sends_nothing() -> None:
+    room = shared()
+    room.faults.before("accounts.depart", NOT_REACHED)
+    with suppress(type(NOT_REACHED)):
+        hold(room, "info")
+    with pytest.raises(Refused):
+        room.accept(account="info")
+
+    assert hold(room, "info").done
 
 
 def test_the_only_account_that_is_left_becomes_the_default() -> None:
