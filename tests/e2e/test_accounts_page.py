@@ -37,7 +37,7 @@ def control_of_stack(stack: Stack) -> Iterator[Control]:
 
 def follow(control: Control, block: str) -> None:
     """Type the commands of a block."""
-    commands = re.findall(r"^\$ (.*)$", block, re.MULTILINE)
+    commands = re.findall(r"^\$ ((?:.*\\\n)*.*)$", block, re.MULTILINE)
     assert commands
     for command in commands:
         typed = command.replace("curl ", "curl --fail-with-body -s ", 1)
@@ -47,6 +47,8 @@ def follow(control: Control, block: str) -> None:
                 "PATH": os.environ["PATH"],
                 "PYTHON": sys.executable,
                 "C": str(control.stack.info["control_url"]),
+                "APP": control.stack.app_url,
+                "KEY": control.stack.function_key,
                 "POSTROOM_STATE_DIR": str(control.stack.state_dir),
             },
             cwd=ROOT,
@@ -76,15 +78,32 @@ def personal(control: Control) -> None:
     assert [one["kind"] for one in control.accounts()] == ["personal"]
 
 
-def shared_scope(control: Control) -> None:
-    assert "Mail.Send.Shared" in scopes(control)["billing"]
+def left(control: Control) -> tuple[str, str]:
+    """What the one mail that was sent has in From, and whose mailbox it left from."""
+    (delivery,) = control.deliveries(1)
+    return delivery["from"], delivery["mailbox"]
+
+
+def other_from(control: Control) -> None:
+    assert left(control) == ("info@contoso.com", "billing@contoso.com")
+
+
+def shared(control: Control) -> None:
+    assert left(control) == ("info@contoso.com", "info@contoso.com")
+
+
+def app_only(control: Control) -> None:
+    assert left(control) == ("noreply@contoso.com", "noreply@contoso.com")
+    assert control.grants() == []
 
 
 FOLLOWED: dict[str, Callable[[Control], None]] = {
     "admin-consent": least,
     "work": work,
     "personal": personal,
-    "other-from": shared_scope,
+    "other-from": other_from,
+    "shared": shared,
+    "app-only": app_only,
     "code": least,
 }
 
