@@ -111,6 +111,9 @@ OWN_REASONS = {
         code: ("`held`, and the account for two minutes at a time", refusals.find(code).words)
         for code in (
             "vault_refused",
+            "ForbiddenByRbac",
+            "ForbiddenByPolicy",
+            "ForbiddenByFirewall",
             "no_managed_identity",
             "no_client_secret",
             "no_client_certificate",

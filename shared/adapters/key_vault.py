@@ -332,5 +332,6 @@ def _refused(error: HttpResponseError) -> RemoteRefused:
         )
     code = _inner_code(error)
     remedy = _REMEDIES.get(code, "see the vault's logs.")
-    known = f" ({code})" if code in _REMEDIES else ""
-    return RemoteRefused("vault", f"Key Vault refused{known}: {remedy}")
+    known = code if code in _REMEDIES else None
+    named = f" ({known})" if known else ""
+    return RemoteRefused("vault", f"Key Vault refused{named}: {remedy}", code=known)

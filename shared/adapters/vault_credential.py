@@ -119,7 +119,7 @@ class VaultCredential(ABC):
                 return proof
         except RemoteRefused as error:
             if unusable is None:
-                raise CredentialRefused("vault_refused", str(error)) from error
+                raise CredentialRefused(error.code or "vault_refused", str(error)) from error
         raise unusable or self._missing()
 
     def _another(self, tried: Collection[str]) -> Proof | None:

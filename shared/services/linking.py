@@ -24,6 +24,7 @@ from shared.mail.account import (
     DISCONNECTING,
     PERSONAL_TENANT,
     Account,
+    AccountKind,
     AccountState,
     is_allowed,
     kind_of,
@@ -173,7 +174,7 @@ class Linking:
         Raises SignInRefused where the alias or the mailbox is taken.
         """
         for row in roll.accounts:
-            if row.alias != wish.alias and person.owns(row):
+            if row.alias != wish.alias and _is_theirs(row, person, chosen):
                 raise _linked_already(row, chosen)
         existing = by_alias(roll.accounts, wish.alias)
         if existing and existing.reason == DISCONNECTING:
@@ -183,6 +184,8 @@ class Linking:
                 "mailbox in.",
                 chosen=chosen,
             )
+        if existing and not existing.kind.is_signed_in and not wish.replace:
+            raise _added_already(existing, chosen)
         if existing and not person.owns(existing) and not wish.replace:
             raise SignInRefused(
                 f"'{wish.alias}' is the mailbox {existing.address}; {chosen} is another one.",
@@ -344,10 +347,30 @@ def _same_object(graph_id: str, token_id: str) -> bool:
     return bool(graph) and (graph == token or (len(graph) == 16 and token == graph.rjust(32, "0")))
 
 
+def _is_theirs(row: Account, person: Person, address: str) -> bool:
+    """Whether an account is the person's mailbox. One that was added without a look into the
+    directory has no object id: there the address decides."""
+    if row.object_id:
+        return person.owns(row)
+    return row.tenant_id.lower() == person.tenant_id and row.owns(address)
+
+
 def _linked_already(row: Account, chosen: str) -> SignInRefused:
+    remedy = f"Use the account '{row.alias}', or choose another mailbox."
+    if not row.kind.is_signed_in:
+        remedy = (
+            f"It sends as '{row.alias}' without a sign-in of its own. Go on using that, or disconnect "
+            f"it at /accounts/{row.alias}/disconnect first, then sign the mailbox in."
+        )
+    return SignInRefused(f"{chosen} is linked already, as '{row.alias}'.", remedy, chosen=chosen)
+
+
+def _added_already(existing: Account, chosen: str) -> SignInRefused:
+    how = "a shared mailbox" if existing.kind is AccountKind.SHARED else "an app-only mailbox"
     return SignInRefused(
-        f"{chosen} is linked already, as '{row.alias}'.",
-        f"Use the account '{row.alias}', or choose another mailbox.",
+        f"'{existing.alias}' is {how}, {existing.address}, which nobody signs in.",
+        "Sign in under another alias; or, to have it signed in from now on, start again and tick 'Put "
+        "another mailbox under this alias'.",
         chosen=chosen,
     )
 

@@ -194,7 +194,7 @@ class TokenSource:
         try:
             stored = self._vault.get(grant_secret(account.account_id))
         except RemoteRefused as error:
-            raise CredentialRefused("vault_refused", str(error)) from error
+            raise CredentialRefused(error.code or "vault_refused", str(error)) from error
         if stored is None:
             self._mark(account, "no_grant")
             raise ConsentRequired("no_grant", "No grant is stored for this mailbox.")

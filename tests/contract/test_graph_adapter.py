@@ -418,6 +418,15 @@ def test_a_user_is_looked_up_by_address(stand: Stand, graph: Graph) -> None:
     assert found.object_id
 
 
+@pytest.mark.parametrize("address", ["$o'neil@contoso.com", "o'neil@contoso.com"])
+def test_an_apostrophe_of_an_address_is_found_in_either_form_of_the_path(
+    stand: Stand, graph: Graph, address: str
+) -> None:
+    stand.control("mailboxes", {"address": address, "name": "O'Neil"})
+
+    assert graph.user(issue(stand, "User.Read.All"), user_path(address)).address == address
+
+
 @pytest.mark.parametrize(
     ("scope", "address", "code"),
     [

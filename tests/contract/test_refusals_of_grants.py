@@ -346,6 +346,34 @@ def test_a_real_cause_is_named_with_its_code(
 
 
 @pytest.mark.parametrize(
+    ("inner", "code"),
+    [
+        ("ForbiddenByRbac", "ForbiddenByRbac"),
+        ("ForbiddenByPolicy", "ForbiddenByPolicy"),
+        ("ForbiddenByFirewall", "ForbiddenByFirewall"),
+        ("ForbiddenForReasonsOfItsOwn", "vault_refused"),
+    ],
+)
+def test_why_key_vault_refuses_is_the_reason_of_the_account(
+    fresh: Office, inner: str, code: str
+) -> None:
+    fresh.stand.fault("key_vault.get_secret", status=403, code=f"Forbidden/{inner}", times=-1)
+    outcome = fresh.sent()
+
+    assert (outcome.verdict, outcome.reason) == (Verdict.HOLD_ACCOUNT, code)
+    assert outcome.help == refusals.find(code).words
+    assert (fresh.account.state, fresh.account.reason) == (AccountState.HELD, code)
+    assert why(fresh.account) == refusals.find(code)
+
+
+def test_a_grant_that_somebody_disabled_in_the_vault_asks_for_a_sign_in(fresh: Office) -> None:
+    fresh.stand.fault("key_vault.get_secret", status=403, code="Forbidden/SecretDisabled", times=-1)
+
+    assert fresh.sent().reason == "no_grant"
+    assert fresh.account.state is AccountState.NEEDS_SIGN_IN
+
+
+@pytest.mark.parametrize(
     ("code", "subjects"),
     [("700213", ["11111111-2222-3333-4444-555555555555"]), ("70021", None)],
     ids=["another identity's", "none at all"],

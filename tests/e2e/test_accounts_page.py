@@ -97,6 +97,19 @@ def app_only(control: Control) -> None:
     assert control.grants() == []
 
 
+def checked(control: Control) -> None:
+    """What the check that is typed last found is known to everybody."""
+    (account,) = control.accounts()
+    (known,) = control.api("GET", "health/details").json()["checks"]
+    assert (account["state"], account["reason"]) == ("needs-sign-in", "AADSTS50173")
+    assert known["result"] == "not_ok"
+
+
+def disconnected(control: Control) -> None:
+    assert control.accounts() == []
+    assert control.grants() == []
+
+
 FOLLOWED: dict[str, Callable[[Control], None]] = {
     "admin-consent": least,
     "work": work,
@@ -105,6 +118,8 @@ FOLLOWED: dict[str, Callable[[Control], None]] = {
     "shared": shared,
     "app-only": app_only,
     "code": least,
+    "check": checked,
+    "disconnect": disconnected,
 }
 
 

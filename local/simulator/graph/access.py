@@ -24,6 +24,7 @@ from local.simulator.graph.errors import (
     SendAsDenied,
 )
 from local.simulator.graph.items import Address
+from local.simulator.wire import Request
 
 GRAPH_CLIENT_ID = "00000003-0000-0000-c000-000000000000"
 
@@ -86,6 +87,13 @@ def bearer(authorization: str, tokens: AccessTokens) -> Claims:
 def _unauthenticated(message: str) -> InvalidAuthenticationToken:
     challenge = f'Bearer realm="", client_id="{GRAPH_CLIENT_ID}"'
     return InvalidAuthenticationToken(message, [("WWW-Authenticate", challenge)])
+
+
+def named_user(request: Request) -> str | None:
+    """Whom the path names; None for `/me`. In a literal an apostrophe is written twice (OData 4.01,
+    URL conventions, 5.1.1.6.2)."""
+    literal = request.params.get("user_literal")
+    return request.params.get("user") if literal is None else literal.replace("''", "'")
 
 
 def mailbox_owner(claims: Claims, named: str | None, directory: Directory) -> User:

@@ -6,6 +6,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from local.simulator.entra.tokens import TokenProblem
+from local.simulator.graph.access import named_user
 from local.simulator.graph.errors import GraphError
 from local.simulator.graph.serving import answer_of, identified
 from local.simulator.wire import Request, Response
@@ -34,7 +35,7 @@ def fault_answer(graph: GraphState, fault: Fault, request: Request) -> Response:
 
 def mailbox_of(graph: GraphState, request: Request) -> str | None:
     """The address of the mailbox that a request speaks for; None where it does not tell."""
-    named = request.params.get("user")
+    named = named_user(request)
     if named is None:
         named = _caller(graph, request) or _session_owner(graph, request)
     user = graph.directory.find(named) if named else None

@@ -21,8 +21,9 @@ from local.simulator.wire import Handler, Request, Response, Route
 if TYPE_CHECKING:
     from local.simulator.state import SimulatorState
 
-OWNERS = ("/v1.0/me", "/v1.0/users/{user}", "/v1.0/users('{user}')")
-"""`users('...')` is how a name that starts with '$' is written [api: user-get]."""
+OWNERS = ("/v1.0/me", "/v1.0/users/{user}", "/v1.0/users('{user_literal}')")
+"""`users('...')` is how a name that starts with '$' is written [api: user-get]; `access.named_user`
+reads what stands there."""
 
 FOLDERS = ("/mailFolders/{folder}", "/mailFolders('{folder}')")
 SESSION = files.UPLOAD_PREFIX + "/api/v2.0/AttachmentSessions('{session}')"

@@ -10,7 +10,7 @@ from datetime import datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
-from local.simulator.graph.access import Access, bearer, enter, mailbox_owner
+from local.simulator.graph.access import Access, bearer, enter, mailbox_owner, named_user
 from local.simulator.graph.errors import (
     GraphError,
     InvalidAudienceForResource,
@@ -67,7 +67,7 @@ def in_mailbox(graph: GraphState, permissions: tuple[str, ...], work: MailboxWor
                 raise RequestTooLong
             return Response.of_html(413, GATEWAY_413)
         claims = bearer(request.headers.get("authorization", ""), graph.tokens)
-        user = mailbox_owner(claims, request.params.get("user"), graph.directory)
+        user = mailbox_owner(claims, named_user(request), graph.directory)
         with graph.throttle.slot(claims.client_id, user.object_id, uploaded(request)):
             _take_time(graph)
             access = enter(claims, user, graph.mailboxes_for_applications(user.tenant_id))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from local.simulator.directory import User
 from local.simulator.entra.tokens import Claims
-from local.simulator.graph.access import bearer, mailbox_owner
+from local.simulator.graph.access import bearer, mailbox_owner, named_user
 from local.simulator.graph.errors import (
     BadRequest,
     InsufficientPrivileges,
@@ -27,7 +27,7 @@ EVERYBODY = {"User.ReadBasic.All", "User.Read.All", "User.ReadWrite.All", "Direc
 def get_user(graph: GraphState) -> Handler:
     def get(request: Request) -> Response:
         claims = bearer(request.headers.get("authorization", ""), graph.tokens)
-        user = _user(graph, claims, request.params.get("user"))
+        user = _user(graph, claims, named_user(request))
         wanted = OWN | EVERYBODY if user.object_id == claims.object_id else EVERYBODY
         if not (claims.roles if claims.app_only else claims.scopes) & wanted:
             raise InsufficientPrivileges

@@ -24,7 +24,7 @@ NEW_CERTIFICATE = (
 ROWS: dict[str, Refusal] = {
     **alike(
         "no_grant",
-        "Key Vault holds no grant for the mailbox: it was never signed in here, or its secret was deleted.",
+        "Key Vault holds no grant for the mailbox: it was never signed in here, or its secret was deleted or disabled.",
         Actor.MAILBOX_OWNER,
         AGAIN,
     ),

@@ -212,13 +212,16 @@ def test_an_empty_vault_says_what_belongs_there() -> None:
     assert refused.value.code == "no_client_secret"
 
 
-def test_a_vault_that_says_no_is_told_as_such() -> None:
+@pytest.mark.parametrize(
+    ("code", "told"), [(None, "vault_refused"), ("ForbiddenByFirewall", "ForbiddenByFirewall")]
+)
+def test_a_vault_that_says_no_is_told_as_such(code: str | None, told: str) -> None:
     desk = desk_of("one")
-    desk.vault.trouble["get"] = RemoteRefused("vault", "no")
+    desk.vault.trouble["get"] = RemoteRefused("vault", "no", code=code)
 
     with pytest.raises(CredentialRefused) as refused:
         desk.asked()
-    assert refused.value.code == "vault_refused"
+    assert refused.value.code == told
 
 
 def test_which_version_answers_is_said_once_and_again_when_it_changes(

@@ -300,7 +300,11 @@ class TestFinish:
         scopes = ["Mail.Send", "Mail.Send.Shared", "User.Read"]
         office.accounts.rows["billing"] = account_of(state=AccountState.NEEDS_SIGN_IN)
         office.accounts.rows["info"] = account_of(
-            "info", kind=AccountKind.SHARED, object_id="", through="id-billing"
+            "info",
+            address="info@contoso.com",
+            kind=AccountKind.SHARED,
+            object_id="",
+            through="id-billing",
         )
         office.accounts.rows["other"] = account_of("other", object_id=OTHER)
         office.identity.redeemed = [grant_of(claims_of(), scopes=scopes)]
