@@ -16,7 +16,8 @@ from shared.web import account_form
 from shared.web.checks_shown import shown
 from shared.web.csrf import require_same_origin
 from shared.web.forms import form_of
-from shared.web.pages import explained, row_of
+from shared.web.guard import explained
+from shared.web.pages import row_of
 from shared.web.rendering import Site, page, see_other
 from shared.web.session import Sessions
 

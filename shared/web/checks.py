@@ -9,8 +9,8 @@ from shared.services.checking import Checking
 from shared.web import documents
 from shared.web.api import answer, only
 from shared.web.csrf import require_same_origin
+from shared.web.guard import explained
 from shared.web.intake import read_json_body
-from shared.web.pages import explained
 from shared.web.rendering import Site, see_other
 from shared.web.session import Sessions
 

@@ -11,7 +11,7 @@ from shared.web import documents
 from shared.web.api import answer, only
 from shared.web.csrf import require_same_origin
 from shared.web.forms import form_of
-from shared.web.pages import explained
+from shared.web.guard import explained
 from shared.web.problem import bad_request
 from shared.web.rendering import Site, page, see_other
 from shared.web.session import Sessions

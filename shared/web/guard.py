@@ -18,26 +18,14 @@ P = ParamSpec("P")
 Handler = Callable[Concatenate[func.HttpRequest, Site, P], func.HttpResponse]
 
 
-def guarded(
-    handler: Handler[P],
-) -> Callable[Concatenate[func.HttpRequest, Site, Sessions, P], func.HttpResponse]:
-    """A page for those who have a session; others are sent to /signin. What is not a GET must come
-    from our own pages. An expected error is shown as a page."""
+def explained(handler: Handler[P]) -> Handler[P]:
+    """Show an expected error as a page."""
 
     @wraps(handler)
-    def stood_before(
-        req: func.HttpRequest,
-        site: Site,
-        sessions: Sessions,
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
+    def explaining(
+        req: func.HttpRequest, site: Site, /, *args: P.args, **kwargs: P.kwargs
     ) -> func.HttpResponse:
         try:
-            if req.method not in ("GET", "HEAD"):
-                require_same_origin(req, site.origin)
-            if not sessions.is_open(req):
-                return see_other("/signin")
             return handler(req, site, *args, **kwargs)
         except PostroomError as error:
             notice = notices.of(error)
@@ -48,5 +36,30 @@ def guarded(
                 retry_after=notice.retry_after,
                 notice=notice,
             )
+
+    return explaining
+
+
+def guarded(
+    handler: Handler[P],
+) -> Callable[Concatenate[func.HttpRequest, Site, Sessions, P], func.HttpResponse]:
+    """A page for those who have a session; others are sent to /signin. What is not a GET must come
+    from our own pages. An expected error is shown as a page."""
+
+    @explained
+    @wraps(handler)
+    def stood_before(
+        req: func.HttpRequest,
+        site: Site,
+        sessions: Sessions,
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> func.HttpResponse:
+        if req.method not in ("GET", "HEAD"):
+            require_same_origin(req, site.origin)
+        if not sessions.is_open(req):
+            return see_other("/signin")
+        return handler(req, site, *args, **kwargs)
 
     return stood_before

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import wraps
-from typing import Concatenate, ParamSpec
 
 import azure.functions as func
 
-from shared.errors import PostroomError
 from shared.mail import permissions
 from shared.mail.account import Account, AccountKind, AccountState
 from shared.mail.permissions import Choices
@@ -22,35 +19,10 @@ from shared.services.ports import Accounts, Checks, WatchMemory
 from shared.web import notices
 from shared.web.checks_shown import shown, warning
 from shared.web.csrf import require_same_origin
+from shared.web.guard import explained
 from shared.web.rendering import Site, asset, page, see_other
 from shared.web.session import Sessions
 from shared.web.signing import Keys
-
-P = ParamSpec("P")
-
-
-def explained(
-    handler: Callable[Concatenate[func.HttpRequest, Site, P], func.HttpResponse],
-) -> Callable[Concatenate[func.HttpRequest, Site, P], func.HttpResponse]:
-    """Show an expected error as a page."""
-
-    @wraps(handler)
-    def explained(
-        req: func.HttpRequest, site: Site, /, *args: P.args, **kwargs: P.kwargs
-    ) -> func.HttpResponse:
-        try:
-            return handler(req, site, *args, **kwargs)
-        except PostroomError as error:
-            notice = notices.of(error)
-            return page(
-                site,
-                "problem.html",
-                status=notice.status,
-                retry_after=notice.retry_after,
-                notice=notice,
-            )
-
-    return explained
 
 
 def show_home(req: func.HttpRequest) -> func.HttpResponse:
