@@ -344,12 +344,24 @@ def show_mails(req: func.HttpRequest) -> func.HttpResponse:
             req,
             front.site,
             front.sessions,
+            front.keys,
             room().ledger,
             room().cases,
             room().tally,
             room().accounts,
             room().submission,
         ),
+    )
+
+
+@app.route("mails", methods=["POST"], auth_level=ANONYMOUS)
+def search_mails(req: func.HttpRequest) -> func.HttpResponse:
+    """Off to the mails that are looked for. Asks for a session and the same origin itself."""
+    from shared.web import mail_list
+
+    front = room().front
+    return answered(
+        req, lambda: mail_list.search_mails(req, front.site, front.sessions, front.keys)
     )
 
 

@@ -57,6 +57,7 @@ from shared.services.packing import unpack
 from shared.services.places import Places
 from shared.services.ports import (
     AttachedFile,
+    Case,
     CheckRecord,
     CredentialVersion,
     Departed,
@@ -393,6 +394,26 @@ def _read_cursor(cursor: str | None) -> str | None:
     if cursor is None:
         return None
     return base64.urlsafe_b64decode(cursor.encode("ascii")).decode()
+
+
+class MemoryCases:
+    """Fulfils `ports.Cases`."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._open: dict[tuple[str, Status], Case] = {}
+
+    def open(self, case: Case) -> None:
+        with self._faults.around("cases.open"):
+            self._open[case.mail_id, case.status] = case
+
+    def close(self, mail_id: str, status: Status) -> None:
+        with self._faults.around("cases.close"):
+            self._open.pop((mail_id, status), None)
+
+    def newest(self, most: int) -> Sequence[Case]:
+        with self._faults.around("cases.newest"):
+            return [case for _, case in sorted(self._open.items(), reverse=True)][:most]
 
 
 class MemoryPayloads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from urllib.parse import urlencode
 
 import azure.functions as func
 
-from shared.errors import RemoteError
-from shared.mail import ids, refusals
+from shared.errors import Refused, RemoteError
+from shared.mail import ids, problems, refusals
 from shared.mail.mail import FINDING_OUT, Mail, MailFilter
 from shared.mail.status import Status
 from shared.services.attention import ATTENTION
@@ -19,16 +20,19 @@ from shared.services.document import is_key
 from shared.services.ports import Accounts, Case, Cases, Ledger
 from shared.services.submission import Submission
 from shared.services.tally import Tally
-from shared.web import wording
+from shared.web import signing, wording
 from shared.web.chart import Chart
-from shared.web.forms import query_of
+from shared.web.forms import form_of, query_of
 from shared.web.guard import guarded
 from shared.web.rendering import Site, page, see_other
+from shared.web.signing import Keys, Purpose
 
 SHOWN = 50
 MOST_CASES = 1000
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NEEDS_ATTENTION = "attention"
+_LONGEST = 256
+_CONTEXT = "mails"
 
 
 @dataclass(frozen=True)
@@ -64,46 +68,83 @@ class Group:
     link: str
 
 
+_CHOSEN = ("status", "account", "reason", "since", "until")
+_TYPED = ("tag", "to", "find")
+
+
 @dataclass(frozen=True)
 class Asked:
-    """The form as it was filled in."""
+    """The form as it was filled in.
+
+    What a person typed may name somebody, and addresses of pages end up in logs and histories: there
+    it stands sealed, as `typed`.
+    """
 
     status: str = ""
     account: str = ""
     reason: str = ""
-    tag: str = ""
-    to: str = ""
     since: str = ""
     until: str = ""
+    tag: str = ""
+    to: str = ""
     find: str = ""
+    typed: str = ""
 
     @classmethod
-    def of(cls, query: Mapping[str, str]) -> Asked:
-        """What is too long or unknown is left out."""
-        return cls(
-            **{
-                name: query[name].strip()[:256]
-                for name in cls.__dataclass_fields__
-                if query.get(name)
-            }
-        )
+    def of_form(cls, form: Mapping[str, str], keys: Keys) -> Asked:
+        """What is unknown is left out, what is too long is cut."""
+        words = {name: form[name].strip()[:_LONGEST] for name in _TYPED if form.get(name)}
+        words = {name: text for name, text in words.items() if text}
+        content = json.dumps(words).encode()
+        sealed = signing.seal(keys, Purpose.SEARCH, content, _CONTEXT) if words else ""
+        return cls(**_chosen(form), **words, typed=sealed)
+
+    @classmethod
+    def of_query(cls, query: Mapping[str, str], keys: Keys) -> Asked:
+        """The form behind an address. Raises ValueError for a seal that is not ours."""
+        sealed = query.get("typed", "")
+        content = signing.unseal(keys, Purpose.SEARCH, sealed, _CONTEXT) if sealed else b"{}"
+        if content is None:
+            raise ValueError("this search cannot be read any more: fill in the form again")
+        return cls(**_chosen(query), **json.loads(content), typed=sealed)
 
     @property
     def is_empty(self) -> bool:
         """Whether every mail is wanted."""
         return self == Asked()
 
-    def link(self, **changes: str) -> str:
-        """The address of this list, or of one that differs."""
-        fields = {**vars(self), **changes}
+    def link(self, **more: str) -> str:
+        """The address of this list, or of another part of it."""
+        fields = {name: getattr(self, name) for name in (*_CHOSEN, "typed")} | more
         query = urlencode({name: value for name, value in fields.items() if value})
         return f"/mails?{query}" if query else "/mails"
+
+
+def _chosen(fields: Mapping[str, str]) -> dict[str, str]:
+    return {name: fields[name].strip()[:_LONGEST] for name in _CHOSEN if fields.get(name)}
+
+
+_Found = tuple[str | None, Sequence[Mail], str | None]
+
+
+@guarded
+def search_mails(req: func.HttpRequest, site: Site, keys: Keys) -> func.HttpResponse:
+    """`POST /mails`: on to the list that the form asks for, by an address that can be kept."""
+    try:
+        form = form_of(req)
+    except ValueError as error:
+        raise Refused(problems.INVALID_REQUEST, "The form cannot be read.") from error
+    asked = Asked.of_form(form, keys)
+    if ids.is_id(asked.find.lower()):
+        return see_other(f"/mails/{asked.find.lower()}")
+    return see_other(asked.link())
 
 
 @guarded
 def show_mails(
     req: func.HttpRequest,
     site: Site,
+    keys: Keys,
     ledger: Ledger,
     cases: Cases,
     tally: Tally,
@@ -115,17 +156,20 @@ def show_mails(
         query = query_of(req)
     except ValueError:
         query = {}
-    asked = Asked.of(query)
-    if ids.is_id(asked.find.lower()):
-        return see_other(f"/mails/{asked.find.lower()}")
-    problem, mails, cursor = _looked_up(asked, query.get("cursor"), ledger, submission)
-    first = asked.is_empty and "cursor" not in query
-    found = cases.newest(MOST_CASES) if first else ()
+    found: _Found
+    try:
+        asked = Asked.of_query(query, keys)
+        found = _looked_up(asked, query.get("cursor"), ledger, submission)
+    except ValueError as error:
+        asked, found = Asked(**_chosen(query)), (_sentence(error), (), None)
+    problem, mails, cursor = found
+    first = problem is None and asked.is_empty and "cursor" not in query
+    opened = cases.newest(MOST_CASES) if first else ()
     return page(
         site,
         "mails.html",
         rows=[row_of(mail) for mail in mails],
-        groups=group(found, more=len(found) == MOST_CASES),
+        groups=group(opened, more=len(opened) == MOST_CASES),
         chart=_chart(tally) if first else None,
         asked=asked,
         problem=problem,
@@ -136,9 +180,7 @@ def show_mails(
     )
 
 
-def _looked_up(
-    asked: Asked, cursor: str | None, ledger: Ledger, submission: Submission
-) -> tuple[str | None, Sequence[Mail], str | None]:
+def _looked_up(asked: Asked, cursor: str | None, ledger: Ledger, submission: Submission) -> _Found:
     """What is wrong with the filter, or the mails and where to go on."""
     if asked.find:
         if not is_key(asked.find):
@@ -147,8 +189,12 @@ def _looked_up(
     try:
         found = ledger.page(_filter(asked), SHOWN, cursor)
     except ValueError as error:
-        return str(error).capitalize() + ".", (), None
+        return _sentence(error), (), None
     return None, found.mails, found.cursor
+
+
+def _sentence(error: ValueError) -> str:
+    return f"{str(error).capitalize()}."
 
 
 def _filter(asked: Asked) -> MailFilter:

@@ -36,6 +36,7 @@ class Purpose(StrEnum):
     FLOW = "flow"
     NOTICE = "notice"
     DEVICE = "device"
+    SEARCH = "search"
 
 
 class Keys:

@@ -242,6 +242,7 @@ ANONYMOUS = {
     "show_home",
     "show_mail_html",
     "show_mail_page",
+    "search_mails",
     "show_mails",
     "show_openapi",
     "show_sign_in",

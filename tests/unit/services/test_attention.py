@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,29 +11,9 @@ from shared.mail.mail import Caller, Mail
 from shared.mail.status import Status
 from shared.services.attention import AttentiveLedger, Recount
 from shared.services.ports import Case
-from tests.fakes import LOST, NOT_REACHED, NOW, Clock, Crash, Faults, MemoryLedger
+from tests.fakes import LOST, NOT_REACHED, NOW, Clock, Crash, Faults, MemoryCases, MemoryLedger
 
 ID = "0190d6e4-6b80-7abc-8def-0123456789ab"
-
-
-class MemoryCases:
-    """Fulfils `ports.Cases`."""
-
-    def __init__(self, faults: Faults) -> None:
-        self._faults = faults
-        self._open: dict[tuple[str, Status], Case] = {}
-
-    def open(self, case: Case) -> None:
-        with self._faults.around("cases.open"):
-            self._open[case.mail_id, case.status] = case
-
-    def close(self, mail_id: str, status: Status) -> None:
-        with self._faults.around("cases.close"):
-            self._open.pop((mail_id, status), None)
-
-    def newest(self, most: int) -> Sequence[Case]:
-        with self._faults.around("cases.newest"):
-            return [case for _, case in sorted(self._open.items(), reverse=True)][:most]
 
 
 class Desk:

@@ -1,0 +1,215 @@
+"""Mails that mean harm, as the pages show them: nothing runs, nothing leaves, no page breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Dialog, Page, expect
+
+from shared.adapters.cases_table import CasesTable
+from shared.adapters.mails_table import keys_of
+from shared.adapters.storage import Storage
+from shared.mail.status import Status
+from shared.services.ports import Case
+from shared.settings import StorageSettings
+from tests.e2e.browser import PATIENCE, TOO_WIDE
+from tests.e2e.conftest import SignedIn
+from tests.e2e.control import Control
+from tests.e2e.hostile import CASES, REFUSED, RUN
+
+_OFFERS: dict[str, Any] = {"to": "ada@contoso.com", "scheduled_at": "2027-01-04T08:00:00Z"}
+
+_NO_PATH = str.maketrans("/\\:", "\u2215\u2216-")
+
+SHAPE = """(root) => [...document.querySelectorAll(root + ", " + root + " *")].map((element) =>
+  [element.tagName, ...[...element.attributes].map((one) => one.name)].join(" "))"""
+"""The elements of a part of the page, with the names of their attributes: what no text may change."""
+
+
+class Lookout:
+    """Notes what a window does that it must not."""
+
+    def __init__(self, page: Page) -> None:
+        self.seen: list[str] = []
+        self._left: list[Any] = []
+        page.on("dialog", self._dialog)
+        page.on("popup", lambda other: self.seen.append(f"a window: {other.url}"))
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.seen.append(f"an error: {error}"))
+        page.on("request", self._request)
+        page.on("requestfailed", self._failed)
+
+    def check(self, name: str) -> None:
+        assert [*self.seen, *(request.url for request in self._left)] == [], name
+
+    def _dialog(self, dialog: Dialog) -> None:
+        self.seen.append("a dialog")
+        dialog.dismiss()
+
+    def _request(self, request: Any) -> None:
+        if "pwned" in request.url or "elsewhere" in request.url:
+            self._left.append(request)
+
+    def _failed(self, request: Any) -> None:
+        # The policy kept it from being sent at all.
+        if "csp" in (request.failure or "").lower() and request in self._left:
+            self._left.remove(request)
+
+    def _console(self, message: Any) -> None:
+        # What is blocked in a mail's own document is told on the console; in a page of ours it is a
+        # fault, of the page or of what a text could put into it.
+        place = f"{message.location.get('url', '')} {message.text}"
+        sandboxed = "document's frame is sandboxed" in message.text
+        # Our own pages say of frames where they may come from; a mail's document leaves it at this.
+        framed = message.text.startswith("Framing") and "\"default-src 'none'\"" in message.text
+        if "/html" not in place and not sandboxed and not framed:
+            self.seen.append(f"{message.type}: {message.text[:200]}")
+
+
+@pytest.fixture
+def narrow(browser: Browser, control: Control) -> Iterator[Page]:
+    """A narrow window with a session."""
+    with browser.new_context(viewport={"width": 360, "height": 800}, locale="en-GB") as profile:
+        profile.set_default_timeout(PATIENCE)
+        page = profile.new_page()
+        key = {"x-functions-key": control.stack.function_key}
+        assert page.request.post(f"{control.stack.app_url}/session", headers=key).status == 204
+        yield page
+
+
+def mail_of(words: str, html: str) -> dict[str, Any]:
+    return {
+        **_OFFERS,
+        "to": {"email": "ada@contoso.com", "name": words[:200]},
+        "subject": words[:250],
+        "html": html or " ",
+        "text": html[:5000] or " ",
+        "attachments": [
+            {
+                "filename": words[:120].translate(_NO_PATH),
+                "content": "aGk=",
+                "content_type": "text/html",
+            }
+        ],
+        "tags": [words[:64]],
+        "metadata": {words[:60]: words[:500]},
+    }
+
+
+def test_a_corpus_of_hostile_mails_runs_nothing_fetches_nothing_and_breaks_no_page(
+    narrow: Page, control: Control, signed_in_account: SignedIn
+) -> None:
+    app, page = control.stack.app_url, narrow
+    sent = {
+        case.name: control.send(**mail_of(case.words or "Words", case.html))["id"] for case in CASES
+    }
+    plain = control.send(**mail_of("Harmless", "<p>Hello</p>"))["id"]
+    page.goto(f"{app}/mails/{plain}")
+    shape, head = page.evaluate(SHAPE, "body"), page.evaluate(SHAPE, "head")
+    look = Lookout(page)
+
+    for case in CASES:
+        page.goto(f"{app}/mails/{sent[case.name]}")
+        preview = page.locator("iframe.preview")
+        preview.scroll_into_view_if_needed()
+        handle = preview.element_handle()
+        frame = handle.content_frame() if handle else None
+        assert frame is not None
+        frame.wait_for_url("**/html")
+        assert page.evaluate(SHAPE, "body") == shape, case.name
+        assert page.evaluate(SHAPE, "head") == head, case.name
+        assert page.evaluate(TOO_WIDE) == [], case.name
+        expect(page.get_by_role("button", name="Withdraw it")).to_be_visible()
+        assert "49" not in page.title(), case.name
+        look.check(case.name)
+
+
+def test_a_hostile_mail_does_no_harm_where_its_html_is_opened_alone(
+    narrow: Page, control: Control, signed_in_account: SignedIn
+) -> None:
+    app, page = control.stack.app_url, narrow
+    look = Lookout(page)
+    for case in CASES:
+        mail_id = control.send(**{**_OFFERS, "subject": "Alone", "html": case.html or " "})["id"]
+        url = f"{app}/mails/{mail_id}/html"
+        page.goto(url)
+        assert page.url == url, case.name
+        look.check(case.name)
+
+
+def test_the_list_shows_hostile_words_as_words(
+    narrow: Page, control: Control, signed_in_account: SignedIn
+) -> None:
+    app, page = control.stack.app_url, narrow
+    worded = [case for case in CASES if case.words is not None]
+    for case in worded:
+        control.send(**mail_of(case.words or "", "x"))
+    look = Lookout(page)
+
+    page.goto(f"{app}/mails")
+    shown = 0
+    while True:
+        rows = page.locator("table.mails tbody tr")
+        shapes = rows.evaluate_all(
+            """rows => rows.map((row) => [...row.querySelectorAll("*")].map((element) =>
+               [element.tagName, ...[...element.attributes].map((one) => one.name)].join(" ")).join())"""
+        )
+        shown += len(shapes)
+        assert len(set(shapes)) == 1, sorted(set(shapes))
+        assert page.evaluate(TOO_WIDE) == []
+        expect(page.get_by_role("button", name="Show", exact=True)).to_be_visible()
+        look.check("the list")
+        if not page.locator("#older").count():
+            break
+        page.locator("#older").click()
+    assert shown == len(worded)
+
+
+def test_hostile_reasons_and_accounts_are_words_in_the_causes_and_on_the_way_through_them(
+    narrow: Page, control: Control, signed_in_account: SignedIn
+) -> None:
+    app, page = control.stack.app_url, narrow
+    reason = f'"><img src=x onerror="{RUN}">{{{{7*7}}}}'
+    mail_id = control.send(**_OFFERS, subject="Failed", text="x")["id"]
+    connection = control.stack.info["storage_connection_string"]
+    storage = Storage(StorageSettings(connection_string=connection), None)
+    partition, row = keys_of(mail_id)
+    changed = {"status": "failed", "reason": reason, "help": reason, "request_id": reason}
+    storage.table("mails").update_entity({"PartitionKey": partition, "RowKey": row, **changed})
+    CasesTable(lambda: storage.table("waiting")).open(
+        Case(mail_id, Status.FAILED, reason, f"<b>{reason}")
+    )
+    storage.close()
+    look = Lookout(page)
+
+    for path in ("/mails", f"/mails/{mail_id}"):
+        page.goto(f"{app}{path}")
+        expect(page.get_by_text("{{7*7}}").first).to_be_visible()
+        assert page.locator("main img, main b").count() == 0
+        assert page.evaluate(TOO_WIDE) == []
+    page.goto(f"{app}/mails")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#total")).to_have_text("1")
+    expect(page.locator("#bulk code")).to_have_text(reason)
+    assert page.locator("main img, main b").count() == 0
+    look.check("causes")
+
+
+@pytest.mark.parametrize("words", REFUSED.values(), ids=REFUSED.keys())
+def test_words_that_could_end_a_line_are_refused_by_the_name_of_their_field(
+    control: Control, signed_in_account: SignedIn, words: str
+) -> None:
+    for field, value in (
+        ("subject", words),
+        ("tags", [words]),
+        ("metadata", {"note": words}),
+        ("to", {"email": "ada@contoso.com", "name": words}),
+        ("attachments", [{"filename": words, "content": "aGk="}]),
+    ):
+        answer = control.api("POST", "send", {**_OFFERS, "text": "x", field: value})
+        assert answer.status_code in (400, 422), (field, answer.text)
+        named = [one["field"].partition("[")[0] for one in answer.json().get("errors", ())]
+        # Half a pair is refused before the fields are read: it is no text at all.
+        assert named == [field] or (words == REFUSED["half a pair"] and not named), answer.text

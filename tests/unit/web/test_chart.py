@@ -1,0 +1,62 @@
+"""The bars of a day."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from shared.mail.status import Status
+from shared.services.ports import Hour
+from shared.web.chart import HEIGHT, WIDTH, Chart
+
+BEGINS = datetime(2026, 11, 21, 10, tzinfo=UTC)
+
+
+def day(**counts: dict[Status, int]) -> list[Hour]:
+    return [
+        Hour(BEGINS + timedelta(hours=place), counts.get(f"h{place}", {})) for place in range(24)
+    ]
+
+
+def test_every_status_is_in_one_of_three_sums() -> None:
+    chart = Chart.of(day(h3=dict.fromkeys(Status, 1)))
+
+    assert (chart.total, chart.sent, chart.waits, chart.trouble) == (8, 1, 4, 3)
+    assert [bar.kind for bar in chart.columns[3].bars] == ["sent", "waits", "trouble"]
+
+
+def test_bars_stand_on_each_other_within_the_picture() -> None:
+    most = {Status.SENT: 10_000, Status.QUEUED: 1, Status.FAILED: 1}
+    chart = Chart.of(day(h0=most, h23={Status.SENT: 1}))
+
+    for column in chart.columns:
+        base = float(HEIGHT)
+        for bar in column.bars:
+            assert abs(bar.y + bar.height - base) < 0.2
+            assert bar.height >= 2
+            assert bar.y >= 0
+            assert bar.x + bar.width <= WIDTH
+            base = bar.y
+
+
+def test_a_day_without_mails_has_no_bars_and_says_none() -> None:
+    chart = Chart.of(day())
+
+    assert (chart.total, chart.whole) == (0, True)
+    assert all(column.bars == () for column in chart.columns)
+    assert chart.columns[0].title == "10:00 UTC: none"
+
+
+def test_an_hour_that_was_not_counted_to_its_end_says_so() -> None:
+    hours = [
+        Hour(BEGINS, {}, whole=False),
+        Hour(BEGINS + timedelta(hours=1), {Status.SENT: 2000, Status.FAILED: 0}, whole=False),
+    ]
+
+    chart = Chart.of(hours)
+
+    assert [column.title for column in chart.columns] == [
+        "10:00 UTC: not counted yet",
+        "11:00 UTC: 2000 sent or more",
+    ]
+    assert not chart.whole
+    assert Chart.of([]).total == 0
