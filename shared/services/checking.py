@@ -149,14 +149,14 @@ class Checking:
                     "need.",
                     code=error.code,
                 )
+            row = refusals.find("mailbox_refused")
             return Finding(
                 Topic.MAILBOX,
                 Result.NOT_OK,
-                "Microsoft Graph does not show the mailbox.",
+                row.meaning,
                 code=error.code or "mailbox_refused",
-                who=Actor.DIRECTORY_ADMIN,
-                step="Look whether the user is enabled and has an Exchange Online licence, and "
-                "whether the app has User.Read; then check again.",
+                who=row.who,
+                step=row.step,
             )
         if profile.address and profile.address.casefold() != account.address.casefold():
             return Finding(
@@ -165,8 +165,8 @@ class Checking:
                 f"The mailbox answers, and its address is {profile.address} by now; mail still "
                 f"goes out as {account.address}.",
                 code="address_changed",
-                who=Actor.OPERATOR,
-                step="Sign the mailbox in again on the accounts page to take the new address over.",
+                who=refusals.find("address_changed").who,
+                step=refusals.find("address_changed").step,
             )
         return Finding(Topic.MAILBOX, Result.OK, "The mailbox answers.")
 
@@ -292,9 +292,8 @@ def _scopes(account: Account, grant: Grant) -> Iterator[Finding]:
             f"The permission {scope} is missing.",
             subject=scope,
             code="scope_missing",
-            who=Actor.MAILBOX_OWNER,
-            step="Sign the mailbox in again on the accounts page and agree to it; where Microsoft "
-            "asks for an approval, an administrator of the directory consents for the app.",
+            who=refusals.find("scope_missing").who,
+            step=refusals.find("scope_missing").step,
         )
 
 
@@ -371,7 +370,11 @@ def _stopped(row: Account) -> Finding:
 
 
 def _passing(topic: Topic, system: str) -> Finding:
-    names = {"graph": "Microsoft Graph", "entra": "Microsoft's sign-in service"}
+    names = {
+        "graph": "Microsoft Graph",
+        "entra": "Microsoft's sign-in service",
+        "identity": "The app's managed identity",
+    }
     return Finding(
         topic,
         Result.UNSURE,

@@ -36,6 +36,13 @@ POST = """(fields) => {
   form.submit();
 }"""
 
+READ = """() => {
+  const words = (id) => document.getElementById(id).innerText.replace(/\\s+/g, " ");
+  const links = document.querySelectorAll('#refused a[href*="/adminconsent?"]');
+  return [words("refused"), words("help"), links.length];
+}"""
+"""What the page of a refusal says, what it says to do, and how many links an administrator gets."""
+
 ON_MICROSOFTS_PAGE = [
     "50011",
     "500113",
@@ -91,19 +98,20 @@ class Desk:
     accounts: TableClient
     flows: TableClient
 
-    def begin(self, address: str = "") -> Page:
+    def begin_by_hand(self, address: str) -> Page:
         """Begin a sign-in, as a person does."""
         self.page.goto(f"{self.control.stack.app_url}/accounts")
         begin_sign_in(self.page, "box", address)
         return self.page
 
-    def begin_again(self) -> Page:
-        """Begin one as the button of a refusal does, but with an address: Microsoft knows who is
-        there, and asks nothing."""
+    def begin(self, address: str = "") -> Page:
+        """Begin one as the button of a refusal does, without a page of Postroom's before. With an
+        address Microsoft knows who is there, and asks nothing."""
         if not self.page.url.startswith(self.control.stack.app_url):
-            self.page.goto(f"{self.control.stack.app_url}/signin")
-        with self.page.expect_navigation():
-            self.page.evaluate(POST, {"alias": "box", "expected_address": BILLING})
+            # The smallest page: a sign-in can be begun from Postroom's own alone.
+            self.page.goto(f"{self.control.stack.app_url}/signin", wait_until="commit")
+        with self.page.expect_navigation(wait_until="domcontentloaded"):
+            self.page.evaluate(POST, {"alias": "box", "expected_address": address})
         return self.page
 
     def nothing_is_linked(self) -> None:
@@ -142,7 +150,7 @@ def window(browser: Browser, control_of_stack: Control) -> Iterator[Desk]:
         assert page.request.post(f"{control.stack.app_url}/session", headers=key).status == 204
         clients = [tables.get_table_client(name) for name in ("accounts", "flows")]
         desk = Desk(control, context, page, Watch(context), *clients)
-        choose(desk.begin(BILLING), BILLING)
+        choose(desk.begin_by_hand(BILLING), BILLING)
         accept(page)
         expect(page.locator("#linked")).to_be_visible()
         control.unlink()
@@ -168,12 +176,11 @@ def explained(page: Page, code: str) -> None:
     """The page says what it means, who acts, and how; and with which code."""
     row = refusals.find(code)
     expect(page.locator("#code")).to_have_text(row.code)
-    expect(page.locator("#refused")).to_contain_text(row.meaning)
-    expect(page.locator("#help")).to_contain_text(row.step)
-    if row.who is not refusals.Actor.NOBODY:
-        expect(page.locator("#help")).to_contain_text(f"(Who: {row.who}.)")
-    link = page.locator('#refused a[href*="/adminconsent?"]')
-    expect(link).to_have_count(1 if row.admin_consent else 0)
+    refused, helped, links = page.evaluate(READ)
+    assert row.meaning in refused
+    assert row.step in helped
+    assert f"(Who: {row.who}.)" in helped or row.who is refusals.Actor.NOBODY
+    assert links == (1 if row.admin_consent else 0)
 
 
 def test_every_code_is_met_in_one_of_the_places() -> None:
@@ -185,14 +192,14 @@ def test_every_code_is_met_in_one_of_the_places() -> None:
 @pytest.mark.parametrize("code", SENT_BACK)
 def test_a_sign_in_that_microsoft_sends_back_is_explained(desk: Desk, code: str) -> None:
     desk.control.fault("entra.authorize", action="aadsts", code=int(code), times=-1)
-    explained(desk.begin_again(), code)
+    explained(desk.begin(BILLING), code)
     desk.nothing_is_left()
 
 
 @pytest.mark.parametrize("code", AT_THE_TOKEN_ENDPOINT)
 def test_a_sign_in_that_is_refused_its_tokens_is_explained(desk: Desk, code: str) -> None:
     desk.control.fault("entra.token", action="aadsts", code=int(code), times=-1)
-    explained(desk.begin_again(), code)
+    explained(desk.begin(BILLING), code)
     desk.nothing_is_left()
 
 
@@ -200,7 +207,7 @@ def test_a_sign_in_that_is_refused_its_tokens_is_explained(desk: Desk, code: str
 def test_a_sign_in_that_ends_at_microsoft_links_nothing(desk: Desk, code: str) -> None:
     """Nobody comes back from there: what was kept of the sign-in ends by itself."""
     desk.control.fault("entra.authorize", action="aadsts", code=int(code), times=-1)
-    expect(desk.begin_again().locator("#error-code")).to_have_text(f"AADSTS{code}")
+    expect(desk.begin(BILLING).locator("#error-code")).to_have_text(f"AADSTS{code}")
     desk.nothing_is_linked()
     assert refusals.is_known(code)
     (ends,) = desk.flow_cookies()
@@ -220,7 +227,7 @@ def fresh(window: Desk) -> Iterator[Desk]:
 
 def test_declining_at_the_consent_page_is_explained(fresh: Desk) -> None:
     fresh.control.ask("POST", "revoke", {"mailbox": BILLING, "withdraw_consent": True})
-    page = fresh.begin()
+    page = fresh.begin_by_hand("")
     choose(page, BILLING)
     page.locator("#cancel").click()
     explained(page, "AADSTS65004")

@@ -79,7 +79,22 @@ def grant_of(control: Control) -> tuple[str, str, dict[str, Any]]:
     return name, str(document["value"]), document
 
 
-def test_what_is_secret_is_in_the_vault_alone(watched: Control, tmp_path: Path) -> None:
+def leaks(control: Control, tmp_path: Path, secrets: list[str]) -> list[str]:
+    """Where something secret is found, outside the vault."""
+    forms = [form for value in secrets for form in forms_of(value)]
+    return [
+        where
+        for where, content in [
+            *written(control, tmp_path / "azurite"),
+            ("host.log", (tmp_path / "state" / "logs" / "host.log").read_bytes()),
+        ]
+        if SECRETS.search(content) or any(form in content for form in forms)
+    ]
+
+
+def test_what_is_secret_is_in_the_vault_alone_and_once_disconnected_nowhere(
+    watched: Control, tmp_path: Path
+) -> None:
     control = watched
     demo.sign_in(control.stack.info, demo.MAILBOX, demo.ALIAS)
     ada = {"to": "ada@contoso.com", "text": "x"}
@@ -103,17 +118,20 @@ def test_what_is_secret_is_in_the_vault_alone(watched: Control, tmp_path: Path) 
 
     kind = CERTIFICATE_NAME if CERTIFICATE_NAME in control.secret_names() else CLIENT_SECRET_NAME
     own = str(control.secret(kind)["value"])
-    secrets = [form for value in (first, second, own) for form in forms_of(value)]
     seen = dict.fromkeys(where for where, _ in written(control, tmp_path / "azurite"))
-    leaks = [
-        where
-        for where, content in [
-            *written(control, tmp_path / "azurite"),
-            ("host.log", (tmp_path / "state" / "logs" / "host.log").read_bytes()),
-        ]
-        if SECRETS.search(content) or any(form in content for form in secrets)
-    ]
 
-    assert leaks == []
+    assert leaks(control, tmp_path, [first, second, own]) == []
     assert {"table accounts", "table mails"} <= seen.keys()
     assert any("azurite" not in where and "__" in where for where in seen), list(seen)[:20]
+
+    # A grant that lives goes out of the vault as well, and leaves nothing behind.
+    demo.sign_in(control.stack.info, demo.MAILBOX, demo.ALIAS)
+    _, third, _ = grant_of(control)
+    gone = control.api("DELETE", f"accounts/{demo.ALIAS}?waiting=cancel")
+    assert (gone.status_code, gone.json()["done"]) == (200, True)
+
+    assert not SECRETS.search(gone.content)
+    assert leaks(control, tmp_path, [first, second, third, own]) == []
+    assert control.accounts() == []
+    assert control.grants() == []
+    assert control.readable_versions(name) == []

@@ -123,6 +123,34 @@ ROWS: dict[str, Refusal] = {
         Retry.LATER,
     ),
     **alike(
+        "scope_missing",
+        "A permission is missing that the account was set up with: what Microsoft grants now does not hold it.",
+        Actor.MAILBOX_OWNER,
+        "Sign the mailbox in again on the accounts page and agree to it; where Microsoft asks for an "
+        "approval, an administrator of the directory consents for the app.",
+    ),
+    **alike(
+        "mailbox_refused",
+        "Microsoft Graph does not show the mailbox.",
+        Actor.DIRECTORY_ADMIN,
+        "Look whether the user is enabled and has an Exchange Online licence, and whether the app has "
+        "User.Read; then check again.",
+    ),
+    **alike(
+        "address_changed",
+        "The mailbox has another address by now than the one that it was linked with.",
+        Actor.OPERATOR,
+        "Sign the mailbox in again on the accounts page, or add it again under its alias, to take the new "
+        "address over.",
+    ),
+    **alike(
+        "graph_unreachable",
+        "Microsoft Graph did not answer a check, which says nothing about the account.",
+        Actor.NOBODY,
+        "Check again in some minutes.",
+        Retry.LATER,
+    ),
+    **alike(
         "not_reached",
         "Microsoft Graph was not reached; nothing left.",
         Actor.NOBODY,
