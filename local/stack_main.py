@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import time
+import threading
 from pathlib import Path
 
 from local.console import Console
@@ -15,8 +15,7 @@ from local.stack_errors import StackError
 
 def main(arguments: list[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
-    # SIGTERM ends the stack as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    asked_to_end = ends_on_a_signal()
     console = Console()
     stack = Stack(
         given.state_dir,
@@ -32,9 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         stack.start()
         _show(console, stack)
-        while True:
+        while not asked_to_end.wait(0.5):
             stack.check()
-            time.sleep(0.5)
+        return 0
     except StackError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -46,6 +45,20 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         stack.stop()
+
+
+def ends_on_a_signal() -> threading.Event:
+    """Have SIGTERM and Ctrl-C raise KeyboardInterrupt, and set the event that is returned: what is
+    raised while Python cleans up is swallowed, and the event stays."""
+    asked = threading.Event()
+
+    def end(*_: object) -> None:
+        asked.set()
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    return asked
 
 
 def _show(console: Console, stack: Stack) -> None:
