@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 STORAGE = "AzureWebJobsStorage"
+OUTBOX = "outbox"
 POISON_QUEUE = "outbox-poison"
 ANONYMOUS = func.AuthLevel.ANONYMOUS
 
@@ -365,6 +366,17 @@ def search_mails(req: func.HttpRequest) -> func.HttpResponse:
     )
 
 
+@app.route("docs", methods=["GET"], auth_level=ANONYMOUS)
+def show_docs(req: func.HttpRequest) -> func.HttpResponse:
+    """The API as a page. Asks for a session itself."""
+    from shared.web import api_docs
+
+    front, queues = room().front, room().settings.storage.queue_url
+    return answered(
+        req, lambda: api_docs.show_docs(req, front.site, front.sessions, queues, OUTBOX)
+    )
+
+
 @app.route("changes", methods=["POST"], auth_level=ANONYMOUS)
 def change_many_mails(req: func.HttpRequest) -> func.HttpResponse:
     """One button for all mails of a cause."""
@@ -477,7 +489,7 @@ def finish_sign_in(req: func.HttpRequest) -> func.HttpResponse:
     )
 
 
-@app.queue_trigger("msg", "outbox", STORAGE)
+@app.queue_trigger("msg", OUTBOX, STORAGE)
 def deliver(msg: func.QueueMessage) -> None:
     """Hear a bell, or take in a whole mail that an application dropped."""
     from shared.services.outbox_message import read

@@ -46,7 +46,13 @@ def inspector(page: Page, control: Control) -> Inspector:
 def test_the_pages_before_anything_was_set_up(inspector: Inspector, control: Control) -> None:
     inspector.visit("/signin")
     open_session(inspector.page, inspector.app, control.stack.function_key)
-    for path in ("/accounts", "/mails", "/mails?status=nonsense", "/accounts?checked=none"):
+    for path in (
+        "/docs",
+        "/accounts",
+        "/mails",
+        "/mails?status=nonsense",
+        "/accounts?checked=none",
+    ):
         inspector.visit(path)
     inspector.visit("/mails/01890000-0000-7000-8000-000000000000")
 

@@ -238,6 +238,7 @@ ANONYMOUS = {
     "show_accounts",
     "show_admin_consent",
     "show_asset",
+    "show_docs",
     "show_health",
     "show_home",
     "show_mail_html",

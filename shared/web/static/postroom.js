@@ -24,9 +24,11 @@ function offerCopying(root) {
     button.addEventListener("click", async () => {
       const source = document.getElementById(button.dataset.copies);
       await navigator.clipboard.writeText(source.value || source.textContent);
-      const before = button.textContent;
-      button.textContent = "Copied";
-      setTimeout(() => { button.textContent = before; }, 1500);
+      // What follows the label is for screen readers, and stays.
+      const label = button.firstChild;
+      const before = label.textContent;
+      label.textContent = "Copied";
+      setTimeout(() => { label.textContent = before; }, 1500);
     });
   }
 }
@@ -93,3 +95,10 @@ offerCopying(document);
 follow(1500);
 const next = document.getElementById("next");
 if (next) goOn(next).catch(() => { next.querySelector("button").hidden = false; });
+function openTarget() {
+  const target = document.getElementById(window.location.hash.slice(1));
+  if (target && target.matches("details")) target.open = true;
+}
+
+window.addEventListener("hashchange", openTarget);
+openTarget();
