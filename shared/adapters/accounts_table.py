@@ -196,6 +196,7 @@ def _to_row(account: Account) -> dict[str, Any]:
         "held_until": account.held_until.isoformat() if account.held_until else None,
         "is_default": account.is_default,
         "signed_in_at": account.signed_in_at.isoformat() if account.signed_in_at else None,
+        "grant": account.grant,
         "through": account.through,
     }
     return {name: value for name, value in row.items() if value is not None}
@@ -222,6 +223,7 @@ def _from_row(row: Mapping[str, Any], etag: str) -> Account:
         held_until=moment("held_until"),
         is_default=bool(row.get("is_default", False)),
         signed_in_at=moment("signed_in_at"),
+        grant=row.get("grant"),
         through=row.get("through"),
         etag=etag,
     )

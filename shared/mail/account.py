@@ -85,6 +85,9 @@ class Account:
     signed_in_at: datetime | None = None
     resting_until: datetime | None = None
     """Microsoft asked for a pause; kept beside the account, not with it."""
+    grant: str | None = None
+    """Opaque and random, another one for each sign-in: what the Key Vault secret is called after.
+    Whoever still knows an earlier sign-in can then neither overwrite this one's grant nor remove it."""
     through: str | None = None
     """The account id of the holder: the signed-in account that a shared mailbox is reached by."""
     holder_alias: str | None = None

@@ -141,9 +141,9 @@ class Disconnecting:
         through = _through(roll, account)
         if through and not with_shared:
             raise _still_used(account, through)
-        leaving = [account, *through]
-        for one in leaving:
-            self._mark(one)
+        # What is removed is what the marked row names: a sign-in that was finished just before is in
+        # it, and one that comes later has a secret of its own.
+        account, *through = leaving = [self._mark(one) for one in (account, *through)]
         cancelled = 0
         if waiting is Waiting.CANCEL:
             cancelled = self._cancel(leaving)
@@ -174,13 +174,14 @@ class Disconnecting:
             heir=heir,
         )
 
-    def _mark(self, account: Account) -> None:
+    def _mark(self, account: Account) -> Account:
+        """The row, marked. Where it is gone, the same call made at the same time was faster."""
         for _ in range(ATTEMPTS):
             row = _same(self._departures.roll(), account)
             if row is None or row.reason == DISCONNECTING:
-                return
+                return row or account
             try:
-                self._departures.save(
+                return self._departures.save(
                     replace(
                         row,
                         state=AccountState.NEEDS_SIGN_IN,
@@ -190,7 +191,6 @@ class Disconnecting:
                 )
             except LostRace:
                 continue
-            return
         raise _busy(account)
 
     def _cancel(self, leaving: Sequence[Account]) -> int:
@@ -238,7 +238,7 @@ class Disconnecting:
         if not account.kind.is_signed_in:
             return None
         try:
-            return self._shredder.destroy(grant_secret(account.account_id))
+            return self._shredder.destroy(grant_secret(account))
         except RemoteRefused as error:
             raise Refused(
                 problems.SECRET_NOT_REMOVED,

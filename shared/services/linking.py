@@ -237,14 +237,15 @@ class Linking:
             scopes=grant.scopes & permissions.ALL,
             state=AccountState.READY,
             signed_in_at=self._clock(),
+            grant=self._new_account_id(),
         )
         self._store(account, grant)
         try:
             account = self._enrol(account, existing, wish, person)
         except SignInRefused:
-            self._drop_unused(account, linked_before=same is not None)
+            self._drop_unused(account)
             raise
-        if existing and not same:
+        if existing:
             self._drop_grant(existing)
         released = self._release(account)
         telemetry.event(
@@ -254,10 +255,10 @@ class Linking:
 
     def _store(self, account: Account, grant: Grant) -> None:
         try:
-            self._vault.set(grant_secret(account.account_id), str(grant.refresh_token))
+            self._vault.set(grant_secret(account), str(grant.refresh_token))
         except RemoteError as error:
             if isinstance(error, AnswerLost):
-                self._drop_unused(account, linked_before=True)
+                self._drop_unused(account)
             raise SignInRefused(
                 f"The mailbox was signed in, but Key Vault did not take the grant: {error}",
                 "Give the app's identity the right to read and set secrets in the vault, or wait "
@@ -268,21 +269,18 @@ class Linking:
     def _drop_grant(self, account: Account) -> None:
         """Take a grant that no account refers to any more out of the vault."""
         try:
-            self._vault.remove(grant_secret(account.account_id))
+            self._vault.remove(grant_secret(account))
         except RemoteError:
             # The app's role may lack deletion; the secret is of no use to anybody without the app.
             telemetry.event("unused_grant_kept", level=logging.WARNING, account=account.alias)
 
-    def _drop_unused(self, account: Account, *, linked_before: bool) -> None:
+    def _drop_unused(self, account: Account) -> None:
         """Take back the grant of a sign-in that was refused, unless a row refers to it."""
         try:
-            rows = self._accounts.roll().accounts
-            # What is being disconnected loses its grant anyway; this one came too late for that.
-            used = any(
-                row.account_id == account.account_id and row.reason != DISCONNECTING for row in rows
-            )
+            used = any(row.grant == account.grant for row in self._accounts.roll().accounts)
         except RemoteError:
-            used = linked_before
+            # Whoever signs in is told that nothing was linked, and begins anew.
+            used = False
         if not used:
             self._drop_grant(account)
 

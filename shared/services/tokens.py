@@ -25,7 +25,7 @@ from shared.errors import (
     RemoteRefused,
 )
 from shared.mail import refusals
-from shared.mail.account import HOLDER_GONE, Account, AccountKind, AccountState
+from shared.mail.account import DISCONNECTING, HOLDER_GONE, Account, AccountKind, AccountState
 from shared.mail.backoff import bounded
 from shared.services.ports import (
     Accounts,
@@ -45,6 +45,7 @@ STORED_FOR = timedelta(days=1)
 _REMEMBER_CONSENT = timedelta(seconds=60)
 _REMEMBER_CREDENTIAL = timedelta(seconds=10)
 _REMEMBER_TRANSIENT = timedelta(seconds=2)
+GRANTS = "postroom-grant-"
 SECOND_CHANCE_AFTER = timedelta(seconds=60)
 SPREADING = timedelta(minutes=10)
 """How long an app's credential that Entra does not know is taken for one that it does not know yet:
@@ -54,12 +55,12 @@ https://learn.microsoft.com/entra/workload-id/workload-identity-federation-creat
 _SPREADING_PAUSE = timedelta(seconds=30)
 
 
-def grant_secret(account_id: str) -> str:
-    """The name of the vault secret that holds an account's refresh token.
+def grant_secret(account: Account) -> str:
+    """The name of the vault secret that holds the refresh token of an account's last sign-in.
 
-    Key Vault may copy and log names: the id is opaque, never an address.
+    Key Vault may copy and log names: this one is opaque, never an address.
     """
-    return f"postroom-grant-{account_id}"
+    return f"{GRANTS}{account.grant or account.account_id}"
 
 
 @dataclass
@@ -170,16 +171,17 @@ class TokenSource:
             raise
 
     def _refresh(self, account: Account, slot: _Slot, now: datetime) -> Grant:
-        stored = self._stored(account)
+        account, stored = self._stored(account)
         try:
             grant = self._identity.refresh(account.authority, stored.value, sorted(account.scopes))
         except ConsentRequired as error:
             # Another instance, or a new sign-in, may have stored a newer grant meanwhile.
-            newer = self._stored(account)
-            if newer.version == stored.version:
+            current, newer = self._stored(self._as_it_is_now(account))
+            same = grant_secret(current) == grant_secret(account)
+            if same and newer.version == stored.version:
                 self._give_up(account, slot, now, error)
                 raise
-            stored = newer
+            account, stored = current, newer
             try:
                 grant = self._identity.refresh(
                     account.authority, stored.value, sorted(account.scopes)
@@ -190,30 +192,46 @@ class TokenSource:
         self._keep(account, stored, grant, now)
         return grant
 
-    def _stored(self, account: Account) -> StoredSecret:
+    def _stored(self, account: Account) -> tuple[Account, StoredSecret]:
+        """The grant of an account, and the account as it was signed in with that grant."""
         try:
-            stored = self._vault.get(grant_secret(account.account_id))
+            stored = self._vault.get(grant_secret(account))
+            if stored is None:
+                # What is known of the account may be older than its last sign-in.
+                account = self._as_it_is_now(account)
+                stored = self._vault.get(grant_secret(account))
         except RemoteRefused as error:
             raise CredentialRefused(error.code or "vault_refused", str(error)) from error
         if stored is None:
             self._mark(account, "no_grant")
             raise ConsentRequired("no_grant", "No grant is stored for this mailbox.")
-        return stored
+        return account, stored
+
+    def _as_it_is_now(self, account: Account) -> Account:
+        """The account's row, however it was signed in since; as it was known where it is gone."""
+        rows = self._accounts.all(fresh=True)
+        return next((row for row in rows if row.account_id == account.account_id), account)
 
     def _keep(self, account: Account, stored: StoredSecret, grant: Grant, now: datetime) -> None:
         """Write a rotated refresh token back, unless somebody stored a newer one.
 
-        Key Vault has no conditional write; looking once more leaves a window of milliseconds, and
-        what would be lost in it is a token no better than the one that overwrites it, since a new
-        sign-in by another person gets a new secret name.
+        Key Vault has no conditional write; looking once more leaves a small window, and what would
+        be lost in it is a token no better than the one that overwrites it, since each sign-in has a
+        secret name of its own. Where the account was signed in anew or disconnected meanwhile, what
+        was written here is nobody's, and is taken back.
         """
         if grant.refresh_token in (None, stored.value) or now - stored.created_at < STORED_FOR:
             return
-        name = grant_secret(account.account_id)
+        name = grant_secret(account)
         try:
             newest = self._vault.get(name)
             if newest is not None and newest.version == stored.version:
                 self._vault.set(name, str(grant.refresh_token))
+                if not any(
+                    grant_secret(row) == name and row.reason != DISCONNECTING
+                    for row in self._accounts.all(fresh=True)
+                ):
+                    self._vault.remove(name)
         except RemoteError as error:
             # The stored token still works; the next refresh tries again.
             telemetry.event(

@@ -414,7 +414,7 @@ class TestWholeSignIn:
             AccountKind.WORK,
             tenant,
         )
-        assert vault.get(grant_secret(account.account_id))
+        assert vault.get(grant_secret(account))
         assert desk.tokens.access_token(account)
 
     def test_a_revoked_mailbox_asks_for_a_sign_in_which_mends_it(

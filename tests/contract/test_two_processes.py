@@ -16,7 +16,6 @@ import pytest
 from shared.adapters.entra import Entra
 from shared.adapters.key_vault import KeyVault
 from shared.adapters.vault_credential import CLIENT_SECRET, ClientSecret
-from shared.services.tokens import grant_secret
 from tests.contract.conftest import Stand
 from tests.contract.person import Person
 
@@ -49,7 +48,7 @@ def first_grant(stand: Stand, vault: KeyVault, entra: Entra) -> str:
     flow = entra.begin(tenant, SCOPES)
     grant = entra.redeem(tenant, flow, person.sign_in(str(flow["auth_uri"]), BILLING))
     person.close()
-    vault.set(grant_secret(ACCOUNT), str(grant.refresh_token))
+    vault.set(f"postroom-grant-{ACCOUNT}", str(grant.refresh_token))
     return str(grant.refresh_token)
 
 
@@ -91,7 +90,7 @@ def test_both_go_on_and_the_vault_ends_with_a_working_token(
 
     assert [Counter(one["rounds"]) for one in told] == [Counter({"token": ROUNDS})] * 2
     assert [one["state"] for one in told] == ["ready", "ready"]
-    kept = vault.get(grant_secret(ACCOUNT))
+    kept = vault.get(f"postroom-grant-{ACCOUNT}")
     assert kept is not None
     assert kept.value != first_grant
     assert entra.refresh(stand.stack["tenant_id"], kept.value, SCOPES).access_token
@@ -110,6 +109,6 @@ def test_were_a_refresh_token_good_for_one_use_the_mailbox_would_still_not_be_gi
     assert rounds.keys() <= {"token", "NotSent"}, rounds
     assert rounds["token"] >= ROUNDS
     assert [one["state"] for one in told] == ["ready", "ready"]
-    kept = vault.get(grant_secret(ACCOUNT))
+    kept = vault.get(f"postroom-grant-{ACCOUNT}")
     assert kept is not None
     assert entra.refresh(stand.stack["tenant_id"], kept.value, SCOPES).access_token

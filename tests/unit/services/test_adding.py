@@ -21,7 +21,7 @@ from shared.mail.account import Account, AccountKind, AccountState
 from shared.mail.outcome import GraphAnswer
 from shared.services.adding import NOT_LOOKED_UP, Added, Adding, Request
 from shared.services.ports import Profile
-from shared.services.tokens import TokenSource, grant_secret
+from shared.services.tokens import TokenSource
 from tests.fakes import Clock as MemoryClock
 from tests.fakes import Faults, MemoryDrafts
 from tests.unit.sign_in_fakes import (
@@ -58,7 +58,7 @@ class Desk:
         self.identity = FakeIdentity()
         self.mail_service = FakeMailService(users={"/users/noreply@contoso.com": LOOKED_UP})
         self.vault = FakeVault(self.clock)
-        self.vault.set(grant_secret("id-ada"), "stored")
+        self.vault.set("postroom-grant-id-ada", "stored")
         rows = {"ada": self.holder} if self.holder else {}
         self.accounts = FakeAccounts(rows)
         self.drafts = MemoryDrafts(Faults(), MemoryClock(NOW))
@@ -108,7 +108,7 @@ def test_a_shared_mailbox_is_reached_through_its_holder() -> None:
         "info@contoso.com",
     )
     assert (row.tenant_id, row.account_id, row.is_default) == (TENANT, "id-info", False)
-    assert desk.vault.grants() == [grant_secret("id-ada")]
+    assert desk.vault.grants() == ["postroom-grant-id-ada"]
     assert desk.released == ["info"]
     assert "shows with the first mail" in added.notes[0]
 

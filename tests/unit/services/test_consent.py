@@ -266,7 +266,7 @@ class TestFinish:
     ) -> None:
         account = office.finish()
 
-        assert office.vault.grants() == [grant_secret(account.account_id)]
+        assert office.vault.grants() == [grant_secret(account)]
         assert office.vault.secrets[office.vault.grants()[0]][0].value == "refresh-2"
         assert "@" not in office.vault.grants()[0]
 
@@ -274,7 +274,7 @@ class TestFinish:
         office.identity.refreshed = [grant_of(refresh_token=None)]
         account = office.finish()
 
-        assert office.vault.secrets[grant_secret(account.account_id)][0].value == "refresh-1"
+        assert office.vault.secrets[grant_secret(account)][0].value == "refresh-1"
 
     def test_the_first_account_is_the_default_and_the_second_is_not(self, office: Office) -> None:
         office.accounts.rows["other"] = account_of("other", object_id=OTHER)
@@ -534,22 +534,22 @@ class TestWrongAccount:
 
     def test_signing_in_as_b_while_renewing_a_leaves_a_intact(self, office: Office) -> None:
         office.accounts.rows["billing"] = account_of(object_id=OTHER, address="a@contoso.com")
-        office.vault.set(grant_secret("id-billing"), "as token")
+        office.vault.set("postroom-grant-id-billing", "as token")
         refused = office.refuse()
 
         assert "a@contoso.com" in str(refused)
-        assert office.vault.secrets[grant_secret("id-billing")][-1].value == "as token"
+        assert office.vault.secrets["postroom-grant-id-billing"][-1].value == "as token"
 
     def test_another_mailbox_is_put_under_the_alias_when_asked_to(self, office: Office) -> None:
         """It gets another id, so that no cached token of the old one can send for it."""
         office.accounts.rows["billing"] = account_of(object_id=OTHER, is_default=True)
-        office.vault.set(grant_secret("id-billing"), "as token")
+        office.vault.set("postroom-grant-id-billing", "as token")
         flow = office.begin("billing", replace=True)
         account = office.finish(flow)
 
         assert account.account_id != "id-billing"
         assert account.is_default
-        assert office.vault.grants() == [grant_secret(account.account_id)]
+        assert office.vault.grants() == [grant_secret(account)]
         assert office.identity.begun[0]["hint"] is None
 
     def test_a_mailbox_linked_under_another_alias_is_refused_naming_it(
@@ -603,7 +603,7 @@ class TestAtOnce:
         (linked,) = office.accounts.rows.values()
         assert outcomes.count(linked.alias) == 1
         assert outcomes.count(f"{linked.address} is linked already, as '{linked.alias}'.") == 5
-        assert office.vault.grants() == [grant_secret(linked.account_id)]
+        assert office.vault.grants() == [grant_secret(linked)]
         assert [account.alias for account in office.released] == [linked.alias]
 
     def test_of_two_first_accounts_one_is_the_default(self, office: Office) -> None:
@@ -629,7 +629,7 @@ class TestAtOnce:
         with pytest.raises(SignInRefused, match="is linked already, as 'billing'"):
             office.finish()
         assert office.accounts.rows["billing"].account_id == "first"
-        assert office.vault.grants() == [grant_secret("first")]
+        assert office.vault.grants() == ["postroom-grant-first"]
 
     def test_a_row_that_was_not_seen_from_the_start_is_not_replaced(self, office: Office) -> None:
         office.accounts.rows["billing"] = account_of(object_id=OTHER)
@@ -640,7 +640,7 @@ class TestAtOnce:
         with pytest.raises(SignInRefused, match="Somebody else changed 'billing'"):
             office.finish(flow)
         assert office.accounts.rows["billing"].account_id == "third"
-        assert office.vault.grants() == [grant_secret("third")]
+        assert office.vault.grants() == ["postroom-grant-third"]
 
     def test_signing_in_again_while_another_mailbox_takes_the_alias_leaves_no_grant(
         self, office: Office
@@ -651,7 +651,7 @@ class TestAtOnce:
 
         with pytest.raises(SignInRefused, match=r"is the mailbox c@contoso\.com"):
             office.finish()
-        assert office.vault.grants() == [grant_secret("third")]
+        assert office.vault.grants() == ["postroom-grant-third"]
 
     def test_a_write_that_got_through_unnoticed_is_found_to_be_ones_own(
         self, office: Office
@@ -661,14 +661,16 @@ class TestAtOnce:
 
         def write_first() -> None:
             (name,) = office.vault.grants()
-            ours = account_of(account_id=name.removeprefix("postroom-grant-"), is_default=True)
+            ours = account_of(
+                account_id="new-0", grant=name.removeprefix("postroom-grant-"), is_default=True
+            )
             lost.append(enrolled(office, ours))
 
         meanwhile(office, write_first)
         account = office.finish()
 
         assert (account.account_id, account.is_default) == (lost[0].account_id, True)
-        assert office.vault.grants() == [grant_secret(account.account_id)]
+        assert office.vault.grants() == [grant_secret(account)]
 
     def test_changes_by_workers_meanwhile_are_kept(self, office: Office) -> None:
         office.accounts.rows["billing"] = account_of(is_default=False)
@@ -698,8 +700,8 @@ def enrolled(office: Office, account: Account) -> Account:
     """Link an account as another instance would, with its grant; a row in its place goes."""
     row = office.accounts.rows.get(account.alias)
     if row:
-        office.vault.remove(grant_secret(row.account_id))
-    office.vault.set(grant_secret(account.account_id), "another's")
+        office.vault.remove(grant_secret(row))
+    office.vault.set(grant_secret(account), "another's")
     hook, office.accounts.before_enrol = office.accounts.before_enrol, lambda: None
     try:
         changed = replace(account, etag=row.etag if row else None)

@@ -14,10 +14,9 @@ from shared.mail.account import AccountKind, AccountState
 from shared.mail.status import Status
 from shared.services.disconnecting import MOST_SECONDS, Disconnected, Waiting
 from shared.services.ports import Destruction
-from shared.services.tokens import grant_secret
 from tests.fakes import LOST, NOT_REACHED, Crash, Room, account_of
 
-SECRET = grant_secret("id-billing")
+SECRET = "postroom-grant-id-billing"
 STEPS = ["accounts.save", "vault.destroy", "timetables.forget", "checks.remove", "accounts.depart"]
 
 
@@ -28,7 +27,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> None:
 
 def a_room(*more: object) -> Room:
     room = Room(account_of(is_default=True), *more)  # type: ignore[arg-type]
-    room.shredder.names = {grant_secret(f"id-{alias}") for alias in room.accounts.rows}
+    room.shredder.names = {f"postroom-grant-id-{alias}" for alias in room.accounts.rows}
     return room
 
 

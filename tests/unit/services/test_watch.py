@@ -14,7 +14,7 @@ from shared.mail.account import AccountState
 from shared.mail.mail import Mail
 from shared.mail.outcome import GraphAnswer
 from shared.services.ports import CredentialVersion
-from shared.services.tokens import TokenSource, grant_secret
+from shared.services.tokens import TokenSource
 from shared.services.watch import MOST_SECONDS
 from tests.fakes import LOST, NOT_REACHED, NOW, Crash, Outside, Room, account_of
 from tests.unit.sign_in_fakes import FakeIdentity, FakeVault, grant_of
@@ -80,7 +80,7 @@ def test_a_day_that_was_missed_is_made_up_for_by_the_next_run(room: Room) -> Non
 def test_an_idle_grant_is_renewed_and_the_new_one_is_stored() -> None:
     outside = Outside(account_of())
     vault, identity = FakeVault(outside.clock), FakeIdentity()
-    vault.set(grant_secret("id-billing"), "stored-1")
+    vault.set("postroom-grant-id-billing", "stored-1")
     outside.tokens = TokenSource(  # type: ignore[assignment]
         identity, vault, outside.accounts, outside.clock
     )
@@ -89,7 +89,7 @@ def test_an_idle_grant_is_renewed_and_the_new_one_is_stored() -> None:
         room.clock.forward(days=days)
         identity.refreshed = [grant_of(refresh_token=f"after-{days}")]
         room.watch.run()
-    stored = vault.get(grant_secret("id-billing"))
+    stored = vault.get("postroom-grant-id-billing")
 
     assert len(identity.refreshes) == 3
     assert stored is not None
