@@ -590,9 +590,7 @@ class MemoryAccounts:
             if found is None or found.etag != account.etag or roll.version != self._version():
                 raise LostRace("the accounts were changed meanwhile")
             del self.rows[account.alias]
-            self.departed[account.alias] = Departed(
-                account.alias, account.account_id, account.tenant_id, account.object_id, now
-            )
+            self.departed[account.alias] = Departed.of(account, now)
             self._cached = None
             self._writes += 1
             if heir is not None:

@@ -115,7 +115,7 @@ class AccountsTable:
         steps = [
             _step({"PartitionKey": _PARTITION, "RowKey": _ROLL}, roll.version),
             ("delete", key, condition),
-            ("upsert", _departed_row(account, now), {}),
+            ("upsert", _departed_row(Departed.of(account, now)), {}),
         ]
         steps += [
             _step(_to_row(replace(one, is_default=True)), one.etag)
@@ -156,15 +156,18 @@ def _step(row: dict[str, Any], etag: str | None) -> tuple[str, dict[str, Any], d
     return "update", row, {"mode": UpdateMode.REPLACE, **condition}
 
 
-def _departed_row(account: Account, now: datetime) -> dict[str, Any]:
-    return {
+def _departed_row(gone: Departed) -> dict[str, Any]:
+    row: dict[str, Any] = {
         "PartitionKey": _PARTITION,
-        "RowKey": f"{_DEPARTED}{account.alias}",
-        "account_id": account.account_id,
-        "tenant_id": account.tenant_id,
-        "object_id": account.object_id,
-        "departed_at": now.isoformat(),
+        "RowKey": f"{_DEPARTED}{gone.alias}",
+        "account_id": gone.account_id,
+        "tenant_id": gone.tenant_id,
+        "object_id": gone.object_id,
+        "departed_at": gone.departed_at.isoformat(),
+        "kind": gone.kind.value if gone.kind else None,
+        "address_hash": gone.address_hash,
     }
+    return {name: value for name, value in row.items() if value is not None}
 
 
 def _departed(row: Mapping[str, Any]) -> Departed:
@@ -174,6 +177,8 @@ def _departed(row: Mapping[str, Any]) -> Departed:
         tenant_id=row["tenant_id"],
         object_id=row["object_id"],
         departed_at=datetime.fromisoformat(row["departed_at"]),
+        kind=AccountKind(row["kind"]) if "kind" in row else None,
+        address_hash=row.get("address_hash", ""),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -113,6 +114,12 @@ class Account:
         """The name of a permission where it is about this mailbox: at another's mailbox, a signed-in
         account needs the `.Shared` form."""
         return f"{scope}.Shared" if self.kind is AccountKind.SHARED else scope
+
+    @property
+    def address_hash(self) -> str:
+        """SHA-256 of the address in lower case: by it a mailbox is known again where no address may
+        be kept."""
+        return hashlib.sha256(self.address.lower().encode()).hexdigest()
 
     def owns(self, address: str) -> bool:
         """Whether it is the mailbox's own address."""

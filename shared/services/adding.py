@@ -25,6 +25,7 @@ from shared.errors import (
 from shared.mail import problems, refusals, rights
 from shared.mail.account import (
     ALIAS,
+    DISCONNECTING,
     PERSONAL_TENANT,
     Account,
     AccountKind,
@@ -37,7 +38,16 @@ from shared.mail.graph_payload import trial_request
 from shared.mail.outcome import DENIED, Outcome, Verdict, judge_draft
 from shared.mail.permissions import DRAFTS, DRAFTS_SHARED, SEND, SEND_SHARED
 from shared.services.enrolling import by_alias, enrolled
-from shared.services.ports import Clock, Drafts, Enrolment, Grant, MailService, Roll, Tokens
+from shared.services.ports import (
+    Clock,
+    Departed,
+    Drafts,
+    Enrolment,
+    Grant,
+    MailService,
+    Roll,
+    Tokens,
+)
 from shared.services.sending import Acting
 
 _CONCRETE = re.compile(
@@ -133,9 +143,9 @@ class Adding:
 
         def row_on(roll: Roll) -> Account:
             before.append(by_alias(roll.accounts, account.alias))
-            return _row_on(roll, account)
+            return _row_on(roll, account, request)
 
-        _row_on(self._accounts.roll(), account)
+        _row_on(self._accounts.roll(), account, request)
         trial = self._tried(account, request)
         row = enrolled(self._accounts, row_on)
         is_new = before[-1] is None
@@ -144,10 +154,7 @@ class Adding:
         return Added(row, is_new, (*notes, *trial))
 
     def _shared(self, request: Request) -> tuple[Account, tuple[str, ...]]:
-        holder = by_alias(self._accounts.roll().accounts, request.through or "")
-        trouble = _unfit(holder, request)
-        if holder is None or trouble is not None:
-            raise _refused(*(trouble or ("through", "names no account")))
+        holder = _fit(by_alias(self._accounts.roll().accounts, request.through or ""), request)
         account = Account(
             alias=request.alias,
             account_id=self._new_account_id(),
@@ -317,12 +324,22 @@ def _checked(request: Request) -> Request:
     return replace(request, alias=alias, mailbox=mailbox, through=through)
 
 
-def _unfit(holder: Account | None, request: Request) -> tuple[str, str] | None:
-    """Why a shared mailbox cannot be reached by an account: the field, and the words."""
+def _fit(holder: Account | None, request: Request) -> Account:
+    """The account that a shared mailbox is to be reached by. Raises Refused where it cannot be."""
     if holder is None:
-        return "through", "names no account: GET /api/accounts lists those there are"
+        raise _refused("through", "names no account: GET /api/accounts lists those there are")
+    trouble = _unfit(holder, request)
+    if trouble is not None:
+        raise _refused(*trouble)
+    return holder
+
+
+def _unfit(holder: Account, request: Request) -> tuple[str, str] | None:
+    """Why a shared mailbox cannot be reached by an account: the field, and the words."""
     if holder.kind is not AccountKind.WORK:
         return "through", "must be a work or school account that is signed in"
+    if holder.reason == DISCONNECTING:
+        return "through", "is being disconnected: name another account"
     if holder.state is AccountState.NEEDS_SIGN_IN:
         return "through", "needs to be signed in again on /accounts first"
     if SEND_SHARED not in holder.scopes:
@@ -336,15 +353,29 @@ def _unfit(holder: Account | None, request: Request) -> tuple[str, str] | None:
     return None
 
 
-def _row_on(roll: Roll, account: Account) -> Account:
+def _row_on(roll: Roll, account: Account, request: Request) -> Account:
     """The row for a roll: a new one, or the one that is there, renewed. Raises Refused where the
-    alias or the mailbox is another's."""
+    alias or the mailbox is another's or on its way out, or the holder is not what it was."""
+    if account.through is not None:
+        account = _reached(roll, account, request)
     for row in roll.accounts:
         if row.alias != account.alias and _is_same_mailbox(row, account):
             raise _taken("mailbox", f"is linked already, as '{row.alias}'")
     existing = by_alias(roll.accounts, account.alias)
     if existing is None:
-        return replace(account, is_default=not roll.accounts)
+        # Disconnected and connected again: the mails that waited are its own.
+        own = (gone.account_id for gone in roll.departed if _had(gone, account))
+        return replace(
+            account,
+            account_id=next(own, account.account_id),
+            is_default=not roll.accounts,
+        )
+    if existing.reason == DISCONNECTING:
+        raise _taken(
+            "alias",
+            "is being disconnected, and that did not come to its end: disconnect it once more at "
+            f"/accounts/{existing.alias}/disconnect, then add the mailbox",
+        )
     if existing.kind is not account.kind or not _is_same_mailbox(existing, account):
         raise _taken("alias", "is another mailbox's: choose another alias, or disconnect that one")
     return replace(
@@ -362,6 +393,37 @@ def _row_on(roll: Roll, account: Account) -> Account:
         through=account.through,
         holder_alias=account.holder_alias,
     )
+
+
+def _reached(roll: Roll, account: Account, request: Request) -> Account:
+    """A shared mailbox with what it takes from its holder on a roll. Raises Refused where the
+    account that was asked is not there any more, or is not fit by now."""
+    holder = next((row for row in roll.accounts if row.account_id == account.through), None)
+    if holder is None:
+        raise _refused(
+            "through",
+            "was disconnected, or became another mailbox, meanwhile: GET /api/accounts lists the "
+            "accounts there are",
+        )
+    holder = _fit(holder, request)
+    return replace(
+        account,
+        authority=holder.authority,
+        scopes=holder.scopes,
+        signed_in_at=holder.signed_in_at,
+    )
+
+
+def _had(gone: Departed, account: Account) -> bool:
+    """Whether it is the mailbox that had its alias. Where one of the two was not looked up in the
+    directory, the address decides."""
+    if gone.kind is None or gone.kind.is_signed_in:
+        return False
+    if (gone.alias, gone.tenant_id.lower()) != (account.alias, account.tenant_id.lower()):
+        return False
+    if gone.object_id and account.object_id:
+        return gone.object_id.lower() == account.object_id.lower()
+    return gone.address_hash == account.address_hash
 
 
 def _is_same_mailbox(one: Account, other: Account) -> bool:

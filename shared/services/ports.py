@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from shared.mail.account import Account
+from shared.mail.account import Account, AccountKind
 from shared.mail.expiry import Expiry
 from shared.mail.findings import Check
 from shared.mail.mail import Mail, MailFilter, MailPage
@@ -492,6 +492,23 @@ class Departed:
     tenant_id: str
     object_id: str
     departed_at: datetime
+    kind: AccountKind | None = None
+    """None in rows of before it was kept, as the hash is empty there."""
+    address_hash: str = ""
+    """By which a mailbox is known that was never looked up, so that it has no object id."""
+
+    @classmethod
+    def of(cls, account: Account, now: datetime) -> Departed:
+        """What is kept of an account."""
+        return cls(
+            account.alias,
+            account.account_id,
+            account.tenant_id,
+            account.object_id,
+            now,
+            account.kind,
+            account.address_hash,
+        )
 
 
 @dataclass(frozen=True)

@@ -613,13 +613,42 @@ class TestAccounts:
         accounts.enrol(replace(an_account("second"), is_default=False), accounts.roll())
         accounts.depart(first, accounts.roll(), "second", NOW)
         roll = accounts.roll()
-        gone = Departed(first.alias, first.account_id, first.tenant_id, first.object_id, NOW)
+        gone = Departed.of(first, NOW)
 
         assert [(one.alias, one.is_default) for one in roll.accounts] == [("second", True)]
         assert roll.departed == (gone,)
         back = accounts.enrol(an_account(), roll)
         accounts.depart(back, accounts.roll(), None, NOW)
         assert accounts.roll().departed == (gone,)
+
+    def test_no_address_is_kept_of_an_account_that_departed(
+        self, accounts: AccountsTable, connection_string: str
+    ) -> None:
+        first = accounts.enrol(an_account(), accounts.roll())
+        accounts.depart(first, accounts.roll(), None, NOW)
+        (row,) = [
+            row
+            for row in accounts._client().list_entities()
+            if row["RowKey"].startswith("!departed-")
+        ]
+
+        assert set(row) - {"PartitionKey", "RowKey"} == {
+            "account_id",
+            "tenant_id",
+            "object_id",
+            "departed_at",
+            "kind",
+            "address_hash",
+        }
+        assert not [value for value in row.values() if "@" in str(value)]
+
+    def test_a_row_of_before_kind_and_hash_were_kept_is_read(self, accounts: AccountsTable) -> None:
+        old = {"account_id": "i", "tenant_id": "t", "object_id": "", "departed_at": NOW.isoformat()}
+        accounts._client().create_entity(
+            {"PartitionKey": "account", "RowKey": "!departed-info", **old}
+        )
+
+        assert accounts.roll().departed == (Departed("info", "i", "t", "", NOW),)
 
     def test_nobody_departs_on_a_roll_or_a_row_that_moved_on(self, accounts: AccountsTable) -> None:
         first = accounts.enrol(an_account(), accounts.roll())

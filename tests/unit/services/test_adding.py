@@ -17,7 +17,7 @@ from shared.errors import (
     RemoteRefused,
 )
 from shared.mail import rights
-from shared.mail.account import Account, AccountKind, AccountState
+from shared.mail.account import DISCONNECTING, Account, AccountKind, AccountState
 from shared.mail.outcome import GraphAnswer
 from shared.services.adding import NOT_LOOKED_UP, Added, Adding, Request
 from shared.services.ports import Profile
@@ -331,3 +331,78 @@ def test_of_two_that_are_added_at_one_moment_the_second_sees_the_first() -> None
 )
 def test_every_field_that_is_wrong_is_named(request_: Request, names: list[str]) -> None:
     assert fields(Desk().refused(request_)) == names
+
+
+@pytest.mark.parametrize("request_", [INFO, NOREPLY], ids=["shared", "app"])
+def test_what_is_being_disconnected_cannot_be_added(request_: Request) -> None:
+    desk = Desk()
+    desk.add(request_)
+    desk.released.clear()
+    row = desk.accounts.rows[request_.alias]
+    desk.accounts.save(replace(row, state=AccountState.NEEDS_SIGN_IN, reason=DISCONNECTING))
+
+    refused = desk.refused(request_)
+
+    assert fields(refused) == ["alias"]
+    assert f"/accounts/{request_.alias}/disconnect" in refused.errors[0].message
+
+
+@pytest.mark.parametrize("request_", [INFO, NOREPLY], ids=["shared", "app"])
+def test_nor_what_began_to_be_disconnected_after_the_look(request_: Request) -> None:
+    desk = Desk()
+    desk.add(request_)
+    desk.released.clear()
+
+    def disconnect() -> None:
+        desk.accounts.before_enrol = lambda: None
+        row = desk.accounts.rows[request_.alias]
+        desk.accounts.save(replace(row, state=AccountState.NEEDS_SIGN_IN, reason=DISCONNECTING))
+
+    desk.accounts.before_enrol = disconnect
+    with pytest.raises(Refused, match="taken"):
+        desk.add(request_)
+
+    assert desk.accounts.rows[request_.alias].reason == DISCONNECTING
+    assert desk.released == []
+
+
+MEANWHILE = [
+    ("left", lambda row: None, "was disconnected"),
+    ("became another mailbox", lambda row: replace(row, account_id="id-2"), "another mailbox"),
+    (
+        "signed out",
+        lambda row: replace(row, state=AccountState.NEEDS_SIGN_IN, reason="AADSTS50173"),
+        "signed in again",
+    ),
+    (
+        "is leaving",
+        lambda row: replace(row, state=AccountState.NEEDS_SIGN_IN, reason=DISCONNECTING),
+        "is being disconnected",
+    ),
+    ("lost the permission", lambda row: replace(row, scopes=frozenset({"Mail.Send"})), "granted"),
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"), [row[1:] for row in MEANWHILE], ids=[row[0] for row in MEANWHILE]
+)
+def test_a_holder_that_is_not_what_it_was_any_more_takes_nobody(
+    change: Callable[[Account], Account | None], words: str
+) -> None:
+    desk = Desk()
+
+    def change_holder() -> None:
+        desk.accounts.before_enrol = lambda: None
+        desk.accounts.enrolled += 1
+        holder = change(desk.accounts.rows.pop("ada"))
+        if holder is not None:
+            desk.accounts.rows["ada"] = holder
+
+    desk.accounts.before_enrol = change_holder
+    with pytest.raises(Refused) as refused:
+        desk.add(INFO)
+
+    assert fields(refused.value) == ["through"]
+    assert words in refused.value.errors[0].message
+    assert "info" not in desk.accounts.rows
+    assert desk.released == []
