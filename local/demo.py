@@ -47,7 +47,9 @@ def main() -> int:
     )
     parser.add_argument("--once", action="store_true", help="stop after both mails arrived")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # A shell that starts it in the background has it ignore Ctrl-C.
+        signal.signal(number, signal.default_int_handler)
     console = Console()
     try:
         with Stack(

@@ -23,7 +23,7 @@ from playwright.sync_api import (
 from local.prerequisites import BROWSERS
 from local.prerequisites import browser as missing_browser
 
-PATIENCE = 15_000
+PATIENCE = 30_000
 """Milliseconds that Playwright waits for what is expected, on a busy machine."""
 _HERE = frozenset({"localhost", "127.0.0.1"})
 
