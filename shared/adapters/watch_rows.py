@@ -40,6 +40,7 @@ class WatchRows:
             version=row["version"],
             expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
             told=row.get("told"),
+            owed=row.get("owed"),
         )
         return Remembered(credential, etag)
 
@@ -74,4 +75,6 @@ def _row(credential: Expiry | None) -> dict[str, Any]:
         row["expires_at"] = credential.expires_at.isoformat()
     if credential.told is not None:
         row["told"] = credential.told
+    if credential.owed is not None:
+        row["owed"] = credential.owed
     return row

@@ -30,7 +30,9 @@ class Expiry:
     expires_at: datetime | None
     """None where nobody wrote it down."""
     told: int | None = None
-    """The last threshold of which it was told."""
+    """The last threshold of which it was told in the log."""
+    owed: int | None = None
+    """The threshold whose mail to operators is still to be sent: no account could carry it."""
 
     def days_left(self, now: datetime) -> int | None:
         """Whole days until it expires, begun ones counted; 0 or less once it has."""

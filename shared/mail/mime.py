@@ -44,6 +44,8 @@ _CHARSET = re.compile(
 _HEADER_LINE = re.compile(rb"[!-9;-~]{1,76}:|[ \t]")
 """RFC 5322, 2.2: a name of printable ASCII without the colon, or a folded line."""
 
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"')
+
 LINE = 76
 """Characters of a header line that lines are folded to (RFC 2047, 2)."""
 LONG_TEXT = 64 * 1024
@@ -238,6 +240,17 @@ def _only_address(
     pairs: Sequence[tuple[str, str]],
     problems: list[FieldProblem],
 ) -> Address | None:
+    if any(_has_colon(str(value)) for value in head.get_all(name, [])):
+        # RFC 6854 allows groups here. Their names are words that a reader sees, and may be none that
+        # the account has.
+        problems.append(
+            FieldProblem(
+                name,
+                "has a colon outside quotes, which makes it a group ('Name: name@example.com;'): "
+                "Postroom takes no groups here; give one address, its name in quotes",
+            )
+        )
+        return None
     if len(pairs) > 1:
         problems.append(FieldProblem(name, "has more than one address: keep one"))
         return None
@@ -245,6 +258,26 @@ def _only_address(
     if name in head and not found and not any(problem.field == name for problem in problems):
         problems.append(FieldProblem(name, "has no address: give one, or leave the header out"))
     return found[0] if found else None
+
+
+def _has_colon(value: str) -> bool:
+    """Whether a colon stands in an address header outside quotes and comments (RFC 5322, 3.2)."""
+    depth = at = 0
+    while at < len(value):
+        sign = value[at]
+        if sign == '"' and not depth and (quoted := _QUOTED.match(value, at)):
+            at = quoted.end()
+            continue
+        if depth and sign == "\\":
+            at += 1
+        elif sign == "(":
+            depth += 1
+        elif sign == ")" and depth:
+            depth -= 1
+        elif sign == ":" and not depth:
+            return True
+        at += 1
+    return False
 
 
 def _addresses(

@@ -6,6 +6,8 @@ import html
 import re
 from html.parser import HTMLParser
 
+from shared.mail.open_markup import split_at_end
+
 _NEVER_CLOSED = frozenset(
     [
         "area",
@@ -54,9 +56,6 @@ _LINES = frozenset(
         "blockquote",
     ]
 )
-_BODY_END = re.compile(r"</(?:body|html)\s*>", re.IGNORECASE)
-MOST_ENDS = 8
-"""Ends of a body within comments that are passed over; behind more than those it is put at the end."""
 
 
 def html_fault(markup: str) -> str | None:
@@ -94,21 +93,10 @@ def after_text(body: str, signature: str) -> str:
 
 
 def after_html(body: str, signature: str) -> str:
-    """An html body with the signature as its last element, in a block of its own."""
-    at = _end_of(body)
-    return f"{body[:at]}<div>{signature}</div>{body[at:]}"
-
-
-def _end_of(body: str) -> int:
-    """Where the body ends: before its end tag, and before that of html where it has none. An end tag
-    within a comment ends nothing."""
-    ends = [found.start() for found in _BODY_END.finditer(body)][-MOST_ENDS:]
-    outside = [at for at in ends if body.rfind("<!--", 0, at) <= body.rfind("-->", 0, at)]
-    for name in ("body", "html"):
-        for at in reversed(outside):
-            if body[at + 2 : at + 6].lower() == name:
-                return at
-    return len(body)
+    """An html body with the signature as its last element, in a block of its own; what the body leaves
+    open and would swallow it is closed before."""
+    before, behind = split_at_end(body)
+    return f"{before}<div>{signature}</div>{behind}"
 
 
 class _Structure(HTMLParser):

@@ -197,8 +197,8 @@ class Checking:
         """Make an account ready that is well again, and let its mails go. Returns it as it stands."""
         row = account
         try:
-            row = self._same_sign_in(account) or account
-            if not _is_well_again(row, check):
+            row = self._row_of(account) or account
+            if not _stands_as_before(row, account) or not _is_well_again(row, check):
                 return row
             ready = replace(row, state=AccountState.READY, reason=None, held_until=None)
             ready = self._accounts.save(ready)
@@ -223,11 +223,9 @@ class Checking:
             return check
         return replace(check, findings=(*check.findings, _stopped(row)))
 
-    def _same_sign_in(self, account: Account) -> Account | None:
-        for row in self._accounts.all(fresh=True):
-            if row.account_id == account.account_id and row.signed_in_at == account.signed_in_at:
-                return row
-        return None
+    def _row_of(self, account: Account) -> Account | None:
+        rows = self._accounts.all(fresh=True)
+        return next((row for row in rows if row.account_id == account.account_id), None)
 
     def _keep(self, account: Account, check: Check) -> None:
         """Write the check down, and say what is news. Whoever writes first says it."""
@@ -384,6 +382,13 @@ def _passing(topic: Topic, system: str) -> Finding:
         who=Actor.NOBODY,
         step="Check again in some minutes.",
     )
+
+
+def _stands_as_before(row: Account, account: Account) -> bool:
+    """Whether nobody has marked the account, or signed it in, since the check began: whoever did
+    knows what is newer than the check's evidence."""
+    begun = (account.state, account.reason, account.held_until, account.signed_in_at)
+    return begun == (row.state, row.reason, row.held_until, row.signed_in_at)
 
 
 def _is_well_again(row: Account, check: Check) -> bool:

@@ -117,7 +117,8 @@ class Order:
     saves_copy: bool | None = None
     """What the caller said of Sent Items; None leaves it to the account."""
     place: str | None = None
-    """Stands for the key where that was made from a batch's: no caller's own key can equal it."""
+    """Stands for the key where that was made from a batch's, or for Postroom's own mail: no caller's
+    own key can equal it."""
 
     @property
     def claimed_key(self) -> str | None:
@@ -353,6 +354,12 @@ def place_of(key: str, index: int) -> str:
     the batch `a` is never taken for the single mail `a/2`.
     """
     return f"{key}\x1f{index}"
+
+
+def own_place(key: str) -> str:
+    """The key of a mail that Postroom itself sends: neither a caller's own key nor the place in a
+    batch can begin with the control character."""
+    return f"\x1f{key}"
 
 
 def is_key(text: str) -> bool:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from shared.errors import Refused
 from shared.mail.account import Account, AccountState
-from shared.services.document import read_json
+from shared.services.document import own_place, read_json
 from shared.services.ports import Accounts, Clock
 from shared.services.submission import Submission
 from shared.telemetry import event
@@ -43,7 +44,7 @@ class Operators:
         """Accept one mail. Returns whether it is accepted, now or earlier. Raises RemoteError where
         storage failed: then telling again does no harm.
 
-        `key` is the same for the same news. `broken` is the id of an account that is not to carry it.
+        `key` is the same for the same news; no caller can take it first. `broken` is the id of an account that is not to carry it.
         """
         if not self._addresses:
             return False
@@ -57,11 +58,10 @@ class Operators:
             "subject": f"Postroom: {subject}",
             "text": f"{text}\n\n{self._page}\n",
             "tags": [TAG],
-            "idempotency_key": key,
         }
         try:
             order = read_json(json.dumps(document).encode(), self._clock())
-            self._submission.accept(order)
+            self._submission.accept(replace(order, place=own_place(key)))
         except Refused as refused:
             if refused.kind.code == "idempotency_conflict":
                 return True  # told earlier, by another account or in other words

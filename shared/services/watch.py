@@ -96,19 +96,18 @@ class Watch:
         return sorted(due, key=lambda one: _last_check(records, one))
 
     def _watch_credential(self) -> None:
-        """Warn once for each threshold; whoever writes it down first says it."""
+        """Warn once for each threshold; whoever writes it down first says it. A mail that no account
+        can carry now is owed, and tried in each run until the next threshold's takes its place."""
         found = self._newest()
         remembered = self._memory.recall()
         known, now = remembered.credential, self._clock()
         if known is not None and found is not None and known.is_same(found):
-            found = replace(found, told=known.told)
+            found = replace(found, told=known.told, owed=known.owed)
         threshold = found.to_tell(now) if found is not None else None
         if found is not None and threshold is not None:
-            self._operators.tell(
-                f"postroom-watch/credential/{found.version}/{threshold}",
-                *_warning(found, threshold),
-            )
-            found = replace(found, told=threshold)
+            found = replace(found, told=threshold, owed=threshold)
+        if found is not None and found.owed is not None and self._mail(found, found.owed):
+            found = replace(found, owed=None)
         if found == known:
             return
         try:
@@ -117,6 +116,10 @@ class Watch:
             return  # another run was first, and said it
         if found is not None and threshold is not None:
             _say(found, threshold, now)
+
+    def _mail(self, found: Expiry, threshold: int) -> bool:
+        key = f"watch/credential/{found.version}/{threshold}"
+        return self._operators.tell(key, *_warning(found, threshold))
 
     def _newest(self) -> Expiry | None:
         """The newest enabled version of a credential that can expire."""
@@ -138,7 +141,7 @@ class AccountNews:
         # Two checks at one moment begin from the same earlier one, and make the same key.
         what = hashlib.sha256("\n".join(change.broken).encode()).hexdigest()[:16]
         moment = since.isoformat() if since else "first"
-        key = f"postroom-watch/account/{account.account_id}/{moment}/{what}"
+        key = f"watch/account/{account.account_id}/{moment}/{what}"
         if change.mended:
             self._operators.tell(
                 key,

@@ -23,6 +23,33 @@ def test_a_raw_message_with_a_header_that_readers_may_disagree_on_is_refused(
     assert field in [problem.field for problem in problems]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"From: The CEO: billing@contoso.com;",
+        b"From: The CEO:billing@contoso.com",
+        b"From: The CEO:;, billing@contoso.com",
+        b"From: (a \\) b) The\r\n CEO: billing@contoso.com;",
+        b'From: "The" CEO\\: <billing@contoso.com>',
+        b"Sender: The CEO: billing@contoso.com;",
+    ],
+)
+def test_a_group_in_from_or_sender_is_refused_by_the_headers_name(line: bytes) -> None:
+    _, problems = mime.read(b"To: a@b.example\r\n" + line + b"\r\n\r\nx")
+    name = line.partition(b":")[0].decode()
+
+    assert [p.field for p in problems if "Postroom takes no groups here" in p.message] == [name]
+
+
+@pytest.mark.parametrize(
+    "value", [b'"CEO: \\" x" <a@b.example>', b"a@b.example (CEO: (b: c) \\( d:)"]
+)
+def test_a_colon_in_quotes_or_a_comment_makes_no_group(value: bytes) -> None:
+    _, problems = mime.read(b"To: a@b.example\r\nFrom: " + value + b"\r\n\r\nx")
+
+    assert problems == []
+
+
 TO = b"To: a@b.example\r\n"
 
 

@@ -404,3 +404,22 @@ def test_mails_that_cannot_be_let_go_at_once_are_left_to_the_timer(room: Room) -
     room.checking.check("billing")
 
     assert room.accounts.rows["billing"].state is AccountState.READY
+
+
+@pytest.mark.parametrize("begun", [AccountState.READY, AccountState.NEEDS_SIGN_IN])
+def test_an_account_that_was_marked_while_a_check_ran_stays_marked(
+    room: Room, begun: AccountState
+) -> None:
+    was = None if begun is AccountState.READY else "AADSTS700082"
+    room.accounts.change("billing", state=begun, reason=was)
+    room.faults.after(
+        "graph.user",
+        lambda: room.accounts.change(
+            "billing", state=AccountState.NEEDS_SIGN_IN, reason="AADSTS50173"
+        ),
+    )
+    check = room.checking.check("billing")
+
+    assert room.accounts.rows["billing"].state is AccountState.NEEDS_SIGN_IN
+    assert room.accounts.rows["billing"].reason == "AADSTS50173"
+    assert "AADSTS50173" in [one.code for one in check.findings]

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.errors import ConsentRequired, CredentialRefused, NotSent
+from shared.errors import ConsentRequired, CredentialRefused, NotSent, Refused
 from shared.mail.account import AccountState
 from shared.mail.mail import Mail
 from shared.mail.outcome import GraphAnswer
+from shared.services.document import own_place
 from shared.services.ports import CredentialVersion
 from shared.services.tokens import TokenSource
 from shared.services.watch import MOST_SECONDS
@@ -346,3 +347,35 @@ def test_a_vault_that_does_not_answer_leaves_the_accounts_watched(
 
     assert room.watch.run() == 2
     assert len(events(caplog, "watch_part_failed")) == 1
+
+
+def test_a_mail_that_no_account_could_carry_follows_and_the_event_is_not_repeated(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    room = Room(
+        account_of(state=AccountState.HELD, reason="quota", held_until=NOW + timedelta(days=9)),
+        operators=OPS,
+    )
+    expires(room, NOW - timedelta(hours=1))
+    for _ in range(3):
+        room.watch.run()
+        room.clock.forward(hours=1)
+    assert mails(room) == []
+    room.accounts.change("billing", state=AccountState.READY, reason=None, held_until=None)
+    for _ in range(3):
+        room.watch.run()
+        room.clock.forward(hours=1)
+
+    assert [one.subject for one in mails(room)] == ["Postroom: the client secret has expired"]
+    assert len(events(caplog, "credential_expired")) == 1
+
+
+def test_no_caller_can_take_the_key_of_a_mail_to_operators(room: Room) -> None:
+    expires(room, NOW - timedelta(hours=1))
+    key = "watch/credential/0f3c9a1b/0"
+    room.accept(idempotency_key=key)
+    with pytest.raises(Refused):
+        room.accept(idempotency_key=own_place(key))
+    room.watch.run()
+
+    assert [one.subject for one in mails(room)] == ["Postroom: the client secret has expired"]
