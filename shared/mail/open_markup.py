@@ -82,7 +82,8 @@ def split_at_end(markup: str) -> tuple[str, str]:
 
 
 def _escaped(markup: str, tags: Iterable[int]) -> str:
-    pieces, last = [], 0
+    pieces: list[str] = []
+    last = 0
     for at in tags:
         pieces += (markup[last:at], "&lt;")
         last = at + 1
