@@ -58,7 +58,13 @@ def revoked_grant(world: World, box: Mailbox, mails: int) -> Revoked:
     ]
     world.sign_in(box)
     after = _by_status(
-        _await(world, lambda ledger: all(entry.status != "held" for entry in ledger))
+        _await(
+            world,
+            lambda ledger: (
+                _waits_for_nothing(ledger, accepted)
+                and all(entry.status != "held" for entry in ledger)
+            ),
+        )
     )
     return Revoked(
         accepted, before, after, Counter(copy.mail_id for copy in world.copies()), alerts
