@@ -38,10 +38,10 @@ class Part:
 
 # The longest first, so that none begins when the others are done.
 PARTS = (
-    Part("faults", ["tests/faults"]),
+    Part("e2e", ["tests/e2e"]),
     Part("infra", ["tests/infra", "tests/packaging"]),
     Part("contract", ["tests/contract"]),
-    Part("e2e", ["tests/e2e"]),
+    Part("faults", ["tests/faults"]),
     Part("fast", ["tests/unit", "tests/functional"]),
 )
 
