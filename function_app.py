@@ -203,10 +203,37 @@ def show_openapi(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("/", methods=["GET"], auth_level=ANONYMOUS)
 def show_home(req: func.HttpRequest) -> func.HttpResponse:
-    """On to the accounts."""
-    from shared.web import pages
+    """On to what is next: set-up, or the mails."""
+    from shared.web import setup
 
-    return answered(req, lambda: pages.show_home(req))
+    return answered(
+        req,
+        lambda: setup.show_home(req, room().front.site, room().front.sessions, room().accounts),
+    )
+
+
+@app.route("setup", methods=["GET"], auth_level=ANONYMOUS)
+def show_setup(req: func.HttpRequest) -> func.HttpResponse:
+    """The checklist of a new installation. Asks for a session itself."""
+    from shared.web import setup
+
+    return answered(
+        req,
+        lambda: setup.show_setup(req, room().front.site, room().front.sessions, room().setting_up),
+    )
+
+
+@app.route("setup", methods=["POST"], auth_level=ANONYMOUS)
+def change_setup(req: func.HttpRequest) -> func.HttpResponse:
+    """A form of the checklist. Asks for a session and the same origin itself."""
+    from shared.web import setup
+
+    return answered(
+        req,
+        lambda: setup.change_setup(
+            req, room().front.site, room().front.sessions, room().setting_up
+        ),
+    )
 
 
 @app.route("static/{name}", methods=["GET"], auth_level=ANONYMOUS)

@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from shared.services.device_sign_in import DeviceSignIn
     from shared.services.disconnecting import Disconnecting
     from shared.services.operators import Operators
+    from shared.services.setting_up import SettingUp
     from shared.services.watch import Watch
     from shared.web.front import Front
 
@@ -389,6 +390,24 @@ class Postroom:
 
         return DeviceSignIn(
             identity=self._entra, flows=self._flows, clock=self.clock, linking=self.linking
+        )
+
+    @functools.cached_property
+    def setting_up(self) -> SettingUp:
+        """The checklist of a new installation."""
+        from shared.services.setting_up import SettingUp
+
+        return SettingUp(
+            registration=self.registration,
+            uses_secret=self.settings.credential == "secret",
+            vault=self.vault,
+            credential=self.credential,
+            identity=self._entra,
+            accounts=self.accounts,
+            ledger=self.ledger,
+            submission=self.submission,
+            finding=self._finding,
+            clock=self.clock,
         )
 
     @functools.cached_property

@@ -99,7 +99,14 @@ class KeyVault:
         ]
         return sorted(versions, key=lambda one: one.created_at, reverse=True)
 
-    def set(self, name: str, value: str, tags: Mapping[str, str] | None = None) -> StoredSecret:
+    def set(
+        self,
+        name: str,
+        value: str,
+        tags: Mapping[str, str] | None = None,
+        *,
+        expires_at: datetime | None = None,
+    ) -> StoredSecret:
         """Write a new version, recovering a soft-deleted secret of that name first.
 
         Raises RemoteRefused, NotSent, or AnswerLost, after which a second version may exist.
@@ -111,7 +118,9 @@ class KeyVault:
         from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
         def write(client: SecretClient) -> KeyVaultSecret:
-            return client.set_secret(name, value, tags=dict(tags) if tags else None)
+            return client.set_secret(
+                name, value, tags=dict(tags) if tags else None, expires_on=expires_at
+            )
 
         recovered = False
         for pause in (*_RECOVERY_PAUSES, None):

@@ -10,6 +10,8 @@ from shared.mail.permissions import EMAIL, Choices
 ADMIN_CONSENT_STATE = "admin-consent"
 """Marks the answer to an admin-consent link. No secret, and it protects nothing: the link is opened
 in anybody's browser, at any time, and its answer changes nothing here."""
+REDIRECT_CHECK_STATE = "redirect-check"
+"""Marks the answer to a visit that only tries the redirect URI; as little a secret."""
 _OIDC = ("openid", "profile", "offline_access", EMAIL)
 
 

@@ -25,11 +25,6 @@ from shared.web.session import Sessions
 from shared.web.signing import Keys
 
 
-def show_home(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /`"""
-    return see_other("/accounts")
-
-
 @explained
 def show_sign_in(req: func.HttpRequest, site: Site, sessions: Sessions) -> func.HttpResponse:
     """`GET /signin`: the form for a function key."""

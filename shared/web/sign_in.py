@@ -17,7 +17,7 @@ from shared.mail.problems import INVALID_REQUEST
 from shared.mail.refusals import SignInRefused
 from shared.services.consent import Consent
 from shared.services.ports import Wish
-from shared.services.registration import ADMIN_CONSENT_STATE
+from shared.services.registration import ADMIN_CONSENT_STATE, REDIRECT_CHECK_STATE
 from shared.services.wish import authority_for
 from shared.web import flow_cookie, notices
 from shared.web.csrf import require_same_origin
@@ -79,6 +79,9 @@ def finish_sign_in(
         if flow is None:
             if _is_about_admin_consent(answer):
                 return _admin_consent_page(site, answer)
+            if state == REDIRECT_CHECK_STATE:
+                # Nothing is redeemed or believed: that the browser came here is the answer.
+                return see_other("/setup?said=redirect")
             raise _not_begun_here(site)
         account = consent.finish(flow, answer)
     except PostroomError as error:

@@ -49,11 +49,18 @@ class FakeVault:
         versions = self.secrets.get(name)
         return versions[-1] if versions else None
 
-    def set(self, name: str, value: str, tags: Mapping[str, str] | None = None) -> StoredSecret:
+    def set(
+        self,
+        name: str,
+        value: str,
+        tags: Mapping[str, str] | None = None,
+        *,
+        expires_at: datetime | None = None,
+    ) -> StoredSecret:
         if self.trouble:
             raise self.trouble
         versions = self.secrets.setdefault(name, [])
-        versions.append(StoredSecret(value, f"v{len(versions) + 1}", self.clock()))
+        versions.append(StoredSecret(value, f"v{len(versions) + 1}", self.clock(), expires_at))
         return versions[-1]
 
     def remove(self, name: str) -> None:

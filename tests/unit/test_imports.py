@@ -228,6 +228,7 @@ ANONYMOUS = {
     "change_account_from_page",
     "change_mail_page",
     "change_many_mails",
+    "change_setup",
     "check_account_from_page",
     "disconnect_account_from_page",
     "show_disconnect",
@@ -246,6 +247,7 @@ ANONYMOUS = {
     "search_mails",
     "show_mails",
     "show_openapi",
+    "show_setup",
     "show_sign_in",
 }
 

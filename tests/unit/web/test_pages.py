@@ -203,11 +203,6 @@ class TestSignIn:
 
         assert response.headers["Location"] == "/accounts"
 
-    def test_home_leads_to_the_accounts(self) -> None:
-        response = pages.show_home(Browser().request("GET", "/"))
-
-        assert (response.status_code, response.headers["Location"]) == (303, "/accounts")
-
 
 class TestHeaders:
     @pytest.mark.parametrize("path", ["signin", "accounts"])
