@@ -37,7 +37,7 @@ _PERMISSIONS = (
 @guarded
 def show_home(req: func.HttpRequest, site: Site, accounts: Accounts) -> func.HttpResponse:
     """`GET /`: to the checklist where there is no account yet, else to the mails."""
-    return see_other("/mails" if accounts.all() else "/setup")
+    return see_other("/mails" if accounts.all(fresh=True) else "/setup")
 
 
 @guarded

@@ -234,7 +234,9 @@ class TestThePage:
             app = app_world.app
             answer = setup.show_home(req, app.site, app.sessions, app_world.room.accounts)
             assert answer.headers["Location"] == wanted
-        answer = setup.show_home(Browser().request("GET", "/"), app.site, app.sessions, [])  # type: ignore[arg-type]
+        answer = setup.show_home(
+            Browser().request("GET", "/"), app.site, app.sessions, world.room.accounts
+        )
         assert answer.headers["Location"] == "/signin"
 
     def test_a_visit_that_tries_the_redirect_uri_asks_for_nothing_and_comes_back(
