@@ -8,9 +8,12 @@ each hexadecimal digit complemented.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -28,6 +31,7 @@ from shared.mail.mail import (
     MailFilter,
     MailPage,
     Payload,
+    address_in,
     look_at,
 )
 from shared.mail.status import Status
@@ -51,8 +55,14 @@ CHUNK = 60 * 1024
 PAGES_A_CALL = 10
 """A filter that few mails match may need many storage pages for one of ours; the cursor goes on."""
 SIFTED = 500
-PAGES_SIFTED = 2
-"""So many rows are read in a call to look for a tag or a recipient: what a person waits for gladly."""
+SECONDS_SIFTED = 0.1
+"""So long a call goes on to storage pages of so many rows where it looks for a part of an address."""
+ROWS_A_POINT = 40
+"""So many whole rows of a storage page are read in one call as soon as one row alone."""
+
+INDEXED = 100
+"""Recipients of a row that the service itself can find; whoever writes to more is looked at."""
+_TO_MORE = "to_more"
 
 # What a mail can lose on its way from status to status.
 _CLEARED = ("lease_until", "lease_id", "reason", "help", "look_at", "draft_id")
@@ -95,6 +105,7 @@ _LISTED = [
 ]
 
 
+_SIFTED = ["RowKey", "recipients"]
 _GLIMPSED = ["RowKey", "status", "account", "reason", "due_at", "updated_at", "lease_until"]
 _WAITS = (
     "(status eq 'queued' or status eq 'sending' or status eq 'scheduled' or status eq 'held' "
@@ -139,38 +150,78 @@ class MailsTable:
         return str(answer["etag"])
 
     def page(self, wanted: MailFilter, size: int, cursor: str | None) -> MailPage:
-        """See `Ledger`. One storage page may hold fewer matches than `size`; several are read.
-
-        What the service cannot filter by is looked for in storage pages of their own size, and the
-        cursor then says where in such a page to go on.
-        """
-        sifts = wanted.tag is not None or wanted.recipient is not None
+        """See `Ledger`. One storage page may hold fewer matches than `size`; several are read."""
+        if wanted.is_part_of_address:
+            return self._sifted(wanted, size, cursor)
         token, after = _bookmark(cursor)
         found: list[Mail] = []
-        for _ in range(PAGES_SIFTED if sifts else PAGES_A_CALL):
-            pages = (
-                self._client()
-                .query_entities(
-                    _condition(wanted),
-                    select=_LISTED,
-                    results_per_page=SIFTED if sifts else size - len(found),
-                )
-                # The tables SDK's token is a mapping; its base class says text.
-                .by_page(continuation_token=token)  # type: ignore[arg-type]
-            )
-            with translated("listing mails"):
-                rows = list(next(pages, iter(())))
-            for mail in map(from_row, rows):
-                if after is not None and keys_of(mail.mail_id) <= after:
-                    continue
-                if wanted.admits(mail):
-                    found.append(mail)
-                if sifts and len(found) >= size:
-                    return MailPage(found, _cursor(token, keys_of(mail.mail_id)))
-            token, after = getattr(pages, "continuation_token", None), None
+        for _ in range(PAGES_A_CALL):
+            rows, token = self._rows(wanted, _LISTED, size - len(found), token)
+            mails = [mail for mail in map(from_row, rows) if wanted.admits(mail)]
+            found += [mail for mail in mails if after is None or keys_of(mail.mail_id) > after]
             if token is None or len(found) >= size:
                 break
         return MailPage(found, _cursor(token))
+
+    def _sifted(self, wanted: MailFilter, size: int, cursor: str | None) -> MailPage:
+        """A page of what the service cannot look for: large storage pages of little but keys are
+        looked through, and the cursor then says behind which row of one to go on."""
+        stop = time.monotonic() + SECONDS_SIFTED
+        token, after = _bookmark(cursor)
+        found: list[Mail] = []
+        last: tuple[str, str] | None = None
+        for _ in range(PAGES_A_CALL):
+            rows, following = self._rows(wanted, _SIFTED, SIFTED, token)
+            keys = [_keys_in(row) for row in rows]
+            hits = [
+                at
+                for at, row in enumerate(rows)
+                if (after is None or keys[at] > after) and wanted.finds(_texts(row, "recipients"))
+            ]
+            room = size - len(found)
+            if not hits or len(hits[:room]) * ROWS_A_POINT <= hits[:room][-1]:
+                found += self._points(wanted, [keys[at] for at in hits[:room]])
+                ended = keys[hits[room - 1]] if len(hits) > room else None
+            else:
+                # Rows may have come meanwhile: what is read now counts, and where that ends.
+                again, _ = self._rows(wanted, _LISTED, hits[:room][-1] + 1, token)
+                fresh = [row for row in again if after is None or _keys_in(row) > after]
+                mails = [mail for mail in map(from_row, fresh) if wanted.admits(mail)]
+                found += mails[:room]
+                ended = _keys_in(again[-1]) if again else after
+                if len(mails) > room:
+                    ended = keys_of(found[-1].mail_id)
+                elif ended and len(hits) <= room and ended >= keys[hits[-1]]:
+                    ended = None
+            last = ended or (keys[-1] if keys else last)
+            if ended is not None:
+                return MailPage(found, _cursor(token, ended), _moment_of(ended))
+            token, after = following, None
+            if token is None or len(found) >= size or time.monotonic() >= stop:
+                break
+        return MailPage(found, _cursor(token), _moment_of(last) if token and last else None)
+
+    def _points(self, wanted: MailFilter, keys: Sequence[tuple[str, str]]) -> list[Mail]:
+        """Mails one by one, without those that have gone since they were seen."""
+        found: list[Mail] = []
+        for key in keys:
+            with suppress(LostRace), translated("listing mails"):
+                found.append(from_row(self._client().get_entity(*key, select=_LISTED)))
+        return [mail for mail in found if wanted.admits(mail)]
+
+    def _rows(
+        self, wanted: MailFilter, columns: list[str], most: int, token: dict[str, str] | None
+    ) -> tuple[list[Any], dict[str, str] | None]:
+        """A storage page, and the token that leads to the next one."""
+        pages = (
+            self._client()
+            .query_entities(_condition(wanted), select=columns, results_per_page=most)
+            # The tables SDK's token is a mapping; its base class says text.
+            .by_page(continuation_token=token)  # type: ignore[arg-type]
+        )
+        with translated("listing mails"):
+            rows = list(next(pages, iter(())))
+        return rows, getattr(pages, "continuation_token", None)
 
     def count(self, since: datetime, until: datetime, most: int | None = None) -> Hour:
         """See `Census`."""
@@ -324,9 +375,26 @@ def to_row(mail: Mail) -> dict[str, Any]:
         "files": _json(mail.payload.files) if mail.payload.files else None,
         "events": _json([(stamp(e.at), e.status.value, e.reason) for e in mail.events]),
     }
+    entity |= _index(mail)
     for index, chunk in enumerate(_chunks(mail.payload.inline)):
         entity[f"payload{index:02d}"] = chunk
     return {name: value for name, value in entity.items() if value is not None}
+
+
+def _index(mail: Mail) -> dict[str, bool]:
+    """What a service that cannot look into lists is asked for instead."""
+    addresses = list(dict.fromkeys(map(address_in, mail.recipients)))
+    names = [_indexed("tag", tag) for tag in mail.tags]
+    names += [_indexed("to", address) for address in addresses[:INDEXED]]
+    if len(addresses) > INDEXED:
+        names.append(_TO_MORE)
+    return dict.fromkeys(names, True)
+
+
+def _indexed(kind: str, value: str) -> str:
+    """A property that only rows with this value have. Names are letters and digits, values are not;
+    whoever meets a name made from another value looks at the list itself."""
+    return f"{kind}_{hashlib.sha256(value.encode()).hexdigest()[:16]}"
 
 
 def _without_payload(mail: Mail) -> dict[str, Any]:
@@ -349,11 +417,11 @@ def from_row(entity: Mapping[str, Any]) -> Mail:
         account=entity.get("account"),
         account_id=entity.get("account_id"),
         sender=entity.get("sender", ""),
-        recipients=tuple(json.loads(entity.get("recipients", "[]"))),
+        recipients=_texts(entity, "recipients"),
         recipient_count=entity.get("recipient_count", 0),
-        former_recipients=tuple(json.loads(entity.get("former_recipients", "[]"))),
+        former_recipients=_texts(entity, "former_recipients"),
         subject=entity.get("subject", ""),
-        tags=tuple(json.loads(entity.get("tags", "[]"))),
+        tags=_texts(entity, "tags"),
         metadata=tuple((n, v) for n, v in json.loads(entity.get("metadata", "[]"))),
         size=entity.get("size", 0),
         urgent=entity.get("urgent", False),
@@ -373,7 +441,7 @@ def from_row(entity: Mapping[str, Any]) -> Mail:
         payload=Payload(
             inline=inline or None,
             blob=entity.get("blob"),
-            files=tuple(json.loads(entity.get("files", "[]"))),
+            files=_texts(entity, "files"),
         ),
         events=tuple(
             Event(_moment(at), Status(status), reason)
@@ -444,6 +512,18 @@ def _json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
+def _texts(entity: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    return tuple(json.loads(entity.get(name, "[]")))
+
+
+def _keys_in(entity: Mapping[str, Any]) -> tuple[str, str]:
+    return keys_of(id_of(str(entity["RowKey"])))
+
+
+def _moment_of(keys: tuple[str, str]) -> datetime:
+    return ids.time_of(id_of(keys[1]))
+
+
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
@@ -462,6 +542,10 @@ def _condition(wanted: MailFilter) -> str:
         value = getattr(wanted, name)
         if value is not None:
             parts.append(f"{name} eq '{value.replace(chr(39), chr(39) * 2)}'")
+    if wanted.tag is not None:
+        parts.append(f"{_indexed('tag', wanted.tag)} eq true")
+    if wanted.recipient is not None and not wanted.is_part_of_address:
+        parts.append(f"({_indexed('to', wanted.recipient)} eq true or {_TO_MORE} eq true)")
     if wanted.since is not None:
         parts.append(f"accepted_at ge '{stamp(wanted.since)}'")
         # Days count down: what is not older than a day has a key that is not greater.

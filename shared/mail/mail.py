@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,6 +18,7 @@ MOST_POISONED = 3
 POISONED_WITHIN = timedelta(days=1)
 """An outage now and then, over the months that a scheduled mail waits, says nothing about the mail."""
 
+_WHOLE_ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+\.[^\s@<>.]{2,}")
 _DONE = (Status.SENT, Status.CANCELLED)
 """Those whose content nobody will send any more."""
 
@@ -278,6 +280,11 @@ def _with(events: tuple[Event, ...], event: Event) -> tuple[Event, ...]:
     return (*events[:10], *events[-(MAX_EVENTS - 11) :], event)
 
 
+def address_in(recipient: str) -> str:
+    """The address of a recipient as it is shown, in lower case and without the name."""
+    return recipient.rpartition("<")[2].removesuffix(">").lower()
+
+
 @dataclass(frozen=True, slots=True)
 class MailFilter:
     """Which mails a list is about. None, or no status, means any."""
@@ -288,15 +295,26 @@ class MailFilter:
     since: datetime | None = None
     until: datetime | None = None
     recipient: str | None = None
-    """Part of an address, in lower case."""
+    """An address or a part of one, in lower case. A whole one means no other address."""
     reason: str | None = None
 
+    @property
+    def is_part_of_address(self) -> bool:
+        """Whether every mail has to be looked at for its recipients."""
+        return self.recipient is not None and not _WHOLE_ADDRESS.fullmatch(self.recipient)
+
+    def finds(self, recipients: Iterable[str]) -> bool:
+        """Whether the recipient is among these."""
+        wanted = self.recipient
+        if wanted is None:
+            return True
+        if self.is_part_of_address:
+            return any(wanted in recipient.lower() for recipient in recipients)
+        return wanted in map(address_in, recipients)
+
     def admits(self, mail: Mail) -> bool:
-        """Whether a mail has the tag and the recipient, which the ledger cannot look for by itself."""
-        return (self.tag is None or self.tag in mail.tags) and (
-            self.recipient is None
-            or any(self.recipient in recipient.lower() for recipient in mail.recipients)
-        )
+        """Whether a mail has the tag and the recipient, which stand in lists."""
+        return (self.tag is None or self.tag in mail.tags) and self.finds(mail.recipients)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,3 +323,5 @@ class MailPage:
 
     mails: Sequence[Mail]
     cursor: str | None
+    reached: datetime | None = None
+    """How far back was looked, where a page may hold few or none though more mails are there."""

@@ -84,7 +84,8 @@ class Ledger(Protocol):
         ...
 
     def page(self, wanted: MailFilter, size: int, cursor: str | None) -> MailPage:
-        """Mails without payload, newest first. Raises ValueError for a malformed cursor."""
+        """Mails without payload, newest first; `size` of them at most, where the cursor goes on also
+        fewer or none. Raises ValueError for a malformed cursor."""
         ...
 
     def glimpse(self, mail_id: str) -> Glimpse | None:

@@ -13,7 +13,7 @@ import azure.functions as func
 
 from shared.errors import Refused, RemoteError
 from shared.mail import ids, problems, refusals
-from shared.mail.mail import FINDING_OUT, Mail, MailFilter
+from shared.mail.mail import FINDING_OUT, Mail, MailFilter, MailPage
 from shared.mail.status import Status
 from shared.services.attention import ATTENTION
 from shared.services.document import is_key
@@ -124,7 +124,7 @@ def _chosen(fields: Mapping[str, str]) -> dict[str, str]:
     return {name: fields[name].strip()[:_LONGEST] for name in _CHOSEN if fields.get(name)}
 
 
-_Found = tuple[str | None, Sequence[Mail], str | None]
+_NOTHING = MailPage((), None)
 
 
 @guarded
@@ -156,41 +156,44 @@ def show_mails(
         query = query_of(req)
     except ValueError:
         query = {}
-    found: _Found
+    problem, found = None, _NOTHING
     try:
         asked = Asked.of_query(query, keys)
-        found = _looked_up(asked, query.get("cursor"), ledger, submission)
+        problem, found = _looked_up(asked, query.get("cursor"), ledger, submission)
     except ValueError as error:
-        asked, found = Asked(**_chosen(query)), (_sentence(error), (), None)
-    problem, mails, cursor = found
+        asked, problem = Asked(**_chosen(query)), _sentence(error)
     first = problem is None and asked.is_empty and "cursor" not in query
     opened = cases.newest(MOST_CASES) if first else ()
     return page(
         site,
         "mails.html",
-        rows=[row_of(mail) for mail in mails],
+        rows=[row_of(mail) for mail in found.mails],
         groups=group(opened, more=len(opened) == MOST_CASES),
         chart=_chart(tally) if first else None,
         asked=asked,
         problem=problem,
         statuses=[(status.value, wording.STATUSES[status]) for status in Status],
         aliases=sorted(account.alias for account in accounts.all()),
-        older=asked.link(cursor=cursor) if cursor else None,
+        older=asked.link(cursor=found.cursor) if found.cursor else None,
+        reached=found.reached and wording.moment(found.reached),
+        reached_iso=found.reached and wording.iso(found.reached),
+        whole=bool(asked.to) and not _is_part(asked),
         later="cursor" in query,
     )
 
 
-def _looked_up(asked: Asked, cursor: str | None, ledger: Ledger, submission: Submission) -> _Found:
+def _looked_up(
+    asked: Asked, cursor: str | None, ledger: Ledger, submission: Submission
+) -> tuple[str | None, MailPage]:
     """What is wrong with the filter, or the mails and where to go on."""
     if asked.find:
         if not is_key(asked.find):
-            return "Search for a mail's id or for its idempotency key.", (), None
-        return None, submission.find(asked.find), None
+            return "Search for a mail's id or for its idempotency key.", _NOTHING
+        return None, MailPage(submission.find(asked.find), None)
     try:
-        found = ledger.page(_filter(asked), SHOWN, cursor)
+        return None, ledger.page(_filter(asked), SHOWN, cursor)
     except ValueError as error:
-        return _sentence(error), (), None
-    return None, found.mails, found.cursor
+        return _sentence(error), _NOTHING
 
 
 def _sentence(error: ValueError) -> str:
@@ -208,6 +211,10 @@ def _filter(asked: Asked) -> MailFilter:
         recipient=asked.to.lower() or None,
         reason=asked.reason or None,
     )
+
+
+def _is_part(asked: Asked) -> bool:
+    return MailFilter(recipient=asked.to.lower()).is_part_of_address
 
 
 def _statuses(text: str) -> tuple[Status, ...]:

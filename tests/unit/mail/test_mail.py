@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.mail.mail import MAX_EVENTS, Caller, Event, Mail, Payload
+from shared.mail.mail import MAX_EVENTS, Caller, Event, Mail, MailFilter, Payload
 from shared.mail.status import Status
 from tests.fakes import NOW
 
@@ -136,3 +136,22 @@ def test_a_lease_has_run_out_when_its_time_is_up(
 
 def test_a_payload_does_not_show_in_logs() -> None:
     assert "packed" not in repr(mail_in())
+
+
+@pytest.mark.parametrize(
+    ("typed", "recipient", "found"),
+    [
+        ("grace@example.com", "grace@example.com", True),
+        ("grace@example.com", '"Hopper, Grace" <Grace@Example.com>', True),
+        ("grace@example.com", "disgrace@example.com", False),
+        ("grace@example.co", "grace@example.com", False),
+        ("grace@", "Grace <disgrace@example.com>", True),
+        ("hopper", '"Hopper, Grace" <grace@example.com>', True),
+        ("example.com", "grace@example.com", True),
+        ("ada@", "grace@example.com", False),
+    ],
+)
+def test_a_whole_address_finds_itself_alone_and_a_part_whatever_has_it(
+    typed: str, recipient: str, found: bool
+) -> None:
+    assert MailFilter(recipient=typed).finds(["x@example.net", recipient]) is found

@@ -11,6 +11,7 @@ import pytest
 
 from shared.errors import NotSent
 from shared.mail import ids
+from shared.mail.mail import MailPage
 from shared.mail.status import Status
 from shared.services.ports import Case
 from shared.services.tally import Tally
@@ -99,6 +100,29 @@ def test_the_way_to_older_mails_keeps_the_search_and_tells_as_little(desk: Desk)
     assert "typed=" in older
     assert "cursor=" in older
     assert "grace" not in older
+
+
+def test_a_whole_address_that_finds_nothing_tells_that_no_other_was_looked_for(desk: Desk) -> None:
+    desk.add(1, subject="For Grace", recipients=("Grace <grace@example.com>",))
+
+    _, page = desk.search(to="grace@example.co")
+    assert "For Grace" not in page
+    assert "exactly <code>grace@example.co</code>" in page
+    assert "For Grace" in desk.search(to="Grace@example.com")[1]
+    assert "exactly" not in desk.search(to="nobody@")[1]
+
+
+def test_a_page_that_looked_through_a_part_tells_how_far_and_leads_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = MailPage((), "further", NOW)
+    monkeypatch.setattr(desk.room.ledger, "page", lambda *_: part)
+
+    _, page = desk.search(to="nobody@")
+
+    assert "None among the mails that were looked through so far" in page
+    assert f'Looked through back to <time datetime="{NOW:%Y-%m-%dT%H:%M:%S}+00:00">' in page
+    assert "cursor=further" in page
 
 
 def test_an_id_leads_to_its_mail_and_nothing_asked_for_to_the_plain_list(desk: Desk) -> None:
