@@ -54,6 +54,7 @@ from shared.services.registration import Registration
 from shared.services.retention import Keeping, Retention
 from shared.services.sending import DirectSending
 from shared.services.stray_drafts import StrayDrafts
+from shared.services.stray_grants import StrayGrants
 from shared.services.submission import Submission
 from shared.services.tally import Tally
 from shared.services.tokens import TokenSource
@@ -216,6 +217,9 @@ class Postroom:
                     accounts=self.accounts,
                     ledger=self.ledger,
                     clock=self.clock,
+                ).remove,
+                "grants": StrayGrants(
+                    shelf=self.vault, accounts=self.accounts, clock=self.clock
                 ).remove,
             },
         )

@@ -25,6 +25,7 @@ FACTS = frozenset(
         "drafts",
         "failed_parts",
         "flows",
+        "grants",
         "keys",
         "mails",
         "needing_a_person",

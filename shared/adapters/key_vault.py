@@ -1,4 +1,5 @@
-"""Azure Key Vault secrets, through Microsoft's SDK: fulfils `ports.Vault` and `ports.VaultHistory`.
+"""Azure Key Vault secrets, through Microsoft's SDK: fulfils `ports.Vault`, `ports.VaultHistory` and
+`ports.SecretShelf`.
 
 The SDK is imported on first use. Its own retries are off: they would sleep for as long as the
 vault's Retry-After says, with a worker waiting; here a call ends within seconds, and a long
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from shared.errors import AnswerLost, NotSent, RemoteError, RemoteRefused
 from shared.mail.backoff import whole_seconds
-from shared.services.ports import Destruction, SecretVersion, StoredSecret
+from shared.services.ports import Destruction, ListedSecret, SecretVersion, StoredSecret
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -98,6 +99,25 @@ class KeyVault:
             for one in reversed(found)
         ]
         return sorted(versions, key=lambda one: one.created_at, reverse=True)
+
+    def listed(self, prefix: str) -> Iterator[ListedSecret]:
+        """See `SecretShelf`. The list comes in pages; each secret of it once, by its newest version."""
+        from azure.core.exceptions import HttpResponseError
+
+        try:
+            found = self._tried(
+                lambda client: [
+                    ListedSecret(
+                        one.name, max(filter(None, (one.created_on, one.updated_on)), default=None)
+                    )
+                    for one in client.list_properties_of_secrets()
+                    if one.name and one.name.startswith(prefix)
+                ],
+                reading=True,
+            )
+        except HttpResponseError as error:
+            raise _refused(error) from error
+        return iter(found)
 
     def set(
         self,

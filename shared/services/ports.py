@@ -602,6 +602,28 @@ class Vault(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class ListedSecret:
+    """What the vault's list says of a secret: nothing of its value."""
+
+    name: str
+    changed_at: datetime | None
+    """When a version was last written or changed; None where the vault does not say."""
+
+
+class SecretShelf(Protocol):
+    """Key Vault, for secrets that nobody refers to."""
+
+    def listed(self, prefix: str) -> Iterator[ListedSecret]:
+        """Every secret whose name begins with this, without those that are deleted. Raises
+        RemoteRefused where the app may not list them, and NotSent."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """See `Vault`."""
+        ...
+
+
 class VaultHistory(Protocol):
     """Key Vault secrets with the versions before the newest."""
 

@@ -360,3 +360,46 @@ def test_nothing_secret_is_logged(vault: KeyVault, caplog: pytest.LogCaptureFixt
     vault.get(NAME)
 
     assert "CANARY" not in caplog.text
+
+
+# --- listing: what nobody refers to
+
+
+def test_every_secret_of_a_kind_is_listed_once_over_all_pages(
+    vault: KeyVault, stand: Stand
+) -> None:
+    names = {f"postroom-grant-{number:02}" for number in range(60)}
+    for name in (*sorted(names), "postroom-client-secret", "other"):
+        vault.set(name, "1")
+    vault.set("postroom-grant-00", "2")
+    vault.remove("postroom-grant-59")
+    asked = stand.count("key_vault.list_secrets")
+
+    listed = list(vault.listed("postroom-grant-"))
+
+    assert sorted(one.name for one in listed) == sorted(names - {"postroom-grant-59"})
+    assert stand.count("key_vault.list_secrets") - asked >= 3
+
+
+def test_a_listed_secret_says_when_it_was_last_written(vault: KeyVault, stand: Stand) -> None:
+    clock = stand.simulator.state.clock
+    vault.set(NAME, "1")
+    clock.advance(7200)
+    vault.set(NAME, "2")
+
+    (one,) = vault.listed(NAME)
+
+    assert one.changed_at is not None
+    assert abs(one.changed_at - datetime.now(UTC) - timedelta(hours=2)) < timedelta(minutes=1)
+
+
+def test_listing_that_is_refused_or_not_answered_is_our_own_error(
+    vault: KeyVault, stand: Stand
+) -> None:
+    stand.fault("key_vault.list_secrets", action="status", status=503, times=-1)
+    with pytest.raises(NotSent):
+        list(vault.listed("postroom-grant-"))
+    stand.control("faults", None, "DELETE")
+    stand.control("options", {"vault_denied": ["list"]})
+    with pytest.raises(RemoteRefused, match="ForbiddenByRbac"):
+        list(vault.listed("postroom-grant-"))

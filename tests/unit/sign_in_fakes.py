@@ -5,14 +5,22 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from shared.errors import LostRace
 from shared.mail.account import Account, AccountKind, with_holders
 from shared.mail.outcome import GraphAnswer
-from shared.services.ports import Departed, DeviceCode, Grant, Profile, Roll, StoredSecret
+from shared.services.ports import (
+    Departed,
+    DeviceCode,
+    Grant,
+    ListedSecret,
+    Profile,
+    Roll,
+    StoredSecret,
+)
 
 TENANT = "11111111-1111-4111-8111-111111111111"
 OBJECT = "22222222-2222-4222-8222-222222222222"
@@ -64,7 +72,16 @@ class FakeVault:
         return versions[-1]
 
     def remove(self, name: str) -> None:
+        if self.trouble:
+            raise self.trouble
         self.secrets.pop(name, None)
+
+    def listed(self, prefix: str) -> Iterator[ListedSecret]:
+        if self.trouble:
+            raise self.trouble
+        for name, versions in list(self.secrets.items()):
+            if name.startswith(prefix):
+                yield ListedSecret(name, versions[-1].created_at)
 
     def grants(self) -> list[str]:
         """The names of stored grants."""
