@@ -300,6 +300,7 @@ def show_account_page(req: func.HttpRequest) -> func.HttpResponse:
             room().front.sessions,
             room().account_changes,
             room().checks,
+            room().situations,
         ),
     )
 
@@ -330,6 +331,7 @@ def change_account_from_page(req: func.HttpRequest) -> func.HttpResponse:
             room().front.sessions,
             room().account_changes,
             room().checks,
+            room().situations,
         ),
     )
 

@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from shared.services.disconnecting import Disconnecting
     from shared.services.operators import Operators
     from shared.services.setting_up import SettingUp
+    from shared.services.situation import Situations
     from shared.services.watch import Watch
     from shared.web.front import Front
 
@@ -270,6 +271,20 @@ class Postroom:
         from shared.services.account_changes import AccountChanges
 
         return AccountChanges(self.accounts)
+
+    @functools.cached_property
+    def situations(self) -> Situations:
+        """What the page of an account says beside its row."""
+        from shared.services.situation import Situations
+
+        return Situations(
+            pace=Pace(self.settings.mails_per_minute),
+            timetables=self._timetables,
+            cases=self.cases,
+            memory=self.watch_memory,
+            credential=self.credential,
+            clock=self.clock,
+        )
 
     @functools.cached_property
     def checking(self) -> Checking:

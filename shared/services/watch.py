@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -26,6 +26,7 @@ from shared.services.ports import (
     CheckRecord,
     Checks,
     Clock,
+    CredentialVersion,
     WatchMemory,
 )
 from shared.telemetry import event
@@ -98,7 +99,7 @@ class Watch:
     def _watch_credential(self) -> None:
         """Warn once for each threshold; whoever writes it down first says it. A mail that no account
         can carry now is owed, and tried in each run until the next threshold's takes its place."""
-        found = self._newest()
+        found = newest_expiry(self._credential.describe())
         remembered = self._memory.recall()
         known, now = remembered.credential, self._clock()
         if known is not None and found is not None and known.is_same(found):
@@ -121,12 +122,13 @@ class Watch:
         key = f"watch/credential/{found.version}/{threshold}"
         return self._operators.tell(key, *_warning(found, threshold))
 
-    def _newest(self) -> Expiry | None:
-        """The newest enabled version of a credential that can expire."""
-        for one in self._credential.describe():
-            if one.enabled and one.kind in EXPIRES:
-                return Expiry(one.kind, one.version, one.expires_at)
-        return None
+
+def newest_expiry(versions: Iterable[CredentialVersion]) -> Expiry | None:
+    """Of the newest enabled version of a credential that can expire; None where there is none."""
+    for one in versions:
+        if one.enabled and one.kind in EXPIRES:
+            return Expiry(one.kind, one.version, one.expires_at)
+    return None
 
 
 class AccountNews:

@@ -12,8 +12,9 @@ from shared.mail import permissions, problems
 from shared.mail.account import Account
 from shared.services.account_changes import AccountChange, AccountChanges
 from shared.services.ports import Checks
+from shared.services.situation import Rate, Situation, Situations
 from shared.web import account_form
-from shared.web.checks_shown import shown
+from shared.web.checks_shown import moment, shown
 from shared.web.csrf import require_same_origin
 from shared.web.forms import form_of
 from shared.web.guard import explained
@@ -36,19 +37,29 @@ _SAVED = {
 
 @explained
 def show(
-    req: func.HttpRequest, site: Site, sessions: Sessions, changes: AccountChanges, checks: Checks
+    req: func.HttpRequest,
+    site: Site,
+    sessions: Sessions,
+    changes: AccountChanges,
+    checks: Checks,
+    situations: Situations,
 ) -> func.HttpResponse:
     """`GET /accounts/{alias}`."""
     if not sessions.is_open(req):
         return see_other("/signin")
     account = changes.find(_alias(req))
     saved = _SAVED.get(req.params.get("saved", ""))
-    return _page(site, account, checks, account_form.values_of(account), saved=saved)
+    return _page(site, account, checks, situations, account_form.values_of(account), saved=saved)
 
 
 @explained
 def change(
-    req: func.HttpRequest, site: Site, sessions: Sessions, changes: AccountChanges, checks: Checks
+    req: func.HttpRequest,
+    site: Site,
+    sessions: Sessions,
+    changes: AccountChanges,
+    checks: Checks,
+    situations: Situations,
 ) -> func.HttpResponse:
     """`POST /accounts/{alias}`: save what the form says, or make it the default account."""
     require_same_origin(req, site.origin)
@@ -63,12 +74,17 @@ def change(
     except Refused as refused:
         if refused.kind not in (problems.INVALID_REQUEST, problems.ACCOUNT_EDITED):
             raise
-        return _again(site, changes.find(alias), checks, form, refused)
+        return _again(site, changes.find(alias), checks, situations, form, refused)
     return see_other(f"/accounts/{quote(alias)}?saved=settings")
 
 
 def _again(
-    site: Site, account: Account, checks: Checks, form: Mapping[str, str], refused: Refused
+    site: Site,
+    account: Account,
+    checks: Checks,
+    situations: Situations,
+    form: Mapping[str, str],
+    refused: Refused,
 ) -> func.HttpResponse:
     """The page with what was typed, and beside each field what is wrong with it."""
     values, told = account_form.typed(form), account_form.told_by_field(refused)
@@ -78,7 +94,14 @@ def _again(
         values["version"] = account_form.values_of(account)["version"]
         told = account_form.differences(form, account)
     return _page(
-        site, account, checks, values, told, overtaken=overtaken, status=refused.kind.status
+        site,
+        account,
+        checks,
+        situations,
+        values,
+        told,
+        overtaken=overtaken,
+        status=refused.kind.status,
     )
 
 
@@ -86,6 +109,7 @@ def _page(
     site: Site,
     account: Account,
     checks: Checks,
+    situations: Situations,
     values: Mapping[str, str],
     told: Mapping[str, str] | None = None,
     *,
@@ -94,6 +118,7 @@ def _page(
     status: int = 200,
 ) -> func.HttpResponse:
     record = checks.find(account.account_id)
+    situation = situations.of(account)
     return page(
         site,
         "account.html",
@@ -105,8 +130,46 @@ def _page(
         told=told or {},
         overtaken=overtaken,
         saved=saved,
+        rate=_rate_words(situation.rate),
+        held=situation.held,
+        held_since=moment(situation.held.oldest)
+        if situation.held and situation.held.oldest
+        else None,
+        expiry=_expiry_words(situation),
         checked=shown(record) if record is not None else None,
     )
+
+
+def _rate_words(rate: Rate | None) -> list[str]:
+    """How fast its mails go, in sentences."""
+    if rate is None:
+        return ["Not known at the moment: storage does not answer."]
+    words = ["As fast as Microsoft takes them."]
+    if rate.pace.is_limited:
+        words = [f"{rate.pace.mails_per_minute} mails a minute, at most."]
+    if rate.daily_cap is not None:
+        words.append(
+            f"{rate.daily_cap:,} a day, at most; {rate.given_today:,} of today are given away."
+        )
+    if rate.resting_until is not None:
+        words.append(f"Microsoft asked for a pause until {moment(rate.resting_until)}.")
+    elif rate.given_until is not None:
+        words.append(f"Mails are in line until {moment(rate.given_until)}.")
+    return words
+
+
+def _expiry_words(situation: Situation) -> str:
+    """Until when what the app proves itself with is good, for every account alike."""
+    found = situation.credential
+    if found is None:
+        return "Nothing that expires is known of."
+    name = found.kind.capitalize() if found.kind != "secret" else "Client secret"
+    if found.expires_at is None or situation.days_left is None:
+        return f"{name}: nobody wrote down in Key Vault when it expires."
+    if situation.days_left <= 0:
+        return f"{name}: expired on {moment(found.expires_at)}. No mailbox can send."
+    days = "1 day" if situation.days_left == 1 else f"{situation.days_left} days"
+    return f"{name}: {days} left, until {moment(found.expires_at)}."
 
 
 def _form(req: func.HttpRequest) -> dict[str, str]:

@@ -8,15 +8,24 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import azure.functions as func
 
+from shared.mail.pace import Pace
 from shared.services.consent import Consent
 from shared.services.device_sign_in import DeviceSignIn
 from shared.services.linking import ConsentRules, Linking
 from shared.services.registration import Registration
+from shared.services.situation import Situations
 from shared.web import device, pages, sign_in
 from shared.web.rendering import Site
 from shared.web.session import Sessions
 from shared.web.signing import Keys
-from tests.fakes import Faults, MemoryChecks, MemoryOfWatch
+from tests.fakes import (
+    FakeCredential,
+    Faults,
+    MemoryCases,
+    MemoryChecks,
+    MemoryOfWatch,
+    MemoryTimetables,
+)
 from tests.unit.sign_in_fakes import (
     CLIENT,
     CLIENT_INFO,
@@ -51,6 +60,18 @@ class App:
         self.vault = FakeVault(self.clock)
         self.checks = MemoryChecks(Faults())
         self.memory = MemoryOfWatch(Faults())
+        self.faults = Faults()
+        self.timetables = MemoryTimetables(self.faults)
+        self.cases = MemoryCases(self.faults)
+        self.credential = FakeCredential()
+        self.situations = Situations(
+            pace=Pace(30),
+            timetables=self.timetables,
+            cases=self.cases,
+            memory=self.memory,
+            credential=self.credential,
+            clock=self.clock,
+        )
         self.keys = Keys(self.vault, self.clock)
         self.sessions = Sessions(self.keys, self.clock, 8 * 3600)
         rules = ConsentRules(CLIENT, self.tenant, HOST)

@@ -5,15 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
+from html import unescape
 
 import azure.functions as func
 import pytest
 
+from shared.errors import NotSent
+from shared.mail import ids
+from shared.mail.account import AccountKind
 from shared.mail.address import Address
 from shared.mail.defaults import Defaults, Overridable
+from shared.mail.expiry import Expiry
+from shared.mail.pace import Timetable
+from shared.mail.status import Status
 from shared.services.account_changes import AccountChanges, version_of
+from shared.services.ports import Case, Remembered
 from shared.web import account_page
-from tests.unit.sign_in_fakes import account_of
+from tests.unit.sign_in_fakes import NOW, account_of
 from tests.unit.web.browser import CROSS_SITE, SAME_ORIGIN, App, Browser, text_of
 
 HOSTILE = "</textarea><script>alert(1)</script>"
@@ -66,7 +75,9 @@ def routed(req: func.HttpRequest, alias: str) -> func.HttpRequest:
 def show(app: App, browser: Browser, alias: str = "billing", **params: str) -> func.HttpResponse:
     req = browser.request("GET", f"/accounts/{alias}", params=params)
     changes = AccountChanges(app.accounts)
-    return account_page.show(routed(req, alias), app.site, app.sessions, changes, app.checks)
+    return account_page.show(
+        routed(req, alias), app.site, app.sessions, changes, app.checks, app.situations
+    )
 
 
 def post(
@@ -78,7 +89,9 @@ def post(
 ) -> func.HttpResponse:
     req = browser.request("POST", f"/accounts/{alias}", form=form, headers=headers)
     changes = AccountChanges(app.accounts)
-    return account_page.change(routed(req, alias), app.site, app.sessions, changes, app.checks)
+    return account_page.change(
+        routed(req, alias), app.site, app.sessions, changes, app.checks, app.situations
+    )
 
 
 def save(app: App, browser: Browser, **form: str) -> func.HttpResponse:
@@ -225,3 +238,113 @@ def test_an_account_that_is_not_there_has_no_page(app: App, browser: Browser) ->
 
 def test_a_form_that_is_no_form_is_refused(app: App, browser: Browser) -> None:
     assert post(app, browser, {"signature_text": "x" * 70_000}).status_code == 400
+
+
+# --- how it stands
+
+
+def words(response: func.HttpResponse, name: str) -> str:
+    """What stands under a name, as a person reads it."""
+    found = re.search(rf'<dd id="{name}">(.*?)</dd>', text_of(response), re.DOTALL)
+    assert found
+    return " ".join(unescape(re.sub(r"<[^>]+>", "", found[1])).split())
+
+
+def hold(app: App, minutes_ago: int, account: str = "billing") -> None:
+    mail_id = ids.new_id(app.clock() - timedelta(minutes=minutes_ago), lambda size: bytes(size))
+    app.cases.open(Case(mail_id, Status.HELD, "AADSTS50173", account))
+
+
+def test_it_says_how_many_mails_are_held_for_it_and_since_when(app: App, browser: Browser) -> None:
+    for minutes in (5, 90):
+        hold(app, minutes)
+    hold(app, 1000, "sales")
+
+    held = words(show(app, browser), "held")
+
+    assert held.startswith("2, the oldest accepted on 20 Aug 2026, 10:30 UTC.")
+
+
+def test_an_account_for_which_nothing_is_held_says_so(app: App, browser: Browser) -> None:
+    hold(app, 5, "sales")
+
+    assert words(show(app, browser), "held").startswith("None.")
+
+
+@pytest.mark.parametrize(
+    ("timetable", "cap", "said"),
+    [
+        (Timetable(), None, "30 mails a minute, at most."),
+        (
+            Timetable(next_at=NOW + timedelta(minutes=7)),
+            None,
+            "30 mails a minute, at most. Mails are in line until 20 Aug 2026, 12:07 UTC.",
+        ),
+        (
+            Timetable(resting_until=NOW + timedelta(minutes=5)),
+            None,
+            "30 mails a minute, at most. Microsoft asked for a pause until 20 Aug 2026, 12:05 UTC.",
+        ),
+        (
+            Timetable(given=((NOW.date(), 1234),)),
+            2000,
+            "30 mails a minute, at most. 2,000 a day, at most; 1,234 of today are given away.",
+        ),
+    ],
+    ids=["idle", "in line", "resting", "a daily cap"],
+)
+def test_it_says_how_fast_its_mails_go(
+    app: App, browser: Browser, timetable: Timetable, cap: int | None, said: str
+) -> None:
+    app.accounts.rows["billing"] = account_of("billing", defaults=Defaults(daily_cap=cap))
+    app.timetables.write(app.accounts.rows["billing"].account_id, timetable, None)
+
+    assert words(show(app, browser), "pace") == said
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        (timedelta(days=12), "Client secret: 12 days left, until 01 Sep 2026, 12:00 UTC."),
+        (timedelta(hours=3), "Client secret: 1 day left, until 20 Aug 2026, 15:00 UTC."),
+        (timedelta(0), "Client secret: expired on 20 Aug 2026, 12:00 UTC. No mailbox can send."),
+        (None, "Client secret: nobody wrote down in Key Vault when it expires."),
+    ],
+    ids=["days", "hours", "expired", "not written down"],
+)
+def test_it_says_how_long_the_credential_is_good(
+    app: App, browser: Browser, ends: timedelta | None, said: str
+) -> None:
+    expires_at = NOW + ends if ends is not None else None
+    app.memory.remember(Remembered(Expiry("secret", "0f3c9a1b", expires_at)))
+
+    assert words(show(app, browser), "credential") == said
+
+
+def test_before_the_watch_has_looked_the_vault_is_asked(app: App, browser: Browser) -> None:
+    assert "180 days left" in words(show(app, browser), "credential")
+    app.credential.versions = []
+    assert words(show(app, browser), "credential") == "Nothing that expires is known of."
+
+
+def test_what_does_not_answer_is_said_and_the_rest_is_shown(app: App, browser: Browser) -> None:
+    silence = NotSent("storage", "The table service did not answer.")
+    app.credential.trouble = NotSent("vault", "Key Vault cannot be reached.")
+    for place in ("timetables.read", "cases.newest"):
+        app.faults.always(place, silence)
+
+    answer = show(app, browser)
+
+    assert answer.status_code == 200
+    assert words(answer, "pace") == "Not known at the moment: storage does not answer."
+    assert words(answer, "held").startswith("Not known at the moment")
+    assert "Work or school" in text_of(answer)
+
+
+def test_it_is_signed_in_again_from_here_and_a_mailbox_nobody_signs_in_is_not(
+    app: App, browser: Browser
+) -> None:
+    app.accounts.rows["sales"] = account_of("sales", kind=AccountKind.APP)
+
+    assert "Sign in again: billing" in text_of(show(app, browser))
+    assert "Sign in again" not in text_of(show(app, browser, "sales"))
