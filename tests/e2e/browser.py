@@ -42,6 +42,9 @@ def chromium() -> Iterator[Browser]:
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
+        # A process for each frame and site costs more than the pages themselves.
+        "--disable-features=IsolateSandboxedIframes",
+        "--disable-site-isolation-trials",
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
     ]
     with sync_playwright() as playwright:
@@ -147,9 +150,10 @@ def accept(page: Page) -> None:
 TOO_WIDE = """() => {
   const width = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth <= width) return [];
-  return [...document.querySelectorAll("body *")]
+  const found = [...document.querySelectorAll("body *")]
     .filter((element) => element.getBoundingClientRect().right > width + 0.5)
     .map((element) => element.outerHTML.slice(0, 90).replace(/\\s+/g, " "));
+  return found.length ? found : ["a text that leaves its element"];
 }"""
 """Elements that make the page scroll sideways."""
 
