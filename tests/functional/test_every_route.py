@@ -116,7 +116,7 @@ def asked(route: Route, browser: Browser, headers: Mapping[str, str]) -> func.Ht
     return answer
 
 
-def named(all_of_them: list[Route]) -> Any:
+def named(all_of_them: list[Route]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(
         "route", all_of_them, ids=[f"{one.method} {one.path}" for one in all_of_them]
     )
