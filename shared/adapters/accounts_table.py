@@ -11,14 +11,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.defaults_property import from_property, to_property
-from shared.adapters.storage import translated
+from shared.adapters.table_service import Step
 from shared.adapters.timetables import TIMETABLES, timetable_of
-from shared.errors import AlreadyExists, LostRace, RemoteRefused
+from shared.errors import AlreadyExists, LostRace
 from shared.mail.account import Account, AccountKind, AccountState, with_holders
 from shared.services.ports import Departed, Roll
 
 if TYPE_CHECKING:
-    from azure.data.tables import TableClient
+    from shared.adapters.table_service import Table
 
 _PARTITION = "account"
 # Not what checks have found: that is many times as much, and senders read this every 15 seconds.
@@ -35,9 +35,9 @@ class AccountsTable:
     """Fulfils `ports.Accounts`, `ports.Enrolment` and `ports.Departures`."""
 
     def __init__(
-        self, client: Callable[[], TableClient], monotonic: Callable[[], float] = time.monotonic
+        self, table: Callable[[], Table], monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        self._client = client
+        self._table = table
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._cached: tuple[Account, ...] = ()
@@ -57,32 +57,23 @@ class AccountsTable:
 
     def save(self, account: Account) -> Account:
         """See `Accounts`."""
-        from azure.core import MatchConditions
-        from azure.data.tables import UpdateMode
-
+        what, row = "saving an account", _to_row(account)
         try:
-            with translated("saving an account"):
-                if account.etag is None:
-                    answer = self._client().create_entity(_to_row(account))
-                else:
-                    answer = self._client().update_entity(
-                        _to_row(account),
-                        mode=UpdateMode.REPLACE,
-                        etag=account.etag,
-                        match_condition=MatchConditions.IfNotModified,
-                    )
+            if account.etag is None:
+                etag = self._table().insert(what, row)
+            else:
+                etag = self._table().replace(what, row, account.etag)
         except AlreadyExists as error:
             raise LostRace("the account was added meanwhile") from error
         finally:
             self._forget()
-        return replace(account, etag=str(answer["etag"]))
+        return replace(account, etag=etag)
 
     def roll(self) -> Roll:
         """See `Enrolment`."""
-        with translated("reading the accounts"):
-            everything = list(self._client().query_entities(_WANTED))
+        everything = list(self._table().rows("reading the accounts", _WANTED))
         rows = [row for row in everything if row["PartitionKey"] == _PARTITION]
-        etags = {str(row["RowKey"]): str(row.metadata["etag"]) for row in rows}
+        etags = {row["RowKey"]: row.etag for row in rows}
         version = etags.pop(_ROLL, None)
         # The pauses come with the accounts: another query for them would be one more call.
         rests = {
@@ -100,60 +91,38 @@ class AccountsTable:
     def enrol(self, account: Account, roll: Roll, *beside: Account) -> Account:
         """See `Enrolment`. One transaction writes the accounts and moves the roll's version on."""
         steps = [
-            _step({"PartitionKey": _PARTITION, "RowKey": _ROLL}, roll.version),
-            *(_step(_to_row(one), one.etag) for one in (account, *beside)),
+            Step.write({"PartitionKey": _PARTITION, "RowKey": _ROLL}, roll.version),
+            *(Step.write(_to_row(one), one.etag) for one in (account, *beside)),
         ]
-        _, answer, *_ = self._together("enrolling an account", steps)
-        return replace(account, etag=str(answer["etag"]))
+        _, etag, *_ = self._together("enrolling an account", steps)
+        return replace(account, etag=etag)
 
     def depart(self, account: Account, roll: Roll, heir: str | None, now: datetime) -> None:
         """See `Departures`. One transaction, under the roll's version."""
-        from azure.core import MatchConditions
-
-        condition = {"etag": account.etag, "match_condition": MatchConditions.IfNotModified}
-        key = {"PartitionKey": _PARTITION, "RowKey": account.alias}
         steps = [
-            _step({"PartitionKey": _PARTITION, "RowKey": _ROLL}, roll.version),
-            ("delete", key, condition),
-            ("upsert", _departed_row(Departed.of(account, now)), {}),
+            Step.write({"PartitionKey": _PARTITION, "RowKey": _ROLL}, roll.version),
+            Step("remove", {"PartitionKey": _PARTITION, "RowKey": account.alias}, account.etag),
+            Step("upsert", _departed_row(Departed.of(account, now))),
         ]
         steps += [
-            _step(_to_row(replace(one, is_default=True)), one.etag)
+            Step.write(_to_row(replace(one, is_default=True)), one.etag)
             for one in roll.accounts
             if one.alias == heir
         ]
         self._together("removing an account", steps)
 
-    def _together(self, what: str, steps: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
+    def _together(self, what: str, steps: Sequence[Step]) -> Sequence[str]:
         """All of it or nothing. Raises LostRace where a row is not as it was read."""
-        from azure.data.tables import TableTransactionError
-
         try:
-            with translated(what):
-                return self._client().submit_transaction(steps)
-        except RemoteRefused as error:
-            # A row that is there already has no class of its own where a transaction reports it.
-            cause = error.__cause__
-            if isinstance(cause, TableTransactionError) and cause.status_code == 409:
-                raise LostRace(f"{what}: the accounts were changed meanwhile") from error
-            raise
+            return self._table().together(what, steps)
+        except AlreadyExists as error:
+            raise LostRace(f"{what}: the accounts were changed meanwhile") from error
         finally:
             self._forget()
 
     def _forget(self) -> None:
         with self._lock:
             self._read_at = float("-inf")
-
-
-def _step(row: dict[str, Any], etag: str | None) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """A part of a transaction: write a row that must be new, or must be unchanged."""
-    from azure.core import MatchConditions
-    from azure.data.tables import UpdateMode
-
-    if etag is None:
-        return "create", row, {}
-    condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
-    return "update", row, {"mode": UpdateMode.REPLACE, **condition}
 
 
 def _departed_row(gone: Departed) -> dict[str, Any]:

@@ -11,13 +11,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.mails_table import id_of, keys_of
-from shared.adapters.storage import translated
-from shared.errors import LostRace
 from shared.mail.status import Status
 from shared.services.ports import Case
 
 if TYPE_CHECKING:
-    from azure.data.tables import TableClient
+    from shared.adapters.table_service import Table
 
 _CASES = "cases"
 
@@ -25,8 +23,8 @@ _CASES = "cases"
 class CasesTable:
     """Fulfils `ports.Cases`."""
 
-    def __init__(self, client: Callable[[], TableClient]) -> None:
-        self._client = client
+    def __init__(self, table: Callable[[], Table]) -> None:
+        self._table = table
 
     def open(self, case: Case) -> None:
         """See `Cases`."""
@@ -36,26 +34,19 @@ class CasesTable:
             "reason": case.reason,
             "account": case.account,
         }
-        with translated("noting a mail that needs attention"):
-            self._client().upsert_entity(
-                {name: value for name, value in row.items() if value is not None}
-            )
+        given = {name: value for name, value in row.items() if value is not None}
+        self._table().upsert("noting a mail that needs attention", given)
 
     def close(self, mail_id: str, status: Status) -> None:
         """See `Cases`."""
-        try:
-            with translated("striking out a mail that needed attention"):
-                self._client().delete_entity(_CASES, _key(mail_id, status))
-        except LostRace:
-            return
+        what = "striking out a mail that needed attention"
+        self._table().remove(what, _CASES, _key(mail_id, status))
 
     def newest(self, most: int) -> Sequence[Case]:
         """See `Cases`."""
-        with translated("looking for mails that need attention"):
-            rows = self._client().query_entities(
-                f"PartitionKey eq '{_CASES}'", results_per_page=min(most, 1000)
-            )
-            return [_case(row) for row in islice(rows, most)]
+        what, size = "looking for mails that need attention", min(most, 1000)
+        rows = self._table().rows(what, f"PartitionKey eq '{_CASES}'", size=size)
+        return [_case(row) for row in islice(rows, most)]
 
 
 def _key(mail_id: str, status: Status) -> str:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.storage import translated
 from shared.errors import AlreadyExists, LostRace
 from shared.mail.findings import Check, Finding, Result, Topic
 from shared.services.ports import CheckRecord
 
 if TYPE_CHECKING:
-    from azure.data.tables import TableClient
+    from shared.adapters.table_service import Row, Table
 
 CHECKS = "check"
 """The partition."""
@@ -27,48 +25,34 @@ https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-ser
 class CheckRows:
     """Fulfils `ports.Checks`."""
 
-    def __init__(self, client: Callable[[], TableClient]) -> None:
-        self._client = client
+    def __init__(self, table: Callable[[], Table]) -> None:
+        self._table = table
 
     def find(self, account_id: str) -> CheckRecord | None:
         """See `Checks`."""
-        try:
-            with translated("reading a check"):
-                row = self._client().get_entity(CHECKS, account_id)
-        except LostRace:
-            return None
-        return _record(row, str(row.metadata["etag"]))
+        row = self._table().get("reading a check", CHECKS, account_id)
+        return _record(row) if row else None
 
     def all(self) -> Sequence[CheckRecord]:
         """See `Checks`."""
-        with translated("reading the checks"):
-            rows = list(self._client().query_entities(f"PartitionKey eq '{CHECKS}'"))
-        return [_record(row, str(row.metadata["etag"])) for row in rows]
+        rows = self._table().rows("reading the checks", f"PartitionKey eq '{CHECKS}'")
+        return [_record(row) for row in rows]
 
     def save(self, record: CheckRecord) -> CheckRecord:
         """See `Checks`."""
-        from azure.core import MatchConditions
-        from azure.data.tables import UpdateMode
-
+        what = "writing a check"
         try:
-            with translated("writing a check"):
-                if record.etag is None:
-                    answer = self._client().create_entity(_row(record))
-                else:
-                    answer = self._client().update_entity(
-                        _row(record),
-                        mode=UpdateMode.REPLACE,
-                        etag=record.etag,
-                        match_condition=MatchConditions.IfNotModified,
-                    )
+            if record.etag is None:
+                etag = self._table().insert(what, _row(record))
+            else:
+                etag = self._table().replace(what, _row(record), record.etag)
         except AlreadyExists as error:
             raise LostRace("another instance wrote the first check") from error
-        return CheckRecord(record.check, record.known, str(answer["etag"]))
+        return CheckRecord(record.check, record.known, etag)
 
     def remove(self, account_id: str) -> None:
         """See `Checks`."""
-        with suppress(LostRace), translated("removing a check"):
-            self._client().delete_entity(CHECKS, account_id)
+        self._table().remove("removing a check", CHECKS, account_id)
 
 
 def _row(record: CheckRecord) -> dict[str, Any]:
@@ -106,7 +90,7 @@ def _fields(finding: Finding) -> list[str | None]:
     ]
 
 
-def _record(row: Mapping[str, Any], etag: str) -> CheckRecord:
+def _record(row: Row) -> CheckRecord:
     findings = tuple(
         Finding(Topic(topic), Result(result), *rest)
         for topic, result, *rest in json.loads(row["findings"])
@@ -118,4 +102,4 @@ def _record(row: Mapping[str, Any], etag: str) -> CheckRecord:
         ms=int(row["ms"]),
         findings=findings,
     )
-    return CheckRecord(check, tuple(json.loads(row["known"])), etag)
+    return CheckRecord(check, tuple(json.loads(row["known"])), row.etag)

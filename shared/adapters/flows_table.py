@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from shared.adapters.storage import delete_unchanged, translated
 from shared.errors import LostRace
 
 if TYPE_CHECKING:
-    from azure.data.tables import TableClient
+    from shared.adapters.table_service import Table
 
 _PARTITION = "flow"
 
@@ -19,50 +18,37 @@ _PARTITION = "flow"
 class FlowsTable:
     """Fulfils `ports.Flows`."""
 
-    def __init__(self, client: Callable[[], TableClient]) -> None:
-        self._client = client
+    def __init__(self, table: Callable[[], Table]) -> None:
+        self._table = table
 
     def open(self, state_hash: str, expires_at: datetime) -> None:
         """See `Flows`."""
-        with translated("opening a sign-in"):
-            self._client().create_entity(
-                {
-                    "PartitionKey": _PARTITION,
-                    "RowKey": state_hash,
-                    "expires_at": expires_at.isoformat(),
-                }
-            )
+        row = {
+            "PartitionKey": _PARTITION,
+            "RowKey": state_hash,
+            "expires_at": expires_at.isoformat(),
+        }
+        self._table().insert("opening a sign-in", row)
 
     def forget_expired(self, now: datetime, most: int) -> int:
         """See `Expiring`. There are few: those of sign-ins that nobody finished."""
         expired = (now - timedelta(hours=1)).isoformat()
-        with translated("looking for expired sign-ins"):
-            rows = self._client().query_entities(
-                f"PartitionKey eq '{_PARTITION}' and expires_at lt '{expired}'",
-                select=["RowKey"],
-            )
-            found = [
-                (_PARTITION, str(row["RowKey"]), str(row.metadata["etag"]))
-                for row in islice(rows, most)
-            ]
-        return len(delete_unchanged(self._client(), found))
+        rows = self._table().rows(
+            "looking for expired sign-ins",
+            f"PartitionKey eq '{_PARTITION}' and expires_at lt '{expired}'",
+            select=["RowKey"],
+        )
+        found = [(_PARTITION, str(row["RowKey"]), row.etag) for row in islice(rows, most)]
+        return len(self._table().remove_unchanged("forgetting expired sign-ins", found))
 
     def take(self, state_hash: str) -> datetime | None:
-        """See `Flows`. The conditional delete is what lets only one of two callbacks win.
-
-        It goes as a transaction of one: the SDK's plain delete takes "there is no such row" for
-        success, and so would let both win.
-        """
-        from azure.core import MatchConditions
-
+        """See `Flows`. The conditional delete is what lets only one of two callbacks win."""
+        what = "taking a sign-in"
+        row = self._table().get(what, _PARTITION, state_hash)
+        if row is None:
+            return None
         try:
-            with translated("taking a sign-in"):
-                entity = self._client().get_entity(_PARTITION, state_hash)
-                condition = {
-                    "etag": entity.metadata["etag"],
-                    "match_condition": MatchConditions.IfNotModified,
-                }
-                self._client().submit_transaction([("delete", entity, condition)])
+            self._table().remove(what, _PARTITION, state_hash, row.etag)
         except LostRace:
             return None
-        return datetime.fromisoformat(str(entity["expires_at"]))
+        return datetime.fromisoformat(str(row["expires_at"]))

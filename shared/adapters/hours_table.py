@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from shared.adapters.storage import delete_unchanged, translated
 from shared.mail.status import Status
 from shared.services.ports import Hour
 
 if TYPE_CHECKING:
-    from azure.data.tables import TableClient
+    from shared.adapters.table_service import Table
 
 _HOURS = "hours"
 _KEY = "!%Y-%m-%dT%H"
@@ -22,43 +21,35 @@ _KEY = "!%Y-%m-%dT%H"
 class HoursTable:
     """Fulfils `ports.Hours`."""
 
-    def __init__(self, client: Callable[[], TableClient]) -> None:
-        self._client = client
+    def __init__(self, table: Callable[[], Table]) -> None:
+        self._table = table
 
     def read(self, since: datetime) -> Sequence[Hour]:
         """See `Hours`."""
-        with translated("reading what was counted"):
-            rows = self._client().query_entities(
-                f"PartitionKey eq '{_HOURS}' and RowKey ge '{_key(since)}'"
+        condition = f"PartitionKey eq '{_HOURS}' and RowKey ge '{_key(since)}'"
+        return [
+            Hour(
+                datetime.strptime(row["RowKey"], _KEY).replace(tzinfo=UTC),
+                {Status(name): count for name, count in json.loads(row["counts"]).items()},
             )
-            return [
-                Hour(
-                    datetime.strptime(row["RowKey"], _KEY).replace(tzinfo=UTC),
-                    {Status(name): count for name, count in json.loads(row["counts"]).items()},
-                )
-                for row in rows
-            ]
+            for row in self._table().rows("reading what was counted", condition)
+        ]
 
     def write(self, hour: Hour) -> None:
         """See `Hours`."""
-        with translated("writing what was counted"):
-            self._client().upsert_entity(
-                {
-                    "PartitionKey": _HOURS,
-                    "RowKey": _key(hour.begins),
-                    "counts": json.dumps({s.value: n for s, n in hour.counts.items()}),
-                }
-            )
+        row = {
+            "PartitionKey": _HOURS,
+            "RowKey": _key(hour.begins),
+            "counts": json.dumps({s.value: n for s, n in hour.counts.items()}),
+        }
+        self._table().upsert("writing what was counted", row)
 
     def forget(self, before: datetime) -> None:
         """See `Hours`."""
         condition = f"PartitionKey eq '{_HOURS}' and RowKey lt '{_key(before)}'"
-        with translated("looking for old counts"):
-            old = [
-                (_HOURS, str(row["RowKey"]), str(row.metadata["etag"]))
-                for row in self._client().query_entities(condition, select=["RowKey"])
-            ]
-        delete_unchanged(self._client(), old)
+        rows = self._table().rows("looking for old counts", condition, select=["RowKey"])
+        old = [(_HOURS, str(row["RowKey"]), row.etag) for row in rows]
+        self._table().remove_unchanged("forgetting old counts", old)
 
 
 def _key(begins: datetime) -> str:

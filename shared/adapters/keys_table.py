@@ -7,19 +7,19 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.storage import RowVersion, delete_unchanged, translated
+from shared.adapters.table_service import RowVersion
 from shared.errors import AlreadyExists, LostRace
 from shared.services.ports import KEY_LIFETIME, KeyClaim
 
 if TYPE_CHECKING:
-    from azure.data.tables import TableClient
+    from shared.adapters.table_service import Table
 
 
 class KeysTable:
     """Fulfils `ports.IdempotencyKeys`."""
 
-    def __init__(self, client: Callable[[], TableClient]) -> None:
-        self._client = client
+    def __init__(self, table: Callable[[], Table]) -> None:
+        self._table = table
 
     def claim(self, key: str, claim: KeyClaim) -> KeyClaim:
         """See `IdempotencyKeys`. The key itself is the caller's text and is stored as a digest."""
@@ -32,59 +32,47 @@ class KeysTable:
             "claimed_at": claim.claimed_at.isoformat(),
         }
         try:
-            with translated("claiming an idempotency key"):
-                self._client().create_entity(row)
+            self._table().insert("claiming an idempotency key", row)
         except AlreadyExists:
             return self._held(row, claim)
         return claim
 
     def find(self, key: str) -> KeyClaim | None:
         """See `IdempotencyKeys`."""
-        try:
-            with translated("looking for an idempotency key"):
-                return _claim_in(self._client().get_entity(*_keys_of(key)))
-        except LostRace:
-            return None
+        row = self._table().get("looking for an idempotency key", *_keys_of(key))
+        return _claim_in(row) if row else None
 
     def forget_expired(self, now: datetime, most: int) -> int:
         """See `Expiring`. Claims are read in the order of their partitions."""
         expired = (now - KEY_LIFETIME - timedelta(hours=1)).isoformat()
         gone = 0
-        with translated("looking for expired keys"):
-            pages = (
-                self._client()
-                .query_entities(f"claimed_at lt '{expired}'", select=["PartitionKey", "RowKey"])
-                .by_page()
+        start: tuple[str, str] | None = None
+        while True:
+            page = self._table().page(
+                "looking for expired keys",
+                f"claimed_at lt '{expired}'",
+                select=["PartitionKey", "RowKey"],
+                start=start,
             )
-            for page in pages:
-                partitions: dict[str, list[RowVersion]] = {}
-                for row in page:
-                    key = (str(row["PartitionKey"]), str(row["RowKey"]))
-                    partitions.setdefault(key[0], []).append((*key, str(row.metadata["etag"])))
-                gone += sum(
-                    len(delete_unchanged(self._client(), rows)) for rows in partitions.values()
-                )
-                if gone >= most:
-                    break
-        return gone
+            partitions: dict[str, list[RowVersion]] = {}
+            for row in page.rows:
+                key = (str(row["PartitionKey"]), str(row["RowKey"]))
+                partitions.setdefault(key[0], []).append((*key, row.etag))
+            for rows in partitions.values():
+                gone += len(self._table().remove_unchanged("forgetting expired keys", rows))
+            start = page.next
+            if start is None or gone >= most:
+                return gone
 
     def _held(self, row: Mapping[str, Any], claim: KeyClaim) -> KeyClaim:
-        from azure.core import MatchConditions
-        from azure.data.tables import UpdateMode
-
-        with translated("reading an idempotency key"):
-            entity = self._client().get_entity(row["PartitionKey"], row["RowKey"])
+        entity = self._table().get("reading an idempotency key", row["PartitionKey"], row["RowKey"])
+        if entity is None:
+            raise LostRace("reading an idempotency key: it was removed meanwhile")
         holder = _claim_in(entity)
         if holder.holds_at(claim.claimed_at):
             return holder
         try:
-            with translated("renewing an idempotency key"):
-                self._client().update_entity(
-                    row,
-                    mode=UpdateMode.REPLACE,
-                    etag=entity.metadata["etag"],
-                    match_condition=MatchConditions.IfNotModified,
-                )
+            self._table().replace("renewing an idempotency key", row, entity.etag)
         except LostRace:
             # Another caller renewed it in this moment; its claim is the one that counts.
             return self._held(row, claim)

@@ -13,15 +13,13 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from shared.adapters.storage import RowVersion, delete_unchanged, translated
-from shared.errors import LostRace
+from shared.adapters.table_service import Row, RowVersion
 from shared.mail import ids
 from shared.mail.mail import (
     FINDING_OUT,
@@ -47,7 +45,7 @@ from shared.services.ports import (
 )
 
 if TYPE_CHECKING:
-    from azure.data.tables import TableClient
+    from shared.adapters.table_service import Table
 
 CHUNK = 60 * 1024
 """Bytes of payload in one property; the service allows 64 KiB."""
@@ -116,38 +114,25 @@ _WAITS = (
 class MailsTable:
     """Fulfils `ports.Ledger`."""
 
-    def __init__(self, client: Callable[[], TableClient]) -> None:
-        self._client = client
+    def __init__(self, table: Callable[[], Table]) -> None:
+        self._table = table
 
     def insert(self, mail: Mail) -> str:
         """See `Ledger`."""
-        with translated("writing a new mail"):
-            return str(self._client().create_entity(to_row(mail))["etag"])
+        return self._table().insert("writing a new mail", to_row(mail))
 
     def get(self, mail_id: str) -> Versioned | None:
         """See `Ledger`."""
-        partition, row = keys_of(mail_id)
-        try:
-            with translated("reading a mail"):
-                entity = self._client().get_entity(partition, row)
-        except LostRace:
-            return None
-        return Versioned(from_row(entity), str(entity.metadata["etag"]))
+        row = self._table().get("reading a mail", *keys_of(mail_id))
+        return Versioned(from_row(row), row.etag) if row else None
 
     def update(self, mail: Mail, etag: str, *, new_payload: bool = False) -> str:
         """See `Ledger`. A payload that stays is not written again; only a replaced row loses it."""
-        from azure.core import MatchConditions
-        from azure.data.tables import UpdateMode
-
         keeps_payload = mail.payload.inline is not None and not new_payload
-        with translated("changing a mail"):
-            answer = self._client().update_entity(
-                _without_payload(mail) if keeps_payload else to_row(mail),
-                mode=UpdateMode.MERGE if keeps_payload else UpdateMode.REPLACE,
-                etag=etag,
-                match_condition=MatchConditions.IfNotModified,
-            )
-        return str(answer["etag"])
+        what = "changing a mail"
+        if keeps_payload:
+            return self._table().merge(what, _without_payload(mail), etag)
+        return self._table().replace(what, to_row(mail), etag)
 
     def page(self, wanted: MailFilter, size: int, cursor: str | None) -> MailPage:
         """See `Ledger`. One storage page may hold fewer matches than `size`; several are read."""
@@ -205,23 +190,23 @@ class MailsTable:
         """Mails one by one, without those that have gone since they were seen."""
         found: list[Mail] = []
         for key in keys:
-            with suppress(LostRace), translated("listing mails"):
-                found.append(from_row(self._client().get_entity(*key, select=_LISTED)))
+            row = self._table().get("listing mails", *key, select=_LISTED)
+            if row is not None:
+                found.append(from_row(row))
         return [mail for mail in found if wanted.admits(mail)]
 
     def _rows(
-        self, wanted: MailFilter, columns: list[str], most: int, token: dict[str, str] | None
-    ) -> tuple[list[Any], dict[str, str] | None]:
-        """A storage page, and the token that leads to the next one."""
-        pages = (
-            self._client()
-            .query_entities(_condition(wanted), select=columns, results_per_page=most)
-            # The tables SDK's token is a mapping; its base class says text.
-            .by_page(continuation_token=token)  # type: ignore[arg-type]
+        self,
+        wanted: MailFilter,
+        columns: Sequence[str],
+        most: int,
+        start: tuple[str, str] | None,
+    ) -> tuple[Sequence[Row], tuple[str, str] | None]:
+        """A storage page, and where the next one begins."""
+        page = self._table().page(
+            "listing mails", _condition(wanted), select=columns, size=most, start=start
         )
-        with translated("listing mails"):
-            rows = list(next(pages, iter(())))
-        return rows, getattr(pages, "continuation_token", None)
+        return page.rows, page.next
 
     def count(self, since: datetime, until: datetime, most: int | None = None) -> Hour:
         """See `Census`."""
@@ -230,27 +215,20 @@ class MailsTable:
             f"and RowKey le '{_row_of(since)}~'"
         )
         counts: Counter[Status] = Counter()
-        with translated("counting mails"):
-            pages = (
-                self._client()
-                .query_entities(condition, select=["status"], results_per_page=1000)
-                .by_page()
+        start: tuple[str, str] | None = None
+        while True:
+            page = self._table().page(
+                "counting mails", condition, select=["status"], size=1000, start=start
             )
-            for page in pages:
-                counts.update(Status(row["status"]) for row in page)
-                if most is not None and counts.total() >= most:
-                    break
-        ended = getattr(pages, "continuation_token", None) is None
-        return Hour(since, dict(counts), ended)
+            counts.update(Status(row["status"]) for row in page.rows)
+            start = page.next
+            if start is None or (most is not None and counts.total() >= most):
+                return Hour(since, dict(counts), start is None)
 
     def glimpse(self, mail_id: str) -> Glimpse | None:
         """See `Ledger`."""
-        partition, row = keys_of(mail_id)
-        try:
-            with translated("reading a mail"):
-                return _glimpse(self._client().get_entity(partition, row, select=_GLIMPSED))
-        except LostRace:
-            return None
+        row = self._table().get("reading a mail", *keys_of(mail_id), select=_GLIMPSED)
+        return _glimpse(row) if row else None
 
     def waiting(
         self, span: Span, most: int, cursor: str | None = None, *, held_for: str | None = None
@@ -260,18 +238,15 @@ class MailsTable:
         at, token = _place(cursor)
         found: list[Glimpse] = []
         for _ in range(PAGES_A_CALL):
-            pages = (
-                self._client()
-                .query_entities(
-                    f"{ranges[at]} and {_waits(span, held_for)}",
-                    select=_GLIMPSED,
-                    results_per_page=max(1, min(1000, most - len(found))),
-                )
-                .by_page(continuation_token=token)  # type: ignore[arg-type]
+            page = self._table().page(
+                "looking for waiting mails",
+                f"{ranges[at]} and {_waits(span, held_for)}",
+                select=_GLIMPSED,
+                size=max(1, min(1000, most - len(found))),
+                start=token,
             )
-            with translated("looking for waiting mails"):
-                found += map(_glimpse, next(pages, iter(())))
-            token = getattr(pages, "continuation_token", None)
+            found += map(_glimpse, page.rows)
+            token = page.next
             if token is None:
                 at += 1
                 if at == len(ranges):
@@ -285,20 +260,16 @@ class MailsTable:
     ) -> SettledPage:
         """See `Archive`."""
         wanted = " or ".join(f"status eq '{status.value}'" for status in sorted(statuses))
-        pages = (
-            self._client()
-            .query_entities(
-                # Days count down, and nothing changes before it is accepted.
-                f"PartitionKey ge '{_partition(before)}' and ({wanted}) and "
-                f"updated_at ge '{stamp(since)}' and updated_at lt '{stamp(before)}'",
-                select=["PartitionKey", "RowKey", "status", "blob", "files"],
-                results_per_page=1000,
-            )
-            .by_page(continuation_token=_token(cursor))  # type: ignore[arg-type]
+        page = self._table().page(
+            "looking for settled mails",
+            # Days count down, and nothing changes before it is accepted.
+            f"PartitionKey ge '{_partition(before)}' and ({wanted}) and "
+            f"updated_at ge '{stamp(since)}' and updated_at lt '{stamp(before)}'",
+            select=["PartitionKey", "RowKey", "status", "blob", "files"],
+            size=1000,
+            start=_token(cursor),
         )
-        with translated("looking for settled mails"):
-            found = [_settled(row) for row in next(pages, iter(()))]
-        return SettledPage(found, _cursor(getattr(pages, "continuation_token", None)))
+        return SettledPage([_settled(row) for row in page.rows], _cursor(page.next))
 
     def remove(self, mails: Sequence[SettledMail]) -> Sequence[SettledMail]:
         """See `Archive`. Where a transaction was repeated that had taken effect, its rows are gone and
@@ -308,15 +279,16 @@ class MailsTable:
             partition, row = keys_of(mail.mail_id)
             days.setdefault(partition, []).append((partition, row, mail.etag))
         gone = {
-            row for rows in days.values() for _, row, _ in delete_unchanged(self._client(), rows)
+            row
+            for rows in days.values()
+            for _, row, _ in self._table().remove_unchanged("removing mails", rows)
         }
         return [mail for mail in mails if keys_of(mail.mail_id)[1] in gone]
 
     def probe(self) -> None:
         """Ask for a row that is never there. Raises RemoteError where the table service does not
         answer, and LostRace where there is no such table."""
-        with translated("looking for the ledger"):
-            next(iter(self._client().query_entities("PartitionKey eq '0' and RowKey eq '0'")), None)
+        self._table().page("looking for the ledger", "PartitionKey eq '0' and RowKey eq '0'")
 
 
 def keys_of(mail_id: str) -> tuple[str, str]:
@@ -467,13 +439,13 @@ def _glimpse(entity: Mapping[str, Any]) -> Glimpse:
     )
 
 
-def _settled(entity: Any) -> SettledMail:
+def _settled(entity: Row) -> SettledMail:
     blobs = (*filter(None, [entity.get("blob")]), *json.loads(entity.get("files") or "[]"))
     return SettledMail(
         id_of(str(entity["RowKey"])),
         Status(entity["status"]),
         blobs,
-        str(entity.metadata["etag"]),
+        entity.etag,
     )
 
 
@@ -504,7 +476,7 @@ def _row_of(moment: datetime) -> str:
     return ids.new_id(moment, bytes)[:13].translate(_COMPLEMENT)
 
 
-def _place(cursor: str | None) -> tuple[int, dict[str, str] | None]:
+def _place(cursor: str | None) -> tuple[int, tuple[str, str] | None]:
     return (int(cursor[0]), _token(cursor[1:] or None)) if cursor else (0, None)
 
 
@@ -560,16 +532,16 @@ def _partition(moment: datetime) -> str:
     return f"{99999999 - int(f'{moment.astimezone(UTC):%Y%m%d}'):08d}"
 
 
-def _cursor(token: Mapping[str, str] | None, after: tuple[str, str] | None = None) -> str | None:
+def _cursor(token: tuple[str, str] | None, after: tuple[str, str] | None = None) -> str | None:
     """Where to go on: at a storage page, or behind one of its rows."""
     if not token and after is None:
         return None
-    start = (token["PartitionKey"], token["RowKey"]) if token else ("", "")
+    start = token or ("", "")
     place = [*start, *(after or ())]
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
 
 
-def _bookmark(cursor: str | None) -> tuple[dict[str, str] | None, tuple[str, str] | None]:
+def _bookmark(cursor: str | None) -> tuple[tuple[str, str] | None, tuple[str, str] | None]:
     """The storage page that a cursor leads to, and the row of it to go on behind."""
     if cursor is None:
         return None, None
@@ -587,11 +559,11 @@ def _bookmark(cursor: str | None) -> tuple[dict[str, str] | None, tuple[str, str
         or not all(map(_plain, after if from_the_top else place))
     ):
         raise ValueError("not a cursor of this list")
-    token = None if from_the_top else {"PartitionKey": start[0], "RowKey": start[1]}
+    token = None if from_the_top else (start[0], start[1])
     return token, (after[0], after[1]) if after else None
 
 
-def _token(cursor: str | None) -> dict[str, str] | None:
+def _token(cursor: str | None) -> tuple[str, str] | None:
     return _bookmark(cursor)[0]
 
 

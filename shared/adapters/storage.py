@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
+from shared.adapters.storage_access import Bearer, read_connection_string
+from shared.adapters.table_service import Table, TableService
 from shared.errors import AlreadyExists, AnswerLost, LostRace, NotSent, RemoteRefused
 from shared.settings import StorageSettings
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.core.pipeline.transport import RequestsTransport
-    from azure.data.tables import TableClient
     from azure.storage.blob import ContainerClient
     from azure.storage.queue import QueueClient
-
-T = TypeVar("T")
-RowVersion = tuple[str, str, str]
-"""Partition, row, ETag."""
 
 MAILS_TABLE = "mails"
 KEYS_TABLE = "keys"
@@ -36,13 +32,11 @@ ATTACHMENTS_CONTAINER = "attachments"
 CONNECT_SECONDS = 5
 READ_SECONDS = 20
 CONNECTIONS = 32
-TRANSACTION = 100
-"""Entities that one transaction may change, all of one partition."""
 BLOCK_BYTES = 256 * 1024
 """A payload is read in pieces of this size; the SDK's own 4 KiB make many of a large one."""
 _OPTIONS: dict[str, Any] = {"retry_total": 3, "logging_enable": False}
 # Seconds between the tries of the queue and blob SDKs: 1, 3, 5, each one more or less. Their own
-# ones come to more than a minute, behind which a caller waits; the table SDK's are short.
+# ones come to more than a minute, behind which a caller waits.
 _WAITS: dict[str, Any] = {"initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1}
 
 
@@ -54,18 +48,14 @@ class Storage:
         self._credential = credential
         self._lock = threading.Lock()
         self._transport: RequestsTransport | None = None
+        self._tables: TableService | None = None
 
-    def table(self, name: str) -> TableClient:
-        """A client for one table."""
-        from azure.data.tables import TableClient
-
-        if self._settings.connection_string:
-            return TableClient.from_connection_string(
-                self._settings.connection_string, name, **self._options()
-            )
-        return TableClient(
-            self._settings.table_url or "", name, credential=self._credential, **self._options()
-        )
+    def table(self, name: str) -> Table:
+        """One table; all of them share their connections."""
+        with self._lock:
+            if self._tables is None:
+                self._tables = self._table_service()
+            return self._tables.table(name)
 
     def queue(self, name: str) -> QueueClient:
         """A client for one queue; messages go out as the text they are."""
@@ -99,6 +89,13 @@ class Storage:
             **_WAITS,
         )
 
+    def _table_service(self) -> TableService:
+        if self._settings.connection_string:
+            return TableService(*read_connection_string(self._settings.connection_string))
+        if self._credential is None:
+            raise ValueError("storage without a connection string needs an identity")
+        return TableService(self._settings.table_url or "", Bearer(self._credential))
+
     def _options(self) -> dict[str, Any]:
         """One pool of connections for all clients, as wide as the worker has threads."""
         from azure.core.pipeline.transport import RequestsTransport
@@ -118,47 +115,12 @@ class Storage:
             return {**_OPTIONS, "transport": self._transport}
 
     def close(self) -> None:
-        """Close the pool."""
+        """Close the pools."""
         with self._lock:
+            if self._tables is not None:
+                self._tables.close()
             if self._transport is not None and self._transport.session is not None:
                 self._transport.session.close()
-
-
-def batches(items: Iterable[T]) -> Iterator[list[T]]:
-    """In lots of what one table transaction may change."""
-    rest = iter(items)
-    while lot := list(islice(rest, TRANSACTION)):
-        yield lot
-
-
-def delete_unchanged(client: TableClient, keys: Sequence[RowVersion]) -> list[RowVersion]:
-    """Delete rows of one partition, each unless it was changed since it was read. Returns those that
-    went. A transaction fails as a whole for one such row; then they go one by one."""
-    from azure.core import MatchConditions
-
-    def delete(lot: Sequence[RowVersion]) -> Sequence[RowVersion]:
-        with translated("removing rows"):
-            client.submit_transaction(
-                [
-                    (
-                        "delete",
-                        {"PartitionKey": partition, "RowKey": row},
-                        {"etag": etag, "match_condition": MatchConditions.IfNotModified},
-                    )
-                    for partition, row, etag in lot
-                ]
-            )
-        return lot
-
-    gone: list[RowVersion] = []
-    for lot in batches(keys):
-        try:
-            gone += delete(lot)
-        except LostRace:
-            for key in lot:
-                with suppress(LostRace):
-                    gone += delete([key])
-    return gone
 
 
 @contextmanager
@@ -179,7 +141,6 @@ def translated(what: str) -> Iterator[None]:
     except sdk.HttpResponseError as error:
         status = error.status_code or 0
         if status in (404, 412):
-            # Transactions report these without a class of their own.
             raise LostRace(f"{what}: it was changed meanwhile") from error
         if status >= 500:
             raise AnswerLost("storage", f"{what}: storage answered {status}") from error

@@ -5,16 +5,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.storage import translated
 from shared.errors import AlreadyExists, LostRace
 from shared.mail.pace import Timetable
 
 if TYPE_CHECKING:
-    from azure.data.tables import TableClient
+    from shared.adapters.table_service import Table
 
 TIMETABLES = "pace"
 """The partition."""
@@ -23,23 +21,16 @@ TIMETABLES = "pace"
 class TimetableRows:
     """Fulfils `ports.Timetables`."""
 
-    def __init__(self, client: Callable[[], TableClient]) -> None:
-        self._client = client
+    def __init__(self, table: Callable[[], Table]) -> None:
+        self._table = table
 
     def read(self, account_id: str) -> tuple[Timetable, str | None]:
         """See `Timetables`."""
-        try:
-            with translated("reading a timetable"):
-                row = self._client().get_entity(TIMETABLES, account_id)
-        except LostRace:
-            return Timetable(), None
-        return timetable_of(row), str(row.metadata["etag"])
+        row = self._table().get("reading a timetable", TIMETABLES, account_id)
+        return (timetable_of(row), row.etag) if row else (Timetable(), None)
 
     def write(self, account_id: str, timetable: Timetable, etag: str | None) -> str:
         """See `Timetables`."""
-        from azure.core import MatchConditions
-        from azure.data.tables import UpdateMode
-
         row = {
             "PartitionKey": TIMETABLES,
             "RowKey": account_id,
@@ -50,23 +41,15 @@ class TimetableRows:
         if timetable.resting_until is not None:
             row["resting_until"] = timetable.resting_until.isoformat()
         try:
-            with translated("writing a timetable"):
-                if etag is None:
-                    return str(self._client().create_entity(row)["etag"])
-                answer = self._client().update_entity(
-                    row,
-                    mode=UpdateMode.REPLACE,
-                    etag=etag,
-                    match_condition=MatchConditions.IfNotModified,
-                )
+            if etag is None:
+                return self._table().insert("writing a timetable", row)
+            return self._table().replace("writing a timetable", row, etag)
         except AlreadyExists as error:
             raise LostRace("another instance began the timetable") from error
-        return str(answer["etag"])
 
     def forget(self, account_id: str) -> None:
         """See `Timetables`."""
-        with suppress(LostRace), translated("removing a timetable"):
-            self._client().delete_entity(TIMETABLES, account_id)
+        self._table().remove("removing a timetable", TIMETABLES, account_id)
 
 
 def timetable_of(row: Mapping[str, Any]) -> Timetable:

@@ -1,4 +1,4 @@
-"""HTTP to Microsoft Graph: pooled connections that know whether a request can have left.
+"""HTTP to Microsoft's services: pooled connections that know whether a request can have left.
 
 No retries here: a repeated send is a doubled mail, and the ledger decides about trying again.
 Straight on urllib3, below `requests`: preparing a request and looking for proxies, cookies and
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from shared.errors import AnswerLost, NotSent
 
 if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse, HTTPSConnectionPool
+    from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool
 
 CONNECT_SECONDS = 10.0
 _WITHOUT_BODY = frozenset({202, 204})
@@ -48,14 +48,29 @@ class Line:
     """
 
     def __init__(
-        self, url: str, *, system: str, ca_file: str | None, connections: int = 32
+        self,
+        url: str,
+        *,
+        system: str,
+        ca_file: str | None,
+        connections: int = 32,
+        connect_seconds: float = CONNECT_SECONDS,
+        most_answered: int = MAX_ANSWER_BYTES,
+        plain: bool = False,
     ) -> None:
+        """`plain` lets http pass: to a storage emulator, and to what answers on this very machine."""
         parts = urlsplit(url)
-        if parts.scheme != "https" or not parts.hostname:
+        if parts.scheme != ("http" if plain else "https") or not parts.hostname:
             raise ValueError(f"the address of {system} must be an https URL")
         self._system = system
-        self._path = parts.path
-        self._pool = _pool(system, parts.hostname, parts.port or 443, ca_file, connections)
+        self._path = parts.path.rstrip("/")
+        self._connect_seconds = connect_seconds
+        self._most_answered = most_answered
+        self._pool = (
+            _plain_pool(parts.hostname, parts.port or 80, connections)
+            if plain
+            else _pool(system, parts.hostname, parts.port or 443, ca_file, connections)
+        )
 
     def request(
         self,
@@ -79,12 +94,12 @@ class Line:
                 self._path + path or "/",
                 body=body,
                 headers=headers,
-                timeout=Timeout(connect=CONNECT_SECONDS, read=read_seconds),
+                timeout=Timeout(connect=self._connect_seconds, read=read_seconds),
                 retries=False,
                 redirect=False,
                 preload_content=False,
             )
-            content = _content(answer)
+            content = _content(answer, self._most_answered)
         except (HTTPError, OSError) as error:
             if never_left(error):
                 raise NotSent(self._system, "the connection could not be made") from error
@@ -132,13 +147,13 @@ def trust(ca_file: str | None) -> ssl.SSLContext:
     return context
 
 
-def _content(answer: BaseHTTPResponse) -> bytes:
+def _content(answer: BaseHTTPResponse, most: int) -> bytes:
     """The body of an answer: read whole so that its connection can be used again, but not without
     end. A connection with something left on it is closed."""
     from urllib3.exceptions import HTTPError
 
     try:
-        content = answer.read(MAX_ANSWER_BYTES, decode_content=True)
+        content = answer.read(most, decode_content=True)
     except (HTTPError, OSError):
         answer.close()
         if answer.status not in _WITHOUT_BODY:
@@ -149,33 +164,43 @@ def _content(answer: BaseHTTPResponse) -> bytes:
     return content
 
 
+class _Fresh:
+    """A pool whose connections are made anew when they have idled too long."""
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        connection = super()._get_conn(timeout)  # type: ignore[misc]
+        if time.monotonic() - getattr(connection, "idle_since", time.monotonic()) > IDLE_SECONDS:
+            connection.close()
+        return connection
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.idle_since = time.monotonic()
+        super()._put_conn(conn)  # type: ignore[misc]
+
+
+def _plain_pool(host: str, port: int, connections: int) -> HTTPConnectionPool:
+    from urllib3 import HTTPConnectionPool
+
+    class FreshPlainPool(_Fresh, HTTPConnectionPool):
+        pass
+
+    return FreshPlainPool(host, port, maxsize=connections)
+
+
 def _pool(
     system: str, host: str, port: int, ca_file: str | None, connections: int
 ) -> HTTPSConnectionPool:
     from urllib3 import HTTPSConnectionPool
     from urllib3.exceptions import HTTPError
 
-    class FreshPool(HTTPSConnectionPool):
+    class FreshPool(_Fresh, HTTPSConnectionPool):
         def _validate_conn(self, conn: Any) -> None:
             # Connects, TLS included, before anything of the request is written.
             try:
                 super()._validate_conn(conn)
             except (HTTPError, OSError) as error:
                 raise NotSent(system, "the connection could not be made") from error
-
-        def _get_conn(self, timeout: float | None = None) -> Any:
-            connection = super()._get_conn(timeout)
-            if (
-                time.monotonic() - getattr(connection, "idle_since", time.monotonic())
-                > IDLE_SECONDS
-            ):
-                connection.close()
-            return connection
-
-        def _put_conn(self, conn: Any) -> None:
-            if conn is not None:
-                conn.idle_since = time.monotonic()
-            super()._put_conn(conn)
 
     return FreshPool(host, port, maxsize=connections, ssl_context=trust(ca_file))
 

@@ -13,12 +13,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.mails_table import stamp
-from shared.adapters.storage import batches, delete_unchanged, translated
+from shared.adapters.table_service import TRANSACTION, Row, Step
 from shared.errors import AlreadyExists, LostRace
 from shared.services.ports import Clock, Entry, Glance, HeldMark, Span, Watermark
 
 if TYPE_CHECKING:
-    from azure.data.tables import TableClient
+    from shared.adapters.table_service import Table
 
 ACCOUNTS = 100
 """Marks of so many accounts come with the entries in one page."""
@@ -33,14 +33,13 @@ _BOOKMARKS = "bookmarks"
 class WaitingTable:
     """Fulfils `ports.Waiting`."""
 
-    def __init__(self, client: Callable[[], TableClient], clock: Clock) -> None:
-        self._client = client
+    def __init__(self, table: Callable[[], Table], clock: Clock) -> None:
+        self._table = table
         self._clock = clock
 
     def note(self, mail_id: str, due_at: datetime) -> None:
         """See `Waiting`."""
-        with translated("noting a waiting mail"):
-            self._client().upsert_entity(self._look(mail_id, due_at))
+        self._table().upsert("noting a waiting mail", self._look(mail_id, due_at))
 
     def note_all(self, looks: Mapping[str, datetime]) -> None:
         """See `Waiting`."""
@@ -50,8 +49,8 @@ class WaitingTable:
         """See `Waiting`. The mark comes first: it leads to the rows."""
         if not mail_ids:
             return
-        with translated("marking an account with held mails"):
-            self._client().upsert_entity(self._row(_TIME, _MARK + alias))
+        what = "marking an account with held mails"
+        self._table().upsert(what, self._row(_TIME, _MARK + alias))
         self._put(self._row(_HELD + alias, mail_id) for mail_id in dict.fromkeys(mail_ids))
 
     def glance(self, now: datetime, most: int) -> Glance:
@@ -61,31 +60,24 @@ class WaitingTable:
         due: list[Entry] = []
         # What comes after a time in a key is less than `~`.
         condition = f"PartitionKey eq '{_TIME}' and RowKey le '{stamp(now)}~'"
-        with translated("looking for waiting mails"):
-            rows = self._client().query_entities(
-                condition, results_per_page=min(1000, most + ACCOUNTS)
-            )
-            for row in rows:
-                key = str(row["RowKey"])
-                if key == _WATERMARK:
-                    watermark = _watermark(row, row.metadata["etag"])
-                elif key.startswith(_MARK):
-                    held.append(
-                        HeldMark(key.removeprefix(_MARK), _noted_at(row), str(row.metadata["etag"]))
-                    )
-                elif len(due) == most:
-                    break
-                else:
-                    due.append(_entry(row))
+        size = min(1000, most + ACCOUNTS)
+        for row in self._table().rows("looking for waiting mails", condition, size=size):
+            key = str(row["RowKey"])
+            if key == _WATERMARK:
+                watermark = _watermark(row, row.etag)
+            elif key.startswith(_MARK):
+                held.append(HeldMark(key.removeprefix(_MARK), _noted_at(row), row.etag))
+            elif len(due) == most:
+                break
+            else:
+                due.append(_entry(row))
         return Glance(watermark, held, due)
 
     def of_account(self, alias: str, most: int) -> Sequence[Entry]:
         """See `Waiting`. Ids are ordered by time."""
-        with translated("looking for held mails"):
-            rows = self._client().query_entities(
-                f"PartitionKey eq '{_HELD}{alias}'", results_per_page=min(most, 1000)
-            )
-            return [_entry(row) for row in islice(rows, most)]
+        condition, size = f"PartitionKey eq '{_HELD}{alias}'", min(most, 1000)
+        rows = self._table().rows("looking for held mails", condition, size=size)
+        return [_entry(row) for row in islice(rows, most)]
 
     def drop(self, entries: Sequence[Entry]) -> None:
         """See `Waiting`."""
@@ -93,17 +85,19 @@ class WaitingTable:
         for entry in entries:
             partitions.setdefault(_keys(entry)[0], []).append(entry)
         for group in partitions.values():
-            delete_unchanged(self._client(), [(*_keys(entry), entry.etag) for entry in group])
+            self._table().remove_unchanged(
+                "striking out mails that waited",
+                [(*_keys(entry), entry.etag) for entry in group],
+            )
 
     def unmark(self, mark: HeldMark) -> None:
         """See `Waiting`."""
-        delete_unchanged(self._client(), [(_TIME, _MARK + mark.alias, mark.etag)])
+        key = (_TIME, _MARK + mark.alias, mark.etag)
+        self._table().remove_unchanged("taking a mark off an account", [key])
 
     def advance(self, watermark: Watermark) -> Watermark:
         """See `Waiting`."""
-        from azure.core import MatchConditions
-        from azure.data.tables import UpdateMode
-
+        what = "moving the watermark"
         row = self._row(_TIME, _WATERMARK) | {
             "noted_before": stamp(watermark.noted_before),
             "looked_until": stamp(watermark.looked_until),
@@ -112,52 +106,36 @@ class WaitingTable:
             row |= {name: stamp(moment) for name, moment in vars(watermark.under_way).items()}
             row["cursor"] = watermark.cursor
         try:
-            with translated("moving the watermark"):
-                if watermark.etag is None:
-                    answer = self._client().create_entity(row)
-                else:
-                    answer = self._client().update_entity(
-                        row,
-                        mode=UpdateMode.REPLACE,
-                        etag=watermark.etag,
-                        match_condition=MatchConditions.IfNotModified,
-                    )
+            if watermark.etag is None:
+                etag = self._table().insert(what, row)
+            else:
+                etag = self._table().replace(what, row, watermark.etag)
         except AlreadyExists as error:
-            raise LostRace("moving the watermark: another sweep was first") from error
-        return _watermark(row, answer["etag"])
+            raise LostRace(f"{what}: another sweep was first") from error
+        return _watermark(row, etag)
 
     def mail_ids(self) -> Iterator[str]:
         """See `Waiting`."""
-        with translated("reading all waiting mails"):
-            for row in self._client().query_entities("", select=["RowKey"]):
-                key = str(row["RowKey"])
-                if not key.startswith("!"):
-                    yield key.rpartition("_")[2]
+        for row in self._table().rows("reading all waiting mails", "", select=["RowKey"]):
+            key = str(row["RowKey"])
+            if not key.startswith("!"):
+                yield key.rpartition("_")[2]
 
     def bookmark(self, name: str) -> str | None:
         """See `Waiting`."""
-        try:
-            with translated("reading a bookmark"):
-                place = self._client().get_entity(_BOOKMARKS, f"!{name}").get("place")
-        except LostRace:
-            return None
+        row = self._table().get("reading a bookmark", _BOOKMARKS, f"!{name}")
+        place = row.get("place") if row else None
         return str(place) if place else None
 
     def set_bookmark(self, name: str, place: str | None) -> None:
         """See `Waiting`."""
-        with translated("writing a bookmark"):
-            self._client().upsert_entity(
-                {"PartitionKey": _BOOKMARKS, "RowKey": f"!{name}", "place": place or ""}
-            )
+        row = {"PartitionKey": _BOOKMARKS, "RowKey": f"!{name}", "place": place or ""}
+        self._table().upsert("writing a bookmark", row)
 
     def probe(self) -> None:
         """Ask for a row that is never there. Raises RemoteError where the table service does not answer, and LostRace
         where there is no such table."""
-        with translated("looking for the table"):
-            next(
-                iter(self._client().query_entities(f"PartitionKey eq '{_TIME}' and RowKey eq '0'")),
-                None,
-            )
+        self._table().page("looking for the table", f"PartitionKey eq '{_TIME}' and RowKey eq '0'")
 
     def _look(self, mail_id: str, due_at: datetime) -> dict[str, Any]:
         return self._row(_TIME, f"{stamp(due_at)}_{mail_id}")
@@ -167,9 +145,9 @@ class WaitingTable:
 
     def _put(self, rows: Iterable[dict[str, Any]]) -> None:
         """Upsert rows of one partition."""
-        for batch in batches(rows):
-            with translated("noting waiting mails"):
-                self._client().submit_transaction([("upsert", row) for row in batch])
+        rest = (Step("upsert", row) for row in rows)
+        while steps := list(islice(rest, TRANSACTION)):
+            self._table().together("noting waiting mails", steps)
 
 
 def _keys(entry: Entry) -> tuple[str, str]:
@@ -178,18 +156,18 @@ def _keys(entry: Entry) -> tuple[str, str]:
     return _TIME, f"{stamp(entry.due_at)}_{entry.mail_id}"
 
 
-def _entry(row: Any) -> Entry:
+def _entry(row: Row) -> Entry:
     due, _, mail_id = str(row["RowKey"]).rpartition("_")
     return Entry(
         mail_id,
         _noted_at(row),
-        str(row.metadata["etag"]),
+        row.etag,
         due_at=datetime.fromisoformat(due) if due else None,
         held_for=None if due else str(row["PartitionKey"]).removeprefix(_HELD),
     )
 
 
-def _watermark(row: Mapping[str, Any], etag: object) -> Watermark:
+def _watermark(row: Mapping[str, Any], etag: str) -> Watermark:
     cursor = row.get("cursor")
     return Watermark(
         datetime.fromisoformat(row["noted_before"]),
@@ -198,7 +176,7 @@ def _watermark(row: Mapping[str, Any], etag: object) -> Watermark:
         if cursor
         else None,
         cursor,
-        str(etag),
+        etag,
     )
 
 

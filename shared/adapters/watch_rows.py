@@ -7,13 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.storage import translated
 from shared.errors import AlreadyExists, LostRace
 from shared.mail.expiry import Expiry
 from shared.services.ports import Remembered
 
 if TYPE_CHECKING:
-    from azure.data.tables import TableClient
+    from shared.adapters.table_service import Table
 
 _PARTITION, _ROW = "watch", "credential"
 
@@ -21,19 +20,16 @@ _PARTITION, _ROW = "watch", "credential"
 class WatchRows:
     """Fulfils `ports.WatchMemory`."""
 
-    def __init__(self, client: Callable[[], TableClient]) -> None:
-        self._client = client
+    def __init__(self, table: Callable[[], Table]) -> None:
+        self._table = table
 
     def recall(self) -> Remembered:
         """See `WatchMemory`."""
-        try:
-            with translated("reading what the watch told"):
-                row = self._client().get_entity(_PARTITION, _ROW)
-        except LostRace:
+        row = self._table().get("reading what the watch told", _PARTITION, _ROW)
+        if row is None:
             return Remembered()
-        etag = str(row.metadata["etag"])
         if "version" not in row:
-            return Remembered(None, etag)
+            return Remembered(None, row.etag)
         expires_at = row.get("expires_at")
         credential = Expiry(
             kind=row["kind"],
@@ -42,28 +38,20 @@ class WatchRows:
             told=row.get("told"),
             owed=row.get("owed"),
         )
-        return Remembered(credential, etag)
+        return Remembered(credential, row.etag)
 
     def remember(self, remembered: Remembered) -> Remembered:
         """See `WatchMemory`."""
-        from azure.core import MatchConditions
-        from azure.data.tables import UpdateMode
-
+        what = "writing what the watch told"
         row = _row(remembered.credential)
         try:
-            with translated("writing what the watch told"):
-                if remembered.etag is None:
-                    answer = self._client().create_entity(row)
-                else:
-                    answer = self._client().update_entity(
-                        row,
-                        mode=UpdateMode.REPLACE,
-                        etag=remembered.etag,
-                        match_condition=MatchConditions.IfNotModified,
-                    )
+            if remembered.etag is None:
+                etag = self._table().insert(what, row)
+            else:
+                etag = self._table().replace(what, row, remembered.etag)
         except AlreadyExists as error:
             raise LostRace("another instance was first") from error
-        return replace(remembered, etag=str(answer["etag"]))
+        return replace(remembered, etag=etag)
 
 
 def _row(credential: Expiry | None) -> dict[str, Any]:

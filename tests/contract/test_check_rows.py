@@ -12,11 +12,14 @@ from azure.data.tables import TableClient
 from local.azurite import Azurite
 from shared.adapters.accounts_table import AccountsTable
 from shared.adapters.check_rows import CheckRows
+from shared.adapters.storage import Storage
+from shared.adapters.table_service import Table
 from shared.adapters.watch_rows import WatchRows
 from shared.errors import LostRace
 from shared.mail.expiry import Expiry
 from shared.mail.findings import Check, Finding, Result, Topic
 from shared.services.ports import CheckRecord, Remembered
+from shared.settings import StorageSettings
 from tests.fakes import account_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -33,15 +36,17 @@ def connection_string(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 
 @pytest.fixture
-def table(connection_string: str) -> Iterator[TableClient]:
+def table(connection_string: str) -> Iterator[Table]:
+    stored = Storage(StorageSettings(connection_string=connection_string), None)
     with TableClient.from_connection_string(connection_string, "checked") as client:
         client.create_table()
-        yield client
+        yield stored.table("checked")
         client.delete_table()
+    stored.close()
 
 
 @pytest.fixture
-def rows(table: TableClient) -> CheckRows:
+def rows(table: Table) -> CheckRows:
     return CheckRows(lambda: table)
 
 
@@ -81,7 +86,7 @@ def test_of_more_findings_than_a_row_holds_the_first_are_kept(rows: CheckRows) -
     assert len(found.check.findings) > 200
 
 
-def test_senders_do_not_read_what_checks_found(table: TableClient, rows: CheckRows) -> None:
+def test_senders_do_not_read_what_checks_found(table: Table, rows: CheckRows) -> None:
     accounts = AccountsTable(lambda: table)
     account = accounts.enrol(account_of(), accounts.roll())
     rows.save(CheckRecord(CHECK))
@@ -90,7 +95,7 @@ def test_senders_do_not_read_what_checks_found(table: TableClient, rows: CheckRo
 
 
 def test_what_the_watch_told_is_remembered_and_changed_only_as_it_was_read(
-    table: TableClient,
+    table: Table,
 ) -> None:
     memory = WatchRows(lambda: table)
     empty = memory.recall()

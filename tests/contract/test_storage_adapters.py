@@ -70,21 +70,21 @@ def new_table(connection_string: str, storage: Storage) -> Iterator[Callable[[],
 
 
 @pytest.fixture
-def ledger(storage: Storage, new_table: Callable[[], str]) -> Iterator[MailsTable]:
-    with storage.table(new_table()) as client:
-        yield MailsTable(lambda: client)
+def ledger(storage: Storage, new_table: Callable[[], str]) -> MailsTable:
+    client = storage.table(new_table())
+    return MailsTable(lambda: client)
 
 
 @pytest.fixture
-def accounts(storage: Storage, new_table: Callable[[], str]) -> Iterator[AccountsTable]:
-    with storage.table(new_table()) as client:
-        yield AccountsTable(lambda: client)
+def accounts(storage: Storage, new_table: Callable[[], str]) -> AccountsTable:
+    client = storage.table(new_table())
+    return AccountsTable(lambda: client)
 
 
 @pytest.fixture
-def timetables(storage: Storage, new_table: Callable[[], str]) -> Iterator[TimetableRows]:
-    with storage.table(new_table()) as client:
-        yield TimetableRows(lambda: client)
+def timetables(storage: Storage, new_table: Callable[[], str]) -> TimetableRows:
+    client = storage.table(new_table())
+    return TimetableRows(lambda: client)
 
 
 def a_mail(at: datetime = NOW, status: Status = Status.QUEUED, **changes: object) -> Mail:
@@ -411,10 +411,10 @@ class TestKeys:
     def test_a_key_stands_for_the_first_mail_that_claims_it(
         self, storage: Storage, new_table: Callable[[], str]
     ) -> None:
-        with storage.table(new_table()) as client:
-            keys = KeysTable(lambda: client)
-            first = keys.claim("ordér/7?#", KeyClaim("mail-1", "hash-1", NOW))
-            second = keys.claim("ordér/7?#", KeyClaim("mail-2", "hash-2", NOW))
+        client = storage.table(new_table())
+        keys = KeysTable(lambda: client)
+        first = keys.claim("ordér/7?#", KeyClaim("mail-1", "hash-1", NOW))
+        second = keys.claim("ordér/7?#", KeyClaim("mail-2", "hash-2", NOW))
 
         assert first.mail_id == "mail-1"
         assert second == first
@@ -422,28 +422,28 @@ class TestKeys:
     def test_expired_keys_are_forgotten(
         self, storage: Storage, new_table: Callable[[], str]
     ) -> None:
-        with storage.table(new_table()) as client:
-            keys = KeysTable(lambda: client)
-            for hours in (0, 24, 26, 50):
-                keys.claim(f"key-{hours}", KeyClaim("1", "h", NOW - timedelta(hours=hours)))
+        client = storage.table(new_table())
+        keys = KeysTable(lambda: client)
+        for hours in (0, 24, 26, 50):
+            keys.claim(f"key-{hours}", KeyClaim("1", "h", NOW - timedelta(hours=hours)))
 
-            assert keys.forget_expired(NOW, 100) == 2
-            assert [keys.find(f"key-{hours}") is None for hours in (0, 24, 26, 50)] == [
-                False,
-                False,
-                True,
-                True,
-            ]
+        assert keys.forget_expired(NOW, 100) == 2
+        assert [keys.find(f"key-{hours}") is None for hours in (0, 24, 26, 50)] == [
+            False,
+            False,
+            True,
+            True,
+        ]
 
     def test_a_key_is_free_again_after_a_day(
         self, storage: Storage, new_table: Callable[[], str]
     ) -> None:
         later = NOW + timedelta(hours=24, seconds=1)
-        with storage.table(new_table()) as client:
-            keys = KeysTable(lambda: client)
-            keys.claim("k", KeyClaim("mail-1", "hash", NOW))
-            renewed = keys.claim("k", KeyClaim("mail-2", "hash", later))
-            holder = keys.claim("k", KeyClaim("mail-3", "hash", later))
+        client = storage.table(new_table())
+        keys = KeysTable(lambda: client)
+        keys.claim("k", KeyClaim("mail-1", "hash", NOW))
+        renewed = keys.claim("k", KeyClaim("mail-2", "hash", later))
+        holder = keys.claim("k", KeyClaim("mail-3", "hash", later))
 
         assert renewed.mail_id == "mail-2"
         assert holder.mail_id == "mail-2"
@@ -455,39 +455,39 @@ class TestFlows:
     ) -> None:
         taken: list[datetime | None] = []
         ready = threading.Barrier(2)
-        with storage.table(new_table()) as client:
-            flows = FlowsTable(lambda: client)
-            flows.open("hash", NOW)
+        client = storage.table(new_table())
+        flows = FlowsTable(lambda: client)
+        flows.open("hash", NOW)
 
-            def take() -> None:
-                ready.wait()
-                taken.append(flows.take("hash"))
+        def take() -> None:
+            ready.wait()
+            taken.append(flows.take("hash"))
 
-            threads = [threading.Thread(target=take) for _ in range(2)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+        threads = [threading.Thread(target=take) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
         assert sorted(taken, key=str) == [NOW, None]
 
     def test_a_sign_in_that_nobody_finished_is_forgotten(
         self, storage: Storage, new_table: Callable[[], str]
     ) -> None:
-        with storage.table(new_table()) as client:
-            flows = FlowsTable(lambda: client)
-            flows.open("old", NOW - timedelta(hours=2))
-            flows.open("new", NOW)
+        client = storage.table(new_table())
+        flows = FlowsTable(lambda: client)
+        flows.open("old", NOW - timedelta(hours=2))
+        flows.open("new", NOW)
 
-            assert flows.forget_expired(NOW, 100) == 1
-            assert flows.take("old") is None
-            assert flows.take("new") == NOW
+        assert flows.forget_expired(NOW, 100) == 1
+        assert flows.take("old") is None
+        assert flows.take("new") == NOW
 
     def test_an_unknown_state_has_no_flow(
         self, storage: Storage, new_table: Callable[[], str]
     ) -> None:
-        with storage.table(new_table()) as client:
-            assert FlowsTable(lambda: client).take("nothing") is None
+        client = storage.table(new_table())
+        assert FlowsTable(lambda: client).take("nothing") is None
 
 
 class TestTimetables:
@@ -543,17 +543,17 @@ class TestTimetables:
     def test_a_pause_is_read_along_with_its_account(
         self, storage: Storage, new_table: Callable[[], str]
     ) -> None:
-        with storage.table(new_table()) as client:
-            accounts, timetables = AccountsTable(lambda: client), TimetableRows(lambda: client)
-            account = accounts.save(an_account())
-            timetables.write(account.account_id, Timetable(NOW, NOW), None)
+        client = storage.table(new_table())
+        accounts, timetables = AccountsTable(lambda: client), TimetableRows(lambda: client)
+        account = accounts.save(an_account())
+        timetables.write(account.account_id, Timetable(NOW, NOW), None)
 
-            found = accounts.all(fresh=True)
+        found = accounts.all(fresh=True)
 
-            assert list(found) == [replace(account, resting_until=NOW)]
-            # The account's own row knows nothing of it, whoever saves it.
-            accounts.save(found[0])
-            assert accounts.all(fresh=True)[0].resting_until == NOW
+        assert list(found) == [replace(account, resting_until=NOW)]
+        # The account's own row knows nothing of it, whoever saves it.
+        accounts.save(found[0])
+        assert accounts.all(fresh=True)[0].resting_until == NOW
 
 
 class TestAccounts:
@@ -628,7 +628,7 @@ class TestAccounts:
         accounts.depart(first, accounts.roll(), None, NOW)
         (row,) = [
             row
-            for row in accounts._client().list_entities()
+            for row in accounts._table().rows("looking", "")
             if row["RowKey"].startswith("!departed-")
         ]
 
@@ -644,8 +644,8 @@ class TestAccounts:
 
     def test_a_row_of_before_kind_and_hash_were_kept_is_read(self, accounts: AccountsTable) -> None:
         old = {"account_id": "i", "tenant_id": "t", "object_id": "", "departed_at": NOW.isoformat()}
-        accounts._client().create_entity(
-            {"PartitionKey": "account", "RowKey": "!departed-info", **old}
+        accounts._table().insert(
+            "seeding", {"PartitionKey": "account", "RowKey": "!departed-info", **old}
         )
 
         assert accounts.roll().departed == (Departed("info", "i", "t", "", NOW),)
@@ -712,18 +712,18 @@ class TestAccounts:
         self, storage: Storage, new_table: Callable[[], str]
     ) -> None:
         clock = [0.0]
-        with storage.table(new_table()) as client:
-            here = AccountsTable(lambda: client, lambda: clock[0])
-            elsewhere = AccountsTable(lambda: client)
-            assert list(here.all()) == []
-            clock[0] += 1
-            elsewhere.save(an_account())
+        client = storage.table(new_table())
+        here = AccountsTable(lambda: client, lambda: clock[0])
+        elsewhere = AccountsTable(lambda: client)
+        assert list(here.all()) == []
+        clock[0] += 1
+        elsewhere.save(an_account())
 
-            kept = here.all()
-            fresh = here.all(fresh=True)
-            clock[0] += 60
-            elsewhere.save(an_account("second"))
-            late = here.all()
+        kept = here.all()
+        fresh = here.all(fresh=True)
+        clock[0] += 60
+        elsewhere.save(an_account("second"))
+        late = here.all()
 
         assert list(kept) == []
         assert [row.alias for row in fresh] == ["billing"]
@@ -784,5 +784,5 @@ def test_storage_that_is_not_there_is_known_to_have_done_nothing() -> None:
     )
     storage = Storage(StorageSettings(connection_string=text), None)
 
-    with storage.table("mails") as client, pytest.raises(NotSent):
-        MailsTable(lambda: client).insert(a_mail())
+    with pytest.raises(NotSent):
+        MailsTable(lambda: storage.table("mails")).insert(a_mail())

@@ -173,7 +173,7 @@ def test_hostile_reasons_and_accounts_are_words_in_the_causes_and_on_the_way_thr
     storage = Storage(StorageSettings(connection_string=connection), None)
     partition, row = keys_of(mail_id)
     changed = {"status": "failed", "reason": reason, "help": reason, "request_id": reason}
-    storage.table("mails").update_entity({"PartitionKey": partition, "RowKey": row, **changed})
+    storage.table("mails").upsert("seeding", {"PartitionKey": partition, "RowKey": row, **changed})
     CasesTable(lambda: storage.table("waiting")).open(
         Case(mail_id, Status.FAILED, reason, f"<b>{reason}")
     )

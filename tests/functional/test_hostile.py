@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
-from types import SimpleNamespace
 
 import pytest
 
 from shared.adapters.mails_table import MailsTable
+from shared.adapters.table_service import Page
 from tests.fakes import Room
 from tests.functional.calling import list_mails, read, send
 from tests.functional.test_send import FORM, MAIL_PART, form, part
 
 
 class EmptyTable:
-    """A table client whose table has no rows."""
+    """A table without rows."""
 
-    def query_entities(self, *_: object, **__: object) -> SimpleNamespace:
-        """No rows, in pages."""
-
-        def by_page(continuation_token: object = None) -> Iterator[object]:
-            return iter(())
-
-        return SimpleNamespace(by_page=by_page)
+    def page(self, *_: object, **__: object) -> Page:
+        """No rows, and no more of them."""
+        return Page((), None)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from urllib3 import HTTPConnectionPool
 
 from shared.adapters import transport, upload_session
 from shared.adapters.graph import error_code, retry_after
@@ -43,9 +42,7 @@ def server(script: Callable[[socket.socket], object]) -> Iterator[int]:
 
 
 def plain_line(port: int) -> Line:
-    line = Line("https://localhost", system="graph", ca_file=None)
-    line._pool = HTTPConnectionPool("127.0.0.1", port)  # type: ignore[assignment]
-    return line
+    return Line(f"http://127.0.0.1:{port}", system="graph", ca_file=None, plain=True)
 
 
 def broken_off(status: str) -> Callable[[socket.socket], object]:

@@ -1,0 +1,124 @@
+"""How a request to storage shows who sends it: signed with the account's key on a laptop, with the
+app's identity in Azure."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import threading
+import time
+from collections.abc import Callable, MutableMapping
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+
+from shared.errors import NotSent
+
+if TYPE_CHECKING:
+    from azure.core.credentials import AccessToken, TokenCredential
+
+_EMULATOR = (
+    "AccountName=devstoreaccount1;TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
+    # The key that every emulator has, as its documentation prints it.
+    "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
+SCOPE = "https://storage.azure.com/.default"
+EARLY_SECONDS = 300.0
+"""A token is renewed so long before it expires."""
+
+
+class StorageAccess(Protocol):
+    """Signs."""
+
+    def sign(self, method: str, path: str, query: str, headers: MutableMapping[str, str]) -> str:
+        """Add to the headers what proves who asks. Returns path and query as they go on the wire."""
+        ...
+
+
+class AccountKey:
+    """The key of a connection string: Shared Key Lite, as the Table service takes it.
+
+    https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key
+    """
+
+    def __init__(self, account: str, key: str, url: str) -> None:
+        self._account = account
+        self._key = base64.b64decode(key)
+        self._base = urlsplit(url).path.rstrip("/")
+
+    def sign(self, method: str, path: str, query: str, headers: MutableMapping[str, str]) -> str:
+        """See `StorageAccess`."""
+        text = f"{headers['x-ms-date']}\n/{self._account}{self._base}{path}"
+        digest = hmac.new(self._key, text.encode(), hashlib.sha256).digest()
+        signature = base64.b64encode(digest).decode()
+        headers["Authorization"] = f"SharedKeyLite {self._account}:{signature}"
+        return _target(path, query)
+
+
+class SharedAccess:
+    """The shared access signature of a connection string, which goes into each address."""
+
+    def __init__(self, signature: str) -> None:
+        self._signature = signature.lstrip("?")
+
+    def sign(self, method: str, path: str, query: str, headers: MutableMapping[str, str]) -> str:
+        """See `StorageAccess`."""
+        return _target(path, f"{query}&{self._signature}" if query else self._signature)
+
+
+class Bearer:
+    """Tokens of the app's identity, kept until shortly before they expire."""
+
+    def __init__(
+        self, credential: TokenCredential, wall_clock: Callable[[], float] = time.time
+    ) -> None:
+        self._credential = credential
+        self._wall_clock = wall_clock
+        self._lock = threading.Lock()
+        self._token: AccessToken | None = None
+
+    def sign(self, method: str, path: str, query: str, headers: MutableMapping[str, str]) -> str:
+        """See `StorageAccess`. Raises NotSent where there is no token to be had."""
+        headers["Authorization"] = f"Bearer {self._kept()}"
+        return _target(path, query)
+
+    def _kept(self) -> str:
+        with self._lock:
+            if self._token is None or self._token.expires_on - EARLY_SECONDS < self._wall_clock():
+                self._token = self._fetched()
+            return self._token.token
+
+    def _fetched(self) -> AccessToken:
+        try:
+            return self._credential.get_token(SCOPE)
+        except Exception as error:
+            from azure.core.exceptions import AzureError
+
+            if not isinstance(error, AzureError):
+                raise
+            raise NotSent("storage", "the app's identity got no token for storage") from error
+
+
+def read_connection_string(text: str) -> tuple[str, StorageAccess]:
+    """The Table service's address, and how to be let in. Raises ValueError, which quotes nothing.
+
+    https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string
+    """
+    if text.replace(" ", "").lower().rstrip(";") == "usedevelopmentstorage=true":
+        text = _EMULATOR
+    parts = dict(part.partition("=")[::2] for part in text.strip().strip(";").split(";"))
+    account, key = parts.get("AccountName"), parts.get("AccountKey")
+    url = parts.get("TableEndpoint")
+    if url is None and account:
+        scheme = parts.get("DefaultEndpointsProtocol", "https")
+        suffix = parts.get("EndpointSuffix", "core.windows.net")
+        url = f"{scheme}://{account}.table.{suffix}"
+    if url and "SharedAccessSignature" in parts:
+        return url, SharedAccess(parts["SharedAccessSignature"])
+    if not url or not account or not key:
+        raise ValueError("The connection string AzureWebJobsStorage names no account with a key.")
+    return url, AccountKey(account, key, url)
+
+
+def _target(path: str, query: str) -> str:
+    return f"{path}?{query}" if query else path
