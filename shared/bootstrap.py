@@ -19,13 +19,9 @@ from shared.adapters.accounts_table import AccountsTable
 from shared.adapters.app_credential import AppCredential, ManagedIdentity, exchange_audience
 from shared.adapters.blob_files import BlobFiles
 from shared.adapters.cases_table import CasesTable
-from shared.adapters.check_rows import CheckRows
-from shared.adapters.client_certificate import ClientCertificate
 from shared.adapters.entra import Entra
-from shared.adapters.flows_table import FlowsTable
 from shared.adapters.graph import Graph
 from shared.adapters.graph_drafts import GraphDrafts
-from shared.adapters.hours_table import HoursTable
 from shared.adapters.identity import AppIdentity
 from shared.adapters.key_vault import KeyVault
 from shared.adapters.keys_table import KeysTable
@@ -37,44 +33,44 @@ from shared.adapters.transport import reach
 from shared.adapters.upload_session import UploadSessions
 from shared.adapters.vault_credential import CLIENT_SECRET, ClientSecret
 from shared.adapters.waiting_table import WaitingTable
-from shared.adapters.watch_rows import WatchRows
 from shared.mail.backoff import Patience
 from shared.mail.looking import Looking
 from shared.mail.pace import Pace
 from shared.mail.way import Way
-from shared.services.attention import AttentiveLedger, Recount
-from shared.services.consent import Consent
+from shared.services.attention import AttentiveLedger
 from shared.services.delivery import Delivery
 from shared.services.document import Limits
-from shared.services.linking import ConsentRules, Linking
 from shared.services.outbox import Outbox
 from shared.services.pacing import Pacing
 from shared.services.places import Places
-from shared.services.registration import Registration
-from shared.services.retention import Keeping, Retention
 from shared.services.sending import DirectSending
-from shared.services.stray_drafts import StrayDrafts
-from shared.services.stray_grants import StrayGrants
 from shared.services.submission import Submission
-from shared.services.tally import Tally
 from shared.services.tokens import TokenSource
-from shared.services.upkeep import Upkeep
 from shared.services.verified_sending import VerifiedSending
 from shared.settings import Settings, load
 from shared.telemetry import quiet_libraries
 
 if TYPE_CHECKING:
+    from shared.adapters.check_rows import CheckRows
+    from shared.adapters.flows_table import FlowsTable
+    from shared.adapters.watch_rows import WatchRows
     from shared.services.account_changes import AccountChanges
     from shared.services.adding import Adding
     from shared.services.batch import Batch
     from shared.services.changes import Changes
     from shared.services.checking import Checking
+    from shared.services.consent import Consent
     from shared.services.content import Content
     from shared.services.device_sign_in import DeviceSignIn
     from shared.services.disconnecting import Disconnecting
+    from shared.services.linking import ConsentRules, Linking
     from shared.services.operators import Operators
+    from shared.services.registration import Registration
+    from shared.services.retention import Retention
     from shared.services.setting_up import SettingUp
     from shared.services.situation import Situations
+    from shared.services.tally import Tally
+    from shared.services.upkeep import Upkeep
     from shared.services.watch import Watch
     from shared.web.front import Front
 
@@ -87,35 +83,36 @@ def utc_now() -> datetime:
 
 
 class Postroom:
-    """All services, wired."""
+    """All services, wired: at once what accepts and delivers mail, on first use what other functions
+    need, whose modules a cold start does not pay for."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.clock = utc_now
-        identity = AppIdentity(settings.identity_client_id)
-        stored = storage.Storage(settings.storage, AppIdentity(settings.storage.identity_client_id))
+        identity = AppIdentity(settings.identity_client_id, os.environ)
+        stored = storage.Storage(
+            settings.storage, AppIdentity(settings.storage.identity_client_id, os.environ)
+        )
         self.limits = Limits(
             settings.max_request_bytes,
             self.clock,
             threading.BoundedSemaphore(max(1, settings.worker_threads // 2)),
         )
-        mails = MailsTable(_once(lambda: stored.table(storage.MAILS_TABLE)))
-        waiting_table = _once(lambda: stored.table(storage.WAITING_TABLE))
-        self.waiting = WaitingTable(waiting_table, self.clock)
-        self.cases = CasesTable(waiting_table)
-        self.ledger = AttentiveLedger(mails, self.cases)
-        self.tally = Tally(mails, HoursTable(waiting_table), self.clock)
+        self._stored = stored
+        self._mails = MailsTable(_once(lambda: stored.table(storage.MAILS_TABLE)))
+        self._waiting_table = _once(lambda: stored.table(storage.WAITING_TABLE))
+        self.waiting = WaitingTable(self._waiting_table, self.clock)
+        self.cases = CasesTable(self._waiting_table)
+        self.ledger = AttentiveLedger(self._mails, self.cases)
         self.bell = OutboxQueue(_once(lambda: stored.queue(storage.OUTBOX_QUEUE)))
         payloads = PayloadBlobs(_once(lambda: stored.container(storage.PAYLOADS_CONTAINER)))
         files = BlobFiles(
             _once(lambda: stored.container(storage.ATTACHMENTS_CONTAINER)),
             _once(lambda: stored.container(storage.PAYLOADS_CONTAINER)),
         )
-        accounts_table = _once(lambda: stored.table(storage.ACCOUNTS_TABLE))
-        self.accounts = AccountsTable(accounts_table)
-        self.checks = CheckRows(accounts_table)
-        self.watch_memory = WatchRows(accounts_table)
-        self._timetables = TimetableRows(accounts_table)
+        self._accounts_table = _once(lambda: stored.table(storage.ACCOUNTS_TABLE))
+        self.accounts = AccountsTable(self._accounts_table)
+        self._timetables = TimetableRows(self._accounts_table)
         self.pacing = Pacing(self._timetables, self.clock, Pace(settings.mails_per_minute))
         self.vault = KeyVault(
             settings.vault_url,
@@ -141,7 +138,9 @@ class Postroom:
         )
         self.tokens = TokenSource(entra, self.vault, self.accounts, self.clock)
         keys = KeysTable(_once(lambda: stored.table(storage.KEYS_TABLE)))
+        self._entra = entra
         self._payloads = payloads
+        self._files = files
         self._keys = keys
         self.submission = Submission(
             ledger=self.ledger,
@@ -196,22 +195,73 @@ class Postroom:
             self.clock,
             remembers=timedelta(days=settings.retention_days),
         )
-        self.upkeep = Upkeep(self.ledger, self.waiting, self.bell, self.accounts, self.clock)
-        flows = FlowsTable(_once(lambda: stored.table(storage.FLOWS_TABLE)))
-        self.retention = Retention(
+
+    @functools.cached_property
+    def probes(self) -> Mapping[str, Callable[[], object]]:
+        """Ways to ask each remote system whether it is there."""
+        settings = self.settings
+        return {
+            "ledger": self._mails.probe,
+            "waiting": self.waiting.probe,
+            "queue": self.bell.probe,
+            "payloads": self._payloads.probe,
+            "attachments": self._files.probe,
+            "key_vault": lambda: self.vault.get(CLIENT_SECRET),
+            "entra": lambda: self._entra.probe(settings.tenant),
+            "graph": lambda: reach("graph", settings.graph_url, settings.ca_file),
+        }
+
+    @functools.cached_property
+    def tally(self) -> Tally:
+        """How many mails there were in each hour."""
+        from shared.adapters.hours_table import HoursTable
+        from shared.services.tally import Tally
+
+        return Tally(self._mails, HoursTable(self._waiting_table), self.clock)
+
+    @functools.cached_property
+    def checks(self) -> CheckRows:
+        """What checks found."""
+        from shared.adapters.check_rows import CheckRows
+
+        return CheckRows(self._accounts_table)
+
+    @functools.cached_property
+    def watch_memory(self) -> WatchRows:
+        """What the watch told."""
+        from shared.adapters.watch_rows import WatchRows
+
+        return WatchRows(self._accounts_table)
+
+    @functools.cached_property
+    def upkeep(self) -> Upkeep:
+        """What rings again for mails that wait."""
+        from shared.services.upkeep import Upkeep
+
+        return Upkeep(self.ledger, self.waiting, self.bell, self.accounts, self.clock)
+
+    @functools.cached_property
+    def retention(self) -> Retention:
+        """What throws away what is past keeping."""
+        from shared.services.attention import Recount
+        from shared.services.retention import Keeping, Retention
+        from shared.services.stray_drafts import StrayDrafts
+        from shared.services.stray_grants import StrayGrants
+
+        return Retention(
             ledger=self.ledger,
-            archive=mails,
+            archive=self._mails,
             waiting=self.waiting,
-            payloads=payloads,
-            expiring={"keys": keys, "flows": flows},
+            payloads=self._payloads,
+            expiring={"keys": self._keys, "flows": self._flows},
             upkeep=self.upkeep,
             clock=self.clock,
             keeping=Keeping(
-                timedelta(days=settings.retention_days),
-                timedelta(days=settings.keep_payload_days),
+                timedelta(days=self.settings.retention_days),
+                timedelta(days=self.settings.keep_payload_days),
             ),
             further={
-                "cases": Recount(self.ledger, mails, self.cases, self.clock).run,
+                "cases": Recount(self.ledger, self._mails, self.cases, self.clock).run,
                 "drafts": StrayDrafts(
                     drafts=self.drafts,
                     tokens=self.tokens,
@@ -224,31 +274,36 @@ class Postroom:
                 ).remove,
             },
         )
-        self._entra = entra
-        self._flows = flows
-        self._rules = ConsentRules(
-            tenant=settings.tenant,
-            client_id=settings.client_id,
-            authority_host=settings.authority_host,
-            allowed_mailboxes=settings.allowed_mailboxes,
+
+    @functools.cached_property
+    def registration(self) -> Registration:
+        """The app as Entra knows it."""
+        from shared.services.registration import Registration
+
+        return Registration(
+            client_id=self.settings.client_id,
+            tenant=self.settings.tenant,
+            authority_host=self.settings.authority_host,
+            redirect_uri=self.settings.redirect_uri,
+            graph_resource=self.settings.graph_resource,
         )
-        self.registration = Registration(
-            client_id=settings.client_id,
-            tenant=settings.tenant,
-            authority_host=settings.authority_host,
-            redirect_uri=settings.redirect_uri,
-            graph_resource=settings.graph_resource,
+
+    @functools.cached_property
+    def _rules(self) -> ConsentRules:
+        from shared.services.linking import ConsentRules
+
+        return ConsentRules(
+            tenant=self.settings.tenant,
+            client_id=self.settings.client_id,
+            authority_host=self.settings.authority_host,
+            allowed_mailboxes=self.settings.allowed_mailboxes,
         )
-        self.probes: Mapping[str, Callable[[], object]] = {
-            "ledger": mails.probe,
-            "waiting": self.waiting.probe,
-            "queue": self.bell.probe,
-            "payloads": payloads.probe,
-            "attachments": files.probe,
-            "key_vault": lambda: self.vault.get(CLIENT_SECRET),
-            "entra": lambda: entra.probe(settings.tenant),
-            "graph": lambda: reach("graph", settings.graph_url, settings.ca_file),
-        }
+
+    @functools.cached_property
+    def _flows(self) -> FlowsTable:
+        from shared.adapters.flows_table import FlowsTable
+
+        return FlowsTable(_once(lambda: self._stored.table(storage.FLOWS_TABLE)))
 
     @functools.cached_property
     def changes(self) -> Changes:
@@ -380,6 +435,8 @@ class Postroom:
     @functools.cached_property
     def linking(self) -> Linking:
         """From a grant to a linked account."""
+        from shared.services.linking import Linking
+
         return Linking(
             rules=self._rules,
             identity=self._entra,
@@ -393,6 +450,8 @@ class Postroom:
     @functools.cached_property
     def consent(self) -> Consent:
         """Signing in through the browser."""
+        from shared.services.consent import Consent
+
         return Consent(
             rules=self._rules,
             identity=self._entra,
@@ -446,7 +505,11 @@ class Postroom:
 def _credential(settings: Settings, identity: AppIdentity, vault: KeyVault) -> AppCredential:
     if settings.credential == "managed-identity":
         return ManagedIdentity(identity, exchange_audience(settings.authority_host))
-    return ClientCertificate(vault) if settings.credential == "certificate" else ClientSecret(vault)
+    if settings.credential == "certificate":
+        from shared.adapters.client_certificate import ClientCertificate
+
+        return ClientCertificate(vault)
+    return ClientSecret(vault)
 
 
 _lock = threading.Lock()

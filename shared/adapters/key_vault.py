@@ -1,9 +1,9 @@
-"""Azure Key Vault secrets, through Microsoft's SDK: fulfils `ports.Vault`, `ports.VaultHistory` and
-`ports.SecretShelf`.
+"""Azure Key Vault secrets: fulfils `ports.Vault`, `ports.VaultHistory` and `ports.SecretShelf`.
 
-The SDK is imported on first use. Its own retries are off: they would sleep for as long as the
-vault's Retry-After says, with a worker waiting; here a call ends within seconds, and a long
-Retry-After is passed on to whoever can put the work off.
+Secrets are read by `vault_reading`; all else goes through Microsoft's SDK, imported on first use. The
+SDK's own retries are off: they would sleep for as long as the vault's Retry-After says, with a worker
+waiting; here a call ends within seconds, and a long Retry-After is passed on to whoever can put the
+work off.
 """
 
 from __future__ import annotations
@@ -15,6 +15,14 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
+from shared.adapters.vault_reading import (
+    CONNECT_SECONDS,
+    LONGEST_PAUSE,
+    PAUSES,
+    READ_SECONDS,
+    SecretReader,
+    refused,
+)
 from shared.errors import AnswerLost, NotSent, RemoteError, RemoteRefused
 from shared.mail.backoff import whole_seconds
 from shared.services.ports import Destruction, ListedSecret, SecretVersion, StoredSecret
@@ -28,10 +36,6 @@ MAX_VALUE_BYTES = 25_000
 """Key Vault's limit is 25 k bytes.
 https://learn.microsoft.com/azure/key-vault/secrets/about-secrets
 """
-_CONNECT_SECONDS = 5
-_READ_SECONDS = 10
-_PAUSES = (0.3, 1.2)
-"""Seconds before the second and the third try."""
 _RECOVERY_PAUSES = (1.0, 2.0, 3.0, 4.0, 5.0)
 _SETTLING = frozenset({"ObjectIsBeingDeleted", "ObjectIsBeingRecovered"})
 
@@ -55,6 +59,9 @@ class KeyVault:
         self._ca_file = ca_file
         self._development = development
         self._sleep = sleep
+        self._reader = SecretReader(
+            vault_url, credential, ca_file=ca_file, development=development, sleep=sleep
+        )
         self._client: SecretClient | None = None
         self._building = Lock()
 
@@ -64,18 +71,7 @@ class KeyVault:
 
     def get_version(self, name: str, version: str) -> StoredSecret | None:
         """One version; None where it is unknown, deleted or disabled."""
-        from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-
-        try:
-            return _stored(
-                self._tried(lambda client: client.get_secret(name, version), reading=True)
-            )
-        except ResourceNotFoundError:
-            return None
-        except HttpResponseError as error:
-            if _inner_code(error) == "SecretDisabled":
-                return None
-            raise _refused(error) from error
+        return self._reader.get(name, version)
 
     def versions(self, name: str) -> Sequence[SecretVersion]:
         """Every version, newest first. Raises RemoteRefused where the app may not list them."""
@@ -235,6 +231,7 @@ class KeyVault:
 
     def close(self) -> None:
         """Give the connections back."""
+        self._reader.close()
         if self._client is not None:
             self._client.close()
 
@@ -254,12 +251,12 @@ class KeyVault:
 
         HTTP answers that will not change come out as the SDK's own errors.
         """
-        for pause in (*_PAUSES, None):
+        for pause in (*PAUSES, None):
             try:
                 with _translated(reading=reading):
                     return call(self._built())
             except (NotSent, AnswerLost) as trouble:
-                too_long = trouble.retry_after is not None and trouble.retry_after > 2
+                too_long = trouble.retry_after is not None and trouble.retry_after > LONGEST_PAUSE
                 if pause is None or too_long:
                     raise
                 self._sleep(max(pause, trouble.retry_after or 0))
@@ -279,8 +276,8 @@ class KeyVault:
                     # Only a stand-in on a laptop announces a resource that is not its own host.
                     verify_challenge_resource=not self._development,
                     retry_total=0,
-                    connection_timeout=_CONNECT_SECONDS,
-                    read_timeout=_READ_SECONDS,
+                    connection_timeout=CONNECT_SECONDS,
+                    read_timeout=READ_SECONDS,
                     **verify,
                 )
             return self._client
@@ -342,25 +339,5 @@ def _retry_after(error: HttpResponseError) -> float | None:
     return whole_seconds(headers.get("Retry-After"))
 
 
-_REMEDIES = {
-    "ForbiddenByRbac": "give the app's identity a role that may read and set secrets; a new "
-    "assignment takes some minutes to work.",
-    "ForbiddenByPolicy": "the vault's access policy must let the app's identity get and set "
-    "secrets.",
-    "ForbiddenByFirewall": "the vault's firewall must let the app in.",
-    "SecretDisabled": "the secret is disabled in the vault.",
-}
-
-
 def _refused(error: HttpResponseError) -> RemoteRefused:
-    if error.status_code in (None, 401):
-        return RemoteRefused(
-            "vault",
-            "Key Vault did not accept the app's identity: check the managed identity and "
-            "POSTROOM_IDENTITY_CLIENT_ID.",
-        )
-    code = _inner_code(error)
-    remedy = _REMEDIES.get(code, "see the vault's logs.")
-    known = code if code in _REMEDIES else None
-    named = f" ({known})" if known else ""
-    return RemoteRefused("vault", f"Key Vault refused{named}: {remedy}", code=known)
+    return refused(error.status_code, _inner_code(error))

@@ -6,16 +6,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import threading
-import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from shared.errors import NotSent
 
 if TYPE_CHECKING:
-    from azure.core.credentials import AccessToken, TokenCredential
+    from azure.core.credentials import TokenCredential
 
 _EMULATOR = (
     "AccountName=devstoreaccount1;TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
@@ -23,8 +21,6 @@ _EMULATOR = (
     "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
 SCOPE = "https://storage.azure.com/.default"
-EARLY_SECONDS = 300.0
-"""A token is renewed so long before it expires."""
 
 
 class StorageAccess(Protocol):
@@ -67,36 +63,23 @@ class SharedAccess:
 
 
 class Bearer:
-    """Tokens of the app's identity, kept until shortly before they expire."""
+    """Tokens of the app's identity, which keeps them for as long as they are good."""
 
-    def __init__(
-        self, credential: TokenCredential, wall_clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, credential: TokenCredential) -> None:
         self._credential = credential
-        self._wall_clock = wall_clock
-        self._lock = threading.Lock()
-        self._token: AccessToken | None = None
 
     def sign(self, method: str, path: str, query: str, headers: MutableMapping[str, str]) -> str:
         """See `StorageAccess`. Raises NotSent where there is no token to be had."""
-        headers["Authorization"] = f"Bearer {self._kept()}"
-        return _target(path, query)
-
-    def _kept(self) -> str:
-        with self._lock:
-            if self._token is None or self._token.expires_on - EARLY_SECONDS < self._wall_clock():
-                self._token = self._fetched()
-            return self._token.token
-
-    def _fetched(self) -> AccessToken:
         try:
-            return self._credential.get_token(SCOPE)
+            token = self._credential.get_token(SCOPE).token
         except Exception as error:
             from azure.core.exceptions import AzureError
 
             if not isinstance(error, AzureError):
                 raise
             raise NotSent("storage", "the app's identity got no token for storage") from error
+        headers["Authorization"] = f"Bearer {token}"
+        return _target(path, query)
 
 
 def read_connection_string(text: str) -> tuple[str, StorageAccess]:

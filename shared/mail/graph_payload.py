@@ -13,7 +13,6 @@ from datetime import datetime
 
 import msgspec
 
-from shared.mail import mime
 from shared.mail.address import Address
 from shared.mail.message import Attachment, Importance, Message, StoredFile, needs_mime
 
@@ -54,6 +53,8 @@ class GraphRequest:
 def send_request(message: Message, sender: Address, key: str, now: datetime) -> GraphRequest:
     """The request that sends `message` from `sender`, marked with `key`."""
     if needs_mime(message):
+        from shared.mail import mime
+
         raw = mime.compose(message, sender, key, now)
         return GraphRequest("text/plain", base64.b64encode(raw))
     document = {
@@ -121,6 +122,8 @@ def session_request(item: Attachment) -> bytes:
 
 def _draft(message: Message, sender: Address, key: str, now: datetime) -> DraftRequest:
     if needs_mime(message):
+        from shared.mail import mime
+
         raw = mime.compose(message, sender, key, now)
         return DraftRequest("text/plain", base64.b64encode(raw), needs_key=True)
     body = _encode(_json_message(message, sender, key))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from shared.mail.account import Account, AccountKind
 from shared.mail.expiry import Expiry
@@ -20,6 +20,13 @@ from shared.mail.outcome import Copy, GraphAnswer
 from shared.mail.pace import Timetable
 from shared.mail.permissions import Choices
 from shared.mail.status import Status
+
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    # For the type checker alone: two dozen real protocols are a twentieth of a cold start.
+    Protocol = object
+
 
 Clock = Callable[[], datetime]
 """Now, as an aware UTC time."""

@@ -19,6 +19,7 @@ from local.azurite import Azurite
 from shared.adapters.keys_table import KeysTable
 from shared.adapters.mails_table import MailsTable
 from shared.adapters.storage import Storage
+from shared.adapters.table_service import Step
 from shared.errors import Refused
 from shared.mail import ids
 from shared.mail.mail import Caller, Event, Mail, MailFilter, Payload
@@ -240,6 +241,8 @@ def _many(table: Any, count: int) -> list[str]:
     chunks = [day[at : at + 100] for day in by_day.values() for at in range(0, len(day), 100)]
     with ThreadPoolExecutor(4) as pool:
         list(
-            pool.map(lambda chunk: table.submit_transaction([("create", r) for r in chunk]), chunks)
+            pool.map(
+                lambda chunk: table.together("seeding", [Step("insert", r) for r in chunk]), chunks
+            )
         )
     return sorted(found, reverse=True)

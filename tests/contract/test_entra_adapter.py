@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -502,7 +503,7 @@ class TestManagedIdentity:
 
     @pytest.fixture
     def secretless(self, stand: Stand, credential: TokenCredential) -> Iterator[Entra]:
-        identity = AppIdentity(stand.stack["identity_client_id"])
+        identity = AppIdentity(stand.stack["identity_client_id"], os.environ)
         adapter = adapter_of(stand, ManagedIdentity(identity, EXCHANGE_AUDIENCE))
         yield adapter
         adapter.close()

@@ -357,12 +357,12 @@ def test_no_two_examples_share_an_idempotency_key() -> None:
 def test_example_of_health_names_each_dependency() -> None:
     example = next(json.loads(text) for name, text in EXAMPLES if name == "HealthDetails")
     source = parsed(ROOT / "shared" / "bootstrap.py")
-    probes = next(
-        node.value
+    method = next(
+        node
         for node in ast.walk(source)
-        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "self.probes"
+        if isinstance(node, ast.FunctionDef) and node.name == "probes"
     )
-    assert isinstance(probes, ast.Dict)
+    probes = next(node for node in ast.walk(method) if isinstance(node, ast.Dict))
 
     assert [one["name"] for one in example["dependencies"]] == [
         ast.literal_eval(key) for key in probes.keys if key is not None
