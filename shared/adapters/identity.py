@@ -89,9 +89,8 @@ class AppIdentity:
             granted = msgspec.json.decode(answer.content, type=_Granted)
             return Token(granted.access_token, int(granted.expires_on))
         except (msgspec.DecodeError, ValueError):
-            raise _azure(
-                "ClientAuthenticationError", "answered with something unreadable"
-            ) from None
+            # Such as a gateway's page.
+            raise _azure("ServiceResponseError", "answered with something unreadable") from None
 
     def _asked(self, endpoint: str, header: str, query: str) -> Answer:
         """Asked three times where trouble is likely to pass: twice is once here."""
@@ -117,8 +116,10 @@ class AppIdentity:
                 if pause is None:
                     raise _azure("ServiceResponseError", "did not answer") from error
             else:
-                if pause is None or (answer.status != 429 and answer.status < 500):
+                if answer.status != 429 and answer.status < 500:
                     return answer
+                if pause is None:
+                    raise _azure("ServiceResponseError", f"answered {answer.status}")
             self._sleep(pause)
         raise AssertionError("unreachable")
 

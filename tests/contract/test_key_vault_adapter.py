@@ -345,7 +345,9 @@ def test_an_identity_that_the_vault_does_not_accept_is_explained(stand: Stand) -
 
 @pytest.fixture
 def unreachable(credential: TokenCredential) -> Iterator[KeyVault]:
-    adapter = KeyVault("https://localhost:9", credential, sleep=lambda seconds: None)
+    adapter = KeyVault(
+        "https://localhost:9", credential, development=True, sleep=lambda seconds: None
+    )
     yield adapter
     adapter.close()
 

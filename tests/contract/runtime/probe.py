@@ -86,7 +86,7 @@ async def main(app_folder: str) -> dict[str, Any]:
     answers = {
         "health": await get("show_health", "/api/health"),
         "openapi": await get("show_openapi", "/api/openapi.json"),
-        "style": await get("show_home", "/"),
+        "home": await get("show_home", "/"),
     }
     runtime.stop_threadpool_executor()
     return {
