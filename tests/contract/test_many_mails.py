@@ -202,13 +202,13 @@ def test_a_mail_that_comes_while_pages_are_turned_makes_none_be_missed_or_told_t
     late = replace(seeded(1), mail_id=ids.new_id(NOW + APART, os.urandom), subject="Late")
     client = storage.table("mails")
     for mail in (early, late):
-        client.create_entity(to_row(mail))
+        client.insert("seeding", to_row(mail))
     try:
         second = ledger.page(MailFilter(recipient="reader"), 10, first.cursor)
         anew = ledger.page(MailFilter(recipient="reader"), 10, None)
     finally:
         for mail in (early, late):
-            client.delete_entity(*keys_of(mail.mail_id))
+            client.remove("cleaning up", *keys_of(mail.mail_id))
 
     assert [mail.subject for mail in first.mails] == [f"Number {at}" for at in range(10)]
     assert [mail.subject for mail in second.mails] == [f"Number {at}" for at in range(10, 20)]
@@ -227,7 +227,7 @@ def test_a_mail_to_more_than_can_be_indexed_is_found_by_each_of_its_addresses(
         recipients=("Grace <Grace@Many.example>", *(f"r{at}@many.example" for at in range(150))),
         tags=("it's new", "ß"),
     )
-    service.create_entity(to_row(many))
+    service.insert("seeding", to_row(many))
     since = when - timedelta(days=1)
     ledger = MailsTable(lambda: service)
     try:
@@ -238,7 +238,7 @@ def test_a_mail_to_more_than_can_be_indexed_is_found_by_each_of_its_addresses(
         assert all_of(ledger, MailFilter(recipient="r150@many.example", since=since)) == []
         assert all_of(ledger, MailFilter(tag="it", since=since)) == []
     finally:
-        service.delete_entity(*keys_of(many.mail_id))
+        service.remove("cleaning up", *keys_of(many.mail_id))
 
 
 def test_an_hour_is_counted_whole_and_by_status(ledger: MailsTable) -> None:

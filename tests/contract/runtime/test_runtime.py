@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,23 @@ ROOT = Path(__file__).parents[3]
 LIBRARY = ROOT / ".local" / "functions-runtime"
 
 
-@pytest.fixture(scope="module")
-def found() -> dict[str, Any]:
+SETTINGS = {
+    "POSTROOM_TENANT": "contoso.onmicrosoft.com",
+    "POSTROOM_CLIENT_ID": "11112222-bbbb-3333-cccc-4444dddd5555",
+    "POSTROOM_VAULT_URL": "https://contoso.vault.azure.net",
+    "POSTROOM_REDIRECT_URI": "https://contoso.azurewebsites.net/api/auth/callback",
+    "AzureWebJobsStorage__accountName": "contoso",
+}
+"""Enough to build the services; nothing remote is asked."""
+
+
+def run(settings: Mapping[str, str]) -> dict[str, Any]:
+    """What the probe found."""
     assert LIBRARY.is_dir(), "the worker library is missing: run make install"
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHON_SCRIPT_FILE_NAME": "function_app.py",
-        # Enough to build the services; nothing remote is asked.
-        "POSTROOM_TENANT": "contoso.onmicrosoft.com",
-        "POSTROOM_CLIENT_ID": "11112222-bbbb-3333-cccc-4444dddd5555",
-        "POSTROOM_VAULT_URL": "https://contoso.vault.azure.net",
-        "POSTROOM_REDIRECT_URI": "https://contoso.azurewebsites.net/api/auth/callback",
-        "AzureWebJobsStorage__accountName": "contoso",
+        **settings,
     }
     result = subprocess.run(  # noqa: S603 - our own script
         [sys.executable, str(Path(__file__).with_name("probe.py")), str(LIBRARY), str(ROOT)],
@@ -41,6 +47,12 @@ def found() -> dict[str, Any]:
     document: dict[str, Any] = json.loads(result.stdout.strip().splitlines()[-1])
     assert "failure" not in document, document
     return document
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, Any]:
+    """Without any settings."""
+    return run({})
 
 
 def functions() -> set[str]:
@@ -84,5 +96,5 @@ def test_the_description_of_the_api_is_served(found: dict[str, Any]) -> None:
     assert '"openapi": "3.1.0"' in answer["body"]
 
 
-def test_a_redirect_passes_through_the_worker(found: dict[str, Any]) -> None:
-    assert found["answers"]["home"]["status"] == "303"
+def test_a_redirect_passes_through_the_worker() -> None:
+    assert run(SETTINGS)["answers"]["home"]["status"] == "303"
