@@ -1,9 +1,7 @@
 """The Table service's REST interface, as much of it as the ledger needs.
 
-Written here and not left to `azure-data-tables`: its import is a fifth of a cold start, a call through
-it costs four times the processor time, and it repeats a write whose answer was lost, after which
-nobody can tell a lost race from a won one. What is promised instead: a read is repeated, a write only
-where it certainly had no effect or where twice is once.
+Not left to the SDK (`docs/decisions/0023-the-hot-path-speaks-rest.md`). What is promised: a read is
+repeated, a write only where it certainly had no effect or where twice is once.
 
 https://learn.microsoft.com/rest/api/storageservices/table-service-rest-api
 """
