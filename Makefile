@@ -52,6 +52,14 @@ node_modules/.installed: package-lock.json
 	@cd .local/infra-node && npm ci --silent --no-audit --no-fund --ignore-scripts
 	@touch $@
 
+# What the bench measures Postroom against, apart from what Postroom itself runs on.
+.local/bench-peers/.installed: requirements-bench.txt
+	@$(PYTHON) local/prerequisites.py python
+	@echo "Installing the packages that the bench compares with (a minute or two the first time) …"
+	@$(PYTHON) -m venv .local/bench-peers
+	@.local/bench-peers/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
+	@touch $@
+
 tools: .local/infra-tools/.installed .local/infra-node/.installed  ## install what the checks of infra/ need
 
 run: install  ## start everything, send two mails, stay up (ONCE=1 stops after them; PORT=…, CREDENTIAL=secret, certificate or managed-identity)
@@ -79,7 +87,7 @@ test: lint types .local/functions-runtime/.installed tools  ## everything, from 
 faults: install  ## kill, freeze and cut what sends, then compare (MAILS=… KILLS=… SEED=…)
 	@$(PY) -m tests.faults --mails $(MAILS) --kills $(KILLS) $(if $(SEED),--seed $(SEED),)
 
-bench: install  ## measure against the budgets, write docs/performance.md
+bench: install .local/bench-peers/.installed  ## measure against the budgets and the peers, write docs/performance.md (QUICK=1 writes nothing)
 	@$(PY) -m bench
 
 format: install  ## put the code into shape
@@ -95,6 +103,7 @@ lock: install  ## pin the packages of requirements*.in anew, with hashes, for Py
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate requirements-dev.in -o requirements-dev.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate requirements-infra.in -o requirements-infra.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate requirements-bicep.in -o requirements-bicep.txt
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate requirements-bench.in -o requirements-bench.txt
 
 clean:  ## remove what was installed and made
 	@rm -rf .venv node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,4 +1,4 @@
-"""`python -m bench [imports] [calls] [cpu] [drain] [large]`: measure against the budgets of docs/performance.md.
+"""`python -m bench [imports] [calls] …`: measure against the budgets of docs/performance.md.
 
 Without a name all of them. `QUICK=1` takes fewer runs, prints, and writes nothing.
 """
@@ -10,9 +10,20 @@ import os
 import sys
 import time
 
-from bench import calls, cpu, drain, imports, large, report, rows
+from bench import (
+    calls,
+    cold_start,
+    cpu,
+    drain,
+    imports,
+    large,
+    peer_rows,
+    report,
+    rows,
+    sending,
+)
 
-PARTS = ("imports", "calls", "cpu", "drain", "large")
+PARTS = ("imports", "calls", "cpu", "cold_start", "sending", "drain", "large")
 
 
 def main() -> int:
@@ -30,6 +41,8 @@ def main() -> int:
         print(f"\n{part} ({time.monotonic() - began:.0f} s)\n\n{report.table(result.rows)}")
         if result.shares:
             print(f"\n{report.shares_table(result.shares)}")
+        for paragraph in result.more:
+            print(f"\n{paragraph}")
         if not quick:
             print(f"\nraw figures: {report.write(result).relative_to(report.REPOSITORY)}")
     if not quick:
@@ -44,6 +57,10 @@ def _measure(part: str, *, quick: bool) -> report.Result:
         return rows.of_calls(calls.measure(quick=quick))
     if part == "drain":
         return rows.of_drain(drain.measure(quick=quick))
+    if part == "cold_start":
+        return peer_rows.of_cold_start(cold_start.measure(quick=quick))
+    if part == "sending":
+        return peer_rows.of_sending(sending.measure(quick=quick))
     if part == "large":
         return rows.of_large(large.measure(quick=quick))
     return rows.of_cpu(cpu.measure(quick=quick))

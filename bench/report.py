@@ -8,9 +8,10 @@ import os
 import platform
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "bench" / "results"
@@ -47,6 +48,10 @@ class Result:
     raw: Mapping[str, object]
     shares: Mapping[str, Mapping[str, float]] | None = None
     """Milliseconds by part of a delivery, by kind of mail."""
+    more: Sequence[str] = ()
+    """Further paragraphs and tables of the page."""
+    peers: Mapping[str, str] = field(default_factory=dict)
+    """Versions of what Postroom was measured beside."""
 
 
 def write(result: Result) -> Path:
@@ -56,9 +61,11 @@ def write(result: Result) -> Path:
     document = {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
+        "peers": dict(result.peers),
         "processors": os.cpu_count(),
         "rows": [[row.what, row.budget, row.measured, row.holds] for row in result.rows],
         "shares": result.shares,
+        "more": list(result.more),
         "raw": result.raw,
     }
     text = json.dumps(document, indent=1, ensure_ascii=False)
@@ -122,6 +129,7 @@ def _page(documents: Sequence[Mapping[str, object]]) -> str:
         ]
         if isinstance(document["shares"], dict):
             more.append(shares_table(document["shares"]))
+        more += map(str, _list(document.get("more")))
     return "\n\n".join([table(rows), *more, _measured_with(documents)])
 
 
@@ -133,5 +141,5 @@ def _measured_with(documents: Sequence[Mapping[str, object]]) -> str:
     return f"Measured {' and '.join(days)} on {latest['processors']} processors: {named}."
 
 
-def _list(value: object) -> list[list[object]]:
+def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []

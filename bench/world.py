@@ -31,13 +31,24 @@ VERIFIED_MAILBOX = "ada@contoso.com"
 
 
 @contextlib.contextmanager
-def signed_in(*, storage: str | None = None, consented: Sequence[str] = ()) -> Iterator[Stack]:
+def signed_in(
+    *,
+    storage: str | None = None,
+    consented: Sequence[str] = (),
+    also_called: Sequence[str] = (),
+) -> Iterator[Stack]:
     """The whole stack, with the demonstration's mailbox signed in through the real flow, and with
-    further rights that its owner has `consented` to."""
+    further rights that its owner has `consented` to. See `Stack` for `also_called`."""
     with (
         tempfile.TemporaryDirectory(prefix="postroom-bench-") as directory,
         Stack(
-            Path(directory), 0, 0, storage=storage, settings=_QUIET, local_settings=False
+            Path(directory),
+            0,
+            0,
+            storage=storage,
+            settings=_QUIET,
+            local_settings=False,
+            also_called=also_called,
         ) as stack,
     ):
         if consented:

@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -47,6 +47,7 @@ class Stack:
         local_settings: bool = True,
         console: Console | None = None,
         credential: str = "secret",
+        also_called: Sequence[str] = (),
     ) -> None:
         """Ports of 0 take free ones. `storage` is a connection string to use instead of Azurite.
 
@@ -55,6 +56,7 @@ class Stack:
         `credential` is how the app proves who it is: `secret`, `certificate` or `managed-identity`.
         `python` is another interpreter for the host and the app; of this repository it then sees
         nothing but `local`, so that an unpacked package has to be complete by itself.
+        `also_called` are names that the simulator answers to as well, such as `graph.microsoft.com`.
         """
         self.state_dir = state_dir.resolve()
         self.info: dict[str, Any] = {}
@@ -68,6 +70,7 @@ class Stack:
         self._extra = dict(settings or {})
         self._local_settings = local_settings
         self._credential = credential
+        self._also_called = tuple(also_called)
         self._console = console or Console(quiet=True)
         self._logs = self.state_dir / "logs"
         self._lock = StateLock(self.state_dir)
@@ -207,6 +210,7 @@ class Stack:
         command = [sys.executable, "-m", _SIMULATOR, "--https-port", "0"]
         command += ["--http-port", str(self._simulator_port), "--state-dir", str(self.state_dir)]
         command += ["--part-of-stack"]
+        command += [f"--also-called={name}" for name in self._also_called]
         self._simulator = self._spawn("simulator", command)
         self._provision = self._spawn(
             "provision", [sys.executable, "-m", "local.provision"], stdin=subprocess.PIPE

@@ -37,7 +37,12 @@ def _serve(arguments: argparse.Namespace) -> None:
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
-    with Simulator(arguments.state_dir, arguments.http_port, arguments.https_port) as simulator:
+    with Simulator(
+        arguments.state_dir,
+        arguments.http_port,
+        arguments.https_port,
+        also_called=arguments.also_called,
+    ) as simulator:
         stack_file = simulator.write_stack_file()
         stack = simulator.stack()
         for name in ("authority", "graph_url", "vault_url", "control_url", "inbox_url"):
@@ -51,6 +56,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--http-port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--https-port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--state-dir", type=Path, default=Path(".local"))
+    parser.add_argument(
+        "--also-called",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a name of Microsoft's that it answers to as well, for clients that know no other",
+    )
     parser.add_argument(
         "--part-of-stack",
         action="store_true",

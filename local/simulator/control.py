@@ -33,6 +33,7 @@ def routes(state: SimulatorState) -> list[Route]:
         ("DELETE", "faults", control.clear_faults),
         ("GET", "operations", control.list_operations),
         ("GET", "deliveries", control.deliveries),
+        ("DELETE", "deliveries", control.forget_mails),
         ("GET", "clock", control.read_clock),
         ("POST", "clock", control.set_clock),
         ("GET", "mailboxes", people.list_users),
@@ -102,6 +103,11 @@ class Control:
         if count.isdigit() and seconds.isdigit() and int(count):
             self._state.graph.wait_for_deliveries(int(count), min(int(seconds), 60))
         return {"deliveries": self._state.graph.deliveries()}
+
+    def forget_mails(self, request: Request) -> Any:
+        """Empty every mailbox; options, tokens and accounts stay."""
+        self._state.graph.forget_mails()
+        return {"deliveries": []}
 
     def read_clock(self, request: Request) -> Any:
         """Where simulated time stands."""

@@ -25,15 +25,18 @@ class ResetConnection(Exception):
 class Dispatcher:
     """All routes of all services. Thread-safe as far as the handlers are."""
 
-    def __init__(self, state: SimulatorState, routes: Sequence[Route]) -> None:
+    def __init__(
+        self, state: SimulatorState, routes: Sequence[Route], also_called: Sequence[str] = ()
+    ) -> None:
         self._state = state
+        self._also_called = frozenset(name.lower() for name in also_called)
         self._routes: dict[str, list[Route]] = defaultdict(list)
         for route in routes:
             self._routes[route.method].append(route)
 
     def answer(self, request: Request) -> Response:
         """The answer. Raises ResetConnection where there is to be none."""
-        if not _for_this_computer(request):
+        if not self._is_meant(request):
             return Response.of_json(421, {"error": "the simulator is called localhost"})
         found = self._find(request)
         if found is None:
@@ -41,6 +44,10 @@ class Dispatcher:
         route, request = found
         self._state.log.count(route.name)
         return self._logged(route, request)
+
+    def _is_meant(self, request: Request) -> bool:
+        name = request.headers.get("host", "").partition(":")[0].lower()
+        return name in self._also_called or _for_this_computer(request)
 
     def _find(self, request: Request) -> tuple[Route, Request] | None:
         # HEAD is GET whose body the server leaves out.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,18 +26,26 @@ from local.simulator.wire import Route
 class Simulator:
     """Simulated Entra, managed identity, Key Vault and Graph on loopback ports.
 
-    Port 0 takes a free one. The certificate authority's file is `ca_file`.
+    Port 0 takes a free one. The certificate authority's file is `ca_file`. `also_called` are names
+    of Microsoft's that it answers to as well, for clients that cannot be told another address.
     """
 
-    def __init__(self, state_dir: Path | str, http_port: int = 0, https_port: int = 0) -> None:
+    def __init__(
+        self,
+        state_dir: Path | str,
+        http_port: int = 0,
+        https_port: int = 0,
+        *,
+        also_called: Sequence[str] = (),
+    ) -> None:
         self._state_dir = Path(state_dir)
         self.state = SimulatorState()
         routes = _all_routes(self.state)
-        dispatcher = Dispatcher(self.state, routes)
+        dispatcher = Dispatcher(self.state, routes, also_called)
         # The way out of a fault must stay open: none can be made for the control surface.
         names = {route.name for route in routes}
         self.state.operations = frozenset(n for n in names if not n.startswith("control."))
-        tls, self.ca_file = server_context(self._state_dir)
+        tls, self.ca_file = server_context(self._state_dir, also_called)
         self._plain = Listener(http_port, dispatcher.answer)
         try:
             self._secure = Listener(https_port, dispatcher.answer, tls)

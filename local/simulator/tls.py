@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import ssl
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,10 +20,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 LIFETIME = timedelta(days=30)
 
 
-def server_context(state_dir: Path) -> tuple[ssl.SSLContext, Path]:
-    """A context for serving TLS as localhost, and the file that clients must trust."""
+def server_context(state_dir: Path, also_called: Sequence[str] = ()) -> tuple[ssl.SSLContext, Path]:
+    """A context for serving TLS as localhost, and under the other names it is `also_called` by; and
+    the file that clients must trust."""
     ca_key, ca_certificate = _authority()
-    leaf_key, leaf = _leaf(ca_key, ca_certificate)
+    leaf_key, leaf = _leaf(ca_key, ca_certificate, also_called)
     ca_file = state_dir / "ca.pem"
     leaf_file = state_dir / "localhost.pem"
     write_private(ca_file, _pem(ca_certificate))
@@ -55,11 +57,15 @@ def _authority() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
 
 
 def _leaf(
-    ca_key: ec.EllipticCurvePrivateKey, ca: x509.Certificate
+    ca_key: ec.EllipticCurvePrivateKey, ca: x509.Certificate, also_called: Sequence[str]
 ) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
     key = ec.generate_private_key(ec.SECP256R1())
     names = x509.SubjectAlternativeName(
-        [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        [
+            x509.DNSName("localhost"),
+            x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+            *map(x509.DNSName, also_called),
+        ]
     )
     issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
     builder = (

@@ -68,10 +68,15 @@ class GraphState:
         """Back to empty mailboxes and default options."""
         with self._lock:
             self.options = GraphOptions()
+            self.forget_mails()
+            self.throttle.reset()
+
+    def forget_mails(self) -> None:
+        """Back to empty mailboxes."""
+        with self._lock:
             self._mailboxes.clear()
             self._uploads.reset()
             self._transport.reset()
-            self.throttle.reset()
 
     def mailboxes_for_applications(self, tenant_id: str) -> Sequence[str] | None:
         """Addresses that application tokens may use in an organisation; None is all of them."""
