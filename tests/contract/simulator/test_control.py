@@ -11,6 +11,7 @@ import requests
 from local.simulator.clock import Clock
 from local.simulator.server import Simulator
 from local.simulator.state import SimulatorState
+from tests.contract.simulator.graph_client import GraphClient, mail
 from tests.contract.simulator.person import Control
 
 
@@ -153,6 +154,20 @@ def test_requests_are_counted_and_listed_without_content(
     assert "hidden" not in str(last)
     control("DELETE", "counts")
     assert "entra.token" not in control("GET", "counts")["counts"]
+
+
+def test_the_mails_can_be_forgotten_while_all_else_stays(
+    simulator: Simulator, http: requests.Session, control: Control
+) -> None:
+    graph = GraphClient(simulator, http)
+    graph.option(messages_per_minute=7)
+    graph.send(mail())
+
+    assert control("DELETE", "deliveries") == {"deliveries": []}
+
+    assert control("GET", "deliveries") == {"deliveries": []}
+    assert graph.messages() == []
+    assert control("GET", "options")["graph"]["messages_per_minute"] == 7
 
 
 def test_deliveries_are_empty_after_a_reset(control: Control) -> None:

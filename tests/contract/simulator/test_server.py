@@ -87,6 +87,19 @@ def test_a_host_that_is_not_this_computer_is_refused_on_both_ports(
         assert http.get(base + path, headers={"Host": host}).status_code == 421
 
 
+def test_another_name_is_served_over_tls_by_a_simulator_that_was_told_so(tmp_path: Path) -> None:
+    with Simulator(tmp_path, also_called=["graph.microsoft.com"]) as called:
+        trusting = ssl.create_default_context(cafile=called.ca_file)
+        port = int(called.urls.https.rpartition(":")[2])
+        for host, status in (("graph.microsoft.com", 200), ("login.microsoftonline.com", 421)):
+            with (
+                socket.create_connection(("127.0.0.1", port), 5) as sock,
+                trusting.wrap_socket(sock, server_hostname="graph.microsoft.com") as secured,
+            ):
+                secured.sendall(f"GET /control/clock HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+                assert secured.recv(100).startswith(f"HTTP/1.1 {status} ".encode())
+
+
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1", "127.0.0.1:7171"])
 def test_this_computers_names_are_served_with_any_port(
     simulator: Simulator, http: requests.Session, host: str
