@@ -47,14 +47,18 @@ def test_a_cold_start_loads_no_more_modules_than_this_until_its_mail_is_sent(
 
 
 def test_a_cold_start_asks_microsoft_no_more_than_this(started: Started) -> None:
-    assert started.calls == {
+    most = {
         "identity.token": 1,
-        # One is refused, and says for which resource the token has to be.
+        # The client secret, the refresh token, and what is refused where Key Vault is to name the
+        # resource that the token has to be for.
         "key_vault.get_secret": 3,
         "entra.metadata": 1,
         "entra.token": 1,
         "graph.send_mail": 1,
     }
+
+    assert started.calls.keys() <= most.keys()
+    assert all(count <= most[name] for name, count in started.calls.items()), started.calls
 
 
 @pytest.mark.parametrize("letter", ["text_2_kb", "html_20_kb_file_100_kb", "file_2_mb"])
