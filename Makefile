@@ -6,12 +6,13 @@ WORKERS ?= 1
 CREDENTIAL ?= secret
 MAILS ?= 2000
 KILLS ?= 100
+SEEDED ?= 100000
 BIN := .venv/bin
 PY := $(BIN)/python
 ONCE_FLAG := $(if $(ONCE),--once,)
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools run simulator check test faults fast lint types format bench images lock clean
+.PHONY: help install tools run simulator check test faults many fast lint types format bench images lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -86,6 +87,9 @@ test: lint types .local/functions-runtime/.installed tools  ## everything, from 
 
 faults: install  ## kill, freeze and cut what sends, then compare (MAILS=… KILLS=… SEED=…)
 	@$(PY) -m tests.faults --mails $(MAILS) --kills $(KILLS) $(if $(SEED),--seed $(SEED),)
+
+many: install  ## the list of mails over 100,000 of them, each page in 300 ms (SEEDED=…)
+	@POSTROOM_SEEDED=$(SEEDED) $(BIN)/pytest -q -s tests/contract/test_many_mails.py tests/e2e/test_many_mails.py
 
 bench: install .local/bench-peers/.installed  ## measure against the budgets and the peers, write docs/performance.md (QUICK=1 writes nothing)
 	@$(PY) -m bench

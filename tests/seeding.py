@@ -7,16 +7,44 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from azure.data.tables import TableServiceClient
 
 from local.azurite import ACCOUNT, Azurite
+from shared.mail import ids
+from shared.mail.mail import Caller, Event, Mail
+from shared.mail.status import Status
 
 _FILE = "__azurite_db_table__.json"
 _KEEPS_STILL = 'require("lokijs").prototype.autosaveEnable = () => {};\n'
+
+
+STATUSES = (Status.SENT,) * 97 + (Status.FAILED, Status.HELD, Status.CANCELLED)
+
+
+def mail_at(at: int, newest: datetime, apart: timedelta) -> Mail:
+    """The mail of this place, newest first. One in a thousand goes to Grace and has a tag."""
+    when = newest - at * apart
+    status = STATUSES[at % 100]
+    rare = at % 1000 == 999
+    return Mail(
+        mail_id=ids.new_id(when, os.urandom),
+        status=status,
+        accepted_at=when,
+        updated_at=when,
+        due_at=when,
+        caller=Caller.HTTP,
+        account=("billing", "news", "shop")[at % 3],
+        recipients=("grace@example.com" if rare else f"reader{at}@example.com",),
+        recipient_count=1,
+        subject=f"Number {at}",
+        tags=("gift",) if rare else (),
+        reason="ErrorInvalidRecipients" if status is Status.FAILED else None,
+        events=(Event(when, status, None),),
+    )
 
 
 def fill(directory: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:

@@ -55,9 +55,6 @@ PAGES_A_CALL = 10
 SIFTED = 500
 SECONDS_SIFTED = 0.1
 """So long a call goes on to storage pages of so many rows where it looks for a part of an address."""
-ROWS_A_POINT = 40
-"""So many whole rows of a storage page are read in one call as soon as one row alone."""
-
 INDEXED = 100
 """Recipients of a row that the service itself can find; whoever writes to more is looked at."""
 _TO_MORE = "to_more"
@@ -103,7 +100,11 @@ _LISTED = [
 ]
 
 
-_SIFTED = ["RowKey", "recipients"]
+# The fewer, the sooner: what a list shows.
+_SIFTED = [
+    *("RowKey", "status", "accepted_at", "updated_at", "due_at", "caller", "account", "reason"),
+    *("recipients", "recipient_count", "subject", "tags"),
+]
 _GLIMPSED = ["RowKey", "status", "account", "reason", "due_at", "updated_at", "lease_until"]
 _WAITS = (
     "(status eq 'queued' or status eq 'sending' or status eq 'scheduled' or status eq 'held' "
@@ -149,51 +150,26 @@ class MailsTable:
         return MailPage(found, _cursor(token))
 
     def _sifted(self, wanted: MailFilter, size: int, cursor: str | None) -> MailPage:
-        """A page of what the service cannot look for: large storage pages of little but keys are
-        looked through, and the cursor then says behind which row of one to go on."""
+        """A page of what the service cannot look for: large storage pages of few columns are looked
+        through, and the cursor then says behind which row of one to go on."""
         stop = time.monotonic() + SECONDS_SIFTED
         token, after = _bookmark(cursor)
         found: list[Mail] = []
         last: tuple[str, str] | None = None
         for _ in range(PAGES_A_CALL):
             rows, following = self._rows(wanted, _SIFTED, SIFTED, token)
-            keys = [_keys_in(row) for row in rows]
-            hits = [
-                at
-                for at, row in enumerate(rows)
-                if (after is None or keys[at] > after) and wanted.finds(_texts(row, "recipients"))
-            ]
-            room = size - len(found)
-            if not hits or len(hits[:room]) * ROWS_A_POINT <= hits[:room][-1]:
-                found += self._points(wanted, [keys[at] for at in hits[:room]])
-                ended = keys[hits[room - 1]] if len(hits) > room else None
-            else:
-                # Rows may have come meanwhile: what is read now counts, and where that ends.
-                again, _ = self._rows(wanted, _LISTED, hits[:room][-1] + 1, token)
-                fresh = [row for row in again if after is None or _keys_in(row) > after]
-                mails = [mail for mail in map(from_row, fresh) if wanted.admits(mail)]
-                found += mails[:room]
-                ended = _keys_in(again[-1]) if again else after
-                if len(mails) > room:
-                    ended = keys_of(found[-1].mail_id)
-                elif ended and len(hits) <= room and ended >= keys[hits[-1]]:
-                    ended = None
-            last = ended or (keys[-1] if keys else last)
-            if ended is not None:
-                return MailPage(found, _cursor(token, ended), _moment_of(ended))
+            for row in rows:
+                last = keys_of(id_of(str(row["RowKey"])))
+                if after is not None and last <= after:
+                    continue
+                if wanted.finds(_texts(row, "recipients")) and wanted.admits(mail := from_row(row)):
+                    found.append(mail)
+                if len(found) >= size:
+                    return MailPage(found, _cursor(token, last), _moment_of(last))
             token, after = following, None
-            if token is None or len(found) >= size or time.monotonic() >= stop:
+            if token is None or time.monotonic() >= stop:
                 break
         return MailPage(found, _cursor(token), _moment_of(last) if token and last else None)
-
-    def _points(self, wanted: MailFilter, keys: Sequence[tuple[str, str]]) -> list[Mail]:
-        """Mails one by one, without those that have gone since they were seen."""
-        found: list[Mail] = []
-        for key in keys:
-            row = self._table().get("listing mails", *key, select=_LISTED)
-            if row is not None:
-                found.append(from_row(row))
-        return [mail for mail in found if wanted.admits(mail)]
 
     def _rows(
         self,
@@ -486,10 +462,6 @@ def _json(value: object) -> str:
 
 def _texts(entity: Mapping[str, Any], name: str) -> tuple[str, ...]:
     return tuple(json.loads(entity.get(name, "[]")))
-
-
-def _keys_in(entity: Mapping[str, Any]) -> tuple[str, str]:
-    return keys_of(id_of(str(entity["RowKey"])))
 
 
 def _moment_of(keys: tuple[str, str]) -> datetime:

@@ -92,7 +92,8 @@ class Ledger(Protocol):
 
     def page(self, wanted: MailFilter, size: int, cursor: str | None) -> MailPage:
         """Mails without payload, newest first; `size` of them at most, where the cursor goes on also
-        fewer or none. Raises ValueError for a malformed cursor."""
+        fewer or none. Those found by a part of an address have no more than a list shows. Raises
+        ValueError for a malformed cursor."""
         ...
 
     def glimpse(self, mail_id: str) -> Glimpse | None:

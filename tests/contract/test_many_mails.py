@@ -25,7 +25,7 @@ from shared.adapters.hours_table import HoursTable
 from shared.adapters.mails_table import SIFTED, MailsTable, keys_of, to_row
 from shared.adapters.storage import Storage
 from shared.mail import ids
-from shared.mail.mail import Caller, Event, Mail, MailFilter
+from shared.mail.mail import Mail, MailFilter
 from shared.mail.status import Status
 from shared.services.ports import Hour
 from shared.services.submission import Submission
@@ -33,7 +33,7 @@ from shared.services.tally import Tally
 from shared.settings import StorageSettings
 from shared.web import mail_list
 from tests.fakes import Clock
-from tests.seeding import fill, keeping_still
+from tests.seeding import STATUSES, fill, keeping_still, mail_at
 from tests.unit.web.browser import App, Browser, text_of
 
 MEASURES = "POSTROOM_SEEDED" in os.environ
@@ -41,31 +41,13 @@ COUNT = int(os.environ.get("POSTROOM_SEEDED", "2000"))
 MOST_MILLISECONDS = 300
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 APART = timedelta(days=3) / COUNT
-_STATUSES = (Status.SENT,) * 97 + (Status.FAILED, Status.HELD, Status.CANCELLED)
 
 pytestmark = pytest.mark.timeout(1500)
 
 
 def seeded(at: int) -> Mail:
-    """The mail of this place, newest first. One in a thousand goes to Grace and has a tag."""
-    when = NOW - at * APART
-    status = _STATUSES[at % 100]
-    rare = at % 1000 == 999
-    return Mail(
-        mail_id=ids.new_id(when, os.urandom),
-        status=status,
-        accepted_at=when,
-        updated_at=when,
-        due_at=when,
-        caller=Caller.HTTP,
-        account=("billing", "news", "shop")[at % 3],
-        recipients=("grace@example.com" if rare else f"reader{at}@example.com",),
-        recipient_count=1,
-        subject=f"Number {at}",
-        tags=("gift",) if rare else (),
-        reason="ErrorInvalidRecipients" if status is Status.FAILED else None,
-        events=(Event(when, status, None),),
-    )
+    """The mail of this place, newest first."""
+    return mail_at(at, NOW, APART)
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +231,7 @@ def test_an_hour_is_counted_whole_and_by_status(ledger: MailsTable) -> None:
 
     assert (hour.total, hour.whole) == (len(places), True)
     for status in (Status.SENT, Status.FAILED, Status.HELD):
-        mine = sum(_STATUSES[at % 100] is status for at in places)
+        mine = sum(STATUSES[at % 100] is status for at in places)
         assert hour.counts.get(status, 0) == mine
 
 
