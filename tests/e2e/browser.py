@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -197,12 +198,25 @@ FAINT = """() => {
 }"""
 """Texts whose contrast is below WCAG's 4.5:1 (https://www.w3.org/TR/WCAG22/#contrast-minimum)."""
 
-_CONTROLS = """() => [...document.querySelectorAll("a[href], button, input, select, textarea, summary")]
-  .filter((element) => element.type !== "hidden" && !element.disabled && element.checkVisibility())
-  .filter((element) => element.type !== "radio" || element.checked)
-  .map((element, at) => (element.dataset.control = String(at), element.outerHTML.slice(0, 90).replace(/\\s+/g, " ")))"""
+_CONTROLS = """() => {
+  const all = "a[href], button, input, select, textarea, summary, [tabindex='0']";
+  return [...document.querySelectorAll(all)]
+    .filter((element) => element.type !== "hidden" && !element.disabled && element.checkVisibility())
+    .filter((element) => element.type !== "radio" || element.checked)
+    .map((element, at) => {
+      element.dataset.control = String(at);
+      const box = element.getBoundingClientRect();
+      // What shows with the focus alone stands nowhere before.
+      const stands = getComputedStyle(element).position !== "absolute" && box.width > 1;
+      return {
+        html: element.outerHTML.slice(0, 90).replace(/\\s+/g, " "),
+        box: stands ? [box.left, box.top, box.right, box.bottom] : null,
+      };
+    });
+}"""
 
 _FROM_THE_TOP = """() => {
+  scrollTo(0, 0);
   document.body.tabIndex = -1;
   document.body.focus();
   document.body.removeAttribute("tabindex");
@@ -222,13 +236,24 @@ _FOCUSED = """() => {
 }"""
 
 
+def _goes_back(box: list[float] | None, after: list[float] | None) -> bool:
+    """Whether what comes after stands above, in the same column or one to the left."""
+    return box is not None and after is not None and after[3] <= box[1] and after[0] < box[2]
+
+
 def unreachable_by_tab(page: Page) -> list[str]:
-    """Controls that Tab does not reach, or whose focus cannot be seen."""
-    controls: list[str] = page.evaluate(_CONTROLS)
+    """Controls that Tab does not reach in their turn, or whose focus cannot be seen; and those
+    that stand above what comes before them."""
     page.evaluate(_FROM_THE_TOP)
-    reached = set()
+    controls = page.evaluate(_CONTROLS)
+    found = [
+        f"stands before what comes before it: {after['html']}"
+        for one, after in pairwise(controls)
+        if _goes_back(one["box"], after["box"])
+    ]
+    reached: list[int] = []
     # A field for a date is several stops.
-    for _ in range(2 * len(controls) + 5):
+    for _ in range(2 * len(controls) + 15):
         page.keyboard.press("Tab")
         for _ in range(20):
             focused = page.evaluate(_FOCUSED)
@@ -237,8 +262,17 @@ def unreachable_by_tab(page: Page) -> list[str]:
                 break
             # On a busy computer the page is still scrolling there.
             page.wait_for_timeout(50)
-        if focused["end"]:
+        # After the last one comes the browser's own window, or at once the first again.
+        if focused["end"] or (reached[1:] and focused["control"] == str(reached[0])):
             break
         if focused["control"] and seen:
-            reached.add(int(focused["control"]))
-    return [html for at, html in enumerate(controls) if at not in reached]
+            reached.append(int(focused["control"]))
+    else:
+        found.append("Tab does not come to the end of the page")
+    found += [one["html"] for at, one in enumerate(controls) if at not in reached]
+    found += [
+        f"comes too late: {controls[after]['html']}"
+        for at, after in pairwise(reached)
+        if after < at
+    ]
+    return found

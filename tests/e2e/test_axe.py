@@ -1,41 +1,101 @@
-"""axe-core finds nothing on any page, in light and dark."""
+"""What holds for every page: axe-core finds nothing in light and dark, the keyboard reaches every
+control in its turn, and the answer's headers keep the page to itself."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Response, expect
 
-from tests.e2e.axe import violations
-from tests.e2e.browser import open_session
+from tests.e2e.axe import OF_COLOUR, violations
+from tests.e2e.browser import Watch, open_session, unreachable_by_tab
 from tests.e2e.conftest import SignedIn
 from tests.e2e.control import Control
+from tests.functional.test_every_route import ALL
 
 ADA = "ada@contoso.com"
+SOUGHT, TAG = "grace@exa", "order-4711"
 BILLING = "billing@contoso.com"
+NOT_PAGES = {"", "mails/{id}/html"}
+"""One leads on, the other is in a frame on its mail's page (`test_hostile.py`)."""
+HELD_STILL = """() => {
+  document.querySelectorAll("details").forEach((one) => one.open = true);
+  Object.defineProperty(document, "hidden", { get: () => true });
+}"""
+"""Opens all there is. A page that follows a mail does not ask anew while nobody looks at it."""
+MOST_BYTES = 50 * 1024
+HEADERS = {
+    "cache-control": "no-store",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+}
 
 
 class Inspector:
-    """Looks at what a window shows, in both schemes."""
+    """Looks at what a window shows, in both schemes, and how it was answered."""
 
     def __init__(self, page: Page, app: str) -> None:
         self.page, self.app = page, app
         self.found: dict[str, object] = {}
+        self.visited: list[str] = []
+        self._answers: list[Response] = []
+        self._typed_through: set[str] = set()
+        page.on("response", self._answered)
 
     def visit(self, path: str) -> None:
         """Go to a page, and look."""
+        self.visited.append(path.partition("?")[0])
         self.page.goto(f"{self.app}{path}")
         self.look(path)
+
+    def _answered(self, response: Response) -> None:
+        ours = response.url.startswith(self.app) and response.frame == self.page.main_frame
+        if ours and response.request.resource_type == "document":
+            self._answers.append(response)
+
+    def _look_at_answers(self) -> None:
+        answers, self._answers = self._answers, []
+        for answer in answers:
+            headers = answer.headers
+            policy = headers.get("content-security-policy", "")
+            wrong = [
+                name
+                for name, value in HEADERS.items()
+                if headers.get(name) != value and (answer.status < 300 or answer.status >= 400)
+            ]
+            leads_on = 300 <= answer.status < 400
+            if not leads_on and (
+                "frame-ancestors 'none'" not in policy
+                or "default-src 'none'" not in policy
+                or "unsafe" in policy
+            ):
+                wrong.append("content-security-policy")
+            # What the window has left is not kept.
+            if answer is answers[-1] and not leads_on and len(answer.body()) > MOST_BYTES:
+                wrong.append("size")
+            if wrong:
+                self.found[f"answer of {answer.url}"] = wrong
 
     def look(self, name: str) -> None:
         """Look at the page as it is, with everything opened that can be."""
         expect(self.page.locator("h1")).to_be_visible()
-        self.page.evaluate("() => document.querySelectorAll('details').forEach(d => d.open = true)")
-        for scheme in ("light", "dark"):
-            self.page.emulate_media(color_scheme=scheme)
-            if trouble := violations(self.page):
-                self.found[f"{name} in {scheme}"] = trouble
+        self.page.evaluate(HELD_STILL)
+        self.page.emulate_media(color_scheme="light")
+        if trouble := violations(self.page):
+            self.found[f"{name} in light"] = trouble
+        self.page.emulate_media(color_scheme="dark")
+        if trouble := violations(self.page, OF_COLOUR):
+            self.found[f"{name} in dark"] = trouble
+        if name not in self._typed_through:
+            self._typed_through.add(name)
+            if missed := unreachable_by_tab(self.page):
+                self.found[f"{name} by keyboard"] = missed
+        self._look_at_answers()
 
 
 @pytest.fixture
@@ -79,7 +139,7 @@ def test_the_pages_of_signing_in(inspector: Inspector, control: Control) -> None
 
 
 def test_the_pages_of_accounts_and_mails_in_every_state(
-    inspector: Inspector, control: Control, signed_in_account: SignedIn
+    inspector: Inspector, control: Control, signed_in_account: SignedIn, watch: Watch
 ) -> None:
     page = inspector.page
     open_session(page, inspector.app, control.stack.function_key)
@@ -91,6 +151,8 @@ def test_the_pages_of_accounts_and_mails_in_every_state(
         "attachments": [{"filename": "i.txt", "content": "aGk="}],
     }
     paths = ["/accounts", "/accounts/billing", "/accounts/billing/disconnect"]
+    key = control.stack.function_key
+    kept = re.compile("|".join(map(re.escape, ("@", SOUGHT, TAG, key))))
     mails = [
         control.send(to=ADA, subject="Sent", text="x", wait=20),
         control.send(to=ADA, subject="Later", scheduled_at="2027-01-04T08:00:00Z", **full),
@@ -106,8 +168,15 @@ def test_the_pages_of_accounts_and_mails_in_every_state(
         inspector.visit(path)
     control.ask("POST", "revoke", {"mailbox": BILLING, "access_tokens": True})
     mails.append(control.send(to=ADA, subject="Held", wait=20, **full))
-    for path in (*paths, "/mails", *(f"/mails/{mail['id']}" for mail in mails)):
+    for path in (*paths, "/setup", "/docs", "/mails", *(f"/mails/{one['id']}" for one in mails)):
         inspector.visit(path)
+    pages = {one.path.strip("/") for one in ALL if not one.changes} - NOT_PAGES
+    shapes = [re.compile(re.sub(r"\{\w+\}", "[^/]+", f"/{path}")) for path in pages]
+    assert [
+        shape.pattern
+        for shape in shapes
+        if not any(shape.fullmatch(path) for path in inspector.visited)
+    ] == []
     page.goto(f"{inspector.app}/mails/{mails[-1]['id']}")
     page.get_by_role("button", name="Release").click()
     inspector.look("what was refused beside a mail")
@@ -115,5 +184,14 @@ def test_the_pages_of_accounts_and_mails_in_every_state(
     page.get_by_role("button", name="Try all 2 again").click()
     expect(page.locator("#bulk")).to_be_visible()
     inspector.look("changes")
+    page.goto(f"{inspector.app}/mails")
+    page.get_by_label("Recipient").fill(SOUGHT)
+    page.get_by_label("Tag").fill(TAG)
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.get_by_label("Recipient")).to_have_value(SOUGHT)
+    page.goto(f"{inspector.app}/accounts/billing/disconnect")
+    page.get_by_role("button", name="Disconnect billing").click()
+    inspector.look("disconnected")
 
     assert inspector.found == {}
+    assert [url for url in watch.requests if kept.search(unquote(url))] == []
