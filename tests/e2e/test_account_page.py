@@ -108,3 +108,39 @@ def test_without_script_a_hostile_signature_is_saved_and_stays_text(
     expect(page.get_by_label("Signature, as text")).to_have_value(HOSTILE)
     assert page.evaluate("window.caught") is None
     assert re.search(r"/accounts/billing$", page.url)
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until what has the focus is called so."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate(CALLED) == name:
+            return
+    raise AssertionError(f"Tab does not lead to {name}")
+
+
+CALLED = """() => {
+  const one = document.activeElement;
+  return one.ariaLabel || one.labels?.[0]?.innerText.trim() || one.innerText.trim();
+}"""
+
+
+def test_an_account_is_edited_and_disconnected_by_the_keyboard_alone(
+    page: Page, control: Control, signed_in_account: SignedIn
+) -> None:
+    open_account(page, control, signed_in_account.alias)
+    tab_to(page, "Mails a day, at most")
+    page.keyboard.type("2000")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("Saved.")
+    expect(page.locator("#pace")).to_contain_text("2,000 a day, at most")
+    tab_to(page, "Disconnect billing")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Disconnect billing")
+    tab_to(page, "Keep the mails that wait, until this mailbox is connected again under this alias")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#cancel")).to_be_checked()
+    tab_to(page, "Disconnect billing")
+    page.keyboard.press("Space")
+    expect(page.get_by_role("heading", level=1)).not_to_have_text("Disconnect billing")
+    assert control.accounts() == []

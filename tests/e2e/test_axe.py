@@ -51,6 +51,7 @@ class Inspector:
         """Go to a page, and look."""
         self.visited.append(path.partition("?")[0])
         self.page.goto(f"{self.app}{path}")
+        assert self.page.url == f"{self.app}{path}", "no other page is looked at in its place"
         self.look(path)
 
     def _answered(self, response: Response) -> None:
@@ -106,8 +107,9 @@ def inspector(page: Page, control: Control) -> Inspector:
 def test_the_pages_before_anything_was_set_up(inspector: Inspector, control: Control) -> None:
     inspector.visit("/signin")
     open_session(inspector.page, inspector.app, control.stack.function_key)
+    expect(inspector.page.get_by_role("navigation", name="Pages")).to_be_visible()
     for path in (
-        "/docs",
+        "/setup",
         "/accounts",
         "/mails",
         "/mails?status=nonsense",
