@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from azure.data.tables import TableClient
 from playwright.sync_api import Browser, BrowserContext, Error, Page, expect
 
 from shared.adapters.cases_table import CasesTable
@@ -172,19 +173,24 @@ def copy_failed(control: Control, count: int) -> None:
     fail(control, 1)
     connection = control.stack.info["storage_connection_string"]
     storage = Storage(StorageSettings(connection_string=connection), None)
-    cases, mails = CasesTable(lambda: storage.table("waiting")), storage.table("mails")
+    cases = CasesTable(lambda: storage.table("waiting"))
     while not (found := cases.newest(1)):
         time.sleep(0.1)
     (case,) = found
-    row = mails.get_entity(*keys_of(case.mail_id))
-    copies = []
-    for at in range(1, count):
-        mail_id = ids.new_id(ids.time_of(case.mail_id) - timedelta(milliseconds=at), os.urandom)
-        partition, key = keys_of(mail_id)
-        copies.append({**row, "PartitionKey": partition, "RowKey": key})
+    copies = [
+        ids.new_id(ids.time_of(case.mail_id) - timedelta(milliseconds=at), os.urandom)
+        for at in range(1, count)
+    ]
+    for mail_id in copies:
         cases.open(replace(case, mail_id=mail_id))
-    for begin in range(0, len(copies), 100):
-        mails.submit_transaction([("create", one) for one in copies[begin : begin + 100]])
+    with TableClient.from_connection_string(connection, "mails") as mails:
+        row = mails.get_entity(*keys_of(case.mail_id))
+        rows = [
+            {**row, "PartitionKey": partition, "RowKey": key}
+            for partition, key in map(keys_of, copies)
+        ]
+        for begin in range(0, len(rows), 100):
+            mails.submit_transaction([("create", one) for one in rows[begin : begin + 100]])
     storage.close()
 
 
