@@ -47,6 +47,7 @@ def main() -> int:
             print(f"\nraw figures: {report.write(result).relative_to(report.REPOSITORY)}")
     if not quick:
         report.rewrite_page(PARTS)
+        report.draw()
     return 0
 
 

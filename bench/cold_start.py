@@ -9,27 +9,24 @@ which are the same for all.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from bench import world
 from bench.cpu import NO_LIMITS
 from bench.paired import Pair
 from bench.peers.microsoft import NAMES
-from bench.sending import (
-    PEERS_PYTHON,
-    REPOSITORY,
-    addresses,
-    check_peers,
-    control,
-    environment,
-)
+from bench.report import PEERS_PYTHON, REPOSITORY
+from bench.sending import addresses, check_peers, control, environment
 from local.stack import Stack
 from shared.bootstrap import Postroom
 from shared.services.document import read_json
@@ -38,9 +35,12 @@ from shared.services.outbox_message import bell_for
 FLOOR_BUDGET = 1.6
 SDK_BUDGET = 0.5
 POSTROOM, FLOOR, SDK = "Postroom", "`azure.functions` and `requests`", "msgraph-sdk"
+UNCOMPILED = "Postroom, its own bytecode not in the package"
+"""A package is mounted read-only: what is not compiled in it, each instance compiles again."""
 APPS: Mapping[str, str] = {
     FLOOR: "bench.peers.apps.bare",
     POSTROOM: "function_app",
+    UNCOMPILED: "function_app",
     SDK: "bench.peers.apps.msgraph_sdk",
     "O365": "bench.peers.apps.o365",
 }
@@ -73,21 +73,49 @@ def measure(*, quick: bool) -> Starts:
     check_peers()
     runs = 3 if quick else 20
     found = {app: Started() for app in APPS}
-    with world.signed_in(also_called=NAMES) as stack:
+    with (
+        tempfile.TemporaryDirectory(prefix="postroom-bench-") as directory,
+        world.signed_in(also_called=NAMES) as stack,
+    ):
         world.change_simulator(stack, "options", {"graph": NO_LIMITS})
+        bytecode = Bytecode(Path(directory))
         with world.services(stack) as room:
             print(f"  {runs} cold starts of each app", flush=True)
             for app in APPS:
                 # Files come from the disk once, and Python compiles what is new.
-                start(stack, room, app, Started())
+                start(stack, room, app, Started(), bytecode)
+            bytecode.leave_out_the_app()
             order = list(APPS)
             for turn in range(runs):
                 for app in order:
-                    start(stack, room, app, found[app])
+                    start(stack, room, app, found[app], bytecode)
                 order.append(order.pop(0))
                 if (turn + 1) % 5 == 0 or turn + 1 == runs:
                     print(f"    round {turn + 1} of {runs}", flush=True)
     return found
+
+
+class Bytecode:
+    """Where compiled modules lie, whatever the machine's own settings are: once with Postroom's, and
+    once without."""
+
+    def __init__(self, directory: Path) -> None:
+        self._with, self._without = directory / "with", directory / "without"
+        self._is_final = False
+
+    def environment(self, app: str) -> Mapping[str, str]:
+        """Of a process that starts an app."""
+        directory = self._without if app == UNCOMPILED else self._with
+        read_only = {"PYTHONDONTWRITEBYTECODE": "1"} if self._is_final else {}
+        return {"PYTHONPYCACHEPREFIX": str(directory), **read_only}
+
+    def leave_out_the_app(self) -> None:
+        """From now on nothing is compiled for good, and one variant lacks Postroom's modules."""
+        self._is_final = True
+        place = self._without / REPOSITORY.relative_to("/")
+        shutil.rmtree(place / "shared")
+        for file in place.glob("function_app.*"):
+            file.unlink()
 
 
 def pair(found: Starts, yardstick: str, clock: str) -> Pair:
@@ -95,17 +123,23 @@ def pair(found: Starts, yardstick: str, clock: str) -> Pair:
     return Pair(tuple(getattr(found[POSTROOM], clock)), tuple(getattr(found[yardstick], clock)))
 
 
-def start(stack: Stack, room: Postroom, app: str, into: Started) -> None:
+def start(
+    stack: Stack, room: Postroom, app: str, into: Started, bytecode: Bytecode | None = None
+) -> None:
     """One cold start. RuntimeError where no mail was sent."""
-    own = app == POSTROOM
+    own = app in (POSTROOM, UNCOMPILED)
     message = _queued(room) if own else json.dumps(_MAIL)
     known = {name.upper(): str(value) for name, value in addresses(stack).items()}
+    settings = {**environment(stack), **(stack.settings if own else known)}
+    if bytecode is not None:
+        settings.pop("PYTHONDONTWRITEBYTECODE", None)
+        settings |= bytecode.environment(app)
     control(stack, "DELETE", "counts")
     began = time.time()
     ended = subprocess.run(  # noqa: S603 - our own program
         [sys.executable if own else str(PEERS_PYTHON), "-m", "bench.peers.start", APPS[app]],
         cwd=REPOSITORY,
-        env={**environment(stack), **(stack.settings if own else known)},
+        env=settings,
         input=message,
         capture_output=True,
         text=True,

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import re
+import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+PEERS_PYTHON = REPOSITORY / ".local" / "bench-peers" / "bin" / "python"
 RESULTS = REPOSITORY / "bench" / "results"
 PAGE = REPOSITORY / "docs" / "performance.md"
 PACKAGES = (
@@ -73,6 +75,14 @@ def write(result: Result) -> Path:
     text = re.sub(r"\[\s+([\d.,\s]+?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text)
     path.write_text(text + "\n", encoding="utf-8")
     return path
+
+
+def draw() -> None:
+    """The pictures of the page, where the packages for that are installed."""
+    if PEERS_PYTHON.exists():
+        subprocess.run(  # noqa: S603 - our own program
+            [str(PEERS_PYTHON), "-m", "bench.plots"], cwd=REPOSITORY, check=True
+        )
 
 
 def rewrite_page(parts: Iterable[str]) -> None:

@@ -23,11 +23,10 @@ from bench import world
 from bench.cpu import NO_LIMITS
 from bench.peers.letters import LARGEST, TITLES
 from bench.peers.microsoft import NAMES
+from bench.report import PEERS_PYTHON, REPOSITORY
 from local import demo
 from local.stack import Stack
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-PEERS_PYTHON = REPOSITORY / ".local" / "bench-peers" / "bin" / "python"
 CPU_BUDGET = 2.0
 UPLOAD_TIME_BUDGET = 1.2
 UPLOAD_MEMORY_BUDGET = 32 * 1024 * 1024

@@ -1,0 +1,98 @@
+"""`python -m bench.plots`: the pictures of docs/performance.md, drawn from `bench/results`.
+
+Runs in the virtual environment of requirements-bench.txt, the only one that has matplotlib.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+from matplotlib import pyplot as plt
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+RESULTS = REPOSITORY / "bench" / "results"
+IMAGES = REPOSITORY / "docs" / "images"
+OURS, FLOOR, PEERS = "#1d5fd0", "#9aa3af", "#d97a2b"
+TITLES = {
+    "text_2_kb": "2 KB of text",
+    "html_20_kb_file_100_kb": "20 KB of html, a file of 100 KB",
+    "file_2_mb": "a file of 2 MB",
+    "file_20_mb": "a file of 20 MB, by upload session",
+}
+
+
+def main() -> None:
+    """Draw what there are results for."""
+    plt.rcParams.update(
+        {
+            "font.size": 9,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": 10,
+            "axes.titlelocation": "left",
+            "figure.facecolor": "white",
+        }
+    )
+    for name, draw in (("cold_start", _cold_start), ("sending", _sending)):
+        path = RESULTS / f"{name}.json"
+        if path.exists():
+            document = json.loads(path.read_text("utf-8"))
+            figure = draw(document["raw"])
+            figure.savefig(IMAGES / f"bench-{name.replace('_', '-')}.png", dpi=110)
+            plt.close(figure)
+
+
+def _cold_start(raw: Mapping[str, Any]) -> Any:
+    figure, panels = plt.subplots(1, 2, figsize=(8.6, 2.5), layout="constrained", sharey=True)
+    figure.suptitle("Cold start, milliseconds (median)", x=0.01, ha="left", fontsize=11)
+    for panel, clock, title in (
+        (panels[0], "wall_ms", "process start to first request to Graph"),
+        (panels[1], "cpu_ms", "processor time"),
+    ):
+        _bars(panel, title, {app: one[clock]["median"] for app, one in raw.items()}, "{:.0f}")
+    return figure
+
+
+def _sending(raw: Mapping[str, Any]) -> Any:
+    figure, panels = plt.subplots(2, 2, figsize=(8.6, 4.6), layout="constrained", sharey=True)
+    figure.suptitle(
+        "Processor time of one mail, milliseconds (median)", x=0.01, ha="left", fontsize=11
+    )
+    for panel, (kind, ways) in zip(panels.flat, raw.items(), strict=True):
+        values = {
+            way: one["cpu_ms"]["median"] if "cpu_ms" in one else None for way, one in ways.items()
+        }
+        _bars(panel, TITLES[kind], values, "{:.1f}")
+    return figure
+
+
+def _bars(panel: Any, title: str, values: Mapping[str, float | None], form: str) -> None:
+    names = [name.replace("`", "") for name in values]
+    lengths = [value or 0.0 for value in values.values()]
+    bars = panel.barh(names, lengths, color=_colours(names), height=0.66)
+    labels = ["cannot" if value is None else form.format(value) for value in values.values()]
+    panel.bar_label(bars, labels, padding=3)
+    panel.set_title(title)
+    panel.set_xlim(0, max(lengths) * 1.18)
+    panel.set_xticks([])
+    panel.spines["bottom"].set_visible(False)
+    panel.tick_params(axis="y", length=0)
+    if not panel.yaxis_inverted():
+        panel.invert_yaxis()
+
+
+def _colours(names: Sequence[str]) -> list[str]:
+    return [
+        OURS if name == "Postroom" else FLOOR if "requests" in name else PEERS for name in names
+    ]
+
+
+if __name__ == "__main__":
+    main()
