@@ -13,6 +13,7 @@ from bench.sending import FLOOR, POSTROOM, Kinds, Sent
 
 _TIMES = "\N{MULTIPLICATION SIGN}"
 _MEGABYTE = 1024 * 1024
+_STRETCHES = 20
 
 
 def of_sending(found: Kinds) -> Result:
@@ -112,8 +113,15 @@ def _spread(seconds: Sequence[float]) -> Mapping[str, object]:
     return {
         "median": round(middle * 1000, 3),
         "quartiles": [round(low * 1000, 3), round(high * 1000, 3)],
-        "all": [round(value * 1000, 2) for value in seconds],
+        "medians_in_time": [round(value * 1000, 2) for value in _in_time(seconds)],
     }
+
+
+def _in_time(seconds: Sequence[float]) -> Iterable[float]:
+    """Medians of up to twenty equal stretches, in the order in which they were measured."""
+    size = -(-len(seconds) // _STRETCHES)
+    for at in range(0, len(seconds), size):
+        yield statistics.median(seconds[at : at + size])
 
 
 def _ms(seconds: float) -> str:

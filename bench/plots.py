@@ -19,7 +19,7 @@ from matplotlib import pyplot as plt
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "bench" / "results"
 IMAGES = REPOSITORY / "docs" / "images"
-OURS, FLOOR, PEERS = "#1d5fd0", "#9aa3af", "#d97a2b"
+OURS, VARIANT, FLOOR, PEERS = "#1d5fd0", "#8fb3ea", "#9aa3af", "#d97a2b"
 TITLES = {
     "text_2_kb": "2 KB of text",
     "html_20_kb_file_100_kb": "20 KB of html, a file of 100 KB",
@@ -89,9 +89,9 @@ def _bars(panel: Any, title: str, values: Mapping[str, float | None], form: str)
 
 
 def _colours(names: Sequence[str]) -> list[str]:
-    return [
-        OURS if name == "Postroom" else FLOOR if "requests" in name else PEERS for name in names
-    ]
+    found = {"Postroom": OURS, **{name: VARIANT for name in names if name.startswith("Postroom,")}}
+    found |= {name: FLOOR for name in names if "requests" in name}
+    return [found.get(name, PEERS) for name in names]
 
 
 if __name__ == "__main__":
