@@ -1,6 +1,7 @@
 """`python -m bench [imports] [calls] …`: measure against the budgets of docs/performance.md.
 
-Without a name all of them. `QUICK=1` takes fewer runs, prints, and writes nothing.
+Without a name all of them. `QUICK=1` takes fewer runs, prints, and writes nothing. `FULL=1` drains as
+many mails as the figures of a release are of, which takes half an hour.
 """
 
 from __future__ import annotations
@@ -9,21 +10,37 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
 
 from bench import (
+    accepting,
+    beside,
     calls,
     cold_start,
     cpu,
     drain,
+    flow_rows,
     imports,
     large,
     peer_rows,
     report,
     rows,
+    scaling,
     sending,
 )
 
-PARTS = ("imports", "calls", "cpu", "cold_start", "sending", "drain", "large")
+PARTS = (
+    "imports",
+    "calls",
+    "cpu",
+    "cold_start",
+    "sending",
+    "accepting",
+    "scaling",
+    "drain",
+    "large",
+    "cost",
+)
 
 
 def main() -> int:
@@ -38,7 +55,9 @@ def main() -> int:
     for part in wanted:
         began = time.monotonic()
         result = _measure(part, quick=quick)
-        print(f"\n{part} ({time.monotonic() - began:.0f} s)\n\n{report.table(result.rows)}")
+        print(f"\n{part} ({time.monotonic() - began:.0f} s)\n")
+        if result.rows:
+            print(report.table(result.rows))
         if result.shares:
             print(f"\n{report.shares_table(result.shares)}")
         for paragraph in result.more:
@@ -52,19 +71,20 @@ def main() -> int:
 
 
 def _measure(part: str, *, quick: bool) -> report.Result:
-    if part == "imports":
-        return rows.of_imports(imports.measure(quick=quick))
-    if part == "calls":
-        return rows.of_calls(calls.measure(quick=quick))
-    if part == "drain":
-        return rows.of_drain(drain.measure(quick=quick))
-    if part == "cold_start":
-        return peer_rows.of_cold_start(cold_start.measure(quick=quick))
-    if part == "sending":
-        return peer_rows.of_sending(sending.measure(quick=quick))
-    if part == "large":
-        return rows.of_large(large.measure(quick=quick))
-    return rows.of_cpu(cpu.measure(quick=quick))
+    full = os.environ.get("FULL", "") not in ("", "0")
+    measures: dict[str, Callable[[], report.Result]] = {
+        "imports": lambda: rows.of_imports(imports.measure(quick=quick)),
+        "calls": lambda: rows.of_calls(calls.measure(quick=quick)),
+        "cpu": lambda: rows.of_cpu(cpu.measure(quick=quick)),
+        "cold_start": lambda: peer_rows.of_cold_start(cold_start.measure(quick=quick)),
+        "sending": lambda: peer_rows.of_sending(sending.measure(quick=quick)),
+        "accepting": lambda: flow_rows.of_accepting(accepting.measure(quick=quick)),
+        "scaling": lambda: flow_rows.of_scaling(scaling.measure(quick=quick, full=full)),
+        "drain": lambda: rows.of_drain(drain.measure(quick=quick, full=full)),
+        "large": lambda: rows.of_large(large.measure(quick=quick)),
+        "cost": lambda: flow_rows.of_cost(beside.added()),
+    }
+    return measures[part]()
 
 
 if __name__ == "__main__":

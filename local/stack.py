@@ -133,8 +133,9 @@ class Stack:
             stack_files.path(self.state_dir).unlink(missing_ok=True)
             self._lock.release()
 
-    def start_host(self) -> None:
-        """Start the host with the app; for tests also after `stop_host()`."""
+    def start_host(self, workers: int | None = None) -> None:
+        """Start the host with the app; for tests also after `stop_host()`, with other `workers`."""
+        self._workers = workers or self._workers
         state = self.state_dir / "host-state.json"
         state.unlink(missing_ok=True)
         command = [str(self._python or sys.executable), "-m", "local.host"]
