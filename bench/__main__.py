@@ -20,6 +20,7 @@ from bench import (
     cpu,
     drain,
     flow_rows,
+    growth,
     imports,
     large,
     peer_rows,
@@ -39,6 +40,7 @@ PARTS = (
     "scaling",
     "drain",
     "large",
+    "growth",
     "cost",
 )
 
@@ -82,6 +84,7 @@ def _measure(part: str, *, quick: bool) -> report.Result:
         "scaling": lambda: flow_rows.of_scaling(scaling.measure(quick=quick, full=full)),
         "drain": lambda: rows.of_drain(drain.measure(quick=quick, full=full)),
         "large": lambda: rows.of_large(large.measure(quick=quick)),
+        "growth": lambda: flow_rows.of_growth(growth.measure(quick=quick)),
         "cost": lambda: flow_rows.of_cost(beside.added()),
     }
     return measures[part]()

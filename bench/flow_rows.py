@@ -6,9 +6,10 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
-from bench import accepting, beside, cost, scaling
+from bench import accepting, beside, cost, growth, scaling
 from bench.accepting import Accepted
 from bench.beside import Added
+from bench.growth import Growth, Line
 from bench.report import Result, Row
 from bench.scaling import Run, Scaling
 
@@ -149,6 +150,59 @@ def _scaling_table(runs: Sequence[Run]) -> str:
             for run in runs
         ],
     )
+
+
+def of_growth(found: Growth) -> Result:
+    """Straight lines against the size of a mail's file, and an end to the memory of delivering."""
+    largest = found.sizes[-1]
+    rows = [
+        _line_row(f"time of {name} against the size of the file", found.line(of), 1000, "ms")
+        for of, name in (("accept", "accepting"), ("deliver", "delivering"))
+    ]
+    rows.append(
+        _line_row(
+            "memory of accepting against the size of the file",
+            found.line("accept_peak"),
+            1 / growth.MEGABYTE,
+            "MB",
+        )
+    )
+    most = max(one.deliver_peak for one in found.sizes)
+    rows.append(
+        Row(
+            f"memory of delivering, files up to {largest.size // growth.MEGABYTE} MB",
+            f"≤ {growth.MEMORY_BUDGET // _MEGABYTE} MB",
+            f"{most / _MEGABYTE:.0f} MB",
+            most <= growth.MEMORY_BUDGET,
+        )
+    )
+    table = _table(
+        ("one mail with a file of", "accepting", "delivering", "memory of each"),
+        [
+            (
+                _size(one.size),
+                _ms(one.accept),
+                _ms(one.deliver),
+                f"{one.accept_peak / _MEGABYTE:.1f} MB, {one.deliver_peak / _MEGABYTE:.1f} MB",
+            )
+            for one in found.sizes
+        ],
+    )
+    return Result("growth", rows, growth.as_json(found), more=[table])
+
+
+def _line_row(what: str, line: Line, factor: float, unit: str) -> Row:
+    return Row(
+        what,
+        f"a straight line, R² ≥ {growth.STRAIGHT}",
+        f"R² {line.r_squared:.3f} ({line.base * factor:.1f} {unit} and "
+        f"{line.slope * factor * growth.MEGABYTE:.1f} {unit} a MB)",
+        line.r_squared >= growth.STRAIGHT,
+    )
+
+
+def _size(size: int) -> str:
+    return f"{size / growth.MEGABYTE:g} MB" if size >= growth.MEGABYTE else f"{size // 1000} KB"
 
 
 def _ms(seconds: Sequence[float]) -> str:

@@ -6,6 +6,7 @@ Runs in the virtual environment of requirements-bench.txt, the only one that has
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,13 @@ def main() -> None:
             "figure.facecolor": "white",
         }
     )
-    for name, draw in (("cold_start", _cold_start), ("sending", _sending)):
+    for name, draw in (
+        ("cold_start", _cold_start),
+        ("sending", _sending),
+        ("accepting", _accepting),
+        ("scaling", _scaling),
+        ("growth", _growth),
+    ):
         path = RESULTS / f"{name}.json"
         if path.exists():
             document = json.loads(path.read_text("utf-8"))
@@ -71,6 +78,76 @@ def _sending(raw: Mapping[str, Any]) -> Any:
         }
         _bars(panel, TITLES[kind], values, "{:.1f}")
     return figure
+
+
+def _accepting(raw: Mapping[str, Any]) -> Any:
+    figure, panels = plt.subplots(1, 2, figsize=(8.6, 2.7), layout="constrained")
+    figure.suptitle("Against the mails in the ledger", x=0.01, ha="left", fontsize=11)
+    for callers, colour in zip((1, 8, 32), (OURS, PEERS, FLOOR), strict=True):
+        cells = sorted(
+            (cell for cell in raw["cells"] if cell["callers"] == callers),
+            key=lambda cell: cell["ledger"],
+        )
+        rates = [statistics.median(cell["requests_a_second"]) for cell in cells]
+        ledgers = [cell["ledger"] for cell in cells]
+        panels[0].plot(ledgers, rates, "o-", color=colour, label=f"{callers} at a time")
+    _axes(panels[0], "POST /api/send, requests a second", "mails in the ledger")
+    for of, colour in (("accept", OURS), ("deliver", PEERS)):
+        times = [statistics.median(one[f"{of}_ms"]) for one in raw["warm"]]
+        panels[1].plot([one["ledger"] for one in raw["warm"]], times, "o-", color=colour, label=of)
+    _axes(panels[1], "one mail after the other, milliseconds (median)", "mails in the ledger")
+    return figure
+
+
+def _scaling(raw: Mapping[str, Any]) -> Any:
+    latencies = sorted({run["latency"] for run in raw["runs"]})
+    figure, panels = plt.subplots(
+        1, len(latencies), figsize=(8.6, 2.7), layout="constrained", squeeze=False
+    )
+    figure.suptitle("Draining, mails a second by processes", x=0.01, ha="left", fontsize=11)
+    for panel, latency in zip(panels.flat, latencies, strict=True):
+        for mailboxes, colour in ((1, FLOOR), (10, PEERS), (50, OURS)):
+            runs = [
+                run
+                for run in raw["runs"]
+                if (run["mailboxes"], run["latency"]) == (mailboxes, latency)
+            ]
+            if runs:
+                panel.plot(
+                    [run["workers"] for run in runs],
+                    [run["mails_a_second"] for run in runs],
+                    "o-",
+                    color=colour,
+                    label=f"{mailboxes} mailbox{'es' * (mailboxes > 1)}",
+                )
+        _axes(panel, f"Graph answers after {latency * 1000:.0f} ms", "worker processes")
+        panel.set_xticks([1, 2, 4])
+    return figure
+
+
+def _growth(raw: Mapping[str, Any]) -> Any:
+    figure, panels = plt.subplots(1, 2, figsize=(8.6, 2.9), layout="constrained")
+    figure.suptitle("Against the size of a mail's file", x=0.01, ha="left", fontsize=11)
+    sizes = [one["bytes"] / 1e6 for one in raw["sizes"]]
+    for of, colour in (("accept", OURS), ("deliver", PEERS)):
+        line = raw["lines"][of]
+        times = [statistics.median(one[f"{of}_ms"]) for one in raw["sizes"]]
+        panels[0].plot(sizes, times, "o", color=colour, label=f"{of}, R² {line['r_squared']:.3f}")
+        straight = [(line["base"] + line["slope_for_a_byte"] * size * 1e6) * 1000 for size in sizes]
+        panels[0].plot(sizes, straight, "-", color=colour, linewidth=1)
+        peaks = [one[f"{of}_peak_bytes"] / 1e6 for one in raw["sizes"]]
+        panels[1].plot(sizes, peaks, "o-", color=colour, linewidth=1, label=of)
+    _axes(panels[0], "milliseconds (median)", "MB")
+    _axes(panels[1], "memory beside what is there already, MB", "MB")
+    return figure
+
+
+def _axes(panel: Any, title: str, across: str) -> None:
+    panel.set_title(title)
+    panel.set_xlabel(across)
+    panel.set_ylim(bottom=0)
+    panel.legend(frameon=False)
+    panel.xaxis.set_major_formatter("{x:,.0f}")
 
 
 def _bars(panel: Any, title: str, values: Mapping[str, float | None], form: str) -> None:
