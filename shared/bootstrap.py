@@ -477,7 +477,7 @@ class Postroom:
 
         return SettingUp(
             registration=self.registration,
-            uses_secret=self.settings.credential == "secret",
+            proves_by=self.settings.credential,
             vault=self.vault,
             credential=self.credential,
             identity=self._entra,

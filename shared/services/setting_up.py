@@ -37,6 +37,7 @@ from shared.services.registration import REDIRECT_CHECK_STATE, Registration
 from shared.services.submission import Submission
 
 CLIENT_SECRET = "postroom-client-secret"  # noqa: S105 - its name in the vault
+CLIENT_CERTIFICATE = "postroom-client-certificate"
 WRITE_CHECK = "postroom-setup-check"
 """A secret that holds nothing: that it is there proves that the app may write."""
 TEST_TAG = "setup"
@@ -142,7 +143,7 @@ class SettingUp:
         self,
         *,
         registration: Registration,
-        uses_secret: bool,
+        proves_by: str,
         vault: SecretStore,
         credential: AppCredentialStatus,
         identity: AppIdentityPlatform,
@@ -153,7 +154,7 @@ class SettingUp:
         clock: Clock,
     ) -> None:
         self.registration = registration
-        self.uses_secret = uses_secret
+        self.proves_by = proves_by
         self._vault = vault
         self._credential = credential
         self._identity = identity
@@ -189,9 +190,7 @@ class SettingUp:
     def steps(self) -> tuple[Found, Sequence[Step]]:
         """What was found, and the checklist that follows from it."""
         found = self.look()
-        return found, steps(
-            found, self.registration, uses_secret=self.uses_secret, now=self._clock()
-        )
+        return found, steps(found, self.registration, proves_by=self.proves_by, now=self._clock())
 
     def try_vault(self) -> None:
         """Write a secret that holds nothing. Raises RemoteError where the app may not."""
@@ -202,10 +201,11 @@ class SettingUp:
 
         Raises Refused, which never quotes it, and RemoteError; after an AnswerLost it may be there.
         """
-        if not self.uses_secret:
+        if self.proves_by != "secret":
+            used = {"certificate": "a certificate", "managed-identity": "its managed identity"}
             raise Refused(
                 problems.INVALID_REQUEST,
-                "This app uses its managed identity and no client secret.",
+                f"This app uses {used[self.proves_by]} and no client secret.",
                 help="Nothing is to be done. To use a secret, set POSTROOM_CREDENTIAL to secret.",
             )
         expires_at, value = read_expiry(expires_on, self._clock()), value.strip()
@@ -308,13 +308,13 @@ def redirect_check_url(registration: Registration) -> str:
 
 
 def steps(
-    found: Found, registration: Registration, *, uses_secret: bool, now: datetime
+    found: Found, registration: Registration, *, proves_by: str, now: datetime
 ) -> Sequence[Step]:
     """The checklist, in the order in which it is worked through."""
     return (
         _settings(registration),
         _vault(found),
-        _credential(found, registration, uses_secret=uses_secret, now=now),
+        _credential(found, registration, proves_by=proves_by, now=now),
         _redirect(found, registration),
         _scopes(found, registration),
         _account(found),
@@ -362,23 +362,8 @@ def _vault(found: Found) -> Step:
     )
 
 
-def _credential(
-    found: Found, registration: Registration, *, uses_secret: bool, now: datetime
-) -> Step:
-    if uses_secret:
-        title = "Client secret"
-        do = (
-            f"{APP_MENU}Certificates & secrets > Client secrets > New client secret. Copy its Value "
-            "(not its Secret ID) into the form below, with the day in the column Expires."
-        )
-        command = f"infra/register-app.sh --client-id {registration.client_id} --vault <name of the vault>"
-    else:
-        title = "Managed identity as the app's credential"
-        do = (
-            f"{APP_MENU}Certificates & secrets > Federated credentials > Add credential > Managed "
-            "identity, and choose the identity that POSTROOM_IDENTITY_CLIENT_ID names."
-        )
-        command = f"az ad app federated-credential list --id {registration.client_id}"
+def _credential(found: Found, registration: Registration, *, proves_by: str, now: datetime) -> Step:
+    title, do, command = _how_to_prove(registration, proves_by)
 
     def step(state: StepState, words: str) -> Step:
         done = state is StepState.DONE
@@ -392,7 +377,7 @@ def _credential(
     if not enabled:
         return step(StepState.OPEN, "There is none in Key Vault yet.")
     used = next((one for one in enabled if one.in_use), enabled[0])
-    named = f"Version {used.version}" if uses_secret else "The managed identity"
+    named = "The managed identity" if used.kind == "managed-identity" else f"Version {used.version}"
     lasts, is_soon = _lasting(used, now)
     match found.trial:
         case Trial.TAKEN:
@@ -412,15 +397,52 @@ def _credential(
     )
 
 
+def _how_to_prove(registration: Registration, proves_by: str) -> tuple[str, str, str]:
+    """The title, what to do, and the command line for it."""
+    client_id = registration.client_id
+    match proves_by:
+        case "secret":
+            return (
+                "Client secret",
+                f"{APP_MENU}Certificates & secrets > Client secrets > New client secret. Copy its "
+                "Value (not its Secret ID) into the form below, with the day in the column Expires.",
+                f"infra/register-app.sh --client-id {client_id} --vault <name of the vault>",
+            )
+        case "certificate":
+            return (
+                "Certificate",
+                "In the Azure portal (portal.azure.com) > Key vaults > the vault > Certificates > "
+                f"Generate/Import make {CLIENT_CERTIFICATE} (RSA, exportable key), open its version "
+                f"and Download in CER format. {APP_MENU}Certificates & secrets > Certificates > "
+                "Upload certificate, and choose that file.",
+                f"az keyvault certificate create --vault-name <vault> --name {CLIENT_CERTIFICATE} "
+                '--policy "$(az keyvault certificate get-default-policy)" && '
+                f"az keyvault certificate download --vault-name <vault> --name {CLIENT_CERTIFICATE} "
+                "--encoding PEM --file postroom.pem && "
+                f"az ad app credential reset --id {client_id} --cert @postroom.pem --append "
+                "--output none",
+            )
+        case _:
+            return (
+                "Managed identity as the app's credential",
+                f"{APP_MENU}Certificates & secrets > Federated credentials > Add credential > "
+                "Managed identity, and choose the identity that POSTROOM_IDENTITY_CLIENT_ID names.",
+                f"az ad app federated-credential list --id {client_id}",
+            )
+
+
 def _lasting(version: CredentialVersion, now: datetime) -> tuple[str, bool]:
     """How long it is good for, and whether that is not long."""
     if version.kind == "managed-identity":
         return "It does not expire.", False
+    if version.expires_at is None and version.kind == "certificate":
+        return "When it expires cannot be read.", False
     if version.expires_at is None:
         return "Nobody wrote down when it expires; storing it again below does.", False
     days = (version.expires_at - now).days
     if days < 0:
-        return "The day of expiry that was written down has passed.", True
+        passed = "It has expired." if version.kind == "certificate" else ""
+        return passed or "The day of expiry that was written down has passed.", True
     return f"It has {days} {'day' if days == 1 else 'days'} left.", days < SOON.days
 
 

@@ -87,7 +87,7 @@ def _page(
         status=getattr(getattr(refused, "kind", None), "status", 503) if refused else 200,
         steps=[(step, _STATES[step.state], _LOOKS[step.state]) for step in steps],
         open_steps=sum(step.state is StepState.OPEN for step in steps),
-        uses_secret=setting_up.uses_secret,
+        uses_secret=setting_up.proves_by == "secret",
         redirect_check=redirect_check_url(setting_up.registration),
         permissions=_PERMISSIONS,
         ready=sorted(

@@ -58,10 +58,10 @@ class World:
     credential: FakeCredential
     mailbox: Mailbox
 
-    def setting_up(self, *, uses_secret: bool = True) -> SettingUp:
+    def setting_up(self, *, proves_by: str = "secret") -> SettingUp:
         return SettingUp(
             registration=self.app.site.registration,
-            uses_secret=uses_secret,
+            proves_by=proves_by,
             vault=self.app.vault,
             credential=self.credential,
             identity=self.app.identity,
@@ -81,10 +81,10 @@ class World:
         form: Mapping[str, str],
         headers: Mapping[str, str] = SAME_ORIGIN,
         *,
-        uses_secret: bool = True,
+        proves_by: str = "secret",
     ) -> func.HttpResponse:
         req = self.browser.request("POST", "/setup", form=form, headers=headers)
-        setting_up = self.setting_up(uses_secret=uses_secret)
+        setting_up = self.setting_up(proves_by=proves_by)
         return setup.change_setup(req, self.app.site, self.app.sessions, setting_up)
 
 
@@ -102,9 +102,9 @@ def world() -> World:
     return world_of(account_of("billing", is_default=True))
 
 
-def step_of(found: Found, name: str, *, uses_secret: bool = True) -> Step:
+def step_of(found: Found, name: str, *, proves_by: str = "secret") -> Step:
     registration = App().site.registration
-    all_steps = steps(found, registration, uses_secret=uses_secret, now=NOW)
+    all_steps = steps(found, registration, proves_by=proves_by, now=NOW)
     return next(step for step in all_steps if step.name == name)
 
 
@@ -115,7 +115,7 @@ def states(page: str) -> dict[str, str]:
 class TestSteps:
     def test_of_nothing_each_step_that_can_be_done_says_how(self) -> None:
         registration = App().site.registration
-        for step in steps(Found(), registration, uses_secret=True, now=NOW):
+        for step in steps(Found(), registration, proves_by="secret", now=NOW):
             assert step.do or step.state is StepState.DONE, step.name
 
     def test_a_vault_that_refuses_is_told_in_its_words_with_the_role_that_it_takes(self) -> None:
@@ -153,10 +153,40 @@ class TestSteps:
     def test_a_managed_identity_does_not_expire(self) -> None:
         version = CredentialVersion("managed-identity", "", True, True, None, True)
         step = step_of(
-            Found(trial=Trial.TAKEN, versions=[version]), "credential", uses_secret=False
+            Found(trial=Trial.TAKEN, versions=[version]), "credential", proves_by="managed-identity"
         )
         assert step.state is StepState.DONE
         assert "does not expire" in step.found
+
+    def test_a_certificate_is_called_one_and_says_where_it_is_made_and_registered(self) -> None:
+        missing = step_of(Found(), "credential", proves_by="certificate")
+        assert (missing.title, missing.state) == ("Certificate", StepState.OPEN)
+        assert "Certificates > Generate/Import make postroom-client-certificate" in str(missing.do)
+        assert "Certificates & secrets > Certificates > Upload certificate" in str(missing.do)
+        assert "az ad app credential reset" in str(missing.command)
+        assert "--append" in str(missing.command)
+
+    @pytest.mark.parametrize(
+        ("days", "state", "words"),
+        [
+            (
+                180,
+                StepState.DONE,
+                "Version 0f3c9a1b works: Entra has just taken it. It has 180 days",
+            ),
+            (-1, StepState.OPEN, "It has expired."),
+            (None, StepState.DONE, "When it expires cannot be read."),
+        ],
+    )
+    def test_the_days_of_a_certificate_are_its_own(
+        self, days: int | None, state: StepState, words: str
+    ) -> None:
+        expires = None if days is None else NOW + timedelta(days=days)
+        version = replace(VERSION, kind="certificate", expires_at=expires)
+        found = Found(trial=Trial.TAKEN, versions=[version])
+        step = step_of(found, "credential", proves_by="certificate")
+        assert step.state is state
+        assert words in step.found
 
     def test_a_redirect_uri_that_nobody_has_tried_is_not_called_right(self) -> None:
         assert step_of(Found(), "redirect").state is StepState.UNSURE
@@ -305,10 +335,17 @@ class TestTheForms:
         assert "Key Vault refused." in text_of(answer)
         assert SECRET not in text_of(answer)
 
-    def test_an_app_with_a_managed_identity_takes_no_secret(self, world: World) -> None:
+    @pytest.mark.parametrize(
+        ("proves_by", "words"),
+        [("managed-identity", "managed identity"), ("certificate", "uses a certificate")],
+    )
+    def test_an_app_that_proves_itself_otherwise_takes_no_secret(
+        self, world: World, proves_by: str, words: str
+    ) -> None:
         form = {"action": "secret", "secret": SECRET, "expires": LATER}
-        answer = world.post(form, uses_secret=False)
-        assert "managed identity" in text_of(answer)
+        answer = world.post(form, proves_by=proves_by)
+        assert words in text_of(answer)
+        assert 'name="secret"' not in text_of(answer)
         assert vault_of(world).get(CLIENT_SECRET) is None
 
     def test_trying_the_vault_leaves_a_proof_that_a_reload_finds(self) -> None:
