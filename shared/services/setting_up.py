@@ -24,6 +24,7 @@ from shared.mail.outcome import Look, Sight
 from shared.mail.status import Status
 from shared.mail.way import Way
 from shared.services.document import read_json
+from shared.services.patience import Patience
 from shared.services.ports import (
     Accounts,
     AppCredentialStatus,
@@ -42,6 +43,8 @@ WRITE_CHECK = "postroom-setup-check"
 """A secret that holds nothing: that it is there proves that the app may write."""
 TEST_TAG = "setup"
 SOON = timedelta(days=30)
+PATIENCE_SECONDS = 6.0
+"""How long the page may wait for the vault, Entra and the mailbox together."""
 APP_MENU = (
     "In the Entra admin centre (entra.microsoft.com) > Entra ID > App registrations > "
     "All applications > Postroom's app > "
@@ -152,6 +155,7 @@ class SettingUp:
         submission: Submission,
         finding: LooksForMail,
         clock: Clock,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self.registration = registration
         self.proves_by = proves_by
@@ -163,29 +167,37 @@ class SettingUp:
         self._submission = submission
         self._finding = finding
         self._clock = clock
+        self._patience_seconds = patience_seconds
 
     def look(self) -> Found:
         """Ask everybody now. Raises where storage does not answer; what the vault and Entra have
         to say is part of what is found."""
+        patience = Patience(self._patience_seconds)
         accounts, mail = self._accounts.all(fresh=True), self._newest_test()
-        found = Found(accounts=accounts, mail=mail, sight=self._seen(mail, accounts))
+        found = Found(accounts=accounts, mail=mail)
+        signed_in = any(row.kind.is_signed_in for row in accounts)
         try:
-            found = replace(
-                found,
-                written=any(row.kind.is_signed_in for row in found.accounts)
-                or self._vault.get(WRITE_CHECK) is not None,
-                versions=self._credential.describe(),
-            )
+            written, versions = patience.ask("vault", lambda: self._of_the_vault(signed_in))
         except PostroomError as error:
-            return replace(found, vault_trouble=str(error))
-        trial, words = self._tried()
-        # Which version it was that Entra took is known only now.
-        if trial is Trial.TAKEN:
-            try:
-                found = replace(found, versions=self._credential.describe())
-            except PostroomError as error:
-                return replace(found, vault_trouble=str(error))
-        return replace(found, trial=trial, trial_words=words)
+            found = replace(found, vault_trouble=str(error))
+        else:
+            found = replace(found, written=written, versions=versions)
+            trial, words = self._tried(patience)
+            found = replace(found, trial=trial, trial_words=words)
+            # Which version it was that Entra took is known only now.
+            if trial is Trial.TAKEN:
+                try:
+                    versions = patience.ask("vault", self._credential.describe)
+                except PostroomError as error:
+                    found = replace(found, vault_trouble=str(error))
+                else:
+                    found = replace(found, versions=versions)
+        return replace(found, sight=self._seen(mail, accounts, patience))
+
+    def _of_the_vault(self, signed_in: bool) -> tuple[bool, Sequence[CredentialVersion]]:
+        """Whether the app has written into it, and what it holds to prove the app by."""
+        written = signed_in or self._vault.get(WRITE_CHECK) is not None
+        return written, self._credential.describe()
 
     def steps(self) -> tuple[Found, Sequence[Step]]:
         """What was found, and the checklist that follows from it."""
@@ -228,22 +240,24 @@ class SettingUp:
         page = self._ledger.page(MailFilter(tag=TEST_TAG), 1, None)
         return page.mails[0] if page.mails else None
 
-    def _seen(self, mail: Mail | None, accounts: Sequence[Account]) -> Sight | None:
+    def _seen(
+        self, mail: Mail | None, accounts: Sequence[Account], patience: Patience
+    ) -> Sight | None:
         if mail is None or mail.status is not Status.SENT or mail.delivery is not Way.VERIFIED:
             return None
         account = next((row for row in accounts if row.account_id == mail.account_id), None)
         if account is None:
             return None
         try:
-            return self._finding.find_out(account, mail).sight
+            return patience.ask("mailbox", lambda: self._finding.find_out(account, mail)).sight
         except PostroomError:
             return Sight.UNSEEN
 
-    def _tried(self) -> tuple[Trial, str | None]:
+    def _tried(self, patience: Patience) -> tuple[Trial, str | None]:
         if self.registration.tenant.lower() in _SHARED_AUTHORITIES:
             return Trial.NOT_ASKED, None
         try:
-            self._identity.app_grant(self.registration.tenant)
+            patience.ask("entra", lambda: self._identity.app_grant(self.registration.tenant))
         except (CredentialRefused, ConsentRequired) as error:
             return Trial.REFUSED, str(error)
         except PostroomError as error:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from threading import Event
 
 import azure.functions as func
 import pytest
@@ -58,7 +60,7 @@ class World:
     credential: FakeCredential
     mailbox: Mailbox
 
-    def setting_up(self, *, proves_by: str = "secret") -> SettingUp:
+    def setting_up(self, *, proves_by: str = "secret", patience_seconds: float = 6.0) -> SettingUp:
         return SettingUp(
             registration=self.app.site.registration,
             proves_by=proves_by,
@@ -70,6 +72,7 @@ class World:
             submission=self.room.submission,
             finding=self.mailbox,
             clock=self.app.clock,
+            patience_seconds=patience_seconds,
         )
 
     def show(self, **params: str) -> str:
@@ -249,6 +252,40 @@ class TestThePage:
         page = world.show()
         assert states(page)["vault"] == "open"
         assert "Key Vault cannot be reached." in page
+
+    @pytest.mark.parametrize(
+        ("hanging", "step", "words"),
+        [
+            ("vault", "vault", "Key Vault did not answer within 0.2 seconds."),
+            ("entra", "credential", "Entra did not answer within 0.2 seconds."),
+        ],
+    )
+    def test_who_hangs_keeps_the_page_no_longer_than_its_patience(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, hanging: str, step: str, words: str
+    ) -> None:
+        world.credential.versions = [VERSION]
+        released = Event()
+
+        def hang(*_: object) -> object:
+            released.wait(20)
+            raise NotSent(hanging, "It took too long.")
+
+        asked = world.credential if hanging == "vault" else world.app.identity
+        monkeypatch.setattr(asked, "describe" if hanging == "vault" else "app_grant", hang)
+        begun = time.monotonic()
+        page = text_of(
+            setup.show_setup(
+                world.browser.request("GET", "/setup"),
+                world.app.site,
+                world.app.sessions,
+                world.setting_up(patience_seconds=0.2),
+            )
+        )
+        took = time.monotonic() - begun
+        released.set()
+        assert words in page
+        assert states(page)[step] == ("open" if hanging == "vault" else "unsure")
+        assert took < 5
 
     def test_without_a_session_it_leads_to_the_key(self, world: World) -> None:
         world.browser.cookies.clear()
