@@ -17,6 +17,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from shared.adapters.app_credential import AppCredential, Proof, RefusedProof
+from shared.adapters.token_endpoint import (
+    CONNECT_SECONDS,
+    READ_SECONDS,
+    TokenEndpoint,
+    Told,
+    shown,
+)
 from shared.errors import ConsentRequired, CredentialRefused, NotFinishedYet, NotSent
 from shared.mail import refusals
 from shared.mail.backoff import whole_seconds
@@ -33,8 +40,6 @@ DEVICE_ENDINGS = ("authorization_declined", "bad_verification_code", "expired_to
 """Of a sign-in by code that can only be begun anew.
 https://learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code"""
 _ADDED_BY_MSAL = ("openid", "profile", "offline_access")
-CONNECT_SECONDS = 10
-READ_SECONDS = 30
 
 _Answer = Mapping[str, Any]
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -61,6 +66,7 @@ class Entra:
         self._graph_resource = graph_resource
         self._development = development
         self._ca_file = ca_file
+        self._tokens = TokenEndpoint(authority_host, client_id, ca_file)
         self._session: requests.Session | None = None
         self._lock = Lock()
         # MSAL's memory, per authority: worth keeping for the metadata it holds for a day.
@@ -146,11 +152,23 @@ class Entra:
     def refresh(self, authority: str, refresh_token: str, scopes: Sequence[str]) -> Grant:
         """Trade a refresh token. A lost answer is NotSent: the old token stays good."""
         wanted = self._long(scopes)
-        return self._granted(
-            self._ask(
-                authority, lambda app: app.acquire_token_by_refresh_token(refresh_token, wanted)
-            )
-        )
+
+        def trade(proof: Proof) -> _Answer:
+            fields = shown(proof.for_msal)
+            if fields is None:
+                return self._answer(
+                    authority,
+                    proof,
+                    lambda app: app.acquire_token_by_refresh_token(refresh_token, wanted),
+                )
+            told = self._tokens.refresh(authority, fields(), refresh_token, wanted)
+            if "error" in told.result:
+                raise _refusal(told.result, told)
+            if not isinstance(told.result.get("access_token"), str):
+                raise _unusable(told)
+            return told.result
+
+        return self._granted(self._tried(trade))
 
     def app_grant(self, authority: str) -> Grant:
         """Client credentials, for everything that was granted to the app in this directory.
@@ -174,18 +192,22 @@ class Entra:
 
     def close(self) -> None:
         """Give the connections back."""
+        self._tokens.close()
         if self._session is not None:
             self._session.close()
 
     def _ask(
         self, authority: str, call: Callable[[msal.ConfidentialClientApplication], _Answer]
     ) -> _Answer:
+        return self._tried(lambda proof: self._answer(authority, proof, call))
+
+    def _tried(self, ask: Callable[[Proof], _Answer]) -> _Answer:
         """The answer of one call, asked again for as long as there is another proof to try."""
         proof = self._credential.proof()
         refused: list[RefusedProof] = []
         while True:
             try:
-                answer = self._answer(authority, proof, call)
+                answer = ask(proof)
             except CredentialRefused as error:
                 refused.append(RefusedProof(proof, error))
                 proof = self._credential.after(refused)
@@ -354,7 +376,7 @@ def _is_json_object(text: str) -> bool:
         return False
 
 
-def _refusal(result: _Answer, wire: _Wire) -> ConsentRequired | CredentialRefused | NotSent:
+def _refusal(result: _Answer, wire: _Wire | Told) -> ConsentRequired | CredentialRefused | NotSent:
     """The error that an OAuth error answer stands for."""
     numbers = result.get("error_codes")
     row = refusals.read(
@@ -374,7 +396,7 @@ def _words(row: Refusal) -> str:
     return f"{row.meaning} ({row.code}) {row.help}"
 
 
-def _unusable(wire: _Wire) -> NotSent | CredentialRefused:
+def _unusable(wire: _Wire | Told) -> NotSent | CredentialRefused:
     """What to make of an answer that MSAL could not use.
 
     MSAL turns a 4xx of the authority's metadata, which is how Microsoft answers for a tenant that

@@ -12,8 +12,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.mail.account import Account, AccountKind
-from shared.mail.expiry import Expiry
-from shared.mail.findings import Check
 from shared.mail.mail import Mail, MailFilter, MailPage
 from shared.mail.message import StoredFile
 from shared.mail.outcome import Copy, GraphAnswer
@@ -23,6 +21,9 @@ from shared.mail.status import Status
 
 if TYPE_CHECKING:
     from typing import Protocol
+
+    from shared.mail.expiry import Expiry
+    from shared.mail.findings import Check
 else:
     # For the type checker alone: two dozen real protocols are a twentieth of a cold start.
     Protocol = object
