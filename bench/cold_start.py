@@ -71,7 +71,7 @@ Starts = dict[str, Started]
 def measure(*, quick: bool) -> Starts:
     """All apps by turns."""
     check_peers()
-    runs = 3 if quick else 20
+    runs = 2 if quick else 20
     found = {app: Started() for app in APPS}
     with (
         tempfile.TemporaryDirectory(prefix="postroom-bench-") as directory,
