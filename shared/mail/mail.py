@@ -237,9 +237,10 @@ class Mail:
         return replace(
             self,
             reason=DAILY_CAP,
-            help=f"Its mailbox sends {cap} mails a day (UTC), and today's are all given away. It goes "
-            "by itself at the time expected_at. An administrator may raise the cap on the "
-            "account's page, for mails that come from then on.",
+            help=f"When it came, its mailbox was to send at most {cap} mails a day (UTC), and today's "
+            f"were all given away. It goes by itself on {self.due_at:%d %b %Y, %H:%M} UTC. To let it "
+            "go sooner, raise the cap on the account's page, then let it go with 'Send now' on its "
+            "page.",
         )
 
     @property

@@ -57,6 +57,13 @@ class Timetable:
         """How many slots of a day are given away."""
         return dict(self.given).get(day, 0)
 
+    def taken_back(self, day: date) -> Timetable:
+        """This timetable with one slot of a day less given away."""
+        counts = dict(self.given)
+        if counts.get(day, 0) > 0:
+            counts[day] -= 1
+        return replace(self, given=tuple(sorted(counts.items())))
+
     def reserve_capped(
         self, now: datetime, count: int, pace: Pace, cap: int
     ) -> tuple[tuple[datetime, ...], Timetable]:

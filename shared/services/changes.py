@@ -21,7 +21,7 @@ from shared.mail.account import Account
 from shared.mail.address import Address
 from shared.mail.choice import choose
 from shared.mail.composing import refuse_overrides
-from shared.mail.mail import FINDING_OUT, Mail
+from shared.mail.mail import DAILY_CAP, FINDING_OUT, Mail
 from shared.mail.message import Message, problems_of
 from shared.mail.refusals.account import why
 from shared.mail.status import Status
@@ -135,12 +135,15 @@ class Changes:
 
     def reschedule(self, mail_id: str, due: datetime | None) -> Mail:
         """Put a mail off, or let it go now (None, or a time that has passed): then it keeps the turn
-        that it has in its mailbox, if it has one."""
+        that it has in its mailbox, if it has one. One that waits for the daily cap goes today where
+        the cap as it is now has room, and else stays as it was."""
 
         def step(mail: Mail, now: datetime) -> Mail:
             _require(mail, NOT_BEGUN, "given another time")
             at = max(due or now, now)
             status = Status.SCHEDULED if at > now else Status.QUEUED
+            if status is Status.QUEUED and _waits_for_cap(mail):
+                return self._today(mail, now)
             if status is Status.QUEUED and mail.waits_its_turn(now):
                 return mail.noted(now, "rescheduled")
             if mail.status is status:
@@ -272,9 +275,17 @@ class Changes:
             # Its name is this attempt's own: no row of another's refers to it.
             self._submission.drop(str(after.payload.blob))
 
+    def _today(self, mail: Mail, now: datetime) -> Mail:
+        """A mail that waits for the daily cap, due today; the same one where today has no room."""
+        account = _named(self._accounts.all(fresh=True), mail.account)
+        let_go = account and self._submission.with_slot_today(mail, account)
+        return let_go.noted(now, "rescheduled") if let_go else mail
+
     def _paced(self, before: Mail, mail: Mail) -> Mail:
         """A mail that waits again is one more of its mailbox, and takes its turn; one that has it
         keeps it."""
+        if _waits_for_cap(before) and mail.status is Status.QUEUED:
+            return mail
         if before.due_at == mail.due_at and before.waits_its_turn(mail.updated_at):
             return mail
         account = _named(self._accounts.all(), mail.account)
@@ -371,6 +382,10 @@ class Changes:
         except (RemoteRefused, ValueError) as error:
             raise _gone(mail) from error
         raise _gone(mail)
+
+
+def _waits_for_cap(mail: Mail) -> bool:
+    return mail.status is Status.QUEUED and mail.reason == DAILY_CAP
 
 
 def _gives_up_draft(before: Mail, after: Mail) -> bool:

@@ -91,6 +91,28 @@ class Pacing:
             return False
         return self._box(account).timetable.given_on(today) >= cap
 
+    def slot_today(self, account: Account, *, urgent: bool = False) -> datetime | None:
+        """A slot of today for a mail that waits for another day, by the daily cap as it is now; None
+        where today has no room. Never raises for storage."""
+        cap = account.defaults.daily_cap
+        if cap is None:
+            return self._uncounted_slot(account, urgent=urgent)
+        now, box = self._clock(), self._box(account)
+        with box.lock:
+            start = _latest(now, box.resting_until, account.resting_until) or now
+            while box.counted and box.counted[0].date() < now.date():
+                box.counted.popleft()
+            if box.counted and box.counted[0].date() == start.date() == now.date():
+                return max(start, box.counted.popleft())
+
+            def step(timetable: Timetable) -> tuple[tuple[datetime, ...], Timetable]:
+                slots, after = timetable.reserve_capped(now, 1, self._pace, cap)
+                is_today = max(start, slots[0]).date() == now.date()
+                return (slots, after) if is_today else ((), timetable)
+
+            slots = self._change(account, box, step, _COUNTED_TRIES)
+            return max(start, slots[0]) if slots else None
+
     def _counted_slot(self, account: Account, cap: int, *, urgent: bool) -> datetime:
         """When the next mail may go that counts for the day's cap. Urgent mail counts as well; it
         only does not wait for its minute."""
@@ -152,11 +174,20 @@ class Pacing:
             return [max(now, slot) for slot in self._reserve(account, box, count)]
 
     def give_back(self, account: Account, slot: datetime) -> None:
-        """Take back the slot of a mail that will not go then: the next mail of this process has it."""
-        box = self._box(account)
+        """Take back the slot of a mail that will not go then: the next mail of this process has it,
+        unless that one may go on an earlier day."""
+        box, today = self._box(account), self._clock().date()
         with box.lock:
-            counts = account.defaults.daily_cap is not None
+            cap = account.defaults.daily_cap
+            counts = cap is not None
             if not (self._pace.is_limited or counts) or slot <= self._clock() + SOON:
+                return
+            if slot.date() > today and cap is None:
+                # From a cap that is no more: the next mail would wait for that day.
+                return
+            if slot.date() > today and cap is not None and box.timetable.given_on(today) < cap:
+                day = slot.date()
+                self._change(account, box, lambda timetable: ((), timetable.taken_back(day)))
                 return
             slots = box.counted if counts else box.slots
             insort(slots, slot)

@@ -297,6 +297,11 @@ class Submission:
         slot = self._pacing.slot(account, urgent=mail.urgent)
         return self.told_why(replace(mail, due_at=max(mail.due_at, slot)), account)
 
+    def with_slot_today(self, mail: Mail, account: Account) -> Mail | None:
+        """A mail that waits for another day, due today; None where today has no room for it."""
+        slot = self._pacing.slot_today(account, urgent=mail.urgent)
+        return replace(mail, due_at=slot, reason=None, help=None) if slot is not None else None
+
     def told_why(self, mail: Mail, account: Account) -> Mail:
         """A mail that has its slot, with the reason where it is not today's."""
         cap = account.defaults.daily_cap

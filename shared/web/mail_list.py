@@ -46,6 +46,8 @@ class Row:
     status: str
     status_words: str
     reason: str | None
+    waits: str | None
+    """Until when and why, of a mail that has a time to wait for."""
     accepted: str
     accepted_iso: str
 
@@ -201,12 +203,14 @@ def _sentence(error: ValueError) -> str:
 
 
 def _filter(asked: Asked) -> MailFilter:
-    until = _day(asked.until, "to")
+    since, until = _day(asked.since, "since"), _day(asked.until, "until")
+    if since and until and since > until:
+        raise ValueError("'until' is a day before 'since': no mail is in between")
     return MailFilter(
         statuses=_statuses(asked.status),
         account=asked.account.lower() or None,
         tag=asked.tag or None,
-        since=_day(asked.since, "from"),
+        since=since,
         until=until + timedelta(days=1) if until else None,
         recipient=asked.to.lower() or None,
         reason=asked.reason or None,
@@ -251,6 +255,7 @@ def row_of(mail: Mail) -> Row:
         status=mail.status.value,
         status_words=wording.STATUSES[mail.status],
         reason=mail.reason if mail.status in ATTENTION else None,
+        waits=wording.waits(mail),
         accepted=wording.moment(mail.accepted_at),
         accepted_iso=wording.iso(mail.accepted_at),
     )
@@ -279,13 +284,16 @@ def _group(
         more=more,
         meaning=row.meaning if row else wording.MEANINGS[status],
         step=row.step if row else None,
-        action=_action(status, reason),
+        action=_action(status, reason, account),
         link=Asked(status=status.value, account=account or "", reason=reason or "").link(),
     )
 
 
-def _action(status: Status, reason: str | None) -> str | None:
-    """Sending again what may have been sent is never done for many at once."""
+def _action(status: Status, reason: str | None, account: str | None) -> str | None:
+    """Sending again what may have been sent is never done for many at once. What failed without an
+    account is a queue message that could not become a mail: nothing of it can be sent."""
+    if status is Status.FAILED and account is None:
+        return None
     if reason == FINDING_OUT or status is Status.UNKNOWN:
         return None
     return "release" if status is Status.HELD else "retry"

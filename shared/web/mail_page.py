@@ -9,7 +9,7 @@ import azure.functions as func
 
 from shared.errors import FieldProblem, PostroomError, Refused
 from shared.mail import ids, problems, refusals
-from shared.mail.mail import Mail
+from shared.mail.mail import DAILY_CAP, Mail
 from shared.mail.message import Message, StoredFile
 from shared.mail.status import Status
 from shared.mail.way import Way
@@ -103,7 +103,13 @@ def _apply(changes: Changes, mail_id: str, form: dict[str, str]) -> None:
         case "cancel":
             changes.cancel(mail_id)
         case "now":
-            changes.reschedule(mail_id, None)
+            if changes.reschedule(mail_id, None).reason == DAILY_CAP:
+                raise Refused(
+                    problems.WRONG_STATUS,
+                    "The mail still waits: its account's daily cap is used up for today.",
+                    help="Raise the cap or leave it empty on the account's page (/accounts), then "
+                    "choose 'Send now' again. Left alone, it goes by itself at the time below.",
+                )
         case "release":
             changes.release(mail_id)
         case "retry":
@@ -153,6 +159,7 @@ def _page(
     refused: PostroomError | None = None,
     to: str = "",
 ) -> func.HttpResponse:
+    raw = content.raw_of(mail)
     row = refusals.find(mail.reason) if mail.reason and refusals.is_known(mail.reason) else None
     return page(
         site,
@@ -162,13 +169,16 @@ def _page(
         subject=wording.subject(mail),
         status_words=wording.STATUSES[mail.status],
         meaning=wording.MEANINGS[mail.status],
-        why=row.meaning if row else None,
+        why=wording.reason(mail.reason),
+        waits=wording.waits(mail),
+        named=mail.reason in wording.REASONS,
         step=_step(mail, row),
         who=row.who.value if row else None,
         lines=story(mail),
         facts=facts(mail),
         held=_held(content.of(mail)),
-        actions=actions(mail),
+        raw=raw,
+        actions=actions(mail, is_raw=raw is not None),
         refused=refused,
         remedy=getattr(refused, "help", None),
         to=to,
@@ -186,13 +196,12 @@ def story(mail: Mail) -> list[Line]:
     """What happened, with how long each step took."""
     lines, before = [], mail.accepted_at
     for number, event in enumerate(mail.events):
-        known = event.reason is not None and refusals.is_known(event.reason)
         lines.append(
             Line(
                 event.status.value,
                 wording.STATUSES[event.status],
                 event.reason,
-                refusals.find(event.reason).meaning if known and event.reason else None,
+                wording.reason(event.reason),
                 wording.moment(event.at),
                 wording.iso(event.at),
                 wording.lasting(event.at - before) if number else None,
@@ -227,14 +236,15 @@ def _due(mail: Mail) -> str | None:
     return wording.moment(mail.due_at) if waits else None
 
 
-def actions(mail: Mail) -> Sequence[str]:
-    """The buttons that make sense in the status it has."""
+def actions(mail: Mail, *, is_raw: bool = False) -> Sequence[str]:
+    """The buttons that make sense in the status it has; `is_raw`: it is a queue message that could
+    not become a mail, so that nothing of it can be sent."""
     found = []
     if mail.status is Status.HELD:
         found.append("release")
     if mail.status in (Status.SCHEDULED, Status.QUEUED) and mail.due_at > mail.updated_at:
         found.append("now")
-    if mail.status in (Status.FAILED, Status.HELD):
+    if mail.status in (Status.FAILED, Status.HELD) and not is_raw:
         found.append("retry")
     if mail.status is Status.UNKNOWN:
         found += ["was_sent", "send_again"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from shared.mail.mail import Mail
+from shared.mail import refusals
+from shared.mail.mail import DAILY_CAP, Mail
 from shared.mail.status import Status
 
 STATUSES = {
@@ -28,6 +29,12 @@ MEANINGS = {
     Status.FAILED: "It was not sent, and cannot be sent as it is.",
     Status.CANCELLED: "It was withdrawn in time and will not be sent.",
 }
+
+REASONS = {
+    DAILY_CAP: "The daily cap of its account is used up.",
+    "rescheduled": "It was given another time.",
+}
+"""Postroom's own reasons of a mail that waits, in words."""
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
@@ -72,3 +79,23 @@ def recipients(mail: Mail) -> str:
 def subject(mail: Mail) -> str:
     """What to call a mail."""
     return mail.subject or "(no subject)"
+
+
+def reason(code: str | None) -> str | None:
+    """A mail's reason in words, where there are some."""
+    if code is None:
+        return None
+    if code in REASONS:
+        return REASONS[code]
+    return refusals.find(code).meaning if refusals.is_known(code) else None
+
+
+def waits(mail: Mail) -> str | None:
+    """Until when a mail waits and why; None for one that goes at once, or waits for a person."""
+    if mail.status not in (Status.SCHEDULED, Status.QUEUED) or mail.due_at <= mail.updated_at:
+        return None
+    until = f"until {moment(mail.due_at)}"
+    why = reason(mail.reason)
+    if mail.status is Status.QUEUED and why is None:
+        why = "Its mailbox has no room for it before."
+    return f"{until}: {why}" if why else until

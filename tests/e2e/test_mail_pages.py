@@ -353,6 +353,6 @@ def test_a_long_list_is_paged_and_filtered_and_an_address_leads_back_to_what_was
     expect(page.get_by_label("Tag")).to_have_value("")
     page.goto(address)
     assert shown(page) == rest
-    page.get_by_label("To", exact=True).fill("2020-01-01")
+    page.get_by_label("Until", exact=True).fill("2020-01-01")
     page.get_by_role("button", name="Show", exact=True).click()
     expect(page.locator("table.mails tbody tr")).to_have_count(0)

@@ -245,6 +245,73 @@ def test_nobody_gets_round_the_cap_by_asking_for_now() -> None:
     assert room.hear(late) is Heard.LATER
 
 
+def test_a_mail_that_is_let_go_without_room_stays_as_it_was() -> None:
+    room = room_of(1)
+    room.accepted()
+    late = room.accept().mail
+
+    assert room.changes.reschedule(late.mail_id, None) == late
+    assert room.ledger.mail(late.mail_id) == late
+
+
+@pytest.mark.parametrize("cap", [2, None])
+@pytest.mark.parametrize("pace", [0, 30])
+def test_a_mail_that_waits_goes_today_once_the_cap_is_raised_or_removed(
+    cap: int | None, pace: int
+) -> None:
+    room = room_of(1, pace)
+    room.hear(room.accepted())
+    late = room.accepted()
+    room.accounts.change("billing", defaults=Defaults(daily_cap=cap))
+
+    mail = room.changes.reschedule(late, None)
+    room.clock.now = mail.due_at
+
+    assert (mail.reason, mail.help) == (None, None)
+    assert mail.due_at - NOW <= timedelta(minutes=1)
+    assert mail.events[-1].reason == "rescheduled"
+    assert room.hear(late) is Heard.SENT
+
+
+def test_the_slots_of_mails_that_are_let_go_are_neither_lost_nor_given_to_new_mails_of_today() -> (
+    None
+):
+    room = room_of(2)
+    mails = [room.accepted() for _ in range(4)]
+    room.accounts.change("billing", defaults=Defaults(daily_cap=5))
+
+    for mail_id in mails[2:]:
+        assert room.changes.reschedule(mail_id, None).due_at == NOW
+
+    dues = [room.accept().mail.due_at.date() for _ in range(7)]
+    assert Counter(dues) == {TODAY: 1, TOMORROW: 5, TOMORROW + timedelta(days=1): 1}
+
+
+def test_instances_that_let_mails_go_keep_the_raised_cap() -> None:
+    outside = Outside(capped(1))
+    rooms = [Room(outside=outside, seed=seed) for seed in range(3)]
+    late = [rooms[0].accepted() for _ in range(9)][1:]
+    outside.accounts.change("billing", defaults=Defaults(daily_cap=4))
+
+    for turn, mail_id in enumerate(late):
+        rooms[turn % 3].changes.reschedule(mail_id, None)
+
+    today = [mail for mail in outside.ledger.mails if mail.due_at.date() == TODAY]
+    assert len(today) == 4
+
+
+def test_a_mail_withdrawn_after_its_cap_was_removed_leaves_no_far_slot() -> None:
+    room = room_of(1, 30)
+    room.accepted()
+    late = room.accepted()
+    room.accounts.change("billing", defaults=Defaults(daily_cap=None))
+    room.accounts.all(fresh=True)
+
+    room.changes.cancel(late)
+
+    assert [room.accept().mail.due_at.date() for _ in range(40)] == [TODAY] * 40
+
+
 def test_a_mail_that_is_withdrawn_leaves_its_place() -> None:
     room = room_of(1)
     room.accepted()

@@ -139,6 +139,7 @@ class Browser:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
+        route_params: Mapping[str, str] | None = None,
     ) -> func.HttpRequest:
         query = f"?{urlencode(params)}" if params else ""
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
@@ -147,6 +148,7 @@ class Browser:
             f"{ORIGIN}{path}{query}",
             headers={**({"Cookie": cookie} if cookie else {}), **(headers or {})},
             params=params,
+            route_params=route_params,
             body=body if body is not None else urlencode(form or {}).encode(),
         )
 

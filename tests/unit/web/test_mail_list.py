@@ -10,12 +10,12 @@ import azure.functions as func
 import pytest
 
 from shared.errors import NotSent
-from shared.mail import ids
+from shared.mail import ids, refusals
 from shared.mail.mail import MailPage
 from shared.mail.status import Status
 from shared.services.ports import Case
 from shared.services.tally import Tally
-from shared.web import mail_list
+from shared.web import mail_list, wording
 from tests.fakes import NOW, Faults, MemoryCases, Room, account_of, mail_of
 from tests.unit.web.browser import CROSS_SITE, SAME_ORIGIN, App, Browser, text_of
 
@@ -151,6 +151,7 @@ def test_a_key_finds_its_mail_and_what_is_no_key_is_told(desk: Desk) -> None:
         ("/mails?since=2026-02-30", "."),
         ("/mails?since=0001-01-01", "must be a day such as"),
         ("/mails?until=9999-12-31", "must be a day such as"),
+        ("/mails?since=2026-02-02&until=2026-02-01", "'until' is a day before 'since'"),
         ("/mails?cursor=nonsense", "."),
         ("/mails?typed=nonsense", "fill in the form again"),
         ("/mails?typed=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "fill in the form again"),
@@ -205,6 +206,31 @@ def test_causes_are_shown_on_the_first_page_alone_the_largest_first(desk: Desk) 
     assert "Release all 3" in page
     assert page.count("/changes") == 1
     assert "3 held" not in text_of(desk.get("/mails?status=held"))
+
+
+def test_what_could_not_become_a_mail_is_not_offered_to_be_tried_again(desk: Desk) -> None:
+    mail_id = ids.new_id(NOW, lambda size: bytes(size))
+    desk.cases.open(Case(mail_id, Status.FAILED, "unreadable_message", None))
+
+    page = text_of(desk.get())
+
+    assert "1 failed" in page
+    assert "/changes" not in page
+
+
+def test_a_mail_that_waits_says_until_when_and_why(desk: Desk) -> None:
+    later = NOW + timedelta(hours=3)
+    desk.add(1, status=Status.QUEUED, reason="daily_cap", due_at=later)
+    desk.add(2, status=Status.QUEUED, reason="ApplicationThrottled", due_at=later)
+    desk.add(3, status=Status.QUEUED, reason=None, due_at=later)
+    desk.add(4, status=Status.QUEUED, reason=None, due_at=NOW - timedelta(minutes=4))
+
+    page = text_of(desk.get()).replace("&#39;", "'")
+
+    until = f"until {wording.moment(later)}: "
+    assert page.count(until) == 3
+    assert f"{until}The daily cap of its account is used up." in page
+    assert until + refusals.find("ApplicationThrottled").meaning in page
 
 
 def test_a_search_needs_a_session_our_own_page_and_a_form(desk: Desk) -> None:
