@@ -265,7 +265,7 @@ Send a mail:
 
 For the examples of docs/api.md:
 
-  APP={info["app_url"]} KEY={info["function_key"]}
+  export APP={info["app_url"]} KEY={info["function_key"]}
 
 Ctrl-C stops all of it."""
     )

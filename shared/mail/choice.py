@@ -69,6 +69,8 @@ def _default(accounts: Sequence[Account]) -> Account:
         problems.UNKNOWN_ACCOUNT,
         "The mail names no account and no sender, and no account is the default.",
         [FieldProblem("account", "is needed: there are several accounts and no default")],
+        help="Put an alias that GET /api/accounts lists into 'account', or make one account the "
+        "default on its page.",
     )
 
 

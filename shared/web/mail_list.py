@@ -30,6 +30,7 @@ from shared.web.signing import Keys, Purpose
 SHOWN = 50
 MOST_CASES = 1000
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_PART_OF_ID = re.compile(r"[0-9a-f-]{8,35}")
 _NEEDS_ATTENTION = "attention"
 _LONGEST = 256
 _CONTEXT = "mails"
@@ -191,7 +192,14 @@ def _looked_up(
     if asked.find:
         if not is_key(asked.find):
             return "Search for a mail's id or for its idempotency key.", _NOTHING
-        return None, MailPage(submission.find(asked.find), None)
+        mails = tuple(
+            mail
+            for mail in submission.find(asked.find)
+            if not asked.account or mail.account == asked.account.lower()
+        )
+        if not mails and _PART_OF_ID.fullmatch(asked.find.lower()):
+            return "No mail has this key; an id is looked for as a whole, 36 characters.", _NOTHING
+        return None, MailPage(mails, None)
     try:
         return None, ledger.page(_filter(asked), SHOWN, cursor)
     except ValueError as error:

@@ -44,7 +44,7 @@ _HTTP = (
         "curl",
         """
 curl -X POST '@APP@/api/send' \\
-  -H "x-functions-key: $KEY" -H 'Content-Type: application/json' -H 'Idempotency-Key: invoice-8' \\
+  -H "x-functions-key: $KEY" -H 'Content-Type: application/json' -H 'Idempotency-Key: first-curl-mail' \\
   -d '{"to": "ada@example.com", "subject": "Your invoice", "text": "It is due on Friday."}'
 """,
     ),
@@ -56,7 +56,7 @@ import requests
 
 answer = requests.post(
     "@APP@/api/send",
-    headers={"x-functions-key": os.environ["KEY"], "Idempotency-Key": "invoice-8"},
+    headers={"x-functions-key": os.environ["KEY"], "Idempotency-Key": "first-python-mail"},
     json={"to": "ada@example.com", "subject": "Your invoice", "text": "It is due on Friday."},
     timeout=30,
 )
@@ -70,7 +70,7 @@ print(answer.json()["id"])
         """
 $mail = @{ to = 'ada@example.com'; subject = 'Your invoice'; text = 'It is due on Friday.' } | ConvertTo-Json
 Invoke-RestMethod -Method Post -Uri '@APP@/api/send' -ContentType 'application/json; charset=utf-8' `
-    -Headers @{ 'x-functions-key' = $env:KEY; 'Idempotency-Key' = 'invoice-8' } -Body $mail
+    -Headers @{ 'x-functions-key' = $env:KEY; 'Idempotency-Key' = 'first-powershell-mail' } -Body $mail
 """,
     ),
     (
@@ -81,7 +81,7 @@ using System.Net.Http.Json;
 using var http = new HttpClient { BaseAddress = new Uri("@APP@") };
 using var request = new HttpRequestMessage(HttpMethod.Post, "/api/send");
 request.Headers.Add("x-functions-key", Environment.GetEnvironmentVariable("KEY"));
-request.Headers.Add("Idempotency-Key", "invoice-8");
+request.Headers.Add("Idempotency-Key", "first-csharp-mail");
 var mail = new { to = "ada@example.com", subject = "Your invoice", text = "It is due on Friday." };
 request.Content = JsonContent.Create(mail);
 await request.Content.LoadIntoBufferAsync();   // the host takes no body without a Content-Length

@@ -86,6 +86,14 @@ def test_a_mail_that_no_account_can_carry_is_refused(
     assert [problem.field for problem in caught.value.errors] == ([field] if field else [])
 
 
+def test_without_a_default_the_help_asks_for_an_account() -> None:
+    with pytest.raises(Refused) as caught:
+        choose([BILLING, HR], None, None)
+
+    assert "leave 'account' out" not in caught.value.help
+    assert "make one account the default" in caught.value.help
+
+
 def test_a_refused_from_names_the_right_that_is_missing() -> None:
     with pytest.raises(Refused) as caught:
         alias_for([BILLING], None, "ceo@contoso.com")

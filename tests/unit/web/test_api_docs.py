@@ -58,6 +58,15 @@ def test_the_page_is_small_and_needs_a_session() -> None:
     assert away.headers["Location"] == "/signin"
 
 
+def test_each_request_over_http_has_a_key_of_its_own() -> None:
+    codes = [sample.code for sample in samples.over_http(ORIGIN)]
+    keys = [re.findall(r"first-[a-z]+-mail", code) for code in codes]
+
+    assert all(len(found) == 1 for found in keys)
+    assert len({found[0] for found in keys}) == len(codes)
+    assert "sends no second mail" in shown()
+
+
 def test_requests_name_this_app_and_its_queue_and_hold_no_key() -> None:
     http = samples.over_http(ORIGIN)
     queue = samples.by_queue(QUEUES, "outbox")

@@ -139,6 +139,9 @@ def test_a_key_finds_its_mail_and_what_is_no_key_is_told(desk: Desk) -> None:
     _, page = desk.search(find="order-7")
     assert "Keyed" in page
     assert "Another" not in page
+    assert "Keyed" in desk.search(find="order-7", account="billing")[1]
+    assert "Keyed" not in desk.search(find="order-7", account="hr")[1]
+    assert "an id is looked for as a whole" in desk.search(find="01a01f0a")[1]
     assert "Search for a mail&#39;s id or for its idempotency key." in desk.search(find="a\x07b")[1]
 
 
