@@ -17,6 +17,7 @@ from bench import (
     beside,
     calls,
     cold_start,
+    cost,
     cpu,
     drain,
     flow_rows,
@@ -43,6 +44,8 @@ PARTS = (
     "growth",
     "cost",
 )
+FULL_PARTS = ("scaling_full", "drain_full")
+"""What `FULL=1` writes; the page shows it as well."""
 
 
 def main() -> int:
@@ -67,7 +70,8 @@ def main() -> int:
         if not quick:
             print(f"\nraw figures: {report.write(result).relative_to(report.REPOSITORY)}")
     if not quick:
-        report.rewrite_page(PARTS)
+        report.rewrite_page((*PARTS, *FULL_PARTS))
+        cost.write()
         report.draw()
     return 0
 

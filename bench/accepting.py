@@ -12,10 +12,11 @@ import statistics
 import threading
 import time
 import tracemalloc
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from azure.storage.queue import QueueClient
@@ -24,14 +25,19 @@ from bench import calls, seeded, world
 from bench.mails import samples
 from bench.progress import Progress
 from local.stack import Stack
+from shared.adapters.mails_table import to_row
+from shared.adapters.storage import MAILS_TABLE, Storage
+from shared.adapters.table_service import Table
 from shared.bootstrap import Postroom
+from shared.settings import StorageSettings
 
 LEDGERS = (0, 10_000, 100_000)
 CALLERS = (1, 8, 32)
-ROUNDS, REQUESTS = 8, 192
+ROUNDS, REQUESTS = 7, 192
 QUICK_LEDGERS, QUICK_ROUNDS, QUICK_REQUESTS = (0, 10_000), 2, 96
 DELIVERIES, QUICK_DELIVERIES = 60, 10
 _PATIENCE = 120.0
+_PAYLOAD = bytes(800)
 FLAT = 0.10
 """How far a figure may be off for it to count as the same."""
 
@@ -66,6 +72,8 @@ class Warm:
     """Accepting and delivering one mail after the other, in this process."""
 
     ledger: int
+    insert: list[float] = field(default_factory=list)
+    """Of accepting, what storage alone takes to insert the row of such a mail."""
     accept: list[float] = field(default_factory=list)
     deliver: list[float] = field(default_factory=list)
     peak: int = 0
@@ -88,6 +96,14 @@ class Accepted:
     def ledgers(self) -> list[int]:
         """Sizes, the smallest first."""
         return sorted({cell.ledger for cell in self.cells})
+
+    def own_against_empty(self) -> float:
+        """What accepting takes beside the insert, with the largest ledger against an empty one."""
+        full, empty = (
+            statistics.median(a - b for a, b in zip(one.accept, one.insert, strict=True))
+            for one in (self.warm[-1], self.warm[0])
+        )
+        return full / empty
 
     def against_empty(self, callers: int) -> float:
         """Requests a second with the largest ledger, of those with an empty one: the median of the
@@ -196,9 +212,14 @@ def _warm(stacks: Mapping[int, Stack], runs: int) -> list[Warm]:
             rooms[ledger] = every.enter_context(world.services(stack))
             # While the environment is this one's: a token is fetched with what it says.
             calls.deliver_one(rooms[ledger], calls.accept(rooms[ledger], document))
-        for _ in range(runs):
+        tables = {ledger: every.enter_context(_mails(stack)) for ledger, stack in stacks.items()}
+        for number in range(runs):
             for ledger, room in rooms.items():
                 _one(room, document, found[ledger])
+                row = to_row(seeded.mail(datetime.now(UTC), number, inline=_PAYLOAD))
+                began = time.perf_counter()
+                tables[ledger].insert("inserting a row", row)
+                found[ledger].insert.append(time.perf_counter() - began)
         for ledger, room in rooms.items():
             mail_id = calls.accept(room, document)
             tracemalloc.start()
@@ -208,6 +229,17 @@ def _warm(stacks: Mapping[int, Stack], runs: int) -> list[Warm]:
             finally:
                 tracemalloc.stop()
     return list(found.values())
+
+
+@contextmanager
+def _mails(stack: Stack) -> Iterator[Table]:
+    """The ledger's table, by the adapter that Postroom speaks to it with."""
+    settings = StorageSettings(connection_string=stack.info["storage_connection_string"])
+    storage = Storage(settings, None)
+    try:
+        yield storage.table(MAILS_TABLE)
+    finally:
+        storage.close()
 
 
 def _one(room: Postroom, document: bytes, found: Warm) -> None:
@@ -238,6 +270,7 @@ def as_json(found: Accepted) -> dict[str, object]:
         "warm": [
             {
                 "ledger": one.ledger,
+                "insert_ms": [round(value * 1000, 2) for value in one.insert],
                 "accept_ms": [round(value * 1000, 2) for value in one.accept],
                 "deliver_ms": [round(value * 1000, 2) for value in one.deliver],
                 "peak_bytes": one.peak,

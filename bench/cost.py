@@ -293,12 +293,17 @@ def rewritten(page: str) -> str:
     return f"{head}{BEGIN}\n{tables()}\n{END}{tail}"
 
 
+def write() -> None:
+    """Put the tables into docs/deploy.md."""
+    PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
 def main() -> int:
     """Print, or write. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.cost", description=__doc__)
     parser.add_argument("--write", action="store_true", help="put the tables into docs/deploy.md")
     if parser.parse_args().write:
-        PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+        write()
     else:
         print(tables())
     return 0

@@ -21,6 +21,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "bench" / "results"
 IMAGES = REPOSITORY / "docs" / "images"
 OURS, VARIANT, FLOOR, PEERS = "#1d5fd0", "#8fb3ea", "#9aa3af", "#d97a2b"
+WORDS = {"accept": "accepting", "deliver": "delivering", "insert": "inserting its row alone"}
 TITLES = {
     "text_2_kb": "2 KB of text",
     "html_20_kb_file_100_kb": "20 KB of html, a file of 100 KB",
@@ -92,9 +93,11 @@ def _accepting(raw: Mapping[str, Any]) -> Any:
         ledgers = [cell["ledger"] for cell in cells]
         panels[0].plot(ledgers, rates, "o-", color=colour, label=f"{callers} at a time")
     _axes(panels[0], "POST /api/send, requests a second", "mails in the ledger")
-    for of, colour in (("accept", OURS), ("deliver", PEERS)):
+    for of, colour in (("accept", OURS), ("deliver", PEERS), ("insert", FLOOR)):
         times = [statistics.median(one[f"{of}_ms"]) for one in raw["warm"]]
-        panels[1].plot([one["ledger"] for one in raw["warm"]], times, "o-", color=colour, label=of)
+        panels[1].plot(
+            [one["ledger"] for one in raw["warm"]], times, "o-", color=colour, label=WORDS[of]
+        )
     _axes(panels[1], "one mail after the other, milliseconds (median)", "mails in the ledger")
     return figure
 
@@ -132,11 +135,13 @@ def _growth(raw: Mapping[str, Any]) -> Any:
     for of, colour in (("accept", OURS), ("deliver", PEERS)):
         line = raw["lines"][of]
         times = [statistics.median(one[f"{of}_ms"]) for one in raw["sizes"]]
-        panels[0].plot(sizes, times, "o", color=colour, label=f"{of}, R² {line['r_squared']:.3f}")
+        panels[0].plot(
+            sizes, times, "o", color=colour, label=f"{WORDS[of]}, R² {line['r_squared']:.3f}"
+        )
         straight = [(line["base"] + line["slope_for_a_byte"] * size * 1e6) * 1000 for size in sizes]
         panels[0].plot(sizes, straight, "-", color=colour, linewidth=1)
         peaks = [one[f"{of}_peak_bytes"] / 1e6 for one in raw["sizes"]]
-        panels[1].plot(sizes, peaks, "o-", color=colour, linewidth=1, label=of)
+        panels[1].plot(sizes, peaks, "o-", color=colour, linewidth=1, label=WORDS[of])
     _axes(panels[0], "milliseconds (median)", "MB")
     _axes(panels[1], "memory beside what is there already, MB", "MB")
     return figure
@@ -147,7 +152,7 @@ def _axes(panel: Any, title: str, across: str) -> None:
     panel.set_xlabel(across)
     panel.set_ylim(bottom=0)
     panel.legend(frameon=False)
-    panel.xaxis.set_major_formatter("{x:,.0f}")
+    panel.xaxis.set_major_formatter("{x:,.6g}")
 
 
 def _bars(panel: Any, title: str, values: Mapping[str, float | None], form: str) -> None:

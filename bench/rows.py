@@ -144,4 +144,5 @@ def of_drain(found: Drained) -> Result:
             whole,
         ),
     ]
-    return Result("drain", rows, asdict(found))
+    part = "drain_full" if found.mails == drain.FULL_MAILS else "drain"
+    return Result(part, rows, asdict(found))

@@ -14,7 +14,7 @@ from local import demo
 from local.stack import Stack
 from shared.adapters.mails_table import to_row
 from shared.mail import ids
-from shared.mail.mail import Caller, Event, Mail
+from shared.mail.mail import Caller, Event, Mail, Payload
 from shared.mail.status import Status
 from tests.seeding import fill, keeping_still
 
@@ -58,10 +58,11 @@ def _rows(mails: int) -> list[Mapping[str, object]]:
     """As they came: the oldest first."""
     last = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     apart = timedelta(days=DAYS) / mails
-    return [to_row(_mail(last - at * apart, at)) for at in range(mails, 0, -1)]
+    return [to_row(mail(last - at * apart, at)) for at in range(mails, 0, -1)]
 
 
-def _mail(when: datetime, at: int) -> Mail:
+def mail(when: datetime, at: int, inline: bytes | None = None) -> Mail:
+    """One that was sent then, and what is kept of its payload."""
     return Mail(
         mail_id=ids.new_id(when, os.urandom),
         status=Status.SENT,
@@ -73,5 +74,6 @@ def _mail(when: datetime, at: int) -> Mail:
         recipients=(f"reader{at}@example.com",),
         recipient_count=1,
         subject=f"Number {at}",
+        payload=Payload(inline=inline),
         events=(Event(when, Status.SENT, None),),
     )

@@ -75,12 +75,12 @@ def services(stack: Stack, **settings: str) -> Iterator[Postroom]:
         yield Postroom(load(os.environ))
 
 
-def change_simulator(stack: Stack, path: str, document: object) -> None:
+def change_simulator(stack: Stack, path: str, document: object, *, method: str = "POST") -> None:
     """Tell the simulator's control surface something."""
     with requests.Session() as session:
         session.trust_env = False
         url = f"{stack.info['control_url']}/{path}"
-        session.post(url, json=document, timeout=30).raise_for_status()
+        session.request(method, url, json=document, timeout=30).raise_for_status()
 
 
 def simulator_counts(stack: Stack) -> dict[str, int]:

@@ -142,6 +142,17 @@ def test_a_whole_life_costs_no_more_than_this_with_the_hosts_own_calls(
     assert lives[way].microsoft == ONE_SEND
 
 
+def test_a_run_of_the_timer_without_work_costs_no_more_than_this(
+    room: Postroom, count: Count
+) -> None:
+    room.upkeep.ring_again()
+
+    found = count(room.upkeep.ring_again)
+
+    assert found.storage_total <= 3, found.storage
+    assert found.microsoft == NOTHING_OF_MICROSOFT
+
+
 def test_importing_and_indexing_the_app_loads_nothing_heavy() -> None:
     functions, heavy = imports.loaded()
 
