@@ -22,6 +22,9 @@ _READ_SECONDS = 10.0
 _CONNECT_SECONDS = 5.0
 _PAUSES = (0.3, 1.0)
 """Seconds before the second and the third try."""
+TROUBLE_SECONDS = 5.0
+"""So long after a failure the endpoint is not asked again: each try may take many seconds, and all
+threads of the instance wait behind it."""
 _API_VERSION = "2019-08-01"
 
 
@@ -58,11 +61,15 @@ class AppIdentity:
         self._wall_clock = wall_clock
         self._lock = threading.Lock()
         self._tokens: dict[str, Token] = {}
+        self._trouble: dict[str, tuple[float, Exception | None]] = {}
         self._line: Line | None = None
         self._credential: TokenCredential | None = None
 
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        """See `azure.core.credentials.TokenCredential`. Raises azure-core's errors alone."""
+        """See `azure.core.credentials.TokenCredential`. Raises azure-core's errors alone.
+
+        A token that is still good is given out when no newer one can be had.
+        """
         endpoint = self._environment.get("IDENTITY_ENDPOINT")
         header = self._environment.get("IDENTITY_HEADER")
         if not endpoint or not header:
@@ -73,9 +80,25 @@ class AppIdentity:
             wanted_anew = options.get("claims") is not None
             if kept and not wanted_anew and self._wall_clock() < kept.expires_on - EARLY_SECONDS:
                 return kept  # type: ignore[return-value]
+            try:
+                return self._new(scope, endpoint, header)  # type: ignore[return-value]
+            except Exception:
+                if kept and not wanted_anew and self._wall_clock() < kept.expires_on:
+                    return kept  # type: ignore[return-value]
+                raise
+
+    def _new(self, scope: str, endpoint: str, header: str) -> Token:
+        until, error = self._trouble.get(scope, (0.0, None))
+        if error is not None and self._wall_clock() < until:
+            raise error.with_traceback(None)
+        try:
             token = self._from_app_service(endpoint, header, scope.removesuffix("/.default"))
-            self._tokens[scope] = token
-            return token  # type: ignore[return-value]
+        except Exception as trouble:
+            self._trouble[scope] = (self._wall_clock() + TROUBLE_SECONDS, trouble)
+            raise
+        self._trouble.pop(scope, None)
+        self._tokens[scope] = token
+        return token
 
     def _from_app_service(self, endpoint: str, header: str, resource: str) -> Token:
         """https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference"""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -11,7 +12,7 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
-from shared.adapters.identity import AppIdentity
+from shared.adapters.identity import TROUBLE_SECONDS, AppIdentity
 from tests.unit.adapters.answering import Reply, Service, answering
 
 NOW = 1_800_000_000
@@ -127,3 +128,33 @@ def test_an_endpoint_that_is_not_there_is_not_reached() -> None:
 
     with pytest.raises(ServiceRequestError):
         app.get_token(STORAGE)
+
+
+def test_a_token_that_is_still_good_is_used_while_no_newer_one_can_be_had() -> None:
+    with identity(granted("a", 3600), Reply(500)) as (app, service, clock):
+        app.get_token(STORAGE)
+        clock.now += 3400
+
+        assert app.get_token(STORAGE).token == "a"
+        assert app.get_token(STORAGE).token == "a"
+        assert len(service.asked) == 1 + 3
+        clock.now += 200
+        with pytest.raises(ServiceResponseError):
+            app.get_token(STORAGE)
+
+
+def test_threads_that_waited_for_a_failure_do_not_each_repeat_it() -> None:
+    with identity(Reply(500)) as (app, service, _), ThreadPoolExecutor(32) as threads:
+        waiting = [threads.submit(app.get_token, STORAGE) for _ in range(32)]
+
+        assert all(isinstance(one.exception(), ServiceResponseError) for one in waiting)
+        assert len(service.asked) == 3
+
+
+def test_the_endpoint_is_asked_again_some_seconds_after_a_failure() -> None:
+    with identity(Reply(400), granted("a")) as (app, _, clock):
+        with pytest.raises(ClientAuthenticationError):
+            app.get_token(STORAGE)
+        clock.now += TROUBLE_SECONDS
+
+        assert app.get_token(STORAGE).token == "a"
