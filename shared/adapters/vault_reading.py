@@ -144,8 +144,8 @@ class _Attributes(msgspec.Struct):
 
 
 class _Secret(msgspec.Struct):
-    id: str = ""
-    value: str = ""
+    id: str
+    value: str
     contentType: str | None = None
     attributes: _Attributes = msgspec.field(default_factory=_Attributes)
 
@@ -179,22 +179,23 @@ def _read(answer: Answer) -> StoredSecret | None:
         raise refused(answer.status, code)
     try:
         secret = msgspec.json.decode(answer.content, type=_Secret)
-    except msgspec.DecodeError:
-        # Not chained: the error may quote what was read.
+        created, expires = secret.attributes.created, secret.attributes.exp
+        return StoredSecret(
+            secret.value,
+            secret.id.rstrip("/").rpartition("/")[2],
+            datetime.now(UTC) if created is None else datetime.fromtimestamp(created, UTC),
+            None if expires is None else datetime.fromtimestamp(expires, UTC),
+            secret.contentType,
+        )
+    except (msgspec.DecodeError, ValueError, OverflowError, OSError):
+        # Such as a gateway's page; read as a secret without a value, a new one would be put in its
+        # place. Not chained: the error may quote what was read.
         raise NotSent("vault", "Key Vault answered with something unreadable.") from None
-    created, expires = secret.attributes.created, secret.attributes.exp
-    return StoredSecret(
-        secret.value,
-        secret.id.rstrip("/").rpartition("/")[2],
-        datetime.now(UTC) if created is None else datetime.fromtimestamp(created, UTC),
-        None if expires is None else datetime.fromtimestamp(expires, UTC),
-        secret.contentType,
-    )
 
 
 def _code(answer: Answer) -> str:
     try:
         wrong = msgspec.json.decode(answer.content, type=_Refusal).error
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return ""
     return wrong.innererror.code if wrong.innererror else wrong.code

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from shared.adapters.vault_reading import refused, resource_of
+from shared.adapters.transport import Answer
+from shared.adapters.vault_reading import _read, refused, resource_of
+from shared.errors import NotSent
 
 
 @pytest.mark.parametrize(
@@ -21,3 +23,17 @@ def test_only_known_reasons_are_named() -> None:
     assert "(ForbiddenByRbac)" in str(refused(403, "ForbiddenByRbac"))
     assert "made up" not in str(refused(403, "made up"))
     assert "managed identity" in str(refused(401, ""))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"error": {"code": "Oops"}}',
+        b'{"id": "https://v/secrets/a/1"}',
+        b'{"id": "https://v/secrets/a/1", "value": "\xff"}',
+        b'{"id": "https://v/secrets/a/1", "value": "v", "attributes": {"created": 99999999999999999}}',
+    ],
+)
+def test_a_success_that_is_no_secret_is_not_taken_for_an_empty_one(content: bytes) -> None:
+    with pytest.raises(NotSent, match="unreadable"):
+        _read(Answer(200, {}, content))
