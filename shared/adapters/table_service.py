@@ -31,6 +31,8 @@ CONNECT_SECONDS = 5.0
 CONNECTIONS = 32
 MOST_ANSWERED = 64 * 1024 * 1024
 """Bytes. The service breaks a listing off long before, in pages of a thousand rows."""
+MOST_HALTS = 10
+"""Empty pages in a row that lead no further; the service may break off before it has got anywhere."""
 TRANSACTION = 100
 """Rows that one transaction may change, all of one partition."""
 _PAUSES = (0.2, 1.0, 2.5)
@@ -223,6 +225,7 @@ class Table:
 
         Raises LostRace, only with an ETag.
         """
+        _known(what, etag)
         answer = self._service.ask(
             what,
             "DELETE",
@@ -256,7 +259,11 @@ class Table:
         rows = _decoded_all(what, answer)
         partition = answer.headers.get("x-ms-continuation-NextPartitionKey")
         row = answer.headers.get("x-ms-continuation-NextRowKey")
-        return Page(rows, (partition, row or "") if partition else None)
+        further = (partition, row or "") if partition else None
+        if rows and further is not None and further == start:
+            # Whoever follows it would read the same rows for ever.
+            raise _unreadable(what)
+        return Page(rows, further)
 
     def rows(
         self,
@@ -268,11 +275,15 @@ class Table:
     ) -> Iterator[Row]:
         """All rows that meet a condition, read page by page as they are wanted."""
         start: tuple[str, str] | None = None
+        halts = 0
         while True:
             page = self.page(what, condition, select=select, size=size, start=start)
             yield from page.rows
             if page.next is None:
                 return
+            halts = halts + 1 if page.next == start else 0
+            if halts > MOST_HALTS:
+                raise _unreadable(what)
             start = page.next
 
     def together(self, what: str, steps: Sequence[Step]) -> Sequence[str]:
@@ -285,7 +296,7 @@ class Table:
             what,
             "POST",
             "/$batch",
-            body=table_changes.written(boundary, [self._part(step) for step in steps]),
+            body=table_changes.written(boundary, [self._part(what, step) for step in steps]),
             headers={"Content-Type": f"multipart/mixed; boundary=batch_{boundary}"},
             repeatable=all(step.action == "upsert" for step in steps),
         )
@@ -296,7 +307,7 @@ class Table:
                 raise AnswerLost("storage", f"{what}: storage answered {_named(one)}")
             _refuse(what, one)
         if len(answers) != len(steps):
-            raise AnswerLost("storage", f"{what}: storage answered with something unreadable")
+            raise _unreadable(what)
         return [one.headers.get("ETag", "") for one in answers]
 
     def remove_unchanged(self, what: str, keys: Sequence[RowVersion]) -> list[RowVersion]:
@@ -324,6 +335,7 @@ class Table:
         return True
 
     def _write(self, what: str, method: str, row: Mapping[str, Any], etag: str | None) -> str:
+        _known(what, etag)
         answer = self._service.ask(
             what,
             method,
@@ -337,7 +349,8 @@ class Table:
     def _address(self, partition: str, row: str) -> str:
         return f"/{self._name}(PartitionKey='{_key(partition)}',RowKey='{_key(row)}')"
 
-    def _part(self, step: Step) -> table_changes.Part:
+    def _part(self, what: str, step: Step) -> table_changes.Part:
+        _known(what, step.etag)
         row, headers = step.row, dict(_HEADERS)
         headers["Content-Type"] = "application/json"
         if step.action == "insert":
@@ -372,6 +385,7 @@ def encode(row: Mapping[str, Any]) -> bytes:
 
 
 _Entity = dict[str, Any]
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class _Listing(msgspec.Struct):
@@ -381,18 +395,32 @@ class _Listing(msgspec.Struct):
 def _decoded(
     what: str, kind: Any, answer: Answer, entity_in: Callable[[Any], _Entity], etag: str | None
 ) -> Row:
-    return _row(entity_in(_json(what, kind, answer)), etag)
+    return _read(what, entity_in(_json(what, kind, answer)), etag)
 
 
 def _decoded_all(what: str, answer: Answer) -> Sequence[Row]:
-    return [_row(entity, None) for entity in _json(what, _Listing, answer).value]
+    return [_read(what, entity, None) for entity in _json(what, _Listing, answer).value]
 
 
 def _json(what: str, kind: Any, answer: Answer) -> Any:
     try:
         return msgspec.json.decode(answer.content, type=kind)
-    except msgspec.DecodeError:
-        raise AnswerLost("storage", f"{what}: storage answered with something unreadable") from None
+    except _UNREADABLE:
+        # Not chained: the error may quote what was read.
+        raise _unreadable(what) from None
+
+
+def _read(what: str, entity: _Entity, etag: str | None) -> Row:
+    if "odata.error" in entity:
+        raise _unreadable(what)
+    try:
+        return _row(entity, etag)
+    except (ValueError, TypeError, KeyError):
+        raise _unreadable(what) from None
+
+
+def _unreadable(what: str) -> AnswerLost:
+    return AnswerLost("storage", f"{what}: storage answered with something unreadable")
 
 
 def _row(entity: _Entity, etag: str | None) -> Row:
@@ -446,8 +474,18 @@ def _key(value: str) -> str:
 
 
 def _written(what: str, answer: Answer) -> str:
+    """The version of what was written. A success without one is somebody else's, such as a gateway's."""
     _refuse(what, answer)
-    return answer.headers.get("ETag", "")
+    etag = answer.headers.get("ETag", "")
+    if not etag:
+        raise _unreadable(what)
+    return etag
+
+
+def _known(what: str, etag: str | None) -> None:
+    """Raise LostRace for an empty version: on the wire it would be no condition at all."""
+    if etag == "":
+        raise LostRace(f"{what}: the version that was read is not known")
 
 
 def _refuse(what: str, answer: Answer) -> None:
@@ -472,7 +510,7 @@ def _code(answer: Answer) -> str:
     if not named:
         try:
             named = msgspec.json.decode(answer.content, type=_Refusal).error.code
-        except msgspec.DecodeError:
+        except _UNREADABLE:
             return ""
     return named if named.isalnum() and len(named) < 64 else ""
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from shared.adapters.storage_access import SharedAccess
-from shared.adapters.table_service import Page, Row, Step, Table, TableService, encode
+from shared.adapters.table_service import MOST_HALTS, Page, Row, Step, Table, TableService, encode
 from shared.errors import AlreadyExists, AnswerLost, LostRace, NotSent, RemoteRefused
 from tests.unit.adapters.answering import Reply, Service, answering
 
@@ -256,3 +256,64 @@ def test_bytes_travel_as_base64_with_their_type() -> None:
 def test_an_empty_page_ends_a_listing() -> None:
     with a_table(Reply(200, {"value": []})) as (table, _):
         assert table.page("w", "") == Page([], None)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"a": "\xff"}',
+        b'{"a": ' + b"[" * 100_000,
+        b'{"odata.error": {"code": "Oops"}}',
+        b'{"a@odata.type": "Edm.Binary", "a": 5}',
+        b'{"a@odata.type": "Edm.Binary", "a": "a"}',
+        b'{"a@odata.type": "Edm.Binary"}',
+        b'{"a@odata.type": "Edm.Int64", "a": "x"}',
+        b'{"a@odata.type": "Edm.Int64", "a": null}',
+        b'{"Timestamp": 5}',
+    ],
+)
+def test_a_row_that_cannot_be_one_is_an_answer_that_was_lost(content: bytes) -> None:
+    with (
+        a_table(Reply(200, content=content)) as (table, _),
+        pytest.raises(AnswerLost, match="unreadable"),
+    ):
+        table.get("g", "p", "r")
+
+
+@pytest.mark.parametrize(("rows", "asked"), [([ROW], 2), ([], MOST_HALTS + 2)])
+def test_a_listing_that_never_gets_any_further_ends(rows: list[object], asked: int) -> None:
+    again = {"x-ms-continuation-NextPartitionKey": "p", "x-ms-continuation-NextRowKey": "r"}
+    with (
+        a_table(Reply(200, {"value": rows}, again)) as (table, service),
+        pytest.raises(AnswerLost, match="unreadable"),
+    ):
+        list(table.rows("l", ""))
+
+    assert len(service.asked) == asked
+
+
+def test_a_success_without_a_version_is_not_taken_for_a_write() -> None:
+    with (
+        a_table(Reply(200, {"odata.error": {"code": "Oops"}})) as (table, _),
+        pytest.raises(AnswerLost, match="unreadable"),
+    ):
+        table.insert("w", ROW)
+
+
+@pytest.mark.parametrize(
+    "writing",
+    [
+        lambda table: table.replace("w", ROW, ""),
+        lambda table: table.merge("w", ROW, ""),
+        lambda table: table.remove("w", "p", "r", ""),
+        lambda table: table.together("w", [Step.write(ROW, "")]),
+        lambda table: table.together("w", [Step("remove", ROW, "")]),
+    ],
+    ids=["replace", "merge", "remove", "replace together", "remove together"],
+)
+def test_a_version_that_is_not_known_never_writes_unconditionally(writing: Writing) -> None:
+    with a_table(WRITTEN) as (table, service):
+        with pytest.raises(LostRace):
+            writing(table)
+
+        assert service.asked == []
