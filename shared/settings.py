@@ -337,4 +337,10 @@ def _storage(reader: _Reader) -> StorageSettings:
                     "is missing: set it (or AzureWebJobsStorage__accountName, or the connection "
                     "string AzureWebJobsStorage)",
                 )
+            elif not _is_https(url):
+                # The app's identity is shown there, and whoever reads it on the way has the ledger.
+                reader.fault(
+                    f"AzureWebJobsStorage__{kind}ServiceUri",
+                    f"must be an https URL: set it to https://<account>.{kind}.core.windows.net",
+                )
     return found

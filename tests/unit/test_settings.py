@@ -70,6 +70,16 @@ def test_a_service_url_of_its_own_wins_over_the_account() -> None:
     assert storage.table_url == "https://t.example"
 
 
+@pytest.mark.parametrize("kind", ["queue", "table", "blob"])
+@pytest.mark.parametrize(
+    "url", ["http://s.example", "s.example", "https://", "https://s.example?sig=x"]
+)
+def test_the_apps_identity_is_shown_to_storage_over_https_alone(kind: str, url: str) -> None:
+    name = f"AzureWebJobsStorage__{kind}ServiceUri"
+
+    assert faults_of(**{name: url}) == [name]
+
+
 def test_a_connection_string_is_enough_and_does_not_show() -> None:
     environ = {n: v for n, v in SOUND.items() if not n.startswith("AzureWebJobsStorage")}
 
