@@ -25,9 +25,12 @@ ANONYMOUS = func.AuthLevel.ANONYMOUS
 
 def room() -> Postroom:
     """The services of this process, built on first use."""
-    from shared.bootstrap import postroom
+    from shared.starting import uncollected
 
-    return postroom()
+    with uncollected():
+        from shared.bootstrap import postroom
+
+        return postroom()
 
 
 @app.route("api/send", methods=["POST"])

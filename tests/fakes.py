@@ -33,11 +33,10 @@ from shared.errors import (
 from shared.mail import ids
 from shared.mail.account import Account, AccountKind, with_holders
 from shared.mail.backoff import Patience
-from shared.mail.graph_payload import KEY_PROPERTY, TRIAL_PROPERTY
+from shared.mail.graph_payload import KEY_HEADER, KEY_PROPERTY, TRIAL_PROPERTY
 from shared.mail.looking import Looking
 from shared.mail.mail import Caller, Mail, MailFilter, MailPage
 from shared.mail.message import StoredFile
-from shared.mail.mime import KEY_HEADER
 from shared.mail.outcome import Copy, GraphAnswer
 from shared.mail.pace import Pace, Timetable
 from shared.mail.status import Status

@@ -11,8 +11,7 @@ from urllib.parse import quote
 from shared.adapters.graph import READ_SECONDS, SYSTEM, Graph
 from shared.adapters.upload_session import UploadSessions
 from shared.errors import AnswerLost, NotSent, RemoteRefused
-from shared.mail.graph_payload import KEY_PROPERTY, TRIAL, TRIAL_PROPERTY
-from shared.mail.mime import KEY_HEADER
+from shared.mail.graph_payload import KEY_HEADER, KEY_PROPERTY, TRIAL, TRIAL_PROPERTY
 from shared.mail.outcome import Copy, GraphAnswer
 from shared.services.ports import AttachedFile, DraftAnswer, Found, MarkedDraft
 

@@ -16,6 +16,8 @@ import msgspec
 from shared.mail.address import Address
 from shared.mail.message import Attachment, Importance, Message, StoredFile, needs_mime
 
+KEY_HEADER = "X-Postroom-Key"
+"""Carries the mail's id where an extended property cannot be set."""
 KEY_PROPERTY = "String {6f8b6a0e-3d0f-4c39-9f0c-5b1d4f7a2c11} Name PostroomKey"
 """The one extended property that carries a mail's id into the mailbox.
 

@@ -18,10 +18,8 @@ from email.parser import BytesParser
 
 from shared.errors import FieldProblem
 from shared.mail.address import Address, BadAddress, make
+from shared.mail.graph_payload import KEY_HEADER
 from shared.mail.message import Attachment, Importance, Message, is_transports, too_many
-
-KEY_HEADER = "X-Postroom-Key"
-"""Carries the mail's id where an extended property cannot be set."""
 
 MAX_HEADER_SECTION = 256 * 1024
 """Bytes of a raw message's headers. Room for 500 recipients with long names."""

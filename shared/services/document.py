@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from shared.errors import FieldProblem, Refused
-from shared.mail import mime, problems
+from shared.mail import problems
 from shared.mail.address import Address, BadAddress, has_control_characters, make, parse
 from shared.mail.message import (
     Attachment,
@@ -159,6 +159,8 @@ def read_json(
 
 def read_mime(raw: bytes, *, key: str | None = None) -> Order:
     """Read a raw RFC 5322 message. Raises Refused, naming every header that is wrong."""
+    from shared.mail import mime
+
     message, found = mime.read(raw)
     if not found:
         found.extend(problems_of(message))

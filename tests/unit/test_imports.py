@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 
 # Part -> the parts it may import. What lies in `shared` itself is a part of its own.
 ALLOWED = {
-    "function_app": {"web", "services", "bootstrap"},
+    "function_app": {"web", "services", "bootstrap", "starting"},
+    "starting": set[str](),
     "bootstrap": {"settings", "telemetry", "errors", "mail", "services", "adapters", "web"},
     "web": {"services", "mail", "errors", "telemetry"},
     "services": {"mail", "errors", "telemetry"},
