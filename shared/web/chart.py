@@ -53,6 +53,10 @@ class Chart:
     trouble: int
     whole: bool
     """Whether every hour has been counted to its end."""
+    scale: str
+    """From which hour to which it is drawn, and what the highest column stands for."""
+    counted_until: str
+    """Until when every mail is in the counts."""
 
     @classmethod
     def of(cls, hours: Sequence[Hour]) -> Chart:
@@ -66,7 +70,19 @@ class Chart:
             sums["waits"],
             sums["trouble"],
             all(hour.whole for hour in hours),
+            _scale(hours, most),
+            next((_time(hour) for hour in hours if not hour.whole), ""),
         )
+
+
+def _scale(hours: Sequence[Hour], most: int) -> str:
+    if not hours:
+        return ""
+    return f"By the hour, from {_time(hours[0])} to {_time(hours[-1])}; the highest has {most:,}."
+
+
+def _time(hour: Hour) -> str:
+    return hour.begins.strftime("%H:%M UTC")
 
 
 def _of_kind(hour: Hour, kind: str) -> int:
@@ -87,7 +103,7 @@ def _column(place: int, hour: Hour, most: int) -> Column:
 
 def _title(hour: Hour) -> str:
     words = [f"{count} {status.value}" for status, count in sorted(hour.counts.items()) if count]
-    at = hour.begins.strftime("%H:%M UTC")
+    at = _time(hour)
     if not hour.whole and not words:
         return f"{at}: not counted yet"
     return f"{at}: {', '.join(words) or 'none'}{'' if hour.whole else ' or more'}"

@@ -60,3 +60,14 @@ def test_an_hour_that_was_not_counted_to_its_end_says_so() -> None:
     ]
     assert not chart.whole
     assert Chart.of([]).total == 0
+
+
+def test_it_says_its_first_and_last_hour_its_height_and_until_when_all_is_counted() -> None:
+    hours = day(h3={Status.SENT: 1200}, h5={Status.FAILED: 7})
+    hours[-1] = Hour(hours[-1].begins, {}, whole=False)
+
+    chart = Chart.of(hours)
+
+    assert chart.scale == "By the hour, from 10:00 UTC to 09:00 UTC; the highest has 1,200."
+    assert chart.counted_until == "09:00 UTC"
+    assert Chart.of([]).scale == ""
