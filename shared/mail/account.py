@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import string
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -196,6 +197,15 @@ def kind_of(tenant_id: str) -> AccountKind:
     return AccountKind.PERSONAL if tenant_id.lower() == PERSONAL_TENANT else AccountKind.WORK
 
 
+_ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+def folded(address: str) -> str:
+    """An address as it is compared where it lets somebody in: without regard to the case of ASCII
+    letters alone. Unicode's folding would make `straße@` and `strasse@` one mailbox."""
+    return address.translate(_ASCII_LOWER)
+
+
 def is_allowed(address: str, tenant_id: str, allow_list: tuple[str, ...]) -> bool:
     """Whether the allow-list admits a mailbox. An empty list admits every one.
 
@@ -204,7 +214,7 @@ def is_allowed(address: str, tenant_id: str, allow_list: tuple[str, ...]) -> boo
     """
     if not allow_list:
         return True
-    wanted = address.lower()
+    wanted = folded(address)
     domain = wanted.rpartition("@")[2]
     return any(
         entry in (wanted, tenant_id.lower()) or entry.removeprefix("@") == domain

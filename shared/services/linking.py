@@ -26,6 +26,7 @@ from shared.mail.account import (
     Account,
     AccountKind,
     AccountState,
+    folded,
     is_allowed,
     kind_of,
 )
@@ -144,7 +145,7 @@ class Linking:
                 "Choose an account with a mailbox, or assign it a licence with Exchange Online.",
                 chosen=person.label,
             )
-        if expected and expected.casefold() != chosen.casefold():
+        if expected and folded(expected) != folded(chosen):
             raise SignInRefused(
                 f"The account that was chosen is {chosen}, not {expected}.",
                 f"Choose the account {expected}. If {chosen} is right, start again with that "

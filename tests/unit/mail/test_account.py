@@ -173,3 +173,10 @@ def test_drafts_in_anothers_mailbox_need_the_shared_form(
 def test_the_token_of_a_shared_mailbox_is_its_holders() -> None:
     assert account_of(kind=AccountKind.SHARED, through="id-ada").grant_id == "id-ada"
     assert account_of().grant_id == "id-billing"
+
+
+@pytest.mark.parametrize("address", ["a@ban\u212a.com", "\u212a@bank.com"])
+def test_a_look_alike_that_unicode_folds_is_not_on_the_list(address: str) -> None:
+    assert not is_allowed(
+        address, TENANT, ("bank.com" if "@ban\u212a" in address else "k@bank.com",)
+    )

@@ -525,6 +525,14 @@ class TestWrongAccount:
 
         assert "another directory" in str(error)
 
+    def test_an_address_that_unicode_folds_into_another_is_not_that_one(
+        self, office: Office
+    ) -> None:
+        refused = office.refuse(office.begin(expected="billing@conto\u017fo.com"))
+
+        assert isinstance(refused, SignInRefused)
+        assert refused.chosen == "billing@contoso.com"
+
     def test_another_mailbox_than_expected_is_named_and_not_linked(self, office: Office) -> None:
         refused = office.refuse(office.begin(expected="ceo@contoso.com"))
 
