@@ -32,7 +32,7 @@ class KeysTable:
             "claimed_at": claim.claimed_at.isoformat(),
         }
         try:
-            self._table().insert("claiming an idempotency key", row)
+            self._table().insert_own("claiming an idempotency key", row)
         except AlreadyExists:
             return self._held(row, claim)
         return claim

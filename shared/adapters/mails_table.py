@@ -120,7 +120,7 @@ class MailsTable:
 
     def insert(self, mail: Mail) -> str:
         """See `Ledger`."""
-        return self._table().insert("writing a new mail", to_row(mail))
+        return self._table().insert_own("writing a new mail", to_row(mail))
 
     def get(self, mail_id: str) -> Versioned | None:
         """See `Ledger`."""

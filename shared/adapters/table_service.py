@@ -198,6 +198,19 @@ class Table:
         )
         return _written(what, answer)
 
+    def insert_own(self, what: str, row: Mapping[str, Any]) -> str:
+        """The same for a row that holds something nobody else writes, such as an id just made: where
+        the answer was lost, a look tells whether the row came to be. Raises AlreadyExists."""
+        try:
+            return self.insert(what, row)
+        except AnswerLost:
+            found = self.get(what, row["PartitionKey"], row["RowKey"])
+        if found is None:
+            return self.insert(what, row)
+        if found != row:
+            raise AlreadyExists(f"{what}: it is there already")
+        return found.etag
+
     def replace(self, what: str, row: Mapping[str, Any], etag: str) -> str:
         """Write a row over one that must be unchanged. Returns the new ETag. Raises LostRace."""
         return self._write(what, "PUT", row, etag)

@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 import azure.functions as func
 
 from shared.errors import Refused, RemoteError
-from shared.mail import ids, problems, refusals
+from shared.mail import ids, problems, refusals, rights
+from shared.mail.account import Account, AccountState
 from shared.mail.mail import FINDING_OUT, Mail, MailFilter, MailPage
 from shared.mail.status import Status
 from shared.services.attention import ATTENTION
@@ -61,6 +62,8 @@ class Group:
     status_words: str
     reason: str | None
     account: str | None
+    has_page: bool
+    """Whether there is a page of the account."""
     count: int
     more: bool
     """Whether there may be more of them than were counted."""
@@ -171,7 +174,7 @@ def show_mails(
         site,
         "mails.html",
         rows=[row_of(mail) for mail in found.mails],
-        groups=group(opened, more=len(opened) == MOST_CASES),
+        groups=group(opened, accounts.all(), more=len(opened) == MOST_CASES),
         chart=_chart(tally) if first else None,
         asked=asked,
         problem=problem,
@@ -269,39 +272,74 @@ def row_of(mail: Mail) -> Row:
     )
 
 
-def group(cases: Sequence[Case], *, more: bool) -> list[Group]:
+def group(cases: Sequence[Case], accounts: Sequence[Account], *, more: bool) -> list[Group]:
     """Cases by what they have in common, the largest group first."""
+    known = {account.alias: account for account in accounts}
     counts: dict[tuple[Status, str | None, str | None], int] = {}
     for case in cases:
         key = (case.status, case.reason, case.account)
         counts[key] = counts.get(key, 0) + 1
     largest = sorted(counts.items(), key=lambda item: -item[1])
-    return [_group(*key, count, more=more) for key, count in largest]
+    return [
+        _group(status, reason, alias, known, count, more=more)
+        for (status, reason, alias), count in largest
+    ]
 
 
 def _group(
-    status: Status, reason: str | None, account: str | None, count: int, *, more: bool
+    status: Status,
+    reason: str | None,
+    alias: str | None,
+    known: Mapping[str, Account],
+    count: int,
+    *,
+    more: bool,
 ) -> Group:
     row = refusals.find(reason) if reason and refusals.is_known(reason) else None
+    account = known.get(alias or "")
     return Group(
         status=status.value,
         status_words=wording.STATUSES[status],
         reason=reason,
-        account=account,
+        account=alias,
+        has_page=account is not None,
         count=count,
         more=more,
         meaning=row.meaning if row else wording.MEANINGS[status],
-        step=row.step if row else None,
-        action=_action(status, reason, account),
-        link=Asked(status=status.value, account=account or "", reason=reason or "").link(),
+        step=_step(status, alias, account, known) or (row.step if row else None),
+        action=_action(status, reason, alias, account),
+        link=Asked(status=status.value, account=alias or "", reason=reason or "").link(),
     )
 
 
-def _action(status: Status, reason: str | None, account: str | None) -> str | None:
+def _step(
+    status: Status, alias: str | None, account: Account | None, known: Mapping[str, Account]
+) -> str | None:
+    """What to do, where the account that it is about says more than the reason."""
+    if status is Status.UNKNOWN:
+        return "Open each: its page asks whether it went out, and sends it again where it did not."
+    if status is not Status.HELD:
+        return None
+    if account is None:
+        return f"'{alias}' is not connected: connect it again on /accounts, or withdraw the mails."
+    holder = next((one for one in known.values() if one.account_id == account.through), None)
+    if account.state is AccountState.NEEDS_SIGN_IN and holder is not None:
+        return f"Sign '{holder.alias}' in again on /accounts: this mailbox is reached by it."
+    return rights.remedy(account)
+
+
+def _action(
+    status: Status, reason: str | None, alias: str | None, account: Account | None
+) -> str | None:
     """Sending again what may have been sent is never done for many at once. What failed without an
-    account is a queue message that could not become a mail: nothing of it can be sent."""
-    if status is Status.FAILED and account is None:
+    account is a queue message that could not become a mail: nothing of it can be sent. What waits for
+    a sign-in goes by itself after it, and not before."""
+    if status is Status.FAILED and alias is None:
         return None
     if reason == FINDING_OUT or status is Status.UNKNOWN:
         return None
-    return "release" if status is Status.HELD else "retry"
+    if status is not Status.HELD:
+        return "retry"
+    if account is None or account.state is AccountState.NEEDS_SIGN_IN:
+        return None
+    return "release"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from shared.services.registration import Registration
 
 if TYPE_CHECKING:
     import jinja2
+    from markupsafe import Markup
 
 _HERE = Path(__file__).parent
 
@@ -24,6 +26,9 @@ _HERE = Path(__file__).parent
 _FORM_ACTION = "'self' https:"
 # The stand-in for Microsoft on a laptop shows its page over plain http, on a port of its own.
 _FORM_ACTION_DEVELOPMENT = "'self' https: http://localhost:* http://127.0.0.1:*"
+
+
+_PAGE = re.compile(r"(?<![\w./-])(/accounts|/setup)(?![\w/-])")
 
 
 @dataclass(frozen=True)
@@ -148,10 +153,19 @@ def _with_cookies(response: func.HttpResponse, set_cookies: Iterable[str]) -> fu
 def _templates() -> jinja2.Environment:
     import jinja2
 
-    return jinja2.Environment(
+    found = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    found.filters["with_links"] = with_links
+    return found
+
+
+def with_links(text: str | None) -> Markup:
+    """Escaped, with the pages that it names as links."""
+    from markupsafe import Markup, escape
+
+    return Markup(_PAGE.sub(r'<a href="\1">\1</a>', str(escape(text or ""))))  # noqa: S704 - escaped

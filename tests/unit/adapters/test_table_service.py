@@ -317,3 +317,31 @@ def test_a_version_that_is_not_known_never_writes_unconditionally(writing: Writi
             writing(table)
 
         assert service.asked == []
+
+
+def test_a_row_of_ones_own_whose_answer_was_lost_is_found_where_it_came_to_be() -> None:
+    row = {**ROW, "payload00": b"\x00", "size": 2**40}
+    stored = Reply(200, json.loads(encode(row)), {"ETag": 'W/"9"'})
+
+    with a_table(BREAKS_OFF, stored) as (table, service):
+        assert table.insert_own("w", row) == 'W/"9"'
+        assert service.methods == ["POST", "GET"]
+
+
+def test_a_row_of_ones_own_that_did_not_come_to_be_is_written_again() -> None:
+    with a_table(BREAKS_OFF, MISSING, WRITTEN) as (table, service):
+        assert table.insert_own("w", ROW) == 'W/"2"'
+        assert service.methods == ["POST", "GET", "POST"]
+
+
+def test_a_row_under_that_key_which_has_gone_on_since_or_is_anothers_is_not_ones_own() -> None:
+    gone_on = Reply(200, {**ROW, "status": "sending"}, {"ETag": 'W/"9"'})
+
+    with a_table(BREAKS_OFF, gone_on) as (table, _), pytest.raises(AlreadyExists):
+        table.insert_own("w", ROW)
+
+
+@pytest.mark.parametrize("second", [BREAKS_OFF, BUSY])
+def test_a_row_of_ones_own_that_nobody_can_tell_of_stays_unknown(second: Reply) -> None:
+    with a_table(second) as (table, _), pytest.raises(AnswerLost):
+        table.insert_own("w", ROW)

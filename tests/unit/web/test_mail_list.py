@@ -11,11 +11,13 @@ import pytest
 
 from shared.errors import NotSent
 from shared.mail import ids, refusals
+from shared.mail.account import AccountKind, AccountState
 from shared.mail.mail import MailPage
 from shared.mail.status import Status
 from shared.services.ports import Case
 from shared.services.tally import Tally
 from shared.web import mail_list, wording
+from shared.web.rendering import with_links
 from tests.fakes import NOW, Faults, MemoryCases, Room, account_of, mail_of
 from tests.unit.web.browser import CROSS_SITE, SAME_ORIGIN, App, Browser, text_of
 
@@ -251,3 +253,54 @@ def test_no_page_is_kept_by_a_browser_and_a_session_ends(desk: Desk) -> None:
     assert desk.post(to="x").headers["Cache-Control"] == "no-store"
     desk.app.clock.forward(hours=8)
     assert desk.get().headers["Location"] == "/signin"
+
+
+def held(alias: str = "billing", reason: str | None = None) -> Case:
+    return Case(ids.new_id(NOW, lambda size: bytes(size)), Status.HELD, reason, alias)
+
+
+def test_what_waits_for_a_sign_in_is_not_offered_to_be_released_and_leads_to_it() -> None:
+    account = account_of(state=AccountState.NEEDS_SIGN_IN, reason="AADSTS50173")
+
+    (group,) = mail_list.group([held(reason="AADSTS50173")], [account], more=False)
+
+    assert group.action is None
+    assert group.has_page
+    assert "on /accounts" in str(group.step)
+
+
+def test_a_shared_mailbox_names_whom_it_is_reached_by_and_the_right_that_it_lacks() -> None:
+    holder = account_of("sales", state=AccountState.NEEDS_SIGN_IN)
+    waiting = account_of(
+        "info", kind=AccountKind.SHARED, through="id-sales", state=AccountState.NEEDS_SIGN_IN
+    )
+    denied = account_of(
+        "post",
+        kind=AccountKind.SHARED,
+        through="id-sales",
+        state=AccountState.HELD,
+        reason="ErrorAccessDenied",
+    )
+    cases = [held("info", "AADSTS50173"), held("post", "ErrorAccessDenied")]
+
+    first, second = mail_list.group(cases, [holder, waiting, denied], more=False)
+
+    assert "Sign 'sales' in again" in str(first.step)
+    assert "Full Access" in str(second.step)
+    assert second.action == "release"
+
+
+def test_mails_of_an_account_that_is_gone_say_so() -> None:
+    (group,) = mail_list.group([held("gone")], [account_of()], more=False)
+
+    assert "'gone' is not connected" in str(group.step)
+    assert (group.action, group.has_page) == (None, False)
+
+
+def test_pages_that_a_text_names_are_links_and_nothing_else_of_it_is_markup() -> None:
+    told = with_links("<b>Open /accounts, then /setup.</b> Not /accounts/x nor https://x/setup")
+
+    assert told == (
+        '&lt;b&gt;Open <a href="/accounts">/accounts</a>, then <a href="/setup">/setup</a>.&lt;/b&gt; '
+        "Not /accounts/x nor https://x/setup"
+    )
