@@ -8,7 +8,8 @@ from shared.errors import PostroomError, Refused
 from shared.mail import permissions, problems
 from shared.mail.account import AccountState
 from shared.services.ports import Accounts
-from shared.services.setting_up import SettingUp, StepState, redirect_check_url
+from shared.services.setting_up import SettingUp, redirect_check_url
+from shared.services.setup_steps import StepState, is_followed, stages
 from shared.web import wording
 from shared.web.forms import form_of
 from shared.web.guard import guarded
@@ -63,8 +64,8 @@ def change_setup(req: func.HttpRequest, site: Site, setting_up: SettingUp) -> fu
                 setting_up.keep_secret(form.get("secret", ""), form.get("expires", ""))
                 return see_other("/setup?said=secret")
             case "mail":
-                mail = setting_up.send_test(form.get("to", ""), form.get("account"))
-                return see_other(f"/mails/{mail.mail_id}")
+                setting_up.send_test(form.get("to", ""), form.get("account"))
+                return see_other("/setup#mail")
             case _:
                 raise Refused(problems.INVALID_REQUEST, "There is no such action.")
     except PostroomError as error:
@@ -79,7 +80,7 @@ def _page(
     refused: PostroomError | None = None,
     to: str = "",
 ) -> func.HttpResponse:
-    found, steps = setting_up.steps()
+    found, steps, now = setting_up.steps()
     mail = found.mail
     return page(
         site,
@@ -95,6 +96,11 @@ def _page(
             key=lambda row: (not row.is_default, row.alias),
         ),
         mail=mail,
+        stages=[
+            (one, one.at and wording.moment(one.at), one.at and wording.iso(one.at))
+            for one in (stages(mail, found.sight) if mail else ())
+        ],
+        followed=is_followed(found, now),
         mail_words=wording.STATUSES[mail.status] if mail else None,
         said=said,
         refused=refused,

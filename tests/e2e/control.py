@@ -150,6 +150,11 @@ class Control:
         """Write a new version of one of the vault's secrets."""
         self._vault("PUT", f"secrets/{name}", {"value": value})
 
+    def forget(self, name: str) -> None:
+        """Take one of the vault's secrets away, for good."""
+        self._vault("DELETE", f"secrets/{name}")
+        self._vault("DELETE", f"deletedsecrets/{name}")
+
     def readable_versions(self, name: str) -> list[str]:
         """Versions of a secret whose value could be read by whoever brings back what was deleted."""
         if any(
@@ -202,5 +207,5 @@ class Control:
             timeout=_SECONDS,
         )
         assert answer.ok, f"{method} {path}: {answer.text}"
-        found: dict[str, Any] = answer.json()
+        found: dict[str, Any] = answer.json() if answer.content else {}
         return found

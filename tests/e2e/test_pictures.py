@@ -84,6 +84,7 @@ def test_pictures_of_each_page(page: Page, control: Control) -> None:
         (f"/mails/{held['id']}", "mail-page"),
         ("/mails/01890000-0000-7000-8000-000000000000", "problem"),
         ("/docs", "docs"),
+        ("/setup", "setup"),
     ):
         page.goto(f"{app}{path}")
         take(page, name)

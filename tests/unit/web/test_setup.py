@@ -14,6 +14,7 @@ import azure.functions as func
 import pytest
 
 from shared.errors import CredentialRefused, NotSent, RemoteRefused
+from shared.mail import mail as mails
 from shared.mail.account import Account, AccountState
 from shared.mail.outcome import Look, Sight
 from shared.mail.status import Status
@@ -22,16 +23,20 @@ from shared.services.ports import CredentialVersion, Vault
 from shared.services.setting_up import (
     CLIENT_SECRET,
     WRITE_CHECK,
-    Found,
     SettingUp,
+    redirect_check_url,
+)
+from shared.services.setup_steps import (
+    Found,
     Step,
     StepState,
     Trial,
-    redirect_check_url,
+    is_followed,
+    stages,
     steps,
 )
 from shared.web import setup
-from tests.fakes import FakeCredential, MemoryAccounts, Room
+from tests.fakes import FakeCredential, MemoryAccounts, Room, mail_of
 from tests.unit.sign_in_fakes import NOW, TENANT, FakeVault, account_of
 from tests.unit.web.browser import CROSS_SITE, ORIGIN, SAME_ORIGIN, App, Browser, text_of
 
@@ -122,10 +127,50 @@ class TestSteps:
             assert step.do or step.state is StepState.DONE, step.name
 
     def test_a_vault_that_refuses_is_told_in_its_words_with_the_role_that_it_takes(self) -> None:
-        step = step_of(Found(vault_trouble="Key Vault refused."), "vault")
+        found = Found(vault_trouble="Key Vault refused.", vault_refused=True)
+        step = step_of(found, "vault")
         assert (step.state, step.found) == (StepState.OPEN, "Key Vault refused.")
         assert "Key Vault Secrets Officer" in (step.do or "")
         assert "az role assignment create" in (step.command or "")
+
+    def test_a_vault_that_is_not_reached_is_no_matter_of_roles(self) -> None:
+        step = step_of(Found(vault_trouble="Key Vault cannot be reached."), "vault")
+        assert step.state is StepState.OPEN
+        assert "POSTROOM_VAULT_URL" in (step.do or "")
+        assert "Officer" not in (step.do or "")
+
+    def test_a_verified_mail_is_followed_until_its_copy_is_seen(self) -> None:
+        begun = mails.Event(NOW + timedelta(seconds=1), Status.SENDING, None)
+        mail = mail_of(
+            "0190-id",
+            status=Status.SENT,
+            delivery=Way.VERIFIED,
+            accepted_at=NOW,
+            sent_at=NOW + timedelta(seconds=2),
+            events=(begun,),
+        )
+        sent_alone = [stage.reached for stage in stages(mail, Sight.UNSEEN)]
+        with_copy = [stage.reached for stage in stages(mail, Sight.SENT)]
+
+        assert sent_alone == [True, True, True, False]
+        assert with_copy == [True, True, True, True]
+        assert [s.at for s in stages(mail, None)] == [NOW, begun.at, mail.sent_at, None]
+        for sight, after, expected in (
+            (Sight.UNSEEN, 10, True),
+            (Sight.UNSEEN, 600, False),
+            (Sight.SENT, 10, False),
+        ):
+            now = NOW + timedelta(seconds=after)
+            assert is_followed(Found(mail=mail, sight=sight), now) is expected
+
+    def test_a_mail_that_went_directly_says_why_nobody_looks_for_its_copy(self) -> None:
+        mail = mail_of("0190-id", status=Status.SENT, delivery=Way.DIRECT, sent_at=NOW)
+        last = stages(mail, None)[-1]
+
+        assert not last.reached
+        assert "sends directly" in str(last.words)
+        assert not is_followed(Found(mail=mail), NOW)
+        assert not is_followed(Found(), NOW)
 
     def test_nobody_knows_of_a_credential_while_the_vault_is_silent(self) -> None:
         step = step_of(Found(vault_trouble="It is silent."), "credential")
@@ -391,12 +436,13 @@ class TestTheForms:
         assert vault_of(world).get(WRITE_CHECK) is not None
         assert states(world.show())["vault"] == "done"
 
-    def test_the_test_mail_leads_to_its_page_and_setup_finds_it_again(self, world: World) -> None:
+    def test_the_test_mail_is_followed_here_with_a_way_to_its_page(self, world: World) -> None:
         answer = world.post({"action": "mail", "to": "me@contoso.com", "account": "billing"})
-        place = answer.headers["Location"]
-        assert (answer.status_code, place.startswith("/mails/")) == (303, True)
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/setup#mail")
         page = world.show()
-        assert f'href="{place}"' in page
+        assert re.search(r'<div id="followed" data-live data-status="queued">', page)
+        assert re.search(r'href="/mails/[0-9a-f-]{36}"', page)
+        assert re.findall(r'data-reached="(\w+)"', page) == ["true", "false", "false", "false"]
         assert states(page)["mail"] == "unsure"
 
     def test_an_address_that_is_none_is_refused_and_stands_in_the_field_again(
