@@ -81,7 +81,7 @@ fast: install  ## the tests that need no other processes
 
 check: lint types fast  ## lint, types, fast tests: under a minute
 
-test: lint types .local/functions-runtime/.installed tools  ## everything, from a fresh clone (PARTS="e2e infra": some)
+test: lint types .local/functions-runtime/.installed tools  ## everything, from a fresh clone (PARTS="mails infra": some)
 	@$(PY) local/prerequisites.py browser
 	@$(PY) -m tests.parts $(PARTS)
 
@@ -89,7 +89,7 @@ faults: install  ## kill, freeze and cut what sends, then compare (MAILS=… KIL
 	@$(PY) -m tests.faults --mails $(MAILS) --kills $(KILLS) $(if $(SEED),--seed $(SEED),)
 
 many: install  ## the list of mails over 100,000 of them, each page in 300 ms (SEEDED=…)
-	@POSTROOM_SEEDED=$(SEEDED) $(BIN)/pytest -q -s tests/contract/test_many_mails.py tests/e2e/test_many_mails.py
+	@POSTROOM_SEEDED=$(SEEDED) $(BIN)/pytest -q -s tests/contract/test_many_mails.py tests/e2e/mails/test_many_mails.py
 
 bench: install .local/bench-peers/.installed  ## measure against the budgets and the peers, write docs/performance.md (QUICK=1 writes nothing)
 	@$(PY) -m bench
@@ -99,7 +99,7 @@ format: install  ## put the code into shape
 	@$(BIN)/ruff format --quiet .
 
 images: install  ## make the pictures of each page, for the README and the documents
-	@POSTROOM_IMAGES=docs/images $(BIN)/pytest -q tests/e2e/test_browser.py tests/e2e/test_pictures.py
+	@POSTROOM_IMAGES=docs/images $(BIN)/pytest -q tests/e2e/mails/test_browser.py tests/e2e/mails/test_pictures.py
 
 lock: install  ## pin the packages of requirements*.in anew, with hashes, for Python 3.11 to 3.13
 	@$(BIN)/pip install --quiet uv

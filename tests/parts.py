@@ -1,7 +1,7 @@
 """`make test`: all tests, in parts that run beside each other. `pytest -q` runs the same one by one.
 
-    python -m tests.parts             # all parts, as many at once as there are cores
-    python -m tests.parts e2e infra   # some
+    python -m tests.parts             # all parts, one more at once than there are cores
+    python -m tests.parts mails infra   # some
     python -m tests.parts --at-once 1
 
 Half of the parts wait for clocks and other processes most of their time, the others compute. Each is
@@ -24,6 +24,8 @@ ROOT = Path(__file__).parents[1]
 LOGS = ROOT / ".local" / "logs"
 PATIENCE = 240
 """Seconds for a test that says nothing else: twice of what it gets alone."""
+AT_ONCE = (os.cpu_count() or 1) + 1
+"""One more than there are cores: the parts wait for other processes and clocks half of the time."""
 SHOWN = 20_000
 """Characters of a log that are shown of a part that failed."""
 
@@ -38,8 +40,9 @@ class Part:
 
 # The longest first, so that none begins when the others are done.
 PARTS = (
-    Part("e2e", ["tests/e2e"]),
     Part("infra", ["tests/infra", "tests/packaging"]),
+    Part("mails", ["tests/e2e/mails"]),
+    Part("accounts", ["tests/e2e/accounts"]),
     Part("contract", ["tests/contract"]),
     Part("faults", ["tests/faults"]),
     Part("fast", ["tests/unit", "tests/functional"]),
@@ -113,7 +116,7 @@ def main() -> int:
     names = [part.name for part in PARTS]
     parser = argparse.ArgumentParser(description="Run all tests, in parts beside each other.")
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(names)}")
-    parser.add_argument("--at-once", type=int, default=os.cpu_count() or 1, help="parts at a time")
+    parser.add_argument("--at-once", type=int, default=AT_ONCE, help="parts at a time")
     options, further = parser.parse_known_args()
     unknown = set(options.parts) - set(names)
     if unknown:

@@ -35,7 +35,7 @@ from tests.unit.web.browser import CROSS_SITE, SAME_ORIGIN, App, Browser, text_o
 
 ROOT = Path(__file__).parents[2]
 HERE = "tests/functional/test_sign_in_security.py"
-E2E = "tests/e2e/test_sign_in_security.py"
+E2E = "tests/e2e/accounts/test_sign_in_security.py"
 CONSENT = "tests/unit/services/test_consent.py"
 ENTRA = "tests/contract/test_entra_adapter.py"
 OTHER = "44444444-4444-4444-8444-444444444444"
@@ -52,13 +52,13 @@ ANSWERED: Mapping[str, tuple[str, ...]] = {
     "flow replay": (
         f"{HERE}::test_an_answer_that_comes_twice_is_redeemed_once",
         f"{HERE}::test_answers_that_come_at_the_same_moment_are_redeemed_once",
-        "tests/e2e/test_browser.py::"
+        "tests/e2e/mails/test_browser.py::"
         "test_an_answer_of_microsoft_sent_twice_links_nothing_twice_and_explains_itself",
     ),
     "stale flow": (f"{HERE}::test_a_flow_ends_after_ten_minutes_by_our_clock",),
     "mixed-up flows in two tabs": (
         f"{E2E}::test_the_answers_of_two_tabs_that_were_swapped_link_nothing",
-        "tests/e2e/test_browser.py::test_two_sign_ins_in_two_tabs_both_finish",
+        "tests/e2e/mails/test_browser.py::test_two_sign_ins_in_two_tabs_both_finish",
     ),
     "code injection": (
         f"{ENTRA}::test_code_injection_a_foreign_code_with_our_state_is_refused",
@@ -97,7 +97,7 @@ ANSWERED: Mapping[str, tuple[str, ...]] = {
     ),
     "script in error_description": (
         f"{HERE}::test_script_in_the_errors_text_is_not_shown",
-        "tests/e2e/test_browser.py::test_hostile_text_stays_text",
+        "tests/e2e/mails/test_browser.py::test_hostile_text_stays_text",
     ),
     "code in history, logs, referrer": (
         f"{HERE}::test_every_answer_keeps_itself_out_of_caches_referrers_and_frames",

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.e2e.conftest import SignedIn
 from tests.e2e.control import Control
-from tests.e2e.test_sending import ADA, story
+from tests.e2e.mails.test_sending import ADA, story
 
 GRACE = "grace@contoso.com"
 

@@ -17,7 +17,7 @@ from local import demo
 from tests.e2e.conftest import SignedIn
 from tests.e2e.control import Control
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 COMMANDS = [
     command.removeprefix("$ ")

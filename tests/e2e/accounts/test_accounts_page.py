@@ -14,7 +14,7 @@ import pytest
 from local.stack import Stack
 from tests.e2e.control import Control
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "accounts.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"<!-- local: ([a-z-]+) -->\n```console\n(.*?)```", PAGE, re.DOTALL))
 

@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.e2e.browser import accept, begin_sign_in, choose
 from tests.e2e.control import Control
-from tests.e2e.test_browser import resubmit
+from tests.e2e.mails.test_browser import resubmit
 
 BILLING = "billing@contoso.com"
 ADA = "ada@contoso.com"

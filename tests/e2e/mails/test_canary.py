@@ -12,7 +12,7 @@ from local import demo
 from tests.canary import SECRET, leaks_in
 from tests.e2e.conftest import SignedIn
 from tests.e2e.control import Control
-from tests.e2e.test_sending import listed
+from tests.e2e.mails.test_sending import listed
 
 CANARIES: dict[str, object] = {
     "to": "CANARY-to@example.org",

@@ -17,7 +17,7 @@ from local import demo
 from local.provision import CERTIFICATE_NAME, CLIENT_SECRET_NAME
 from local.stack import Stack
 from tests.e2e.control import Control
-from tests.e2e.test_sending import story
+from tests.e2e.mails.test_sending import story
 
 SECRETS = re.compile(
     rb"SIM(?:AT|RT|CODE|DC|CTX)\.[\w-]{4}|SIMSECRET~|SIMIDENTITY-|eyJ[\w-]{10,}\.eyJ|PRIVATE KEY"
