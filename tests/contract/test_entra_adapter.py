@@ -560,7 +560,10 @@ class TestManagedIdentity:
         person: Person,
         tenant: str,
         rule: Mapping[str, object],
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        # How long others are told of the same trouble is a matter of tests/unit/adapters.
+        monkeypatch.setattr("shared.adapters.identity.TROUBLE_SECONDS", 0.0)
         flow = secretless.begin(tenant, SCOPES)
         answer = person.sign_in(str(flow["auth_uri"]), BILLING)
         stand.fault("identity.token", times=-1, **rule)
