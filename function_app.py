@@ -145,9 +145,12 @@ def add_from_page(req: func.HttpRequest) -> func.HttpResponse:
     """The same, from the page. Asks for a session and the same origin itself."""
     from shared.web import adding
 
+    front = room().front
     return answered(
         req,
-        lambda: adding.add_from_page(req, room().front.site, room().front.sessions, room().adding),
+        lambda: adding.add_from_page(
+            req, front.site, front.sessions, room().accounts, room().adding
+        ),
     )
 
 

@@ -7,6 +7,7 @@ the queue, shows that both arrived, prints where to look, and stays up until Ctr
 from __future__ import annotations
 
 import argparse
+import html
 import json
 import os
 import re
@@ -128,7 +129,26 @@ def sign_in(
     finally:
         browser.close()
     if "/accounts" not in browser.url or mailbox not in browser.text:
-        raise DemoError(f"the sign-in ended on an unexpected page ({browser.status})")
+        raise DemoError(f"{mailbox} was not linked: {told(browser.text, browser.status)}")
+
+
+def told(page: str, status: int) -> str:
+    """What a page says where a sign-in ended without a link: Postroom's notice or Microsoft's page."""
+    found = [
+        one
+        for part in (
+            r'<p class="what">(.*?)</p>',
+            r'id="help">(.*?)</dd>',
+            r'id="code">(.*?)</code>',
+        )
+        if (one := re.search(part, page, re.DOTALL))
+    ]
+    if not found:
+        whole = re.search(r"<main.*?</main>", page, re.DOTALL)
+        found = [whole] if whole else []
+    words = " ".join(re.sub("<[^>]*>", " ", one[1] if one.re.groups else one[0]) for one in found)
+    words = " ".join(html.unescape(words).split())
+    return words or f"the page says nothing ({status})"
 
 
 def _enter_code(browser: Browser, info: dict[str, Any], wish: dict[str, str], mailbox: str) -> None:

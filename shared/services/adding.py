@@ -135,9 +135,9 @@ class Adding:
         """
         request = _checked(request)
         if request.kind is AccountKind.SHARED:
-            account, notes = self._shared(request)
+            account = self._shared(request)
         else:
-            account, notes = self._app(request)
+            account = self._app(request)
         self._admit(account)
         before: list[Account | None] = []
 
@@ -146,16 +146,16 @@ class Adding:
             return _row_on(roll, account, request)
 
         _row_on(self._accounts.roll(), account, request)
-        trial = self._tried(account, request)
+        self._try_out(account)
         row = enrolled(self._accounts, row_on)
         is_new = before[-1] is None
         released = self._release(row)
         telemetry.event("account_added", account=row.alias, kind=row.kind.value, released=released)
-        return Added(row, is_new, (*notes, *trial))
+        return Added(row, is_new, untried(account))
 
-    def _shared(self, request: Request) -> tuple[Account, tuple[str, ...]]:
+    def _shared(self, request: Request) -> Account:
         holder = _fit(by_alias(self._accounts.roll().accounts, request.through or ""), request)
-        account = Account(
+        return Account(
             alias=request.alias,
             account_id=self._new_account_id(),
             tenant_id=holder.tenant_id,
@@ -170,9 +170,8 @@ class Adding:
             through=holder.account_id,
             holder_alias=holder.alias,
         )
-        return account, ()
 
-    def _app(self, request: Request) -> tuple[Account, tuple[str, ...]]:
+    def _app(self, request: Request) -> Account:
         tenant = self._directory(request)
         account = Account(
             alias=request.alias,
@@ -192,18 +191,15 @@ class Adding:
             found = self._mail_service.user(grant.access_token, user_path(request.mailbox))
         except RemoteRefused as error:
             if error.code in DENIED:
-                return account, (NOT_LOOKED_UP,)
+                return account
             raise _refused(
                 "mailbox", f"is not known in the directory {tenant}: check the address"
             ) from error
-        return (
-            replace(
-                account,
-                object_id=found.object_id,
-                address=found.address or request.mailbox,
-                display_name=found.display_name,
-            ),
-            (),
+        return replace(
+            account,
+            object_id=found.object_id,
+            address=found.address or request.mailbox,
+            display_name=found.display_name,
         )
 
     def _directory(self, request: Request) -> str:
@@ -249,12 +245,11 @@ class Adding:
                 "the address, its domain or its directory's id to POSTROOM_ALLOWED_MAILBOXES",
             )
 
-    def _tried(self, account: Account, request: Request) -> tuple[str, ...]:
+    def _try_out(self, account: Account) -> None:
         """Make a draft and remove it, where that is permitted: it shows that the mailbox is there
-        and may be opened. Returns what stays open."""
-        app = account.kind is AccountKind.APP
+        and may be opened."""
         if not account.can_write_drafts:
-            return (UNTRIED_APP if app else UNTRIED_SHARED,)
+            return
         made: list[str] = []
 
         def make_draft(token: str) -> Outcome:
@@ -280,8 +275,7 @@ class Adding:
                 retry_after=outcome.retry_after,
             )
         if outcome.verdict is not Verdict.SENT:
-            raise _refused_by_microsoft(outcome, app_only=app)
-        return (UNTRIED_APP if app else UNTRIED_SEND,)
+            raise _refused_by_microsoft(outcome, app_only=account.kind is AccountKind.APP)
 
     def _release(self, account: Account) -> int:
         try:
@@ -290,6 +284,15 @@ class Adding:
             # The mailbox is added all the same; the timer releases what is still held.
             telemetry.event("release_put_off", level=logging.WARNING, account=account.alias)
             return 0
+
+
+def untried(account: Account) -> tuple[str, ...]:
+    """What adding a mailbox leaves open, in sentences; nothing for one that a person signs in."""
+    if account.kind is AccountKind.SHARED:
+        return (UNTRIED_SEND if account.can_write_drafts else UNTRIED_SHARED,)
+    if account.kind is AccountKind.APP:
+        return (UNTRIED_APP,) if account.object_id else (NOT_LOOKED_UP, UNTRIED_APP)
+    return ()
 
 
 def _checked(request: Request) -> Request:
@@ -327,7 +330,7 @@ def _checked(request: Request) -> Request:
 def _fit(holder: Account | None, request: Request) -> Account:
     """The account that a shared mailbox is to be reached by. Raises Refused where it cannot be."""
     if holder is None:
-        raise _refused("through", "names no account: GET /api/accounts lists those there are")
+        raise _refused("through", "names no account that is there: /accounts lists them")
     trouble = _unfit(holder, request)
     if trouble is not None:
         raise _refused(*trouble)
@@ -402,8 +405,8 @@ def _reached(roll: Roll, account: Account, request: Request) -> Account:
     if holder is None:
         raise _refused(
             "through",
-            "was disconnected, or became another mailbox, meanwhile: GET /api/accounts lists the "
-            "accounts there are",
+            "was disconnected, or became another mailbox, meanwhile: /accounts lists the accounts "
+            "there are",
         )
     holder = _fit(holder, request)
     return replace(

@@ -17,8 +17,8 @@ from shared.web import account_form
 from shared.web.checks_shown import moment, shown
 from shared.web.csrf import require_same_origin
 from shared.web.forms import form_of
-from shared.web.guard import explained
-from shared.web.pages import row_of
+from shared.web.guard import explained, to_sign_in
+from shared.web.pages import doubt_of, row_of
 from shared.web.rendering import Site, page, see_other
 from shared.web.session import Sessions
 
@@ -46,7 +46,7 @@ def show(
 ) -> func.HttpResponse:
     """`GET /accounts/{alias}`."""
     if not sessions.is_open(req):
-        return see_other("/signin")
+        return to_sign_in(req)
     account = changes.find(_alias(req))
     saved = _SAVED.get(req.params.get("saved", ""))
     return _page(site, account, checks, situations, account_form.values_of(account), saved=saved)
@@ -119,11 +119,12 @@ def _page(
 ) -> func.HttpResponse:
     record = checks.find(account.account_id)
     situation = situations.of(account)
+    expired = situation.days_left is not None and situation.days_left <= 0
     return page(
         site,
         "account.html",
         status=status,
-        row=row_of(account, site),
+        row=row_of(account, site, doubt_of(record, expired=expired)),
         account=account,
         may=[_PERMISSIONS.get(scope, scope) for scope in sorted(account.scopes)],
         values=values,
@@ -167,7 +168,7 @@ def _expiry_words(situation: Situation) -> str:
     if found.expires_at is None or situation.days_left is None:
         return f"{name}: nobody wrote down in Key Vault when it expires."
     if situation.days_left <= 0:
-        return f"{name}: expired on {moment(found.expires_at)}. No mailbox can send."
+        return f"{name}: expired on {moment(found.expires_at)}. No mailbox can send: /setup says what to do."
     days = "1 day" if situation.days_left == 1 else f"{situation.days_left} days"
     return f"{name}: {days} left, until {moment(found.expires_at)}."
 

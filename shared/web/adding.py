@@ -13,13 +13,14 @@ from shared.mail.account import AccountKind
 from shared.mail.problems import INVALID_REQUEST
 from shared.services import add_document, change_document
 from shared.services.adding import Adding, Request
+from shared.services.ports import Accounts
 from shared.web import documents, notices
+from shared.web.add_form import AddForm
 from shared.web.api import answer, only
-from shared.web.csrf import require_same_origin
+from shared.web.guard import guarded
 from shared.web.intake import read_json_body
-from shared.web.rendering import Site, see_other
-from shared.web.session import Sessions
-from shared.web.sign_in import read_form, refusal_page
+from shared.web.rendering import Site, page, see_other
+from shared.web.sign_in import read_form
 
 _KINDS = {"shared": AccountKind.SHARED, "app": AccountKind.APP}
 
@@ -33,22 +34,30 @@ def add_account(req: func.HttpRequest, adding: Adding) -> func.HttpResponse:
     return answer(201 if added.is_new else 200, view)
 
 
+@guarded
 def add_from_page(
-    req: func.HttpRequest, site: Site, sessions: Sessions, adding: Adding
+    req: func.HttpRequest, site: Site, accounts: Accounts, adding: Adding
 ) -> func.HttpResponse:
-    """`POST /accounts/add`, from the form on /accounts."""
+    """`POST /accounts/add`, from the forms on /accounts. What is refused shows the form again."""
+    form: dict[str, str] = {}
     try:
-        require_same_origin(req, site.origin)
-        if not sessions.is_open(req):
-            return see_other("/signin")
-        added = adding.add(_request(read_form(req)))
+        form = read_form(req)
+        added = adding.add(_request(form))
     except PostroomError as error:
         telemetry.event(
             "account_not_added",
             level=logging.WARNING,
             code=error.kind.code if isinstance(error, Refused) else type(error).__name__,
         )
-        return refusal_page(site, notices.of(_in_one(error)))
+        notice = notices.of(error)
+        return page(
+            site,
+            "add.html",
+            status=notice.status,
+            retry_after=notice.retry_after,
+            code=notice.code,
+            add_mailbox=AddForm.again(accounts.all(), form, error),
+        )
     return see_other(f"/accounts?linked={quote(added.account.alias)}")
 
 
@@ -64,12 +73,3 @@ def _request(form: dict[str, str]) -> Request:
         tenant=form.get("tenant") or None,
         verified=form.get("verified") == "yes",
     )
-
-
-def _in_one(error: PostroomError) -> PostroomError:
-    """The fields' problems as part of the sentence that the page shows."""
-    if not isinstance(error, Refused) or not error.errors:
-        return error
-    names = {"through": "the account it is reached by", "mailbox": "the address"}
-    told = [f"{names.get(one.field, one.field)}: {one.message}" for one in error.errors]
-    return Refused(error.kind, f"{error.detail} ({'; '.join(told)})", error.errors, help=error.help)

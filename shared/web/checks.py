@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import azure.functions as func
 
 from shared.services import change_document
@@ -9,6 +11,7 @@ from shared.services.checking import Checking
 from shared.web import documents
 from shared.web.api import answer, only
 from shared.web.csrf import require_same_origin
+from shared.web.forms import form_of
 from shared.web.guard import explained
 from shared.web.intake import read_json_body
 from shared.web.rendering import Site, see_other
@@ -31,7 +34,16 @@ def check_from_page(
     if not sessions.is_open(req):
         return see_other("/signin")
     found = checking.check(_alias(req))
+    if _came_from_its_page(req):
+        return see_other(f"/accounts/{quote(found.alias)}#last-check")
     return see_other(f"/accounts?checked={found.alias}#checked")
+
+
+def _came_from_its_page(req: func.HttpRequest) -> bool:
+    try:
+        return form_of(req).get("back") == "account"
+    except ValueError:
+        return False
 
 
 def _alias(req: func.HttpRequest) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from shared.mail.findings import Finding, Result, Topic
+from shared.mail.findings import Check, Finding, Result, Topic
 from shared.services.ports import CheckRecord, Remembered
 
 _HEADS = {
@@ -61,7 +61,7 @@ def shown(record: CheckRecord) -> CheckShown:
     return CheckShown(
         alias=check.alias,
         result=check.result.value,
-        head=_HEADS[check.result],
+        head=_head(check),
         at=moment(check.checked_at),
         seconds=f"{check.ms / 1000:.1f}",
         findings=[_finding(one) for one in check.findings],
@@ -77,16 +77,30 @@ def warning(remembered: Remembered) -> str | None:
     if found.expires_at is None:
         return (
             f"Nobody wrote down when the {name} expires, so Postroom cannot warn in time. Set its "
-            "expiry date in Key Vault."
+            "expiry date in Key Vault; /setup says how."
         )
     if found.told == 0:
-        return f"The {name} expired on {moment(found.expires_at)}: no mailbox can send. Renew it."
-    return f"The {name} expires on {moment(found.expires_at)}. Renew it before; then nothing waits."
+        return f"The {name} expired on {moment(found.expires_at)}: no mailbox can send. /setup says how to renew it."
+    return f"The {name} expires on {moment(found.expires_at)}. /setup says how to renew it; done before, nothing waits."
+
+
+def is_expired(remembered: Remembered) -> bool:
+    """Whether what the app proves itself with is known to have expired."""
+    found = remembered.credential
+    return found is not None and found.expires_at is not None and found.told == 0
 
 
 def moment(at: datetime) -> str:
     """A time for people."""
     return at.astimezone(UTC).strftime("%d %b %Y, %H:%M UTC")
+
+
+def _head(check: Check) -> str:
+    """The whole in few words. That the directory knows a mailbox is not yet that it works."""
+    tried = any(one.topic is Topic.DRAFT for one in check.findings)
+    if check.result is Result.OK and not tried:
+        return "shows no trouble, as far as that is seen without sending"
+    return _HEADS[check.result]
 
 
 def _finding(one: Finding) -> FindingShown:

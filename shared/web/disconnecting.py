@@ -11,7 +11,7 @@ from shared.web import documents
 from shared.web.api import answer, only
 from shared.web.csrf import require_same_origin
 from shared.web.forms import form_of
-from shared.web.guard import explained
+from shared.web.guard import explained, to_sign_in
 from shared.web.problem import bad_request
 from shared.web.rendering import Site, page, see_other
 from shared.web.session import Sessions
@@ -35,7 +35,7 @@ def show_disconnect(
 ) -> func.HttpResponse:
     """`GET /accounts/{alias}/disconnect`: what would happen, and the form that does it."""
     if not sessions.is_open(req):
-        return see_other("/signin")
+        return to_sign_in(req)
     return page(site, "disconnect.html", outlook=disconnecting.outlook(_alias(req)))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
+from urllib.parse import quote, urlsplit
 
 import azure.functions as func
 
@@ -16,6 +18,28 @@ from shared.web.session import Sessions
 
 P = ParamSpec("P")
 Handler = Callable[Concatenate[func.HttpRequest, Site, P], func.HttpResponse]
+
+
+_FIRST = "/accounts"
+_OUR_PAGE = re.compile(r"/(accounts|mails|setup|docs)(/[a-z0-9-]{1,64}){0,2}")
+"""A path and nothing else: no host, no query, nothing that a browser reads another way."""
+
+
+def to_sign_in(req: func.HttpRequest) -> func.HttpResponse:
+    """To the form for a function key, from which a page that was asked for is come back to.
+
+    Its path alone goes along, as it stands in the log anyway: what was looked for does not.
+    """
+    path = urlsplit(req.url).path
+    if req.method != "GET" or path == _FIRST or not _OUR_PAGE.fullmatch(path):
+        return see_other("/signin")
+    return see_other(f"/signin?to={quote(path, safe='')}")
+
+
+def page_after(req: func.HttpRequest) -> str:
+    """The page to go to with a session: the one that was asked for, where it is one of ours."""
+    path = req.params.get("to", "")
+    return path if _OUR_PAGE.fullmatch(path) else _FIRST
 
 
 def explained(handler: Handler[P]) -> Handler[P]:
@@ -59,7 +83,7 @@ def guarded(
         if req.method not in ("GET", "HEAD"):
             require_same_origin(req, site.origin)
         if not sessions.is_open(req):
-            return see_other("/signin")
+            return to_sign_in(req)
         return handler(req, site, *args, **kwargs)
 
     return stood_before

@@ -15,11 +15,13 @@ from shared.mail.permissions import Choices
 from shared.mail.refusals import Actor
 from shared.mail.refusals.account import why
 from shared.services import approval
-from shared.services.ports import Accounts, Checks, WatchMemory
+from shared.services.ports import Accounts, CheckRecord, Checks, WatchMemory
 from shared.web import notices
-from shared.web.checks_shown import shown, warning
+from shared.web.add_form import AddForm
+from shared.web.checks_shown import is_expired, shown, warning
 from shared.web.csrf import require_same_origin
-from shared.web.guard import explained
+from shared.web.guard import explained, page_after, to_sign_in
+from shared.web.linked import linked_shown
 from shared.web.rendering import Site, asset, page, see_other
 from shared.web.session import Sessions
 from shared.web.signing import Keys
@@ -27,10 +29,11 @@ from shared.web.signing import Keys
 
 @explained
 def show_sign_in(req: func.HttpRequest, site: Site, sessions: Sessions) -> func.HttpResponse:
-    """`GET /signin`: the form for a function key."""
+    """`GET /signin`: the form for a function key, and on to the page that was asked for."""
+    onward = page_after(req)
     if sessions.is_open(req):
-        return see_other("/accounts")
-    return page(site, "signin.html")
+        return see_other(onward)
+    return page(site, "signin.html", onward=onward)
 
 
 def open_session(req: func.HttpRequest, sessions: Sessions) -> func.HttpResponse:
@@ -66,32 +69,39 @@ def show_accounts(
 ) -> func.HttpResponse:
     """`GET /accounts`: who is signed in, in what state, and the form to sign one in."""
     if not sessions.is_open(req):
-        return see_other("/signin")
+        return to_sign_in(req)
     rows = sorted(accounts.all(fresh=True), key=lambda account: account.alias)
-    records = checks.all()
+    records = {one.check.account_id: one for one in checks.all()}
+    remembered = memory.recall()
+    expired = is_expired(remembered)
     checked = req.params.get("checked")
     asked_for = next((row.account_id for row in rows if row.alias == checked), None)
     notice = notices.read_cookie(keys, req.headers.get("Cookie", ""))
     linked = next((row for row in rows if row.alias == req.params.get("linked")), None)
     asked = re.split(r"[ +]", req.params.get("asked", ""))
     choices = Choices("verified" in asked, "shared" in asked)
+    # What a holder was granted is no news of the mailboxes that are reached by it.
+    signed_in = linked if linked and linked.kind.is_signed_in else None
+    record = records.get(asked_for or "")
     return page(
         site,
         "accounts.html",
         set_cookies=[notices.clear_cookie()] if notice else [],
-        rows=[row_of(account, site) for account in rows],
-        linked=linked,
-        withheld=_purposes(choices.withheld(linked.scopes)) if linked else (),
-        unasked=_purposes(choices.unasked(linked.scopes)) if linked else (),
-        withheld_url=_approval_url(site, linked, choices) if linked else None,
-        checked=next((shown(one) for one in records if one.check.account_id == asked_for), None),
+        rows=[
+            row_of(account, site, doubt_of(records.get(account.account_id), expired=expired))
+            for account in rows
+        ],
+        has_default=any(account.is_default for account in rows),
+        add_mailbox=AddForm.empty(rows),
+        linked=linked_shown(linked, records.get(linked.account_id)) if linked else None,
+        withheld=_purposes(choices.withheld(signed_in.scopes)) if signed_in else (),
+        unasked=_purposes(choices.unasked(signed_in.scopes)) if signed_in else (),
+        withheld_url=_approval_url(site, signed_in, choices) if signed_in else None,
+        checked=shown(record) if record is not None else None,
         troubled=sorted(
-            row.alias
-            for row in rows
-            for one in records
-            if one.check.account_id == row.account_id and one.known
+            row.alias for row in rows if row.account_id in records and records[row.account_id].known
         ),
-        warning=warning(memory.recall()),
+        warning=warning(remembered),
         notice=notice,
     )
 
@@ -112,6 +122,8 @@ class _Row:
     kind: str
     state: str
     state_words: str
+    tone: str
+    """The state's colour: the state, or another where `ready` would say too much."""
     reason: str | None
     remedy: str | None
     is_default: bool
@@ -142,16 +154,42 @@ _STATES = {
 }
 
 
-def row_of(account: Account, site: Site) -> _Row:
+@dataclass(frozen=True)
+class Doubt:
+    """Why an account that is called ready may not be able to send after all."""
+
+    words: str
+    reason: str
+    remedy: str | None = None
+
+
+def doubt_of(record: CheckRecord | None, *, expired: bool) -> Doubt | None:
+    """What is known against an account beside its own row."""
+    if expired:
+        return Doubt(
+            "Cannot send",
+            "What the app proves itself with at Microsoft has expired: no mailbox can send.",
+            "/setup says what to do.",
+        )
+    if record is not None and record.known:
+        return Doubt("Ready, with trouble", "The last check found trouble; its page says which.")
+    return None
+
+
+def row_of(account: Account, site: Site, doubt: Doubt | None = None) -> _Row:
     """An account in words."""
     reason, remedy = _explain(account)
+    doubted = doubt if account.state is AccountState.READY else None
+    if doubted:
+        reason, remedy = doubted.reason, doubted.remedy
     return _Row(
         alias=account.alias,
         address=account.address,
         name=account.display_name,
         kind=_KINDS[account.kind],
         state=account.state.value,
-        state_words=_state_words(account),
+        state_words=doubted.words if doubted else _state_words(account),
+        tone=AccountState.HELD.value if doubted else account.state.value,
         reason=reason,
         remedy=remedy,
         is_default=account.is_default,

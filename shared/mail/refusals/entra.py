@@ -207,9 +207,10 @@ _CONSENT = {
     ),
     **_rows(
         "65004",
-        "The permissions were declined.",
+        "You cancelled at Microsoft: the permissions were not accepted.",
         Actor.MAILBOX_OWNER,
-        "Start again on /accounts and choose 'Accept' when Microsoft asks for the permissions.",
+        "If that was not meant, start again on /accounts and choose 'Accept' when Microsoft asks for the "
+        "permissions.",
     ),
     **_rows(
         "90094 90095 90093 900941",

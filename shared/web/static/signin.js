@@ -39,7 +39,7 @@ form.addEventListener("submit", async (event) => {
     });
     if (answer.ok) {
       key.value = "";
-      window.location.replace("/accounts");
+      window.location.replace(form.dataset.onward);
     } else {
       say(explain(answer.status));
     }

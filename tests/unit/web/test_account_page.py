@@ -221,7 +221,7 @@ def test_hostile_text_stays_text(app: App, browser: Browser) -> None:
 def test_without_a_session_nothing_is_shown_or_changed(app: App) -> None:
     stranger = Browser()
 
-    assert show(app, stranger).headers["Location"] == "/signin"
+    assert show(app, stranger).headers["Location"] == "/signin?to=%2Faccounts%2Fbilling"
     assert post(app, stranger, FORM).headers["Location"] == "/signin"
     assert app.accounts.rows["billing"].defaults == Defaults()
 
@@ -307,7 +307,10 @@ def test_it_says_how_fast_its_mails_go(
     [
         (timedelta(days=12), "Client secret: 12 days left, until 01 Sep 2026, 12:00 UTC."),
         (timedelta(hours=3), "Client secret: 1 day left, until 20 Aug 2026, 15:00 UTC."),
-        (timedelta(0), "Client secret: expired on 20 Aug 2026, 12:00 UTC. No mailbox can send."),
+        (
+            timedelta(0),
+            "Client secret: expired on 20 Aug 2026, 12:00 UTC. No mailbox can send: /setup says what to do.",
+        ),
         (None, "Client secret: nobody wrote down in Key Vault when it expires."),
     ],
     ids=["days", "hours", "expired", "not written down"],

@@ -55,7 +55,7 @@ def test_the_page_is_small_and_needs_a_session() -> None:
     away = api_docs.show_docs(
         browser.request("GET", "/docs"), app.site, app.sessions, QUEUES, "outbox"
     )
-    assert away.headers["Location"] == "/signin"
+    assert away.headers["Location"] == "/signin?to=%2Fdocs"
 
 
 def test_each_request_over_http_has_a_key_of_its_own() -> None:

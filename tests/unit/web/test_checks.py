@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import azure.functions as func
 import pytest
 
-from shared.errors import ConsentRequired
+from shared.errors import ConsentRequired, RemoteRefused
 from shared.mail.expiry import Expiry
 from shared.services.ports import Remembered
 from shared.web import checks, pages
@@ -25,13 +27,17 @@ class Page:
         self.browser.open_session(self.app)
 
     def check(
-        self, alias: str = "billing", headers: dict[str, str] | None = None
+        self, alias: str = "billing", headers: dict[str, str] | None = None, back: str = ""
     ) -> func.HttpResponse:
         made = self.browser.request(
             "POST", f"/accounts/{alias}/check", headers=headers or SAME_ORIGIN
         )
         req = func.HttpRequest(
-            "POST", made.url, headers=made.headers, route_params={"alias": alias}, body=b""
+            "POST",
+            made.url,
+            headers=made.headers,
+            route_params={"alias": alias},
+            body=urlencode({"back": back} if back else {}).encode(),
         )
         return checks.check_from_page(req, self.app.site, self.app.sessions, self.room.checking)
 
@@ -57,8 +63,47 @@ def test_the_button_checks_and_leads_back_to_what_was_found(page: Page) -> None:
     assert answer.status_code == 303
     assert answer.headers["Location"] == "/accounts?checked=billing#checked"
     shown = page.shown(checked="billing")
-    assert "billing works" in shown
+    assert "billing shows no trouble, as far as that is seen without sending" in shown
     assert "info@contoso.com" in shown
+
+
+def test_a_check_from_the_accounts_own_page_leads_back_to_it(page: Page) -> None:
+    answer = page.check(back="account")
+
+    assert answer.headers["Location"] == "/accounts/billing#last-check"
+
+
+@pytest.mark.parametrize("back", ["https://evil.example", "//evil.example", "/mails"])
+def test_a_check_leads_nowhere_else(page: Page, back: str) -> None:
+    assert page.check(back=back).headers["Location"] == "/accounts?checked=billing#checked"
+
+
+def test_a_mailbox_in_which_a_draft_was_made_works(page: Page) -> None:
+    account = account_of()
+    page.room.accounts.put(replace(account, scopes=account.scopes | {"Mail.ReadWrite"}))
+    page.check()
+
+    assert "billing works" in page.shown(checked="billing")
+
+
+def test_an_account_with_known_trouble_is_not_simply_called_ready(page: Page) -> None:
+    page.room.faults.before("graph.user", RemoteRefused("graph", "no", code="ErrorAccessDenied"))
+    page.check()
+    shown = page.shown(linked="billing")
+
+    assert "Ready, with trouble" in shown
+    assert "found trouble, so it may not send" in shown
+    assert "goes by itself" not in shown
+
+
+def test_once_the_credential_has_expired_no_account_is_called_ready(page: Page) -> None:
+    ended = Expiry("secret", "1", NOW - timedelta(days=1), told=0)
+    page.room.watch_memory.remember(Remembered(ended))
+    shown = page.shown()
+
+    assert "Cannot send" in shown
+    assert ">Ready<" not in shown
+    assert '<a href="/setup">/setup</a> says what to do' in shown
 
 
 def test_trouble_is_shown_with_its_code_and_who_does_what(page: Page) -> None:

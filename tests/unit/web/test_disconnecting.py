@@ -114,5 +114,5 @@ def test_another_site_and_nobody_cannot(page: Page) -> None:
     assert page.press(headers=CROSS_SITE, waiting="hold").status_code == 403
     page.browser.cookies.clear()
     assert page.press(waiting="hold").headers["Location"] == "/signin"
-    assert page.ask().headers["Location"] == "/signin"
+    assert page.ask().headers["Location"] == "/signin?to=%2Faccounts%2Fbilling%2Fdisconnect"
     assert "billing" in page.room.accounts.rows

@@ -245,14 +245,14 @@ def test_a_search_needs_a_session_our_own_page_and_a_form(desk: Desk) -> None:
     assert answer.status_code == 400
     desk.browser.cookies.clear()
     assert desk.post(to="x").headers["Location"] == "/signin"
-    assert desk.get().headers["Location"] == "/signin"
+    assert desk.get().headers["Location"] == "/signin?to=%2Fmails"
 
 
 def test_no_page_is_kept_by_a_browser_and_a_session_ends(desk: Desk) -> None:
     assert desk.get().headers["Cache-Control"] == "no-store"
     assert desk.post(to="x").headers["Cache-Control"] == "no-store"
     desk.app.clock.forward(hours=8)
-    assert desk.get().headers["Location"] == "/signin"
+    assert desk.get().headers["Location"] == "/signin?to=%2Fmails"
 
 
 def held(alias: str = "billing", reason: str | None = None) -> Case:

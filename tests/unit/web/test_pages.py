@@ -9,13 +9,14 @@ import sys
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import azure.functions as func
 import pytest
 
 from shared.errors import NotSent
 from shared.mail.account import AccountKind, AccountState
-from shared.web import pages, rendering
+from shared.web import guard, pages, rendering
 from tests.unit.sign_in_fakes import NOW, account_of
 from tests.unit.web.browser import App, Browser, text_of
 
@@ -84,15 +85,31 @@ class TestAccounts:
 
         assert 'aria-label="Sign in again: billing">Sign in again<' in page
 
-    def test_a_first_sign_in_is_told_nothing_of_mail_that_was_waiting(
+    def test_a_sign_in_says_no_more_than_is_known_and_that_nothing_is_set(
         self, app: App, browser: Browser
     ) -> None:
         app.accounts.rows["billing"] = account_of()
 
         page = text_of(accounts_page(app, browser, linked="billing"))
 
-        assert "Mail can be sent from it now" in page
-        assert "on its way" not in page
+        assert "Microsoft took the sign-in" in page
+        assert "was not asked yet" in page
+        assert "Mail can be sent from it now" not in page
+        assert "Nothing is set for its mails" in page
+
+    def test_that_no_account_is_the_default_is_said_where_there_are_accounts(
+        self, app: App, browser: Browser
+    ) -> None:
+        assert 'id="no-default"' not in text_of(accounts_page(app, browser))
+        app.accounts.rows["billing"] = account_of(is_default=False)
+        assert 'id="no-default"' in text_of(accounts_page(app, browser))
+        app.accounts.rows["billing"] = account_of(is_default=True)
+        assert 'id="no-default"' not in text_of(accounts_page(app, browser))
+
+    def test_every_page_leads_to_the_set_up(self, app: App, browser: Browser) -> None:
+        page = text_of(accounts_page(app, browser))
+
+        assert '<a href="/setup">Set up</a>' in page[page.index("<nav") : page.index("</nav>")]
 
     def test_without_a_session_it_leads_to_signin(self, app: App) -> None:
         response = accounts_page(app, Browser())
@@ -202,6 +219,60 @@ class TestSignIn:
         response = pages.show_sign_in(browser.request("GET", "/signin"), app.site, app.sessions)
 
         assert response.headers["Location"] == "/accounts"
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/mails",
+            "/mails/0197f3a0-0000-7000-8000-000000000000",
+            "/accounts/hr/disconnect",
+            "/setup",
+        ],
+    )
+    def test_the_page_that_was_asked_for_is_come_back_to(
+        self, app: App, browser: Browser, path: str
+    ) -> None:
+        sent = guard.to_sign_in(Browser().request("GET", path, params={"typed": "ada@contoso.com"}))
+        there = dict(parse_qsl(urlsplit(sent.headers["Location"]).query))
+
+        assert there == {"to": path}
+        form = Browser().request("GET", "/signin", params=there)
+        shown = text_of(pages.show_sign_in(form, app.site, app.sessions))
+        assert f'data-onward="{path}"' in shown
+        back = browser.request("GET", "/signin", params=there)
+        response = pages.show_sign_in(back, app.site, app.sessions)
+        assert response.headers["Location"] == path
+
+    @pytest.mark.parametrize(
+        "to",
+        [
+            "https://evil.example",
+            "//evil.example/mails",
+            "/\\evil.example",
+            "/mails/../api/send",
+            "/mails/\n",
+            "/mails?typed=x",
+            "/mails#x",
+            "/api/accounts",
+            "/signout",
+            "javascript:alert(1)",
+            "/mails/%2f%2fevil.example",
+        ],
+    )
+    def test_no_word_in_an_address_leads_elsewhere(
+        self, app: App, browser: Browser, to: str
+    ) -> None:
+        req = browser.request("GET", "/signin", params={"to": to})
+        assert pages.show_sign_in(req, app.site, app.sessions).headers["Location"] == "/accounts"
+
+        form = Browser().request("GET", "/signin", params={"to": to})
+        page = text_of(pages.show_sign_in(form, app.site, app.sessions))
+        assert 'data-onward="/accounts"' in page
+
+    def test_a_change_that_was_asked_for_is_not_come_back_to(self) -> None:
+        sent = guard.to_sign_in(Browser().request("POST", "/accounts/hr/disconnect"))
+
+        assert sent.headers["Location"] == "/signin"
 
 
 class TestHeaders:

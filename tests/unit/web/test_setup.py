@@ -336,7 +336,7 @@ class TestThePage:
         world.browser.cookies.clear()
         req = world.browser.request("GET", "/setup")
         answer = setup.show_setup(req, world.app.site, world.app.sessions, world.setting_up())
-        assert answer.headers["Location"] == "/signin"
+        assert answer.headers["Location"] == "/signin?to=%2Fsetup"
 
     def test_the_front_door_leads_to_setup_without_an_account_and_to_the_mails_with_one(
         self, world: World

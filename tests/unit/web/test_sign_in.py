@@ -226,7 +226,7 @@ class TestCallback:
         page = text_of(response)
 
         assert "AADSTS65004" in page
-        assert "declined" in page
+        assert "You cancelled at Microsoft" in page
         assert "alert(1)" not in page
 
     def test_a_refusal_that_came_in_the_url_is_told_on_a_clean_page(
