@@ -146,6 +146,18 @@ def test_the_pages_show_accounts_and_mails_in_their_states_with_nothing_clipped(
     picture(page, "mail")
 
 
+def test_a_page_that_was_asked_for_without_a_session_is_come_back_to_after_the_key(
+    page: Page, control: Control
+) -> None:
+    app = control.stack.app_url
+    page.goto(f"{app}/mails?status=held")
+    expect(page).to_have_url(f"{app}/signin?to=%2Fmails")
+    page.get_by_label("Function key").fill(control.stack.function_key)
+    page.get_by_role("button", name="Open").click()
+    expect(page).to_have_url(f"{app}/mails")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+
 def test_the_columns_of_the_accounts_stay_where_they_are_in_every_state(
     at_accounts: Page, control: Control
 ) -> None:
@@ -271,7 +283,7 @@ def test_cancelling_at_the_consent_page_is_explained_and_links_nothing(
     choose(page, BILLING)
     page.locator("#cancel").click()
     expect(page.locator("#code")).to_have_text("AADSTS65004")
-    expect(page.locator("#refused")).to_contain_text("The permissions were declined.")
+    expect(page.locator("#refused")).to_contain_text("You cancelled")
     expect(page.locator("#help")).to_contain_text("choose 'Accept'")
     assert control.accounts() == []
     assert control.grants() == []
