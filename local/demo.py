@@ -273,9 +273,9 @@ def _stay(info: dict[str, Any]) -> None:
         f"""
 Postroom is running; nothing leaves this machine.
 
-  accounts   {info["app_url"]}/accounts   (function key: {info["function_key"]})
+  the pages  {info["app_url"]}/   (function key: {info["function_key"]})
+             /mails, /accounts, /docs, and /setup, which says what is there and what is missing
   inbox      {info["inbox_url"]}
-  API        {info["app_url"]}/api/openapi.json
 
 Send a mail:
 

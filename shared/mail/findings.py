@@ -25,7 +25,7 @@ class Topic(StrEnum):
     GRANT = "grant"
     """Whether Microsoft gives a token for the account."""
     MAILBOX = "mailbox"
-    """Whether the mailbox answers, and is the one that was linked."""
+    """Whether the directory has the mailbox's user, and it is the one that was linked."""
     SCOPE = "scope"
     """A permission."""
     DRAFT = "draft"

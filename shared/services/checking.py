@@ -162,13 +162,15 @@ class Checking:
             return Finding(
                 Topic.MAILBOX,
                 Result.NOTE,
-                f"The mailbox answers, and its address is {profile.address} by now; mail still "
+                f"The directory has its user, whose address is {profile.address} by now; mail still "
                 f"goes out as {account.address}.",
                 code="address_changed",
                 who=refusals.find("address_changed").who,
                 step=refusals.find("address_changed").step,
             )
-        return Finding(Topic.MAILBOX, Result.OK, "The mailbox answers.")
+        return Finding(
+            Topic.MAILBOX, Result.OK, "The directory has its user, with the same address."
+        )
 
     def _draft(self, account: Account, grant: Grant) -> Finding:
         """Make a draft and remove it; first what an earlier check may have left."""

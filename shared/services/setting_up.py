@@ -126,7 +126,7 @@ class SettingUp:
         to say is part of what is found."""
         patience = Patience(self._patience_seconds)
         accounts, mail = self._accounts.all(fresh=True), self._newest_test()
-        found = Found(accounts=accounts, mail=mail)
+        found = Found(accounts=accounts, mail=mail, sent=mail is None and self._any_sent())
         signed_in = any(row.kind.is_signed_in for row in accounts)
         try:
             written, versions = patience.ask("vault", lambda: self._of_the_vault(signed_in))
@@ -187,6 +187,9 @@ class SettingUp:
         }
         order = read_json(msgspec.json.encode(document), self._clock())
         return self._submission.accept(order).mail
+
+    def _any_sent(self) -> bool:
+        return bool(self._ledger.page(MailFilter(statuses=(Status.SENT,)), 1, None).mails)
 
     def _newest_test(self) -> Mail | None:
         page = self._ledger.page(MailFilter(tag=TEST_TAG), 1, None)

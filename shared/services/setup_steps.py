@@ -71,6 +71,8 @@ class Found:
     accounts: Sequence[Account] = ()
     mail: Mail | None = None
     """The newest test mail."""
+    sent: bool = False
+    """Whether any mail was sent, a test mail or not."""
     sight: Sight | None = None
     """What a look into the mailbox found, where one is possible."""
 
@@ -217,7 +219,7 @@ def _lasting(version: CredentialVersion, now: datetime) -> tuple[str, bool]:
     if version.expires_at is None and version.kind == "certificate":
         return "When it expires cannot be read.", False
     if version.expires_at is None:
-        return "Nobody wrote down when it expires; storing it again below does.", False
+        return "Nobody wrote down when it expires; store it again to have it watched.", False
     days = (version.expires_at - now).days
     if days < 0:
         passed = "It has expired." if version.kind == "certificate" else ""
@@ -295,6 +297,13 @@ def _account(found: Found) -> Step:
 def _mail(found: Found) -> Step:
     title = "The first mail"
     mail = found.mail
+    if mail is None and found.sent:
+        return Step(
+            "mail",
+            title,
+            StepState.DONE,
+            "Mails were sent already. A test mail shows the whole way, if you want to see it.",
+        )
     if mail is None:
         return Step(
             "mail",

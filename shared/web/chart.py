@@ -51,12 +51,10 @@ class Chart:
     sent: int
     waits: int
     trouble: int
-    whole: bool
-    """Whether every hour has been counted to its end."""
+    missing: str
+    """What is not in the counts yet, or nothing."""
     scale: str
-    """From which hour to which it is drawn, and what the highest column stands for."""
-    counted_until: str
-    """Until when every mail is in the counts."""
+    """From when it is drawn, and what the highest column stands for."""
 
     @classmethod
     def of(cls, hours: Sequence[Hour]) -> Chart:
@@ -69,16 +67,24 @@ class Chart:
             sums["sent"],
             sums["waits"],
             sums["trouble"],
-            all(hour.whole for hour in hours),
+            _missing(hours),
             _scale(hours, most),
-            next((_time(hour) for hour in hours if not hour.whole), ""),
         )
+
+
+def _missing(hours: Sequence[Hour]) -> str:
+    past = sum(not hour.whole for hour in hours[:-1])
+    if past:
+        return f"{past} earlier {'hour is' if past == 1 else 'hours are'} still to be counted"
+    if hours and not hours[-1].whole:
+        return f"those since {_time(hours[-1])} are counted in part"
+    return ""
 
 
 def _scale(hours: Sequence[Hour], most: int) -> str:
     if not hours:
         return ""
-    return f"By the hour, from {_time(hours[0])} to {_time(hours[-1])}; the highest has {most:,}."
+    return f"By the hour, since {_time(hours[0])}; the highest has {most:,}."
 
 
 def _time(hour: Hour) -> str:

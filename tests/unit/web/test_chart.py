@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from shared.mail.status import Status
@@ -41,7 +42,7 @@ def test_bars_stand_on_each_other_within_the_picture() -> None:
 def test_a_day_without_mails_has_no_bars_and_says_none() -> None:
     chart = Chart.of(day())
 
-    assert (chart.total, chart.whole) == (0, True)
+    assert (chart.total, chart.missing) == (0, "")
     assert all(column.bars == () for column in chart.columns)
     assert chart.columns[0].title == "10:00 UTC: none"
 
@@ -58,16 +59,18 @@ def test_an_hour_that_was_not_counted_to_its_end_says_so() -> None:
         "10:00 UTC: not counted yet",
         "11:00 UTC: 2000 sent or more",
     ]
-    assert not chart.whole
+    assert chart.missing == "1 earlier hour is still to be counted"
     assert Chart.of([]).total == 0
 
 
-def test_it_says_its_first_and_last_hour_its_height_and_until_when_all_is_counted() -> None:
+def test_it_says_since_when_it_is_drawn_how_high_it_is_and_what_is_still_to_be_counted() -> None:
     hours = day(h3={Status.SENT: 1200}, h5={Status.FAILED: 7})
     hours[-1] = Hour(hours[-1].begins, {}, whole=False)
 
     chart = Chart.of(hours)
 
-    assert chart.scale == "By the hour, from 10:00 UTC to 09:00 UTC; the highest has 1,200."
-    assert chart.counted_until == "09:00 UTC"
+    assert chart.scale == "By the hour, since 10:00 UTC; the highest has 1,200."
+    assert chart.missing == "those since 09:00 UTC are counted in part"
+    uncounted = [replace(hour, whole=False) for hour in hours[:-1]]
+    assert Chart.of([*uncounted, hours[-1]]).missing == "23 earlier hours are still to be counted"
     assert Chart.of([]).scale == ""

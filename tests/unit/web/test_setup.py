@@ -263,6 +263,19 @@ class TestSteps:
         assert step.state is state
         assert words in step.found
 
+    def test_mails_that_were_sent_without_a_test_mail_leave_nothing_to_do(
+        self, world: World
+    ) -> None:
+        assert step_of(Found(), "mail").state is StepState.OPEN
+        step = step_of(Found(sent=True), "mail")
+        assert step.state is StepState.DONE
+        assert "were sent already" in step.found
+        assert states(world.show())["mail"] == "open"
+        world.room.ledger.insert(
+            mail_of("0198f1f2-0000-7000-8000-000000000001", status=Status.SENT)
+        )
+        assert states(world.show())["mail"] == "done"
+
 
 class TestThePage:
     def test_of_a_new_app_it_shows_what_is_missing_and_nothing_as_done_that_is_not(self) -> None:
