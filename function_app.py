@@ -386,6 +386,7 @@ def show_mails(req: func.HttpRequest) -> func.HttpResponse:
             room().tally,
             room().accounts,
             room().submission,
+            room().clock,
         ),
     )
 

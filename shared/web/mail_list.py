@@ -18,7 +18,7 @@ from shared.mail.mail import FINDING_OUT, Mail, MailFilter, MailPage
 from shared.mail.status import Status
 from shared.services.attention import ATTENTION
 from shared.services.document import is_key
-from shared.services.ports import Accounts, Case, Cases, Ledger
+from shared.services.ports import Accounts, Case, Cases, Clock, Ledger
 from shared.services.submission import Submission
 from shared.services.tally import Tally
 from shared.web import signing, wording
@@ -33,6 +33,10 @@ MOST_CASES = 1000
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _PART_OF_ID = re.compile(r"[0-9a-f-]{8,35}")
 _NEEDS_ATTENTION = "attention"
+_LATE = "late"
+_ON_THE_WAY = (Status.QUEUED, Status.SENDING)
+LATE_AFTER = timedelta(minutes=15)
+"""Since it was accepted; a mail that waits for its date is not late."""
 _LONGEST = 256
 _CONTEXT = "mails"
 
@@ -156,6 +160,7 @@ def show_mails(
     tally: Tally,
     accounts: Accounts,
     submission: Submission,
+    clock: Clock,
 ) -> func.HttpResponse:
     """The list. Looks nothing up for a filter that cannot match: it says what is wrong with it."""
     try:
@@ -165,7 +170,7 @@ def show_mails(
     problem, found = None, _NOTHING
     try:
         asked = Asked.of_query(query, keys)
-        problem, found = _looked_up(asked, query.get("cursor"), ledger, submission)
+        problem, found = _looked_up(asked, query.get("cursor"), ledger, submission, clock())
     except ValueError as error:
         asked, problem = Asked(**_chosen(query)), _sentence(error)
     first = problem is None and asked.is_empty and "cursor" not in query
@@ -189,7 +194,7 @@ def show_mails(
 
 
 def _looked_up(
-    asked: Asked, cursor: str | None, ledger: Ledger, submission: Submission
+    asked: Asked, cursor: str | None, ledger: Ledger, submission: Submission, now: datetime
 ) -> tuple[str | None, MailPage]:
     """What is wrong with the filter, or the mails and where to go on."""
     if asked.find:
@@ -204,7 +209,7 @@ def _looked_up(
             return "No mail has this key; an id is looked for as a whole, 36 characters.", _NOTHING
         return None, MailPage(mails, None)
     try:
-        return None, ledger.page(_filter(asked), SHOWN, cursor)
+        return None, ledger.page(_filter(asked, now), SHOWN, cursor)
     except ValueError as error:
         return _sentence(error), _NOTHING
 
@@ -213,16 +218,19 @@ def _sentence(error: ValueError) -> str:
     return f"{str(error).capitalize()}."
 
 
-def _filter(asked: Asked) -> MailFilter:
+def _filter(asked: Asked, now: datetime) -> MailFilter:
     since, until = _day(asked.since, "since"), _day(asked.until, "until")
     if since and until and since > until:
         raise ValueError("'until' is a day before 'since': no mail is in between")
+    until = until + timedelta(days=1) if until else None
+    if asked.status == _LATE:
+        until = min(until or now, now - LATE_AFTER)
     return MailFilter(
         statuses=_statuses(asked.status),
         account=asked.account.lower() or None,
         tag=asked.tag or None,
         since=since,
-        until=until + timedelta(days=1) if until else None,
+        until=until,
         recipient=asked.to.lower() or None,
         reason=asked.reason or None,
     )
@@ -235,6 +243,8 @@ def _is_part(asked: Asked) -> bool:
 def _statuses(text: str) -> tuple[Status, ...]:
     if text == _NEEDS_ATTENTION:
         return ATTENTION
+    if text == _LATE:
+        return _ON_THE_WAY
     if text and text not in list(Status):
         raise ValueError("there is no such status")
     return (Status(text),) if text else ()

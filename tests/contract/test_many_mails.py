@@ -290,6 +290,7 @@ def test_the_page_is_made_soon_with_its_chart_its_filters_and_its_search(
             tally,
             app.accounts,
             cast(Submission, None),
+            clock,
         )
         assert answer.status_code == 200
         assert len(answer.get_body()) <= 50 * 1024

@@ -58,6 +58,7 @@ class Desk:
             cast(Tally, NoTally()),
             self.room.accounts,
             self.room.submission,
+            self.room.clock,
         )
 
     def post(self, sent: dict[str, str] | None = None, /, **form: str) -> func.HttpResponse:
@@ -90,6 +91,21 @@ def test_what_is_typed_is_in_no_address_and_yet_looked_for(desk: Desk) -> None:
     assert "account=Billing" in location
     for secret in ("grace", "GRACE", "4711"):
         assert secret not in location
+
+
+def test_late_is_what_is_on_the_way_since_a_quarter_of_an_hour_and_has_no_date(desk: Desk) -> None:
+    desk.add(16, subject="Late", status=Status.QUEUED)
+    desk.add(17, subject="Tried again", status=Status.SENDING)
+    desk.add(14, subject="Just taken on", status=Status.QUEUED)
+    desk.add(90, subject="For tomorrow", status=Status.SCHEDULED)
+    desk.add(91, subject="Gone", status=Status.SENT)
+
+    location, page = desk.search(status="late")
+
+    assert location == "/mails?status=late"
+    shown = [s for s in ("Late<", "Tried", "Just", "tomorrow", "Gone") if s in page]
+    assert shown == ["Late<", "Tried"]
+    assert '<option value="late" selected>' in page
 
 
 def test_the_way_to_older_mails_keeps_the_search_and_tells_as_little(desk: Desk) -> None:
