@@ -42,6 +42,7 @@ class PostroomError(Exception):
     """Base of all errors that Postroom raises on purpose."""
 
 
+# No struct (decision 0025): indexing the app does without msgspec.
 @dataclass(frozen=True)
 class FieldProblem:
     """What is wrong with one field of a request, and how to mend it."""

@@ -8,9 +8,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import ClassVar
 from urllib.parse import SplitResult, urlsplit
 
+import msgspec
+
+from shared.discreet import Discreet
 from shared.errors import ConfigurationError
 
 CALLBACK_PATH = "/api/auth/callback"
@@ -36,19 +39,19 @@ _DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.I
 _ADDRESS = re.compile(r"[^@\s<>\"]{1,64}@[^@\s<>\"]{1,253}")
 
 
-@dataclass(frozen=True)
-class StorageSettings:
+class StorageSettings(Discreet, frozen=True):
     """How to reach storage: a connection string on a laptop, service URLs and an identity in Azure."""
 
-    connection_string: str | None = field(default=None, repr=False)
+    unshown: ClassVar = frozenset({"connection_string"})
+
+    connection_string: str | None = None
     queue_url: str | None = None
     table_url: str | None = None
     blob_url: str | None = None
     identity_client_id: str | None = None
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """Everything that can be set. Durations are seconds, sizes are bytes."""
 
     tenant: str

@@ -15,12 +15,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import azure.functions as func
 from azure.functions.queue import QueueMessage
+from msgspec.structs import replace
 
 from shared.errors import (
     AlreadyExists,
@@ -608,7 +609,7 @@ class MemoryAccounts:
 
     def change(self, alias: str, **changes: object) -> Account:
         """Change a row as another instance would."""
-        return self.put(replace(self.rows[alias], **changes))  # type: ignore[arg-type]
+        return self.put(replace(self.rows[alias], **changes))
 
 
 class MemoryTokens:
@@ -894,7 +895,7 @@ def mail_of(mail_id: str, **changes: object) -> Mail:
         account="billing",
         lease_until=NOW + timedelta(seconds=300),
     )
-    return replace(mail, **changes)  # type: ignore[arg-type]
+    return replace(mail, **changes)
 
 
 def account_of(alias: str = "billing", **changes: object) -> Account:
@@ -911,7 +912,7 @@ def account_of(alias: str = "billing", **changes: object) -> Account:
         scopes=frozenset({"Mail.Send", "User.Read"}),
         signed_in_at=NOW - timedelta(days=30),
     )
-    return replace(account, **changes)  # type: ignore[arg-type]
+    return replace(account, **changes)
 
 
 def document_of(**fields: object) -> dict[str, object]:

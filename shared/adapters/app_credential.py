@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
+import msgspec
+
+from shared.discreet import Discreet
 from shared.errors import CredentialRefused, NotSent
 from shared.services.ports import CredentialVersion
 
@@ -24,17 +26,17 @@ EXCHANGE_AUDIENCES = {
 EXCHANGE_AUDIENCE = "api://AzureADTokenExchange"
 
 
-@dataclass(frozen=True)
-class Proof:
+class Proof(Discreet, frozen=True):
     """What MSAL takes as `client_credential`, and which version of it this is."""
 
-    for_msal: object = field(repr=False)
+    unshown: ClassVar = frozenset({"for_msal"})
+
+    for_msal: object
     version: str
     newest: bool = True
 
 
-@dataclass(frozen=True)
-class RefusedProof:
+class RefusedProof(msgspec.Struct, frozen=True):
     """A proof that Entra did not take, and why."""
 
     proof: Proof

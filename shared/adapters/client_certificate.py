@@ -9,11 +9,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from shared.adapters.vault_credential import VaultCredential, shown
+from shared.discreet import Discreet
 from shared.errors import CredentialRefused
 from shared.services.ports import SecretVersion, StoredSecret
 
@@ -56,11 +56,12 @@ class ClientCertificate(VaultCredential):
         )
 
 
-@dataclass(frozen=True)
-class KeyPair:
+class KeyPair(Discreet, frozen=True):
     """A certificate with the key that belongs to it, in PEM."""
 
-    private_key: str = field(repr=False)
+    unshown: ClassVar = frozenset({"private_key"})
+
+    private_key: str
     certificate: str
     expires_at: datetime
 

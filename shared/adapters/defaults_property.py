@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
+
+from msgspec.structs import fields
 
 from shared.mail.address import Address
 from shared.mail.defaults import NO_DEFAULTS, USUALLY, Defaults, Overridable

@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from email.utils import formatdate
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -61,16 +60,14 @@ class Row(dict[str, Any]):
         self.etag = etag
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """Some rows of a listing, and where to go on: partition and row."""
 
     rows: Sequence[Row]
     next: tuple[str, str] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """A part of a transaction: `insert`, `replace`, `upsert` or `remove` a row. With an ETag only if
     the row is as it was read."""
 

@@ -11,11 +11,11 @@ import functools
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
+from shared.discreet import Discreet
 from shared.errors import AnswerLost, NotSent
 
 if TYPE_CHECKING:
@@ -31,13 +31,14 @@ IDLE_SECONDS = 20.0
 just now, and a request lost on it would leave a mail unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Discreet, frozen=True):
     """A whole answer. The names in `headers` are found in any case."""
 
+    unshown: ClassVar = frozenset({"headers", "content"})
+
     status: int
-    headers: Mapping[str, str] = field(repr=False)
-    content: bytes = field(repr=False)
+    headers: Mapping[str, str]
+    content: bytes
 
 
 class Line:

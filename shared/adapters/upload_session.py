@@ -12,8 +12,9 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+import msgspec
 
 from shared.adapters.graph import READ_SECONDS, SYSTEM, boiled_down
 from shared.adapters.transport import Answer, Line
@@ -153,8 +154,7 @@ class UploadSessions:
         return _Session(line, path, size, self._chunk_seconds)
 
 
-@dataclass
-class _Session:
+class _Session(msgspec.Struct):
     """One open session, and how far it is."""
 
     line: Line

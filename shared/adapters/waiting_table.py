@@ -12,6 +12,8 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import asdict
+
 from shared.adapters.mails_table import stamp
 from shared.adapters.table_service import TRANSACTION, Row, Step
 from shared.errors import AlreadyExists, LostRace
@@ -103,7 +105,7 @@ class WaitingTable:
             "looked_until": stamp(watermark.looked_until),
         }
         if watermark.under_way is not None:
-            row |= {name: stamp(moment) for name, moment in vars(watermark.under_way).items()}
+            row |= {name: stamp(moment) for name, moment in asdict(watermark.under_way).items()}
             row["cursor"] = watermark.cursor
         try:
             if watermark.etag is None:
@@ -172,7 +174,7 @@ def _watermark(row: Mapping[str, Any], etag: str) -> Watermark:
     return Watermark(
         datetime.fromisoformat(row["noted_before"]),
         datetime.fromisoformat(row["looked_until"]),
-        Span(*(datetime.fromisoformat(row[name]) for name in Span.__dataclass_fields__))
+        Span(*(datetime.fromisoformat(row[name]) for name in Span.__struct_fields__))
         if cursor
         else None,
         cursor,

@@ -6,10 +6,12 @@ import hashlib
 import re
 import string
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from urllib.parse import quote
+
+import msgspec
+from msgspec.structs import replace
 
 from shared.mail.defaults import NO_DEFAULTS, Defaults
 from shared.mail.permissions import SEND_SHARED
@@ -57,8 +59,7 @@ class AccountKind(StrEnum):
         return self in (AccountKind.WORK, AccountKind.PERSONAL)
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(msgspec.Struct, frozen=True):
     """One mailbox to send from. Holds nothing secret: the refresh token is in Key Vault."""
 
     alias: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 MAX_ADDRESS = 254
 """Characters of an address that fits an SMTP path (RFC 5321, 4.5.3.1.3, without the brackets)."""
@@ -27,8 +28,7 @@ class BadAddress(ValueError):
     """Not an address. The message says what is wrong and how it should look; it quotes nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """A mailbox address (addr-spec) with an optional display name."""
 
     email: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import isfinite
+
+import msgspec
 
 FIRST_SECONDS = 5.0
 LONGEST_SECONDS = 900.0
@@ -26,8 +27,7 @@ def whole_seconds(header: str | None) -> float | None:
     return bounded(float(header)) if header and header.isascii() and header.isdigit() else None
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(msgspec.Struct, frozen=True):
     """How long a mail is tried: by count and by time since it was due first."""
 
     max_attempts: int

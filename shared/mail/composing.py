@@ -7,7 +7,7 @@ signature which is corrected while mails wait is right in those too
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from shared.errors import FieldProblem, Refused
 from shared.mail import problems

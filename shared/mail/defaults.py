@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import ClassVar
 
+from shared.discreet import Discreet
 from shared.errors import FieldProblem
 from shared.mail.address import MAX_NAME, Address, has_control_characters
 
@@ -37,15 +38,16 @@ USUALLY = frozenset({Overridable.DISPLAY_NAME, Overridable.REPLY_TO, Overridable
 """All but the signature: who sets one expects it under every mail."""
 
 
-@dataclass(frozen=True, slots=True)
-class Defaults:
+class Defaults(Discreet, frozen=True):
     """The defaults of one account. What is empty is not set."""
+
+    unshown: ClassVar = frozenset({"signature_text", "signature_html"})
 
     display_name: str = ""
     """In From, instead of the name that the directory has."""
     reply_to: tuple[Address, ...] = ()
-    signature_text: str = field(default="", repr=False)
-    signature_html: str = field(default="", repr=False)
+    signature_text: str = ""
+    signature_html: str = ""
     save_to_sent_items: bool = True
     daily_cap: int | None = None
     """Mails in a day of UTC; those beyond it wait for the next."""

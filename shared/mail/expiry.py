@@ -6,9 +6,10 @@ passed, and of no other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
+
+import msgspec
 
 THRESHOLDS = (60, 30, 14, 7, 1, 0)
 """Days before; 0 says that it has expired."""
@@ -19,8 +20,7 @@ NOT_WRITTEN_DOWN = 9999
 _DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Expiry:
+class Expiry(msgspec.Struct, frozen=True):
     """A credential that can expire, and what was told of it."""
 
     kind: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+import msgspec
 
 
 class Result(StrEnum):
@@ -36,8 +37,7 @@ class Topic(StrEnum):
     """What stops the account besides."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One line of a check. Where nothing is wrong, nobody has to do anything."""
 
     topic: Topic
@@ -58,8 +58,7 @@ class Finding:
         return ":".join(part for part in (self.topic.value, self.subject, self.code) if part)
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(msgspec.Struct, frozen=True):
     """What was found of one account at one time."""
 
     account_id: str
@@ -93,8 +92,7 @@ class Check:
         return bool(found) and not {Result.NOT_OK, Result.UNSURE} & set(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """What is news, compared with what was known."""
 
     known: tuple[str, ...]

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
+from shared.discreet import Discreet
 from shared.mail.address import Address
 from shared.mail.message import Attachment, Importance, Message, StoredFile, needs_mime
 
@@ -44,12 +46,13 @@ _encode = msgspec.json.Encoder().encode
 """Writes bytes as base64, in the same pass: a fifth of the time that encoding twice takes."""
 
 
-@dataclass(frozen=True, slots=True)
-class GraphRequest:
+class GraphRequest(Discreet, frozen=True):
     """Body and content type of one `sendMail`."""
 
+    unshown: ClassVar = frozenset({"body"})
+
     content_type: str
-    body: bytes = field(repr=False)
+    body: bytes
 
 
 def send_request(message: Message, sender: Address, key: str, now: datetime) -> GraphRequest:
@@ -66,12 +69,13 @@ def send_request(message: Message, sender: Address, key: str, now: datetime) -> 
     return GraphRequest("application/json", _encode(document))
 
 
-@dataclass(frozen=True, slots=True)
-class DraftRequest:
+class DraftRequest(Discreet, frozen=True):
     """The request that makes a draft, and what it takes to finish it."""
 
+    unshown: ClassVar = frozenset({"body"})
+
     content_type: str
-    body: bytes = field(repr=False)
+    body: bytes
     needs_key: bool
     """MIME cannot carry the key property: the draft is marked by a request of its own."""
     apart: tuple[Attachment, ...] = ()

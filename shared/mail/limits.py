@@ -13,8 +13,10 @@ What one HTTP request or queue message may have is for those who read them to ch
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+import msgspec
+from msgspec.structs import replace
 
 from shared.errors import FieldProblem, Refused
 from shared.mail import problems
@@ -53,8 +55,7 @@ VERIFIED_BOX = "Verified sending and large attachments"
 """What the sign-in form on /accounts calls the choice that asks for Mail.ReadWrite."""
 
 
-@dataclass(frozen=True, slots=True)
-class Excess:
+class Excess(msgspec.Struct, frozen=True):
     """A limit that a mail is above."""
 
     field: str

@@ -6,8 +6,9 @@ Pure: looking and writing are `services.delivery`'s.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 from shared.mail.mail import FINDING_OUT, POISONED, Mail
 from shared.mail.outcome import Look, Outcome, Sight, Verdict, remedy
@@ -34,8 +35,7 @@ _YOURSELF = "Look into the mailbox's Sent Items, then say that it was sent or se
 _PERSONS = frozenset({Verdict.HOLD_ACCOUNT, Verdict.NEEDS_SIGN_IN, Verdict.FAILED})
 
 
-@dataclass(frozen=True, slots=True)
-class Looking:
+class Looking(msgspec.Struct, frozen=True):
     """The plan of looks."""
 
     after_seconds: Sequence[float]

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import ClassVar
 
+import msgspec
+from msgspec.structs import replace
+
+from shared.discreet import Discreet
 from shared.mail.status import SETTLED, WAITING, Status, may_follow
 from shared.mail.way import Way
 
@@ -43,8 +47,7 @@ class Caller(StrEnum):
     QUEUE = "queue"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """One line of a mail's story."""
 
     at: datetime
@@ -52,11 +55,12 @@ class Event:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(Discreet, frozen=True):
     """What will be sent, packed: in the row (`inline`) or in a blob, or deleted (neither)."""
 
-    inline: bytes | None = field(default=None, repr=False)
+    unshown: ClassVar = frozenset({"inline"})
+
+    inline: bytes | None = None
     blob: str | None = None
     files: tuple[str, ...] = ()
     """Blobs of files that are too large to be packed with the rest."""
@@ -67,8 +71,7 @@ class Payload:
         return (*(() if self.blob is None else (self.blob,)), *self.files)
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(msgspec.Struct, frozen=True):
     """One row of the ledger."""
 
     mail_id: str
@@ -286,8 +289,7 @@ def address_in(recipient: str) -> str:
     return recipient.rpartition("<")[2].removesuffix(">").lower()
 
 
-@dataclass(frozen=True, slots=True)
-class MailFilter:
+class MailFilter(msgspec.Struct, frozen=True):
     """Which mails a list is about. None, or no status, means any."""
 
     statuses: tuple[Status, ...] = ()
@@ -318,8 +320,7 @@ class MailFilter:
         return (self.tag is None or self.tag in mail.tags) and self.finds(mail.recipients)
 
 
-@dataclass(frozen=True, slots=True)
-class MailPage:
+class MailPage(msgspec.Struct, frozen=True):
     """One page of a list, and the cursor that leads to the next one."""
 
     mails: Sequence[Mail]

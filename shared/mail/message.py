@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import ClassVar
 
+import msgspec
+
+from shared.discreet import Discreet
 from shared.errors import FieldProblem
 from shared.mail.address import Address, has_control_characters
 
@@ -62,8 +65,7 @@ class Importance(StrEnum):
     HIGH = "high"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
+class StoredFile(msgspec.Struct, frozen=True):
     """A file in blob storage, as it stood when its mail was accepted."""
 
     container: str
@@ -74,12 +76,13 @@ class StoredFile:
     """Empty until Postroom has looked at the file; `size` says nothing before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(Discreet, frozen=True):
     """One file, whole in memory or in blob storage."""
 
+    unshown: ClassVar = frozenset({"content"})
+
     filename: str
-    content: bytes | StoredFile = field(repr=False)
+    content: bytes | StoredFile
     content_type: str = "application/octet-stream"
     content_id: str | None = None
     """Set for a picture that the html shows by `cid:`; such an attachment is inline."""
@@ -97,9 +100,10 @@ class Attachment:
         return self.content
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Discreet, frozen=True):
     """One mail's content. `mime` is set for a raw RFC 5322 message, and then rules over the rest."""
+
+    unshown: ClassVar = frozenset({"text", "html", "attachments", "mime"})
 
     sender: Address | None
     to: tuple[Address, ...] = ()
@@ -107,9 +111,9 @@ class Message:
     bcc: tuple[Address, ...] = ()
     reply_to: tuple[Address, ...] = ()
     subject: str = ""
-    text: str | None = field(default=None, repr=False)
-    html: str | None = field(default=None, repr=False)
-    attachments: tuple[Attachment, ...] = field(default=(), repr=False)
+    text: str | None = None
+    html: str | None = None
+    attachments: tuple[Attachment, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     importance: Importance = Importance.NORMAL
     read_receipt: bool = False
@@ -117,7 +121,7 @@ class Message:
     save_to_sent_items: bool = True
     signature: bool = True
     """Whether the account's signature is put under it."""
-    mime: bytes | None = field(default=None, repr=False)
+    mime: bytes | None = None
 
     @property
     def recipients(self) -> tuple[Address, ...]:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 _RAW = frozenset(["style", "script", "textarea", "title", "xmp", "iframe", "noembed", "noframes"])
 _UNSHOWN = frozenset(
@@ -39,17 +40,16 @@ _MOST_CLOSERS = 16
 _MOST_UNSHOWN = 1000
 
 
-@dataclass(slots=True)
-class _Reading:
+class _Reading(msgspec.Struct):
     """What one way of reading found."""
 
     closer: str = ""
     """Ends what is still open at the end; empty where that is plain content."""
-    escapes: set[int] = field(default_factory=set)
+    escapes: set[int] = msgspec.field(default_factory=set)
     """Where a tag begins that cannot be closed."""
-    ends: dict[str, set[int]] = field(default_factory=dict)
+    ends: dict[str, set[int]] = msgspec.field(default_factory=dict)
     """Where `body` and `html` elements end."""
-    unshown: list[str] = field(default_factory=list)
+    unshown: list[str] = msgspec.field(default_factory=list)
     """Elements that are open and show nothing of their content."""
 
 

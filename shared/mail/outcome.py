@@ -8,14 +8,15 @@ https://learn.microsoft.com/graph/errors
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
 
 from shared.mail.refusals import Refusal, Retry
 
 
-@dataclass(frozen=True, slots=True)
-class GraphAnswer:
+class GraphAnswer(msgspec.Struct, frozen=True):
     """A whole HTTP answer of Graph, boiled down. Holds no text that Graph wrote."""
 
     status: int
@@ -46,8 +47,7 @@ class Verdict(StrEnum):
     """Certainly not sent, and cannot be as it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """A verdict with its reason: a stable code and a sentence that says who must do what."""
 
     verdict: Verdict
@@ -72,16 +72,14 @@ class Sight(StrEnum):
     """The mailbox could not be looked into: no evidence of anything."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(msgspec.Struct, frozen=True):
     """A sight; where nothing could be seen, with the reason for it."""
 
     sight: Sight
     outcome: Outcome | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(msgspec.Struct, frozen=True):
     """A message of the mailbox that carries a mail's key."""
 
     message_id: str

@@ -6,8 +6,10 @@ https://learn.microsoft.com/office365/servicedescriptions/exchange-online-servic
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+
+import msgspec
+from msgspec.structs import replace
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -20,8 +22,7 @@ def midnight_of(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(msgspec.Struct, frozen=True):
     """How fast each mailbox sends. 0 mails a minute means: as fast as it can."""
 
     mails_per_minute: int
@@ -43,8 +44,7 @@ class Pace:
         return max(1, self.mails_per_minute // 3)
 
 
-@dataclass(frozen=True, slots=True)
-class Timetable:
+class Timetable(msgspec.Struct, frozen=True):
     """The slots of one mailbox: those before `next_at` are given away."""
 
     next_at: datetime = _LONG_AGO

@@ -8,7 +8,8 @@ https://learn.microsoft.com/entra/identity/enterprise-apps/manage-app-consent-po
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+
+import msgspec
 
 SEND = "Mail.Send"
 KNOW = "User.Read"
@@ -23,8 +24,7 @@ EMAIL = "email"
 ALL = frozenset({*LEAST, DRAFTS, SEND_SHARED, DRAFTS_SHARED})
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
+class Choices(msgspec.Struct, frozen=True):
     """What an administrator ticked beyond the least."""
 
     verified: bool = False

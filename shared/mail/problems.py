@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+# No struct (decision 0025): indexing the app does without msgspec.
 @dataclass(frozen=True)
 class ProblemKind:
     """One row of the catalogue. RFC 9457 names `title` and `status`; `code` and `help` are ours."""

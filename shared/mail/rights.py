@@ -7,7 +7,7 @@ https://learn.microsoft.com/graph/outlook-send-mail-from-other-user
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from shared.mail.account import Account, AccountKind, AccountState
 from shared.mail.address import Address

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from shared.errors import AnswerLost, FieldProblem, LostRace, Refused
 from shared.mail import problems
@@ -25,11 +25,10 @@ ATTEMPTS = 10
 """Somebody else, such as a worker that holds the account, may write the row at the same time."""
 
 
-@dataclass(frozen=True)
-class AccountChange:
+class AccountChange(msgspec.Struct, frozen=True):
     """What is to be different; what is not named stays."""
 
-    defaults: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = msgspec.field(default_factory=dict)
     """New values by the names in `Defaults`."""
     forgets_defaults: bool = False
     """Begin with none, so that `defaults` are all there are."""

@@ -9,7 +9,9 @@ import logging
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from shared import telemetry
 from shared.errors import (
@@ -77,8 +79,7 @@ NOT_LOOKED_UP = (
 )
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What an administrator wants to add."""
 
     alias: str
@@ -92,8 +93,7 @@ class Request:
     verified: bool = False
 
 
-@dataclass(frozen=True)
-class Added:
+class Added(msgspec.Struct, frozen=True):
     """A mailbox that was added, or whose row was renewed, with what could not be found out."""
 
     account: Account

@@ -10,11 +10,11 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from shared.errors import FieldProblem, PostroomError, Refused, RemoteError
 from shared.mail import problems
@@ -53,8 +53,7 @@ class BatchDocument(msgspec.Struct, forbid_unknown_fields=True):
     mode: Literal["permissive", "all_or_nothing"] = "permissive"
 
 
-@dataclass
-class Item:
+class Item(msgspec.Struct):
     """One mail of a batch, and what became of it: a receipt or a refusal in the end."""
 
     index: int
@@ -63,8 +62,7 @@ class Item:
     refusal: Refused | None = None
 
 
-@dataclass(frozen=True)
-class BatchReceipt:
+class BatchReceipt(msgspec.Struct, frozen=True):
     """What became of a batch, mail by mail in the order of the request."""
 
     items: Sequence[Item]

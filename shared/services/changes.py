@@ -9,11 +9,11 @@ mail is in and what can be done there.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 import msgspec
+from msgspec.structs import replace
 
 from shared.errors import AnswerLost, FieldProblem, LostRace, Refused, RemoteRefused
 from shared.mail import problems
@@ -70,8 +70,7 @@ class Decision(StrEnum):
     SEND_AGAIN = "send_again"
 
 
-@dataclass(frozen=True, slots=True)
-class Recipients:
+class Recipients(msgspec.Struct, frozen=True):
     """Whom a mail goes to instead."""
 
     to: tuple[Address, ...] = ()

@@ -17,9 +17,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
 
 from shared.errors import LostRace, Refused, RemoteRefused
 from shared.mail import problems
@@ -58,8 +60,7 @@ class Waiting(StrEnum):
     CANCEL = "cancel"
 
 
-@dataclass(frozen=True)
-class Outlook:
+class Outlook(msgspec.Struct, frozen=True):
     """What disconnecting would do, for whoever is about to."""
 
     account: Account
@@ -76,8 +77,7 @@ class Outlook:
         return self.account.reason == DISCONNECTING
 
 
-@dataclass(frozen=True)
-class Disconnected:
+class Disconnected(msgspec.Struct, frozen=True):
     """What was done."""
 
     alias: str

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import BoundedSemaphore
 from typing import Annotated, Literal
@@ -92,18 +91,16 @@ class MailDocument(msgspec.Struct, forbid_unknown_fields=True, rename={"from_": 
     dry_run: bool = False
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """What a request to send may ask for."""
 
     max_bytes: int
     clock: Clock
-    waiting: BoundedSemaphore = field(default_factory=BoundedSemaphore)
+    waiting: BoundedSemaphore = msgspec.field(default_factory=BoundedSemaphore)
     """Places for callers that wait for an outcome, each of which holds a thread."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     """A mail document, read and found sound: what to send, by whom, when."""
 
     message: Message

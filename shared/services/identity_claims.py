@@ -12,9 +12,10 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+import msgspec
 
 from shared.mail.account import PERSONAL_TENANT, Account
 from shared.mail.refusals import SignInRefused
@@ -32,8 +33,7 @@ class Expected(Protocol):
     def authority_host(self) -> str: ...
 
 
-@dataclass(frozen=True)
-class Person:
+class Person(msgspec.Struct, frozen=True):
     """Who signed in: tenant and object id never change; the label is for people only."""
 
     tenant_id: str

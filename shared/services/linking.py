@@ -8,7 +8,9 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from shared import telemetry
 from shared.errors import (
@@ -51,8 +53,7 @@ from shared.services.tokens import grant_secret
 _SHARED_AUTHORITIES = ("organizations", "consumers")
 
 
-@dataclass(frozen=True)
-class ConsentRules:
+class ConsentRules(msgspec.Struct, frozen=True):
     """What the settings say about signing in."""
 
     client_id: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -16,8 +15,7 @@ LONGEST_DELAY = 6.9 * 24 * 3600
 """Seconds: the storage queue hides a message for seven days at most."""
 
 
-@dataclass(frozen=True)
-class OutboxMessage:
+class OutboxMessage(msgspec.Struct, frozen=True):
     """A storage message as it came."""
 
     message_id: str

@@ -11,9 +11,10 @@ import logging
 from bisect import insort
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
+
+import msgspec
 
 from shared.errors import LostRace, RemoteError
 from shared.mail.account import Account
@@ -40,20 +41,19 @@ _COUNTED_TRIES = 30
 _Step = Callable[[Timetable], tuple[tuple[datetime, ...], Timetable]]
 
 
-@dataclass
-class _Mailbox:
+class _Mailbox(msgspec.Struct):
     """What this process knows of one mailbox. Guarded by `lock`."""
 
-    lock: Lock = field(default_factory=Lock)
-    timetable: Timetable = field(default_factory=Timetable)
+    lock: Lock = msgspec.field(default_factory=Lock)
+    timetable: Timetable = msgspec.field(default_factory=Timetable)
     etag: str | None = None
-    slots: deque[datetime] = field(default_factory=deque)
-    unasked: deque[datetime] = field(default_factory=deque)
+    slots: deque[datetime] = msgspec.field(default_factory=deque)
+    unasked: deque[datetime] = msgspec.field(default_factory=deque)
     """When mails went without a slot, within the last minute."""
     owed: int = 0
     """Mails that went without a slot and are not in the timetable yet."""
     resting_until: datetime | None = None
-    counted: deque[datetime] = field(default_factory=deque)
+    counted: deque[datetime] = msgspec.field(default_factory=deque)
     """Slots in hand that count for a daily cap: each can be used until its day ends."""
 
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import Condition
+
+import msgspec
 
 from shared.mail.account import Account
 
 AT_A_TIME = 4
 
 
-@dataclass
-class _Mailbox:
+class _Mailbox(msgspec.Struct):
     taken: int = 0
     is_silent: bool = False
 

@@ -7,9 +7,10 @@ AnswerLost where that is not known, LostRace where a condition did not hold.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from shared.mail.account import Account, AccountKind
 from shared.mail.mail import Mail, MailFilter, MailPage
@@ -33,16 +34,14 @@ Clock = Callable[[], datetime]
 """Now, as an aware UTC time."""
 
 
-@dataclass(frozen=True)
-class Versioned:
+class Versioned(msgspec.Struct, frozen=True):
     """A mail as it stands in the ledger, with the ETag that a conditional write needs."""
 
     mail: Mail
     etag: str
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """What one look through the ledger covers: mails whose ids are of `since` or later. Of those
     before `before` every one that waits; of the others those whose `Mail.look_at` is later than
     `after` and not later than `until`."""
@@ -53,8 +52,7 @@ class Span:
     until: datetime
 
 
-@dataclass(frozen=True)
-class Glimpse:
+class Glimpse(msgspec.Struct, frozen=True):
     """What a sweep needs to know of a mail."""
 
     mail_id: str
@@ -64,8 +62,7 @@ class Glimpse:
     """See `Mail.look_at`."""
 
 
-@dataclass(frozen=True)
-class WaitingPage:
+class WaitingPage(msgspec.Struct, frozen=True):
     """Some mails that wait, and the cursor that leads to more; there may be more after none."""
 
     mails: Sequence[Glimpse]
@@ -109,8 +106,7 @@ class Ledger(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A row of the index of waiting mails: a hint, for the ledger is the truth.
 
     Either `due_at` says when somebody must look, or `held_for` which account's recovery it is
@@ -124,8 +120,7 @@ class Entry:
     held_for: str | None = None
 
 
-@dataclass(frozen=True)
-class HeldMark:
+class HeldMark(msgspec.Struct, frozen=True):
     """Says that mails are noted as held for an account."""
 
     alias: str
@@ -133,8 +128,7 @@ class HeldMark:
     etag: str
 
 
-@dataclass(frozen=True)
-class Watermark:
+class Watermark(msgspec.Struct, frozen=True):
     """How far the sweep has come. Each mail that waits, and whose id is of a time before
     `noted_before`, is in the index; each whose `Mail.look_at` was not later than `looked_until`
     was looked at. With `under_way` a look has stopped at `cursor` and goes on there."""
@@ -146,8 +140,7 @@ class Watermark:
     etag: str | None = None
 
 
-@dataclass(frozen=True)
-class Glance:
+class Glance(msgspec.Struct, frozen=True):
     """The index at one moment: how far the sweep has come (None before the first one), for which
     accounts mails are noted as held, and what is due, the longest due first."""
 
@@ -209,8 +202,7 @@ class Waiting(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(msgspec.Struct, frozen=True):
     """A mail that waits for a person or for its account, as the index of such mails has it: a hint,
     for the ledger is the truth."""
 
@@ -237,8 +229,7 @@ class Cases(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Hour:
+class Hour(msgspec.Struct, frozen=True):
     """How many mails were accepted in one hour, by the status that they had when they were counted."""
 
     begins: datetime
@@ -277,8 +268,7 @@ class Hours(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class SettledMail:
+class SettledMail(msgspec.Struct, frozen=True):
     """What has to be known of a mail to throw it away."""
 
     mail_id: str
@@ -288,8 +278,7 @@ class SettledMail:
     etag: str
 
 
-@dataclass(frozen=True)
-class SettledPage:
+class SettledPage(msgspec.Struct, frozen=True):
     """Some mails, and the cursor that leads to more; there may be more after none."""
 
     mails: Sequence[SettledMail]
@@ -371,8 +360,7 @@ class Files(Protocol):
 KEY_LIFETIME = timedelta(hours=24)
 
 
-@dataclass(frozen=True)
-class KeyClaim:
+class KeyClaim(msgspec.Struct, frozen=True):
     """An idempotency key in use: which mail it stands for, and the document it came with."""
 
     mail_id: str
@@ -438,8 +426,7 @@ class Timetables(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class CheckRecord:
+class CheckRecord(msgspec.Struct, frozen=True):
     """The last check of an account, and what is known to be wrong with it: what was told."""
 
     check: Check
@@ -470,8 +457,7 @@ class Checks(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Remembered:
+class Remembered(msgspec.Struct, frozen=True):
     """What the watch remembers of the app's credential."""
 
     credential: Expiry | None = None
@@ -492,8 +478,7 @@ class WatchMemory(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Departed:
+class Departed(msgspec.Struct, frozen=True):
     """Which mailbox had an alias until it was disconnected. Nothing else is kept of it."""
 
     alias: str
@@ -521,8 +506,7 @@ class Departed:
         )
 
 
-@dataclass(frozen=True)
-class Roll:
+class Roll(msgspec.Struct, frozen=True):
     """Every account as it stood at one moment."""
 
     accounts: Sequence[Account]
@@ -570,8 +554,7 @@ class Enrolment(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class StoredSecret:
+class StoredSecret(msgspec.Struct, frozen=True):
     """One version of a Key Vault secret."""
 
     value: str
@@ -585,8 +568,7 @@ class StoredSecret:
         return f"StoredSecret(version={self.version!r})"
 
 
-@dataclass(frozen=True)
-class SecretVersion:
+class SecretVersion(msgspec.Struct, frozen=True):
     """What the vault says of one version of a secret, without its value."""
 
     version: str
@@ -611,8 +593,7 @@ class Vault(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class ListedSecret:
+class ListedSecret(msgspec.Struct, frozen=True):
     """What the vault's list says of a secret: nothing of its value."""
 
     name: str
@@ -649,8 +630,7 @@ class VaultHistory(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class CredentialVersion:
+class CredentialVersion(msgspec.Struct, frozen=True):
     """One version of what proves to Entra who the app is. Nothing secret."""
 
     kind: str
@@ -676,8 +656,7 @@ class AppCredentialStatus(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True):
     """Which mailbox a sign-in is to link, and with which permissions."""
 
     alias: str
@@ -697,8 +676,7 @@ class Wish:
         return Choices(self.verified, self.shared)
 
 
-@dataclass(frozen=True)
-class Destruction:
+class Destruction(msgspec.Struct, frozen=True):
     """What became of a secret that was to be destroyed. No version of it can be read any more."""
 
     purged: bool
@@ -715,8 +693,7 @@ class Shredder(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class SignInFlow:
+class SignInFlow(msgspec.Struct, frozen=True):
     """What MSAL needs to finish a sign-in, plus whom it is for. Secret while it lasts."""
 
     wish: Wish
@@ -725,8 +702,7 @@ class SignInFlow:
     expires_at: datetime
 
 
-@dataclass(frozen=True)
-class DeviceCode:
+class DeviceCode(msgspec.Struct, frozen=True):
     """What a person types at Microsoft, and what the answer is fetched with. Secret."""
 
     user_code: str
@@ -739,8 +715,7 @@ class DeviceCode:
         return f"DeviceCode(interval_seconds={self.interval_seconds})"
 
 
-@dataclass(frozen=True)
-class DeviceFlow:
+class DeviceFlow(msgspec.Struct, frozen=True):
     """A sign-in by code under way, and whom it is for. Secret while it lasts."""
 
     wish: Wish
@@ -750,8 +725,7 @@ class DeviceFlow:
     expires_at: datetime
 
 
-@dataclass(frozen=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True):
     """What a token request gave. Secret."""
 
     access_token: str
@@ -824,8 +798,7 @@ class Flows(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Profile:
+class Profile(msgspec.Struct, frozen=True):
     """Who a token speaks for, from `GET /me`."""
 
     object_id: str
@@ -867,24 +840,21 @@ class AttachedFile(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class DraftAnswer:
+class DraftAnswer(msgspec.Struct, frozen=True):
     """Graph's answer to making a draft, with its id where it was made (201)."""
 
     answer: GraphAnswer
     draft_id: str | None = None
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """Graph's answer to looking for a key, with what carries it where it looked (200)."""
 
     answer: GraphAnswer
     copies: Sequence[Copy] = ()
 
 
-@dataclass(frozen=True)
-class MarkedDraft:
+class MarkedDraft(msgspec.Struct, frozen=True):
     """A message in Drafts that carries our key. No stray as long as its mail refers to it."""
 
     draft_id: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import urlencode
+
+import msgspec
 
 from shared.mail.permissions import EMAIL, Choices
 
@@ -15,8 +16,7 @@ REDIRECT_CHECK_STATE = "redirect-check"
 _OIDC = ("openid", "profile", "offline_access", EMAIL)
 
 
-@dataclass(frozen=True)
-class Registration:
+class Registration(msgspec.Struct, frozen=True):
     """The app registration, as the settings name it."""
 
     client_id: str

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+import msgspec
+from msgspec.structs import replace
 
 from shared.errors import LostRace, PostroomError
 from shared.mail import ids
@@ -45,8 +47,7 @@ Part = Callable[[datetime], int]
 """Does its share until a time; returns of how many things it has disposed."""
 
 
-@dataclass(frozen=True)
-class Keeping:
+class Keeping(msgspec.Struct, frozen=True):
     """For how long what is kept."""
 
     mails: timedelta

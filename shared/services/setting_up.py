@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 from urllib.parse import urlencode
 
 import msgspec
+from msgspec.structs import replace
 
 from shared.errors import (
     ConsentRequired,

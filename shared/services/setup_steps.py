@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+import msgspec
 
 from shared.mail import permissions
 from shared.mail.account import Account, AccountState
@@ -33,8 +34,7 @@ class StepState(StrEnum):
     """Nobody can be asked, or whoever can did not answer."""
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One line of the checklist."""
 
     name: str
@@ -56,8 +56,7 @@ class Trial(StrEnum):
     """Without a directory of its own, there is nothing to ask for."""
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """The world as it was found."""
 
     vault_trouble: str | None = None
@@ -342,8 +341,7 @@ def _seen_words(mail: Mail, sight: Sight | None) -> tuple[StepState, str]:
     )
 
 
-@dataclass(frozen=True)
-class Stage:
+class Stage(msgspec.Struct, frozen=True):
     """How far the test mail has come."""
 
     title: str

@@ -5,9 +5,10 @@ left out: the account is worth showing without."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
+
+import msgspec
 
 from shared.errors import PostroomError
 from shared.mail import ids
@@ -23,8 +24,7 @@ MOST_CASES = 1000
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """Mails that are held for an account."""
 
     count: int
@@ -34,8 +34,7 @@ class Held:
     """Whether there may be more than were counted, and older ones."""
 
 
-@dataclass(frozen=True)
-class Rate:
+class Rate(msgspec.Struct, frozen=True):
     """How fast an account may send, and how far its slots are given away."""
 
     pace: Pace
@@ -47,8 +46,7 @@ class Rate:
     given_today: int = 0
 
 
-@dataclass(frozen=True)
-class Situation:
+class Situation(msgspec.Struct, frozen=True):
     """None stands for what could not be read."""
 
     rate: Rate | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from shared.errors import FileChanged, RemoteError
 from shared.mail.limits import CHUNK_BYTES

@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+import msgspec
+from msgspec.structs import replace
 
 from shared.errors import AlreadyExists, AnswerLost, FieldProblem, Refused, RemoteError
 from shared.mail import ids, limits, problems
@@ -51,8 +53,7 @@ RECIPIENT_ROOM = 16_000
 """Characters of recipients that a ledger row keeps for people to see."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True):
     """What became of a request to send."""
 
     mail: Mail

@@ -10,9 +10,11 @@ https://learn.microsoft.com/entra/identity-platform/refresh-tokens
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Lock
+
+import msgspec
+from msgspec.structs import replace
 
 from shared import telemetry
 from shared.errors import (
@@ -63,11 +65,10 @@ def grant_secret(account: Account) -> str:
     return f"{GRANTS}{account.grant or account.account_id}"
 
 
-@dataclass
-class _Slot:
+class _Slot(msgspec.Struct):
     """What is known about one account's token. Replaced fields, guarded by `lock`."""
 
-    lock: Lock = field(default_factory=Lock)
+    lock: Lock = msgspec.field(default_factory=Lock)
     token: str | None = None
     usable_until: datetime | None = None
     signed_in_at: datetime | None = None

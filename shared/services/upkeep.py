@@ -7,8 +7,9 @@ Mails that wait are found without looking through the ledger: see `Waiting` and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
 
 from shared.errors import LostRace
 from shared.mail.account import Account

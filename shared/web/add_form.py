@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from shared.errors import PostroomError, Refused
 from shared.mail.account import Account, AccountKind
@@ -16,23 +17,21 @@ _TRY_LATER = "Nothing was added. What you typed is below: wait a little, then ad
 _CORRECT = "Correct what is marked below, then add it again."
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(msgspec.Struct, frozen=True):
     """An account that shared mailboxes may be reached by."""
 
     alias: str
     address: str
 
 
-@dataclass(frozen=True)
-class AddForm:
+class AddForm(msgspec.Struct, frozen=True):
     """Both forms. `kind` is the one that was sent, and stands open."""
 
     holders: tuple[Holder, ...]
     has_accounts: bool
     kind: str = ""
-    typed: Mapping[str, str] = field(default_factory=dict)
-    told: Mapping[str, str] = field(default_factory=dict)
+    typed: Mapping[str, str] = msgspec.field(default_factory=dict)
+    told: Mapping[str, str] = msgspec.field(default_factory=dict)
     """What is wrong, by field, in sentences."""
     detail: str = ""
     help: str = ""

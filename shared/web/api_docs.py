@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import azure.functions as func
+import msgspec
 
 from shared.web import openapi, samples
 from shared.web.guard import guarded
@@ -23,8 +23,7 @@ _METHODS = ("get", "post", "patch", "put", "delete")
 _STATUS_WORDS = {"default": "other"}
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """A parameter, or a field of a document."""
 
     name: str
@@ -34,8 +33,7 @@ class Field:
     text: str
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What comes back."""
 
     status: str
@@ -43,8 +41,7 @@ class Answer:
     document: str | None
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(msgspec.Struct, frozen=True):
     """One thing that can be asked for."""
 
     name: str
@@ -58,8 +55,7 @@ class Operation:
     answers: tuple[Answer, ...]
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """One of the documents that go to and fro."""
 
     name: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import azure.functions as func
+import msgspec
+from msgspec.structs import asdict
 
 from shared.errors import Refused, RemoteError
 from shared.mail import problems
@@ -25,8 +26,7 @@ SECONDS = 2.0
 MOST_AT_A_STEP = 25
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True):
     """How far it has come. What was refused stays a case, and is not tried again in this run."""
 
     action: str
@@ -76,7 +76,7 @@ def change_many(
     progress = _step(progress, cases, act)
     if req.headers.get("Accept", "").startswith("application/json"):
         return func.HttpResponse(
-            json.dumps({**vars(progress), "over": progress.over}),
+            json.dumps({**asdict(progress), "over": progress.over}),
             headers={"Cache-Control": "no-store"},
             mimetype="application/json",
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from shared.mail.status import Status
 from shared.services.ports import Hour
@@ -22,8 +23,7 @@ _KINDS = (
 )
 
 
-@dataclass(frozen=True)
-class Bar:
+class Bar(msgspec.Struct, frozen=True):
     """A rectangle of one kind."""
 
     kind: str
@@ -33,8 +33,7 @@ class Bar:
     height: float
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """One hour: its bars, and the words for it."""
 
     x: float
@@ -42,8 +41,7 @@ class Column:
     title: str
 
 
-@dataclass(frozen=True)
-class Chart:
+class Chart(msgspec.Struct, frozen=True):
     """A day of columns, and what they come to."""
 
     columns: tuple[Column, ...]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+import msgspec
 
 from shared.mail.findings import Check, Finding, Result, Topic
 from shared.services.ports import CheckRecord, Remembered
@@ -29,8 +30,7 @@ _TOPICS = {
 }
 
 
-@dataclass(frozen=True)
-class FindingShown:
+class FindingShown(msgspec.Struct, frozen=True):
     """One line."""
 
     result: str
@@ -43,8 +43,7 @@ class FindingShown:
     step: str | None
 
 
-@dataclass(frozen=True)
-class CheckShown:
+class CheckShown(msgspec.Struct, frozen=True):
     """The whole."""
 
     alias: str

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from datetime import UTC
 
 import azure.functions as func
+from msgspec.structs import replace
 
 from shared import telemetry
 from shared.errors import NotFinishedYet, NotSent, PostroomError

@@ -7,8 +7,9 @@ needs it is a form of ours.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from datetime import datetime
+
+import msgspec
 
 from shared.services.consent import state_hash
 from shared.services.ports import DeviceCode, DeviceFlow, Wish
@@ -20,7 +21,7 @@ PATH = "/auth/device"
 
 def build(keys: Keys, flow: DeviceFlow) -> str:
     """The Set-Cookie header for a sign-in by code."""
-    document = asdict(flow) | {"expires_at": flow.expires_at.isoformat()}
+    document = msgspec.to_builtins(flow) | {"expires_at": flow.expires_at.isoformat()}
     sealed = signing.seal(keys, Purpose.DEVICE, json.dumps(document).encode(), flow.handle)
     return cookies.build(
         _name_for(flow.handle),

@@ -8,8 +8,9 @@ another site; only the callback ever sees it.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from datetime import datetime
+
+import msgspec
 
 from shared.services.consent import FLOW_LIFETIME, state_hash
 from shared.services.ports import SignInFlow, Wish
@@ -24,7 +25,7 @@ def build(keys: Keys, flow: SignInFlow) -> str:
     state = str(flow.msal["state"])
     # The browser has been at auth_uri by the time this is read: left out, to stay under 4 KB.
     msal = {key: value for key, value in flow.msal.items() if key != "auth_uri"}
-    document = asdict(flow) | {"msal": msal, "expires_at": flow.expires_at.isoformat()}
+    document = msgspec.to_builtins(flow) | {"msal": msal, "expires_at": flow.expires_at.isoformat()}
     sealed = signing.seal(keys, Purpose.FLOW, json.dumps(document).encode(), state)
     return cookies.build(
         name_for(state),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from shared.services.ports import Clock, Vault
 from shared.services.registration import Registration
@@ -11,8 +11,7 @@ from shared.web.session import Sessions
 from shared.web.signing import Keys
 
 
-@dataclass(frozen=True)
-class Front:
+class Front(msgspec.Struct, frozen=True):
     """The site, its signing keys and its sessions."""
 
     site: Site

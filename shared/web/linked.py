@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from shared.mail.account import Account, AccountKind
 from shared.mail.defaults import NO_DEFAULTS
@@ -13,8 +13,7 @@ from shared.services.ports import CheckRecord
 from shared.web.checks_shown import moment
 
 
-@dataclass(frozen=True)
-class LinkedShown:
+class LinkedShown(msgspec.Struct, frozen=True):
     """A mailbox that has just been linked."""
 
     alias: str

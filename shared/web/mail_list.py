@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 import azure.functions as func
+import msgspec
 
 from shared.errors import Refused, RemoteError
 from shared.mail import ids, problems, refusals, rights
@@ -41,8 +41,7 @@ _LONGEST = 256
 _CONTEXT = "mails"
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One mail as the list shows it."""
 
     mail_id: str
@@ -58,8 +57,7 @@ class Row:
     accepted_iso: str
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(msgspec.Struct, frozen=True):
     """Mails that need attention for one cause."""
 
     status: str
@@ -82,8 +80,7 @@ _CHOSEN = ("status", "account", "reason", "since", "until")
 _TYPED = ("tag", "to", "find")
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """The form as it was filled in.
 
     What a person typed may name somebody, and addresses of pages end up in logs and histories: there

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import azure.functions as func
+import msgspec
 
 from shared.errors import FieldProblem, PostroomError, Refused
 from shared.mail import ids, problems, refusals
@@ -25,8 +25,7 @@ from shared.web.rendering import Site, framed, page, see_other
 _WITHDRAWABLE = (Status.SCHEDULED, Status.QUEUED, Status.HELD)
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """One line of the story."""
 
     status: str
@@ -39,8 +38,7 @@ class Line:
     """Since the line before it."""
 
 
-@dataclass(frozen=True)
-class File:
+class File(msgspec.Struct, frozen=True):
     """An attachment, as the list of them has it."""
 
     filename: str
@@ -49,8 +47,7 @@ class File:
     inline: bool
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """What the mail holds, while that is kept."""
 
     sender: str

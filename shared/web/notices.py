@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+
+import msgspec
 
 from shared.errors import CredentialRefused, PostroomError, Refused, RemoteError
 from shared.mail import refusals
@@ -22,8 +23,7 @@ _PATH = "/accounts"
 _SECONDS = 120
 
 
-@dataclass(frozen=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True):
     """A sign-in's sad end, in words for the person at the browser."""
 
     detail: str
@@ -87,7 +87,9 @@ def _wait(error: PostroomError) -> float:
 
 def build_cookie(keys: Keys, notice: Notice) -> str:
     """Carry a notice to /accounts, for answers that came in a URL which must not stay there."""
-    sealed = signing.seal(keys, Purpose.NOTICE, json.dumps(asdict(notice)).encode(), _NAME)
+    sealed = signing.seal(
+        keys, Purpose.NOTICE, json.dumps(msgspec.to_builtins(notice)).encode(), _NAME
+    )
     return cookies.build(_NAME, sealed, max_age=_SECONDS, path=_PATH, same_site="Lax")
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import azure.functions as func
+import msgspec
 
 from shared.mail import permissions
 from shared.mail.account import Account, AccountKind, AccountState
@@ -112,8 +112,7 @@ def show_asset(req: func.HttpRequest) -> func.HttpResponse:
     return found or func.HttpResponse("There is no such file.", status_code=404)
 
 
-@dataclass(frozen=True)
-class _Row:
+class _Row(msgspec.Struct, frozen=True):
     """One account as the table shows it."""
 
     alias: str
@@ -154,8 +153,7 @@ _STATES = {
 }
 
 
-@dataclass(frozen=True)
-class Doubt:
+class Doubt(msgspec.Struct, frozen=True):
     """Why an account that is called ready may not be able to send after all."""
 
     words: str

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import azure.functions as func
+import msgspec
 
 from shared.services.registration import Registration
 
@@ -31,8 +31,7 @@ _FORM_ACTION_DEVELOPMENT = "'self' https: http://localhost:* http://127.0.0.1:*"
 _PAGE = re.compile(r"(?<![\w./-])(/accounts|/setup)(?![\w/-])")
 
 
-@dataclass(frozen=True)
-class Site:
+class Site(msgspec.Struct, frozen=True):
     """Where the pages live. From the settings, never from a request's headers."""
 
     registration: Registration

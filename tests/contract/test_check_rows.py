@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from azure.data.tables import TableClient
+from msgspec.structs import replace
 
 from local.azurite import Azurite
 from shared.adapters.accounts_table import AccountsTable

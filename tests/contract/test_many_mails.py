@@ -12,12 +12,12 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 from azure.data.tables import TableServiceClient
+from msgspec.structs import replace
 
 from local.azurite import Azurite
 from shared.adapters.cases_table import CasesTable

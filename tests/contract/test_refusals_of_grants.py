@@ -6,12 +6,13 @@ First each code as the token endpoint would say it, then those whose cause the s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from azure.core.credentials import TokenCredential
 from azure.identity import ManagedIdentityCredential
+from msgspec.structs import replace
 
 from local.simulator.entra import catalogue as simulated
 from local.simulator.server import Simulator

@@ -7,7 +7,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -15,6 +14,7 @@ import pytest
 from azure.data.tables import TableServiceClient
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
+from msgspec.structs import replace
 
 from local.azurite import Azurite
 from shared.adapters.accounts_table import AccountsTable
@@ -108,7 +108,7 @@ def a_mail(at: datetime = NOW, status: Status = Status.QUEUED, **changes: object
         payload=Payload(inline=b"\x00\xffpayload"),
         events=(Event(at, status, None),),
     )
-    return replace(mail, **changes)  # type: ignore[arg-type]
+    return replace(mail, **changes)
 
 
 def an_account(alias: str = "billing") -> Account:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 from azure.data.tables import TableServiceClient
+from msgspec.structs import replace
 
 from local.azurite import Azurite
 from shared.adapters.storage import Storage

@@ -11,11 +11,11 @@ import importlib
 import importlib.util
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import azure.functions as func
+from msgspec.structs import replace
 
 from local.stack_files import REPOSITORY
 from shared import bootstrap

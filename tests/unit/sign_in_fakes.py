@@ -6,8 +6,10 @@ import base64
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
 
 from shared.errors import LostRace
 from shared.mail.account import Account, AccountKind, with_holders
@@ -296,7 +298,7 @@ def account_of(alias: str = "billing", **changes: object) -> Account:
         signed_in_at=NOW,
         etag="e0",
     )
-    return replace(account, **changes)  # type: ignore[arg-type]
+    return replace(account, **changes)
 
 
 def events_in(messages: Sequence[str]) -> list[dict[str, object]]:

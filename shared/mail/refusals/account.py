@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from shared.mail import rights
 from shared.mail.account import HOLDER_GONE, NOT_GRANTED_SHARED, Account, AccountState

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class Actor(StrEnum):
@@ -27,8 +28,7 @@ class Retry(StrEnum):
     """It may have been done: asking again is right only after a look."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """A code, its meaning, who acts, the step that mends it, and whether to ask again.
 
     The texts hold nothing that a remote wrote, and no address: they go into answers and logs.

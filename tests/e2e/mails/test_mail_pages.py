@@ -6,11 +6,11 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from azure.data.tables import TableClient
+from msgspec.structs import replace
 from playwright.sync_api import Browser, BrowserContext, Error, Page, expect
 
 from shared.adapters.cases_table import CasesTable

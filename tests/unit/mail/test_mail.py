@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from shared.mail.mail import MAX_EVENTS, Caller, Event, Mail, MailFilter, Payload
 from shared.mail.status import Status
@@ -26,7 +26,7 @@ def mail_in(status: Status = Status.QUEUED, **changes: object) -> Mail:
         payload=Payload(inline=b"packed"),
         events=(Event(NOW, status),),
     )
-    return replace(mail, **changes)  # type: ignore[arg-type]
+    return replace(mail, **changes)
 
 
 def test_a_claim_counts_an_attempt_and_sets_the_lease() -> None:

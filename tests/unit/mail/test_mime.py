@@ -35,9 +35,9 @@ quick = settings(deadline=None, derandomize=True, max_examples=40)
 
 
 def with_(**changes: object) -> Message:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
-    return replace(BOTH, **changes)  # type: ignore[arg-type]
+    return replace(BOTH, **changes)
 
 
 def parsed(message: Message, sender: Address = SENDER) -> EmailMessage:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from shared.errors import Refused, RemoteRefused
 from shared.mail.account import Account, AccountKind, AccountState
@@ -157,7 +157,7 @@ def test_nor_does_what_cannot_be_known_again(
     first = desk.add(request_)
     desk.leave()
     (gone,) = desk.room.accounts.departed.values()
-    desk.room.accounts.departed = {"info": replace(gone, **changes)}  # type: ignore[arg-type]
+    desk.room.accounts.departed = {"info": replace(gone, **changes)}
 
     assert desk.add(request_).account_id != first.account_id
 

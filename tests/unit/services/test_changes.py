@@ -527,7 +527,7 @@ def test_a_mail_cannot_be_retried_to_nobody(room: Room) -> None:
 
 @pytest.mark.parametrize("payload", [Payload(), Payload(blob="gone"), Payload(inline=b"\xff")])
 def test_a_mail_whose_content_is_gone_cannot_be_retried(room: Room, payload: Payload) -> None:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     mail_id = mail_in(room, Status.FAILED)
     room.ledger.overwrite(replace(room.ledger.mail(mail_id), payload=payload))
@@ -631,7 +631,7 @@ def test_what_a_person_has_sent_again_goes_once_more(room: Room) -> None:
 def test_what_is_still_being_found_out_is_not_sent_again_but_may_be_settled_as_sent(
     room: Room,
 ) -> None:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     mail_id = mail_in(room, Status.UNKNOWN)
     room.ledger.overwrite(replace(room.ledger.mail(mail_id), reason="finding_out"))
@@ -644,7 +644,7 @@ def test_what_is_still_being_found_out_is_not_sent_again_but_may_be_settled_as_s
 
 
 def test_what_cannot_be_read_is_not_sent_again(room: Room) -> None:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     mail_id = mail_in(room, Status.UNKNOWN)
     room.ledger.overwrite(replace(room.ledger.mail(mail_id), payload=Payload()))

@@ -477,7 +477,7 @@ def test_a_payload_that_cannot_be_read_is_tried_again_and_sends_nothing(room: Ro
 
 
 def test_a_damaged_payload_sends_nothing(room: Room) -> None:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from shared.mail.mail import Payload
 
@@ -677,7 +677,7 @@ def test_a_bell_for_a_mail_that_is_not_there_is_left(room: Room) -> None:
 
 @pytest.mark.parametrize("status", [Status.SENT, Status.FAILED, Status.CANCELLED, Status.UNKNOWN])
 def test_a_bell_for_a_settled_mail_is_left(room: Room, status: Status) -> None:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     mail_id = room.accepted()
     room.ledger.overwrite(replace(room.ledger.mail(mail_id), status=status))
@@ -989,7 +989,7 @@ def test_an_old_message_whose_mail_still_waits_goes(room: Room) -> None:
 
 @pytest.mark.parametrize("status", [Status.HELD, Status.UNKNOWN, Status.SENT, Status.SENDING])
 def test_a_poisoned_bell_leaves_a_mail_with_its_own_story_alone(room: Room, status: Status) -> None:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     mail_id = room.accepted()
     room.ledger.overwrite(replace(room.ledger.mail(mail_id), status=status))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from shared.mail.mail import FINDING_OUT, Payload
 from shared.mail.outcome import GraphAnswer
@@ -29,7 +29,7 @@ def a_mail(room: Room, status: Status, *, days_ago: float = 0, **changes: object
     """A mail that came into its status some days ago."""
     mail_id = room.accepted()
     changed = room.clock() - timedelta(days=days_ago)
-    mail = replace(room.ledger.mail(mail_id), status=status, updated_at=changed, **changes)  # type: ignore[arg-type]
+    mail = replace(room.ledger.mail(mail_id), status=status, updated_at=changed, **changes)
     room.ledger.overwrite(mail)
     return mail_id
 

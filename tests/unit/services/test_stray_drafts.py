@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from shared.mail.account import AccountState
 from shared.mail.status import Status
@@ -22,7 +23,7 @@ def room() -> Room:
 
 def a_draft(room: Room, key: str | None, **changes: object) -> str:
     letter = Letter(f"d{len(room.drafts.letters)}", "application/json", b"", OLD, key)
-    room.drafts.letters.append(replace(letter, **changes))  # type: ignore[arg-type]
+    room.drafts.letters.append(dataclasses.replace(letter, **changes))  # type: ignore[arg-type]
     return letter.draft_id
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from shared.errors import NotSent
 from shared.mail import ids
@@ -48,7 +48,7 @@ def forgotten(room: Room, **fields: object) -> str:
 
 def moved(room: Room, mail_id: str, status: Status, **changes: object) -> Mail:
     """Put a mail into another status, past its rules."""
-    mail = replace(room.ledger.mail(mail_id), status=status, updated_at=room.clock(), **changes)  # type: ignore[arg-type]
+    mail = replace(room.ledger.mail(mail_id), status=status, updated_at=room.clock(), **changes)
     room.ledger.overwrite(mail)
     return mail
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 
 import azure.functions as func
 import pytest
+from msgspec.structs import replace
 
 from shared.errors import NotSent
 from shared.mail import ids

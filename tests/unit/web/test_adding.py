@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from html import escape
 from typing import Any
 
 import azure.functions as func
 import pytest
+from msgspec.structs import replace
 
 from shared.errors import NotSent, Refused
 from shared.services.adding import UNTRIED_SHARED, Added, Adding, Request

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlencode
 
 import azure.functions as func
 import pytest
+from msgspec.structs import replace
 
 from shared.errors import ConsentRequired, RemoteRefused
 from shared.mail.expiry import Expiry

@@ -6,12 +6,13 @@ import logging
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from threading import Event
 
 import azure.functions as func
 import pytest
+from msgspec.structs import replace
 
 from shared.errors import CredentialRefused, NotSent, RemoteRefused
 from shared.mail import mail as mails
