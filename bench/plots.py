@@ -150,8 +150,9 @@ def _growth(raw: Mapping[str, Any]) -> Any:
 def _axes(panel: Any, title: str, across: str) -> None:
     panel.set_title(title)
     panel.set_xlabel(across)
-    panel.set_ylim(bottom=0)
-    panel.legend(frameon=False)
+    # Room above the lines, for the legend to stand beside none of them.
+    panel.set_ylim(0, panel.get_ylim()[1] * 1.45)
+    panel.legend(frameon=False, loc="upper left")
     panel.xaxis.set_major_formatter("{x:,.6g}")
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from bench import beside, cost, flow_rows, growth
 from bench.accepting import Accepted, Accepting
-from bench.scaling import Run, Scaling, Setting
+from bench.scaling import Run, Scaling, Setting, middle
 
 
 def run(workers: int, rate: float, *, spent: float, latency: float = 0.1) -> Run:
@@ -39,6 +39,12 @@ def test_the_limit_is_the_lower_one_of_the_machine_and_of_the_requests_at_a_time
     assert run(1, 10, spent=10).is_machines
     assert run(1, 10, spent=0.1).limit == pytest.approx(240)
     assert run(1, 10, spent=10, latency=0.0).limit == pytest.approx(20)
+
+
+def test_of_several_runs_of_a_setting_the_middle_one_counts() -> None:
+    ones, two = [run(1, rate, spent=1) for rate in (9.0, 1.0, 11.0)], run(2, 20, spent=1)
+
+    assert middle([ones[0], two, *ones[1:]]) == [ones[0], two]
 
 
 @pytest.mark.parametrize(
