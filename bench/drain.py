@@ -26,7 +26,7 @@ from bench import world
 from local import demo
 from local.stack import Stack
 
-MAILS, FULL_MAILS, QUICK_MAILS = 3_000, 10_000, 300
+MAILS, FULL_MAILS, QUICK_MAILS = 3_000, 10_000, 200
 MAILBOXES = 50
 LIMIT = 30
 """Mails a minute and mailbox: https://learn.microsoft.com/office365/servicedescriptions/exchange-online-service-description/exchange-online-limits"""

@@ -33,7 +33,7 @@ from shared.services.document import read_json
 from shared.services.places import AT_A_TIME
 from shared.settings import StorageSettings
 
-MAILS, FULL_MAILS, QUICK_MAILS = 300, 2_000, 120
+MAILS, FULL_MAILS, QUICK_MAILS = 300, 2_000, 80
 MAILBOXES = (1, 10, 50)
 LATENCIES = (0.0, 0.1)
 COMPARED_RUNS = 3
