@@ -58,9 +58,9 @@ class GraphRequest(Discreet, frozen=True):
 def send_request(message: Message, sender: Address, key: str, now: datetime) -> GraphRequest:
     """The request that sends `message` from `sender`, marked with `key`."""
     if needs_mime(message):
-        from shared.mail import mime
+        from shared.mail.mime import writing
 
-        raw = mime.compose(message, sender, key, now)
+        raw = writing.compose(message, sender, key, now)
         return GraphRequest("text/plain", base64.b64encode(raw))
     document = {
         "message": _json_message(message, sender, key),
@@ -128,9 +128,9 @@ def session_request(item: Attachment) -> bytes:
 
 def _draft(message: Message, sender: Address, key: str, now: datetime) -> DraftRequest:
     if needs_mime(message):
-        from shared.mail import mime
+        from shared.mail.mime import writing
 
-        raw = mime.compose(message, sender, key, now)
+        raw = writing.compose(message, sender, key, now)
         return DraftRequest("text/plain", base64.b64encode(raw), needs_key=True)
     body = _encode(_json_message(message, sender, key))
     return DraftRequest("application/json", body, needs_key=False)

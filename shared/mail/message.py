@@ -122,6 +122,10 @@ class Message(Discreet, frozen=True):
     signature: bool = True
     """Whether the account's signature is put under it."""
     mime: bytes | None = None
+    in_reply_to: str | None = None
+    """The Message-ID of the mail that this one answers, with its angle brackets."""
+    references: tuple[str, ...] = ()
+    """The Message-IDs of the thread, the oldest first, each with its angle brackets."""
 
     @property
     def recipients(self) -> tuple[Address, ...]:

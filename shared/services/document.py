@@ -156,9 +156,9 @@ def read_json(
 
 def read_mime(raw: bytes, *, key: str | None = None) -> Order:
     """Read a raw RFC 5322 message. Raises Refused, naming every header that is wrong."""
-    from shared.mail import mime
+    from shared.mail.mime import reading
 
-    message, found = mime.read(raw)
+    message, found = reading.read(raw)
     if not found:
         found.extend(problems_of(message))
     idempotency_key = _key(None, key, found)

@@ -172,16 +172,17 @@ def show_mails(
         asked, problem = Asked(**_chosen(query)), _sentence(error)
     first = problem is None and asked.is_empty and "cursor" not in query
     opened = cases.newest(MOST_CASES) if first else ()
+    known = accounts.all()
     return page(
         site,
         "mails.html",
         rows=[row_of(mail) for mail in found.mails],
-        groups=group(opened, accounts.all(), more=len(opened) == MOST_CASES),
+        groups=group(opened, known, more=len(opened) == MOST_CASES),
         chart=_chart(tally) if first else None,
         asked=asked,
         problem=problem,
         statuses=[(status.value, wording.STATUSES[status]) for status in Status],
-        aliases=sorted(account.alias for account in accounts.all()),
+        aliases=sorted(account.alias for account in known),
         older=asked.link(cursor=found.cursor) if found.cursor else None,
         reached=found.reached and wording.moment(found.reached),
         reached_iso=found.reached and wording.iso(found.reached),

@@ -87,9 +87,7 @@ def _wait(error: PostroomError) -> float:
 
 def build_cookie(keys: Keys, notice: Notice) -> str:
     """Carry a notice to /accounts, for answers that came in a URL which must not stay there."""
-    sealed = signing.seal(
-        keys, Purpose.NOTICE, json.dumps(msgspec.to_builtins(notice)).encode(), _NAME
-    )
+    sealed = signing.seal(keys, Purpose.NOTICE, msgspec.json.encode(notice), _NAME)
     return cookies.build(_NAME, sealed, max_age=_SECONDS, path=_PATH, same_site="Lax")
 
 

@@ -118,6 +118,12 @@ def picture(page: Page, name: str) -> None:
 # A person's steps
 
 
+def give_session(page: Page, app_url: str, key: str) -> None:
+    """A session for the window's profile, without the form."""
+    answer = page.request.post(f"{app_url}/session", headers={"x-functions-key": key})
+    assert answer.status == 204
+
+
 def open_session(page: Page, app_url: str, key: str) -> None:
     """Type a function key at /signin."""
     page.goto(f"{app_url}/signin")

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from local import demo
 from local.stack import Stack
-from tests.e2e.browser import PATIENCE, Watch, chromium
+from tests.e2e.browser import PATIENCE, Watch, chromium, give_session
 from tests.e2e.control import Control
 
 _FOLDER = Path(__file__).parent
@@ -97,3 +97,12 @@ def watch(context: BrowserContext) -> Iterator[Watch]:
 def page(context: BrowserContext, watch: Watch) -> Page:
     """An empty window."""
     return context.new_page()
+
+
+@pytest.fixture
+def at_accounts(page: Page, control: Control) -> Page:
+    """A window with a session, at /accounts."""
+    app = control.stack.app_url
+    give_session(page, app, control.stack.function_key)
+    page.goto(f"{app}/accounts")
+    return page

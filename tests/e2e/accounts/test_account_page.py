@@ -12,6 +12,7 @@ from tests.e2e.browser import (
     PATIENCE,
     TOO_WIDE,
     Watch,
+    give_session,
     picture,
 )
 from tests.e2e.conftest import SignedIn
@@ -24,8 +25,7 @@ HOSTILE = "</textarea><script>window.caught=1</script>"
 def open_account(page: Page, control: Control, alias: str) -> None:
     """With a session, from the list of accounts by the account's link."""
     app = control.stack.app_url
-    key = {"x-functions-key": control.stack.function_key}
-    assert page.request.post(f"{app}/session", headers=key).status == 204
+    give_session(page, app, control.stack.function_key)
     page.goto(f"{app}/accounts")
     page.get_by_role("link", name=alias, exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(alias)

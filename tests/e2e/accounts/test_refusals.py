@@ -15,7 +15,7 @@ from azure.data.tables import TableClient, TableServiceClient
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from shared.mail import refusals
-from tests.e2e.browser import PATIENCE, Watch, accept, begin_sign_in, choose
+from tests.e2e.browser import PATIENCE, Watch, accept, begin_sign_in, choose, give_session
 from tests.e2e.control import Control
 from tests.unit.mail.test_refusals import AADSTS
 
@@ -146,8 +146,7 @@ def window(browser: Browser, control_of_stack: Control) -> Iterator[Desk]:
     ):
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
-        key = {"x-functions-key": control.stack.function_key}
-        assert page.request.post(f"{control.stack.app_url}/session", headers=key).status == 204
+        give_session(page, control.stack.app_url, control.stack.function_key)
         clients = [tables.get_table_client(name) for name in ("accounts", "flows")]
         desk = Desk(control, context, page, Watch(context), *clients)
         choose(desk.begin_by_hand(BILLING), BILLING)

@@ -19,6 +19,7 @@ from tests.e2e.browser import (
     accept,
     begin_sign_in,
     choose,
+    give_session,
     picture,
     unreachable_by_tab,
 )
@@ -31,9 +32,8 @@ STAGES = ["Accepted", "Sending", "Sent", "Seen in Sent Items"]
 
 def enter(page: Page, control: Control) -> None:
     """With a session, through the front door."""
-    key = {"x-functions-key": control.stack.function_key}
     app = control.stack.app_url
-    assert page.request.post(f"{app}/session", headers=key).status == 204
+    give_session(page, app, control.stack.function_key)
     page.goto(f"{app}/")
     expect(page).to_have_url(re.compile("/setup$"))
 

@@ -20,6 +20,7 @@ from tests.e2e.browser import (
     accept,
     begin_sign_in,
     choose,
+    give_session,
     unreachable_by_tab,
 )
 from tests.e2e.control import Control
@@ -45,16 +46,6 @@ def control_of_stack(stack: Stack) -> Iterator[Control]:
     control = Control(stack)
     yield control
     control.close()
-
-
-@pytest.fixture
-def at_accounts(page: Page, control: Control) -> Page:
-    """A window with a session, at /accounts."""
-    app = control.stack.app_url
-    key = {"x-functions-key": control.stack.function_key}
-    assert page.request.post(f"{app}/session", headers=key).status == 204
-    page.goto(f"{app}/accounts")
-    return page
 
 
 def asked_for(page: Page) -> set[str]:
@@ -241,8 +232,7 @@ def test_a_code_works_without_script_and_says_what_microsoft_waits_for(
         plain.set_default_timeout(PATIENCE)
         watch = Watch(plain)
         page = plain.new_page()
-        key = {"x-functions-key": control.stack.function_key}
-        assert page.request.post(f"{control.stack.app_url}/session", headers=key).ok
+        give_session(page, control.stack.app_url, control.stack.function_key)
         page.goto(f"{control.stack.app_url}/accounts")
         code, address = ask_for_code(page, "billing")
         button = page.get_by_role("button", name="I have entered the code")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
 import requests
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
@@ -15,16 +14,6 @@ from tests.e2e.mails.test_browser import resubmit
 BILLING = "billing@contoso.com"
 ADA = "ada@contoso.com"
 SESSION = "__Secure-postroom-session"
-
-
-@pytest.fixture
-def at_accounts(page: Page, control: Control) -> Page:
-    """A window with a session, at /accounts."""
-    app = control.stack.app_url
-    key = {"x-functions-key": control.stack.function_key}
-    assert page.request.post(f"{app}/session", headers=key).status == 204
-    page.goto(f"{app}/accounts")
-    return page
 
 
 def test_the_answers_of_two_tabs_that_were_swapped_link_nothing(

@@ -50,16 +50,6 @@ INVOICE = """<div style="font:16px/1.6 system-ui,sans-serif;max-width:34rem;colo
 <p>With kind regards,<br>Contoso Billing</p></div>"""
 
 
-@pytest.fixture
-def at_accounts(page: Page, control: Control) -> Page:
-    """A window with a session, at /accounts."""
-    app = control.stack.app_url
-    key = {"x-functions-key": control.stack.function_key}
-    assert page.request.post(f"{app}/session", headers=key).status == 204
-    page.goto(f"{app}/accounts")
-    return page
-
-
 def row(page: Page, alias: str) -> str:
     """The words of an account's row."""
     return " ".join(page.locator(f'tr[data-alias="{alias}"]').inner_text().split())

@@ -14,7 +14,7 @@ from shared.adapters.storage import Storage
 from shared.mail.status import Status
 from shared.services.ports import Case
 from shared.settings import StorageSettings
-from tests.e2e.browser import PATIENCE, TOO_WIDE
+from tests.e2e.browser import PATIENCE, TOO_WIDE, give_session
 from tests.e2e.conftest import SignedIn
 from tests.e2e.control import Control
 from tests.e2e.hostile import CASES, REFUSED, RUN
@@ -70,8 +70,7 @@ def narrow(browser: Browser, control: Control) -> Iterator[Page]:
     with browser.new_context(viewport={"width": 360, "height": 1500}, locale="en-GB") as profile:
         profile.set_default_timeout(PATIENCE)
         page = profile.new_page()
-        key = {"x-functions-key": control.stack.function_key}
-        assert page.request.post(f"{control.stack.app_url}/session", headers=key).status == 204
+        give_session(page, control.stack.app_url, control.stack.function_key)
         yield page
 
 

@@ -25,6 +25,7 @@ from tests.e2e.browser import (
     TOO_WIDE,
     Watch,
     choose,
+    give_session,
     picture,
 )
 from tests.e2e.conftest import SignedIn
@@ -37,8 +38,7 @@ BILLING = "billing@contoso.com"
 def enter(page: Page, control: Control) -> Page:
     """A window with a session, at /mails."""
     app = control.stack.app_url
-    key = {"x-functions-key": control.stack.function_key}
-    assert page.request.post(f"{app}/session", headers=key).status == 204
+    give_session(page, app, control.stack.function_key)
     page.goto(f"{app}/mails")
     return page
 

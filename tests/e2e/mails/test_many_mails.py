@@ -28,7 +28,7 @@ from shared.mail.mail import Mail
 from shared.mail.status import Status
 from shared.services.attention import ATTENTION, case_of
 from shared.services.ports import Hour
-from tests.e2e.browser import PATIENCE, Watch
+from tests.e2e.browser import PATIENCE, Watch, give_session
 from tests.e2e.control import Control
 from tests.seeding import fill, keeping_still, mail_at
 
@@ -135,8 +135,7 @@ def mails(browser: Browser, seeded_control: Control) -> Iterator[Page]:
         profile.set_default_timeout(PATIENCE)
         watch = Watch(profile)
         page = profile.new_page()
-        key = {"x-functions-key": seeded_control.stack.function_key}
-        assert page.request.post(f"{app}/session", headers=key).status == 204
+        give_session(page, app, seeded_control.stack.function_key)
         yield page
         assert watch.troubles() == []
 

@@ -23,7 +23,8 @@ from shared.mail.message import (
     Message,
     problems_of,
 )
-from shared.mail.mime import MAX_HEADER_SECTION, compose, read
+from shared.mail.mime.reading import MAX_HEADER_SECTION, read
+from shared.mail.mime.writing import compose
 from tests.fakes import NOW
 
 KEY = "01a01f0a-da00-72d3-a652-e44da7f29e26"

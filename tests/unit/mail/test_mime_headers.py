@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.mail import mime
+from shared.mail.mime import reading
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from shared.mail import mime
 def test_a_raw_message_with_a_header_that_readers_may_disagree_on_is_refused(
     line: bytes, field: str
 ) -> None:
-    _, problems = mime.read(b"To: a@b.example\r\n" + line + b"\r\n\r\nx")
+    _, problems = reading.read(b"To: a@b.example\r\n" + line + b"\r\n\r\nx")
 
     assert field in [problem.field for problem in problems]
 
@@ -35,7 +35,7 @@ def test_a_raw_message_with_a_header_that_readers_may_disagree_on_is_refused(
     ],
 )
 def test_a_group_in_from_or_sender_is_refused_by_the_headers_name(line: bytes) -> None:
-    _, problems = mime.read(b"To: a@b.example\r\n" + line + b"\r\n\r\nx")
+    _, problems = reading.read(b"To: a@b.example\r\n" + line + b"\r\n\r\nx")
     name = line.partition(b":")[0].decode()
 
     assert [p.field for p in problems if "Postroom takes no groups here" in p.message] == [name]
@@ -45,7 +45,7 @@ def test_a_group_in_from_or_sender_is_refused_by_the_headers_name(line: bytes) -
     "value", [b'"CEO: \\" x" <a@b.example>', b"a@b.example (CEO: (b: c) \\( d:)"]
 )
 def test_a_colon_in_quotes_or_a_comment_makes_no_group(value: bytes) -> None:
-    _, problems = mime.read(b"To: a@b.example\r\nFrom: " + value + b"\r\n\r\nx")
+    _, problems = reading.read(b"To: a@b.example\r\nFrom: " + value + b"\r\n\r\nx")
 
     assert problems == []
 
@@ -70,7 +70,7 @@ TO = b"To: a@b.example\r\n"
     ],
 )
 def test_a_lone_carriage_return_or_a_nul_among_the_headers_is_refused(raw: bytes) -> None:
-    _, problems = mime.read(raw)
+    _, problems = reading.read(raw)
 
     assert [problem.field for problem in problems] == ["body"]
     assert "line" in problems[0].message
@@ -81,14 +81,14 @@ def test_after_the_first_empty_line_any_byte_may_stand(end: bytes) -> None:
     head = b"To: a@b.example" + end + b"Subject: s" + end
     body = b"\r\0\n\rFrom: ceo@c.example\r\n\r\nx"
 
-    message, problems = mime.read(head + end + body)
+    message, problems = reading.read(head + end + body)
 
     assert problems == []
     assert (message.sender, message.subject) == (None, "s")
 
 
 def test_line_ends_of_both_kinds_may_be_mixed() -> None:
-    message, problems = mime.read(b"To: a@b.example\nSubject: s\r\n\nFrom: x@y.example\r\n\r\n")
+    message, problems = reading.read(b"To: a@b.example\nSubject: s\r\n\nFrom: x@y.example\r\n\r\n")
 
     assert problems == []
     assert message.sender is None
@@ -109,7 +109,7 @@ def test_line_ends_of_both_kinds_may_be_mixed() -> None:
     ],
 )
 def test_what_is_for_mail_servers_to_write_is_refused(lines: bytes, field: str) -> None:
-    _, problems = mime.read(TO + lines + b"\r\n\r\nx")
+    _, problems = reading.read(TO + lines + b"\r\n\r\nx")
 
     assert {problem.field for problem in problems} == {field}
 
@@ -121,4 +121,4 @@ def test_what_mail_programs_write_is_accepted() -> None:
         b"MIME-Version: 1.0\r\nContent-Type: text/plain\r\nDisposition-Notification-To: a@b.co\r\n"
     )
 
-    assert mime.read(TO + raw + b"\r\nx")[1] == []
+    assert reading.read(TO + raw + b"\r\nx")[1] == []

@@ -1,7 +1,6 @@
-"""Messages as MIME: written where Graph's JSON cannot express them, read where callers send raw.
+"""Raw MIME messages as callers send them: read strictly.
 
-Bcc stands in the MIME on purpose: Graph takes all recipients from the headers and removes it.
-https://learn.microsoft.com/graph/outlook-send-mime-message
+RFC 5322 (https://www.rfc-editor.org/rfc/rfc5322).
 """
 
 from __future__ import annotations
@@ -12,14 +11,13 @@ import email.policy
 import email.utils
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from email.header import Header, decode_header, make_header
+from email.header import decode_header, make_header
 from email.parser import BytesParser
 
 from shared.errors import FieldProblem
 from shared.mail.address import Address, BadAddress, make
 from shared.mail.graph_payload import KEY_HEADER
-from shared.mail.message import Attachment, Importance, Message, is_transports, too_many
+from shared.mail.message import Message, is_transports, too_many
 
 MAX_HEADER_SECTION = 256 * 1024
 """Bytes of a raw message's headers. Room for 500 recipients with long names."""
@@ -44,91 +42,6 @@ _HEADER_LINE = re.compile(rb"[!-9;-~]{1,76}:|[ \t]")
 
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"')
 
-LINE = 76
-"""Characters of a header line that lines are folded to (RFC 2047, 2)."""
-LONG_TEXT = 64 * 1024
-"""Characters from which a text that is not plain ASCII goes as base64: the library writes
-quoted-printable character by character, which takes seconds for a text of megabytes."""
-LONGEST_WORD = 900
-"""A word of a header longer than this cannot stand on a line (RFC 5322, 2.1.1: 998 characters)."""
-
-
-def compose(message: Message, sender: Address, key: str, now: datetime) -> bytes:
-    """The message as RFC 5322 bytes, from `sender`, carrying `key`."""
-    if message.mime is not None:
-        return _with_header(message.mime, KEY_HEADER, key, sender)
-    body = email.message.EmailMessage(policy=email.policy.SMTP)
-    _set_body(body, message)
-    return _header_section(message, sender, key, now) + body.as_bytes()
-
-
-def _header_section(message: Message, sender: Address, key: str, now: datetime) -> bytes:
-    """The header lines, written here and not by `EmailMessage`.
-
-    That one writes a display name with a comma or a bracket anew without its quotes, which makes
-    recipients of its parts (cpython#121284), and encodes long message ids past recognition.
-    """
-    lines = [_addresses_line("From", (sender,))]
-    for name, addresses in (
-        ("To", message.to),
-        ("Cc", message.cc),
-        ("Bcc", message.bcc),
-        ("Reply-To", message.reply_to),
-    ):
-        if addresses:
-            lines.append(_addresses_line(name, addresses))
-    texts = [("Subject", message.subject), ("Date", email.utils.format_datetime(now))]
-    if message.importance is not Importance.NORMAL:
-        texts.append(("Importance", message.importance.value))
-    if message.read_receipt:
-        texts.append(("Disposition-Notification-To", sender.email))
-    if message.delivery_receipt:
-        texts.append(("Return-Receipt-To", sender.email))
-    lines += [_line(name, text) for name, text in (*texts, *message.headers, (KEY_HEADER, key))]
-    return "".join(f"{line}\r\n" for line in lines).encode("ascii")
-
-
-def _set_body(found: email.message.EmailMessage, message: Message) -> None:
-    inline = [item for item in message.attachments if item.content_id and message.html is not None]
-    if message.text is not None:
-        found.set_content(message.text, cte=_encoding(message.text))
-        if message.html is not None:
-            found.add_alternative(message.html, subtype="html", cte=_encoding(message.html))
-    elif message.html is not None:
-        found.set_content(message.html, subtype="html", cte=_encoding(message.html))
-    html_part = found.get_body(("html",)) if inline else None
-    for item in inline:
-        if isinstance(html_part, email.message.EmailMessage):
-            maintype, subtype = _media_type(item)
-            html_part.add_related(
-                item.in_memory,
-                maintype=maintype,
-                subtype=subtype,
-                cid=f"<{item.content_id}>",
-                filename=item.filename,
-                disposition="inline",
-            )
-    for item in message.attachments:
-        if item not in inline:
-            _attach(found, item)
-
-
-def _encoding(text: str) -> str | None:
-    return "base64" if len(text) >= LONG_TEXT and not text.isascii() else None
-
-
-def _attach(found: email.message.EmailMessage, item: Attachment) -> None:
-    maintype, subtype = _media_type(item)
-    found.add_attachment(item.in_memory, maintype=maintype, subtype=subtype, filename=item.filename)
-
-
-def _media_type(item: Attachment) -> tuple[str, str]:
-    maintype, _, subtype = item.content_type.lower().partition("/")
-    if maintype in ("multipart", "message"):
-        # Those may not be base64 (RFC 2045, 6.4); as a plain file they arrive byte for byte.
-        return "application", "octet-stream"
-    return maintype, subtype
-
 
 def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
     """A raw message as callers send it: envelope and subject from its headers, content untouched.
@@ -136,7 +49,7 @@ def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
     Every problem names the header; the message is complete only where there is none.
     """
     problems: list[FieldProblem] = []
-    section = _header_section_of(raw)
+    section = header_section_of(raw)
     if len(section) > MAX_HEADER_SECTION:
         return Message(sender=None, mime=raw), [
             FieldProblem("body", f"has more than {MAX_HEADER_SECTION} bytes of headers")
@@ -148,7 +61,7 @@ def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
                 "has a lone carriage return or a NUL among its headers: end lines with CR LF or LF",
             )
         ]
-    head = _parsed(section)
+    head = parsed(section)
     if not head.keys():
         return Message(sender=None, mime=raw), [
             FieldProblem("body", "is no RFC 5322 message: it has no headers")
@@ -190,14 +103,14 @@ def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
     return message, problems
 
 
-def _header_section_of(raw: bytes) -> bytes:
+def header_section_of(raw: bytes) -> bytes:
     """What stands before the first empty line, or all; of what is too long, enough to see it."""
     start = raw[: MAX_HEADER_SECTION + 4]
     found = _HEAD_END.search(start)
     return start[: found.start()] if found else start
 
 
-def _parsed(section: bytes) -> email.message.Message:
+def parsed(section: bytes) -> email.message.Message:
     return BytesParser(policy=email.policy.compat32).parsebytes(section, headersonly=True)
 
 
@@ -302,45 +215,3 @@ def _decoded(text: str) -> str:
         return " ".join(str(make_header(words)).split())
     except (LookupError, ValueError, email.errors.HeaderParseError):
         return plain
-
-
-def _with_header(raw: bytes, name: str, value: str, sender: Address) -> bytes:
-    """The raw message with our key on top, and a From where it has none."""
-    head = _parsed(_header_section_of(raw))
-    lines = [f"{name}: {value}"]
-    if "From" not in head:
-        lines.append(_addresses_line("From", (sender,)))
-    return "".join(f"{line}\r\n" for line in lines).encode("ascii") + raw
-
-
-def _addresses_line(name: str, addresses: Iterable[Address]) -> str:
-    return f"{name}: " + ",\r\n ".join(_header_address(address) for address in addresses)
-
-
-def _header_address(address: Address) -> str:
-    if _is_plain(address.name):
-        return email.utils.formataddr((address.name, address.email))
-    return f"{_encoded(address.name)} <{address.email}>"
-
-
-def _line(name: str, text: str) -> str:
-    """A header, folded at its spaces; encoded only where it must be."""
-    if not _is_plain(text) or any(len(word) > LONGEST_WORD for word in text.split(" ")):
-        return f"{name}: {_encoded(text)}"
-    first, *words = text.split(" ")
-    lines = [f"{name}: {first}"]
-    for word in words:
-        if word and len(lines[-1]) + 1 + len(word) > LINE:
-            lines.append("")
-        lines[-1] += f" {word}"
-    return "\r\n".join(lines)
-
-
-def _is_plain(text: str) -> bool:
-    """Whether a text stands for itself: nothing in it is, or looks like, an encoded word."""
-    return text.isascii() and "=?" not in text
-
-
-def _encoded(text: str) -> str:
-    """As encoded words of RFC 2047, each line short enough behind any header's name."""
-    return Header(text, "utf-8", maxlinelen=LINE).encode(linesep="\r\n")

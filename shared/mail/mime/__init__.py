@@ -1,0 +1,1 @@
+"""MIME: raw messages read strictly (`reading`), and messages written (`writing`)."""
