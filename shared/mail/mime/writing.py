@@ -9,22 +9,17 @@ from __future__ import annotations
 import email.message
 import email.policy
 import email.utils
-from collections.abc import Iterable
 from datetime import datetime
-from email.header import Header
 
 from shared.mail.address import Address
 from shared.mail.graph_payload import KEY_HEADER
 from shared.mail.message import Attachment, Importance, Message
+from shared.mail.mime.header_lines import addresses_line, text_line
 from shared.mail.mime.reading import header_section_of, parsed
 
-LINE = 76
-"""Characters of a header line that lines are folded to (RFC 2047, 2)."""
 LONG_TEXT = 64 * 1024
 """Characters from which a text that is not plain ASCII goes as base64: the library writes
 quoted-printable character by character, which takes seconds for a text of megabytes."""
-LONGEST_WORD = 900
-"""A word of a header longer than this cannot stand on a line (RFC 5322, 2.1.1: 998 characters)."""
 
 
 def compose(message: Message, sender: Address, key: str, now: datetime) -> bytes:
@@ -42,7 +37,7 @@ def _header_section(message: Message, sender: Address, key: str, now: datetime) 
     That one writes a display name with a comma or a bracket anew without its quotes, which makes
     recipients of its parts (cpython#121284), and encodes long message ids past recognition.
     """
-    lines = [_addresses_line("From", (sender,))]
+    lines = [addresses_line("From", (sender,))]
     for name, addresses in (
         ("To", message.to),
         ("Cc", message.cc),
@@ -50,7 +45,7 @@ def _header_section(message: Message, sender: Address, key: str, now: datetime) 
         ("Reply-To", message.reply_to),
     ):
         if addresses:
-            lines.append(_addresses_line(name, addresses))
+            lines.append(addresses_line(name, addresses))
     texts = [("Subject", message.subject), ("Date", email.utils.format_datetime(now))]
     if message.importance is not Importance.NORMAL:
         texts.append(("Importance", message.importance.value))
@@ -58,7 +53,7 @@ def _header_section(message: Message, sender: Address, key: str, now: datetime) 
         texts.append(("Disposition-Notification-To", sender.email))
     if message.delivery_receipt:
         texts.append(("Return-Receipt-To", sender.email))
-    lines += [_line(name, text) for name, text in (*texts, *message.headers, (KEY_HEADER, key))]
+    lines += [text_line(name, text) for name, text in (*texts, *message.headers, (KEY_HEADER, key))]
     return "".join(f"{line}\r\n" for line in lines).encode("ascii")
 
 
@@ -109,38 +104,5 @@ def _with_header(raw: bytes, name: str, value: str, sender: Address) -> bytes:
     head = parsed(header_section_of(raw))
     lines = [f"{name}: {value}"]
     if "From" not in head:
-        lines.append(_addresses_line("From", (sender,)))
+        lines.append(addresses_line("From", (sender,)))
     return "".join(f"{line}\r\n" for line in lines).encode("ascii") + raw
-
-
-def _addresses_line(name: str, addresses: Iterable[Address]) -> str:
-    return f"{name}: " + ",\r\n ".join(_header_address(address) for address in addresses)
-
-
-def _header_address(address: Address) -> str:
-    if _is_plain(address.name):
-        return email.utils.formataddr((address.name, address.email))
-    return f"{_encoded(address.name)} <{address.email}>"
-
-
-def _line(name: str, text: str) -> str:
-    """A header, folded at its spaces; encoded only where it must be."""
-    if not _is_plain(text) or any(len(word) > LONGEST_WORD for word in text.split(" ")):
-        return f"{name}: {_encoded(text)}"
-    first, *words = text.split(" ")
-    lines = [f"{name}: {first}"]
-    for word in words:
-        if word and len(lines[-1]) + 1 + len(word) > LINE:
-            lines.append("")
-        lines[-1] += f" {word}"
-    return "\r\n".join(lines)
-
-
-def _is_plain(text: str) -> bool:
-    """Whether a text stands for itself: nothing in it is, or looks like, an encoded word."""
-    return text.isascii() and "=?" not in text
-
-
-def _encoded(text: str) -> str:
-    """As encoded words of RFC 2047, each line short enough behind any header's name."""
-    return Header(text, "utf-8", maxlinelen=LINE).encode(linesep="\r\n")
