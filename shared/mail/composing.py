@@ -82,13 +82,11 @@ def with_sent_items(message: Message, account: Account, *, saves_copy: bool | No
 
 
 def compose(message: Message, sender: Address, account: Account) -> tuple[Message, Address]:
-    """The message and its From as they go out. Raw MIME goes as it is."""
+    """The message and its From as they go out. Raw MIME has no signature put under it."""
     defaults = account.defaults
     given = message.sender is not None and message.sender.name
     if defaults.display_name and not given:
         sender = Address(sender.email, defaults.display_name)
-    if message.mime is not None:
-        return message, sender
     text, html = signatures(message, account)
     if text is None and html is None and (message.reply_to or not defaults.reply_to):
         return message, sender

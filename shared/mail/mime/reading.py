@@ -1,217 +1,279 @@
 """Raw MIME messages as callers send them: read strictly.
 
-RFC 5322 (https://www.rfc-editor.org/rfc/rfc5322).
+What is checked is what is recorded, and what is recorded is what leaves: the headers that name
+people, and the subject, become fields of the `Message`, from which they are written anew
+(`rewriting`). RFC 5322 (https://www.rfc-editor.org/rfc/rfc5322).
 """
 
 from __future__ import annotations
 
-import email.errors
-import email.message
-import email.policy
-import email.utils
-import re
-from collections.abc import Iterable, Sequence
-from email.header import decode_header, make_header
-from email.parser import BytesParser
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from shared.errors import FieldProblem
-from shared.mail.address import Address, BadAddress, make
-from shared.mail.graph_payload import KEY_HEADER
-from shared.mail.message import Message, is_transports, too_many
+from shared.mail import header_rules
+from shared.mail.address import Address, BadAddress
+from shared.mail.address_list import TooManyAddresses
+from shared.mail.message import MAX_RECIPIENTS, Message
+from shared.mail.mime import address_header, encoded_words, header_section, rewriting, structure
+from shared.mail.mime.header_section import BadSection, Field
 
-MAX_HEADER_SECTION = 256 * 1024
-"""Bytes of a raw message's headers. Room for 500 recipients with long names."""
-MAX_ENCODED = 8 * 1024
-"""Characters up to which encoded words are decoded: reading them takes a time that grows with the
-square of their length. Enough for a subject of 998 characters of any script in base64."""
+MAX_TOLD = 30
+"""Problems that one answer names."""
 
-ADDRESS_HEADERS = ("From", "Sender", "To", "Cc", "Bcc", "Reply-To")
-_LINE_END = re.compile(rb"\r?\n")
-_HEAD_END = re.compile(rb"\r?\n\r?\n")
-_NO_LINE_END = re.compile(rb"\r(?!\n)|\0")
-"""What some readers end a line at, or the headers, and others read over (RFC 5322, 2.2 and 4)."""
-# The charsets of mail. Python has codecs beside them that are no charsets, take a time that grows
-# with the square of the length, or make text that cannot be written again.
-_CHARSET = re.compile(
-    r"utf-?8|(us-)?ascii|iso[-_]?8859-\d{1,2}|latin-?1|(windows-|cp)(125\d|874)|koi8-[ru]"
-    r"|iso-2022-(jp|kr)|shift[-_]jis|euc-(jp|kr)|ks_c_5601-1987|gb2312|gbk|gb18030|big5",
-    re.IGNORECASE,
+# RFC 5322, 3.6, and RFC 2045: of two of these, readers take one or the other.
+_ONCE = frozenset(
+    {
+        "content-disposition",
+        "content-id",
+        "content-transfer-encoding",
+        "content-type",
+        "date",
+        "disposition-notification-to",
+        "from",
+        "in-reply-to",
+        "message-id",
+        "mime-version",
+        "references",
+        "return-receipt-to",
+        "sender",
+        "subject",
+        "x-sender",
+    }
 )
-_HEADER_LINE = re.compile(rb"[!-9;-~]{1,76}:|[ \t]")
-"""RFC 5322, 2.2: a name of printable ASCII without the colon, or a folded line."""
+_RECIPIENTS = ("to", "cc", "bcc", "x-receiver")
+_TNEF = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"')
+
+class _Crowded(Exception):
+    def __init__(self, problem: FieldProblem) -> None:
+        self.problem = problem
+
+
+class _People(NamedTuple):
+    """The address headers, by lower-case name."""
+
+    found: dict[str, tuple[Address, ...]]
+    named: dict[str, str]
+    """How the caller wrote each name."""
+
+    def get(self, name: str) -> tuple[Address, ...]:
+        return self.found.get(name, ())
 
 
 def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
-    """A raw message as callers send it: envelope and subject from its headers, content untouched.
+    """A raw message as callers send it: envelope and subject from its headers, and the rest.
 
     Every problem names the header; the message is complete only where there is none.
     """
-    problems: list[FieldProblem] = []
-    section = header_section_of(raw)
-    if len(section) > MAX_HEADER_SECTION:
-        return Message(sender=None, mime=raw), [
-            FieldProblem("body", f"has more than {MAX_HEADER_SECTION} bytes of headers")
-        ]
-    if _NO_LINE_END.search(section):
-        return Message(sender=None, mime=raw), [
-            FieldProblem(
-                "body",
-                "has a lone carriage return or a NUL among its headers: end lines with CR LF or LF",
-            )
-        ]
-    head = parsed(section)
-    if not head.keys():
-        return Message(sender=None, mime=raw), [
-            FieldProblem("body", "is no RFC 5322 message: it has no headers")
-        ]
-    if head.defects or head.get_unixfrom() is not None:
-        # Another reader may see other headers there than we do, and so other addresses.
-        problems.append(
-            FieldProblem(
-                "body",
-                "has a line among its headers that is none: begin with a header, not with a blank "
-                "or a 'From ' line, and end the headers with an empty line",
-            )
-        )
-    problems += _line_problems(section, head)
-    for name in ("From", "Subject", "Sender"):
-        if len(head.get_all(name, [])) > 1:
-            problems.append(FieldProblem(name, "is given more than once: keep one"))
-    pairs = {name: _pairs(head, name, problems) for name in ADDRESS_HEADERS}
-    crowded = too_many(
-        recipients=sum(len(pairs[name]) for name in ("To", "Cc", "Bcc")),
-        reply_to=len(pairs["Reply-To"]),
-    )
-    if crowded:
-        return Message(sender=None, mime=raw), [*problems, *crowded]
-    sender = _only_address(head, "From", pairs["From"], problems)
-    if "Sender" in head and not _is_same(
-        sender, _only_address(head, "Sender", pairs["Sender"], problems)
-    ):
-        problems.append(FieldProblem("Sender", "is not the address in From: leave it out"))
+    nothing = Message(sender=None, mime=raw)
+    try:
+        fields, body = header_section.split(raw)
+    except BadSection as error:
+        return nothing, [FieldProblem("body", str(error))]
+    found = _refused(fields)
+    try:
+        people = _people(fields, found)
+    except _Crowded as error:
+        return nothing, [*found, error.problem][:MAX_TOLD]
+    sender = next(iter(people.get("from")), None)
+    found += _not_the_sender(people, sender, found)
+    bcc = people.get("bcc") + _hidden(people, found)
+    subject = _subject(fields, found)
+    lines = _passed_on(fields, found)
+    if not found and (problem := _structure_problem(raw)) is not None:
+        found.append(problem)
+    if found:
+        return nothing, found[:MAX_TOLD]
     message = Message(
         sender=sender,
-        to=_addresses("To", pairs["To"], problems),
-        cc=_addresses("Cc", pairs["Cc"], problems),
-        bcc=_addresses("Bcc", pairs["Bcc"], problems),
-        reply_to=_addresses("Reply-To", pairs["Reply-To"], problems),
-        subject=_decoded(str(head.get("Subject", ""))),
-        mime=raw,
+        to=people.get("to"),
+        cc=people.get("cc"),
+        bcc=bcc,
+        reply_to=people.get("reply-to"),
+        subject=subject,
+        read_receipt=bool(people.get("disposition-notification-to")),
+        delivery_receipt=bool(people.get("return-receipt-to")),
+        mime=rewriting.rest_of(lines, raw[body:]),
     )
-    return message, problems
+    return message, found
 
 
-def header_section_of(raw: bytes) -> bytes:
-    """What stands before the first empty line, or all; of what is too long, enough to see it."""
-    start = raw[: MAX_HEADER_SECTION + 4]
-    found = _HEAD_END.search(start)
-    return start[: found.start()] if found else start
+def _refused(fields: Iterable[Field]) -> list[FieldProblem]:
+    """The headers that may not be given, and those that are given twice."""
+    found: list[FieldProblem] = []
+    seen: dict[str, str] = {}
+    twice: set[str] = set()
+    for field in fields:
+        name = field.lowered
+        if name in seen:
+            twice.add(name)
+        elif (refusal := header_rules.refusal(name)) is not None:
+            found.append(FieldProblem(field.name, refusal))
+        seen.setdefault(name, field.name)
+    found += [
+        FieldProblem(seen[name], "is given more than once: keep one")
+        for name in seen
+        if name in _ONCE and name in twice
+    ]
+    return found
 
 
-def parsed(section: bytes) -> email.message.Message:
-    return BytesParser(policy=email.policy.compat32).parsebytes(section, headersonly=True)
+def _people(fields: Iterable[Field], found: list[FieldProblem]) -> _People:
+    people = _People({}, {})
+    for field in fields:
+        name = field.lowered
+        if name not in rewriting.READ or name == "subject":
+            continue
+        people.named.setdefault(name, field.name)
+        try:
+            read = _addresses(field, people)
+        except UnicodeDecodeError:
+            found.append(FieldProblem(field.name, "is neither ASCII nor UTF-8: write it in UTF-8"))
+        except BadAddress as error:
+            found.append(FieldProblem(field.name, str(error)))
+        else:
+            people.found[name] = people.get(name) + read
+    return people
 
 
-def _line_problems(section: bytes, head: email.message.Message) -> list[FieldProblem]:
-    lines = _LINE_END.split(section)
-    if not all(_HEADER_LINE.match(line) for line in lines if line):
-        # `From : x` is a From to some readers, the body's first line to others.
-        return [FieldProblem("body", "has a header whose name is none, such as 'From :'")]
-    if KEY_HEADER in head:
-        return [FieldProblem(KEY_HEADER, "is set by Postroom: leave it out")]
-    names = dict.fromkeys(name for name in head if is_transports(name))
-    return [FieldProblem(name, "is for mail servers to write: leave it out") for name in names]
-
-
-def _is_same(sender: Address | None, other: Address | None) -> bool:
-    return sender is not None and other is not None and sender.email.lower() == other.email.lower()
-
-
-def _pairs(
-    head: email.message.Message, name: str, problems: list[FieldProblem]
-) -> list[tuple[str, str]]:
-    """Display names, still encoded, and addresses, not yet looked at, of a header."""
-    # A comma too many at the end is harmless, and some versions of the library's reader mind it.
-    values = [" ".join(str(value).split()).rstrip(", ") for value in head.get_all(name, [])]
+def _addresses(field: Field, people: _People) -> tuple[Address, ...]:
+    """Raises BadAddress, UnicodeDecodeError, and _Crowded for more than a mail may have."""
+    name = field.lowered
+    if name in _ONCE or name == "x-receiver":
+        read = _single(field)
+        _check_crowd(name, people, len(read))
+        return read
     try:
-        pairs = [pair for pair in email.utils.getaddresses(values) if any(pair)]
-    except RecursionError:
-        # The library's reader goes one call deeper for each bracket.
-        pairs = []
-    if not pairs and any(value and not value.endswith(";") for value in values):
-        problems.append(FieldProblem(name, "cannot be read: write it as Name <name@example.com>"))
-    return pairs
+        read = address_header.read(field.text, most=MAX_RECIPIENTS)
+    except TooManyAddresses:
+        _check_crowd(name, people, MAX_RECIPIENTS + 1)
+        raise
+    _check_crowd(name, people, len(read))
+    return read
 
 
-def _only_address(
-    head: email.message.Message,
-    name: str,
-    pairs: Sequence[tuple[str, str]],
-    problems: list[FieldProblem],
-) -> Address | None:
-    if any(_has_colon(str(value)) for value in head.get_all(name, [])):
-        # RFC 6854 allows groups here. Their names are words that a reader sees, and may be none that
-        # the account has.
-        problems.append(
+def _check_crowd(name: str, people: _People, more: int) -> None:
+    group = _RECIPIENTS[:3] if name in _RECIPIENTS[:3] else (name,)
+    if sum(len(people.get(each)) for each in group) + more <= MAX_RECIPIENTS:
+        return
+    if name in _RECIPIENTS:
+        problem = FieldProblem(
+            "to", f"has more than {MAX_RECIPIENTS} recipients with cc and bcc: send several mails"
+        )
+    else:
+        problem = FieldProblem("reply_to", f"has more than {MAX_RECIPIENTS} addresses")
+    raise _Crowded(problem)
+
+
+def _single(field: Field) -> tuple[Address, ...]:
+    """One address, without groups: their names are words that a reader sees, and may be none that
+    the account has (RFC 6854 allows them in From and Sender)."""
+    try:
+        read = address_header.read(field.text, groups=False, most=1)
+    except TooManyAddresses as error:
+        raise BadAddress("has more than one address: keep one") from error
+    if not read:
+        raise BadAddress("has no address: give one, or leave the header out")
+    return read
+
+
+def _not_the_sender(
+    people: _People, sender: Address | None, found: Iterable[FieldProblem]
+) -> list[FieldProblem]:
+    """The headers that name somebody else than From does, by address or by name."""
+    told = {problem.field for problem in found}
+    problems = []
+    for name in ("sender", "disposition-notification-to", "return-receipt-to", "x-sender"):
+        for other in people.get(name):
+            header = people.named[name]
+            if header in told or _is_same(sender, other):
+                continue
+            problems.append(
+                FieldProblem(
+                    header, "is not the address and the name in From: write it so, or leave it out"
+                )
+            )
+    return problems
+
+
+def _is_same(sender: Address | None, other: Address) -> bool:
+    return (
+        sender is not None
+        and sender.email.lower() == other.email.lower()
+        and other.name in ("", sender.name)
+    )
+
+
+def _hidden(people: _People, found: list[FieldProblem]) -> tuple[Address, ...]:
+    """The recipients of the envelope, `X-Receiver`, that no other header names: System.Net.Mail
+    writes a line for each recipient into its pickup directory, and no Bcc.
+
+    The envelope is all who get the mail. Graph has no envelope beside the headers, so that somebody
+    in To, Cc or Bcc whom it lacks would get the mail all the same: that is a fault.
+    """
+    envelope = people.get("x-receiver")
+    if not envelope:
+        return ()
+    shown = [*people.get("to"), *people.get("cc"), *people.get("bcc")]
+    named = {address.email.lower() for address in shown}
+    wanted: dict[str, Address] = {}
+    for address in envelope:
+        wanted.setdefault(address.email.lower(), address)
+    if not named <= wanted.keys():
+        found.append(
             FieldProblem(
-                name,
-                "has a colon outside quotes, which makes it a group ('Name: name@example.com;'): "
-                "Postroom takes no groups here; give one address, its name in quotes",
+                people.named["x-receiver"],
+                "does not name everybody in To, Cc and Bcc: add a line for each of them, or leave "
+                "all of these lines out",
             )
         )
-        return None
-    if len(pairs) > 1:
-        problems.append(FieldProblem(name, "has more than one address: keep one"))
-        return None
-    found = _addresses(name, pairs, problems)
-    if name in head and not found and not any(problem.field == name for problem in problems):
-        problems.append(FieldProblem(name, "has no address: give one, or leave the header out"))
-    return found[0] if found else None
+    hidden = tuple(address for email, address in wanted.items() if email not in named)
+    if len(shown) + len(hidden) > MAX_RECIPIENTS:
+        found.append(
+            FieldProblem(
+                "to",
+                f"has more than {MAX_RECIPIENTS} recipients with cc and bcc: send several mails",
+            )
+        )
+    return hidden
 
 
-def _has_colon(value: str) -> bool:
-    """Whether a colon stands in an address header outside quotes and comments (RFC 5322, 3.2)."""
-    depth = at = 0
-    while at < len(value):
-        sign = value[at]
-        if sign == '"' and not depth and (quoted := _QUOTED.match(value, at)):
-            at = quoted.end()
+def _subject(fields: Iterable[Field], found: list[FieldProblem]) -> str:
+    for field in fields:
+        if field.lowered != "subject":
             continue
-        if depth and sign == "\\":
-            at += 1
-        elif sign == "(":
-            depth += 1
-        elif sign == ")" and depth:
-            depth -= 1
-        elif sign == ":" and not depth:
-            return True
-        at += 1
-    return False
-
-
-def _addresses(
-    name: str, pairs: Iterable[tuple[str, str]], problems: list[FieldProblem]
-) -> tuple[Address, ...]:
-    found: list[Address] = []
-    for display, spec in pairs:
         try:
-            found.append(make(spec, _decoded(display)))
-        except BadAddress as error:
-            problems.append(FieldProblem(name, str(error)))
-    return tuple(found)
+            return " ".join(encoded_words.decoded(field.text).splitlines()).replace("\t", " ")
+        except UnicodeDecodeError:
+            found.append(FieldProblem(field.name, "is neither ASCII nor UTF-8: write it in UTF-8"))
+    return ""
 
 
-def _decoded(text: str) -> str:
-    """A text with its encoded words decoded, or as it is where they are none that mail has."""
-    plain = " ".join(text.split())
-    if "=?" not in text or len(text) > MAX_ENCODED:
-        return plain
+def _passed_on(fields: Iterable[Field], found: list[FieldProblem]) -> list[bytes]:
+    """The lines of the fields that are passed on."""
+    lines: list[bytes] = []
+    for field in fields:
+        if field.lowered in rewriting.READ:
+            continue
+        try:
+            lines.append(rewriting.line_of(field))
+        except rewriting.BadField as error:
+            found.append(FieldProblem(field.name, str(error)))
+    return lines
+
+
+def _structure_problem(raw: bytes) -> FieldProblem | None:
+    """What is wrong with the parts of a message, or None."""
     try:
-        words = decode_header(text)
-        if not all(charset is None or _CHARSET.fullmatch(charset) for _, charset in words):
-            return plain
-        return " ".join(str(make_header(words)).split())
-    except (LookupError, ValueError, email.errors.HeaderParseError):
-        return plain
+        parts = structure.parts(raw)
+    except structure.BadStructure as error:
+        return FieldProblem("body", str(error))
+    if any(part.content_type in _TNEF for part in parts):
+        # It holds a sender, recipients and a subject of its own, which Exchange reads (MS-OXTNEF).
+        return FieldProblem(
+            "Content-Type",
+            "is application/ms-tnef (winmail.dat), which has an envelope of its own: send the "
+            "files that it holds",
+        )
+    return None

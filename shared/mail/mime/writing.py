@@ -14,8 +14,8 @@ from datetime import datetime
 from shared.mail.address import Address
 from shared.mail.graph_payload import KEY_HEADER
 from shared.mail.message import Attachment, Importance, Message
+from shared.mail.mime import rewriting
 from shared.mail.mime.header_lines import addresses_line, text_line
-from shared.mail.mime.reading import header_section_of, parsed
 
 LONG_TEXT = 64 * 1024
 """Characters from which a text that is not plain ASCII goes as base64: the library writes
@@ -25,7 +25,7 @@ quoted-printable character by character, which takes seconds for a text of megab
 def compose(message: Message, sender: Address, key: str, now: datetime) -> bytes:
     """The message as RFC 5322 bytes, from `sender`, carrying `key`."""
     if message.mime is not None:
-        return _with_header(message.mime, KEY_HEADER, key, sender)
+        return rewriting.composed(message, sender, key)
     body = email.message.EmailMessage(policy=email.policy.SMTP)
     _set_body(body, message)
     return _header_section(message, sender, key, now) + body.as_bytes()
@@ -97,12 +97,3 @@ def _media_type(item: Attachment) -> tuple[str, str]:
         # Those may not be base64 (RFC 2045, 6.4); as a plain file they arrive byte for byte.
         return "application", "octet-stream"
     return maintype, subtype
-
-
-def _with_header(raw: bytes, name: str, value: str, sender: Address) -> bytes:
-    """The raw message with our key on top, and a From where it has none."""
-    head = parsed(header_section_of(raw))
-    lines = [f"{name}: {value}"]
-    if "From" not in head:
-        lines.append(addresses_line("From", (sender,)))
-    return "".join(f"{line}\r\n" for line in lines).encode("ascii") + raw

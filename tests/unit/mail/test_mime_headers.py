@@ -30,7 +30,6 @@ def test_a_raw_message_with_a_header_that_readers_may_disagree_on_is_refused(
         b"From: The CEO:billing@contoso.com",
         b"From: The CEO:;, billing@contoso.com",
         b"From: (a \\) b) The\r\n CEO: billing@contoso.com;",
-        b'From: "The" CEO\\: <billing@contoso.com>',
         b"Sender: The CEO: billing@contoso.com;",
     ],
 )
@@ -102,6 +101,7 @@ def test_line_ends_of_both_kinds_may_be_mixed() -> None:
         (b"Resent-From: ceo@c.example", "Resent-From"),
         (b"resent-bcc: v@c.example", "resent-bcc"),
         (b"X-MS-Exchange-Organization-SCL: -1", "X-MS-Exchange-Organization-SCL"),
+        (b"DKIM-Signature: v=1", "DKIM-Signature"),
         (b"Sender: ceo@c.example", "Sender"),
         (b"From: x@b.example\r\nSender: ceo@c.example", "Sender"),
         (b"From: x@b.example\r\nSender: x@b.example, ceo@c.example", "Sender"),
@@ -117,8 +117,9 @@ def test_what_is_for_mail_servers_to_write_is_refused(lines: bytes, field: str) 
 def test_what_mail_programs_write_is_accepted() -> None:
     raw = (
         b"From: Ada <ada@c.example>\r\nSender: ADA@c.example\r\nDate: x\r\nMessage-ID: <a@b>\r\n"
-        b"References: <a@b>\r\nX-Mailer: x\r\nX-MS-Has-Attach: yes\r\nDKIM-Signature: v=1\r\n"
-        b"MIME-Version: 1.0\r\nContent-Type: text/plain\r\nDisposition-Notification-To: a@b.co\r\n"
+        b"References: <a@b>\r\nX-Mailer: x\r\nX-MS-Has-Attach: yes\r\n"
+        b"MIME-Version: 1.0\r\nContent-Type: text/plain\r\n"
+        b"Disposition-Notification-To: Ada <ada@c.example>\r\n"
     )
 
     assert reading.read(TO + raw + b"\r\nx")[1] == []

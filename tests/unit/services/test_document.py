@@ -300,7 +300,7 @@ def test_names_and_types_that_are_wrong_are_told_with_everything_else() -> None:
         ("attachments[0].filename", "is missing"),
         ("attachments[1].filename", "must be a text, not a number"),
         ("metadata.order", "must be a text, not a number"),
-        ("cc", "has no '@': write it as name@example.com or Name <name@example.com>"),
+        ("cc", "has no '@': write it as name@example.com"),
     ]
     assert refused.detail == "The mail has 13 fields that cannot be accepted."
 
@@ -569,7 +569,8 @@ def test_a_raw_message_is_an_order_without_extras() -> None:
 
     order = read_mime(raw, key="k")
 
-    assert (order.message.mime, order.message.sender) == (raw, Address("ada@contoso.com", "Ada"))
+    assert order.message.sender == Address("ada@contoso.com", "Ada")
+    assert (order.message.subject, order.message.mime) == ("Hi", b"\r\nhello")
     assert (order.account, order.tags, order.scheduled_at) == (None, (), None)
     assert (order.idempotency_key, order.dry_run) == ("k", False)
 

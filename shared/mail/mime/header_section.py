@@ -1,0 +1,123 @@
+"""The header section of a raw message, cut into its fields strictly (RFC 5322, 2.2)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+MAX_HEADER_SECTION = 256 * 1024
+"""Bytes of a raw message's headers. Room for 500 recipients with long names."""
+
+_LINE_END = re.compile(rb"\r?\n")
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_FIRST_EMPTY = re.compile(rb"\r?\n")
+# What some readers end a line at, or the headers, and others read over (RFC 5322, 2.2 and 4).
+_NO_LINE_END = re.compile(rb"\r(?!\n)|\0")
+_CONTROL = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_NAME = re.compile(rb"[!-9;-~]{1,76}(?=:)")
+
+
+class BadSection(ValueError):
+    """Not the headers of a message. The text says what is wrong and what to do."""
+
+
+class Field(NamedTuple):
+    """One header field as it stands in a message."""
+
+    name: str
+    raw: bytes
+    """Name, colon and value: its lines with CR LF between them, and none at the end."""
+
+    @property
+    def lowered(self) -> str:
+        """The name in lower case, by which fields are told apart."""
+        return self.name.lower()
+
+    @property
+    def value(self) -> bytes:
+        """Behind the colon, unfolded: the line breaks are gone, the white space of folds is not."""
+        return self.raw[len(self.name) + 1 :].replace(b"\r\n", b"").strip(b" \t")
+
+    @property
+    def text(self) -> str:
+        """The value as text. Raises UnicodeDecodeError where it is not UTF-8 (RFC 6532)."""
+        return self.value.decode("utf-8")
+
+
+def split(raw: bytes) -> tuple[list[Field], int]:
+    """The fields of a message, and where its body begins. Raises BadSection."""
+    section, body = bounds(raw)
+    if section > MAX_HEADER_SECTION:
+        raise BadSection(f"has more than {MAX_HEADER_SECTION} bytes of headers")
+    head = raw[:section]
+    if _NO_LINE_END.search(head):
+        raise BadSection(
+            "has a lone carriage return or a NUL among its headers: end lines with CR LF or LF"
+        )
+    if not head:
+        raise BadSection("is no RFC 5322 message: it has no headers")
+    if _CONTROL.search(head):
+        raise BadSection("has a control character among its headers: remove it")
+    return _fields(head), body
+
+
+def without(raw: bytes, drop: Callable[[str], bool]) -> bytes:
+    """A message that was read before, without the fields whose lower-case name `drop` is true for.
+
+    Lenient: what is no field stays. The lines of the headers end with CR LF.
+    """
+    section, body = bounds(raw)
+    kept: list[bytes] = []
+    dropping = False
+    for line in _LINE_END.split(raw[:section]):
+        if not line.startswith((b" ", b"\t")):
+            name = line.partition(b":")[0].rstrip(b" \t").lower()
+            dropping = drop(name.decode("ascii", "replace"))
+        if line and not dropping:
+            kept.append(line)
+    return b"".join(line + b"\r\n" for line in kept) + b"\r\n" + raw[body:]
+
+
+def bounds(raw: bytes) -> tuple[int, int]:
+    """Where the header section ends and where the body begins. Of a section that is too long the
+    first number only says that it is."""
+    if first := _FIRST_EMPTY.match(raw):
+        return 0, first.end()
+    start = raw[: MAX_HEADER_SECTION + 4]
+    found = _HEAD_END.search(start)
+    if found is not None:
+        return found.start(), found.end()
+    last = 2 if start.endswith(b"\r\n") else 1 if start.endswith(b"\n") else 0
+    return len(start) - last, len(start)
+
+
+def _fields(head: bytes) -> list[Field]:
+    found: list[Field] = []
+    name = ""
+    lines: list[bytes] = []
+
+    def finish() -> None:
+        if lines:
+            found.append(Field(name, b"\r\n".join(lines)))
+
+    for line in _LINE_END.split(head):
+        if line.startswith((b" ", b"\t")):
+            if not lines:
+                raise BadSection("begins with a line that continues no header: begin with a header")
+            # A line of nothing but white space is the end of the headers to some readers.
+            if line.strip(b" \t"):
+                lines.append(line)
+            continue
+        finish()
+        match = _NAME.match(line)
+        if match is None:
+            # `From : x` is a From to some readers, the body's first line to others.
+            raise BadSection(
+                "has a line among its headers that is none, such as 'From :' or a 'From ' line: "
+                "begin with a header, and end the headers with an empty line"
+            )
+        name = match[0].decode("ascii")
+        lines = [line]
+    finish()
+    return found

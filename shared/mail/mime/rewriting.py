@@ -1,0 +1,95 @@
+"""Raw messages as they leave: the recorded envelope, written anew, and the rest as it was given.
+
+What a caller's address headers and subject say is read once, at acceptance, and recorded in the
+`Message`. Its `mime` is the rest: the other header fields and the body. No header that names a
+person or holds the subject is ever passed on as it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from shared.mail.address import Address, has_control_characters
+from shared.mail.graph_payload import KEY_HEADER
+from shared.mail.message import MAX_HEADER_VALUE, Message
+from shared.mail.mime import encoded_words, header_section, line_ends
+from shared.mail.mime.header_lines import addresses_line, text_line
+from shared.mail.mime.header_section import Field
+
+READ = frozenset(
+    {
+        "from",
+        "sender",
+        "to",
+        "cc",
+        "bcc",
+        "reply-to",
+        "subject",
+        "disposition-notification-to",
+        "return-receipt-to",
+        "x-sender",
+        "x-receiver",
+    }
+)
+"""Header fields that are read into the `Message`; their lines are not passed on."""
+
+# Ids, dates and URLs: no encoded word may stand in them, or nowhere but in a name.
+_ASCII_ALONE = frozenset({"date", "in-reply-to", "message-id", "mime-version", "references"})
+
+
+class BadField(ValueError):
+    """A header field that cannot be passed on. The text says what is wrong and what to do."""
+
+
+def rest_of(lines: Iterable[bytes], body: bytes) -> bytes:
+    """What of a message is not in READ: its other fields, each as `line_of` gives it, and the body.
+    Lines end with CR LF. Raises BadStructure, see `shared.mail.mime.structure`."""
+    return line_ends.with_crlf(b"".join((*(line + b"\r\n" for line in lines), b"\r\n", body)))
+
+
+def line_of(field: Field) -> bytes:
+    """A field that is passed on: as it was given where it is ASCII, and for `Content-…`, which
+    belongs to the content. Other text is encoded (RFC 2047). Raises BadField."""
+    if field.raw.isascii() or field.lowered.startswith("content-"):
+        return field.raw
+    if field.lowered in _ASCII_ALONE or field.lowered.startswith("list-"):
+        raise BadField("has letters that are not ASCII: write it in ASCII, names as encoded words")
+    try:
+        text = encoded_words.decoded(field.text).replace("\t", " ")
+    except UnicodeDecodeError as error:
+        raise BadField("is neither ASCII nor UTF-8: write it in UTF-8") from error
+    if has_control_characters(text):
+        raise BadField("must not hold line breaks or control characters")
+    if len(text) > MAX_HEADER_VALUE:
+        raise BadField(f"has more than {MAX_HEADER_VALUE} characters that are not all ASCII")
+    return text_line(field.name, text).encode("ascii")
+
+
+def composed(message: Message, sender: Address, key: str) -> bytes:
+    """A raw message as it goes out, from `sender`, marked with `key`.
+
+    Mails that were accepted by earlier versions hold the whole message in `mime`: its envelope is
+    left out here, so that what leaves is what is recorded of those, too.
+    """
+    lines = "".join(f"{line}\r\n" for line in _lines(message, sender, key)).encode("ascii")
+    return lines + header_section.without(message.mime or b"", READ.__contains__)
+
+
+def _lines(message: Message, sender: Address, key: str) -> Iterator[str]:
+    yield f"{KEY_HEADER}: {key}"
+    people: Sequence[tuple[str, Sequence[Address]]] = (
+        ("From", (sender,)),
+        ("To", message.to),
+        ("Cc", message.cc),
+        ("Bcc", message.bcc),
+        ("Reply-To", message.reply_to),
+    )
+    for name, addresses in people:
+        if addresses:
+            yield addresses_line(name, addresses)
+    if message.subject:
+        yield text_line("Subject", message.subject)
+    if message.read_receipt:
+        yield f"Disposition-Notification-To: {sender.email}"
+    if message.delivery_receipt:
+        yield f"Return-Receipt-To: {sender.email}"
