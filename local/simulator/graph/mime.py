@@ -15,10 +15,10 @@ from email import message_from_bytes
 from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message as Part
-from email.utils import getaddresses
 
 from local.simulator.graph.errors import InvalidMimeBase64, UnableToDeserializePostBody
 from local.simulator.graph.items import Address, Attachment, Message, first_header
+from local.simulator.graph.mime_people import people
 
 STRIPPED = frozenset({"auto-submitted", "return-path"})
 """Never survive submission, whatever the client writes [microsoftgraph/msgraph-sdk-dotnet#2209]."""
@@ -94,7 +94,7 @@ def _decoded(raw: object) -> str:
 
 def _people(parsed: Part, header: str) -> list[Address]:
     values = [_clean(str(value)) for name, value in parsed.raw_items() if name.lower() == header]
-    return [Address(address, _decoded(name)) for name, address in getaddresses(values) if address]
+    return [one for value in values for one in people(re.sub(r"\r?\n", "", value))]
 
 
 def _importance(headers: Headers) -> str:

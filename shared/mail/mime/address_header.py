@@ -18,6 +18,9 @@ from shared.mail.address import Address, BadAddress, has_control_characters, mak
 from shared.mail.address_list import MAX_ADDRESSES, TooManyAddresses, comment_end, unquoted
 from shared.mail.mime import encoded_words
 
+MAX_TOKENS = 25_000
+"""Words, signs and comments of one header: 500 addresses, each with a name of forty words."""
+
 NO_GROUPS = (
     "has a colon outside quotes, which makes it a group ('Name: name@example.com;'): Postroom takes "
     "no groups here; give one address, its name in quotes"
@@ -118,6 +121,8 @@ def _tokens(value: str) -> list[_Token]:
             if text in _FAULTS:
                 raise BadAddress(_FAULTS[text])
             kind = text
+        if len(found) == MAX_TOKENS:
+            raise BadAddress(f"has more than {MAX_TOKENS} words and signs: send several mails")
         found.append(_Token(kind, text, spaced))
         spaced = False
     return found
