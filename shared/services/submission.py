@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from shared.errors import AlreadyExists, AnswerLost, FieldProblem, Refused, RemoteError
-from shared.mail import ids, limits, problems
+from shared.mail import ids, invitation, limits, problems
 from shared.mail.account import Account, AccountState
 from shared.mail.address import Address
 from shared.mail.choice import choose
@@ -137,8 +137,10 @@ class Submission:
         return order, account, sender
 
     def check_size(self, message: Message, account: Account, sender: Address) -> None:
-        """Raise Refused (413) for a mail that this account cannot send, its defaults included."""
+        """Raise Refused for a mail that this account cannot send, its defaults included: 413 for its
+        size, 422 for an invitation that is not from the mail's sender to a recipient."""
         message, sender = compose(message, sender, account)
+        invitation.refuse_wrong(message, sender)
         limits.check(message, sender, account, self._max_mail_bytes, self._clock())
 
     def find(self, key: str) -> list[Mail]:

@@ -16,8 +16,8 @@ from email.parser import BytesParser
 
 from shared.errors import FieldProblem
 from shared.mail.address import Address, BadAddress, make
-from shared.mail.graph_payload import KEY_HEADER
-from shared.mail.message import Message, is_transports, too_many
+from shared.mail.header_rules import refusal
+from shared.mail.message import Message, too_many
 
 MAX_HEADER_SECTION = 256 * 1024
 """Bytes of a raw message's headers. Room for 500 recipients with long names."""
@@ -119,10 +119,8 @@ def _line_problems(section: bytes, head: email.message.Message) -> list[FieldPro
     if not all(_HEADER_LINE.match(line) for line in lines if line):
         # `From : x` is a From to some readers, the body's first line to others.
         return [FieldProblem("body", "has a header whose name is none, such as 'From :'")]
-    if KEY_HEADER in head:
-        return [FieldProblem(KEY_HEADER, "is set by Postroom: leave it out")]
-    names = dict.fromkeys(name for name in head if is_transports(name))
-    return [FieldProblem(name, "is for mail servers to write: leave it out") for name in names]
+    names = dict.fromkeys(name for name in head if refusal(name) is not None)
+    return [FieldProblem(name, refusal(name) or "") for name in names]
 
 
 def _is_same(sender: Address | None, other: Address | None) -> bool:
