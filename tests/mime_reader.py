@@ -70,9 +70,9 @@ def read(source: bytes) -> Part:
     else:
         assert all(len(line) <= TOO_LONG for line in body.split(b"\r\n"))
         encoding = part.get("Content-Transfer-Encoding")
-        part.content = {"base64": base64.b64decode, "quoted-printable": quopri.decodestring}[
-            encoding
-        ](body)
+        assert encoding in ("base64", "quoted-printable")
+        decode = base64.b64decode if encoding == "base64" else quopri.decodestring
+        part.content = decode(body)
     return part
 
 

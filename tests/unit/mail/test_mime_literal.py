@@ -47,7 +47,7 @@ def composed(message: Message) -> bytes:
 
 
 def standard(raw: bytes, policy: email.policy.Policy) -> email.message.Message:
-    return email.message_from_bytes(raw, policy=policy)  # type: ignore[return-value]
+    return email.message_from_bytes(raw, policy=policy)
 
 
 def file_of(message: Message) -> mime_reader.Part:
