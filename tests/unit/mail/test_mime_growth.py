@@ -27,6 +27,7 @@ from tests.growth import assert_linear
 
 KEY = "01a01f0a-da00-72d3-a652-e44da7f29e26"
 SENDER = Address("billing@contoso.com", "Billing")
+PICTURE = (Attachment("a.png", b"png", "image/png", "logo"),)
 BOTH = Message(sender=None, to=(Address("ada@example.com"),), text="Hello", html="<p>Hello</p>")
 
 
@@ -58,9 +59,6 @@ def a_file(content: bytes) -> tuple[Attachment, ...]:
 )
 def test_the_time_grows_with_the_size(call: Callable[[int], object], size: int) -> None:
     assert_linear(call, size)
-
-
-PICTURE = (Attachment("a.png", b"png", "image/png", "logo"),)
 
 
 @pytest.mark.parametrize("piece", [";", "; ", '; x="', "; x=y", '\\"', "\t"])
