@@ -67,6 +67,8 @@ class Receipt(msgspec.Struct, frozen=True):
     """Checked only: nothing was stored."""
     message: Message | None = None
     """What was checked, without the account's defaults; of a dry run only."""
+    warnings: tuple[FieldProblem, ...] = ()
+    """What of the mail may not arrive; of a request over HTTP only."""
 
 
 class Submission:
@@ -108,6 +110,14 @@ class Submission:
         even where the bell cannot be rung: an error would invite a second try of a mail that the
         timer is going to ring for anyway.
         """
+        receipt = self._accept(order)
+        if not order.message.headers and order.message.mime is None:
+            return receipt
+        from shared.mail import header_warnings
+
+        return replace(receipt, warnings=header_warnings.warnings_of(order.message))
+
+    def _accept(self, order: Order) -> Receipt:
         try:
             order, account, sender = self.check(order)
         except Refused:
