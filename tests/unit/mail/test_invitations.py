@@ -15,46 +15,16 @@ from shared.errors import Refused
 from shared.mail import calendar, invitation
 from shared.mail.address import Address
 from shared.mail.calendar import MAX_CALENDAR, MAX_EVENTS, MAX_LINES, BadCalendar
-from shared.mail.graph_payload import draft_request, needs_mime
-from shared.mail.message import Attachment, Message, StoredFile, problems_of
+from shared.mail.graph_payload import draft_request
+from shared.mail.message import Attachment, Message, StoredFile, needs_mime, problems_of
 from shared.mail.mime.writing import compose
 from tests import mime_reader
+from tests.calendars import ICS
 from tests.fakes import NOW
 from tests.growth import assert_linear
 
 KEY = "01a01f0a-da00-72d3-a652-e44da7f29e26"
 SENDER = Address("billing@contoso.com", "Billing")
-
-ICS = """BEGIN:VCALENDAR
-PRODID:-//Contoso//Booking 1.0//EN
-VERSION:2.0
-METHOD:REQUEST
-BEGIN:VTIMEZONE
-TZID:Europe/Berlin
-BEGIN:STANDARD
-DTSTART:19701025T030000
-TZOFFSETFROM:+0200
-TZOFFSETTO:+0100
-END:STANDARD
-END:VTIMEZONE
-BEGIN:VEVENT
-UID:7c1f@contoso.com
-DTSTAMP:20261130T090000Z
-DTSTART;TZID=Europe/Berlin:20261207T100000
-DTEND;TZID=Europe/Berlin:20261207T110000
-SUMMARY:Größe: the review
-ORGANIZER;CN="Billing; Contoso":mailto:billing@contoso.com
-ATTENDEE;ROLE=REQ-PARTICIPANT;PARTSTAT=NEEDS-ACTION;RSVP=TRUE;CN="Ada, of
-  Contoso":mailto:ada@contoso.com
-ATTENDEE;CUTYPE=ROOM:MAILTO:Room@Contoso.com
-BEGIN:VALARM
-ACTION:DISPLAY
-TRIGGER:-PT15M
-DESCRIPTION:Soon
-END:VALARM
-END:VEVENT
-END:VCALENDAR
-""".replace("\n", "\r\n")
 
 
 def invite(text: str | bytes = ICS, content_type: str = "text/calendar; method=REQUEST") -> Message:
