@@ -79,7 +79,7 @@ _RULES = {
     "apparently-to": Rule(FOR_SERVERS),
 }
 # Another envelope, and what Exchange tells itself: spam verdicts, who has been authenticated.
-_FOR_SERVERS_PREFIXES = ("resent-", "x-ms-exchange-")
+_FOR_SERVERS_PREFIXES = ("resent-", "x-ms-exchange-", "x-microsoft-exchange-")
 
 
 class Form(Enum):

@@ -22,6 +22,8 @@ SEEN_TO_PASS = frozenset(
     {
         "in-reply-to",
         "references",
+        "list-help",
+        "list-subscribe",
         "list-unsubscribe",
         "x-auto-response-suppress",
         "importance",
@@ -32,7 +34,7 @@ SEEN_TO_PASS = frozenset(
         "return-receipt-to",
     }
 )
-"""Headers that arrive when a mail goes as MIME: Exchange has a property for each."""
+"""Headers that arrive when a mail goes as MIME: Exchange has a property for each (MS-OXCMAIL)."""
 _OF_EVERY_MESSAGE = frozenset(
     {
         "from",

@@ -21,7 +21,7 @@ _SIGN = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.:-]"
 _MESSAGE_ID = re.compile(rf"<{_SIGN}+@(?:{_SIGN}+|\[{_SIGN}+\])>")
 _ENCODED_WORD = re.compile(r"=\?[^?]+\?[bBqQ]\?[^?]*\?=")
 
-_FORM = "must be a Message-ID with its angle brackets, such as id@example.com between '<' and '>'"
+_FORM = "must be one Message-ID: plain ASCII such as id@example.com, in angle brackets"
 
 
 def fault_of(text: str) -> str | None:
