@@ -7,7 +7,7 @@ import email.utils
 from collections.abc import Iterable
 
 from shared.mail.address import Address
-from shared.mail.header_rules import MAX_SPACES, Form, form_of, list_id_parts
+from shared.mail.header_rules import MAX_SPACES, Form, form_of, list_id_parts, literal_fault
 
 LINE = 76
 """Characters of a header line that lines are folded to (RFC 2047, 2)."""
@@ -39,15 +39,18 @@ def _address(address: Address, used: int) -> str:
 
 
 def header_line(name: str, value: str) -> str:
-    """A header with a value of the form that its name has. The value is sound by
-    `shared.mail.header_rules`."""
+    """A header with a value of the form that its name has.
+
+    A mail that waits may have been accepted before `shared.mail.header_rules` read its value: what
+    cannot go byte for byte goes as text.
+    """
     form = form_of(name)
-    if form is Form.TEXT:
-        return text_line(name, value)
     parts = list_id_parts(value) if form is Form.LIST_ID else None
-    if parts is None or is_plain(parts[0]):
-        return literal_line(name, value.strip())
-    return f"{name}: {encoded(parts[0], len(name) + 2)}\r\n <{parts[1]}>"
+    if parts is not None and literal_fault(parts[1]) is None and not is_plain(parts[0]):
+        return f"{name}: {encoded(parts[0], len(name) + 2)}\r\n <{parts[1]}>"
+    if form is Form.TEXT or literal_fault(value) is not None:
+        return text_line(name, value)
+    return literal_line(name, value.strip())
 
 
 def text_line(name: str, text: str) -> str:

@@ -111,6 +111,23 @@ def test_what_cannot_go_byte_for_byte_is_refused_by_name(name: str, value: str) 
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("List-Unsubscribe", "<https://contoso.com/größe>"),
+        ("List-Id", "größe.contoso.com"),
+        ("In-Reply-To", "=?utf-8?q?a=0D=0AX-Injected=3A_yes?="),
+        ("References", f"<{'a' * 1500}@contoso.com>"),
+    ],
+)
+def test_a_mail_that_was_accepted_before_its_values_were_read_is_still_written(
+    name: str, value: str
+) -> None:
+    raw = compose(replace(MAIL, headers=((name, value),)), SENDER, KEY, NOW)
+
+    assert mime_reader.decoded(header(raw, name)) == value
+
+
 def test_a_content_id_of_any_length_stays_whole() -> None:
     content_id = f"{'c' * 242}@contoso.com"
     message = replace(
