@@ -8,8 +8,8 @@ from typing import TypeVar
 
 Input = TypeVar("Input")
 
-_SHORT = 0.25
-"""Seconds of CPU within which the largest input may be read however its time grows."""
+_TOO_SHORT = 0.05
+"""Seconds of CPU below which a run says nothing about growth."""
 _MOST = 8.0
 """Four times the input takes four times as long in a linear reader, and sixteen in a quadratic one."""
 
@@ -20,10 +20,10 @@ def assert_linear(
     """Fail where `read` takes more than in proportion to what `made` makes of a number, up to
     `largest`. CPU time of this thread counts, so that a busy machine changes little."""
     inputs = [made(largest // 4), made(largest // 2), made(largest)]
-    if _seconds(read, inputs[-1]) < _SHORT:
+    if _seconds(read, inputs[-1]) < _TOO_SHORT:
         return
     first, second, third = (min(_seconds(read, each) for _ in range(3)) for each in inputs)
-    assert third <= _MOST * max(first, _SHORT / 16), (first, second, third)
+    assert third <= _MOST * max(first, _TOO_SHORT / 4), (first, second, third)
 
 
 def _seconds(read: Callable[[Input], object], each: Input) -> float:

@@ -57,6 +57,7 @@ class GraphRequest(Discreet, frozen=True):
 
 def send_request(message: Message, sender: Address, key: str, now: datetime) -> GraphRequest:
     """The request that sends `message` from `sender`, marked with `key`."""
+    message = _with_shown_pictures(message)
     if needs_mime(message):
         from shared.mail.mime import writing
 
@@ -69,6 +70,14 @@ def send_request(message: Message, sender: Address, key: str, now: datetime) -> 
     return GraphRequest("application/json", _encode(document))
 
 
+def _with_shown_pictures(message: Message) -> Message:
+    if all(item.content_id is None for item in message.attachments):
+        return message
+    from shared.mail import pictures
+
+    return pictures.with_shown_only(message)
+
+
 class DraftRequest(Discreet, frozen=True):
     """The request that makes a draft, and what it takes to finish it."""
 
@@ -79,17 +88,27 @@ class DraftRequest(Discreet, frozen=True):
     needs_key: bool
     """MIME cannot carry the key property: the draft is marked by a request of its own."""
     apart: tuple[Attachment, ...] = ()
-    """Attachments that did not fit, in order: all of them, or none."""
+    """Attachments that did not fit, in order: all of them but an invitation, or none."""
 
 
 def draft_request(message: Message, sender: Address, key: str, now: datetime) -> DraftRequest:
     """The request that makes a draft of `message`, marked with `key` where JSON can."""
+    message = _with_shown_pictures(message)
     whole = _draft(message, sender, key, now) if _may_fit(message) else None
     if whole is not None and (_fits(whole) or not message.attachments):
         return whole
-    return replace(
-        _draft(replace(message, attachments=()), sender, key, now), apart=message.attachments
-    )
+    bare = without_files(message)
+    apart = tuple(item for item in message.attachments if item not in bare.attachments)
+    return replace(_draft(bare, sender, key, now), apart=apart)
+
+
+def without_files(message: Message) -> Message:
+    """The message without what can travel apart: an invitation is a part of its body."""
+    if not any(";" in item.content_type for item in message.attachments):
+        return replace(message, attachments=())
+    from shared.mail import invitation
+
+    return replace(message, attachments=invitation.invitations_of(message))
 
 
 def key_request(key: str) -> bytes:
@@ -119,11 +138,20 @@ def session_request(item: Attachment) -> bytes:
         "attachmentType": "file",
         "name": item.filename,
         "size": item.size,
-        "contentType": item.content_type,
+        "contentType": content_type_of(item),
     }
     if item.content_id is not None:
         described |= {"contentId": item.content_id, "isInline": True}
     return _encode({"AttachmentItem": described})
+
+
+def content_type_of(item: Attachment) -> str:
+    """A file's content type as Graph's `contentType`: with its parameters.
+
+    UNCONFIRMED: Microsoft's pages name types without parameters only, and do not say what becomes of
+    parameters (https://learn.microsoft.com/graph/api/resources/fileattachment).
+    """
+    return item.content_type
 
 
 def _draft(message: Message, sender: Address, key: str, now: datetime) -> DraftRequest:
@@ -196,6 +224,8 @@ def _upper_bound(message: Message) -> int:
     text = len(message.text or "") + len(message.html or "") + len(message.subject)
     text += sum(len(name) + len(value) for name, value in message.headers)
     text += sum(len(a.email) + len(a.name) + 60 for a in (*message.recipients, *message.reply_to))
+    text += sum(len(a.filename) + len(a.content_type) for a in message.attachments)
+    text += sum(map(len, message.references)) + len(message.in_reply_to or "")
     files = sum(_base64_length(a.size) + 1500 for a in message.attachments)
     return 2 * (12 * text + files + len(message.mime or b"")) + 2000
 
@@ -248,7 +278,7 @@ def _attachment(item: Attachment) -> dict[str, object]:
     found: dict[str, object] = {
         "@odata.type": "#microsoft.graph.fileAttachment",
         "name": item.filename,
-        "contentType": item.content_type,
+        "contentType": content_type_of(item),
         "contentBytes": item.in_memory,
     }
     if item.content_id is not None:

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
-from msgspec.structs import replace
 
 from shared.errors import FieldProblem, Refused
 from shared.mail import problems
@@ -27,6 +26,7 @@ from shared.mail.graph_payload import (
     MAX_REQUEST_BYTES,
     encoded_length,
     fits_one_request,
+    without_files,
 )
 from shared.mail.message import Message, needs_mime
 from shared.mail.way import Way, way_for
@@ -145,7 +145,7 @@ def request_excess(
     """
     direct = goes_direct(message, account)
     whole = direct or message.mime is not None
-    if fits_one_request(message if whole else replace(message, attachments=()), sender, now):
+    if fits_one_request(message if whole else without_files(message), sender, now):
         return None
     limit = MAX_MIME_BYTES if needs_mime(message) else MAX_REQUEST_BYTES
     if not whole:
@@ -167,8 +167,8 @@ def request_excess(
 
 
 _AS_MIME = (
-    " (it goes as MIME, whose limit is lower: text and html together, headers other than x-…, or "
-    "raw MIME)"
+    " (it goes as MIME, whose limit is lower: text and html together, headers other than x-…, "
+    "in_reply_to or references, an invitation, or raw MIME)"
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from typing import ClassVar
 
@@ -10,6 +9,7 @@ import msgspec
 
 from shared.discreet import Discreet
 from shared.errors import FieldProblem
+from shared.mail import header_rules
 from shared.mail.address import Address, has_control_characters
 
 MAX_RECIPIENTS = 500
@@ -18,43 +18,7 @@ MAX_SUBJECT = 998
 """Characters of a header line (RFC 5322, 2.1.1)."""
 MAX_ATTACHMENTS = 100
 MAX_FILENAME = 255
-MAX_FILENAMES = 16 * 1024
-"""Bytes of all filenames: the library takes seconds to write a hundred long ones as MIME."""
 MAX_HEADERS = 30
-MAX_HEADER_VALUE = 8192
-
-_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,76}")
-_CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}", re.ASCII)
-_CONTENT_ID = re.compile(r"[!-;=?-~]{1,255}")
-
-# Composed from the message's own fields, set by the transport, or able to change what they mean.
-RESERVED_HEADERS = frozenset(
-    {
-        "bcc",
-        "cc",
-        "content-disposition",
-        "content-id",
-        "content-transfer-encoding",
-        "content-type",
-        "date",
-        "dkim-signature",
-        "disposition-notification-to",
-        "from",
-        "importance",
-        "message-id",
-        "mime-version",
-        "received",
-        "reply-to",
-        "return-path",
-        "return-receipt-to",
-        "sender",
-        "subject",
-        "to",
-        "x-postroom-key",
-    }
-)
-# Another envelope, and what Exchange tells itself: spam verdicts, who has been authenticated.
-_RESERVED_PREFIXES = ("resent-", "x-ms-exchange-")
 
 
 class Importance(StrEnum):
@@ -85,7 +49,8 @@ class Attachment(Discreet, frozen=True):
     content: bytes | StoredFile
     content_type: str = "application/octet-stream"
     content_id: str | None = None
-    """Set for a picture that the html shows by `cid:`; such an attachment is inline."""
+    """Set for a picture that the html shows by `cid:`; such an attachment is inline. One that the
+    html shows nowhere is an ordinary file: see `shared.mail.pictures`."""
 
     @property
     def size(self) -> int:
@@ -156,8 +121,9 @@ def problems_of(message: Message) -> list[FieldProblem]:
         problem("subject", f"has more than {MAX_SUBJECT} characters: shorten it")
     if message.mime is None and message.text is None and message.html is None:
         problem("text", "is missing: give a text, an html, or both")
-    found.extend(_attachment_problems(message.attachments))
-    found.extend(_header_problems(message.headers))
+    found.extend(_attachment_problems(message))
+    found.extend(header_rules.problems_of(message.headers))
+    found.extend(_thread_problems(message))
     found.extend(_mime_only_problems(message))
     return found
 
@@ -185,13 +151,6 @@ def too_many(
     return found
 
 
-def is_transports(name: str) -> bool:
-    """Whether a header is for mail servers to write, in a raw message too."""
-    return name.lower() in ("received", "return-path") or name.lower().startswith(
-        _RESERVED_PREFIXES
-    )
-
-
 def needs_mime(message: Message) -> bool:
     """Whether Graph's JSON cannot express the message, so that it has to go as MIME.
 
@@ -204,7 +163,19 @@ def needs_mime(message: Message) -> bool:
         or (message.text is not None and message.html is not None)
         or len(names) > 5
         or any(not name.startswith("x-") for name in names)
+        or message.in_reply_to is not None
+        or bool(message.references)
+        or _has_invitation(message)
     )
+
+
+def _has_invitation(message: Message) -> bool:
+    # Only a content type with parameters can make one: most mails import nothing for it.
+    if not any(";" in item.content_type for item in message.attachments):
+        return False
+    from shared.mail import invitation
+
+    return bool(invitation.invitations_of(message))
 
 
 def _mime_only_problems(message: Message) -> list[FieldProblem]:
@@ -214,60 +185,23 @@ def _mime_only_problems(message: Message) -> list[FieldProblem]:
         FieldProblem(
             "save_to_sent_items",
             "cannot be false here: Microsoft always saves a mail that has both text and html, "
-            "headers other than x-…, or raw MIME; send only text or only html, or leave it true",
+            "headers other than x-…, in_reply_to or references, an invitation, or raw MIME; send "
+            "only text or only html, or leave it true",
         )
     ]
 
 
-def _attachment_problems(attachments: tuple[Attachment, ...]) -> list[FieldProblem]:
-    found: list[FieldProblem] = []
-    names = sum(len(item.filename.encode("utf-8", "surrogatepass")) for item in attachments)
-    if names > MAX_FILENAMES:
-        found.append(
-            FieldProblem(
-                "attachments", f"have names of more than {MAX_FILENAMES} bytes: shorten them"
-            )
-        )
-    for index, item in enumerate(attachments):
-        at = f"attachments[{index}]"
-        if not item.filename or len(item.filename) > MAX_FILENAME:
-            found.append(
-                FieldProblem(f"{at}.filename", f"must have 1 to {MAX_FILENAME} characters")
-            )
-        elif has_control_characters(item.filename) or "/" in item.filename or "\\" in item.filename:
-            found.append(
-                FieldProblem(f"{at}.filename", "must be a plain name: no path, no line breaks")
-            )
-        if not _CONTENT_TYPE.fullmatch(item.content_type):
-            found.append(
-                FieldProblem(f"{at}.content_type", "must be a media type such as application/pdf")
-            )
-        if item.content_id is not None and not _CONTENT_ID.fullmatch(item.content_id):
-            found.append(
-                FieldProblem(
-                    f"{at}.content_id", "must be plain ASCII without spaces and angle brackets"
-                )
-            )
-    return found
+def _attachment_problems(message: Message) -> list[FieldProblem]:
+    if not message.attachments:
+        return []
+    from shared.mail import attachment_rules
+
+    return attachment_rules.problems_of(message)
 
 
-def _header_problems(headers: tuple[tuple[str, str], ...]) -> list[FieldProblem]:
-    found: list[FieldProblem] = []
-    seen: set[str] = set()
-    for name, value in headers:
-        # The name is the caller's, and may itself be hostile: show it only if it is a plain token.
-        at = f"headers.{name}" if _HEADER_NAME.fullmatch(name) else "headers"
-        if not _HEADER_NAME.fullmatch(name):
-            found.append(FieldProblem(at, "has a name that is no header name, such as X-Ref"))
-        elif name.lower() in RESERVED_HEADERS or is_transports(name):
-            found.append(
-                FieldProblem(at, "is set by Postroom: use the mail's own field, or leave it out")
-            )
-        if name.lower() in seen:
-            found.append(FieldProblem(at, "is given more than once"))
-        seen.add(name.lower())
-        if has_control_characters(value):
-            found.append(FieldProblem(at, "must not hold line breaks or control characters"))
-        if len(value) > MAX_HEADER_VALUE:
-            found.append(FieldProblem(at, f"has more than {MAX_HEADER_VALUE} characters"))
-    return found
+def _thread_problems(message: Message) -> list[FieldProblem]:
+    if message.in_reply_to is None and not message.references:
+        return []
+    from shared.mail import message_ids
+
+    return message_ids.problems_of(message)

@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from shared.errors import AlreadyExists, AnswerLost, FieldProblem, Refused, RemoteError
-from shared.mail import ids, limits, problems
+from shared.mail import ids, invitation, limits, problems
 from shared.mail.account import Account, AccountState
 from shared.mail.address import Address
 from shared.mail.choice import choose
@@ -67,6 +67,8 @@ class Receipt(msgspec.Struct, frozen=True):
     """Checked only: nothing was stored."""
     message: Message | None = None
     """What was checked, without the account's defaults; of a dry run only."""
+    warnings: tuple[FieldProblem, ...] = ()
+    """What of the mail may not arrive; of a request over HTTP only."""
 
 
 class Submission:
@@ -108,6 +110,14 @@ class Submission:
         even where the bell cannot be rung: an error would invite a second try of a mail that the
         timer is going to ring for anyway.
         """
+        receipt = self._accept(order)
+        if not order.message.headers and order.message.mime is None:
+            return receipt
+        from shared.mail import header_warnings
+
+        return replace(receipt, warnings=header_warnings.warnings_of(order.message))
+
+    def _accept(self, order: Order) -> Receipt:
         try:
             order, account, sender = self.check(order)
         except Refused:
@@ -137,8 +147,10 @@ class Submission:
         return order, account, sender
 
     def check_size(self, message: Message, account: Account, sender: Address) -> None:
-        """Raise Refused (413) for a mail that this account cannot send, its defaults included."""
+        """Raise Refused for a mail that this account cannot send, its defaults included: 413 for its
+        size, 422 for an invitation that is not from the mail's sender to a recipient."""
         message, sender = compose(message, sender, account)
+        invitation.refuse_wrong(message, sender)
         limits.check(message, sender, account, self._max_mail_bytes, self._clock())
 
     def find(self, key: str) -> list[Mail]:

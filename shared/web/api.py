@@ -57,7 +57,7 @@ def send(
         finally:
             limits.waiting.release()
         headers["Preference-Applied"] = f"wait={wait:.0f}"
-    return answer(202, documents.accepted(mail), headers)
+    return answer(202, documents.accepted(mail, receipt.warnings), headers)
 
 
 def show_mail(req: func.HttpRequest, ledger: Ledger) -> func.HttpResponse:

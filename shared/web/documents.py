@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from shared.errors import Refused
+from shared.errors import FieldProblem, Refused
 from shared.mail.account import Account
 from shared.mail.address import Address
 from shared.mail.composing import compose, signatures
@@ -42,6 +42,7 @@ class Accepted(msgspec.Struct, omit_defaults=True):
     delivery_note: str | None = None
     reason: str | None = None
     help: str | None = None
+    warnings: list[FieldProblemDocument] = []
 
 
 class SignatureDocument(msgspec.Struct, omit_defaults=True):
@@ -64,6 +65,7 @@ class Checked(msgspec.Struct, omit_defaults=True):
     delivery_note: str | None = None
     reply_to: list[str] = []
     signature: SignatureDocument | None = None
+    warnings: list[FieldProblemDocument] = []
 
 
 class EventDocument(msgspec.Struct, omit_defaults=True):
@@ -121,6 +123,7 @@ class BatchItem(msgspec.Struct, omit_defaults=True):
     replayed: bool = False
     links: Links | None = None
     problem: ProblemDocument | None = None
+    warnings: list[FieldProblemDocument] = []
 
 
 class BatchView(msgspec.Struct):
@@ -313,8 +316,8 @@ def encoded(document: msgspec.Struct) -> bytes:
     return msgspec.json.encode(document)
 
 
-def accepted(mail: Mail) -> Accepted:
-    """The answer for an accepted mail."""
+def accepted(mail: Mail, warnings: Sequence[FieldProblem] = ()) -> Accepted:
+    """The answer for an accepted mail, with what of it may not arrive."""
     return Accepted(
         id=mail.mail_id,
         status=mail.status.value,
@@ -324,7 +327,12 @@ def accepted(mail: Mail) -> Accepted:
         delivery_note=_note(mail),
         reason=mail.reason,
         help=mail.help,
+        warnings=_warnings(warnings),
     )
+
+
+def _warnings(warnings: Sequence[FieldProblem]) -> list[FieldProblemDocument]:
+    return [FieldProblemDocument(one.field, one.message) for one in warnings]
 
 
 def checked(receipt: Receipt) -> Checked:
@@ -338,6 +346,7 @@ def checked(receipt: Receipt) -> Checked:
         delivery=mail.delivery.value,
         save_to_sent_items=mail.saves_copy,
         delivery_note=_note(mail),
+        warnings=_warnings(receipt.warnings),
     )
     if message is None or account is None:
         return found
@@ -405,6 +414,7 @@ def _batch_item(item: Item) -> BatchItem:
         status=mail.status.value,
         replayed=item.receipt.replayed,
         links=_links(mail),
+        warnings=_warnings(item.receipt.warnings),
     )
 
 

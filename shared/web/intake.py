@@ -118,7 +118,7 @@ def _form(req: func.HttpRequest) -> tuple[bytes, list[Attachment]]:
             Attachment(
                 filename=item.filename or name or "",
                 content=content,
-                content_type=(item.mimetype or "application/octet-stream"),
+                content_type=item.content_type or "application/octet-stream",
                 content_id=content_id or None,
             )
         )

@@ -161,6 +161,7 @@ def test_a_form_carries_the_mail_and_its_files(room: Room) -> None:
             part('name=f; filename="b.txt"\r\nContent-Type: text/plain', b"b"),
             part("name=g; filename*=UTF-8''%e2%82%ac.txt", b"c"),
             part('name=l; filename="l.png"\r\nContent-Type: image/png\r\nContent-ID: <logo>', b"l"),
+            part('name=h; filename=" a  b.csv"\r\nContent-Type: text/csv; header=present', b"h"),
         ),
         FORM,
     )
@@ -173,6 +174,7 @@ def test_a_form_carries_the_mail_and_its_files(room: Room) -> None:
         ("b.txt", b"b", "text/plain", None),
         ("€.txt", b"c", "application/octet-stream", None),
         ("l.png", b"l", "image/png", "logo"),
+        (" a  b.csv", b"h", "text/csv; header=present", None),
     ]
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable
 from email import policy
+from email.encoders import encode_base64
 from email.header import Header
-from email.message import EmailMessage
+from email.mime.base import MIMEBase
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
 from email.utils import format_datetime
 
 from local.simulator.graph.items import (
@@ -26,6 +29,7 @@ TAG_HEADERS = {
 """Properties that public code uses to set these headers. UNCONFIRMED as supported (1.4)."""
 
 _MEDIA_TYPE = re.compile(r"([a-z0-9.+-]+)/([a-z0-9.+-]+)(?=;|$)", re.IGNORECASE | re.ASCII)
+_PLAIN_NAME = re.compile(r"[\w.-]+( [\w.-]+)*", re.ASCII)
 _ATOMS = re.compile(r"[\w !#$%&'*+/=?^`{|}~-]*")
 
 
@@ -49,7 +53,8 @@ def complete(message: Message, *, keep_id: bool, unknown: Container[str]) -> Non
     and loses what is dropped.
     """
     if message.mime is None:
-        message.headers = [*message.headers, *_tag_headers(message)]
+        headers = [*message.headers, *_tag_headers(message)]
+        message.headers = [one for one in headers if one[0].lower() not in unknown]
         return
     dropped = {name.lower() for name, _ in message.headers if name.lower() in unknown}
     if not keep_id:
@@ -126,27 +131,40 @@ def _person(one: Address) -> str:
 
 
 def _content(message: Message) -> bytes:
-    """Body and attachments with their own headers, from `MIME-Version` on."""
-    mail = EmailMessage(policy=policy.SMTP)
-    if message.html is not None:
-        mail.set_content(message.html, subtype="html")
-    else:
-        mail.set_content(message.text or "")
-    inline = [one for one in message.attachments if one.is_inline and message.html is not None]
-    for one in inline:
-        main, sub = _media_type(one)
-        mail.add_related(
-            one.content,
-            main,
-            sub,
-            cid=f"<{_token(one.content_id or one.name)}>",
-            filename=_token(one.name),
+    """Body and attachments with their own headers, from `MIME-Version` on.
+
+    The older half of the `email` package writes them: the newer decodes encoded words in names.
+    """
+    is_html = message.html is not None
+    text = message.html if message.html is not None else message.text or ""
+    mail: MIMEBase = MIMEText(text, "html" if is_html else "plain", "utf-8")
+    inline = [one for one in message.attachments if one.is_inline and is_html]
+    files = [one for one in message.attachments if one not in inline]
+    if inline:
+        mail = MIMEMultipart("related", _subparts=[mail, *map(_inline_part, inline)])
+    if files:
+        mail = MIMEMultipart(
+            "mixed", _subparts=[mail, *(_file(one, "attachment") for one in files)]
         )
-    for one in message.attachments:
-        if one not in inline:
-            main, sub = _media_type(one)
-            mail.add_attachment(one.content, main, sub, filename=_token(one.name))
-    return mail.as_bytes(policy=policy.SMTP)
+    return mail.as_bytes(policy=policy.compat32.clone(linesep="\r\n"))
+
+
+def _inline_part(attachment: Attachment) -> MIMEBase:
+    part = _file(attachment, "inline")
+    part.add_header("Content-ID", f"<{_token(attachment.content_id or attachment.name)}>")
+    return part
+
+
+def _file(attachment: Attachment, disposition: str) -> MIMEBase:
+    part = MIMEBase(*_media_type(attachment))
+    part.set_payload(attachment.content)
+    encode_base64(part)
+    name = one_line(attachment.name) or "untitled"
+    plain = _PLAIN_NAME.fullmatch(name) is not None
+    part.add_header(
+        "Content-Disposition", disposition, filename=name if plain else ("utf-8", "", name)
+    )
+    return part
 
 
 def _media_type(attachment: Attachment) -> tuple[str, str]:

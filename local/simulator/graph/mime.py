@@ -136,12 +136,24 @@ def _content(part: Part) -> bytes:
 
 
 def _attachment(part: Part, now: datetime) -> Attachment:
-    content_id = _decoded(part.get("Content-ID", "")).strip("<>")
+    content_id = _clean(part.get("Content-ID", "")).strip().strip("<>")
     return Attachment(
-        name=_decoded(part.get_filename() or "") or "untitled",
+        name=_file_name(part) or "untitled",
         content=_content(part),
         modified=now,
         content_type=_clean(part.get_content_type()),
         is_inline=bool(content_id) and part.get_content_disposition() != "attachment",
         content_id=content_id or None,
     )
+
+
+def _file_name(part: Part) -> str:
+    """A name of RFC 2231 is decoded once; in any other, encoded words are read as mail programs do."""
+    for header, parameter in (("content-disposition", "filename"), ("content-type", "name")):
+        found = part.get_param(parameter, None, header)
+        if isinstance(found, tuple):
+            charset, _, text = found
+            return text.encode("latin-1", "replace").decode(charset or "utf-8", "replace")
+        if found:
+            return _decoded(found)
+    return ""

@@ -60,6 +60,9 @@ class GraphOptions(Options):
     """UNCONFIRMED on the real service (graph-mail.md 3.2)."""
     mime_drops_unknown_headers: bool = False
     """A MIME x- header vanishes until the mailbox has learnt it from JSON [MGC#424]."""
+    dropped_headers: tuple[str, ...] = ()
+    """Headers that never arrive, by their names in any case. Which the real service drops is
+    UNCONFIRMED but for `Auto-Submitted` [MGC#1093]."""
 
     app_only_mailboxes: tuple[str, ...] | None = None
     """Addresses that application tokens may use, where their organisation says nothing itself; None
@@ -88,6 +91,8 @@ class GraphOptions(Options):
             raise BadOption(f"unknown preset {preset!r}; there are {', '.join(PRESETS)}")
         if changes.get("app_only_mailboxes") is not None:
             changes["app_only_mailboxes"] = tuple(changes["app_only_mailboxes"])
+        if "dropped_headers" in changes:
+            changes["dropped_headers"] = tuple(changes["dropped_headers"])
         base = replace(self, **PRESETS[preset]) if preset is not None else self
         return super(GraphOptions, base).changed(changes)
 

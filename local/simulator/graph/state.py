@@ -267,11 +267,13 @@ class GraphState:
         return self.options.copy_sent_as_to_mailbox or bool(other and other.copy_sent_as)
 
     def _dropped_headers(self, mailbox: Mailbox, message: Message) -> set[str]:
-        """MIME headers that this mailbox does not know from JSON yet [MGC#424]."""
+        """Headers that the options name, and MIME headers that this mailbox does not know from JSON
+        yet [MGC#424]."""
+        dropped = {name.lower() for name in self.options.dropped_headers}
         if not self.options.mime_drops_unknown_headers:
-            return set()
+            return dropped
         names = {name.lower() for name, _ in message.headers if is_custom(name)}
-        return {name for name in names if f"header {name}" not in mailbox.learnt_names}
+        return dropped | {name for name in names if f"header {name}" not in mailbox.learnt_names}
 
     def _check_recipients(self, message: Message) -> None:
         if not message.recipients:

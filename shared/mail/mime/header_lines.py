@@ -2,37 +2,72 @@
 
 from __future__ import annotations
 
+import base64
 import email.utils
 from collections.abc import Iterable
-from email.header import Header
 
 from shared.mail.address import Address
+from shared.mail.header_rules import MAX_SPACES, Form, form_of, list_id_parts, literal_fault
 
 LINE = 76
 """Characters of a header line that lines are folded to (RFC 2047, 2)."""
 LONGEST_WORD = 900
-"""A word of a header longer than this cannot stand on a line (RFC 5322, 2.1.1: 998 characters)."""
+"""A word of a text longer than this cannot stand on a line with a header's name (RFC 5322, 2.1.1:
+998 characters)."""
+_WORD_START, _WORD_END = "=?utf-8?b?", "?="
+_FEWEST = 12
+"""Bytes of text that an encoded word has room for: with less room it begins on the next line."""
 
 
 def addresses_line(name: str, addresses: Iterable[Address]) -> str:
     """An address header, one address on each line."""
-    return f"{name}: " + ",\r\n ".join(_header_address(address) for address in addresses)
+    used = len(name) + 2
+    written: list[str] = []
+    for address in addresses:
+        written.append(_address(address, used))
+        used = 1
+    return f"{name}: " + ",\r\n ".join(written)
 
 
-def _header_address(address: Address) -> str:
+def _address(address: Address, used: int) -> str:
     if is_plain(address.name):
         return email.utils.formataddr((address.name, address.email))
-    return f"{_encoded(address.name)} <{address.email}>"
+    words = encoded(address.name, used)
+    last = len(words.rpartition("\r\n")[2]) + (0 if "\r\n" in words else used)
+    space = " " if last + len(address.email) + 3 <= LINE else "\r\n "
+    return f"{words}{space}<{address.email}>"
+
+
+def header_line(name: str, value: str) -> str:
+    """A header with a value of the form that its name has.
+
+    A mail that waits may have been accepted before `shared.mail.header_rules` read its value: what
+    cannot go byte for byte goes as text.
+    """
+    form = form_of(name)
+    parts = list_id_parts(value) if form is Form.LIST_ID else None
+    if parts is not None and literal_fault(parts[1]) is None and not is_plain(parts[0]):
+        return f"{name}: {encoded(parts[0], len(name) + 2)}\r\n <{parts[1]}>"
+    if form is Form.TEXT or literal_fault(value) is not None:
+        return text_line(name, value)
+    return literal_line(name, value.strip())
 
 
 def text_line(name: str, text: str) -> str:
     """A header with text, folded at its spaces; encoded (RFC 2047) only where it must be."""
-    if not is_plain(text) or any(len(word) > LONGEST_WORD for word in text.split(" ")):
-        return f"{name}: {_encoded(text)}"
-    first, *words = text.split(" ")
-    lines = [f"{name}: {first}"]
-    for word in words:
-        if word and len(lines[-1]) + 1 + len(word) > LINE:
+    if not is_plain(text) or not _stands_on_lines(text):
+        return f"{name}: {encoded(text, len(name) + 2)}"
+    return literal_line(name, text)
+
+
+def literal_line(name: str, text: str) -> str:
+    """A header with ASCII text, byte for byte, folded at its spaces only."""
+    lines = [f"{name}:"]
+    for index, word in enumerate(text.split(" ")):
+        line = lines[-1]
+        # The first word stays beside the name wherever a line can hold both.
+        most = LINE if index else LINE + LONGEST_WORD
+        if word and len(line) + 1 + len(word) > most:
             lines.append("")
         lines[-1] += f" {word}"
     return "\r\n".join(lines)
@@ -43,6 +78,34 @@ def is_plain(text: str) -> bool:
     return text.isascii() and "=?" not in text
 
 
-def _encoded(text: str) -> str:
-    """As encoded words of RFC 2047, each line short enough behind any header's name."""
-    return Header(text, "utf-8", maxlinelen=LINE).encode(linesep="\r\n")
+def _stands_on_lines(text: str) -> bool:
+    """Whether a text can be folded, and is read back with the spaces that it has."""
+    return (
+        text == text.strip(" ")
+        and " " * (MAX_SPACES + 1) not in text
+        and all(len(word) <= LONGEST_WORD for word in text.split(" "))
+    )
+
+
+def encoded(text: str, used: int) -> str:
+    """A text as encoded words (RFC 2047), so that no line has more than 76 characters; `used`
+    characters stand before it on its first line."""
+    data = text.encode("utf-8")
+    words: list[str] = []
+    room = _room(used)
+    fold = "" if room >= _FEWEST else "\r\n "
+    room = room if room >= _FEWEST else _room(1)
+    start = 0
+    while start < len(data) or not words:
+        end = min(start + room, len(data))
+        while end < len(data) and data[end] & 0xC0 == 0x80:
+            # A character stands in one word.
+            end -= 1
+        words.append(f"{_WORD_START}{base64.b64encode(data[start:end]).decode()}{_WORD_END}")
+        start, room = end, _room(1)
+    return fold + "\r\n ".join(words)
+
+
+def _room(used: int) -> int:
+    """Bytes of text that an encoded word holds on a line that has `used` characters already."""
+    return (LINE - used - len(_WORD_START) - len(_WORD_END)) // 4 * 3

@@ -6,29 +6,26 @@ https://learn.microsoft.com/graph/outlook-send-mime-message
 
 from __future__ import annotations
 
-import email.message
-import email.policy
 import email.utils
+import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 
+from shared.mail import invitation, message_ids, pictures
 from shared.mail.address import Address
 from shared.mail.graph_payload import KEY_HEADER
 from shared.mail.message import Attachment, Importance, Message
 from shared.mail.mime import rewriting
-from shared.mail.mime.header_lines import addresses_line, text_line
-
-LONG_TEXT = 64 * 1024
-"""Characters from which a text that is not plain ASCII goes as base64: the library writes
-quoted-printable character by character, which takes seconds for a text of megabytes."""
+from shared.mail.mime.header_lines import addresses_line, header_line, literal_line, text_line
+from shared.mail.mime.parts import calendar_part, file_part, multipart, text_part
 
 
 def compose(message: Message, sender: Address, key: str, now: datetime) -> bytes:
     """The message as RFC 5322 bytes, from `sender`, carrying `key`."""
     if message.mime is not None:
         return rewriting.composed(message, sender, key)
-    body = email.message.EmailMessage(policy=email.policy.SMTP)
-    _set_body(body, message)
-    return _header_section(message, sender, key, now) + body.as_bytes()
+    head = _header_section(message, sender, key, now)
+    return head + b"MIME-Version: 1.0\r\n" + _content(pictures.with_shown_only(message), key)
 
 
 def _header_section(message: Message, sender: Address, key: str, now: datetime) -> bytes:
@@ -46,54 +43,55 @@ def _header_section(message: Message, sender: Address, key: str, now: datetime) 
     ):
         if addresses:
             lines.append(addresses_line(name, addresses))
-    texts = [("Subject", message.subject), ("Date", email.utils.format_datetime(now))]
+    lines.append(text_line("Subject", message.subject))
+    literal = [("Date", email.utils.format_datetime(now)), *message_ids.thread_headers(message)]
     if message.importance is not Importance.NORMAL:
-        texts.append(("Importance", message.importance.value))
+        literal.append(("Importance", message.importance.value))
     if message.read_receipt:
-        texts.append(("Disposition-Notification-To", sender.email))
+        literal.append(("Disposition-Notification-To", sender.email))
     if message.delivery_receipt:
-        texts.append(("Return-Receipt-To", sender.email))
-    lines += [text_line(name, text) for name, text in (*texts, *message.headers, (KEY_HEADER, key))]
+        literal.append(("Return-Receipt-To", sender.email))
+    lines += [literal_line(name, value) for name, value in literal]
+    lines += [header_line(name, value) for name, value in message.headers]
+    lines.append(literal_line(KEY_HEADER, key))
     return "".join(f"{line}\r\n" for line in lines).encode("ascii")
 
 
-def _set_body(found: email.message.EmailMessage, message: Message) -> None:
-    inline = [item for item in message.attachments if item.content_id and message.html is not None]
+def _content(message: Message, key: str) -> bytes:
+    """Texts, pictures and files, nested as mail programs expect them: files beside the alternatives,
+    of which the last is the richest; pictures beside the html."""
+    invitations = invitation.invitations_of(message)
+    inline, files = _sorted(message, invitations)
+    alternatives = []
     if message.text is not None:
-        found.set_content(message.text, cte=_encoding(message.text))
-        if message.html is not None:
-            found.add_alternative(message.html, subtype="html", cte=_encoding(message.html))
-    elif message.html is not None:
-        found.set_content(message.html, subtype="html", cte=_encoding(message.html))
-    html_part = found.get_body(("html",)) if inline else None
-    for item in inline:
-        if isinstance(html_part, email.message.EmailMessage):
-            maintype, subtype = _media_type(item)
-            html_part.add_related(
-                item.in_memory,
-                maintype=maintype,
-                subtype=subtype,
-                cid=f"<{item.content_id}>",
-                filename=item.filename,
-                disposition="inline",
-            )
+        alternatives.append(text_part(message.text, "plain"))
+    if message.html is not None:
+        html = text_part(message.html, "html")
+        parts = [html, *(file_part(item, inline=True) for item in inline)]
+        alternatives.append(_one_of(parts, "related", _boundary(key, 1), 'type="text/html"'))
+    alternatives += [calendar_part(*invitation.written(item)) for item in invitations]
+    body = _one_of(alternatives or [text_part("", "plain")], "alternative", _boundary(key, 2))
+    parts = [body, *(file_part(item, inline=False) for item in files)]
+    return _one_of(parts, "mixed", _boundary(key, 3)) + b"\r\n"
+
+
+def _sorted(
+    message: Message, invitations: Sequence[Attachment]
+) -> tuple[list[Attachment], list[Attachment]]:
+    """Pictures that the html shows, and files."""
+    inline: list[Attachment] = []
+    files: list[Attachment] = []
     for item in message.attachments:
-        if item not in inline:
-            _attach(found, item)
+        if item not in invitations:
+            (files if item.content_id is None else inline).append(item)
+    return inline, files
 
 
-def _encoding(text: str) -> str | None:
-    return "base64" if len(text) >= LONG_TEXT and not text.isascii() else None
+def _one_of(parts: Sequence[bytes], subtype: str, boundary: str, *extra: str) -> bytes:
+    """The only part, or all of them in a multipart."""
+    return parts[0] if len(parts) == 1 else multipart(subtype, parts, boundary, *extra)
 
 
-def _attach(found: email.message.EmailMessage, item: Attachment) -> None:
-    maintype, subtype = _media_type(item)
-    found.add_attachment(item.in_memory, maintype=maintype, subtype=subtype, filename=item.filename)
-
-
-def _media_type(item: Attachment) -> tuple[str, str]:
-    maintype, _, subtype = item.content_type.lower().partition("/")
-    if maintype in ("multipart", "message"):
-        # Those may not be base64 (RFC 2045, 6.4); as a plain file they arrive byte for byte.
-        return "application", "octet-stream"
-    return maintype, subtype
+def _boundary(key: str, level: int) -> str:
+    """The same for the same mail: what was sent can be written again."""
+    return f"=_{level}_{hashlib.sha256(key.encode()).hexdigest()[:24]}"

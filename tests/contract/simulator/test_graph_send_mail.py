@@ -287,6 +287,46 @@ def test_unknown_mime_headers_vanish_until_json_has_taught_them(graph: GraphClie
     assert (first["key"], last["key"]) == (None, "k-7")
 
 
+@pytest.mark.parametrize("as_mime", [True, False])
+def test_headers_that_are_named_never_arrive(graph: GraphClient, as_mime: bool) -> None:
+    graph.option(dropped_headers=["REFERENCES", "x-ref"])
+
+    if as_mime:
+        graph.send_mime(b"X-Ref: 7\r\nX-Other: 8\r\n" + MIME)
+    else:
+        headers = [{"name": "X-Ref", "value": "7"}, {"name": "X-Other", "value": "8"}]
+        graph.send(mail(internetMessageHeaders=headers))
+
+    (delivery,) = graph.state.deliveries()
+    names = {one["name"] for one in delivery["headers"]}
+    assert "X-Other" in names
+    assert names.isdisjoint({"X-Ref", "References"})
+    assert delivery["attachments"] == []
+
+
+@pytest.mark.parametrize(
+    ("disposition", "name"),
+    [
+        ("filename=a.txt", "a.txt"),
+        ('filename="=?utf-8?q?=C3=A9.txt?="', "é.txt"),
+        ("filename*=utf-8''%C3%A9.txt", "é.txt"),
+        ("filename*=utf-8''%3D%3Futf-8%3Fq%3F%3DC3%3DA9%3F%3D", "=?utf-8?q?=C3=A9?="),
+        ("filename*=utf-8''%20a%20%20b.txt", " a  b.txt"),
+        ("filename*0*=utf-8''%C3%A9;\r\n filename*1*=.txt", "é.txt"),
+    ],
+)
+def test_the_name_of_a_file_in_mime_is_decoded_once(
+    graph: GraphClient, disposition: str, name: str
+) -> None:
+    part = (
+        f"--b\r\nContent-Type: x/y\r\nContent-Disposition: attachment; {disposition}\r\n\r\nx\r\n"
+    )
+    graph.send_mime(MIME.replace(b"--b--", part.encode() + b"--b--"))
+
+    (delivery,) = graph.state.deliveries()
+    assert [one["name"] for one in delivery["attachments"]] == [name]
+
+
 def test_new_property_names_run_out(graph: GraphClient) -> None:
     graph.option(named_property_quota=1)
 

@@ -45,6 +45,20 @@ def test_no_field_of_a_json_mail_can_begin_another_header(graph: GraphClient, te
     assert names.count("Subject") == 1
 
 
+@pytest.mark.parametrize(
+    "name", ["=?utf-8?q?a=0D=0AX-Evil=3A_1=0D=0A?=", "=?utf-8?q?=2E=2E=2Fa?=", " a  b.txt", 'a"b']
+)
+def test_the_name_of_a_file_in_json_is_text(graph: GraphClient, name: str) -> None:
+    image = file(name, b"png", contentType="image/png", contentId="=?x?q?a?=", isInline=True)
+    graph.send(mail(attachments=[image, file(name, b"hello")]))
+
+    source = received(graph)
+    names = [part.get_filename() for part in source.walk() if part.get_content_disposition()]
+    assert names == [name.strip()] * 2
+    assert all("X-Evil" not in part for part in source.walk())
+    assert b"Content-ID: <=?x?q?a?=>" in source_of(graph.state.letters()[-1].message)
+
+
 @pytest.mark.parametrize("name", ["Ada Lovelace", "Lovelace, Ada", 'A "B" C', "Ädä Löv, x"])
 def test_names_of_people_survive(graph: GraphClient, name: str) -> None:
     to = [{"emailAddress": {"address": "a@example.org", "name": name}}]

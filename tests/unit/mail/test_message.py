@@ -6,14 +6,13 @@ import pytest
 from msgspec.structs import replace
 
 from shared.mail.address import Address
+from shared.mail.header_rules import MAX_HEADER_VALUE, reserved_names
 from shared.mail.message import (
     MAX_ATTACHMENTS,
     MAX_FILENAME,
-    MAX_HEADER_VALUE,
     MAX_HEADERS,
     MAX_RECIPIENTS,
     MAX_SUBJECT,
-    RESERVED_HEADERS,
     Attachment,
     Message,
     needs_mime,
@@ -57,7 +56,7 @@ AT_THE_LIMIT = [
     replace(SOUND, headers=headers(MAX_HEADERS)),
     replace(SOUND, headers=(("X-Ref", "v" * MAX_HEADER_VALUE),)),
     replace(SOUND, headers=(("List-Unsubscribe", "<https://example.com>"),)),
-    with_files(*[Attachment("é" * 81, b"")] * MAX_ATTACHMENTS),
+    with_files(*[Attachment("é" * MAX_FILENAME, b"")] * MAX_ATTACHMENTS),
     replace(SOUND, reply_to=people(MAX_RECIPIENTS)),
     with_files(Attachment("x" * MAX_FILENAME, b"")),
     with_files(Attachment("a", b"", "application/vnd.ms-excel.sheet+x")),
@@ -88,7 +87,6 @@ def test_a_sound_message_has_no_problem(message: Message) -> None:
         (replace(SOUND, headers=(("X-É", "v"),)), "headers"),
         (replace(SOUND, headers=(("X" * 77, "v"),)), "headers"),
         (with_files(*[Attachment("a", b"")] * (MAX_ATTACHMENTS + 1)), "attachments"),
-        (with_files(*[Attachment("é" * 82, b"")] * MAX_ATTACHMENTS), "attachments"),
         (with_files(Attachment("a\ud800", b"")), "attachments[0].filename"),
         (replace(SOUND, subject="a\ud800"), "subject"),
         (replace(SOUND, reply_to=people(MAX_RECIPIENTS + 1)), "reply_to"),
@@ -98,7 +96,6 @@ def test_a_sound_message_has_no_problem(message: Message) -> None:
         (with_files(Attachment("/etc/passwd", b"")), "attachments[0].filename"),
         (with_files(Attachment("..\\a", b"")), "attachments[0].filename"),
         (with_files(Attachment("a", b"", "pdf")), "attachments[0].content_type"),
-        (with_files(Attachment("a", b"", "text/plain; x=y")), "attachments[0].content_type"),
         (with_files(Attachment("a", b"", "text/plain\r\nX: y")), "attachments[0].content_type"),
         (with_files(Attachment("a", b"", "")), "attachments[0].content_type"),
         (with_files(Attachment("a", b"", content_id="a b")), "attachments[0].content_id"),
@@ -118,7 +115,7 @@ def test_what_no_account_could_send_is_named(message: Message, field: str) -> No
 @pytest.mark.parametrize(
     "name",
     [
-        *sorted(RESERVED_HEADERS),
+        *sorted(reserved_names()),
         "resent-from",
         "resent-bcc",
         "resent-sender",

@@ -14,8 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.mail.address import Address, has_control_characters, make
+from shared.mail.header_rules import MAX_HEADER_VALUE
 from shared.mail.message import (
-    MAX_HEADER_VALUE,
     MAX_HEADERS,
     Attachment,
     Importance,
@@ -96,7 +96,7 @@ def test_pictures_and_files_each_have_their_place() -> None:
         Attachment("i.pdf", b"3", "application/pdf"),
     )
 
-    assert parts(with_(attachments=files)) == [
+    assert parts(with_(html='<img src="cid:one"><img src="cid:two">', attachments=files)) == [
         ("multipart/mixed", None),
         ("multipart/alternative", None),
         ("text/plain", None),
@@ -248,7 +248,7 @@ def test_no_text_adds_a_header_or_an_address(
         subject=subject,
         text=text,
         html=html,
-        headers=(("X-Ref", value), ("List-Id", value)),
+        headers=(("X-Ref", value), ("Comments", value)),
     )
     assert problems_of(message) == []
 
@@ -260,7 +260,7 @@ def test_no_text_adds_a_header_or_an_address(
         "Subject",
         "Date",
         "X-Ref",
-        "List-Id",
+        "Comments",
         "X-Postroom-Key",
         "MIME-Version",
         "Content-Type",

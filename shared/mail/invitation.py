@@ -1,0 +1,130 @@
+"""Invitations: an attachment with a calendar and a `method`, which is sent as an alternative of the
+mail's text, so that calendar programs can show buttons (RFC 6047).
+
+What Exchange makes of it is UNCONFIRMED: docs/api.md says so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.errors import FieldProblem, Refused
+from shared.mail import problems
+
+if TYPE_CHECKING:
+    from shared.mail.address import Address
+    from shared.mail.message import Attachment, Message
+
+METHODS = ("REQUEST", "CANCEL")
+"""What an organizer sends to attendees (RFC 5546, 3.2)."""
+
+
+def method_of(item: Attachment) -> str | None:
+    """The `method` of an invitation, in upper case; None for any other file."""
+    if ";" not in item.content_type:
+        return None
+    from shared.mail import media_type
+
+    try:
+        read = media_type.read(item.content_type)
+    except media_type.BadMediaType:
+        return None
+    method = read.parameter("method")
+    is_calendar = read.kind == "text/calendar" or item.filename.lower().endswith(".ics")
+    return method.upper() if method is not None and is_calendar else None
+
+
+def invitations_of(message: Message) -> tuple[Attachment, ...]:
+    """The attachments that are invitations; one at most in a sound message."""
+    return tuple(item for item in message.attachments if method_of(item) is not None)
+
+
+def written(item: Attachment) -> tuple[str, str]:
+    """The calendar of a sound invitation as it is sent, and its method."""
+    from shared.mail import calendar
+
+    return calendar.read(item.in_memory).text, method_of(item) or ""
+
+
+def shape_problems(message: Message) -> list[FieldProblem]:
+    """What is wrong with invitations whoever sends them; their calendars are not read yet."""
+    found: list[FieldProblem] = []
+    first = True
+    for index, item in enumerate(message.attachments):
+        method = method_of(item)
+        if method is None:
+            continue
+        fault = _shape_fault(item, method)
+        if not first:
+            fault = "is a second invitation: send a mail for each"
+        if fault is not None:
+            found.append(FieldProblem(f"attachments[{index}]", fault))
+        first = False
+    return found
+
+
+def _shape_fault(item: Attachment, method: str) -> str | None:
+    from shared.mail import media_type
+
+    if method not in METHODS:
+        return (
+            f"has a method that is none of {', '.join(METHODS)}: leave 'method' out of its "
+            "content_type to send it as an ordinary file"
+        )
+    charset = media_type.read(item.content_type).parameter("charset") or "utf-8"
+    if charset.lower() not in ("utf-8", "us-ascii"):
+        return "is an invitation with another charset than utf-8: write it as UTF-8"
+    if not isinstance(item.content, bytes):
+        return "is an invitation in a blob: give it in 'content'"
+    if item.content_id is not None:
+        return "is an invitation with a content_id: leave it out"
+    return None
+
+
+def refuse_wrong(message: Message, sender: Address) -> None:
+    """Raise Refused (422) for an invitation that is no sound one from `sender` to a recipient of the
+    mail. Programs show no buttons, or a warning, where these differ."""
+    found = [
+        FieldProblem(f"attachments[{index}]", fault)
+        for index, item in enumerate(message.attachments)
+        if (method := method_of(item)) is not None
+        and (fault := _fault(item, method, message, sender)) is not None
+    ]
+    if found:
+        raise Refused(
+            problems.INVALID_MAIL, "The mail has an invitation that cannot be accepted.", found
+        )
+
+
+def _fault(item: Attachment, method: str, message: Message, sender: Address) -> str | None:
+    from shared.mail import calendar
+
+    try:
+        read = calendar.read(item.in_memory)
+    except calendar.BadCalendar as error:
+        return str(error)
+    if read.method != method:
+        return "has another METHOD in the file than 'method' in its content_type: make them equal"
+    recipients = {address.email.lower() for address in message.recipients}
+    for event in read.events:
+        if _mail_address(event.organizer) != sender.email.lower():
+            return (
+                "has an ORGANIZER that is not 'mailto:' and the address in From, which is the "
+                "account's own where the mail gives none: make them equal"
+            )
+        if not any(_mail_address(value) in recipients for value in event.attendees):
+            return "has no ATTENDEE that is 'mailto:' and the address of a recipient: add one"
+    return None
+
+
+def _mail_address(value: str) -> str | None:
+    """The address of a bare `mailto:` URL, in lower case, its domain in ASCII."""
+    from shared.mail.address import BadAddress, make
+
+    scheme, _, text = value.partition(":")
+    if scheme.lower() != "mailto":
+        return None
+    try:
+        return make(text).email.lower()
+    except BadAddress:
+        return None
