@@ -84,7 +84,9 @@ def read_address(
 
 
 def _read(entry: AddressField) -> Iterable[Address]:
-    return read_list(entry) if isinstance(entry, str) else (_made(entry),)
+    if not isinstance(entry, str):
+        return (_made(entry),)
+    return read_list(entry) if entry.strip() else ()
 
 
 def _made(entry: AddressObject) -> Address:

@@ -29,6 +29,7 @@ _MAIL = {
     "textpart": "'text'",
     "plain": "'text'",
     "plaintext": "'text'",
+    "plaintextcontent": "'text'",
     "altbody": "'text'",
     "htmlbody": "'html'",
     "bodyhtml": "'html'",

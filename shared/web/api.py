@@ -27,7 +27,7 @@ LONGEST_PAGE = 100
 ATTENTION = (Status.HELD, Status.UNKNOWN, Status.FAILED)
 """Those that a person may have to look at."""
 
-_PLUS_LOST = re.compile(r"[0-9] [0-9]{2}(:?[0-9]{2})?$")
+_PLUS_LOST = re.compile(r"[T ][0-9:.,]{2,20} [0-9]{2}(:?[0-9]{2})?$")
 """A time zone such as +01:00 at the end of a time, as it arrives where the `+` was not escaped."""
 
 # `code` is where the Functions host takes a function key from.
