@@ -21,6 +21,9 @@ from shared.mail import problems
 MAX_TOLD = 50
 """Problems that one answer names."""
 
+MOST_COUNTED = 1000
+"""Problems after which no more are looked for: each takes a hundred times as long as a sound value."""
+
 MOST_PARTS = 50_000
 """Commas, brackets and braces in a document whose every mistake is looked for. Of more the first
 mistake is told alone: empty lists by the million take a hundred times their size of memory."""
@@ -144,7 +147,7 @@ class _Reader:
 
     def check(self, value: Any, kind: Any, path: str) -> None:
         """Add what is wrong with a value to what was found."""
-        if self._fits(value, kind):
+        if len(self._found) > MOST_COUNTED or self._fits(value, kind):
             return
         before = len(self._found)
         option = _option_for(value, kind)
@@ -183,6 +186,8 @@ class _Reader:
         hints = _hints(struct)
         at = f"{path}." if path else ""
         for name, item in value.items():
+            if len(self._found) > MOST_COUNTED:
+                return
             if name in hints:
                 self.check(item, hints[name], at + name)
             else:

@@ -33,7 +33,7 @@ from shared.services.address_fields import (
     read_address,
     read_addresses,
 )
-from shared.services.decoding import MAX_TOLD, decode, repeated_name
+from shared.services.decoding import MAX_TOLD, MOST_COUNTED, decode, repeated_name
 from shared.services.file_fields import ANY_FILE, AttachmentDocument, given, read_attachments
 from shared.services.ports import Clock
 from shared.services.thread_fields import Thread, read_thread
@@ -342,7 +342,8 @@ def _how_many(count: int) -> str:
     if count == 1:
         return "The mail has a field that cannot be accepted."
     rest = f"; the first {MAX_TOLD} are named" if count > MAX_TOLD else ""
-    return f"The mail has {count} fields that cannot be accepted{rest}."
+    counted = f"more than {MOST_COUNTED}" if count > MOST_COUNTED else count
+    return f"The mail has {counted} fields that cannot be accepted{rest}."
 
 
 def _hash(document: MailDocument, files: Sequence[Attachment]) -> str:

@@ -32,7 +32,7 @@ def read_order(req: func.HttpRequest, limits: Limits) -> Order:
     if kind == "message/rfc822":
         return read_mime(message_bytes(body, content_type), key=key)
     if kind == "multipart/form-data":
-        document, files = _form(body, content_type)
+        document, files = read_form(body, content_type)
         return read_json(document, now, key=key, files=files)
     raise bad_request(
         "Content-Type",
@@ -101,8 +101,8 @@ def read_body(req: func.HttpRequest, max_bytes: int) -> bytes:
     return body
 
 
-def _form(body: bytes, content_type: str) -> tuple[bytes, list[Attachment]]:
-    """The mail document and the files of a form."""
+def read_form(body: bytes, content_type: str) -> tuple[bytes, list[Attachment]]:
+    """The mail document of a form, in UTF-8, and its files. Raises Refused."""
     from shared.web.form_data import read_parts
 
     documents: list[bytes] = []

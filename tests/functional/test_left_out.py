@@ -31,7 +31,7 @@ def sent(room: Room) -> Message:
 
 @pytest.mark.parametrize("name", OPTIONAL)
 def test_null_in_a_field_is_as_if_the_field_were_left_out(room: Room, name: str) -> None:
-    without = {key: value for key, value in NEEDED.items() if key != name}
+    without: dict[str, object] = {key: value for key, value in NEEDED.items() if key != name}
     send(without, idempotency_key="k")
 
     again = send({**without, name: None}, idempotency_key="k")
