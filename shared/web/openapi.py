@@ -67,10 +67,6 @@ def document() -> dict[str, Any]:
         ],
         ref_template=_REF,
     )
-    # A batch takes its mails one by one, so that the fault of one refuses that one alone.
-    schemas["BatchDocument"]["properties"]["mails"]["items"] = {
-        "$ref": _REF.format(name="MailDocument")
-    }
     # The type holds two fields that may be left out; that one of them must be given, it cannot say.
     schemas["AttachmentDocument"]["oneOf"] = [{"required": ["content"]}, {"required": ["blob"]}]
     return {
