@@ -11,6 +11,7 @@ import email.policy
 import email.utils
 from datetime import datetime
 
+from shared.mail import message_ids
 from shared.mail.address import Address
 from shared.mail.graph_payload import KEY_HEADER
 from shared.mail.message import Attachment, Importance, Message
@@ -47,6 +48,7 @@ def _header_section(message: Message, sender: Address, key: str, now: datetime) 
         if addresses:
             lines.append(addresses_line(name, addresses))
     texts = [("Subject", message.subject), ("Date", email.utils.format_datetime(now))]
+    texts.append(("Message-ID", message_ids.own_message_id(key, sender)))
     if message.importance is not Importance.NORMAL:
         texts.append(("Importance", message.importance.value))
     if message.read_receipt:
@@ -100,9 +102,11 @@ def _media_type(item: Attachment) -> tuple[str, str]:
 
 
 def _with_header(raw: bytes, name: str, value: str, sender: Address) -> bytes:
-    """The raw message with our key on top, and a From where it has none."""
+    """The raw message with our key on top, and a From and a Message-ID where it has none."""
     head = parsed(header_section_of(raw))
     lines = [f"{name}: {value}"]
     if "From" not in head:
         lines.append(addresses_line("From", (sender,)))
+    if "Message-ID" not in head:
+        lines.append(f"Message-ID: {message_ids.own_message_id(value, sender)}")
     return "".join(f"{line}\r\n" for line in lines).encode("ascii") + raw

@@ -163,6 +163,7 @@ def test_a_file_and_its_name_survive(content: bytes, filename: str, content_id: 
         ({"reply_to": (ADA,)}, "Reply-To", "Ada <ada@example.com>"),
         ({}, "Subject", "Hi"),
         ({}, "Date", "Thu, 20 Aug 2026 12:00:00 +0000"),
+        ({}, "Message-ID", f"<postroom.{KEY}@contoso.com>"),
         ({}, "X-Postroom-Key", KEY),
         ({"importance": Importance.HIGH}, "Importance", "high"),
         ({"read_receipt": True}, "Disposition-Notification-To", "billing@contoso.com"),
@@ -180,6 +181,7 @@ def test_what_was_not_asked_for_is_not_there() -> None:
         "To",
         "Subject",
         "Date",
+        "Message-ID",
         "X-Postroom-Key",
         "MIME-Version",
         "Content-Type",
@@ -261,6 +263,7 @@ def test_no_text_adds_a_header_or_an_address(
         "To",
         "Subject",
         "Date",
+        "Message-ID",
         "X-Ref",
         "List-Id",
         "X-Postroom-Key",
@@ -290,11 +293,19 @@ def test_a_text_arrives_as_written_but_for_its_line_ends(text: str) -> None:
 
 
 def test_a_raw_message_goes_as_it_is_with_the_key_on_top() -> None:
-    raw = b"From: a@contoso.com\r\nTo: b@example.com\r\n\r\n\x00\xffbody"
+    raw = b"From: a@contoso.com\r\nTo: b@example.com\r\nmessage-id: <own@id>\r\n\r\n\x00\xffbody"
 
     assert compose(with_(mime=raw), SENDER, KEY, NOW) == (
         f"X-Postroom-Key: {KEY}\r\n".encode() + raw
     )
+
+
+def test_a_raw_message_without_a_message_id_gets_the_mails_own() -> None:
+    raw = b"From: a@contoso.com\r\nTo: b@example.com\r\n\r\nbody"
+
+    sent = email.message_from_bytes(compose(with_(mime=raw), SENDER, KEY, NOW))
+
+    assert sent.get_all("Message-ID") == [f"<postroom.{KEY}@contoso.com>"]
 
 
 def test_a_raw_message_without_from_gets_the_senders() -> None:

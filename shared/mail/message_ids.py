@@ -1,0 +1,37 @@
+"""Message-IDs (RFC 5322, 3.6.4): the one that Postroom gives a mail, and those that it reads."""
+
+from __future__ import annotations
+
+import re
+
+from shared.mail import ids
+from shared.mail.address import Address
+
+MAX_MESSAGE_ID = 990
+"""Characters that stand on a line of their own behind the header's name (RFC 5322, 2.1.1)."""
+
+_OURS = re.compile(r"<postroom\.(?P<mail_id>[0-9a-f-]{36})@[^\s<>@]+>")
+_MESSAGE_ID = re.compile(r"<[!-;=?-~]+>")
+
+
+def own_message_id(mail_id: str, sender: Address) -> str:
+    """The Message-ID of a mail that brings none, with its angle brackets.
+
+    It is the same in each attempt, and after a person retried the mail. Where an earlier attempt was
+    sent after all, the two copies have one id, and a mail server that looks for duplicates keeps one
+    of them. An attempt that was not sent has not used the id.
+    """
+    return f"<postroom.{mail_id}@{sender.email.rpartition('@')[2]}>"
+
+
+def mail_id_in(message_id: object) -> str | None:
+    """The mail whose `own_message_id` this is; None for any other value."""
+    found = _OURS.fullmatch(message_id) if isinstance(message_id, str) else None
+    return found["mail_id"] if found and ids.is_id(found["mail_id"]) else None
+
+
+def usable(message_id: object) -> str | None:
+    """A Message-ID that a remote gave, where it can be stored, shown and looked for; else None."""
+    if not isinstance(message_id, str) or len(message_id) > MAX_MESSAGE_ID:
+        return None
+    return message_id if _MESSAGE_ID.fullmatch(message_id) else None
