@@ -7,6 +7,7 @@ The simulator does both as Microsoft's documentation and field reports have it, 
 from __future__ import annotations
 
 import email
+import email.message
 import email.policy
 from collections import Counter
 from collections.abc import Iterator
@@ -397,6 +398,8 @@ def _verify(source: bytes, key: rsa.RSAPrivateKey) -> None:
     part = source.partition(b"--b1\r\n")[2].partition(b"\r\n--b1\r\n")[0]
     held = email.message_from_bytes(source).get_payload()
     assert isinstance(held, list)
-    signature = held[1].get_payload(decode=True)
+    last = held[1]
+    assert isinstance(last, email.message.Message)
+    signature = last.get_payload(decode=True)
     assert isinstance(signature, bytes)
     key.public_key().verify(signature[-256:], part, padding.PKCS1v15(), hashes.SHA256())
