@@ -6,9 +6,10 @@ The simulator does both as Microsoft's documentation and field reports have it, 
 
 from __future__ import annotations
 
+import base64
 import email
-import email.message
 import email.policy
+import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,10 +18,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.serialization import pkcs7
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from local.simulator.graph.compose import source_of
 from shared.adapters.graph import Graph
@@ -28,7 +26,7 @@ from shared.adapters.graph_drafts import MOST_SOURCES, GraphDrafts
 from shared.adapters.upload_session import UploadSessions
 from shared.mail.account import Account, AccountKind
 from shared.mail.address import Address
-from shared.mail.graph_payload import JSON, draft_request
+from shared.mail.graph_payload import JSON, KEY_PROPERTY, MIME, draft_request
 from shared.mail.message import Message
 from shared.mail.outcome import Sight, Verdict
 from shared.services.known_header import KnownHeader
@@ -36,6 +34,7 @@ from shared.services.packing import Packed
 from shared.services.ports import MarkedDraft
 from shared.services.verified_sending import VerifiedSending
 from tests.contract.conftest import Stand
+from tests.contract.signed_mail import signed_part, verify
 from tests.contract.test_graph_adapter import BILLING, KEY, issue
 from tests.fakes import Faults, FreeClaim, MemoryFiles, MemoryPayloads, account_of, mail_of
 
@@ -78,6 +77,7 @@ class Post:
 
     def __init__(self, stand: Stand, graph: Graph, uploads: UploadSessions) -> None:
         self.stand = stand
+        self.graph = graph
         self.drafts = GraphDrafts(graph, uploads)
         self.tokens = Issued(stand)
         files = MemoryFiles(Faults(), MemoryPayloads(Faults()))
@@ -166,14 +166,14 @@ def test_a_mime_mail_takes_two_requests_and_arrives_as_it_was_made(post: Post) -
 
 def test_a_signed_mail_verifies_at_its_recipient(post: Post) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    signed = _signed(b"Content-Type: text/plain\r\n\r\nSigned words.\r\n", key)
+    signed = signed_part(b"Content-Type: text/plain\r\n\r\nSigned words.\r\n", key)
     raw = b"From: billing@contoso.com\r\nTo: grace@example.org\r\nSubject: s\r\n" + signed
 
     assert post.send(Message(sender=BILLING, to=(GRACE,), mime=raw)) is Verdict.SENT
 
     (source,) = post.arrived()
     assert source.partition(b"\r\n\r\n")[2] == raw.partition(b"\r\n\r\n")[2]
-    _verify(source, key)
+    verify(source, key)
 
 
 def test_an_invitation_keeps_its_method(post: Post) -> None:
@@ -355,51 +355,32 @@ def test_a_sign_in_whose_draft_is_refused_ends_well(post: Post) -> None:
     assert post.send() is Verdict.SENT
 
 
-def _signed(part: bytes, key: rsa.RSAPrivateKey) -> bytes:
-    """A multipart/signed body (RFC 8551, 3.5.3) with its own headers, signed without attributes, so that
-    the signature is over the part's bytes alone."""
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "billing@contoso.com")])
-    start = datetime(2026, 1, 1, tzinfo=UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(start)
-        .not_valid_after(start + timedelta(days=3650))
-        .sign(key, hashes.SHA256())
-    )
-    signature = (
-        pkcs7.PKCS7SignatureBuilder()
-        .set_data(part)
-        .add_signer(certificate, key, hashes.SHA256())
-        .sign(
-            serialization.Encoding.DER,
-            [
-                pkcs7.PKCS7Options.DetachedSignature,
-                pkcs7.PKCS7Options.NoAttributes,
-                pkcs7.PKCS7Options.Binary,
-            ],
-        )
-    )
-    held = EmailMessage(policy=email.policy.SMTP)
-    held.set_content(signature, "application", "pkcs7-signature", filename="smime.p7s")
-    head = (
-        b'Content-Type: multipart/signed; protocol="application/pkcs7-signature";\r\n'
-        b' micalg=sha-256; boundary="b1"\r\nMIME-Version: 1.0\r\n\r\n'
-    )
-    end = b"\r\n--b1\r\n" + held.as_bytes() + b"\r\n--b1--\r\n"
-    return head + b"--b1\r\n" + part + end
+def test_a_draft_of_the_version_before_is_found_by_the_key_that_it_was_given(post: Post) -> None:
+    """It was made as MIME without a Message-ID, then its key was set by a PATCH."""
+    token = post.tokens.access_token(WORK)
+    source = b"From: billing@contoso.com\r\nTo: grace@example.org\r\n\r\nHello"
+    draft_id = post.drafts.create(token, "/me", MIME, base64.b64encode(source)).draft_id
+    assert draft_id is not None
+    key = {"singleValueExtendedProperties": [{"id": KEY_PROPERTY, "value": KEY}]}
+    body = json.dumps(key).encode()
+    path = f"/me/messages/{draft_id}"
+    post.graph.ask("PATCH", path, token, content_type=JSON, body=body)
+    post.claim.keep_draft(draft_id, None)
+
+    before = post.sight()
+    post.drafts.send(token, "/me", draft_id)
+
+    assert (before, post.sight()) == (Sight.DRAFT, Sight.SENT)
 
 
-def _verify(source: bytes, key: rsa.RSAPrivateKey) -> None:
-    """Raises InvalidSignature. Without attributes the signature is the last field of the structure."""
-    part = source.partition(b"--b1\r\n")[2].partition(b"\r\n--b1\r\n")[0]
-    held = email.message_from_bytes(source).get_payload()
-    assert isinstance(held, list)
-    last = held[1]
-    assert isinstance(last, email.message.Message)
-    signature = last.get_payload(decode=True)
-    assert isinstance(signature, bytes)
-    key.public_key().verify(signature[-256:], part, padding.PKCS1v15(), hashes.SHA256())
+@pytest.mark.parametrize("message_id", [None, 7, "", "<a@b>\r\nBcc: <c@d>", "no brackets"])
+def test_a_message_id_that_is_none_is_not_stored_and_stops_nothing(
+    post: Post, message_id: object
+) -> None:
+    made = {"id": "draft-1", "internetMessageId": message_id}
+    post.stand.fault("graph.create_message", status=201, body=json.dumps(made))
+    token = post.tokens.access_token(WORK)
+
+    answer = post.drafts.create(token, "/me", JSON, b"{}")
+
+    assert (answer.draft_id, answer.message_id) == ("draft-1", None)

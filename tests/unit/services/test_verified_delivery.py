@@ -61,6 +61,15 @@ def crash(room: Room, mail_id: str) -> None:
         room.hear(mail_id)
 
 
+def dies(room: Room, mail_id: str, call: str, when: str, nth: int) -> None:
+    """A worker dies at this call, if it comes so far."""
+    getattr(room.faults, when)(call, Crash(), nth=nth)
+    try:
+        room.hear(mail_id)
+    except Crash:
+        room.faults.forget()
+
+
 def look(room: Room, mail_id: str) -> Heard:
     """The next look, at its time."""
     room.clock.now = max(room.clock.now, room.ledger.mail(mail_id).due_at)
@@ -152,11 +161,7 @@ def test_a_mail_that_shall_leave_no_copy_goes_directly_and_says_why(room: Room) 
 @pytest.mark.parametrize("nth", [1, 2, 3])
 def test_wherever_a_worker_dies_one_copy_leaves(room: Room, call: str, when: str, nth: int) -> None:
     mail_id = room.accepted()
-    getattr(room.faults, when)(call, Crash(), nth=nth)
-    try:
-        room.hear(mail_id)
-    except Crash:
-        room.faults.forget()
+    dies(room, mail_id, call, when, nth)
 
     go_on(room)
 
@@ -604,11 +609,7 @@ def test_wherever_a_worker_dies_over_a_mime_mail_no_second_copy_leaves(
 ) -> None:
     room.drafts.keeps_header, room.drafts.renames = keeps_header, renames
     mail_id = room.accepted(html="<p>both</p>")
-    getattr(room.faults, when)(call, Crash(), nth=nth)
-    try:
-        room.hear(mail_id)
-    except Crash:
-        room.faults.forget()
+    dies(room, mail_id, call, when, nth)
 
     go_on(room)
 
