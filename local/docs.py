@@ -71,6 +71,11 @@ OWN_REASONS = {
         "`unknown`, for now",
         "The mail's draft is not there any more, as after it was sent. Postroom looks for it.",
     ),
+    "draft_unanswered": (
+        "tried again",
+        "The mail's draft was asked for, and no answer came back; nothing was sent. Where the draft was "
+        "made all the same, it is removed before the next one is made.",
+    ),
     "draft_missing": ("tried again", "A draft that was just made was not found; nothing was sent."),
     "upload_elsewhere": (
         "`failed`",

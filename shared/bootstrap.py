@@ -435,6 +435,7 @@ class Postroom:
     @functools.cached_property
     def linking(self) -> Linking:
         """From a grant to a linked account."""
+        from shared.services.known_header import KnownHeader
         from shared.services.linking import Linking
 
         return Linking(
@@ -445,6 +446,7 @@ class Postroom:
             accounts=self.accounts,
             clock=self.clock,
             released=self.upkeep.release,
+            linked=KnownHeader(self.drafts).make_known,
         )
 
     @functools.cached_property

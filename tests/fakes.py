@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import azure.functions as func
 from azure.functions.queue import QueueMessage
@@ -38,7 +38,7 @@ from shared.mail.graph_payload import KEY_HEADER, KEY_PROPERTY, TRIAL_PROPERTY
 from shared.mail.looking import Looking
 from shared.mail.mail import Caller, Mail, MailFilter, MailPage
 from shared.mail.message import StoredFile
-from shared.mail.outcome import Copy, GraphAnswer
+from shared.mail.outcome import Copy, GraphAnswer, Sought
 from shared.mail.pace import Pace, Timetable
 from shared.mail.status import Status
 from shared.mail.way import Way
@@ -713,9 +713,14 @@ class Letter:
     body: bytes
     created_at: datetime
     key: str | None = None
+    """What it shows as its key."""
     is_draft: bool = True
     visible: bool = True
-    """Whether lists show it."""
+    """Whether lists show it, once it is sent."""
+    message_id: str | None = None
+    source_key: str | None = None
+    """The mail that its source tells, where it shows no key."""
+    sent_at: datetime | None = None
     files: list[bytes] = field(default_factory=list)
 
     @property
@@ -740,6 +745,11 @@ class MemoryDrafts:
         self.removed: list[str] = []
         self.asked: list[tuple[str, str]] = []
         """Each call, and the mailbox it was for."""
+        self._drafts_made = 0
+        self.keeps_header = True
+        """Whether the mailbox knows the name of our header in MIME, and keeps it."""
+        self.renames: Literal["draft", "send"] | None = None
+        """Where MIME gets another Message-ID than its own."""
 
     def create(
         self, access_token: str, mailbox: str, content_type: str, body: bytes
@@ -748,18 +758,28 @@ class MemoryDrafts:
             answer = self._planned("create")
             if answer is not None:
                 return DraftAnswer(answer)
-            letter = Letter(
-                f"draft-{len(self.letters) + 1}", content_type, body, self._clock(), _key_in(body)
-            )
+            self._drafts_made += 1
+            letter = self._made(f"draft-{self._drafts_made}", content_type, body)
             self.letters.append(letter)
-            return DraftAnswer(GraphAnswer(201), letter.draft_id)
+            return DraftAnswer(GraphAnswer(201), letter.draft_id, letter.message_id)
 
-    def mark(self, access_token: str, mailbox: str, draft_id: str, body: bytes) -> GraphAnswer:
-        with self._at("mark", mailbox):
-            answer = self._planned("mark")
-            if answer is None:
-                self._draft(draft_id).key = _key_in(body)
-            return answer or GraphAnswer(200)
+    def _made(self, draft_id: str, content_type: str, body: bytes) -> Letter:
+        now = self._clock()
+        exchanges = f"<{draft_id}@prod.outlook.com>"
+        if content_type == "application/json":
+            key = _key_in(body)
+            return Letter(draft_id, content_type, body, now, key, message_id=exchanges)
+        head = email.message_from_bytes(base64.b64decode(body, validate=True))
+        key = str(head[KEY_HEADER])
+        return Letter(
+            draft_id,
+            content_type,
+            body,
+            now,
+            key if self.keeps_header else None,
+            message_id=exchanges if self.renames == "draft" else str(head["Message-ID"]),
+            source_key=key,
+        )
 
     def attach(self, access_token: str, mailbox: str, draft_id: str, body: bytes) -> GraphAnswer:
         with self._at("attach", mailbox):
@@ -801,16 +821,29 @@ class MemoryDrafts:
             if letter is None or not letter.is_draft:
                 return GraphAnswer(404, "ErrorItemNotFound")
             letter.is_draft = False
+            letter.sent_at = self._clock()
+            if self.renames == "send" and letter.content_type == "text/plain":
+                letter.message_id = f"<sent-{draft_id}@prod.outlook.com>"
             self.sent.append(letter)
             return ACCEPTED
 
-    def find(self, access_token: str, mailbox: str, key: str) -> Found:
+    def find(self, access_token: str, mailbox: str, sought: Sought) -> Found:
         with self._at("find", mailbox):
             answer = self._planned("find")
             copies = [
-                Copy(one.draft_id if one.is_draft else f"sent-{one.draft_id}", one.is_draft)
+                Copy(
+                    one.draft_id if one.is_draft else f"sent-{one.draft_id}",
+                    one.is_draft,
+                    one.key,
+                    one.sent_at,
+                )
                 for one in self.letters
-                if one.key == key and one.visible
+                if one.visible
+                and (
+                    one.key == sought.key
+                    or (sought.message_id is not None and one.message_id == sought.message_id)
+                    or (one.is_draft and one.draft_id == sought.draft_id)
+                )
             ]
             return Found(answer) if answer else Found(GraphAnswer(200), copies)
 
@@ -819,12 +852,17 @@ class MemoryDrafts:
             copies = [Copy(one.draft_id, one.is_draft) for one in self.letters if one.is_trial]
             return Found(GraphAnswer(200), copies)
 
-    def marked(self, access_token: str, mailbox: str) -> Sequence[MarkedDraft]:
+    def marked(
+        self, access_token: str, mailbox: str, before: datetime, since: datetime | None = None
+    ) -> Sequence[MarkedDraft]:
         with self._at("marked", mailbox):
             return [
-                MarkedDraft(one.draft_id, one.key, one.created_at)
+                MarkedDraft(one.draft_id, key, one.created_at)
                 for one in self.letters
-                if one.is_draft and one.key
+                if one.is_draft
+                and (key := one.key or one.source_key)
+                and one.created_at < before
+                and (since is None or one.created_at >= since)
             ]
 
     def remove(self, access_token: str, mailbox: str, draft_id: str) -> GraphAnswer:
@@ -879,8 +917,8 @@ class FreeClaim:
     def renew(self) -> None:
         self.renewals += 1
 
-    def keep_draft(self, draft_id: str) -> None:
-        self.mail = replace(self.mail, draft_id=draft_id)
+    def keep_draft(self, draft_id: str, message_id: str | None) -> None:
+        self.mail = replace(self.mail, draft_id=draft_id, message_id=message_id)
 
 
 def mail_of(mail_id: str, **changes: object) -> Mail:

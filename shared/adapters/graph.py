@@ -95,8 +95,10 @@ class Graph:
         body: bytes | None = None,
         content_type: str | None = None,
         read_seconds: float | None = None,
+        most_answered: int | None = None,
     ) -> tuple[GraphAnswer, bytes]:
-        """One request, for the adapters beside this one: the answer, and what it holds.
+        """One request, for the adapters beside this one: the answer, and what it holds, of which
+        `most_answered` bytes are read.
 
         Raises NotSent or AnswerLost.
         """
@@ -107,6 +109,7 @@ class Graph:
             read_seconds=read_seconds or self._send_seconds,
             content_type=content_type,
             body=body,
+            most_answered=most_answered,
         )
         return boiled_down(answer, self._clock), answer.content
 
@@ -125,6 +128,7 @@ class Graph:
         read_seconds: float,
         content_type: str | None = None,
         body: bytes | None = None,
+        most_answered: int | None = None,
     ) -> Answer:
         headers = {
             "Authorization": f"Bearer {access_token}",
@@ -135,7 +139,12 @@ class Graph:
         if content_type is not None:
             headers["Content-Type"] = content_type
         return self._open().request(
-            method, path, read_seconds=read_seconds, headers=headers, body=body
+            method,
+            path,
+            read_seconds=read_seconds,
+            headers=headers,
+            body=body,
+            most_answered=most_answered,
         )
 
     def _open(self) -> Line:

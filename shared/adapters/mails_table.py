@@ -60,7 +60,7 @@ INDEXED = 100
 _TO_MORE = "to_more"
 
 # What a mail can lose on its way from status to status.
-_CLEARED = ("lease_until", "lease_id", "reason", "help", "look_at", "draft_id")
+_CLEARED = ("lease_until", "lease_id", "reason", "help", "look_at", "draft_id", "message_id")
 
 _COMPLEMENT = str.maketrans("0123456789abcdef", "fedcba9876543210")
 _LISTED = [
@@ -87,6 +87,7 @@ _LISTED = [
     "delivery",
     "saves_copy",
     "draft_id",
+    "message_id",
     "looks",
     "sent_at",
     "reason",
@@ -312,6 +313,7 @@ def to_row(mail: Mail) -> dict[str, Any]:
         "delivery": mail.delivery.value,
         "saves_copy": mail.saves_copy,
         "draft_id": mail.draft_id,
+        "message_id": mail.message_id,
         "looks": mail.looks,
         "sent_at": stamp(mail.sent_at) if mail.sent_at else None,
         "reason": mail.reason,
@@ -379,6 +381,7 @@ def from_row(entity: Mapping[str, Any]) -> Mail:
         delivery=Way(entity.get("delivery", Way.DIRECT)),
         saves_copy=entity.get("saves_copy", True),
         draft_id=entity.get("draft_id") or None,
+        message_id=entity.get("message_id") or None,
         looks=entity.get("looks", 0),
         sent_at=_moment(entity["sent_at"]) if "sent_at" in entity else None,
         reason=entity.get("reason") or None,

@@ -81,8 +81,10 @@ class Line:
         read_seconds: float,
         headers: Mapping[str, str],
         body: bytes | None = None,
+        most_answered: int | None = None,
     ) -> Answer:
-        """One request, whole answer; `path` goes on from the service's own.
+        """One request, whole answer; `path` goes on from the service's own. An answer that is longer
+        than `most_answered` bytes is cut off there.
 
         Raises NotSent where it certainly did not leave whole, AnswerLost where it may have.
         """
@@ -100,7 +102,7 @@ class Line:
                 redirect=False,
                 preload_content=False,
             )
-            content = _content(answer, self._most_answered)
+            content = _content(answer, most_answered or self._most_answered)
         except (HTTPError, OSError) as error:
             if never_left(error):
                 raise NotSent(self._system, "the connection could not be made") from error

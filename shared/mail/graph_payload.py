@@ -19,12 +19,24 @@ from shared.mail.address import Address
 from shared.mail.message import Attachment, Importance, Message, StoredFile, needs_mime
 
 KEY_HEADER = "X-Postroom-Key"
-"""Carries the mail's id where an extended property cannot be set."""
+"""Carries the mail's id in MIME, which cannot set an extended property.
+
+Constant for ever, as `KEY_PROPERTY` is. Exchange keeps it only in a mailbox that knows the name from
+JSON (microsoft-graph-docs-contrib#424): see `trial_request`.
+"""
+KEY_HEADER_PROPERTY = f"String {{00020386-0000-0000-C000-000000000046}} Name {KEY_HEADER}"
+"""The same header as a named property of the message (PS_INTERNET_HEADERS), by which messages are
+found: copies in Sent Items have no `internetMessageHeaders`. Exchange does not tell upper from lower
+case in these names (MS-OXCPRPT 3.2.5.10), Graph may: UNCONFIRMED."""
 KEY_PROPERTY = "String {6f8b6a0e-3d0f-4c39-9f0c-5b1d4f7a2c11} Name PostroomKey"
 """The one extended property that carries a mail's id into the mailbox.
 
 Constant for ever: every new name takes a permanent slot of the mailbox's named-property quota.
 """
+
+JSON = "application/json"
+MIME = "text/plain"
+"""The content types of a request's body, which is base64 where it is MIME."""
 
 TRIAL_PROPERTY = "String {6f8b6a0e-3d0f-4c39-9f0c-5b1d4f7a2c11} Name PostroomTrial"
 """Marks the draft that a check of an account makes and removes. It is no mail's: nothing that looks for
@@ -62,12 +74,12 @@ def send_request(message: Message, sender: Address, key: str, now: datetime) -> 
         from shared.mail.mime import writing
 
         raw = writing.compose(message, sender, key, now)
-        return GraphRequest("text/plain", base64.b64encode(raw))
+        return GraphRequest(MIME, base64.b64encode(raw))
     document = {
         "message": _json_message(message, sender, key),
         "saveToSentItems": message.save_to_sent_items,
     }
-    return GraphRequest("application/json", _encode(document))
+    return GraphRequest(JSON, _encode(document))
 
 
 def _with_shown_pictures(message: Message) -> Message:
@@ -85,14 +97,17 @@ class DraftRequest(Discreet, frozen=True):
 
     content_type: str
     body: bytes
-    needs_key: bool
-    """MIME cannot carry the key property: the draft is marked by a request of its own."""
     apart: tuple[Attachment, ...] = ()
     """Attachments that did not fit, in order: all of them but an invitation, or none."""
 
+    @property
+    def is_mime(self) -> bool:
+        """Whether it carries its key in a header."""
+        return self.content_type == MIME
+
 
 def draft_request(message: Message, sender: Address, key: str, now: datetime) -> DraftRequest:
-    """The request that makes a draft of `message`, marked with `key` where JSON can."""
+    """The request that makes a draft of `message`, marked with `key`."""
     message = _with_shown_pictures(message)
     whole = _draft(message, sender, key, now) if _may_fit(message) else None
     if whole is not None and (_fits(whole) or not message.attachments):
@@ -111,17 +126,16 @@ def without_files(message: Message) -> Message:
     return replace(message, attachments=invitation.invitations_of(message))
 
 
-def key_request(key: str) -> bytes:
-    """The change that marks a draft with `key`."""
-    return _encode({"singleValueExtendedProperties": [{"id": KEY_PROPERTY, "value": key}]})
-
-
 def trial_request() -> bytes:
-    """A draft that shows that drafts can be made; it has no recipient and is never sent."""
+    """A draft that shows that drafts can be made; it has no recipient and is never sent.
+
+    Its header makes the header's name known to the mailbox, which keeps it in MIME from then on.
+    """
     return _encode(
         {
             "subject": "Postroom checks this mailbox; this draft can be deleted",
             "body": {"contentType": "Text", "content": ""},
+            "internetMessageHeaders": [{"name": KEY_HEADER, "value": TRIAL}],
             "singleValueExtendedProperties": [{"id": TRIAL_PROPERTY, "value": TRIAL}],
         }
     )
@@ -159,9 +173,9 @@ def _draft(message: Message, sender: Address, key: str, now: datetime) -> DraftR
         from shared.mail.mime import writing
 
         raw = writing.compose(message, sender, key, now)
-        return DraftRequest("text/plain", base64.b64encode(raw), needs_key=True)
+        return DraftRequest(MIME, base64.b64encode(raw))
     body = _encode(_json_message(message, sender, key))
-    return DraftRequest("application/json", body, needs_key=False)
+    return DraftRequest(JSON, body)
 
 
 def _may_fit(message: Message) -> bool:
@@ -172,7 +186,7 @@ def _may_fit(message: Message) -> bool:
 
 
 def _fits(draft: DraftRequest) -> bool:
-    most = _base64_length(MAX_MIME_BYTES) if draft.needs_key else MAX_REQUEST_BYTES
+    most = _base64_length(MAX_MIME_BYTES) if draft.is_mime else MAX_REQUEST_BYTES
     return len(draft.body) <= most
 
 

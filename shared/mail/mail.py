@@ -108,7 +108,8 @@ class Mail(msgspec.Struct, frozen=True):
     draft_id: str | None = None
     """The finished draft that is this mail: nothing else is ever sent for it while this is set."""
     message_id: str | None = None
-    """Its Message-ID (internetMessageId of Graph), in angle brackets, once that is known."""
+    """The Message-ID that Microsoft's answer gave the draft, with its angle brackets. Kept with the
+    draft, and for a mail that was sent."""
     looks: int = 0
     """How often what became of it was looked for since it became `unknown`."""
     sent_at: datetime | None = None
@@ -144,6 +145,7 @@ class Mail(msgspec.Struct, frozen=True):
         """
         if not may_follow(self.status, status):
             raise ValueError(f"a mail cannot go from {self.status} to {status}")
+        keeps_draft = keep_draft or self._keeps_draft(status)
         return replace(
             self,
             status=status,
@@ -156,7 +158,8 @@ class Mail(msgspec.Struct, frozen=True):
             reason=reason,
             help=help,
             request_id=request_id or self.request_id,
-            draft_id=self.draft_id if keep_draft or self._keeps_draft(status) else None,
+            draft_id=self.draft_id if keeps_draft else None,
+            message_id=self.message_id if keeps_draft or status is Status.SENT else None,
             looks=0,
             payload=replace(self.payload, inline=None) if status in _DONE else self.payload,
             events=_with(self.events, Event(now, status, reason)),

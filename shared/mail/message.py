@@ -202,6 +202,6 @@ def _attachment_problems(message: Message) -> list[FieldProblem]:
 def _thread_problems(message: Message) -> list[FieldProblem]:
     if message.in_reply_to is None and not message.references:
         return []
-    from shared.mail import message_ids
+    from shared.mail import threads
 
-    return message_ids.problems_of(message)
+    return threads.problems_of(message)

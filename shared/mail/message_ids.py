@@ -1,71 +1,37 @@
-"""Message-IDs, and the headers by which mail programs show a thread (RFC 5322, 3.6.4)."""
+"""Message-IDs (RFC 5322, 3.6.4): the one that Postroom gives a mail, and those that it reads."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-from shared.errors import FieldProblem
-
-if TYPE_CHECKING:
-    from shared.mail.message import Message
+from shared.mail import ids
+from shared.mail.address import Address
 
 MAX_MESSAGE_ID = 900
-"""Characters with the brackets: an id stands on one line."""
-MAX_REFERENCES = 100
+"""Characters, with the brackets, that stand on a line behind the header's name (RFC 5322, 2.1.1)."""
 
-# Wider than RFC 5322's dot-atom, because mails with such ids exist and must be answered: dots
-# anywhere, colons, a domain in square brackets. Narrower than its obsolete forms: no quotes, spaces
-# or comments, in which readers disagree.
-_SIGN = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.:-]"
-_MESSAGE_ID = re.compile(rf"<{_SIGN}+@(?:{_SIGN}+|\[{_SIGN}+\])>")
-_ENCODED_WORD = re.compile(r"=\?[^?]+\?[bBqQ]\?[^?]*\?=")
-
-_FORM = "must be one Message-ID: plain ASCII such as id@example.com, in angle brackets"
+_OURS = re.compile(r"<postroom\.(?P<mail_id>[0-9a-f-]{36})@[^\s<>@]+>")
+_MESSAGE_ID = re.compile(r"<[!-;=?-~]+>")
 
 
-def fault_of(text: str) -> str | None:
-    """Why a text is no Message-ID that can be written, or None where it is one."""
-    if len(text) > MAX_MESSAGE_ID:
-        return f"has more than {MAX_MESSAGE_ID} characters: that is no Message-ID"
-    if not _MESSAGE_ID.fullmatch(text) or _ENCODED_WORD.search(text):
-        return _FORM
-    return None
+def own_message_id(mail_id: str, sender: Address) -> str:
+    """The Message-ID of a mail that brings none, with its angle brackets.
+
+    It is the same in each attempt, and after a person retried the mail. Where an earlier attempt was
+    sent after all, the two copies have one id, and a mail server that looks for duplicates keeps one
+    of them. An attempt that was not sent has not used the id.
+    """
+    return f"<postroom.{mail_id}@{sender.email.rpartition('@')[2]}>"
 
 
-def problems_of(message: Message) -> list[FieldProblem]:
-    """What is wrong with the fields `in_reply_to` and `references`."""
-    found: list[FieldProblem] = []
-    if len(message.references) > MAX_REFERENCES:
-        return [
-            FieldProblem(
-                "references",
-                f"has more than {MAX_REFERENCES} Message-IDs: keep the first and the last ones",
-            )
-        ]
-    given = [("in_reply_to", message.in_reply_to)] if message.in_reply_to is not None else []
-    given += [(f"references[{index}]", text) for index, text in enumerate(message.references)]
-    for name, text in given:
-        fault = fault_of(text or "")
-        if fault is not None:
-            found.append(FieldProblem(name, fault))
-    if message.in_reply_to is not None or message.references:
-        found += [
-            FieldProblem(f"headers.{name}", "is given by in_reply_to and references too: keep one")
-            for name, _ in message.headers
-            if name.lower() in ("in-reply-to", "references")
-        ]
-    return found
+def mail_id_in(message_id: object) -> str | None:
+    """The mail whose `own_message_id` this is; None for any other value."""
+    found = _OURS.fullmatch(message_id) if isinstance(message_id, str) else None
+    return found["mail_id"] if found and ids.is_id(found["mail_id"]) else None
 
 
-def thread_headers(message: Message) -> list[tuple[str, str]]:
-    """`In-Reply-To` and `References`: the parent's references, then the parent, each once."""
-    parent = message.in_reply_to
-    thread = [one for one in dict.fromkeys(message.references) if one != parent]
-    found = []
-    if parent is not None:
-        thread.append(parent)
-        found.append(("In-Reply-To", parent))
-    if thread:
-        found.append(("References", " ".join(thread)))
-    return found
+def usable(message_id: object) -> str | None:
+    """A Message-ID that a remote gave, where it can be stored, shown and looked for; else None."""
+    if not isinstance(message_id, str) or len(message_id) > MAX_MESSAGE_ID:
+        return None
+    return message_id if _MESSAGE_ID.fullmatch(message_id) else None

@@ -8,6 +8,7 @@ https://learn.microsoft.com/graph/errors
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import msgspec
@@ -79,14 +80,33 @@ class Look(msgspec.Struct, frozen=True):
     outcome: Outcome | None = None
 
 
+class Sought(msgspec.Struct, frozen=True):
+    """What the messages of a mail are found by."""
+
+    key: str
+    """The mail's id, which its messages carry."""
+    draft_id: str | None = None
+    message_id: str | None = None
+    """The draft's Message-ID. A caller's raw MIME may have one that other messages have too."""
+    since: datetime | None = None
+    """When the mail was accepted: a message that was sent before is not this mail."""
+
+
 class Copy(msgspec.Struct, frozen=True):
-    """A message of the mailbox that carries a mail's key."""
+    """A message of the mailbox that was found by a mail's key, Message-ID or draft."""
 
     message_id: str
+    """Graph's id of it."""
     is_draft: bool
+    key: str | None = None
+    """The key that it is known to carry. Exchange can drop the key of a mail that went as MIME."""
+    sent_at: datetime | None = None
 
 
 DAY = 24 * 3600.0
+
+CLOCKS_DIFFER = timedelta(minutes=2)
+"""So much the clock of Exchange and the clock of this machine may differ."""
 
 LONG_REST_SECONDS = 900.0
 """A pause up to this long only puts mails off; a longer one is shown as a hold of the account."""
@@ -254,20 +274,32 @@ def is_missing_draft(answer: GraphAnswer) -> bool:
     return answer.status == 404 and answer.code in (None, "ErrorItemNotFound")
 
 
-def judge_look(answer: GraphAnswer, copies: Iterable[Copy], draft_id: str | None) -> Look:
-    """Read the answer to looking for a mail by its key.
+def judge_look(answer: GraphAnswer, copies: Iterable[Copy], sought: Sought) -> Look:
+    """Read the answer to looking for a mail.
 
-    Any copy that is no draft is evidence of sending. Of drafts only the mail's own counts: others
-    with its key were left by workers that died.
+    A copy with the mail's key that is no draft is evidence of sending. So is one with its Message-ID
+    and without a key, as long as the mail's own draft is not there: with the draft there, it can be
+    another mail's that has the same Message-ID, and nothing is decided. Of drafts only the mail's own
+    counts: others with its key were left by workers that died.
     """
     if answer.status != 200:
         return Look(Sight.UNSEEN, judge_draft(answer))
-    found = list(copies)
-    if any(not copy.is_draft for copy in found):
+    found = [copy for copy in copies if _may_be(copy, sought)]
+    sent = [copy for copy in found if not copy.is_draft]
+    if any(copy.key is not None for copy in sent):
         return Look(Sight.SENT)
-    if any(copy.message_id == draft_id for copy in found):
-        return Look(Sight.DRAFT)
-    return Look(Sight.NOTHING)
+    has_draft = any(copy.message_id == sought.draft_id for copy in found if copy.is_draft)
+    if has_draft == bool(sent):
+        return Look(Sight.NOTHING)
+    return Look(Sight.DRAFT if has_draft else Sight.SENT)
+
+
+def _may_be(copy: Copy, sought: Sought) -> bool:
+    if copy.key is not None:
+        return copy.key.casefold() == sought.key.casefold()
+    if copy.sent_at is None or sought.since is None:
+        return True
+    return copy.sent_at >= sought.since - CLOCKS_DIFFER
 
 
 def _hold(answer: GraphAnswer) -> Outcome | None:

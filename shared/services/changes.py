@@ -358,6 +358,7 @@ class Changes:
             sender=str(sender),
             delivery=way_for(account, saves_copy=mail.saves_copy),
             draft_id=after.draft_id if same else None,
+            message_id=after.message_id if same else None,
         )
         if message is not packed.message:
             shown = [str(address) for address in message.recipients]

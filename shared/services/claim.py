@@ -59,9 +59,9 @@ class HeldMail:
         if self._left() <= self._lease * 2 / 3:
             self._change(self.mail)
 
-    def keep_draft(self, draft_id: str) -> None:
+    def keep_draft(self, draft_id: str, message_id: str | None) -> None:
         """See `Claim`. The lease begins anew: all that is left to do is one request."""
-        self._change(replace(self.mail, draft_id=draft_id))
+        self._change(replace(self.mail, draft_id=draft_id, message_id=message_id))
 
     def _left(self) -> timedelta:
         now = self._clock()

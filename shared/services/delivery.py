@@ -465,7 +465,7 @@ class Delivery:
     def _again(self, mail: Mail, outcome: Outcome, next_try: datetime) -> tuple[Mail, Heard]:
         now = self._clock()
         if outcome.draft_is_gone:
-            mail = replace(mail, draft_id=None)
+            mail = replace(mail, draft_id=None, message_id=None)
         if is_exhausted(self._patience, mail.attempts, _first_attempt(mail, now), next_try):
             gave_up = replace(
                 outcome,

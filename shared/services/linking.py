@@ -77,8 +77,11 @@ class Linking:
         accounts: Enrolment,
         clock: Clock,
         released: Callable[[Account], int] = lambda account: 0,
+        linked: Callable[[Account, str], None] = lambda account, access_token: None,
         new_account_id: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
+        """`linked` is called with each account that was linked and an access token of it, before its
+        held mails go."""
         self._rules = rules
         self._identity = identity
         self._mail_service = mail_service
@@ -86,6 +89,7 @@ class Linking:
         self._accounts = accounts
         self._clock = clock
         self._released = released
+        self._linked = linked
         self._new_account_id = new_account_id
 
     def link(self, wish: Wish, grant: Grant) -> Account:
@@ -249,6 +253,7 @@ class Linking:
             raise
         if existing:
             self._drop_grant(existing)
+        self._linked(account, grant.access_token)
         released = self._release(account)
         telemetry.event(
             "account_signed_in", account=account.alias, kind=account.kind, released=released

@@ -15,7 +15,7 @@ import msgspec
 from shared.mail.account import Account, AccountKind
 from shared.mail.mail import Mail, MailFilter, MailPage
 from shared.mail.message import StoredFile
-from shared.mail.outcome import Copy, GraphAnswer
+from shared.mail.outcome import Copy, GraphAnswer, Sought
 from shared.mail.pace import Timetable
 from shared.mail.permissions import Choices
 from shared.mail.status import Status
@@ -845,17 +845,19 @@ class DraftAnswer(msgspec.Struct, frozen=True):
 
     answer: GraphAnswer
     draft_id: str | None = None
+    message_id: str | None = None
+    """The Message-ID that the draft has, where the answer names a usable one."""
 
 
 class Found(msgspec.Struct, frozen=True):
-    """Graph's answer to looking for a key, with what carries it where it looked (200)."""
+    """Graph's answer to looking for a mail, with what was found where it looked (200)."""
 
     answer: GraphAnswer
     copies: Sequence[Copy] = ()
 
 
 class MarkedDraft(msgspec.Struct, frozen=True):
-    """A message in Drafts that carries our key. No stray as long as its mail refers to it."""
+    """A message in Drafts that was made for a mail. No stray as long as its mail refers to it."""
 
     draft_id: str
     mail_id: str
@@ -872,10 +874,6 @@ class Drafts(Protocol):
         self, access_token: str, mailbox: str, content_type: str, body: bytes
     ) -> DraftAnswer:
         """`POST {mailbox}/messages`."""
-        ...
-
-    def mark(self, access_token: str, mailbox: str, draft_id: str, body: bytes) -> GraphAnswer:
-        """`PATCH {mailbox}/messages/{id}`; done is 200."""
         ...
 
     def attach(self, access_token: str, mailbox: str, draft_id: str, body: bytes) -> GraphAnswer:
@@ -904,16 +902,23 @@ class Drafts(Protocol):
         """`POST {mailbox}/messages/{id}/send`; done is 202."""
         ...
 
-    def find(self, access_token: str, mailbox: str, key: str) -> Found:
-        """Every message of the mailbox that carries the key, in any folder."""
+    def find(self, access_token: str, mailbox: str, sought: Sought) -> Found:
+        """The messages of a mail, in any folder: by its key, as JSON and as MIME carry it, by its
+        Message-ID, and its draft by the draft's own id.
+
+        The mail's own draft is among them only where Graph gives it out under that id.
+        """
         ...
 
     def trials(self, access_token: str, mailbox: str) -> Found:
         """The drafts that checks of the account have left behind."""
         ...
 
-    def marked(self, access_token: str, mailbox: str) -> Sequence[MarkedDraft]:
-        """What lies in Drafts and carries any key of ours, newest first, some hundreds at most.
+    def marked(
+        self, access_token: str, mailbox: str, before: datetime, since: datetime | None = None
+    ) -> Sequence[MarkedDraft]:
+        """What lies in Drafts, was created in that time, and was made for a mail; some hundreds at
+        most. A few of those that show no key, the youngest, are known by their source.
 
         Raises NotSent where Graph did not answer, RemoteRefused where it said no.
         """

@@ -59,9 +59,9 @@ class Claim(Protocol):
         OutOfTime where the run leaves no time for another request."""
         ...
 
-    def keep_draft(self, draft_id: str) -> None:
-        """Write down which draft is the mail. Raises LostRace where the mail is another's by now:
-        the draft is then nobody's."""
+    def keep_draft(self, draft_id: str, message_id: str | None) -> None:
+        """Write down which draft is the mail, and its Message-ID where it is known. Raises LostRace
+        where the mail is another's by now: the draft is then nobody's."""
         ...
 
 

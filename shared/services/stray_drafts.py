@@ -1,6 +1,8 @@
 """Drafts of ours that nobody will send: left by workers that died, or lost their claim.
 
-What carries no id of a mail in the ledger is a person's own and is never touched.
+What carries no id of a mail in the ledger is a person's own and is never touched. Nor is what a person
+made of a sent mail, which can carry the mail's key as well: a draft of ours lies in the mail's own
+mailbox, and was created while one of its attempts ran.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from datetime import datetime, timedelta
 from shared.errors import PostroomError
 from shared.mail import ids
 from shared.mail.account import Account
+from shared.mail.lost_drafts import made_by
 from shared.mail.status import Status
 from shared.services.ports import Accounts, Clock, Drafts, Ledger, MarkedDraft, Tokens
 from shared.telemetry import event
@@ -57,17 +60,20 @@ class StrayDrafts:
     def _remove_of(self, account: Account, stop: datetime) -> int:
         token = self._tokens.access_token(account)
         removed = 0
-        for draft in self._drafts.marked(token, account.graph_path):
+        for draft in self._drafts.marked(token, account.graph_path, self._clock() - OLD):
             if self._clock() >= stop:
                 break
-            if self._clock() - draft.created_at > OLD and self._is_stray(draft):
+            if self._is_stray(draft, account):
                 removed += (
                     self._drafts.remove(token, account.graph_path, draft.draft_id).status == 204
                 )
         return removed
 
-    def _is_stray(self, draft: MarkedDraft) -> bool:
+    def _is_stray(self, draft: MarkedDraft, account: Account) -> bool:
         found = self._ledger.get(draft.mail_id) if ids.is_id(draft.mail_id) else None
-        if found is None:
+        if found is None or found.mail.account_id not in (None, account.account_id):
             return False
-        return found.mail.status in NEEDS_NO_DRAFT or found.mail.draft_id != draft.draft_id
+        mail = found.mail
+        if not made_by(mail, draft.created_at):
+            return False
+        return mail.status in NEEDS_NO_DRAFT or mail.draft_id != draft.draft_id

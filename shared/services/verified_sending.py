@@ -1,4 +1,4 @@
-"""Sending that can be cleared up afterwards: a marked draft, written down, and then sent.
+"""Sending that can be cleared up afterwards: a draft with the mail's key, written down, and then sent.
 
 The order is what protects: the draft's id is in the ledger, under this worker's own claim, before
 anything is sent, and whoever sends the mail later sends that same draft, which Graph refuses the
@@ -29,9 +29,9 @@ from shared.mail.graph_payload import (
     attachment_request,
     draft_request,
     fits_one_request,
-    key_request,
     session_request,
 )
+from shared.mail.lost_drafts import DRAFT_UNANSWERED, lost_between
 from shared.mail.mail import Mail
 from shared.mail.message import Attachment, Message
 from shared.mail.outcome import (
@@ -39,6 +39,7 @@ from shared.mail.outcome import (
     Look,
     Outcome,
     Sight,
+    Sought,
     Verdict,
     doubted,
     is_missing_draft,
@@ -49,7 +50,15 @@ from shared.mail.outcome import (
 from shared.mail.rights import of_the_sender
 from shared.services.attached import Attached
 from shared.services.packing import Packed
-from shared.services.ports import AttachedFile, Clock, Drafts, Files, Found, Tokens
+from shared.services.ports import (
+    AttachedFile,
+    Clock,
+    DraftAnswer,
+    Drafts,
+    Files,
+    Found,
+    Tokens,
+)
 from shared.services.sending import (
     LEASE_SPENT,
     NO_CONTENT,
@@ -76,6 +85,12 @@ OUT_OF_TIME = Outcome(
     Verdict.AGAIN,
     "out_of_time",
     "Its attachments could not be uploaded in the time that one run has; nothing was sent.",
+)
+
+DRAFT_LEFT_OPEN = Outcome(
+    Verdict.AGAIN,
+    DRAFT_UNANSWERED,
+    "The draft was asked for, and no answer came back: nothing was sent.",
 )
 
 TOO_SMALL = "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize"
@@ -108,12 +123,13 @@ class VerifiedSending:
         draft_id = claim.mail.draft_id
         untouched = draft_id is None
         if draft_id is None:
+            self._remove_lost(account, claim.mail)
             made = self._make(account, packed.message, packed.sender, claim)
             if isinstance(made, Outcome):
                 return of_the_sender(made, account, packed.sender)
-            draft_id = made
+            draft_id = str(made.draft_id)
             try:
-                claim.keep_draft(draft_id)
+                claim.keep_draft(draft_id, made.message_id)
             except LostRace:
                 self._drop(account, draft_id)
                 raise
@@ -127,23 +143,24 @@ class VerifiedSending:
         return outcome
 
     def find_out(self, account: Account, mail: Mail) -> Look:
-        """See `FindingOut`. Looks by the mail's key: ids change when a draft is sent."""
+        """See `FindingOut`. Looks by the mail's key and Message-ID: ids change when a draft is sent."""
         seen: list[Look] = []
+        sought = Sought(mail.mail_id, mail.draft_id, mail.message_id, mail.accepted_at)
 
         def look(token: str) -> Outcome:
             try:
-                found = self._drafts.find(token, account.graph_path, mail.mail_id)
+                found = self._drafts.find(token, account.graph_path, sought)
             except (NotSent, AnswerLost) as error:
                 return unreached(error)
-            return _seen(found, mail, seen)
+            return _seen(found, sought, seen)
 
         outcome = self._acting.act(account, look)
         return seen[0] if seen else Look(Sight.UNSEEN, outcome)
 
     def _make(
         self, account: Account, message: Message, sender: Address, claim: Claim
-    ) -> str | Outcome:
-        """A finished draft: marked, and with all of its attachments."""
+    ) -> DraftAnswer | Outcome:
+        """A finished draft, with all of its attachments."""
         try:
             if fits_one_request(message, sender, self._clock()):
                 message = read_whole(message, self._files)
@@ -152,9 +169,10 @@ class VerifiedSending:
             return not_read(error)
         except UNWRITABLE:
             return NOT_COMPOSED
-        draft_id = self._create(account, request, claim)
-        if isinstance(draft_id, Outcome):
-            return draft_id
+        made = self._create(account, request, claim)
+        if isinstance(made, Outcome):
+            return made
+        draft_id = str(made.draft_id)
         try:
             trouble = self._finish(account, draft_id, request, claim)
         except LostRace:
@@ -163,12 +181,14 @@ class VerifiedSending:
         except OutOfTime:
             trouble = OUT_OF_TIME
         if trouble is None:
-            return draft_id
+            return made
         self._drop(account, draft_id)
         return trouble
 
-    def _create(self, account: Account, request: DraftRequest, claim: Claim) -> str | Outcome:
-        made: list[str] = []
+    def _create(
+        self, account: Account, request: DraftRequest, claim: Claim
+    ) -> DraftAnswer | Outcome:
+        made: list[DraftAnswer] = []
 
         def create(token: str) -> Outcome:
             if not claim.still_ours():
@@ -177,12 +197,14 @@ class VerifiedSending:
                 found = self._drafts.create(
                     token, account.graph_path, request.content_type, request.body
                 )
-            except (NotSent, AnswerLost) as error:
-                # A draft that was made all the same is a stray; nothing was sent.
+            except NotSent as error:
                 return unreached(error)
+            except AnswerLost:
+                # A draft that was made all the same is removed before the next one is made.
+                return DRAFT_LEFT_OPEN
             if found.draft_id is None:
                 return judge_draft(found.answer)
-            made.append(found.draft_id)
+            made.append(found)
             return _DONE
 
         outcome = self._acting.act(account, create)
@@ -191,17 +213,7 @@ class VerifiedSending:
     def _finish(
         self, account: Account, draft_id: str, request: DraftRequest, claim: Claim
     ) -> Outcome | None:
-        """Mark a draft where that is still to be done, and add what did not fit. None: done."""
-        if request.needs_key:
-            key = key_request(claim.mail.mail_id)
-            trouble = self._until_found(
-                account,
-                claim,
-                lambda token: self._drafts.mark(token, account.graph_path, draft_id, key),
-                done=200,
-            )
-            if trouble is not None:
-                return trouble
+        """Add to a draft what did not fit. None: done."""
         for item in request.apart:
             try:
                 trouble = self._add(account, draft_id, item, claim)
@@ -300,6 +312,27 @@ class VerifiedSending:
             return Removal.UNDONE, outcome
         return (Removal.REMOVED if answers[0].status == 204 else Removal.MISSING), None
 
+    def _remove_lost(self, account: Account, mail: Mail) -> None:
+        """Remove a draft that the attempt before this one may have made without learning its id. The
+        ledger does not know it, so nobody has sent it or can. One that stays is swept later."""
+        minutes = lost_between(mail)
+        if minutes is None:
+            return
+        since, before = minutes
+
+        def remove(token: str) -> Outcome:
+            try:
+                found = self._drafts.marked(token, account.graph_path, before, since)
+                for draft in found:
+                    if draft.mail_id == mail.mail_id:
+                        self._drafts.remove(token, account.graph_path, draft.draft_id)
+            except RemoteError as error:
+                return unreached(error)
+            return _DONE
+
+        if self._acting.act(account, remove) is not _DONE:
+            event("draft_left_behind", level=logging.WARNING, account=account.alias)
+
     def _drop(self, account: Account, draft_id: str) -> None:
         """Remove a draft that nobody will send. One that stays is swept later."""
         if self.withdraw(account, draft_id)[0] is Removal.UNDONE:
@@ -309,8 +342,8 @@ class VerifiedSending:
 _DONE = Outcome(Verdict.SENT)
 
 
-def _seen(found: Found, mail: Mail, seen: list[Look]) -> Outcome:
-    look = judge_look(found.answer, found.copies, mail.draft_id)
+def _seen(found: Found, sought: Sought, seen: list[Look]) -> Outcome:
+    look = judge_look(found.answer, found.copies, sought)
     if look.outcome is not None:
         return look.outcome
     seen[:] = [look]

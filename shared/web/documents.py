@@ -98,6 +98,7 @@ class MailView(msgspec.Struct, omit_defaults=True):
     metadata: dict[str, str] = {}
     expected_at: datetime | None = None
     sent_at: datetime | None = None
+    message_id: str | None = None
     next_look_at: datetime | None = None
     reason: str | None = None
     help: str | None = None
@@ -380,6 +381,7 @@ def mail_view(mail: Mail, *, story: bool) -> MailView:
         metadata=dict(mail.metadata),
         expected_at=_expected_at(mail),
         sent_at=mail.sent_at,
+        message_id=mail.message_id,
         next_look_at=mail.due_at if mail.finding_out else None,
         reason=mail.reason,
         help=mail.help,

@@ -198,6 +198,22 @@ class TestLedger:
         assert found.mail == sending
         assert found.mail.reason is None
 
+    def test_a_message_id_is_kept_with_its_draft_and_goes_with_it(self, ledger: MailsTable) -> None:
+        mail = a_mail(status=Status.SENDING, lease_until=NOW, lease_id="cafe")
+        etag = ledger.insert(mail)
+        known = replace(mail, draft_id="draft-1", message_id="<it's.one@example.org>")
+        etag = ledger.update(known, etag)
+
+        found = ledger.get(mail.mail_id)
+        assert found is not None
+        assert found.mail == known
+        assert ledger.page(MailFilter(), 10, None).mails[0].message_id == known.message_id
+
+        ledger.update(replace(known, draft_id=None, message_id=None), etag)
+        found = ledger.get(mail.mail_id)
+        assert found is not None
+        assert (found.mail.draft_id, found.mail.message_id) == (None, None)
+
     def test_of_many_workers_one_claims_a_mail(self, ledger: MailsTable) -> None:
         mail = a_mail()
         etag = ledger.insert(mail)

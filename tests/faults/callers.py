@@ -104,6 +104,9 @@ class Callers:
             "subject": subject,
             "text": "Good day.",
         }
+        if dice.random() < 0.3:
+            # Text and html together go as MIME.
+            mail["html"] = "<p>Good day.</p>"
         match dice.choices(("keyed", "plain", "drop", "twice"), (50, 20, 22, 8))[0]:
             case "keyed":
                 if dice.random() < 0.04:

@@ -5,6 +5,7 @@ How long things take is measured by `bench/` and not tested.
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -106,8 +107,14 @@ def test_delivering_a_mail_costs_no_more_than_this(
     assert found.microsoft == ONE_SEND
 
 
-def test_delivering_a_verified_mail_costs_no_more_than_this(room: Postroom, count: Count) -> None:
-    document = calls.verified_document(SMALL)
+AS_MIME = {"text": "plain", "html": "<p>rich</p>"}
+
+
+@pytest.mark.parametrize("body", [{}, AS_MIME], ids=["json", "mime"])
+def test_delivering_a_verified_mail_costs_no_more_than_this(
+    room: Postroom, count: Count, body: dict[str, str]
+) -> None:
+    document = json.dumps({**json.loads(calls.verified_document(SMALL)), **body}).encode()
     calls.deliver_one(room, calls.accept(room, document))
     mail_id = calls.accept(room, document)
 
@@ -115,6 +122,9 @@ def test_delivering_a_verified_mail_costs_no_more_than_this(room: Postroom, coun
 
     assert found.storage_total <= calls.DELIVER_VERIFIED, found.storage
     assert found.microsoft == {"graph.create_message": 1, "graph.send_message": 1}
+    mail = room.ledger.get(mail_id)
+    assert mail is not None
+    assert mail.mail.message_id is not None
 
 
 def test_a_mail_from_the_queue_is_accepted_and_delivered_in_two_storage_calls(

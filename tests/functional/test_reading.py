@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 import function_app
-from shared.errors import ConfigurationError, NotSent
+from shared.errors import AnswerLost, ConfigurationError, NotSent
 from shared.mail import refusals
 from shared.mail.account import AccountState
 from shared.mail.outcome import GraphAnswer
@@ -55,6 +55,17 @@ def test_a_mail_is_shown_with_its_story(room: Room) -> None:
         ],
         "links": {"self": f"/api/mails/{mail_id}"},
     }
+
+
+def test_a_verified_mail_shows_its_message_id_once_it_is_known(room: Room) -> None:
+    room.accounts.put(account_of("desk", scopes=account_of().scopes | {"Mail.ReadWrite"}))
+    mail_id = room.accepted(account="desk")
+    assert "message_id" not in read(show_mail(mail_id))
+    room.faults.before("drafts.send", AnswerLost("graph", "no answer came back"))
+    room.hear(mail_id)
+
+    assert read(show_mail(mail_id))["message_id"] == "<draft-1@prod.outlook.com>"
+    assert read(list_mails())["mails"][0]["message_id"] == "<draft-1@prod.outlook.com>"
 
 
 def test_a_failed_mail_says_why_and_what_to_do(room: Room) -> None:

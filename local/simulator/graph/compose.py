@@ -16,6 +16,7 @@ from local.simulator.graph.items import (
     Address,
     Attachment,
     Message,
+    first_header,
     new_internet_message_id,
     property_key,
 )
@@ -46,30 +47,50 @@ def headers_of(message: Message) -> Headers:
     return header_fields(source_of(message))
 
 
-def complete(message: Message, *, keep_id: bool, unknown: Container[str]) -> None:
+def drop_headers(message: Message, names: Container[str]) -> None:
+    """Take headers out of a client's source, every other byte untouched. Names are lower case."""
+    if message.mime is not None:
+        message.headers = [one for one in message.headers if one[0].lower() not in names]
+        message.mime = without_headers(message.mime, names)
+
+
+def replace_message_id(message: Message) -> None:
+    """Give a client's source another Message-ID, as Outlook.com's SMTP does [chatmail/core#1006]."""
+    if message.mime is None:
+        return
+    given = first_header(message.headers, "Message-ID")
+    drop_headers(message, {"message-id"})
+    message.internet_message_id = new_internet_message_id()
+    added = [("Message-ID", message.internet_message_id)]
+    if given:
+        added.append(("X-Microsoft-Original-Message-ID", given))
+    _put_on_top(message, added)
+
+
+def complete(message: Message) -> None:
     """Make a mail fit to be sent.
 
-    JSON gets the headers that its property tags name; a client's source gets what every mail has,
-    and loses what is dropped.
+    JSON gets the headers that its property tags name; a client's source gets what every mail has.
     """
     if message.mime is None:
         headers = [*message.headers, *_tag_headers(message)]
         message.headers = [one for one in headers if one[0].lower() not in unknown]
         return
-    dropped = {name.lower() for name, _ in message.headers if name.lower() in unknown}
-    if not keep_id:
-        message.internet_message_id = new_internet_message_id()
-        dropped.add("message-id")
-    message.headers = [one for one in message.headers if one[0].lower() not in dropped]
     present = {name.lower() for name, _ in message.headers}
     needed = {
         "Message-ID": message.internet_message_id,
         "Date": format_datetime(message.sent or message.created),
         "From": _spelled([message.from_]) if message.from_ else "",
     }
-    added = [(name, value) for name, value in needed.items() if name.lower() not in present]
-    head = "".join(f"{name}: {value}\r\n" for name, value in added if value)
-    message.mime = head.encode("utf-8") + without_headers(message.mime, dropped)
+    _put_on_top(
+        message,
+        [(name, value) for name, value in needed.items() if value and name.lower() not in present],
+    )
+
+
+def _put_on_top(message: Message, added: Headers) -> None:
+    head = "".join(f"{name}: {value}\r\n" for name, value in added)
+    message.mime = head.encode("utf-8") + (message.mime or b"")
     message.headers = [*added, *message.headers]
 
 

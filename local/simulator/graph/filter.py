@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from local.simulator.graph.errors import BadRequest, InefficientFilter
-from local.simulator.graph.items import Message, property_key
+from local.simulator.graph.items import Message, properties_of, property_key
 
 Predicate = Callable[[Message], bool]
 
@@ -185,7 +185,7 @@ class _Parser:
             raise BadRequest("Invalid filter clause")
         return lambda m: any(
             property_key(identifier) == wanted_key and value.casefold() == wanted
-            for identifier, value in m.properties.items()
+            for identifier, value in properties_of(m).items()
         )
 
     def _extended_value(self, variable: str) -> str:

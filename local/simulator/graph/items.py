@@ -21,6 +21,9 @@ PROPERTY_ID = re.compile(
 )
 """The three forms of an extended property's id [res: extended-properties-overview]."""
 
+INTERNET_HEADERS = "00020386-0000-0000-c000-000000000046"
+"""PS_INTERNET_HEADERS: a message's headers as named properties [MS-OXCMAIL 2.2.3.2.29]."""
+KEY_HEADER = "x-postroom-key"
 ITEM_CLASS = "String 0x001A"
 SEARCH_KEY = "Binary 0x300B"
 REPORTED_SEARCH_KEY = "Binary 0x0025"
@@ -96,6 +99,9 @@ class Message:
     hidden: bool = False
     """Taken by transport: no request finds it until it has moved."""
     misses_left: int = 0
+    given_key: str | None = None
+    """The client's key in its MIME, also where the mailbox dropped the header: no request shows it,
+    deliveries do."""
 
     @property
     def recipients(self) -> list[Address]:
@@ -141,7 +147,8 @@ class Message:
 def property_key(identifier: str) -> str | None:
     """One spelling per property: names keep their case, GUIDs and numbers do not; None if malformed.
 
-    [res: extended-properties-overview]: the name is case-sensitive.
+    [res: extended-properties-overview]: the name is case-sensitive; a header's is not [MS-OXCPRPT
+    3.2.5.10].
     """
     found = PROPERTY_ID.fullmatch(identifier.strip())
     if found is None:
@@ -149,8 +156,22 @@ def property_key(identifier: str) -> str | None:
     kind = found["type"].capitalize()
     if found["tag"]:
         return f"{kind} 0x{int(found['tag'], 16):04x}"
-    last = f"Name {found['name']}" if found["name"] else f"Id 0x{int(found['id'], 16):04x}"
-    return f"{kind} {{{found['guid'].lower()}}} {last}"
+    guid, name = found["guid"].lower(), found["name"]
+    if name and guid == INTERNET_HEADERS:
+        name = name.lower()
+    last = f"Name {name}" if name else f"Id 0x{int(found['id'], 16):04x}"
+    return f"{kind} {{{guid}}} {last}"
+
+
+def properties_of(message: Message) -> dict[str, str]:
+    """What filters and `$expand` see: its own properties, and its custom headers by their names in
+    lower case [MS-OXCPRPT 3.2.5.10], in Sent Items too."""
+    headers = {
+        f"String {{{INTERNET_HEADERS}}} Name {name.lower()}": value
+        for name, value in message.headers
+        if is_custom(name)
+    }
+    return headers | message.properties
 
 
 def named_properties(message: Message) -> set[str]:
@@ -169,7 +190,7 @@ def own_key(message: Message) -> str | None:
         found = PROPERTY_ID.fullmatch(identifier)
         if found and found["name"] and found["type"].lower() == "string":
             return value
-    return first_header(message.headers, "x-postroom-key")
+    return first_header(message.headers, KEY_HEADER) or message.given_key
 
 
 def first_header(headers: Iterable[tuple[str, str]], name: str) -> str | None:

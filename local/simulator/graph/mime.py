@@ -17,7 +17,7 @@ from email.header import decode_header, make_header
 from email.message import Message as Part
 
 from local.simulator.graph.errors import InvalidMimeBase64, UnableToDeserializePostBody
-from local.simulator.graph.items import Address, Attachment, Message, first_header
+from local.simulator.graph.items import KEY_HEADER, Address, Attachment, Message, first_header
 from local.simulator.graph.mime_people import people
 
 STRIPPED = frozenset({"auto-submitted", "return-path"})
@@ -50,6 +50,7 @@ def read(source: bytes, now: datetime) -> Message:
     result.to, result.cc, result.bcc = (_people(parsed, name) for name in ("to", "cc", "bcc"))
     result.reply_to = _people(parsed, "reply-to")
     result.from_ = next(iter(_people(parsed, "from")), None)
+    result.given_key = first_header(headers, KEY_HEADER)
     named_id = (first_header(headers, "Message-ID") or "").strip()
     result.internet_message_id = named_id or result.internet_message_id
     result.importance = _importance(headers)

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from local.simulator.options import BadOption, Options
 
+RewrittenAt = Literal["draft", "send"]
 RetryAfterForm = Literal["integer", "fractional", "absent", "http-date"]
 
 MEGABYTE = 1024 * 1024
@@ -57,8 +58,13 @@ class GraphOptions(Options):
     oversize_mime_swallowed: bool = True
     """MIME from 2,240 kB: 200 with nothing sent [MGD#13979]. False: it is sent."""
     mime_message_id_kept: bool = True
-    """UNCONFIRMED on the real service (graph-mail.md 3.2)."""
-    mime_drops_unknown_headers: bool = False
+    """Of work accounts. UNCONFIRMED on the real service (graph-mail.md 3.2)."""
+    personal_mime_message_id_kept: bool = False
+    """Of personal accounts: consumer SMTP replaces it and keeps the client's in another header
+    [chatmail/core#1006]. UNCONFIRMED for Graph."""
+    mime_message_id_rewritten_at: RewrittenAt = "send"
+    """Where it is not kept: when the draft is made, or only when it is sent."""
+    mime_drops_unknown_headers: bool = True
     """A MIME x- header vanishes until the mailbox has learnt it from JSON [MGC#424]."""
     dropped_headers: tuple[str, ...] = ()
     """Headers that never arrive, by their names in any case. Which the real service drops is

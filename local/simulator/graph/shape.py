@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from local.simulator.graph.compose import headers_of
 from local.simulator.graph.errors import BadRequest
-from local.simulator.graph.items import Address, Attachment, Message, property_key
+from local.simulator.graph.items import Address, Attachment, Message, properties_of, property_key
 
 FOLDERS = {
     "inbox": "Inbox",
@@ -76,7 +76,7 @@ def message_json(message: Message, view: View) -> dict[str, Any]:
     if view.expand_properties:
         found = [
             {"id": identifier, "value": value}
-            for identifier, value in message.properties.items()
+            for identifier, value in properties_of(message).items()
             if property_key(identifier) in view.expand_properties
         ]
         if found:

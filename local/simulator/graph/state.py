@@ -100,6 +100,7 @@ class GraphState:
         """sendMail: a hidden draft, taken by transport at once."""
         with self._lock:
             mailbox = self._prepare(access, message)
+            self._rename(access, message)
             self._submit(access, mailbox, message, save=save)
 
     def create(self, access: Access, message: Message, folder: str = "drafts") -> Message:
@@ -107,6 +108,8 @@ class GraphState:
         with self._lock:
             self._resolve_names(message)
             mailbox = self._prepare(access, message)
+            if self.options.mime_message_id_rewritten_at == "draft":
+                self._rename(access, message)
             message.folder = known_folder(folder)
             message.misses_left = self.options.fresh_draft_misses
             mailbox.add(message)
@@ -117,6 +120,8 @@ class GraphState:
         with self._lock:
             mailbox = self._entered(access)
             message = mailbox.find_draft(item_id)
+            if self.options.mime_message_id_rewritten_at == "send":
+                self._rename(access, message)
             self._submit(access, mailbox, message, save=True)
 
     def find(self, access: Access, item_id: str) -> Message:
@@ -236,9 +241,19 @@ class GraphState:
         mailbox = self._entered(access)
         if message.size > self.options.message_size_limit:
             raise MessageSizeExceeded
-        if message.mime is None or not self.options.mime_drops_unknown_headers:
-            mailbox.learn(message, self.options.named_property_quota)
+        if message.mime is not None:
+            dropped = self._dropped_headers(mailbox, message)
+            if dropped:
+                compose.drop_headers(message, dropped)
+        mailbox.learn(message, self.options.named_property_quota)
         return mailbox
+
+    def _rename(self, access: Access, message: Message) -> None:
+        """Replace a client's Message-ID, where that is what happens to this account's."""
+        options, personal = self.options, access.user.kind == "personal"
+        kept = options.personal_mime_message_id_kept if personal else options.mime_message_id_kept
+        if not kept:
+            compose.replace_message_id(message)
 
     def _submit(self, access: Access, mailbox: Mailbox, message: Message, *, save: bool) -> None:
         self._check_recipients(message)
@@ -248,11 +263,7 @@ class GraphState:
         who = authors(access, message.from_, self.directory, keep_alias=keep_alias)
         self._resolve_names(message)
         message.from_, message.sender = who.from_, who.sender
-        compose.complete(
-            message,
-            keep_id=self.options.mime_message_id_kept,
-            unknown=self._dropped_headers(mailbox, message),
-        )
+        compose.complete(message)
         copy_to = self._mailbox(who.other) if who.other and self._keeps_copy(who) else None
         mailbox.add(message)
         self._transport.submit(Submission(mailbox, message, save, copy_to))

@@ -79,6 +79,12 @@ def without(raw: bytes, drop: Callable[[str], bool]) -> bytes:
     return b"".join(line + b"\r\n" for line in kept) + b"\r\n" + raw[body:]
 
 
+def has(raw: bytes, lowered: str) -> bool:
+    """Whether a message that was read before has a field of this lower-case name."""
+    lines = _LINE_END.split(raw[: bounds(raw)[0]])
+    return any(line.partition(b":")[0].lower() == lowered.encode() for line in lines)
+
+
 def bounds(raw: bytes) -> tuple[int, int]:
     """Where the header section ends and where the body begins. Of a section that is too long the
     first number only says that it is."""

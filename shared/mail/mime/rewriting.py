@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from shared.mail.address import Address, has_control_characters
 from shared.mail.graph_payload import KEY_HEADER
 from shared.mail.message import MAX_HEADER_VALUE, Message
+from shared.mail.message_ids import own_message_id
 from shared.mail.mime import encoded_words, header_section, line_ends
 from shared.mail.mime.header_lines import addresses_line, text_line
 from shared.mail.mime.header_section import Field
@@ -71,8 +72,11 @@ def composed(message: Message, sender: Address, key: str) -> bytes:
     Mails that were accepted by earlier versions hold the whole message in `mime`: its envelope is
     left out here, so that what leaves is what is recorded of those, too.
     """
-    lines = "".join(f"{line}\r\n" for line in _lines(message, sender, key)).encode("ascii")
-    return lines + header_section.without(message.mime or b"", READ.__contains__)
+    rest = header_section.without(message.mime or b"", READ.__contains__)
+    written = list(_lines(message, sender, key))
+    if not header_section.has(rest, "message-id"):
+        written.append(f"Message-ID: {own_message_id(key, sender)}")
+    return "".join(f"{line}\r\n" for line in written).encode("ascii") + rest
 
 
 def _lines(message: Message, sender: Address, key: str) -> Iterator[str]:

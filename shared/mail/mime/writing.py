@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
-from shared.mail import invitation, message_ids, pictures
+from shared.mail import invitation, message_ids, pictures, threads
 from shared.mail.address import Address
 from shared.mail.graph_payload import KEY_HEADER
 from shared.mail.message import Attachment, Importance, Message
@@ -44,7 +44,11 @@ def _header_section(message: Message, sender: Address, key: str, now: datetime) 
         if addresses:
             lines.append(addresses_line(name, addresses))
     lines.append(text_line("Subject", message.subject))
-    literal = [("Date", email.utils.format_datetime(now)), *message_ids.thread_headers(message)]
+    literal = [
+        ("Date", email.utils.format_datetime(now)),
+        ("Message-ID", message_ids.own_message_id(key, sender)),
+        *threads.thread_headers(message),
+    ]
     if message.importance is not Importance.NORMAL:
         literal.append(("Importance", message.importance.value))
     if message.read_receipt:

@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from shared.mail.address import Address
 from shared.mail.header_rules import MAX_WORD
 from shared.mail.message import Attachment, Message, needs_mime, problems_of
-from shared.mail.message_ids import MAX_MESSAGE_ID, MAX_REFERENCES
+from shared.mail.message_ids import MAX_MESSAGE_ID
 from shared.mail.mime.writing import compose
+from shared.mail.threads import MAX_REFERENCES
 from tests import mime_reader
 from tests.fakes import NOW
 

@@ -117,7 +117,7 @@ def test_no_sweep_and_no_look_for_a_mail_meets_the_checks_draft(room: Room) -> N
     room.faults.after("drafts.create", LOST)
     room.checking.check("billing")
 
-    assert room.drafts.marked("t", "/me") == []
+    assert room.drafts.marked("t", "/me", room.clock.now + timedelta(minutes=1)) == []
     room.clock.forward(days=9)
     room.retention.sweep()
     assert room.drafts.removed == []

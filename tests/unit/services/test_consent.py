@@ -65,6 +65,8 @@ class Office:
     accounts: FakeAccounts = field(default_factory=FakeAccounts)
     flows: FakeFlows = field(default_factory=FakeFlows)
     released: list[Account] = field(default_factory=list)
+    linked: list[tuple[Account, str, int]] = field(default_factory=list)
+    """Each account that was linked, its token, and how many were released before."""
     ids: Iterator[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
@@ -95,8 +97,12 @@ class Office:
             accounts=self.accounts,
             clock=self.clock,
             released=self._release,
+            linked=self._tell_linked,
             new_account_id=lambda: f"new-{next(self.ids)}",
         )
+
+    def _tell_linked(self, account: Account, access_token: str) -> None:
+        self.linked.append((account, access_token, len(self.released)))
 
     def _release(self, account: Account) -> int:
         self.released.append(account)
@@ -283,6 +289,14 @@ class TestFinish:
         assert office.finish().is_default is False
         office.accounts.rows.clear()
         assert office.finish().is_default is True
+
+    def test_the_mailbox_is_prepared_with_its_newest_token_before_its_mails_go(
+        self, office: Office
+    ) -> None:
+        office.identity.refreshed = [grant_of(access_token="access-2")]
+        account = office.finish()
+
+        assert office.linked == [(account, "access-2", 0)]
 
     def test_held_mails_are_released(
         self, office: Office, caplog: pytest.LogCaptureFixture

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from shared.mail.account import AccountState
+from shared.mail.mail import Event
 from shared.mail.status import Status
 from tests.fakes import NOT_REACHED, NOW, Letter, Room, account_of
 
@@ -27,10 +28,12 @@ def a_draft(room: Room, key: str | None, **changes: object) -> str:
     return letter.draft_id
 
 
-def a_mail(room: Room, status: Status, draft_id: str | None = None) -> str:
+def a_mail(room: Room, status: Status, draft_id: str | None = None, **changes: object) -> str:
+    """A mail that was tried two days ago."""
     mail_id = room.accepted()
-    mail = replace(room.ledger.mail(mail_id), status=status, draft_id=draft_id)
-    room.ledger.overwrite(mail)
+    tried = (Event(OLD, Status.SENDING), Event(OLD + timedelta(seconds=30), status))
+    mail = replace(room.ledger.mail(mail_id), status=status, draft_id=draft_id, events=tried)
+    room.ledger.overwrite(replace(mail, **changes))
     return mail_id
 
 
@@ -61,9 +64,19 @@ def test_what_is_not_certainly_ours_and_left_over_stays(room: Room) -> None:
     a_draft(room, "01800000-0000-7000-8000-000000000000")
     a_draft(room, finished, created_at=NOW - timedelta(hours=23))
     a_draft(room, finished, is_draft=False)
+    a_draft(room, finished, created_at=OLD + timedelta(minutes=30))
+    a_draft(room, a_mail(room, Status.SENT, account_id="another-mailbox"))
     room.retention.sweep()
 
     assert room.drafts.removed == []
+
+
+def test_a_draft_that_only_its_source_tells_goes_too(room: Room) -> None:
+    draft = a_draft(room, None, source_key=a_mail(room, Status.SENT))
+
+    room.retention.sweep()
+
+    assert room.drafts.removed == [draft]
 
 
 def test_mailboxes_that_cannot_be_read_are_left_alone(room: Room) -> None:
@@ -79,7 +92,7 @@ def test_mailboxes_that_cannot_be_read_are_left_alone(room: Room) -> None:
 
 def test_a_mailbox_that_fails_leaves_the_others(room: Room) -> None:
     room.accounts.put(account_of("hr", scopes=SCOPES))
-    a_draft(room, a_mail(room, Status.SENT))
+    a_draft(room, a_mail(room, Status.SENT, account_id="id-hr"))
     room.faults.before("drafts.marked", NOT_REACHED)
 
     assert room.retention.sweep()["drafts"] == 1

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from msgspec.structs import replace
 
 from shared.errors import AnswerLost, ConsentRequired, NotSent, RemoteRefused
 from shared.mail.account import Account
 from shared.mail.backoff import Patience
 from shared.mail.mail import FINDING_OUT
-from shared.mail.outcome import Copy, GraphAnswer
+from shared.mail.outcome import Copy, GraphAnswer, Sought
 from shared.mail.status import Status
 from shared.mail.way import Way
 from shared.services.claim import RUN_SECONDS
 from shared.services.delivery import SENT_AGAIN, Heard
+from shared.services.document import read_mime
 from shared.services.ports import Found
 from tests.fakes import ACCEPTED, LOST, NOT_REACHED, NOW, Crash, Room, account_of
 
@@ -58,6 +61,15 @@ def crash(room: Room, mail_id: str) -> None:
         room.hear(mail_id)
 
 
+def dies(room: Room, mail_id: str, call: str, when: str, nth: int) -> None:
+    """A worker dies at this call, if it comes so far."""
+    getattr(room.faults, when)(call, Crash(), nth=nth)
+    try:
+        room.hear(mail_id)
+    except Crash:
+        room.faults.forget()
+
+
 def look(room: Room, mail_id: str) -> Heard:
     """The next look, at its time."""
     room.clock.now = max(room.clock.now, room.ledger.mail(mail_id).due_at)
@@ -92,14 +104,41 @@ def test_an_ordinary_mail_takes_two_calls_of_graph_and_four_of_storage(room: Roo
     assert calls["ledger.get"] + calls["ledger.update"] == 4
 
 
-def test_a_mail_that_needs_mime_is_marked_by_a_call_of_its_own(room: Room) -> None:
-    mail_id = room.accepted(html="<p>both</p>")
+@pytest.mark.parametrize("html", [None, "<p>both</p>"], ids=["json", "mime"])
+def test_a_mail_takes_two_calls_of_graph_as_json_and_as_mime(room: Room, html: str | None) -> None:
+    mail_id = room.accepted(**{"html": html} if html else {})
+    room.faults.calls.clear()
 
     assert room.hear(mail_id) is Heard.SENT
 
+    asked = {name: n for name, n in room.faults.calls.items() if name.startswith("drafts.")}
+    assert asked == {"drafts.create": 1, "drafts.send": 1}
+    assert [letter.key for letter in room.drafts.sent] == [mail_id]
+
+
+@pytest.mark.parametrize("html", [None, "<p>both</p>"], ids=["json", "mime"])
+def test_the_message_id_of_the_answer_is_written_with_the_draft_and_stays(
+    room: Room, html: str | None
+) -> None:
+    mail_id = room.accepted(**{"html": html} if html else {})
+    known: list[str | None] = []
+    room.faults.before("drafts.send", lambda: known.append(room.ledger.mail(mail_id).message_id))
+
+    room.hear(mail_id)
+
     (letter,) = room.drafts.sent
-    assert (letter.content_type, letter.key) == ("text/plain", mail_id)
-    assert room.faults.calls["drafts.mark"] == 1
+    assert known == [letter.message_id] == [room.ledger.mail(mail_id).message_id]
+    assert (letter.message_id == f"<postroom.{mail_id}@contoso.com>") is (html is not None)
+
+
+def test_a_mail_that_was_not_sent_shows_no_message_id(room: Room) -> None:
+    mail_id = room.accepted()
+    room.drafts.answers["send"] = [REFUSED]
+
+    room.hear(mail_id)
+
+    assert room.status(mail_id) is Status.FAILED
+    assert room.ledger.mail(mail_id).message_id is None
 
 
 def test_a_mail_that_shall_leave_no_copy_goes_directly_and_says_why(room: Room) -> None:
@@ -122,11 +161,7 @@ def test_a_mail_that_shall_leave_no_copy_goes_directly_and_says_why(room: Room) 
 @pytest.mark.parametrize("nth", [1, 2, 3])
 def test_wherever_a_worker_dies_one_copy_leaves(room: Room, call: str, when: str, nth: int) -> None:
     mail_id = room.accepted()
-    getattr(room.faults, when)(call, Crash(), nth=nth)
-    try:
-        room.hear(mail_id)
-    except Crash:
-        room.faults.forget()
+    dies(room, mail_id, call, when, nth)
 
     go_on(room)
 
@@ -233,9 +268,10 @@ def test_a_late_answer_counts_more_than_the_look_that_came_first(room: Room) -> 
 @pytest.mark.parametrize(
     ("call", "answer"),
     [
-        *((call, answer) for call in ("create", "mark") for answer in (BROKEN, THROTTLED)),
+        ("create", BROKEN),
+        ("create", THROTTLED),
         ("create", GraphAnswer(200)),
-        ("mark", GraphAnswer(409)),
+        ("create", GraphAnswer(409)),
     ],
     ids=str,
 )
@@ -251,18 +287,64 @@ def test_a_draft_that_is_not_made_now_is_made_later(
     assert (room.status(mail_id), len(room.drafts.sent)) == (Status.SENT, 1)
 
 
-@pytest.mark.parametrize("call", ["drafts.create", "drafts.mark"])
+@pytest.mark.parametrize("keeps_header", [True, False], ids=["header", "no-header"])
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("trouble", [GRAPH_LOST, GRAPH_AWAY], ids=["lost", "away"])
 def test_a_draft_whose_answer_is_lost_is_harmless(
-    room: Room, call: str, when: str, trouble: Exception
+    room: Room, keeps_header: bool, when: str, trouble: Exception
 ) -> None:
+    room.drafts.keeps_header = keeps_header
     mail_id = room.accepted(html="<p>both</p>")
-    getattr(room.faults, when)(call, trouble)
+    getattr(room.faults, when)("drafts.create", trouble)
 
     assert room.hear(mail_id) is Heard.LATER
     go_on(room, hours=1)
     assert (room.status(mail_id), len(room.drafts.sent)) == (Status.SENT, 1)
+
+
+@pytest.mark.parametrize("keeps_header", [True, False], ids=["header", "no-header"])
+@pytest.mark.parametrize("trouble", [GRAPH_LOST, Crash()], ids=["lost", "crash"])
+def test_a_draft_whose_answer_is_lost_is_removed_before_the_next_one_is_made(
+    room: Room, keeps_header: bool, trouble: BaseException
+) -> None:
+    room.drafts.keeps_header = keeps_header
+    mail_id = room.accepted(html="<p>both</p>")
+    room.faults.after("drafts.create", trouble)
+    try:
+        room.hear(mail_id)
+    except Crash:
+        room.faults.forget()
+    removed: list[list[str]] = []
+    room.faults.before("drafts.create", lambda: removed.append(list(room.drafts.removed)))
+
+    go_on(room, hours=1)
+
+    assert removed == [["draft-1"]]
+    assert [letter.draft_id for letter in room.drafts.sent] == ["draft-2"]
+    assert [letter.draft_id for letter in room.drafts.letters] == ["draft-2"]
+
+
+@pytest.mark.parametrize("answer", [THROTTLED, GraphAnswer(409)], ids=str)
+def test_after_an_answer_no_lost_draft_is_looked_for(room: Room, answer: GraphAnswer) -> None:
+    mail_id = room.accepted()
+    room.drafts.answers["create"] = [answer]
+
+    room.hear(mail_id)
+    go_on(room, hours=1)
+
+    assert room.status(mail_id) is Status.SENT
+    assert room.faults.calls["drafts.marked"] == 0
+
+
+def test_a_lost_draft_that_cannot_be_looked_for_does_not_stop_the_mail(room: Room) -> None:
+    mail_id = room.accepted()
+    room.faults.after("drafts.create", GRAPH_LOST)
+    room.faults.before("drafts.marked", GRAPH_AWAY)
+
+    room.hear(mail_id)
+    go_on(room, hours=1)
+
+    assert [letter.draft_id for letter in room.drafts.sent] == ["draft-2"]
 
 
 def test_a_refused_draft_fails_the_mail(room: Room) -> None:
@@ -273,18 +355,8 @@ def test_a_refused_draft_fails_the_mail(room: Room) -> None:
     assert room.ledger.mail(mail_id).reason == "ErrorInvalidRecipients"
 
 
-def test_a_draft_that_cannot_be_marked_is_removed(room: Room) -> None:
-    mail_id = room.accepted(html="<p>both</p>")
-    room.drafts.answers["mark"] = [BROKEN]
-
-    room.hear(mail_id)
-
-    assert room.drafts.removed == ["draft-1"]
-
-
 def test_a_fresh_draft_that_is_not_found_is_asked_for_again(room: Room) -> None:
     mail_id = room.accepted(html="<p>both</p>")
-    room.drafts.answers["mark"] = [MISSING, MISSING]
     room.drafts.answers["send"] = [MISSING, MISSING, MISSING]
 
     assert room.hear(mail_id) is Heard.SENT
@@ -465,6 +537,7 @@ def test_another_draft_with_the_key_is_no_sign_of_the_mail(room: Room) -> None:
     room.faults.after("drafts.create", GRAPH_LOST)
     room.hear(mail_id)
     room.clock.forward(minutes=1)
+    room.faults.before("drafts.marked", GRAPH_AWAY)
     room.faults.after("drafts.send", GRAPH_LOST)
     room.hear(mail_id)
     room.drafts.letters[1].visible = False
@@ -474,6 +547,133 @@ def test_another_draft_with_the_key_is_no_sign_of_the_mail(room: Room) -> None:
     assert set(heard) == {Heard.UNKNOWN}
     assert room.ledger.mail(mail_id).reason == "not_found"
     assert len(room.drafts.sent) == 1
+
+
+# Mails that went as MIME, in mailboxes that drop our header or replace the Message-ID.
+
+RENAMED = pytest.mark.parametrize("renames", [None, "draft", "send"])
+HEADER = pytest.mark.parametrize("keeps_header", [True, False], ids=["header", "no-header"])
+
+
+def as_mime_in_doubt(
+    room: Room, *, keeps_header: bool, renames: Literal["draft", "send"] | None, sent: bool
+) -> str:
+    room.drafts.keeps_header, room.drafts.renames = keeps_header, renames
+    mail_id = room.accepted(html="<p>both</p>")
+    (room.faults.after if sent else room.faults.before)("drafts.send", GRAPH_LOST)
+    room.hear(mail_id)
+    return mail_id
+
+
+@RENAMED
+@HEADER
+def test_a_mime_mail_that_was_sent_is_found_or_left_to_a_person_and_never_sent_again(
+    room: Room, keeps_header: bool, renames: Literal["draft", "send"] | None
+) -> None:
+    mail_id = as_mime_in_doubt(room, keeps_header=keeps_header, renames=renames, sent=True)
+
+    go_on(room)
+
+    found = keeps_header or renames != "send"
+    mail = room.ledger.mail(mail_id)
+    assert mail.status is (Status.SENT if found else Status.UNKNOWN)
+    assert mail.reason == (None if found else "not_found")
+    assert (len(room.drafts.sends), len(room.drafts.sent)) == (1, 1)
+
+
+@RENAMED
+@HEADER
+def test_a_mime_mail_that_was_not_sent_goes_as_the_same_draft(
+    room: Room, keeps_header: bool, renames: Literal["draft", "send"] | None
+) -> None:
+    mail_id = as_mime_in_doubt(room, keeps_header=keeps_header, renames=renames, sent=False)
+
+    go_on(room)
+
+    assert room.status(mail_id) is Status.SENT
+    assert (room.drafts.sends, len(room.drafts.sent)) == (["draft-1"], 1)
+
+
+@RENAMED
+@HEADER
+@pytest.mark.parametrize("call", ["drafts.create", "ledger.update", "drafts.send"])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_wherever_a_worker_dies_over_a_mime_mail_no_second_copy_leaves(
+    room: Room,
+    keeps_header: bool,
+    renames: Literal["draft", "send"] | None,
+    call: str,
+    when: str,
+    nth: int,
+) -> None:
+    room.drafts.keeps_header, room.drafts.renames = keeps_header, renames
+    mail_id = room.accepted(html="<p>both</p>")
+    dies(room, mail_id, call, when, nth)
+
+    go_on(room)
+
+    assert len(room.drafts.sent) == 1
+    traceless = not keeps_header and renames == "send"
+    assert room.status(mail_id) in ({Status.SENT, Status.UNKNOWN} if traceless else {Status.SENT})
+
+
+def test_a_draft_that_vanished_without_a_trace_is_left_to_a_person(room: Room) -> None:
+    mail_id = as_mime_in_doubt(room, keeps_header=False, renames=None, sent=False)
+    room.drafts.letters.clear()
+
+    go_on(room)
+
+    mail = room.ledger.mail(mail_id)
+    assert (mail.status, mail.reason) == (Status.UNKNOWN, "not_found")
+    assert room.drafts.sends == []
+
+
+TWIN = b"To: ada@example.com\r\nMessage-ID: <one@app.contoso.com>\r\nSubject: s\r\n\r\nHello"
+
+
+def accepted_twin(room: Room) -> str:
+    """A raw message whose Message-ID another one has as well."""
+    return room.submission.accept(read_mime(TWIN)).mail.mail_id
+
+
+def test_a_twin_with_the_same_message_id_does_not_hide_that_a_mail_was_not_sent(
+    room: Room,
+) -> None:
+    """The mailbox drops our header."""
+    room.drafts.keeps_header = False
+    first, second = (accepted_twin(room) for _ in range(2))
+    room.hear(first)
+    room.faults.before("drafts.send", GRAPH_LOST)
+
+    room.hear(second)
+    go_on(room)
+
+    assert room.status(first) is Status.SENT
+    mail = room.ledger.mail(second)
+    assert (mail.status, mail.reason) == (Status.UNKNOWN, "not_found")
+    assert len(room.drafts.sent) == 1
+
+
+def test_a_twin_that_shows_its_own_key_is_not_taken_for_the_mail(room: Room) -> None:
+    first, second = (accepted_twin(room) for _ in range(2))
+    room.hear(first)
+    room.faults.before("drafts.send", GRAPH_LOST)
+
+    room.hear(second)
+    go_on(room)
+
+    assert room.status(second) is Status.SENT
+    assert [letter.key for letter in room.drafts.sent] == [first, second]
+
+
+def test_a_draft_of_the_version_before_is_found_by_the_key_that_it_was_given(room: Room) -> None:
+    """It was made as MIME, its key set by a PATCH, and its row has no Message-ID."""
+    mail_id = as_mime_in_doubt(room, keeps_header=True, renames="send", sent=True)
+    mail = room.ledger.mail(mail_id)
+    room.ledger.overwrite(replace(mail, message_id=None))
+
+    assert look(room, mail_id) is Heard.SENT
 
 
 @pytest.mark.parametrize("trouble", [GRAPH_LOST, GRAPH_AWAY], ids=["lost", "away"])
@@ -587,7 +787,7 @@ def seen_as_a_draft_for_ever(room: Room, mail_id: str) -> None:
     """An index that is behind: the sent mail shows as the draft that it was."""
     stale = Found(GraphAnswer(200), [Copy("draft-1", is_draft=True)])
 
-    def find(access_token: str, mailbox: str, key: str) -> Found:
+    def find(access_token: str, mailbox: str, sought: Sought) -> Found:
         return stale
 
     room.drafts.find = find  # type: ignore[method-assign]

@@ -1,0 +1,176 @@
+"""Message-IDs: the one of our own, and which of a remote's are used."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from shared.mail.address import Address
+from shared.mail.lost_drafts import DRAFT_UNANSWERED, lost_between, made_by
+from shared.mail.mail import Event
+from shared.mail.message_ids import MAX_MESSAGE_ID, mail_id_in, own_message_id, usable
+from shared.mail.outcome import Copy, GraphAnswer, Sight, Sought, judge_look
+from shared.mail.status import Status
+from tests.fakes import NOW, mail_of
+
+MAIL_ID = "01a203ad-b662-7144-9552-511623ad80ca"
+OTHER = "01a203ad-b662-7144-9552-511623ad80cb"
+LATER = NOW + timedelta(minutes=1)
+
+
+def test_our_own_message_id_names_the_mail_and_the_domain_of_from() -> None:
+    found = own_message_id(MAIL_ID, Address("billing@xn--bcher-kva.example", "Größe"))
+
+    assert found == f"<postroom.{MAIL_ID}@xn--bcher-kva.example>"
+    assert mail_id_in(found) == MAIL_ID
+    assert usable(found) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"postroom.{MAIL_ID}@contoso.com",
+        f"<{MAIL_ID}@contoso.com>",
+        f"<postroom.{MAIL_ID[:-1]}x@contoso.com>",
+        "<postroom.00000000-0000-0000-0000-000000000000@contoso.com>",
+        f"<postroom.{MAIL_ID}@contoso.com> (copy)",
+        f"<postroom.{MAIL_ID}@contoso.com>\n",
+        "",
+        None,
+        7,
+    ],
+)
+def test_no_other_value_is_taken_for_our_own_message_id(text: object) -> None:
+    assert mail_id_in(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "a@b",
+        "<>",
+        "<a@b> ",
+        "<a b@c>",
+        "<a@b\r\n>",
+        "<ä@b>",
+        "<a<b@c>",
+        f"<{'a' * (MAX_MESSAGE_ID - 1)}>",
+    ],
+)
+def test_a_message_id_that_is_none_is_not_used(text: object) -> None:
+    assert usable(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<AM0PR01MB4321AF0C@AM0PR01MB4321.eurprd01.prod.exchangelabs.com>",
+        "<it's.'quoted'@example.org>",
+        f"<{'a' * (MAX_MESSAGE_ID - 2)}>",
+    ],
+)
+def test_any_other_message_id_is_used_as_it_is(text: str) -> None:
+    assert usable(text) == text
+
+
+# Drafts that were made without their id being learnt.
+
+
+def story(*steps: tuple[Status, float, str | None]) -> tuple[Event, ...]:
+    return tuple(Event(NOW + timedelta(seconds=at), status, why) for status, at, why in steps)
+
+
+@pytest.mark.parametrize(
+    "reason", [DRAFT_UNANSWERED, "worker_lost", "worker_failed", "http_504", "UnknownError"]
+)
+def test_the_minutes_of_an_attempt_that_was_left_open_are_searched(reason: str) -> None:
+    events = story(
+        (Status.QUEUED, 0, None),
+        (Status.SENDING, 1000, None),
+        (Status.QUEUED, 1060, reason),
+        (Status.SENDING, 2000, None),
+    )
+
+    found = lost_between(mail_of(MAIL_ID, events=events))
+
+    assert found is not None
+    assert [(at - NOW).total_seconds() for at in found] == [1000 - 120, 1060 + 120]
+
+
+@pytest.mark.parametrize(
+    ("reason", "changes"),
+    [
+        (None, {}),
+        ("not_reached", {}),
+        ("ApplicationThrottled", {}),
+        ("lease_spent", {}),
+        (DRAFT_UNANSWERED, {"draft_id": "draft-1"}),
+    ],
+)
+def test_nothing_is_searched_where_no_draft_can_have_been_lost(
+    reason: str | None, changes: dict[str, object]
+) -> None:
+    events = story(
+        (Status.SENDING, 0, None), (Status.QUEUED, 10, reason), (Status.SENDING, 20, None)
+    )
+
+    assert lost_between(mail_of(MAIL_ID, events=events, **changes)) is None
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [(-121, False), (-119, True), (0, True), (149, True), (151, False), (3600, False)],
+)
+def test_a_message_of_ours_was_created_while_an_attempt_ran(at: float, expected: bool) -> None:
+    mail = mail_of(MAIL_ID, events=story((Status.SENDING, 0, None), (Status.SENT, 30, None)))
+
+    assert made_by(mail, NOW + timedelta(seconds=at)) is expected
+
+
+def test_an_attempt_without_an_end_lasts_no_longer_than_a_run() -> None:
+    mail = mail_of(MAIL_ID, events=story((Status.SENDING, 0, None)))
+
+    assert made_by(mail, NOW + timedelta(minutes=12))
+    assert not made_by(mail, NOW + timedelta(minutes=13))
+
+
+# What a look says.
+
+DRAFT = Copy("draft-1", is_draft=True, key=MAIL_ID)
+BARE_DRAFT = Copy("draft-1", is_draft=True)
+OTHER_DRAFT = Copy("draft-2", is_draft=True, key=MAIL_ID)
+SENT = Copy("sent", is_draft=False, key=MAIL_ID)
+BARE = Copy("sent", is_draft=False, sent_at=LATER)
+OLD = Copy("sent", is_draft=False, sent_at=NOW - timedelta(hours=1))
+TWIN = Copy("sent", is_draft=False, key=OTHER, sent_at=LATER)
+
+
+@pytest.mark.parametrize(
+    ("copies", "sight"),
+    [
+        ([], Sight.NOTHING),
+        ([SENT], Sight.SENT),
+        ([SENT, DRAFT], Sight.SENT),
+        ([BARE], Sight.SENT),
+        ([BARE, OTHER_DRAFT], Sight.SENT),
+        ([BARE, DRAFT], Sight.NOTHING),
+        ([BARE, BARE_DRAFT], Sight.NOTHING),
+        ([OLD], Sight.NOTHING),
+        ([OLD, DRAFT], Sight.DRAFT),
+        ([TWIN], Sight.NOTHING),
+        ([TWIN, DRAFT], Sight.DRAFT),
+        ([DRAFT], Sight.DRAFT),
+        ([BARE_DRAFT], Sight.DRAFT),
+        ([OTHER_DRAFT], Sight.NOTHING),
+    ],
+)
+def test_a_mail_counts_as_unsent_only_by_its_own_draft_and_without_a_sent_copy(
+    copies: list[Copy], sight: Sight
+) -> None:
+    sought = Sought(MAIL_ID, "draft-1", "<one@app>", NOW)
+
+    assert judge_look(GraphAnswer(200), copies, sought).sight is sight
+    assert judge_look(GraphAnswer(503), copies, sought).sight is Sight.UNSEEN
