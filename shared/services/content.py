@@ -25,8 +25,7 @@ class RawMessage(msgspec.Struct, frozen=True):
     text: str
     """What it holds, taken out of its wrapping where that was understood; the beginning of it."""
     form: str
-    """What it was wrapped in, such as "base64 of UTF-16 (little-endian)"; empty where `text` is as it
-    came."""
+    """What it was wrapped in, as `Unwrapped.form` says it; empty where `text` is as it came."""
     is_cut: bool
     size: int
     """Bytes of the whole message as it came."""

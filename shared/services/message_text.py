@@ -24,7 +24,7 @@ MAX_LAYERS = 3
 makes two."""
 
 BASE64 = "base64"
-JSON_TEXT = "a JSON text that holds JSON"
+JSON_TEXT = "a JSON text"
 
 _WHITE_SPACE = b" \t\r\n"
 _NOT_BASE64 = "is neither JSON nor base64 of it"
@@ -49,8 +49,8 @@ class Unwrapped(msgspec.Struct, frozen=True):
 
     @property
     def form(self) -> str:
-        """The layers in words: "base64 of UTF-16 (little-endian)"; empty for plain text."""
-        return " of ".join(self.layers)
+        """The layers in words: "base64, in it UTF-16 (little-endian)"; empty for plain text."""
+        return ", in it ".join(self.layers)
 
 
 def unwrap(body: bytes) -> Unwrapped:

@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from shared.errors import FieldProblem
 from shared.mail.account import ALIAS
-from shared.services.document import AddressObject, read_addresses
+from shared.mail.address import BadAddress, make
+from shared.mail.address_list import read_list
 from shared.services.labels import NONE as NO_LABELS
 from shared.services.labels import Labels, sound_labels
 
@@ -110,16 +110,17 @@ def _recipients(entry: Any) -> list[Recipient]:
 def _read(entry: Any) -> list[str]:
     """The addresses that an entry stands for, as a sound document's would be shown; none where one
     thing about it is wrong."""
-    if isinstance(entry, dict):
-        try:
-            entry = msgspec.convert(entry, AddressObject)
-        except msgspec.ValidationError:
-            return []
-    if not isinstance(entry, str | AddressObject):
-        return []
-    problems: list[FieldProblem] = []
-    addresses = read_addresses([entry], lambda _: "to", problems)
-    return [] if problems else [str(address) for address in addresses]
+    try:
+        if isinstance(entry, str):
+            return [str(address) for address in read_list(entry)]
+        email, name = (
+            (entry.get("email"), entry.get("name")) if isinstance(entry, dict) else ("", "")
+        )
+        if isinstance(email, str) and isinstance(name, str | None):
+            return [str(make(email.strip(), (name or "").strip()))]
+    except BadAddress:
+        pass
+    return []
 
 
 def _shown(text: str, most: int) -> str:

@@ -6,7 +6,7 @@ import azure.functions as func
 import pytest
 
 from shared.mail.defaults import Defaults
-from shared.services.content import MOST_RAW, Content
+from shared.services.content import MOST_SHOWN, Content
 from shared.web import mail_page
 from tests.fakes import Room, account_of
 from tests.unit.web.browser import SAME_ORIGIN, App, Browser, text_of
@@ -93,7 +93,7 @@ def test_send_now_goes_once_the_cap_is_raised(desk: Desk) -> None:
 def test_what_could_not_become_a_mail_shows_its_text_and_no_way_to_try_it_again(
     desk: Desk,
 ) -> None:
-    body = b"<script>alert(1)</script>" + b"x" * MOST_RAW
+    body = b"<script>alert(1)</script>" + b"x" * MOST_SHOWN
     desk.room.outbox.hear(desk.room.message(body))
     mail_id = desk.room.ledger.mails[0].mail_id
 
@@ -101,8 +101,9 @@ def test_what_could_not_become_a_mail_shows_its_text_and_no_way_to_try_it_again(
 
     assert "&lt;script&gt;alert(1)" in page
     assert "<script>alert" not in page
-    assert "[...]" in page
+    assert "Only its beginning is shown." in page
     assert len(page) < 50_000
     assert 'value="retry"' not in page
-    assert "put it on the queue anew" in page
+    assert "put the message on the queue again" in page
+    assert f'href="/mails/{mail_id}/raw"' in page
     assert "not kept any more" not in page
