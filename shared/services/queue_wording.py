@@ -16,8 +16,8 @@ LONGEST_HELP = 2_000
 
 PUT_AGAIN = "put the message on the queue again"
 CORRECT = (
-    f"Correct the message and {PUT_AGAIN}, as a new message: an idempotency_key in it can stay the "
-    "same."
+    "Correct it and put the message on the queue again, as a new message: an idempotency_key in it can "
+    "stay the same."
 )
 
 REMEDIES: Mapping[str, str] = {

@@ -7,11 +7,11 @@ character is ASCII, so that the zero bytes beside it show the encoding (RFC 4627
 from __future__ import annotations
 
 import codecs
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True)
-class Encoding:
+class Encoding(msgspec.Struct, frozen=True):
     """A Unicode encoding: what it is called in a sentence, and Python's name for it."""
 
     name: str

@@ -19,8 +19,9 @@ from tests.functional.test_every_route import ALL
 ADA = "ada@contoso.com"
 SOUGHT, TAG = "grace@exa", "order-4711"
 BILLING = "billing@contoso.com"
-NOT_PAGES = {"", "mails/{id}/html"}
-"""One leads on, the other is in a frame on its mail's page (`test_hostile.py`)."""
+NOT_PAGES = {"", "mails/{id}/html", "mails/{id}/raw"}
+"""The first leads on, the second is in a frame on its mail's page (`test_hostile.py`), the third is a
+file."""
 HELD_STILL = """() => {
   document.querySelectorAll("details").forEach((one) => one.open = true);
   Object.defineProperty(document, "hidden", { get: () => true });
