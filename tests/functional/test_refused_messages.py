@@ -21,7 +21,7 @@ from tests.functional.conftest import use
 from tests.functional.test_send import problem
 from tests.message_forms import FORMS, Form
 
-REFUSED = {
+REFUSED: dict[str, object] = {
     "account": "billing",
     "from": "Billing <billing@contoso.com>",
     "to": ["Ada <ada@contoso.com>", "nobody"],
