@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import azure.functions as func
 import pytest
 
@@ -107,3 +109,34 @@ def test_what_could_not_become_a_mail_shows_its_text_and_no_way_to_try_it_again(
     assert "put the message on the queue again" in page
     assert f'href="/mails/{mail_id}/raw"' in page
     assert "not kept any more" not in page
+
+
+def test_a_refused_message_whose_text_is_gone_offers_nothing_to_try_again(desk: Desk) -> None:
+    desk.room.outbox.hear(desk.room.message(b'{"subject": "Invoice 7", "to": "nobody"}'))
+    desk.room.clock.forward(days=31)
+    desk.room.retention.sweep()
+
+    page = desk.show(desk.room.ledger.mails[0].mail_id)
+
+    assert "Invoice 7" in page
+    assert "not kept any more" in page
+    assert 'value="retry"' not in page
+    assert "/raw" not in page
+
+
+def test_a_refused_message_without_a_subject_is_called_what_it_is(desk: Desk) -> None:
+    desk.room.outbox.hear(desk.room.message(b"hello"))
+
+    page = desk.show(desk.room.ledger.mails[0].mail_id)
+
+    assert '<h1 class="subject">(queue message)</h1>' in page
+    assert "<dt>Goes</dt>" not in page
+
+
+def test_bytes_behind_base64_that_are_no_text_are_shown_as_bytes(desk: Desk) -> None:
+    desk.room.outbox.hear(desk.room.message(base64.b64encode(bytes(range(128, 255)))))
+
+    page = desk.show(desk.room.ledger.mails[0].mail_id)
+
+    assert "Read as base64 it holds bytes that are no text" in page
+    assert "80 81 82 83" in page
