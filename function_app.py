@@ -57,6 +57,14 @@ def show_mail(req: func.HttpRequest) -> func.HttpResponse:
     return answered(req, lambda: api.show_mail(req, room().ledger))
 
 
+@app.route("api/mails/{id}/raw", methods=["GET"])
+def show_raw_text(req: func.HttpRequest) -> func.HttpResponse:
+    """The text of a queue message that did not become a mail."""
+    from shared.web import raw_text
+
+    return answered(req, lambda: raw_text.show(req, room().ledger, room().content))
+
+
 @app.route("api/mails", methods=["GET"])
 def list_mails(req: func.HttpRequest) -> func.HttpResponse:
     """Mails, newest first."""
@@ -446,6 +454,18 @@ def show_mail_html(req: func.HttpRequest) -> func.HttpResponse:
     return answered(
         req,
         lambda: mail_page.show_html(req, front.site, front.sessions, room().ledger, room().content),
+    )
+
+
+@app.route("mails/{id}/raw", methods=["GET"], auth_level=ANONYMOUS)
+def save_raw_text(req: func.HttpRequest) -> func.HttpResponse:
+    """The same, for the page of the mail. Asks for a session itself."""
+    from shared.web import raw_text
+
+    front = room().front
+    return answered(
+        req,
+        lambda: raw_text.save(req, front.site, front.sessions, room().ledger, room().content),
     )
 
 

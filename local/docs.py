@@ -137,13 +137,16 @@ OWN_REASONS = {
     "no_content": ("`failed`", "The mail has no content to send."),
     "unreadable_message": (
         "`failed`",
-        "A queue message was neither JSON nor base64 of it. Its raw text is kept in the ledger.",
+        "A queue message did not hold one JSON object, in none of the forms that "
+        "[api.md](api.md#what-a-queue-message-may-look-like) lists; the mail's `help` says what it looks "
+        "like. Its [raw text](api.md#a-queue-message-that-is-refused) is kept. Correct the message and put "
+        "it on the queue again.",
     ),
     "message_too_old": (
         "`failed`",
         "A queue message came back that is older than `POSTROOM_RETENTION_DAYS`. It may have been "
-        "sent, and its row have gone since; its text is kept in the ledger. Look into the mailbox's "
-        "Sent Items; if it is not there, send it anew.",
+        "sent, and its row have gone since; its [raw text](api.md#a-queue-message-that-is-refused) is "
+        "kept. Look into the mailbox's Sent Items; if it is not there, put it on the queue again.",
     ),
     "rescheduled": ("`scheduled` or `queued`", "A caller gave it another time."),
     "retried": ("`queued`", "A person had it tried again."),
@@ -160,7 +163,9 @@ OWN_REASONS = {
     "marked_sent": ("`sent`", "A person found that it had been sent."),
     "poisoned": (
         "`failed`",
-        "The host gave up on the queue message after five failures. See the logs of that time.",
+        "The host gave up on the queue message after five failures. See the logs of that time. A whole "
+        "mail may have been sent all the same: look for it in the ledger and in Sent Items before it is "
+        "put on the queue again.",
     ),
 }
 """Reasons that Postroom itself finds, with what becomes of the mail, and the remedy."""
@@ -191,7 +196,7 @@ _REASONS = """\
 `GET /api/mails/{id}` shows a mail's `reason`, in its story too. What is tried again is given up,
 with the last reason, when `POSTROOM_MAX_ATTEMPTS` or `POSTROOM_GIVE_UP_AFTER_HOURS` is reached; the
 mail is `failed` then. A mail that came by the queue and was refused is `failed` with a code of the
-list above as its reason.
+list above as its reason, and its `help` says what to do at a queue.
 """
 
 _GRAPH = """\

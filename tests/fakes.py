@@ -46,6 +46,7 @@ from shared.services.account_changes import AccountChanges
 from shared.services.batch import Batch
 from shared.services.changes import Changes
 from shared.services.checking import Checking
+from shared.services.content import Content
 from shared.services.delivery import Delivery, Heard
 from shared.services.disconnecting import Disconnecting
 from shared.services.document import Limits, Order, read_json
@@ -1210,6 +1211,7 @@ class Room:
             changes=self.changes,
             clock=self.clock,
         )
+        self.content = Content(self.payloads)
         self.retention = Retention(
             ledger=self.ledger,
             archive=self.ledger,

@@ -81,7 +81,7 @@ class Mail(msgspec.Struct, frozen=True):
     due_at: datetime
     caller: Caller
     account: str | None
-    """The account's alias; None only for what could not be understood."""
+    """The account's alias. Of a refused queue message: what it names, if anything."""
     account_id: str | None = None
     """Which mailbox the alias stood for when the mail was accepted: no other one may send it."""
     sender: str = ""
@@ -177,6 +177,12 @@ class Mail(msgspec.Struct, frozen=True):
             and self.due_at > now
             and (self.reason == DAILY_CAP or (self.reason is None and not self.urgent))
         )
+
+    @property
+    def is_refused_message(self) -> bool:
+        """Whether it is a queue message that did not become a mail: its content is the message's raw
+        text, and nothing of it can be sent. Every mail that was accepted has the document's hash."""
+        return self.caller is Caller.QUEUE and self.document_hash is None
 
     @property
     def finding_out(self) -> bool:

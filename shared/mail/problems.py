@@ -142,6 +142,20 @@ UNREADABLE_MAIL = ProblemKind(
     "Correct what the mail's 'help' names, and put the corrected document on the queue, or send it "
     "by POST /api/send.",
 )
+NO_RAW_TEXT = ProblemKind(
+    "no_raw_text",
+    404,
+    "The mail has no raw text",
+    "Only a queue message that did not become a mail has one; its 'links.raw' says where. "
+    "GET /api/mails/{id} shows any other mail.",
+)
+RAW_TEXT_GONE = ProblemKind(
+    "raw_text_gone",
+    410,
+    "The raw text of the queue message is not kept any more",
+    "It is kept for as long as POSTROOM_KEEP_PAYLOAD_DAYS says. Have whoever put the message on the "
+    "queue put it there again.",
+)
 RAW_RECIPIENTS = ProblemKind(
     "raw_recipients",
     409,

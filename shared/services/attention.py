@@ -127,8 +127,9 @@ class Recount:
 
 
 def case_of(mail: Mail) -> Case:
-    """The case that a mail is."""
-    return Case(mail.mail_id, mail.status, mail.reason, mail.account)
+    """The case that a mail is. A refused queue message belongs to no account, whatever it names."""
+    account = None if mail.is_refused_message else mail.account
+    return Case(mail.mail_id, mail.status, mail.reason, account)
 
 
 def _has_moved(mail: Mail) -> bool:

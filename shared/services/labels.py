@@ -45,21 +45,14 @@ def _fault(name: str, value: str) -> str | None:
     return None
 
 
-class _Labelled(msgspec.Struct):
-    """A document of which nothing but the labels is looked at."""
-
-    tags: Any = None
-    metadata: Any = None
-
-
-def found_in(document: bytes | None) -> Labels:
-    """The sound labels of a document that was refused: by them its sender looks for it."""
-    try:
-        given = msgspec.json.decode(document or b"", type=_Labelled)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return NONE
-    tags = given.tags if isinstance(given.tags, list) else [given.tags]
-    metadata = given.metadata if isinstance(given.metadata, dict) else {}
+def sound_labels(tags: Any, metadata: Any) -> Labels:
+    """Those of a refused document's labels that are sound: by them its sender looks for it."""
+    if isinstance(tags, str):
+        tags = [tags]
+    if not isinstance(tags, list):
+        tags = []
+    if not isinstance(metadata, dict):
+        metadata = {}
     return Labels(
         tuple(tag for tag in tags if _is_tag(tag))[:MAX_TAGS],
         tuple(

@@ -1,4 +1,4 @@
-"""What comes off the queue: bells, whole mails, noise, and what the host gave up on."""
+"""What comes off the queue: bells, whole mails, what is neither, and what the host gave up on."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from datetime import timedelta
 from shared.errors import LostRace, Refused
 from shared.mail import ids, problems
 from shared.mail.status import Status
-from shared.services import labels
 from shared.services import outbox_message as messages
+from shared.services import queue_wording as wording
 from shared.services.delivery import Delivery, Heard
 from shared.services.document import read_json
+from shared.services.message_text import unwrap
 from shared.services.outbox_message import OutboxMessage
 from shared.services.ports import Clock, Ledger, Versioned
+from shared.services.readable_parts import readable_parts
 from shared.services.submission import Submission
 from shared.telemetry import event
 
@@ -41,42 +43,40 @@ class Outbox:
 
         Raises only where the ledger itself cannot be reached; the message then comes back.
         """
-        document = messages.document_in(message.body)
-        if document is None:
-            return self._unreadable(
-                message, "unreadable_message", "is neither JSON nor base64 of it"
+        found = unwrap(message.body)
+        if found.fault is not None:
+            return self._write_failure(
+                message,
+                "unreadable_message",
+                wording.help_for_unreadable(found.fault),
+                document=None,
             )
-        mail_id = messages.mail_id_in(document)
+        mail_id = messages.mail_id_in(found.content)
         if mail_id is not None:
             return self._delivery.deliver(mail_id) if ids.is_id(mail_id) else Heard.LEFT
-        return self._take_in(message, document)
+        return self._take_in(message, found.content)
 
     def bury(self, message: OutboxMessage) -> Heard:
         """Deal with one message of `outbox-poison`: the host gave up after repeated failures.
 
-        A mail that still waits goes on waiting, for the timer to ring
-        (docs/decisions/0009-poisoned-bells.md). The host copies nothing but the body, so a whole mail is known again by its content only;
-        one that the ledger may never have seen is written down as failed, never sent.
+        A mail that still waits goes on waiting: the timer rings for it
+        (docs/decisions/0009-poisoned-bells.md). The host copies nothing but the body, so a whole mail is
+        recognised by its content alone; one that the ledger may never have seen is written down as
+        failed, never sent.
         """
-        document = messages.document_in(message.body)
+        document = unwrap(message.body).document
         mail_id = None if document is None else messages.mail_id_in(document)
         if mail_id is None:
-            return self._unreadable(
-                message,
-                "poisoned",
-                "could not be processed after several attempts. It may be in the ledger already: "
-                "look for it before trying again",
-                document,
-            )
+            return self._write_failure(message, "poisoned", wording.POISONED, document)
         found = self._ledger.get(mail_id) if ids.is_id(mail_id) else None
         if found is None or found.mail.status not in (Status.QUEUED, Status.SCHEDULED):
-            # A held or unknown mail keeps its own story; one that is being sent has its lease.
+            # A mail that is held, settled or unknown stays so; of one that is being sent, the lease ends.
             return Heard.LEFT
         mail = found.mail.poisoned(self._clock())
         try:
             self._ledger.update(mail, found.etag)
         except LostRace:
-            return Heard.LEFT  # somebody is at work on it: better than what we would write
+            return Heard.LEFT  # another worker has changed it: its word counts
         event(
             "mail_poisoned",
             level=logging.ERROR,
@@ -86,7 +86,7 @@ class Outbox:
         return Heard.FAILED if mail.status is Status.FAILED else Heard.LATER
 
     def _take_in(self, message: OutboxMessage, document: bytes) -> Heard:
-        mail_id = ids.id_of_message(message.message_id, message.inserted_at)
+        mail_id = _mail_id_of(message)
         if self._clock() - message.inserted_at >= self._remembers:
             return self._too_old(message, mail_id, document)
         try:
@@ -95,7 +95,9 @@ class Outbox:
                 raise Refused(problems.INVALID_MAIL, "dry_run has no meaning on the queue.")
             receipt = self._submission.take_in(order, mail_id, self._delivery.claim_or_hold)
         except Refused as refused:
-            return self._refused(message, mail_id, refused, document)
+            return self._write_failure(
+                message, refused.kind.code, wording.help_for(refused), document
+            )
         mail = receipt.mail
         if receipt.replayed:
             return self._delivery.deliver(mail.mail_id)
@@ -108,41 +110,19 @@ class Outbox:
         return self._delivery.send_claimed(Versioned(mail, receipt.etag), receipt.account)
 
     def _too_old(self, message: OutboxMessage, mail_id: str, document: bytes) -> Heard:
-        """A redelivery is known by its mail's row, and retention may have removed that by now."""
+        """A redelivery is recognised by its mail's row, which retention may have removed by now."""
         if self._ledger.get(mail_id) is not None:
             return self._delivery.deliver(mail_id)
+        return self._write_failure(message, "message_too_old", wording.TOO_OLD, document)
+
+    def _write_failure(
+        self, message: OutboxMessage, reason: str, help_text: str, document: bytes | None
+    ) -> Heard:
         self._submission.record_failure(
-            mail_id,
-            message.body,
-            "message_too_old",
-            "The queue message is older than mails are kept (POSTROOM_RETENTION_DAYS): it may have "
-            "been sent before. Look into the mailbox's Sent Items, then send it anew if it was not.",
-            labels.found_in(document),
+            _mail_id_of(message), message.body, reason, help_text, readable_parts(document)
         )
         return Heard.FAILED
 
-    def _refused(
-        self, message: OutboxMessage, mail_id: str, refused: Refused, document: bytes
-    ) -> Heard:
-        told = "; ".join(f"{problem.field} {problem.message}" for problem in refused.errors)
-        self._submission.record_failure(
-            mail_id,
-            message.body,
-            refused.kind.code,
-            f"{refused.detail} {told or refused.help}"[:2000],
-            labels.found_in(document),
-        )
-        return Heard.FAILED
 
-    def _unreadable(
-        self, message: OutboxMessage, reason: str, what: str, document: bytes | None = None
-    ) -> Heard:
-        mail_id = ids.id_of_message(message.message_id, message.inserted_at)
-        self._submission.record_failure(
-            mail_id,
-            message.body,
-            reason,
-            f"The queue message {what}. Its raw text is kept.",
-            labels.found_in(document),
-        )
-        return Heard.FAILED
+def _mail_id_of(message: OutboxMessage) -> str:
+    return ids.id_of_message(message.message_id, message.inserted_at)

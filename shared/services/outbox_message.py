@@ -1,9 +1,10 @@
-"""What a queue message can be: a bell, a whole mail, or noise."""
+"""Queue messages: what the trigger hands over, and the bell that names a mail of the ledger.
+
+What a message of a caller's holds is read by `message_text`.
+"""
 
 from __future__ import annotations
 
-import base64
-import binascii
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -55,7 +56,8 @@ def read(message: TriggerMessage) -> OutboxMessage:
 
 
 class BellMessage(msgspec.Struct, forbid_unknown_fields=True):
-    """Carries nothing but an id: heard twice, late or forged, it does no harm."""
+    """Wakes a worker for a mail. It holds nothing but the mail's id, so that one that comes twice,
+    late or from a stranger does no harm."""
 
     postroom: Literal["bell"]
     mail_id: str
@@ -65,7 +67,7 @@ _decoder = msgspec.json.Decoder(BellMessage)
 
 
 def bell_for(mail_id: str) -> str:
-    """The message that rings for a mail."""
+    """The text of the bell for a mail."""
     return msgspec.json.encode(BellMessage("bell", mail_id)).decode()
 
 
@@ -77,18 +79,3 @@ def mail_id_in(document: bytes) -> str | None:
         return _decoder.decode(document).mail_id
     except msgspec.DecodeError:
         return None
-
-
-def document_in(body: bytes) -> bytes | None:
-    """The JSON text of a queue message, plain or in base64; None where it is neither.
-
-    Half of the storage clients encode, half do not, and a message does not say which.
-    """
-    stripped = body.strip()
-    if stripped[:1] == b"{":
-        return stripped
-    try:
-        decoded = base64.b64decode(stripped, validate=True).strip()
-    except (binascii.Error, ValueError):
-        return None
-    return decoded if decoded[:1] == b"{" else None

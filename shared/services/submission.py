@@ -24,9 +24,7 @@ from shared.mail.message import Attachment, Importance, Message, StoredFile
 from shared.mail.refusals.account import why
 from shared.mail.status import WAITING, Status
 from shared.mail.way import way_for
-from shared.services import labels
 from shared.services.document import Order, place_of
-from shared.services.labels import Labels
 from shared.services.outbox_message import LONGEST_DELAY
 from shared.services.pacing import Pacing
 from shared.services.packing import Packed, pack
@@ -41,6 +39,7 @@ from shared.services.ports import (
     Payloads,
     Waiting,
 )
+from shared.services.readable_parts import NOTHING, ReadableParts, Recipient
 from shared.telemetry import event
 
 INLINE_BYTES = 480 * 1024
@@ -209,10 +208,10 @@ class Submission:
         raw: bytes,
         reason: str,
         help_text: str,
-        labelled: Labels = labels.NONE,
+        parts: ReadableParts = NOTHING,
     ) -> Mail:
-        """Write down a storage message that cannot become a mail, with its raw text, and with the
-        labels by which its sender may look for it."""
+        """Write down a queue message that cannot become a mail, with its raw text, and with what could
+        be read of it, masked where the setting says so: by that people find it."""
         now = self._clock()
         packed = pack(Packed(raw=raw))
         mail = Mail(
@@ -222,12 +221,16 @@ class Submission:
             updated_at=now,
             due_at=now,
             caller=Caller.QUEUE,
-            account=None,
+            account=parts.account if parts.account_is_alias or not self._mask else None,
+            sender="".join(self.shown([parts.sender])) if parts.sender else "",
+            recipients=self._shown_parts(parts.recipients),
+            recipient_count=parts.recipient_count,
+            subject="" if self._mask else parts.subject,
             size=len(packed),
             reason=reason,
             help=help_text,
-            tags=labelled.tags,
-            metadata=labelled.metadata,
+            tags=parts.labels.tags,
+            metadata=parts.labels.metadata,
             payload=Payload(inline=packed),
             events=(Event(now, Status.FAILED, reason),),
         )
@@ -263,6 +266,11 @@ class Submission:
         """Recipients as the ledger keeps them for people to see: masked where the setting says
         so, and as many as there is room for."""
         return _shown(recipients, mask=self._mask)
+
+    def _shown_parts(self, recipients: Sequence[Recipient]) -> tuple[str, ...]:
+        """As `shown`; what does not read as an address could be anything, and is left out of what is
+        masked."""
+        return self.shown([one.text for one in recipients if one.is_address or not self._mask])
 
     def _account_for(self, order: Order) -> tuple[Account, Address]:
         """Choose by what is cached; ask the table before refusing, so that a sign-in or a change of

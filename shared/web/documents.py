@@ -25,10 +25,12 @@ from shared.services.submission import Receipt
 from shared.web.problem import document_of
 
 
-class Links(msgspec.Struct, rename={"self_": "self"}):
+class Links(msgspec.Struct, rename={"self_": "self"}, omit_defaults=True):
     """Where to look next."""
 
     self_: str
+    raw: str | None = None
+    """The text of a queue message that did not become a mail."""
 
 
 class Accepted(msgspec.Struct, omit_defaults=True):
@@ -582,4 +584,5 @@ def _expected_at(mail: Mail) -> datetime | None:
 
 
 def _links(mail: Mail) -> Links:
-    return Links(f"/api/mails/{mail.mail_id}")
+    path = f"/api/mails/{mail.mail_id}"
+    return Links(path, f"{path}/raw" if mail.is_refused_message else None)

@@ -185,7 +185,7 @@ def _page(
         facts=facts(mail),
         held=_held(content.of(mail)),
         raw=raw,
-        actions=actions(mail, is_raw=raw is not None),
+        actions=actions(mail),
         refused=refused,
         remedy=getattr(refused, "help", None),
         to=to,
@@ -226,7 +226,7 @@ def facts(mail: Mail) -> list[tuple[str, str]]:
         ("From", mail.sender or None),
         ("Account", mail.account),
         ("Came by", "HTTP" if mail.caller.value == "http" else "the queue"),
-        ("Goes", "verified" if mail.delivery is Way.VERIFIED else "directly"),
+        ("Goes", _way(mail)),
         ("Due", _due(mail)),
         ("Attempts", str(mail.attempts)),
         ("Tags", ", ".join(mail.tags) or None),
@@ -238,20 +238,26 @@ def facts(mail: Mail) -> list[tuple[str, str]]:
     return [(name, value) for name, value in found if value]
 
 
+def _way(mail: Mail) -> str | None:
+    if mail.is_refused_message:
+        return None
+    return "verified" if mail.delivery is Way.VERIFIED else "directly"
+
+
 def _due(mail: Mail) -> str | None:
     waits = mail.status in (Status.SCHEDULED, Status.QUEUED) or mail.finding_out
     return wording.moment(mail.due_at) if waits else None
 
 
-def actions(mail: Mail, *, is_raw: bool = False) -> Sequence[str]:
-    """The buttons that make sense in the status it has; `is_raw`: it is a queue message that could
-    not become a mail, so that nothing of it can be sent."""
+def actions(mail: Mail) -> Sequence[str]:
+    """The buttons that make sense in the status it has. Nothing of a refused queue message can be
+    sent."""
     found = []
     if mail.status is Status.HELD:
         found.append("release")
     if mail.status in (Status.SCHEDULED, Status.QUEUED) and mail.due_at > mail.updated_at:
         found.append("now")
-    if mail.status in (Status.FAILED, Status.HELD) and not is_raw:
+    if mail.status in (Status.FAILED, Status.HELD) and not mail.is_refused_message:
         found.append("retry")
     if mail.status is Status.UNKNOWN:
         found += ["was_sent", "send_again"]

@@ -105,6 +105,7 @@ def _paths() -> dict[str, Any]:
                 "rescheduleMail", "Give a mail that waits another time", "RescheduleDocument"
             ),
         },
+        "/api/mails/{id}/raw": {"get": _show_raw_text()},
         "/api/mails/{id}/cancel": {
             "post": _change("cancelMail", "Withdraw a mail in time", "NothingDocument")
         },
@@ -237,6 +238,17 @@ def _send() -> dict[str, Any]:
     operation["responses"] |= {
         "202": _answer("Accepted: durable with Postroom.", "Accepted"),
         "200": _answer("A dry run: the mail would be accepted.", "Checked"),
+    }
+    return operation
+
+
+def _show_raw_text() -> dict[str, Any]:
+    operation = _operation(
+        "showRawText", "The text of a queue message that did not become a mail", None, [_ID]
+    )
+    operation["responses"]["200"] = {
+        "description": "The message as it came.",
+        "content": {"text/plain": {"schema": _TEXT}},
     }
     return operation
 

@@ -78,7 +78,7 @@ def recipients(mail: Mail) -> str:
 
 def subject(mail: Mail) -> str:
     """What to call a mail."""
-    return mail.subject or "(no subject)"
+    return mail.subject or ("(queue message)" if mail.is_refused_message else "(no subject)")
 
 
 def reason(code: str | None) -> str | None:

@@ -58,6 +58,14 @@ def show_mail(mail_id: str, params: Mapping[str, str] | None = None) -> func.Htt
     return answer
 
 
+def show_raw_text(mail_id: str, params: Mapping[str, str] | None = None) -> func.HttpResponse:
+    """`GET /api/mails/{id}/raw`."""
+    answer: func.HttpResponse = function_app.show_raw_text(
+        request(path=f"/api/mails/{mail_id}/raw", route={"id": mail_id}, params=params)
+    )
+    return answer
+
+
 def list_mails(**params: str) -> func.HttpResponse:
     """`GET /api/mails`."""
     answer: func.HttpResponse = function_app.list_mails(request(params=params))

@@ -32,6 +32,7 @@ from tests.functional.calling import (
     send_batch,
     show_account,
     show_mail,
+    show_raw_text,
 )
 
 DESCRIBED: dict[str, Any] = document()
@@ -115,6 +116,11 @@ def lost_mail(room: Room) -> str:
     return sent_mail(room)
 
 
+def refused_message(room: Room) -> str:
+    room.outbox.hear(room.message(b"hello"))
+    return room.ledger.mails[-1].mail_id
+
+
 LATER: dict[str, object] = {"scheduled_at": "2026-09-01T08:00:00Z"}
 OTHER: dict[str, object] = {"to": "grace@example.com"}
 SENT: dict[str, object] = {"decision": "sent"}
@@ -128,6 +134,8 @@ CALLS: list[tuple[str, str, Callable[[Room], func.HttpResponse], int]] = [
     ("get", "/api/mails/{id}", lambda room: show_mail(sent_mail(room)), 200),
     ("get", "/api/mails/{id}", lambda room: show_mail(failed_mail(room)), 200),
     ("get", "/api/mails/{id}", lambda room: show_mail("7"), 404),
+    ("get", "/api/mails/{id}", lambda room: show_mail(refused_message(room)), 200),
+    ("get", "/api/mails/{id}/raw", lambda room: show_raw_text(sent_mail(room)), 404),
     ("get", "/api/mails", lambda room: list_mails(limit="1"), 200),
     ("get", "/api/mails", lambda room: list_mails(limit="x"), 400),
     ("patch", "/api/mails/{id}", lambda room: reschedule(room.accepted(), LATER), 200),
@@ -179,6 +187,14 @@ def test_a_real_answer_is_what_the_description_says(
 
     assert answer.status_code == status
     assert check(schema_of(method, path, answer), read(answer)) == []
+
+
+def test_a_raw_text_is_the_text_that_the_description_says(room: Room) -> None:
+    answer = show_raw_text(refused_message(room))
+
+    text = answer.get_body().decode()
+    assert text == "hello"
+    assert check(schema_of("get", "/api/mails/{id}/raw", answer), text) == []
 
 
 def test_the_schema_of_an_answer_is_no_empty_promise() -> None:

@@ -265,6 +265,7 @@ ANONYMOUS = {
     "close_session",
     "finish_device_sign_in",
     "finish_sign_in",
+    "save_raw_text",
     "show_account_page",
     "show_accounts",
     "show_admin_consent",

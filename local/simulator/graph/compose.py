@@ -48,9 +48,10 @@ def headers_of(message: Message) -> Headers:
 
 
 def drop_headers(message: Message, names: Container[str]) -> None:
-    """Take headers out of a client's source, every other byte untouched. Names are lower case."""
+    """Take headers out of a message; every other byte of a client's source is untouched. Names are
+    lower case."""
+    message.headers = [one for one in message.headers if one[0].lower() not in names]
     if message.mime is not None:
-        message.headers = [one for one in message.headers if one[0].lower() not in names]
         message.mime = without_headers(message.mime, names)
 
 
@@ -73,8 +74,7 @@ def complete(message: Message) -> None:
     JSON gets the headers that its property tags name; a client's source gets what every mail has.
     """
     if message.mime is None:
-        headers = [*message.headers, *_tag_headers(message)]
-        message.headers = [one for one in headers if one[0].lower() not in unknown]
+        message.headers = [*message.headers, *_tag_headers(message)]
         return
     present = {name.lower() for name, _ in message.headers}
     needed = {

@@ -241,10 +241,8 @@ class GraphState:
         mailbox = self._entered(access)
         if message.size > self.options.message_size_limit:
             raise MessageSizeExceeded
-        if message.mime is not None:
-            dropped = self._dropped_headers(mailbox, message)
-            if dropped:
-                compose.drop_headers(message, dropped)
+        if message.mime is not None and (unknown := self._unknown_headers(mailbox, message)):
+            compose.drop_headers(message, unknown)
         mailbox.learn(message, self.options.named_property_quota)
         return mailbox
 
@@ -264,6 +262,8 @@ class GraphState:
         self._resolve_names(message)
         message.from_, message.sender = who.from_, who.sender
         compose.complete(message)
+        if dropped := {name.lower() for name in self.options.dropped_headers}:
+            compose.drop_headers(message, dropped)
         copy_to = self._mailbox(who.other) if who.other and self._keeps_copy(who) else None
         mailbox.add(message)
         self._transport.submit(Submission(mailbox, message, save, copy_to))
@@ -277,14 +277,12 @@ class GraphState:
             )
         return self.options.copy_sent_as_to_mailbox or bool(other and other.copy_sent_as)
 
-    def _dropped_headers(self, mailbox: Mailbox, message: Message) -> set[str]:
-        """Headers that the options name, and MIME headers that this mailbox does not know from JSON
-        yet [MGC#424]."""
-        dropped = {name.lower() for name in self.options.dropped_headers}
+    def _unknown_headers(self, mailbox: Mailbox, message: Message) -> set[str]:
+        """MIME headers that this mailbox does not know from JSON yet [MGC#424]."""
         if not self.options.mime_drops_unknown_headers:
-            return dropped
+            return set()
         names = {name.lower() for name, _ in message.headers if is_custom(name)}
-        return dropped | {name for name in names if f"header {name}" not in mailbox.learnt_names}
+        return {name for name in names if f"header {name}" not in mailbox.learnt_names}
 
     def _check_recipients(self, message: Message) -> None:
         if not message.recipients:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueClient
 
 from local import demo
 from tests.e2e.conftest import SignedIn
@@ -41,9 +43,23 @@ def reached_by(control: Control) -> str:
     return ""
 
 
+def refused(control: Control) -> str:
+    """A queue message that did not become a mail."""
+    with QueueClient.from_connection_string(
+        control.stack.info["storage_connection_string"], "outbox"
+    ) as queue:
+        queue.send_message('{"to": ["Ada <ada@contoso.com>", "grace"], "subject": "Your invoice"}')
+    until = time.monotonic() + 30
+    while not (found := control.api("GET", "mails?status=failed").json()["mails"]):
+        assert time.monotonic() < until, "the message was not dealt with"
+        time.sleep(0.05)
+    return str(found[0]["id"])
+
+
 # What a command needs to be there, by what it calls; its answer where that is not 200.
 NEEDS: list[tuple[str, str, Callable[[Control], str] | None]] = [
     ("mails/$ID/cancel", "200", scheduled),
+    ("mails/$ID/raw", "200", refused),
     ("-X PATCH", "200", scheduled),
     # Their mails have to be failed, unknown or held: the answer says where this one stands.
     ("mails/$ID/retry", "409", scheduled),

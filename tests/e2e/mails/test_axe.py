@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from azure.storage.queue import QueueClient
 from playwright.sync_api import Page, Response, expect
 
 from tests.e2e.axe import OF_COLOUR, violations
@@ -19,8 +20,9 @@ from tests.functional.test_every_route import ALL
 ADA = "ada@contoso.com"
 SOUGHT, TAG = "grace@exa", "order-4711"
 BILLING = "billing@contoso.com"
-NOT_PAGES = {"", "mails/{id}/html"}
-"""One leads on, the other is in a frame on its mail's page (`test_hostile.py`)."""
+NOT_PAGES = {"", "mails/{id}/html", "mails/{id}/raw"}
+"""The first leads on, the second is in a frame on its mail's page (`test_hostile.py`), the third is a
+file."""
 HELD_STILL = """() => {
   document.querySelectorAll("details").forEach((one) => one.open = true);
   Object.defineProperty(document, "hidden", { get: () => true });
@@ -165,11 +167,18 @@ def test_the_pages_of_accounts_and_mails_in_every_state(
         "graph.send_mail", action="status", code="ErrorInvalidRecipients", status=400, times=-1
     )
     mails += [control.send(to=ADA, subject="Failed", wait=20, **full) for _ in range(2)]
+    with QueueClient.from_connection_string(
+        control.stack.info["storage_connection_string"], "outbox"
+    ) as queue:
+        queue.send_message("H4sIAAAAAAAA/6tWKslXslIqycgsVgCiRIWS1OISPYWQfAUjHQVDIyMA")
     control.ask("DELETE", "faults")
     for path in paths:
         inspector.visit(path)
     control.ask("POST", "revoke", {"mailbox": BILLING, "access_tokens": True})
     mails.append(control.send(to=ADA, subject="Held", wait=20, **full))
+    failed = control.api("GET", "mails?status=failed").json()["mails"]
+    (refused,) = [mail for mail in failed if mail["caller"] == "queue"]
+    mails.insert(0, refused)
     for path in (*paths, "/setup", "/docs", "/mails", *(f"/mails/{one['id']}" for one in mails)):
         inspector.visit(path)
     pages = {one.path.strip("/") for one in ALL if not one.changes} - NOT_PAGES

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from azure.storage.queue import QueueClient
 from playwright.sync_api import Browser, Dialog, Page, expect
 
 from shared.adapters.cases_table import CasesTable
@@ -160,6 +163,49 @@ def test_the_list_shows_hostile_words_as_words(
             break
         page.locator("#older").click()
     assert shown == len(worded)
+
+
+def test_refused_queue_messages_are_words_in_the_list_and_on_their_pages(
+    narrow: Page, control: Control, signed_in_account: SignedIn
+) -> None:
+    """Nothing of them was checked: subject, recipients and account are whatever stood there."""
+    app, page = control.stack.app_url, narrow
+    words = [case.words for case in CASES if case.words is not None]
+    with QueueClient.from_connection_string(
+        control.stack.info["storage_connection_string"], "outbox"
+    ) as queue:
+        for at, first in enumerate(words[:3]):
+            some = words[at::3]
+            document = {
+                **dict.fromkeys(("account", "from", "subject"), first),
+                "to": [*some, *({"email": one, "name": one} for one in some)],
+                "tags": [one[:64] for one in some],
+                "metadata": {one[:60]: one[:500] for one in some},
+                **{one: one for one in some},
+            }
+            queue.send_message(json.dumps(document))
+    until = time.monotonic() + 30
+    while len(mails := _failed(control)) < 3:
+        assert time.monotonic() < until, f"{len(mails)} of 3"
+        time.sleep(0.1)
+    look = Lookout(page)
+    shapes = set()
+
+    for path in ("/mails", *(f"/mails/{mail['id']}" for mail in mails)):
+        page.goto(f"{app}{path}")
+        expect(page.locator("h1")).to_be_visible()
+        assert page.locator("main img, main script, main b, main iframe").count() == 0
+        assert page.evaluate(TOO_WIDE) == []
+        look.check(path)
+        shapes.add("".join(page.evaluate(LOOKS_LIKE)["head"]))
+    assert len(shapes) == 1
+
+
+def _failed(control: Control) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = control.api("GET", "mails?status=failed&limit=100").json()[
+        "mails"
+    ]
+    return found
 
 
 def test_hostile_reasons_and_accounts_are_words_in_the_causes_and_on_the_way_through_them(

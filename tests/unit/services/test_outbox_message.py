@@ -1,21 +1,16 @@
-"""Queue messages: bells, whole mails, noise."""
+"""Queue messages: what the trigger hands over, and bells."""
 
 from __future__ import annotations
 
-import base64
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from shared.errors import RemoteRefused
-from shared.services.outbox_message import bell_for, document_in, mail_id_in, read
+from shared.services.outbox_message import bell_for, mail_id_in, read
 from tests.fakes import NOW, queue_message
 
 MAIL_ID = "01a01f0a-da00-72d3-a652-e44da7f29e26"
-
-quick = settings(deadline=None, derandomize=True, max_examples=100)
 
 
 def test_a_bell_carries_nothing_but_the_id() -> None:
@@ -41,35 +36,6 @@ def test_a_bell_is_understood() -> None:
 )
 def test_whatever_is_not_exactly_a_bell_is_none(document: bytes) -> None:
     assert mail_id_in(document) is None
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b'{"a":1}',
-        b'  {"a":1}\r\n',
-        base64.b64encode(b'{"a":1}'),
-        base64.b64encode(b' {"a":1} ') + b"\n",
-    ],
-)
-def test_plain_json_and_base64_are_both_understood(body: bytes) -> None:
-    assert document_in(body) == b'{"a":1}'
-
-
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"hello", b"[1]", base64.b64encode(b"[1]"), b'\xef\xbb\xbf{"a":1}', b"\xff" * 64],
-)
-def test_noise_is_no_document(body: bytes) -> None:
-    assert document_in(body) is None
-
-
-@quick
-@given(st.binary(max_size=300))
-def test_a_document_begins_like_one_or_is_none(body: bytes) -> None:
-    found = document_in(body)
-
-    assert found is None or found.startswith(b"{")
 
 
 def test_a_trigger_message_is_unpacked() -> None:

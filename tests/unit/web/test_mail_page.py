@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+
 import azure.functions as func
 import pytest
 
 from shared.mail.defaults import Defaults
 from shared.mail.outcome import GraphAnswer
-from shared.services.content import MOST_RAW, Content
+from shared.services.content import MOST_SHOWN, Content
 from shared.web import mail_page
 from tests.fakes import Room, account_of
 from tests.unit.web.browser import SAME_ORIGIN, App, Browser, text_of
@@ -142,7 +144,7 @@ def test_a_recipient_that_is_no_address_is_told_by_its_line_and_place(
 def test_what_could_not_become_a_mail_shows_its_text_and_no_way_to_try_it_again(
     desk: Desk,
 ) -> None:
-    body = b"<script>alert(1)</script>" + b"x" * MOST_RAW
+    body = b"<script>alert(1)</script>" + b"x" * MOST_SHOWN
     desk.room.outbox.hear(desk.room.message(body))
     mail_id = desk.room.ledger.mails[0].mail_id
 
@@ -150,8 +152,40 @@ def test_what_could_not_become_a_mail_shows_its_text_and_no_way_to_try_it_again(
 
     assert "&lt;script&gt;alert(1)" in page
     assert "<script>alert" not in page
-    assert "[...]" in page
+    assert "Only its beginning is shown." in page
     assert len(page) < 50_000
     assert 'value="retry"' not in page
-    assert "put it on the queue anew" in page
+    assert "put the message on the queue again" in page
+    assert f'href="/mails/{mail_id}/raw"' in page
     assert "not kept any more" not in page
+
+
+def test_a_refused_message_whose_text_is_gone_offers_nothing_to_try_again(desk: Desk) -> None:
+    desk.room.outbox.hear(desk.room.message(b'{"subject": "Invoice 7", "to": "nobody"}'))
+    desk.room.clock.forward(days=31)
+    desk.room.retention.sweep()
+
+    page = desk.show(desk.room.ledger.mails[0].mail_id)
+
+    assert "Invoice 7" in page
+    assert "not kept any more" in page
+    assert 'value="retry"' not in page
+    assert "/raw" not in page
+
+
+def test_a_refused_message_without_a_subject_is_called_what_it_is(desk: Desk) -> None:
+    desk.room.outbox.hear(desk.room.message(b"hello"))
+
+    page = desk.show(desk.room.ledger.mails[0].mail_id)
+
+    assert '<h1 class="subject">(queue message)</h1>' in page
+    assert "<dt>Goes</dt>" not in page
+
+
+def test_bytes_behind_base64_that_are_no_text_are_shown_as_bytes(desk: Desk) -> None:
+    desk.room.outbox.hear(desk.room.message(base64.b64encode(bytes(range(128, 255)))))
+
+    page = desk.show(desk.room.ledger.mails[0].mail_id)
+
+    assert "Read as base64 it holds bytes that are no text" in page
+    assert "80 81 82 83" in page

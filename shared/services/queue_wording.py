@@ -1,0 +1,87 @@
+"""Why a queue message did not become a mail, and what to do, for people who put messages on a queue.
+
+The catalogue of problems (`shared.mail.problems`) speaks to callers over HTTP: it tells them to repeat
+a request, which nobody at a queue has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shared.errors import FieldProblem, Refused
+from shared.mail import problems
+
+LONGEST_HELP = 2_000
+"""Characters. A mail's row keeps it."""
+
+PUT_AGAIN = "put the message on the queue again"
+CORRECT = (
+    "Correct it and put the message on the queue again, as a new message: an idempotency_key in it can "
+    "stay the same."
+)
+
+REMEDIES: Mapping[str, str] = {
+    problems.INVALID_MAIL.code: CORRECT,
+    problems.INVALID_JSON.code: f"A queue message holds one JSON object, the mail. {CORRECT}",
+    problems.NO_ACCOUNT.code: "An administrator signs a mailbox in on the page /accounts; then "
+    f"{PUT_AGAIN}.",
+    problems.UNKNOWN_ACCOUNT.code: "Name an account that GET /api/accounts lists, or leave 'account' "
+    f"out; then {PUT_AGAIN}.",
+    problems.SENDER_NOT_ALLOWED.code: "Leave 'from' out, or have an administrator allow the address "
+    f"for an account; then {PUT_AGAIN}.",
+    problems.OVERRIDE_NOT_ALLOWED.code: "Leave these fields out, or have an administrator allow them "
+    f"for the account; then {PUT_AGAIN}.",
+    problems.MAIL_TOO_LARGE.code: f"Send fewer or smaller attachments; then {PUT_AGAIN}.",
+    problems.ATTACHMENT_MISSING.code: "Put the file into the container attachments of Postroom's "
+    f"storage account, under the name that 'blob' says; then {PUT_AGAIN}, as it is.",
+    problems.IDEMPOTENCY_CONFLICT.code: "A mail with this key and other content was taken before, "
+    "within 24 hours: GET /api/mails with ?idempotency_key= and the key shows it. Nothing of this "
+    f"message was sent. If it is another mail, give it a key of its own and {PUT_AGAIN}.",
+}
+"""By the code of what a queue message can be refused for."""
+
+POISONED = (
+    "The queue message could not be processed in several attempts; the log of that time says why. It may "
+    "have been sent all the same: look for the mail in the list of mails and in the mailbox's Sent "
+    f"Items, and {PUT_AGAIN} only if it is in neither. Its raw text is kept."
+)
+TOO_OLD = (
+    "The queue message is older than mails are kept (POSTROOM_RETENTION_DAYS), so it may have been sent "
+    f"before: look into the mailbox's Sent Items, and {PUT_AGAIN} only if it is not there. Its raw text "
+    "is kept."
+)
+
+
+def help_for(refused: Refused) -> str:
+    """What was wrong with a message, and what to do."""
+    told = "; ".join(f"{_field(problem)} {problem.message}" for problem in refused.errors)
+    remedy = _remedy(refused)
+    room = LONGEST_HELP - len(remedy) - 2
+    what = f"{_of_message(refused.detail)} {told}".strip()
+    if len(what) > room:
+        what = f"{what[: room - 1]}…"
+    return f"{what}{'' if what[-1] in '.…' else '.'} {remedy}"
+
+
+def help_for_unreadable(fault: str) -> str:
+    """What to do about a message that holds no JSON object; `fault` as in "The queue message …"."""
+    return (
+        f"The queue message {fault}. It must be one JSON object, the mail, as plain text or in base64. "
+        f"{CORRECT} Its raw text is kept."
+    )
+
+
+def _remedy(refused: Refused) -> str:
+    """The refusal's own advice where it has some of its own, else the one for its kind."""
+    if refused.help == refused.kind.help:
+        return REMEDIES.get(refused.kind.code, CORRECT)
+    return f"{refused.help} Then {PUT_AGAIN}."
+
+
+def _of_message(detail: str) -> str:
+    body = "The body "
+    return f"The queue message {detail.removeprefix(body)}" if detail.startswith(body) else detail
+
+
+def _field(problem: FieldProblem) -> str:
+    return "the message" if problem.field == "body" else problem.field
