@@ -188,7 +188,7 @@ OUTCOME = (
         "again = self.status in (Status.UNKNOWN, Status.FAILED)",
         "again = self.status is Status.FAILED",
         "A mail that a person sends again begins with a new draft.",
-        unit("mail/test_mail", "services/test_changes"),
+        unit("services/test_verified_delivery"),
     ),
     Mutation(
         "retry-after-is-ignored",

@@ -100,7 +100,7 @@ def attempt(mutation: Mutation, tree: Path) -> Report:
     seconds = time.monotonic() - began
     if code == 0:
         return Report(mutation, Verdict.MISSED, mutation.rule, seconds)
-    failed = re.findall(r"^FAILED (\S+)", output, re.MULTILINE)
+    failed = re.findall(r"^(?:FAILED|ERROR) (\S+::\S+)", output, re.MULTILINE)
     # pytest ends with 1 where a test failed, and with other codes where none could run.
     if code != 1 or not failed:
         return Report(mutation, Verdict.NOT_RUN, f"pytest ended with {code}:\n{output}", seconds)
