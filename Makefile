@@ -1,5 +1,6 @@
 # The commands of this project. `make` alone lists them.
-PYTHON ?= python3
+# The newest of Python 3.13, 3.12 and 3.11 that runs; asked for only where something is installed.
+PYTHON ?= $(or $(shell local/find_python.sh 2>/dev/null),python3)
 PORT ?= 7071
 SIMULATOR_PORT ?= 7072
 WORKERS ?= 1
@@ -12,7 +13,10 @@ PY := $(BIN)/python
 ONCE_FLAG := $(if $(ONCE),--once,)
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools run simulator check test faults many fast lint types format bench images lock clean
+# `make long` installs these beside what `make test` installs.
+LONG_NEEDS :=
+
+.PHONY: help install tools run simulator check test long mutations oldest faults many fast lint types format bench images lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -24,6 +28,13 @@ install: .venv/.installed node_modules/.installed  ## install what the local sta
 	@echo "Installing Python packages into .venv (a minute or two the first time) …"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+# What `make oldest` runs on: the same packages as .venv.
+.local/oldest/.installed: requirements-dev.txt
+	@echo "Installing Python packages for the oldest Python that is here …"
+	@$$(local/find_python.sh oldest) -m venv .local/oldest
+	@.local/oldest/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
 node_modules/.installed: package-lock.json
@@ -81,9 +92,20 @@ fast: install  ## the tests that need no other processes
 
 check: lint types fast  ## lint, types, fast tests: under a minute
 
-test: lint types .local/functions-runtime/.installed tools  ## everything, from a fresh clone (PARTS="mails infra": some)
+test: install .local/functions-runtime/.installed tools  ## everything, from a fresh clone (PARTS="mails infra": some)
 	@$(PY) local/prerequisites.py browser
 	@$(PY) -m tests.parts $(PARTS)
+
+long: install $(LONG_NEEDS)  ## what takes long: mutations, long fault runs, other people's clients (PARTS=…)
+	@$(PY) local/prerequisites.py browser
+	@$(PY) -m tests.parts --long $(PARTS)
+
+mutations: install  ## break one rule at a time; the tests must notice
+	@$(PY) -m tests.mutations
+
+oldest: .local/oldest/.installed node_modules/.installed  ## the fast tests on the oldest supported Python that is here
+	@.local/oldest/bin/python -c 'import platform; print("Fast tests on Python", platform.python_version())'
+	@.local/oldest/bin/pytest -q -p no:cacheprovider tests/unit tests/functional
 
 faults: install  ## kill, freeze and cut what sends, then compare (MAILS=… KILLS=… SEED=…)
 	@$(PY) -m tests.faults --mails $(MAILS) --kills $(KILLS) $(if $(SEED),--seed $(SEED),)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.infra import directory, tools
 from tests.infra.tools import INFRA
+from tests.packaging import fake_az
 from tests.packaging.conftest import Cloud, published_app
 
 __all__ = ["published_app"]
@@ -50,12 +51,9 @@ class Directory(Cloud):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        (self.tools / "az").write_text(
-            f'#!/bin/sh\nexec "{tools.python()}" "{directory.__file__}" "$@"\n'
-        )
-        azd = self.tools / "azd"
-        azd.write_text('#!/bin/sh\necho "$@" >>"$FAKE_AZ/azd"\n')
-        azd.chmod(0o755)
+        command = fake_az.command(tools.python(), directory.__name__, str(tools.packages()))
+        self.write_tool("az", command)
+        self.write_tool("azd", 'echo "$@" >>"$FAKE_AZ/azd"')
         self.change(apps=[])
 
     @property

@@ -7,12 +7,8 @@ and its answers; run by the tools' Python, which has jmespath.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.packaging import fake_az
 from tests.packaging.fake_az import Arguments
@@ -165,6 +161,7 @@ def _tsv(found: Any) -> str:
     )
 
 
-if __name__ == "__main__":
+def main(arguments: list[str]) -> int:
+    """Answer one call. Returns the exit code."""
     fake_az.COMMANDS.update({name: answered(command) for name, command in COMMANDS.items()})
-    sys.exit(fake_az.main(sys.argv[1:]))
+    return fake_az.main(arguments)

@@ -24,6 +24,11 @@ def python() -> str:
     return _there(VENV / "bin" / "python")
 
 
+def packages() -> Path:
+    """Where that interpreter finds its packages."""
+    return next((VENV / "lib").glob("python3.*/site-packages"))
+
+
 def tool(name: str) -> str:
     """A command of that environment."""
     return _there(VENV / "bin" / name)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -38,6 +41,16 @@ TOOLS = [
 ]
 
 
+@cache
+def package() -> Path:
+    """What `infra/package.py` makes of the app as it is."""
+    output = Path(tempfile.mkdtemp(prefix="package-")) / "postroom.zip"
+    command = [sys.executable, str(ROOT / "infra" / "package.py"), "--output", str(output)]
+    subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - our own script
+    atexit.register(shutil.rmtree, output.parent)
+    return output
+
+
 class Cloud:
     """A subscription in a folder, and the scripts that are run against it."""
 
@@ -49,12 +62,26 @@ class Cloud:
             found = shutil.which(tool)
             assert found, tool
             (self.tools / tool).symlink_to(found)
-        az = self.tools / "az"
-        # Without site: each call is a process of its own, and there are a thousand of them.
-        az.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "{fake_az.__file__}" "$@"\n')
-        az.chmod(0o755)
+        self.write_tool("az", fake_az.command(sys.executable, "tests.packaging.fake_az"))
+        # The real package is built once: its bytecode takes a second. infra/package.py has tests of its
+        # own, and one test deploys what it builds at that moment (`PYTHON=sys.executable`).
+        python = self.write_tool(
+            "python",
+            f"""case "$1" in
+  */infra/package.py) cat "{package()}" >"$3" ;;
+  *) exec "{sys.executable}" -S "$@" ;;
+esac""",
+        )
+        self.python = str(python)
         self.app_url = "https://func-postroom.example.net"
         self.change()
+
+    def write_tool(self, name: str, script: str) -> Path:
+        """A command of this machine."""
+        tool = self.tools / name
+        tool.write_text(f"#!/bin/sh\n{script}\n")
+        tool.chmod(0o755)
+        return tool
 
     def run(
         self, script: str, *options: str, **environment: str
@@ -66,7 +93,7 @@ class Cloud:
                 "PATH": str(self.tools),
                 "HOME": str(self.folder),
                 "TMPDIR": str(self.folder),
-                "PYTHON": sys.executable,
+                "PYTHON": self.python,
                 "FAKE_AZ": str(self.folder),
                 "FAKE_APP_URL": self.app_url,
                 "HEALTH_SECONDS": "10",

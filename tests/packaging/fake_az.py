@@ -308,5 +308,13 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def command(python: str, module: str, *paths: str) -> str:
+    """A shell's line that answers one call with the `main` of a module.
+
+    Each call is a process, and there are a thousand of them: without site, and with the module
+    imported, so that its bytecode is kept. `paths`: where the module finds packages.
+    """
+    root = Path(__file__).parents[2]
+    code = f"import sys; sys.path[1:1] = {[str(root), *paths]!r}; "
+    code += f"from {module} import main; sys.exit(main(sys.argv[1:]))"
+    return f'exec \'{python}\' -S -c "{code}" "$@"'

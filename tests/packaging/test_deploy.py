@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -22,7 +23,11 @@ def position(calls: list[str], beginning: str) -> int:
 
 def test_one_command_brings_all_of_it_up(cloud: Cloud, published_app: Any) -> None:
     result = cloud.deploy(
-        *REGISTER, *SECRET_KIND, "--allowed-mailboxes", "billing@contoso.com, fabrikam.com"
+        *REGISTER,
+        *SECRET_KIND,
+        "--allowed-mailboxes",
+        "billing@contoso.com, fabrikam.com",
+        PYTHON=sys.executable,
     )
 
     state = cloud.state

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.adapters import transport, upload_session
+from shared.adapters import upload_session
 from shared.adapters.graph import error_code, retry_after
 from shared.adapters.transport import Answer, Line
 from shared.adapters.upload_session import UploadSessions
@@ -78,14 +78,13 @@ def test_a_connection_that_ends_in_its_handshake_has_sent_nothing() -> None:
         line.request("POST", "/me/sendMail", read_seconds=3, headers={}, body=b"x")
 
 
-def test_a_server_that_is_silent_in_the_handshake_was_sent_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(transport, "CONNECT_SECONDS", 0.2)
+def test_a_server_that_is_silent_in_the_handshake_was_sent_nothing() -> None:
     over = threading.Event()
     with (
         server(lambda connection: over.wait(10)) as port,
-        Line(f"https://localhost:{port}", system="graph", ca_file=None) as line,
+        Line(
+            f"https://localhost:{port}", system="graph", ca_file=None, connect_seconds=0.2
+        ) as line,
     ):
         with pytest.raises(NotSent):
             line.request("POST", "/me/sendMail", read_seconds=3, headers={}, body=b"x")
