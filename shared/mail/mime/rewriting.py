@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from shared.mail.address import Address, has_control_characters
 from shared.mail.graph_payload import KEY_HEADER
-from shared.mail.message import MAX_HEADER_VALUE, Message
+from shared.mail.header_rules import MAX_HEADER_VALUE
+from shared.mail.message import Message
 from shared.mail.message_ids import own_message_id
 from shared.mail.mime import encoded_words, header_section, line_ends
 from shared.mail.mime.header_lines import addresses_line, text_line
