@@ -206,7 +206,7 @@ def test_a_part_with_an_envelope_of_its_own_is_refused(depth: int) -> None:
     assert [problem.field for problem in read(raw)[1]] == ["Content-Type"]
 
 
-BODY = 4_000_000
+BODY = 2_200_000
 
 
 @pytest.mark.parametrize(
