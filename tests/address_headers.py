@@ -16,11 +16,35 @@ from tests.fakes import NOW
 SENDER = Address("billing@contoso.com", "Billing")
 HEADERS = ("From", "Sender", "To", "Cc", "Bcc", "Reply-To", "Disposition-Notification-To")
 
-_LOCALS = ("ada", "o'neil+tag", "a.b", "evil", "x!y%z", "a..b", '"a b"', "=?utf-8?q?ada?=", "é")
+_LOCALS: tuple[str, ...] = (
+    "ada",
+    "o'neil+tag",
+    "a.b",
+    "evil",
+    "x!y%z",
+    "a..b",
+    '"a b"',
+    "=?utf-8?q?ada?=",
+    "é",
+)
 _LOCALS += ("IMCEASMTP-evil+40e+2Eexample", '"x@y"', "ada(c)", " ada ", "a=?b", "/o=x", "")
-_DOMAINS = ("contoso.com", "e.example", "bücher.example", "xn--bcher-kva.example", "x", "[1.2.3.4]")
+_DOMAINS: tuple[str, ...] = (
+    "contoso.com",
+    "e.example",
+    "bücher.example",
+    "xn--bcher-kva.example",
+    "x",
+    "[1.2.3.4]",
+)
 _DOMAINS += ("e.example.", "(c)e.example", " e.example ", "e.example@f.example", "", "straße.de")
-_NAMES = ("Ada", "Ada Lovelace", '"Doe, John"', "J. Q. Public", "=?utf-8?q?=C3=85sa?=", "Åsa")
+_NAMES: tuple[str, ...] = (
+    "Ada",
+    "Ada Lovelace",
+    '"Doe, John"',
+    "J. Q. Public",
+    "=?utf-8?q?=C3=85sa?=",
+    "Åsa",
+)
 _NAMES += (
     '"a \\" b"',
     "(c)",
@@ -36,7 +60,16 @@ _NAMES += (
     "[x]",
 )
 _NAMES += ('"open', "(open", "=?utf-8?q?a=0D=0ABcc=3A_e=40e.example?=", "'Ada'", '""', "=?x?q?a?=")
-_SIGNS = (*'",;:<>()[]@\\. =?\t', "\r\n ", "a", "é", "=?", "?=", "evil@e.example", '\\"')
+_SIGNS: tuple[str, ...] = (
+    *'",;:<>()[]@\\. =?\t',
+    "\r\n ",
+    "a",
+    "é",
+    "=?",
+    "?=",
+    "evil@e.example",
+    '\\"',
+)
 _FOLD = re.compile(r"[\r\n]+[ \t]*")
 _BETWEEN = (", ", ",", ",,", "; ", ";", " ", ",\r\n ", ", (c),", "")
 

@@ -20,6 +20,7 @@ The dialect of the mail document:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from shared.mail.address import (
     MAX_NAME,
@@ -34,6 +35,9 @@ MAX_LIST = 256 * 1024
 """Characters of one list: room for 500 recipients with long names."""
 MAX_ADDRESSES = 500
 """Addresses of one list: what a mail may have."""
+MAX_TOKENS = 25_000
+"""Words, signs and comments of one list: 500 addresses, each with a name of forty words."""
+TOO_MANY_TOKENS = f"has more than {MAX_TOKENS} words and signs: send several mails"
 
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 """A quoted string (RFC 5322, 3.2.4). Possessive: an open quote is found out in one pass."""
@@ -110,38 +114,47 @@ def _entries(text: str) -> list[tuple[str, str | None]]:
     """The entries of a list that are not blank: what stands before the angle brackets and what in
     them, or all of it and None."""
     found: list[tuple[str, str | None]] = []
-    start = at = 0
-    before: str | None = None
-    inside = ""
-
-    def finish(end: int) -> None:
-        nonlocal before
-        entry = text[start:end].strip()
-        if before is not None:
-            found.append((before, inside))
-        elif entry:
-            found.append((entry, None))
-        before = None
-        if len(found) > MAX_ADDRESSES:
-            raise TooManyAddresses(f"has more than {MAX_ADDRESSES} addresses")
-
-    while (token := _TOKEN.match(text, at)) is not None:
-        at = token.end()
-        kind = token.lastgroup
+    start = 0
+    brackets: tuple[int, int] | None = None
+    for kind, token_start, token_end in _tokens(text):
         if kind == "separator":
-            finish(token.start())
-            start = at
-        elif before is not None and token[0].strip():
+            found += _entry(text[start:token_start], brackets, start)
+            start, brackets = token_end, None
+            if len(found) > MAX_ADDRESSES:
+                raise TooManyAddresses(f"has more than {MAX_ADDRESSES} addresses")
+        elif brackets is not None and text[token_start:token_end].strip():
             raise BadAddress(
                 "has something between an address in angle brackets and the next separator: "
                 "separate addresses with commas"
             )
         elif kind == "brackets":
-            before, inside = text[start : token.start()].strip(), token[0][1:-1].strip()
-        elif kind == "special":
-            at = _end_of_special(text, token.start())
-    finish(len(text))
+            brackets = token_start, token_end
     return found
+
+
+def _entry(
+    entry: str, brackets: tuple[int, int] | None, start: int
+) -> list[tuple[str, str | None]]:
+    """The entry that begins at `start` of its list, none where it is blank."""
+    if brackets is None:
+        return [(entry.strip(), None)] if entry.strip() else []
+    opened, closed = brackets[0] - start, brackets[1] - start
+    return [(entry[:opened].strip(), entry[opened + 1 : closed - 1].strip())]
+
+
+def _tokens(text: str) -> Iterator[tuple[str, int, int]]:
+    """Kind, start and end of what the text is made of, a separator last. Raises BadAddress."""
+    at = 0
+    for _ in range(MAX_TOKENS):
+        token = _TOKEN.match(text, at)
+        if token is None:
+            yield "separator", at, at
+            return
+        at = token.end()
+        if token.lastgroup == "special":
+            at = _end_of_special(text, token.start())
+        yield token.lastgroup or "", token.start(), at
+    raise BadAddress(TOO_MANY_TOKENS)
 
 
 def _end_of_special(text: str, at: int) -> int:

@@ -15,11 +15,15 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from shared.mail.address import Address, BadAddress, has_control_characters, make
-from shared.mail.address_list import MAX_ADDRESSES, TooManyAddresses, comment_end, unquoted
+from shared.mail.address_list import (
+    MAX_ADDRESSES,
+    MAX_TOKENS,
+    TOO_MANY_TOKENS,
+    TooManyAddresses,
+    comment_end,
+    unquoted,
+)
 from shared.mail.mime import encoded_words
-
-MAX_TOKENS = 25_000
-"""Words, signs and comments of one header: 500 addresses, each with a name of forty words."""
 
 NO_GROUPS = (
     "has a colon outside quotes, which makes it a group ('Name: name@example.com;'): Postroom takes "
@@ -122,7 +126,7 @@ def _tokens(value: str) -> list[_Token]:
                 raise BadAddress(_FAULTS[text])
             kind = text
         if len(found) == MAX_TOKENS:
-            raise BadAddress(f"has more than {MAX_TOKENS} words and signs: send several mails")
+            raise BadAddress(TOO_MANY_TOKENS)
         found.append(_Token(kind, text, spaced))
         spaced = False
     return found

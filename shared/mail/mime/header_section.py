@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 MAX_HEADER_SECTION = 256 * 1024
 """Bytes of a raw message's headers. Room for 500 recipients with long names."""
+MAX_FIELDS = 2000
+"""Header fields of a message: a line for each of 500 recipients, and more than any mail has."""
 
 _LINE_END = re.compile(rb"\r?\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
@@ -108,6 +110,8 @@ def _fields(head: bytes) -> list[Field]:
             found.append(Field(name, b"\r\n".join(lines)))
 
     for line in _LINE_END.split(head):
+        if len(found) == MAX_FIELDS:
+            raise BadSection(f"has more than {MAX_FIELDS} headers: send fewer")
         if line.startswith((b" ", b"\t")):
             if not lines:
                 raise BadSection("begins with a line that continues no header: begin with a header")

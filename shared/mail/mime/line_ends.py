@@ -6,11 +6,7 @@ A part whose Content-Transfer-Encoding is `binary` has no lines: its bytes stay 
 
 from __future__ import annotations
 
-import re
-
 from shared.mail.mime import structure
-
-_BARE = re.compile(rb"(?<!\r)\n")
 
 
 def with_crlf(raw: bytes) -> bytes:
@@ -18,12 +14,16 @@ def with_crlf(raw: bytes) -> bytes:
 
     Raises BadStructure where there are more parts than are read.
     """
-    if not _BARE.search(raw):
+    if raw.count(b"\n") == raw.count(b"\r\n"):
         return raw
     pieces: list[bytes] = []
     at = 0
     for part in structure.parts(raw):
         if part.encoding == "binary":
-            pieces += [_BARE.sub(b"\r\n", raw[at : part.start]), raw[part.start : part.end]]
+            pieces += [_converted(raw[at : part.start]), raw[part.start : part.end]]
             at = part.end
-    return b"".join((*pieces, _BARE.sub(b"\r\n", raw[at:])))
+    return b"".join((*pieces, _converted(raw[at:])))
+
+
+def _converted(lines: bytes) -> bytes:
+    return lines.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from shared.mail.mime.header_section import MAX_HEADER_SECTION, bounds
+from shared.mail.mime.header_section import bounds
 
 MAX_PARTS = 1000
 MAX_DEPTH = 20
@@ -88,10 +88,17 @@ class _Scan:
 
     def _headers(self, start: int) -> tuple[int, int]:
         """Where the headers of the part at `start` end, and where its content begins."""
-        most = MAX_PART_HEADERS if start else MAX_HEADER_SECTION + 4
-        section, body = (start + at for at in bounds(self._raw[start : start + most]))
-        cut = self._delimiter.search(self._raw, start, body) if self._delimiter else None
-        return (cut.start(), cut.start()) if cut else (section, body)
+        if not start:
+            return bounds(self._raw)
+        most = min(start + MAX_PART_HEADERS, len(self._raw))
+        cut = self._find(start, most)
+        end = cut.start() + 1 if cut else most
+        section, body = bounds(self._raw[start:end])
+        return start + section, start + body
+
+    def _find(self, start: int, end: int) -> re.Match[bytes] | None:
+        """The next line that is a boundary, from the line feed before it. A line begins at `start`."""
+        return self._delimiter.search(self._raw, start - 1, end) if self._delimiter else None
 
     def _enter(self, boundary: bytes) -> None:
         if boundary in self._open:
@@ -104,7 +111,7 @@ class _Scan:
     def _compile(self) -> None:
         innermost_first = b"|".join(re.escape(each) for each in reversed(self._open))
         self._delimiter = (
-            re.compile(rb"^--(" + innermost_first + rb")(--)?[ \t]*\r?$\n?", re.MULTILINE)
+            re.compile(rb"\n--(" + innermost_first + rb")(--)?[ \t]*\r?(?:\n|\Z)")
             if self._open
             else None
         )
@@ -112,9 +119,9 @@ class _Scan:
     def _next(self, start: int) -> tuple[int | None, int]:
         """Where the next part begins, None for no further one, and where what is at `start` ends."""
         end: int | None = None
-        while self._delimiter and (found := self._delimiter.search(self._raw, start)):
+        while (found := self._find(start, len(self._raw))) is not None:
             if end is None:
-                end = _before_break(self._raw, found.start())
+                end = found.start() - (self._raw[found.start() - 1 : found.start()] == b"\r")
             depth = self._open.index(found[1])
             is_last = found[2] is not None
             if len(self._open) != depth + (not is_last):
@@ -124,12 +131,6 @@ class _Scan:
             if not is_last:
                 return start, end
         return None, len(self._raw) if end is None else end
-
-
-def _before_break(raw: bytes, at: int) -> int:
-    if raw[at - 2 : at] == b"\r\n":
-        return at - 2
-    return at - 1 if at else 0
 
 
 def _content(headers: bytes) -> tuple[str, str, bytes | None]:

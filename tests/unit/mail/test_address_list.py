@@ -140,8 +140,8 @@ def test_the_time_of_reading_an_address_grows_with_its_length(
         except BadAddress:
             return
 
-    for start in ("", "a@", "IMCEA"):
-        assert_linear(attempt, lambda n, start=start: start + piece * n + end, 400_000)
+    assert_linear(attempt, lambda n: piece * n + end, 400_000)
+    assert_linear(attempt, lambda n: "IMCEA" + piece * n + end, 400_000)
 
 
 def test_the_longest_name_is_read_and_one_character_more_is_not() -> None:

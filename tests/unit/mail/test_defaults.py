@@ -121,13 +121,16 @@ def test_a_mail_can_go_without_the_signature() -> None:
     assert composed(message, account(signature_text="A"))[0] == message
 
 
-def test_raw_mime_goes_as_it_is() -> None:
-    raw = message_of(mime=b"Subject: x\r\n\r\nHello", text=None)
+def test_raw_mime_has_the_accounts_name_and_reply_address_and_no_signature() -> None:
+    raw = message_of(mime=b"X-A: 1\r\n\r\nHello", text=None)
+    own = replace(raw, reply_to=(Address("own@contoso.com"),))
+    defaults = account(signature_text="A", reply_to=(DESK,), display_name="N")
 
-    found, sender = composed(raw, account(signature_text="A", reply_to=(DESK,), display_name="N"))
+    found, sender = composed(raw, defaults)
 
-    assert found == raw
+    assert found == replace(raw, reply_to=(DESK,))
     assert sender.name == "N"
+    assert composed(own, defaults)[0] == own
 
 
 # What a caller may give otherwise.
