@@ -213,7 +213,8 @@ class _Reader:
         return found
 
     def _emails(self, name: str, text: str) -> tuple[str, ...]:
-        from shared.mail.address_list import BadAddress, read_list
+        from shared.mail.address import BadAddress
+        from shared.mail.address_list import read_list
 
         try:
             return tuple(address.email.lower() for address in read_list(" ".join(text.split())))
