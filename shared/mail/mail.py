@@ -108,7 +108,8 @@ class Mail(msgspec.Struct, frozen=True):
     draft_id: str | None = None
     """The finished draft that is this mail: nothing else is ever sent for it while this is set."""
     message_id: str | None = None
-    """Its Message-ID (internetMessageId of Graph), in angle brackets, once that is known."""
+    """The Message-ID that Microsoft's answer gave the draft, with its angle brackets. Kept with the
+    draft, and for a mail that was sent."""
     looks: int = 0
     """How often what became of it was looked for since it became `unknown`."""
     sent_at: datetime | None = None

@@ -113,7 +113,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(MailDocument)
-_EMPTY = MailDocument()
+_DEFAULTS: dict[str, Any] = msgspec.to_builtins(MailDocument())
 
 
 def read_json(
@@ -353,8 +353,7 @@ def _hash(document: MailDocument, files: Sequence[Attachment]) -> str:
     fields: dict[str, Any] = msgspec.to_builtins(
         msgspec.structs.replace(document, attachments=bare, idempotency_key=None)
     )
-    for name, default in msgspec.to_builtins(_EMPTY).items():
-        fields[name] = default if fields[name] is None else fields[name]
+    fields = {name: _DEFAULTS[name] if value is None else value for name, value in fields.items()}
     fields["tags"] = _listed(fields["tags"])
     for name in ("headers", "metadata"):
         fields[name] = _given_entries(fields[name])

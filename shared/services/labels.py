@@ -58,7 +58,7 @@ def found_in(document: bytes | None) -> Labels:
         given = msgspec.json.decode(document or b"", type=_Labelled)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return NONE
-    tags = given.tags if isinstance(given.tags, list) else [given.tags]
+    tags = given.tags if isinstance(given.tags, list) else []
     metadata = given.metadata if isinstance(given.metadata, dict) else {}
     return Labels(
         tuple(tag for tag in tags if _is_tag(tag))[:MAX_TAGS],
