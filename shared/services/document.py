@@ -245,7 +245,7 @@ def _message(
     found: list[FieldProblem],
 ) -> Message:
     return Message(
-        sender=read_address("from", document.from_, "reply_to takes several", found),
+        sender=read_address("from", document.from_, "'reply_to' takes several", found),
         to=read_addresses("to", document.to, found),
         cc=read_addresses("cc", document.cc, found),
         bcc=read_addresses("bcc", document.bcc, found),
