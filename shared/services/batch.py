@@ -214,7 +214,7 @@ def _decoded(raw: bytes) -> BatchEnvelope:
             "The batch has a field that is not understood.",
             found[:MAX_TOLD],
         )
-    twice = _repeated_name(raw, bytes(document.mails))
+    twice = _repeated_name(raw, document.mails)
     if twice is not None:
         raise Refused(
             problems.INVALID_REQUEST,
@@ -224,23 +224,23 @@ def _decoded(raw: bytes) -> BatchEnvelope:
     return document
 
 
-def _repeated_name(raw: bytes, mails: bytes) -> str | None:
+def _repeated_name(raw: bytes, mails: msgspec.Raw) -> str | None:
     """A name that the batch itself holds twice. Its mails, each of which is looked at later, are left
     out: to read them for this would take the memory that their own limits save."""
-    before, _, after = raw.partition(mails)
-    rest = b"".join((before + b"0" + after).split())
+    at, length = raw.find(mails), len(memoryview(mails))
+    rest = b"".join((raw[:at] + b"0" + raw[at + length :]).split())
     return repeated_name(rest) if len(rest) <= LONGEST_ENVELOPE else "mails"
 
 
 def _mails_in(document: BatchEnvelope) -> list[bytes]:
     """The mails, none of them read yet; one that stands alone is a list of one. Raises Refused."""
-    raw = bytes(document.mails)
-    if raw[:1] == b"{":
-        return [raw]
-    if raw[:1] != b"[":
+    first = bytes(memoryview(document.mails)[:1])
+    if first == b"{":
+        return [bytes(document.mails)]
+    if first != b"[":
         raise _refused("mails", "must be a list of mails, or one mail")
     try:
-        given = msgspec.structs.astuple(_list_decoder.decode(raw))
+        given = msgspec.structs.astuple(_list_decoder.decode(document.mails))
     except msgspec.ValidationError:
         given = ()
     mails = [bytes(mail) for mail in given if bytes(mail)]

@@ -21,7 +21,7 @@ from shared.mail import problems
 MAX_TOLD = 50
 """Problems that one answer names."""
 
-MOST_COUNTED = 1000
+MOST_COUNTED = 500
 """Problems after which no more are looked for: each takes a hundred times as long as a sound value."""
 
 MOST_PARTS = 50_000

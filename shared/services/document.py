@@ -113,7 +113,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(MailDocument)
-_EMPTY = MailDocument()
+_DEFAULTS: dict[str, Any] = msgspec.to_builtins(MailDocument())
 
 
 def read_json(
@@ -245,7 +245,7 @@ def _message(
     found: list[FieldProblem],
 ) -> Message:
     return Message(
-        sender=read_address("from", document.from_, "reply_to takes several", found),
+        sender=read_address("from", document.from_, "'reply_to' takes several", found),
         to=read_addresses("to", document.to, found),
         cc=read_addresses("cc", document.cc, found),
         bcc=read_addresses("bcc", document.bcc, found),
@@ -353,8 +353,7 @@ def _hash(document: MailDocument, files: Sequence[Attachment]) -> str:
     fields: dict[str, Any] = msgspec.to_builtins(
         msgspec.structs.replace(document, attachments=bare, idempotency_key=None)
     )
-    for name, default in msgspec.to_builtins(_EMPTY).items():
-        fields[name] = default if fields[name] is None else fields[name]
+    fields = {name: _DEFAULTS[name] if value is None else value for name, value in fields.items()}
     fields["tags"] = _listed(fields["tags"])
     for name in ("headers", "metadata"):
         fields[name] = _given_entries(fields[name])

@@ -63,13 +63,13 @@ def read_parts(body: bytes, content_type: str) -> list[Part]:
     if count > MAX_PARTS:
         told = FieldProblem("attachments", f"are more than {MAX_ATTACHMENTS}: send fewer")
         raise Refused(problems.INVALID_MAIL, f"The form has {count} parts.", [told])
-    return [_part(raw) for raw in _split(body, mark)]
+    return [_part(body, *place) for place in _split(body, mark)]
 
 
-def _split(body: bytes, mark: bytes) -> list[bytes]:
-    """What stands between the boundaries: RFC 2046, 5.1.1. A bare line feed ends a line too, as many
-    handwritten clients send it."""
-    found: list[bytes] = []
+def _split(body: bytes, mark: bytes) -> list[tuple[int, int]]:
+    """Where the parts between the boundaries begin and end: RFC 2046, 5.1.1. A bare line feed ends a
+    line too, as many handwritten clients send it."""
+    found: list[tuple[int, int]] = []
     start: int | None = None
     at = body.find(mark)
     while at >= 0:
@@ -77,7 +77,7 @@ def _split(body: bytes, mark: bytes) -> list[bytes]:
         if rest is not None and (at == 0 or body[at - 1 : at] == b"\n"):
             if start is not None:
                 line_end = 2 if body[at - 2 : at] == b"\r\n" else 1
-                found.append(body[start : max(start, at - line_end)])
+                found.append((start, max(start, at - line_end)))
             if rest[1]:
                 return found
             start = rest.end()
@@ -85,15 +85,16 @@ def _split(body: bytes, mark: bytes) -> list[bytes]:
     raise bad_request("body", "is cut off: the boundary that ends the form is missing")
 
 
-def _part(raw: bytes) -> Part:
-    end = _HEAD_END.search(raw[: MAX_HEAD + 4])
-    if end is None:
+def _part(body: bytes, start: int, end: int) -> Part:
+    head = body[start : min(end, start + MAX_HEAD + 4)]
+    head_end = _HEAD_END.search(head)
+    if head_end is None:
         raise bad_request(
             "body",
             f"has a part without a blank line after its headers, or with more than {MAX_HEAD} bytes "
             "of them",
         )
-    headers = _headers(raw[: end.start()])
+    headers = _headers(head[: head_end.start()])
     disposition = headers.get("content-disposition", "")
     given = parameters(disposition)
     if disposition.partition(";")[0].strip().lower() != "form-data" or given is None:
@@ -101,7 +102,8 @@ def _part(raw: bytes) -> Part:
             "body",
             'has a part without a Content-Disposition such as form-data; name="mail"',
         )
-    part = Part(_decoded(given.get("name", "")), _filename(given), headers, raw[end.end() :])
+    content = body[start + head_end.end() : end]
+    part = Part(_decoded(given.get("name", "")), _filename(given), headers, content)
     coding = headers.get("content-transfer-encoding", "binary").strip().lower()
     if coding not in ("7bit", "8bit", "binary"):
         raise bad_request(

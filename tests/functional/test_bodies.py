@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import json
+import time
 from collections.abc import Mapping
 
 import azure.functions as func
@@ -16,6 +17,7 @@ from shared.services.packing import unpack
 from shared.web.intake import read_form
 from tests.fakes import Room, document_of
 from tests.functional.calling import change_account, read, request, send
+from tests.functional.conftest import use
 from tests.functional.test_send import BOUNDARY, FORM, MAIL_PART, form, part, problem
 
 TEXT = json.dumps(document_of(subject="Größe"), ensure_ascii=False)
@@ -347,6 +349,17 @@ def test_a_form_that_is_not_one_is_refused_by_what_is_wrong(
     assert answer.status_code == status
     assert [error["field"] for error in read(answer)["errors"]] == [field]
     assert room.ledger.mails == []
+
+
+def test_parts_are_counted_before_any_of_them_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(Room(max_bytes=32 * 1024 * 1024), monkeypatch)
+    body = form(MAIL_PART, *[part("name=f", b"x")] * 200_000)
+    started = time.thread_time()
+
+    answer = send(body, FORM)
+
+    assert time.thread_time() - started < 1
+    assert problem(answer) == (422, "invalid_mail", ["attachments"])
 
 
 def test_a_form_takes_as_many_files_as_a_mail_may_have(room: Room) -> None:
