@@ -60,6 +60,14 @@ def send(
     return answer(202, documents.accepted(mail), headers)
 
 
+def check_mail(req: func.HttpRequest, submission: Submission, limits: Limits) -> func.HttpResponse:
+    """`POST /api/send/check`: reads and refuses as `POST /api/send` does, and stores nothing."""
+    only(req.params, set())
+    order = intake.read_order(req, limits)
+    receipt = submission.accept(msgspec.structs.replace(order, dry_run=True))
+    return answer(200, documents.checked(receipt))
+
+
 def show_mail(req: func.HttpRequest, ledger: Ledger) -> func.HttpResponse:
     """`GET /api/mails/{id}`."""
     only(req.params, set())
@@ -143,9 +151,9 @@ def _settled(mail: Mail, ledger: Ledger, wait: float, sleep: Callable[[float], N
 def _statuses(req: func.HttpRequest) -> tuple[Status, ...]:
     """Those that `status` names, those that want a person (`attention=true`), or none for any."""
     text, attention = req.params.get("status"), req.params.get("attention")
-    if attention is not None:
-        if attention != "true":
-            raise bad_request("attention", "can only be 'true'")
+    if attention not in (None, "true", "false"):
+        raise bad_request("attention", "must be true or false")
+    if attention == "true":
         if text is not None:
             raise bad_request("attention", "stands for statuses: give it or 'status'")
         return ATTENTION
@@ -164,6 +172,11 @@ def _moment(req: func.HttpRequest, name: str) -> datetime | None:
     text = req.params.get(name)
     if text is None:
         return None
+    if " " in text:
+        # A '+' in a query is a space (https://url.spec.whatwg.org/#urlencoded-parsing).
+        raise bad_request(
+            name, "has a space: write the '+' of a time zone as %2B, or use UTC with Z"
+        )
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
