@@ -64,7 +64,9 @@ def make(email: str, name: str = "") -> Address:
         raise BadAddress(f"has a display name of more than {MAX_NAME} characters")
     local, at, domain = email.rpartition("@")
     if not at:
-        raise BadAddress("has no '@': write it as name@example.com or Name <name@example.com>")
+        raise BadAddress(
+            "has no '@': write it as name@example.com, alone or in angle brackets after a name"
+        )
     if len(email) > MAX_ADDRESS:
         # Before anything else: the IDNA codec takes a time that grows with the square of the length.
         raise BadAddress(f"is longer than {MAX_ADDRESS} characters")

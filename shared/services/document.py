@@ -318,8 +318,8 @@ def blob_fault(reference: str) -> str | None:
     container, _, name = reference.partition("/")
     if "://" in reference or "\\" in reference or container != CALLERS_CONTAINER:
         return (
-            f"must be {CALLERS_CONTAINER}/<name>: a blob in the container {CALLERS_CONTAINER}, no "
-            "URL and no other container"
+            f"must be {CALLERS_CONTAINER}/ and the name of a blob in the container "
+            f"{CALLERS_CONTAINER}, no URL and no other container"
         )
     if not 1 <= len(name) <= MAX_BLOB_NAME:
         return f"must name a blob with 1 to {MAX_BLOB_NAME} characters after {CALLERS_CONTAINER}/"

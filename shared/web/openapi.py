@@ -31,7 +31,9 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Postroom",
             "version": "1",
-            "description": "The outgoing mail room of an organisation on Microsoft 365.",
+            "description": "The outgoing mail room of an organisation on Microsoft 365. Each error "
+            "is a Problem. The Functions host alone answers without a body: 401 where the key is "
+            "missing or wrong, and 404 where there is no such path.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],

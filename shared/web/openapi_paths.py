@@ -365,7 +365,6 @@ def _health(name: str, summary: str, answer: str) -> Operation:
 
 def _open(operation: Operation) -> Operation:
     """An operation that needs no key."""
-    del operation["responses"]["401"]
     return {**operation, "security": []}
 
 
@@ -383,10 +382,6 @@ def _operation(
         found["parameters"] = list(parameters)
     found["responses"] = {
         **{str(status): answer for status, answer in sorted(answers.items())},
-        "401": {
-            "description": "No function key, or a wrong one. The Functions host answers, without a "
-            "body."
-        },
         **_problems((*kinds, *_ALWAYS)),
     }
     return found

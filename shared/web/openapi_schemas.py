@@ -77,7 +77,7 @@ _ADDRESSES: Schema = {
     "type": ["string", "array", "null"],
     "items": {"type": "string"},
 }
-"""An address may be an object with two fields too. That is not described: generators write code that
+"""The text is first: openapi-generator writes Java that does not compile where the list is. An address may be an object with two fields too. That is not described: generators write code that
 does not compile, or cannot send a text, where an object is one of several choices."""
 
 

@@ -141,7 +141,12 @@ def _pairs(
         # The library's reader goes one call deeper for each bracket.
         pairs = []
     if not pairs and any(value and not value.endswith(";") for value in values):
-        problems.append(FieldProblem(name, "cannot be read: write it as Name <name@example.com>"))
+        problems.append(
+            FieldProblem(
+                name,
+                "cannot be read: write it as name@example.com, alone or in angle brackets after a name",
+            )
+        )
     return pairs
 
 

@@ -300,7 +300,7 @@ def test_names_and_types_that_are_wrong_are_told_with_everything_else() -> None:
         ("attachments[0].filename", "is missing"),
         ("attachments[1].filename", "must be a text, not a number"),
         ("metadata.order", "must be a text, not a number"),
-        ("cc", "has no '@': write it as name@example.com or Name <name@example.com>"),
+        ("cc", "has no '@': write it as name@example.com, alone or in angle brackets after a name"),
     ]
     assert refused.detail == "The mail has 13 fields that cannot be accepted."
 
