@@ -37,6 +37,7 @@ by the row of its mail."""
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.IGNORECASE)
 _ADDRESS = re.compile(r"[^@\s<>\"]{1,64}@[^@\s<>\"]{1,253}")
+_WITH_NAMES = re.compile(r"[<>\"]")
 
 
 class StorageSettings(Discreet, frozen=True):
@@ -123,7 +124,7 @@ def load(environ: Mapping[str, str]) -> Settings:
             MICROSOFT_CLOUDS.values(),
             development,
         ),
-        allowed_mailboxes=reader.words("POSTROOM_ALLOWED_MAILBOXES"),
+        allowed_mailboxes=reader.mailboxes("POSTROOM_ALLOWED_MAILBOXES"),
         operators=reader.addresses("POSTROOM_OPERATORS"),
         identity_client_id=reader.text("POSTROOM_IDENTITY_CLIENT_ID"),
         credential=reader.one_of("POSTROOM_CREDENTIAL", CREDENTIALS),
@@ -187,11 +188,39 @@ class _Reader:
         )
 
     def addresses(self, name: str) -> tuple[str, ...]:
-        found = self.words(name)
-        if not all(_ADDRESS.fullmatch(word) for word in found):
-            self.fault(name, "must be plain addresses such as ops@contoso.com")
+        """Addresses, with or without names; plain ones may also have spaces between them."""
+        text = self.text(name)
+        if text is None:
             return ()
+        if not _WITH_NAMES.search(text):
+            text = ", ".join(self.words(name))
+        return self._emails(name, text)
+
+    def mailboxes(self, name: str) -> tuple[str, ...]:
+        """Addresses, with or without names, domains and tenant ids."""
+        text = self.text(name) or ""
+        if not _WITH_NAMES.search(text):
+            found = self.words(name)
+        else:
+            pieces = [piece.strip() for piece in re.split(r"[,;\n]+", text) if piece.strip()]
+            plain = tuple(piece.lower() for piece in pieces if not _WITH_NAMES.search(piece))
+            named = ", ".join(piece for piece in pieces if _WITH_NAMES.search(piece))
+            found = (*self._emails(name, named), *plain)
+        shapes = (_ADDRESS, _DOMAIN, _GUID)
+        bare = [word.removeprefix("@") for word in found]  # a domain may be written as @contoso.com
+        if not all(any(shape.fullmatch(word) for shape in shapes) for word in bare):
+            self.fault(name, "must be addresses, domains and tenant ids, with commas between them")
         return found
+
+    def _emails(self, name: str, text: str) -> tuple[str, ...]:
+        from shared.mail.address import BadAddress
+        from shared.mail.address_list import read_list
+
+        try:
+            return tuple(address.email.lower() for address in read_list(" ".join(text.split())))
+        except BadAddress as error:
+            self.fault(name, f"must be addresses such as ops@contoso.com: it {error}")
+            return ()
 
     def matching(self, name: str, pattern: re.Pattern[str], what: str) -> str:
         value = self.text(name)

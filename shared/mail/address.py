@@ -21,7 +21,10 @@ _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 # Letters that the older IDNA standard, which Python has, turns into others: `straße.de` would
 # become `strasse.de`, somebody else's domain. https://www.unicode.org/reports/tr46/#Deviations
 _TWO_READINGS = re.compile(r"[\u00df\u1e9e\u03c2\u200c\u200d]")
-_WITH_NAME = re.compile(r"(?P<name>.*?)<(?P<email>[^<>]*)>", re.DOTALL)
+# An address of another kind in the form of an SMTP address: Exchange takes it out again, and may
+# deliver to that one. The hyphen may be escaped. (MS-OXCMAIL, "IMCEA Encapsulation",
+# https://learn.microsoft.com/openspecs/exchange_server_protocols/ms-oxcmail)
+_ENCAPSULATED = re.compile(r"IMCEA[A-Z0-9+_=/]*(-|(?<=\+2D))", re.IGNORECASE)
 
 
 class BadAddress(ValueError):
@@ -44,16 +47,13 @@ class Address(msgspec.Struct, frozen=True):
 
 
 def parse(text: str) -> Address:
-    """Read `a@b` or `Name <a@b>`. Raises BadAddress."""
-    if has_control_characters(text):
-        raise BadAddress("must not hold line breaks or control characters")
-    stripped = text.strip()
-    if len(stripped) > MAX_WRITTEN:
-        raise BadAddress(f"is longer than a name of {MAX_NAME} characters and an address can be")
-    found = _WITH_NAME.fullmatch(stripped)
-    if found is None:
-        return make(stripped)
-    return make(found["email"].strip(), _unquoted(found["name"].strip()))
+    """Read one address as callers write it. Raises BadAddress.
+
+    What is an address is told in `shared.mail.address_list`.
+    """
+    from shared.mail import address_list
+
+    return address_list.read_one(text)
 
 
 def make(email: str, name: str = "") -> Address:
@@ -64,16 +64,11 @@ def make(email: str, name: str = "") -> Address:
         raise BadAddress(f"has a display name of more than {MAX_NAME} characters")
     local, at, domain = email.rpartition("@")
     if not at:
-        raise BadAddress(
-            "has no '@': write it as name@example.com, alone or in angle brackets after a name"
-        )
+        raise BadAddress("has no '@': write it as name@example.com")
     if len(email) > MAX_ADDRESS:
         # Before anything else: the IDNA codec takes a time that grows with the square of the length.
         raise BadAddress(f"is longer than {MAX_ADDRESS} characters")
-    if not local.isascii():
-        raise BadAddress("has letters before the '@' that Exchange does not deliver to: use ASCII")
-    if not _LOCAL.fullmatch(local) or len(local) > 64:
-        raise BadAddress("has a part before the '@' that is not valid")
+    _check_local(local)
     ascii_domain = _ascii(domain)
     labels = ascii_domain.split(".")
     if len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
@@ -88,10 +83,16 @@ def has_control_characters(text: str) -> bool:
     return _CONTROL.search(text) is not None
 
 
-def _unquoted(name: str) -> str:
-    if len(name) >= 2 and name[0] == name[-1] == '"':
-        return re.sub(r"\\(.)", r"\1", name[1:-1])
-    return name
+def _check_local(local: str) -> None:
+    if not local.isascii():
+        raise BadAddress("has letters before the '@' that Exchange does not deliver to: use ASCII")
+    if not _LOCAL.fullmatch(local) or len(local) > 64:
+        raise BadAddress("has a part before the '@' that is not valid")
+    if "=?" in local:
+        # Some readers decode it (RFC 2047), to another address.
+        raise BadAddress("has an encoded word before the '@': write the address itself")
+    if _ENCAPSULATED.match(local):
+        raise BadAddress("has another address encapsulated before the '@': write that address")
 
 
 def _ascii(domain: str) -> str:

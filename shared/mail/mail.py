@@ -107,6 +107,9 @@ class Mail(msgspec.Struct, frozen=True):
     """Whether the caller left it a copy in Sent Items."""
     draft_id: str | None = None
     """The finished draft that is this mail: nothing else is ever sent for it while this is set."""
+    message_id: str | None = None
+    """The Message-ID that Microsoft's answer gave the draft, with its angle brackets. Kept with the
+    draft, and for a mail that was sent."""
     looks: int = 0
     """How often what became of it was looked for since it became `unknown`."""
     sent_at: datetime | None = None

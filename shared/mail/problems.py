@@ -55,6 +55,12 @@ UNSUPPORTED_CONTENT_TYPE = ProblemKind(
     "This content type is not understood",
     "Use application/json, message/rfc822, or multipart/form-data with a JSON part named 'mail'.",
 )
+UNSUPPORTED_ENCODING = ProblemKind(
+    "unsupported_encoding",
+    415,
+    "The body is compressed, or in a charset that is not read",
+    "Send JSON in UTF-8, say any other charset in Content-Type, and send no Content-Encoding.",
+)
 REQUEST_TOO_LARGE = ProblemKind(
     "request_too_large",
     413,

@@ -13,7 +13,6 @@ from msgspec import UNSET, UnsetType
 
 from shared.errors import FieldProblem, Refused
 from shared.mail import problems
-from shared.mail.address import BadAddress, make
 from shared.mail.defaults import (
     MAX_ALLOWED_FROM,
     MAX_REPLY_TO,
@@ -22,8 +21,8 @@ from shared.mail.defaults import (
     clean,
 )
 from shared.services.account_changes import AccountChange
+from shared.services.address_fields import AddressesField, read_addresses
 from shared.services.change_document import decoded
-from shared.services.document import AddressesField, read_addresses
 
 MAX_BYTES = 256 * 1024
 """Room for two signatures of 8 KB with every character escaped."""
@@ -40,14 +39,14 @@ class DefaultsDocument(msgspec.Struct, forbid_unknown_fields=True):
     signature_html: str | UnsetType | None = UNSET
     save_to_sent_items: bool | UnsetType | None = UNSET
     daily_cap: int | UnsetType | None = UNSET
-    overridable: list[OverridableName] | UnsetType | None = UNSET
+    overridable: list[OverridableName] | OverridableName | UnsetType | None = UNSET
 
 
 class AccountDocument(msgspec.Struct, forbid_unknown_fields=True):
     """What of an account can be changed: what is left out stays, null is none again."""
 
     defaults: DefaultsDocument | UnsetType | None = UNSET
-    allowed_from: list[str] | UnsetType | None = UNSET
+    allowed_from: list[str] | str | UnsetType | None = UNSET
     default: bool | UnsetType = UNSET
     """True makes it the default account; which one is not any more follows from that."""
 
@@ -62,7 +61,7 @@ def read_change(raw: bytes) -> AccountChange:
     change = AccountChange(
         defaults=_values(document.defaults, found) if document.defaults else {},
         forgets_defaults=document.defaults is None,
-        allowed_from=None if allowed is UNSET else read_allowed_from(allowed or (), found),
+        allowed_from=None if allowed is UNSET else read_allowed_from(allowed, found),
         becomes_default=document.default is True,
     )
     if found:
@@ -70,18 +69,14 @@ def read_change(raw: bytes) -> AccountChange:
     return change
 
 
-def read_allowed_from(addresses: Sequence[str], found: list[FieldProblem]) -> tuple[str, ...]:
-    """From addresses as they are compared; what is wrong with one is added to `found`."""
-    if len(addresses) > MAX_ALLOWED_FROM:
-        found.append(FieldProblem("allowed_from", f"has more than {MAX_ALLOWED_FROM} addresses"))
-        return ()
-    read: list[str] = []
-    for index, address in enumerate(addresses):
-        try:
-            read.append(make(address.strip()).email.lower())
-        except BadAddress as error:
-            found.append(FieldProblem(f"allowed_from[{index}]", str(error)))
-    return tuple(read)
+def read_allowed_from(
+    value: Sequence[str] | str | None, found: list[FieldProblem]
+) -> tuple[str, ...]:
+    """From addresses as they are compared; what is wrong with one is added to `found`. Names before
+    addresses are not kept: an address is allowed under any name."""
+    given: AddressesField | None = value if value is None or isinstance(value, str) else list(value)
+    read = read_addresses("allowed_from", given, found, MAX_ALLOWED_FROM)
+    return tuple(dict.fromkeys(address.email.lower() for address in read))
 
 
 def _values(document: DefaultsDocument, found: list[FieldProblem]) -> dict[str, Any]:
@@ -100,7 +95,10 @@ def _values(document: DefaultsDocument, found: list[FieldProblem]) -> dict[str, 
     if not isinstance(document.reply_to, UnsetType | None):
         values["reply_to"] = read_reply_to(document.reply_to, found)
     if not isinstance(document.overridable, UnsetType | None):
-        values["overridable"] = frozenset(map(Overridable, document.overridable))
+        names = document.overridable
+        values["overridable"] = frozenset(
+            map(Overridable, [names] if isinstance(names, str) else names)
+        )
     return values
 
 
@@ -108,9 +106,4 @@ def read_reply_to(
     value: AddressesField, found: list[FieldProblem], field: str = "defaults.reply_to"
 ) -> tuple[Any, ...]:
     """Reply addresses; what is wrong with one is added to `found`."""
-    many = value if isinstance(value, list) else [value]
-    if len(many) > MAX_REPLY_TO:
-        found.append(FieldProblem(field, f"has {len(many)} addresses: at most {MAX_REPLY_TO}"))
-        return ()
-    at = (lambda i: f"{field}[{i}]") if isinstance(value, list) else (lambda _: field)
-    return tuple(dict.fromkeys(read_addresses(many, at, found)))
+    return tuple(dict.fromkeys(read_addresses(field, value, found, MAX_REPLY_TO)))

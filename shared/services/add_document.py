@@ -26,7 +26,7 @@ class AddAccountDocument(msgspec.Struct, forbid_unknown_fields=True):
     tenant: str | None = None
     """Of an app-only mailbox: the directory (tenant) id or a domain; needed where POSTROOM_TENANT
     names no directory."""
-    verified: bool = False
+    verified: bool | None = False
     """Have it tried whether drafts can be made, which verified sending and large mail take."""
 
 
@@ -39,5 +39,5 @@ def read_add(raw: bytes) -> Request:
         mailbox=document.mailbox,
         through=document.through,
         tenant=document.tenant,
-        verified=document.verified,
+        verified=document.verified is True,
     )

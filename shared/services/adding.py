@@ -39,6 +39,7 @@ from shared.mail.address import BadAddress, make
 from shared.mail.graph_payload import trial_request
 from shared.mail.outcome import DENIED, Outcome, Verdict, judge_draft
 from shared.mail.permissions import DRAFTS, DRAFTS_SHARED, SEND, SEND_SHARED
+from shared.services.address_fields import holds_several
 from shared.services.enrolling import by_alias, enrolled
 from shared.services.ports import (
     Clock,
@@ -309,7 +310,10 @@ def _checked(request: Request) -> Request:
     try:
         mailbox = make(request.mailbox.strip()).email
     except BadAddress as error:
-        found.append(FieldProblem("mailbox", str(error)))
+        several = "has several addresses: add one mailbox at a time"
+        found.append(
+            FieldProblem("mailbox", several if holds_several(request.mailbox) else str(error))
+        )
     through = (request.through or "").strip().lower() or None
     shared = request.kind is AccountKind.SHARED
     if shared and through is None:

@@ -6,7 +6,6 @@ own or one made from the batch's, and a repeated batch finds the mails that are 
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +17,10 @@ from msgspec.structs import replace
 
 from shared.errors import FieldProblem, PostroomError, Refused, RemoteError
 from shared.mail import problems
-from shared.services.decoding import MAX_TOLD, decode
+from shared.services.decoding import MAX_TOLD, decode, repeated_name
 from shared.services.document import (
     MAX_KEY,
+    MailDocument,
     Order,
     is_key,
     place_of,
@@ -34,6 +34,10 @@ from shared.telemetry import event
 MOST_MAILS = 100
 MOST_TEXTS = 300_000
 """Names and texts in a batch: a hundred mails with 500 recipients in two fields each have 200,000."""
+
+LONGEST_ENVELOPE = 1024
+"""Bytes of a batch without its mails and without spaces: its fields, every character escaped, have
+fewer."""
 
 AT_ONCE = 8
 """Mails stored at the same time: what a request adds to the load of the others is bounded."""
@@ -49,8 +53,19 @@ class BatchDocument(msgspec.Struct, forbid_unknown_fields=True):
     """Up to 100 mails. `permissive` accepts those that can be accepted; `all_or_nothing` accepts
     none where one of them cannot be."""
 
-    mails: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=MOST_MAILS)]
-    mode: Literal["permissive", "all_or_nothing"] = "permissive"
+    mails: (
+        Annotated[list[MailDocument], msgspec.Meta(min_length=1, max_length=MOST_MAILS)]
+        | MailDocument
+    )
+    mode: Literal["permissive", "all_or_nothing"] | None = "permissive"
+
+
+class BatchEnvelope(msgspec.Struct, forbid_unknown_fields=True):
+    """A batch as it is read: each mail is read by itself, so that the fault of one refuses that one
+    alone."""
+
+    mails: msgspec.Raw
+    mode: Literal["permissive", "all_or_nothing"] | None = "permissive"
 
 
 class Item(msgspec.Struct):
@@ -74,7 +89,17 @@ class BatchReceipt(msgspec.Struct, frozen=True):
         return sum(item.receipt is not None for item in self.items)
 
 
-_decoder = msgspec.json.Decoder(BatchDocument)
+_decoder = msgspec.json.Decoder(BatchEnvelope)
+# A type with a place for each mail: it refuses a list with more at the first one too many, where a
+# list would be read to its end first.
+_list_decoder = msgspec.json.Decoder(
+    msgspec.defstruct(
+        "Mails",
+        [(f"mail_{index}", msgspec.Raw, msgspec.Raw()) for index in range(MOST_MAILS)],
+        array_like=True,
+        forbid_unknown_fields=True,
+    )
+)
 
 
 class Batch:
@@ -179,7 +204,7 @@ def _all_at_once(work: Callable[[Item], None], items: Sequence[Item]) -> None:
         list(pool.map(work, items))
 
 
-def _decoded(raw: bytes) -> BatchDocument:
+def _decoded(raw: bytes) -> BatchEnvelope:
     refuse_crumbs(raw, MOST_TEXTS)
     found: list[FieldProblem] = []
     document = decode(raw, _decoder, "a batch", found)
@@ -189,15 +214,7 @@ def _decoded(raw: bytes) -> BatchDocument:
             "The batch has a field that is not understood.",
             found[:MAX_TOLD],
         )
-    try:
-        outer: list[tuple[str, object]] = json.loads(raw, object_pairs_hook=lambda pairs: pairs)
-    except RecursionError as error:
-        # Mails are read later: what is in them is nobody's depth yet.
-        raise Refused(
-            problems.INVALID_JSON, "The body is nested too deeply for a batch of mails."
-        ) from error
-    names = [name for name, _ in outer]
-    twice = next((name for name in names if names.count(name) > 1), None)
+    twice = _repeated_name(raw, document.mails)
     if twice is not None:
         raise Refused(
             problems.INVALID_REQUEST,
@@ -207,14 +224,47 @@ def _decoded(raw: bytes) -> BatchDocument:
     return document
 
 
-def _read(document: BatchDocument, key: str | None, now: datetime) -> list[Item]:
+def _repeated_name(raw: bytes, mails: msgspec.Raw) -> str | None:
+    """A name that the batch itself holds twice. Its mails, each of which is looked at later, are left
+    out: to read them for this would take the memory that their own limits save."""
+    at, length = raw.find(mails), len(memoryview(mails))
+    rest = b"".join((raw[:at] + b"0" + raw[at + length :]).split())
+    return repeated_name(rest) if len(rest) <= LONGEST_ENVELOPE else "mails"
+
+
+def _mails_in(document: BatchEnvelope) -> list[bytes]:
+    """The mails, none of them read yet; one that stands alone is a list of one. Raises Refused."""
+    first = bytes(memoryview(document.mails)[:1])
+    if first == b"{":
+        return [bytes(document.mails)]
+    if first != b"[":
+        raise _refused("mails", "must be a list of mails, or one mail")
+    try:
+        given = msgspec.structs.astuple(_list_decoder.decode(document.mails))
+    except msgspec.ValidationError:
+        given = ()
+    mails = [bytes(mail) for mail in given if bytes(mail)]
+    if not mails:
+        raise _refused("mails", f"must have 1 to {MOST_MAILS} entries")
+    return mails
+
+
+def _refused(field: str, message: str) -> Refused:
+    return Refused(
+        problems.INVALID_REQUEST,
+        "The batch cannot be read.",
+        [FieldProblem(field, message)],
+    )
+
+
+def _read(document: BatchEnvelope, key: str | None, now: datetime) -> list[Item]:
     if key is not None and not is_key(key):
         raise Refused(
             problems.INVALID_REQUEST,
             "The batch's Idempotency-Key cannot be taken.",
             [FieldProblem("Idempotency-Key", f"must have 1 to {MAX_KEY} printable characters")],
         )
-    items = [_item(index, bytes(raw), key, now) for index, raw in enumerate(document.mails)]
+    items = [_item(index, raw, key, now) for index, raw in enumerate(_mails_in(document))]
     _repeated(items)
     return items
 

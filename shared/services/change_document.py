@@ -5,7 +5,6 @@ The types here validate requests and are what `GET /api/openapi.json` is made fr
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Literal, TypeVar
 
@@ -13,14 +12,11 @@ import msgspec
 
 from shared.errors import FieldProblem, Refused
 from shared.mail import problems
-from shared.mail.address import Address
+from shared.mail.message import too_many
+from shared.services.address_fields import AddressesField, read_addresses
 from shared.services.changes import Decision, Recipients
-from shared.services.decoding import MAX_TOLD, decode
-from shared.services.document import (
-    AddressesField,
-    read_addresses,
-    read_due,
-)
+from shared.services.decoding import MAX_TOLD, decode, repeated_name
+from shared.services.document import read_due
 
 MAX_BYTES = 512 * 1024
 """Room for 500 recipients with long names."""
@@ -66,19 +62,19 @@ def read_reschedule(raw: bytes, now: datetime) -> datetime | None:
 def read_retry(raw: bytes) -> tuple[Recipients | None, str | None]:
     """The recipients and the account that are given, if any. Raises Refused."""
     document = decoded(raw, RetryDocument)
-    if document.to is None and document.cc is None and document.bcc is None:
-        return None, document.account
     found: list[FieldProblem] = []
-
     recipients = Recipients(
-        *(
-            _addresses(name, value, found)
-            for name, value in (("to", document.to), ("cc", document.cc), ("bcc", document.bcc))
-        )
+        to=read_addresses("to", document.to, found),
+        cc=read_addresses("cc", document.cc, found),
+        bcc=read_addresses("bcc", document.bcc, found),
     )
+    count = len(recipients.to) + len(recipients.cc) + len(recipients.bcc)
+    found += too_many(recipients=count, reply_to=0)
     if found:
-        raise Refused(problems.INVALID_REQUEST, "A recipient cannot be taken.", found)
-    return recipients, document.account
+        raise Refused(problems.INVALID_REQUEST, "A recipient cannot be taken.", found[:MAX_TOLD])
+    # A blank cc or bcc is none, as in a mail; a blank to is a list of recipients without any.
+    changes = document.to is not None or count > 0
+    return recipients if changes else None, document.account
 
 
 def read_resolve(raw: bytes) -> Decision:
@@ -91,16 +87,6 @@ def read_nothing(raw: bytes) -> None:
     decoded(raw, NothingDocument)
 
 
-def _addresses(
-    name: str, value: AddressesField | None, found: list[FieldProblem]
-) -> tuple[Address, ...]:
-    if value is None:
-        return ()
-    if isinstance(value, list):
-        return read_addresses(value, lambda index: f"{name}[{index}]", found)
-    return read_addresses([value], lambda _: name, found)
-
-
 def decoded(raw: bytes, kind: type[T]) -> T:
     """A document of this type. Raises Refused, naming every field that is wrong."""
     found: list[FieldProblem] = []
@@ -111,16 +97,11 @@ def decoded(raw: bytes, kind: type[T]) -> T:
             "The request has a field that is not understood.",
             found[:MAX_TOLD],
         )
-    json.loads(raw, object_pairs_hook=_once_each)
+    twice = repeated_name(raw)
+    if twice is not None:
+        raise Refused(
+            problems.INVALID_REQUEST,
+            "The request has a field twice.",
+            [FieldProblem(twice, "is given more than once: keep one")],
+        )
     return document
-
-
-def _once_each(pairs: list[tuple[str, object]]) -> None:
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise Refused(
-                problems.INVALID_REQUEST,
-                "The request has a field twice.",
-                [FieldProblem(name[:80], "is given more than once: keep one")],
-            )

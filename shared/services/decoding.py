@@ -6,7 +6,10 @@ by field, and each is told what it must be, in the API's words and not in the de
 
 from __future__ import annotations
 
+import functools
+import json
 import re
+from collections.abc import Iterator
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -18,6 +21,9 @@ from shared.mail import problems
 MAX_TOLD = 50
 """Problems that one answer names."""
 
+MOST_COUNTED = 500
+"""Problems after which no more are looked for: each takes a hundred times as long as a sound value."""
+
 MOST_PARTS = 50_000
 """Commas, brackets and braces in a document whose every mistake is looked for. Of more the first
 mistake is told alone: empty lists by the million take a hundred times their size of memory."""
@@ -26,6 +32,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 _PATH = re.compile(r" - at `(?:key in )?\$?\.?(?P<path>[^`]*)`$")
 _PLAIN = re.compile(r"[\w.-]{1,80}", re.ASCII)
+_UNSHOWN = re.compile(r"[<>\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _BYTE = re.compile(r"^JSON is malformed: (?P<what>.*) \(byte (?P<at>\d+)\)$")
 
 
@@ -60,10 +67,43 @@ def decode(
     return rest
 
 
+def repeated_name(raw: bytes) -> str | None:
+    """A name that an object of a JSON document holds twice, or None. JSON leaves open which of the
+    two values counts: the decoder takes the last, and the first would be ignored without a word.
+
+    Raises RecursionError for a document that is nested too deeply.
+    """
+    found: list[str] = []
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        if not found and len(dict(pairs)) < len(pairs):
+            found.append(_twice(pairs))
+
+    # Python's own reading of a long number takes a time that grows with the square of its length.
+    json.loads(raw, object_pairs_hook=look, parse_int=len, parse_float=len)
+    return shown_name(found[0]) if found else None
+
+
+def _twice(pairs: list[tuple[str, object]]) -> str:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            break
+        seen.add(name)
+    return name
+
+
+def shown_name(name: str) -> str:
+    """A name of the caller's as an error may repeat it: short, and nothing that a terminal, a page
+    or PowerShell could take for more than a name."""
+    return _UNSHOWN.sub("?", name[:80])
+
+
 def where(raw: bytes, at: int) -> str:
     """A place in a document, as an editor shows it."""
-    lines = raw[:at].split(b"\n")
-    return f"line {len(lines)}, column {len(lines[-1].decode('utf-8', 'replace')) + 1}"
+    before = raw.count(b"\n", 0, at)
+    line = raw[raw.rfind(b"\n", 0, at) + 1 : at].decode("utf-8", "replace")
+    return f"line {before + 1}, column {len(line) + 1}"
 
 
 def _no_json(raw: bytes, error: Exception) -> Refused:
@@ -107,25 +147,25 @@ class _Reader:
 
     def check(self, value: Any, kind: Any, path: str) -> None:
         """Add what is wrong with a value to what was found."""
-        if self._fits(value, kind):
+        if len(self._found) > MOST_COUNTED or self._fits(value, kind):
             return
-        options = _options(kind)
         before = len(self._found)
-        if isinstance(value, list) and not _miscounted(value, kind):
-            inner = next((get_args(one)[0] for one in options if get_origin(one) is list), None)
-            for index, item in enumerate(value if inner is not None else ()):
-                self.check(item, inner, f"{path}[{index}]")
-        elif isinstance(value, dict):
-            struct = next((one for one in options if isinstance(one, type(msgspec.Struct))), None)
-            inner = next((get_args(one)[1] for one in options if get_origin(one) is dict), None)
-            if struct is not None:
-                self._check_fields(value, struct, path)
-            for name, item in value.items() if inner is not None else ():
-                self.check(
-                    item, inner, f"{path}.{name}" if _PLAIN.fullmatch(name) else f"{path}[...]"
-                )
+        option = _option_for(value, kind)
+        if option is not None and not _miscounted(value, option):
+            self._check_inside(value, _bare(option), path)
         if len(self._found) == before:
             self._add(path or "body", lambda: _must(value, kind))
+
+    def _check_inside(self, value: Any, option: Any, path: str) -> None:
+        if isinstance(value, list):
+            for index, item in enumerate(value):
+                self.check(item, get_args(option)[0], f"{path}[{index}]")
+        elif isinstance(value, dict) and get_origin(option) is dict:
+            for name, item in value.items():
+                at = f"{path}.{name}" if _PLAIN.fullmatch(name) else f"{path}[...]"
+                self.check(item, get_args(option)[1], at)
+        elif isinstance(value, dict):
+            self._check_fields(value, option, path)
 
     def rest(self, given: Any, kind: type[T]) -> T | None:
         """The document without the fields that are not understood."""
@@ -146,19 +186,20 @@ class _Reader:
         hints = _hints(struct)
         at = f"{path}." if path else ""
         for name, item in value.items():
+            if len(self._found) > MOST_COUNTED:
+                return
             if name in hints:
                 self.check(item, hints[name], at + name)
             else:
-                self._add(at + name[:80], lambda name=name: self._unknown(name, [*hints]))
+                self._add(at + shown_name(name), lambda name=name: self._unknown(name, struct))
         for field in msgspec.structs.fields(struct):
             if field.required and field.encode_name not in value:
                 self._add(at + field.encode_name, lambda: "is missing")
 
-    def _unknown(self, name: str, names: list[str]) -> str:
-        from difflib import get_close_matches
+    def _unknown(self, name: str, struct: Any) -> str:
+        from shared.services.other_names import remedy_for
 
-        close = get_close_matches(name[:80].lower(), names, 1)
-        remedy = f"did you mean '{close[0]}'?" if close else "remove it"
+        remedy = remedy_for(name, struct.__name__, _hints(struct))
         return f"is not a field of {self._what}: {remedy}"
 
     def _add(self, path: str, message: Any) -> None:
@@ -170,8 +211,6 @@ class _Reader:
     def _fits(value: Any, kind: Any) -> bool:
         if kind is msgspec.Raw:
             return True
-        if get_origin(kind) is Annotated and get_args(get_args(kind)[0]) == (msgspec.Raw,):
-            return isinstance(value, list) and not _miscounted(value, kind)
         try:
             msgspec.convert(value, kind)
         except msgspec.ValidationError:
@@ -179,6 +218,7 @@ class _Reader:
         return True
 
 
+@functools.cache
 def _hints(struct: Any) -> dict[str, Any]:
     """The types of a struct's fields by the names that callers write."""
     hints = get_type_hints(struct, include_extras=True)
@@ -189,12 +229,29 @@ def _bare(kind: Any) -> Any:
     return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
-def _options(kind: Any) -> list[Any]:
-    """The types that a value may have, of a union each."""
-    bare = _bare(kind)
-    if get_origin(bare) in (Union, UnionType):
-        return [option for one in get_args(bare) for option in _options(one)]
-    return [bare]
+def _options(kind: Any) -> Iterator[Any]:
+    """The types that a value may have, of a union each; a bounded one with its bounds."""
+    if get_origin(kind) in (Union, UnionType):
+        for one in get_args(kind):
+            yield from _options(one)
+    elif kind is not type(None):
+        yield kind
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type(msgspec.Struct))
+
+
+def _option_for(value: Any, kind: Any) -> Any:
+    """Of the types that a value may have, the one that is written like this value; or None."""
+    for option in _options(kind):
+        bare = _bare(option)
+        origin = get_origin(bare) or bare
+        if isinstance(value, dict) and (origin is dict or _is_struct(bare)):
+            return option
+        if origin is type(value) and isinstance(value, list | str):
+            return option
+    return None
 
 
 def _bounds(kind: Any) -> tuple[int, int | None]:
@@ -203,9 +260,11 @@ def _bounds(kind: Any) -> tuple[int, int | None]:
     return meta.min_length or 0, meta.max_length
 
 
-def _miscounted(value: list[Any] | str, kind: Any) -> bool:
-    least, most = _bounds(kind)
-    return len(value) < least or (most is not None and len(value) > most)
+def _miscounted(value: Any, option: Any) -> bool:
+    least, most = _bounds(option)
+    return isinstance(value, list | str) and (
+        len(value) < least or (most is not None and len(value) > most)
+    )
 
 
 _NAMED = {str: "a text", bool: "true or false", list: "a list", dict: "an object"}
@@ -215,9 +274,10 @@ def _must(value: Any, kind: Any) -> str:
     """What a value that was given must be instead."""
     from datetime import datetime
 
-    options = [one for one in _options(kind) if one is not type(None)]
-    if isinstance(value, list | str) and _miscounted(value, kind):
-        least, most = _bounds(kind)
+    options = [_bare(one) for one in _options(kind)]
+    option = _option_for(value, kind)
+    if option is not None and _miscounted(value, option):
+        least, most = _bounds(option)
         return (
             f"must have {least} to {most} {'entries' if isinstance(value, list) else 'characters'}"
         )
@@ -225,14 +285,14 @@ def _must(value: Any, kind: Any) -> str:
         return "must be a time with its zone, as 2026-12-01T08:00:00Z"
     if bytes in options:
         return "is not base64: use the standard alphabet with padding, without line breaks"
-    words = [word for one in options for word in _words(one)]
+    words = list(dict.fromkeys(word for one in options for word in _words(one)))
     return f"must be {' or '.join(filter(None, (', '.join(words[:-1]), words[-1])))}, not {_seen(value)}"
 
 
 def _words(option: Any) -> list[str]:
     if get_origin(option) is Literal:
         return [f"'{value}'" for value in get_args(option)]
-    if isinstance(option, type(msgspec.Struct)):
+    if _is_struct(option):
         return ["an object"]
     return [_NAMED.get(get_origin(option) or option, "what GET /api/openapi.json says")]
 

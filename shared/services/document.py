@@ -7,88 +7,75 @@ are refused by name.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from threading import BoundedSemaphore
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from shared.errors import FieldProblem, Refused
 from shared.mail import problems
-from shared.mail.address import Address, BadAddress, has_control_characters, make, parse
 from shared.mail.message import (
+    MAX_RECIPIENTS,
     Attachment,
     Importance,
     Message,
-    StoredFile,
     problems_of,
     too_many,
 )
 from shared.services import labels
-from shared.services.decoding import MAX_TOLD, decode
+from shared.services.address_fields import (
+    AddressesField,
+    AddressField,
+    crowded,
+    entries_of,
+    read_address,
+    read_addresses,
+)
+from shared.services.decoding import MAX_TOLD, MOST_COUNTED, decode, repeated_name
+from shared.services.file_fields import ANY_FILE, AttachmentDocument, given, read_attachments
 from shared.services.ports import Clock
+from shared.services.thread_fields import Thread, read_thread
 
 MAX_KEY = 256
 MAX_TEXTS = 20_000
 """Names and texts in a document: 500 recipients with names, and whatever else one can hold, are
 about 7,000. To read millions of them takes a hundred times their own size of memory."""
-MAX_BLOB_NAME = 1024
-CALLERS_CONTAINER = "attachments"
-"""The one container that callers may name files of."""
 FARTHEST = timedelta(days=366)
 
 Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=labels.LONGEST_TAG)]
 
 
-class AddressObject(msgspec.Struct, forbid_unknown_fields=True):
-    """An address in two fields."""
-
-    email: str
-    name: str | None = None
-
-
-AddressField = str | AddressObject
-AddressesField = str | AddressObject | list[str | AddressObject]
-
-
-class AttachmentDocument(msgspec.Struct, forbid_unknown_fields=True):
-    """One file: its content, or the name of a blob that holds it."""
-
-    filename: str
-    content: bytes | None = None
-    """On the wire base64: standard alphabet, with padding, without line breaks."""
-    blob: str | None = None
-    """`attachments/<name>`: only that container is ever read."""
-    content_type: str = "application/octet-stream"
-    content_id: str | None = None
-
-
 class MailDocument(msgspec.Struct, forbid_unknown_fields=True, rename={"from_": "from"}):
-    """One mail."""
+    """One mail. Where a field takes a list, one value stands for a list of one; null in any field is
+    as if the field were left out."""
 
     account: str | None = None
     from_: AddressField | None = None
-    to: AddressesField = []
-    cc: AddressesField = []
-    bcc: AddressesField = []
-    reply_to: AddressesField = []
-    subject: str = ""
+    to: AddressesField | None = []
+    cc: AddressesField | None = []
+    bcc: AddressesField | None = []
+    reply_to: AddressesField | None = []
+    subject: str | None = ""
     text: str | None = None
     html: str | None = None
-    attachments: list[AttachmentDocument] = []
-    headers: dict[str, str] = {}
-    importance: Literal["low", "normal", "high"] = "normal"
-    tags: Annotated[list[Tag], msgspec.Meta(max_length=labels.MAX_TAGS)] = []
-    metadata: dict[str, str] = {}
+    attachments: list[AttachmentDocument] | AttachmentDocument | None = []
+    headers: dict[str, str | None] | None = {}
+    importance: Literal["low", "normal", "high"] | None = "normal"
+    tags: Annotated[list[Tag], msgspec.Meta(max_length=labels.MAX_TAGS)] | Tag | None = []
+    metadata: dict[str, str | None] | None = {}
     scheduled_at: datetime | None = None
     save_to_sent_items: bool | None = None
     signature: bool | None = None
-    read_receipt: bool = False
-    delivery_receipt: bool = False
+    read_receipt: bool | None = False
+    delivery_receipt: bool | None = False
+    in_reply_to: str | None = None
+    """What the mail answers: a Message-ID, or the id of a mail that was sent through Postroom."""
+    references: list[str] | str | None = []
+    """The Message-IDs of the thread, the oldest first; in one text with spaces between them."""
     idempotency_key: str | None = None
-    dry_run: bool = False
+    dry_run: bool | None = False
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -113,6 +100,8 @@ class Order(msgspec.Struct, frozen=True):
     document_hash: str
     saves_copy: bool | None = None
     """What the caller said of Sent Items; None leaves it to the account."""
+    answers: str | None = None
+    """The id of the mail that this one answers: its Message-ID is looked up at acceptance."""
     place: str | None = None
     """Stands for the key where that was made from a batch's, or for Postroom's own mail: no caller's
     own key can equal it."""
@@ -124,6 +113,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(MailDocument)
+_DEFAULTS: dict[str, Any] = msgspec.to_builtins(MailDocument())
 
 
 def read_json(
@@ -135,8 +125,10 @@ def read_json(
     """
     found: list[FieldProblem] = []
     document = _decode(raw, len(files), found)
-    message = _message(document, files, found)
-    labels.check(document.tags, document.metadata, found)
+    thread = read_thread(document.in_reply_to, document.references, found)
+    message = _message(document, files, thread, found)
+    tags, metadata = _listed(document.tags), _given_entries(document.metadata)
+    labels.check(tags, metadata, found)
     idempotency_key = _key(document.idempotency_key, key, found)
     scheduled_at = read_due(document.scheduled_at, now, found)
     _add_untold(problems_of(message), found)
@@ -144,13 +136,14 @@ def read_json(
     return Order(
         message=message,
         account=document.account,
-        tags=tuple(document.tags),
-        metadata=tuple(document.metadata.items()),
+        tags=tuple(tags),
+        metadata=tuple(metadata.items()),
         scheduled_at=scheduled_at,
         idempotency_key=idempotency_key,
-        dry_run=document.dry_run,
+        dry_run=document.dry_run is True,
         document_hash=_hash(document, files),
         saves_copy=document.save_to_sent_items,
+        answers=thread.answers,
     )
 
 
@@ -190,8 +183,13 @@ def _decode(raw: bytes, files: int, found: list[FieldProblem]) -> MailDocument:
     if document is None:
         raise _refusal(found)
     _refuse_if(_crowded(document, files))
-    if not found:
-        json.loads(raw, object_pairs_hook=_once_each)
+    twice = None if found else repeated_name(raw)
+    if twice is not None:
+        raise Refused(
+            problems.INVALID_MAIL,
+            "The mail document has a field twice.",
+            [FieldProblem(twice, "is given more than once: keep one")],
+        )
     return document
 
 
@@ -208,129 +206,63 @@ def refuse_crumbs(raw: bytes, most: int) -> None:
 
 
 def _crowded(document: MailDocument, files: int) -> list[FieldProblem]:
-    """The lists that are too long, found before anything is done for each of their entries."""
+    """The fields with too much in them, found before anything is done for each of their entries.
+    Addresses are counted again when they have been read: one text may hold several."""
+    fields = {name: entries_of(getattr(document, name)) for name in ("to", "cc", "bcc", "reply_to")}
+    replies = fields.pop("reply_to")
     found = too_many(
-        recipients=sum(map(_length, (document.to, document.cc, document.bcc))),
-        reply_to=_length(document.reply_to),
-        attachments=len(document.attachments) + files,
-        headers=len(document.headers),
+        recipients=sum(map(len, fields.values())),
+        reply_to=len(replies),
+        attachments=len(_listed(document.attachments)) + files,
+        headers=len(document.headers or ()),
     )
-    if len(document.metadata) > labels.MAX_METADATA:
+    if not found:
+        found = crowded(
+            "to", [one for entries in fields.values() for one in entries], MAX_RECIPIENTS
+        )
+        found += crowded("reply_to", replies, MAX_RECIPIENTS)
+    if len(document.metadata or ()) > labels.MAX_METADATA:
         found.append(FieldProblem("metadata", f"has more than {labels.MAX_METADATA} entries"))
     return found
 
 
-def _length(value: AddressesField) -> int:
-    return len(value) if isinstance(value, list) else 1
+def _listed(value: Any) -> Sequence[Any]:
+    """What a field that takes a list or one value holds, as a list."""
+    if value is None:
+        return ()
+    return value if isinstance(value, list) else (value,)
 
 
-def _once_each(pairs: list[tuple[str, object]]) -> None:
-    """JSON leaves open which of two equal names counts: the decoder takes the last, and the first
-    would be ignored in silence."""
-    seen: set[str] = set()
-    for name, _ in pairs:
-        if name in seen:
-            raise Refused(
-                problems.INVALID_MAIL,
-                "The mail document has a field twice.",
-                [FieldProblem(name[:80], "is given more than once: keep one")],
-            )
-        seen.add(name)
+def _given_entries(values: Mapping[str, str | None] | None) -> dict[str, str]:
+    """The entries that have a value: null is as if the entry were left out."""
+    return {name: value for name, value in (values or {}).items() if value is not None}
 
 
 def _message(
-    document: MailDocument, files: Sequence[Attachment], found: list[FieldProblem]
+    document: MailDocument,
+    files: Sequence[Attachment],
+    thread: Thread,
+    found: list[FieldProblem],
 ) -> Message:
-    def addresses(name: str, value: AddressesField) -> tuple[Address, ...]:
-        many = value if isinstance(value, list) else [value]
-        at = (lambda i: f"{name}[{i}]") if isinstance(value, list) else (lambda _: name)
-        return read_addresses(many, at, found)
-
-    sender = None
-    if document.from_ is not None:
-        read = read_addresses([document.from_], lambda _: "from", found)
-        sender = read[0] if read else None
     return Message(
-        sender=sender,
-        to=addresses("to", document.to),
-        cc=addresses("cc", document.cc),
-        bcc=addresses("bcc", document.bcc),
-        reply_to=addresses("reply_to", document.reply_to),
-        subject=document.subject,
-        text=document.text,
-        html=document.html,
-        attachments=(*_attachments(document.attachments, found), *files),
-        headers=tuple(document.headers.items()),
-        importance=Importance(document.importance),
-        read_receipt=document.read_receipt,
-        delivery_receipt=document.delivery_receipt,
+        sender=read_address("from", document.from_, "'reply_to' takes several", found),
+        to=read_addresses("to", document.to, found),
+        cc=read_addresses("cc", document.cc, found),
+        bcc=read_addresses("bcc", document.bcc, found),
+        reply_to=read_addresses("reply_to", document.reply_to, found),
+        subject=document.subject or "",
+        text=given(document.text),
+        html=given(document.html),
+        attachments=(*read_attachments(_listed(document.attachments), found), *files),
+        headers=tuple(_given_entries(document.headers).items()),
+        importance=Importance(document.importance or Importance.NORMAL),
+        read_receipt=document.read_receipt is True,
+        delivery_receipt=document.delivery_receipt is True,
         save_to_sent_items=document.save_to_sent_items is not False,
         signature=document.signature is not False,
+        in_reply_to=thread.in_reply_to,
+        references=thread.references,
     )
-
-
-def read_addresses(
-    values: Sequence[AddressField], at: Callable[[int], str], found: list[FieldProblem]
-) -> tuple[Address, ...]:
-    """Read addresses; what is wrong with one is added to `found`, under the name `at` gives it."""
-    read: list[Address] = []
-    for index, value in enumerate(values):
-        try:
-            if isinstance(value, str):
-                read.append(parse(value))
-            else:
-                read.append(make(value.email.strip(), (value.name or "").strip()))
-        except BadAddress as error:
-            found.append(FieldProblem(at(index), str(error)))
-    return tuple(read)
-
-
-def _attachments(
-    documents: Sequence[AttachmentDocument], found: list[FieldProblem]
-) -> tuple[Attachment, ...]:
-    read: list[Attachment] = []
-    for index, item in enumerate(documents):
-        content: bytes | StoredFile = item.content or b""
-        if item.content is None and item.blob is None:
-            found.append(
-                FieldProblem(
-                    f"attachments[{index}].content",
-                    "is missing: give the file in base64, or name it by 'blob'",
-                )
-            )
-        if item.blob is not None:
-            fault = blob_fault(item.blob)
-            if item.content is not None:
-                fault = "is given beside 'content': give exactly one of them"
-            if fault is not None:
-                found.append(FieldProblem(f"attachments[{index}].blob", fault))
-            content = StoredFile(CALLERS_CONTAINER, item.blob.partition("/")[2])
-        read.append(Attachment(item.filename, content, item.content_type, item.content_id))
-    return tuple(read)
-
-
-def blob_fault(reference: str) -> str | None:
-    """What is wrong with a reference to a blob, or None where it names one of callers' files.
-
-    Nothing that could be read as a URL, another container, another version or a path out of the
-    container is let through. https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata
-    """
-    container, _, name = reference.partition("/")
-    if "://" in reference or "\\" in reference or container != CALLERS_CONTAINER:
-        return (
-            f"must be {CALLERS_CONTAINER}/ and the name of a blob in the container "
-            f"{CALLERS_CONTAINER}, no URL and no other container"
-        )
-    if not 1 <= len(name) <= MAX_BLOB_NAME:
-        return f"must name a blob with 1 to {MAX_BLOB_NAME} characters after {CALLERS_CONTAINER}/"
-    if has_control_characters(name) or "?" in name or "#" in name:
-        return (
-            "must be a plain name: no control characters, and no '?' or '#', as shared access "
-            "signatures and snapshots have"
-        )
-    if any(part in ("", ".", "..") for part in name.split("/")) or name.endswith("."):
-        return "must be a plain name: no empty part, no '.' and no '..' between slashes"
-    return None
 
 
 def _key(in_document: str | None, in_header: str | None, found: list[FieldProblem]) -> str | None:
@@ -410,22 +342,35 @@ def _how_many(count: int) -> str:
     if count == 1:
         return "The mail has a field that cannot be accepted."
     rest = f"; the first {MAX_TOLD} are named" if count > MAX_TOLD else ""
-    return f"The mail has {count} fields that cannot be accepted{rest}."
+    counted = f"more than {MOST_COUNTED}" if count > MOST_COUNTED else count
+    return f"The mail has {counted} fields that cannot be accepted{rest}."
 
 
 def _hash(document: MailDocument, files: Sequence[Attachment]) -> str:
     """A digest that is the same for the same document, however its JSON was written."""
-    contents = [item.content for item in document.attachments]
-    bare = [msgspec.structs.replace(item, content=None) for item in document.attachments]
-    fields: dict[str, object] = msgspec.to_builtins(
+    attachments = _listed(document.attachments)
+    bare = [msgspec.structs.replace(item, content=None) for item in attachments]
+    fields: dict[str, Any] = msgspec.to_builtins(
         msgspec.structs.replace(document, attachments=bare, idempotency_key=None)
     )
-    # Documents keep the digest that they had before these could be left to the account.
+    fields = {name: _DEFAULTS[name] if value is None else value for name, value in fields.items()}
+    fields["tags"] = _listed(fields["tags"])
+    for name in ("headers", "metadata"):
+        fields[name] = _given_entries(fields[name])
+    for item in fields["attachments"]:
+        item["content_type"] = item["content_type"] or ANY_FILE
+    # Documents keep the digest that they had before there were these fields, or before they could be
+    # left to the account.
     fields["save_to_sent_items"] = document.save_to_sent_items is not False
     if document.signature is None:
         del fields["signature"]
+    fields["references"] = _listed(fields["references"])
+    for name in ("in_reply_to", "references"):
+        if not fields[name]:
+            del fields[name]
     fields["contents"] = [
-        None if content is None else hashlib.sha256(content).hexdigest() for content in contents
+        None if item.content is None else hashlib.sha256(item.content).hexdigest()
+        for item in attachments
     ]
     digest = hashlib.sha256(msgspec.json.encode(fields, order="sorted"))
     for item in files:

@@ -52,6 +52,13 @@ NEW = timedelta(minutes=5)
 RECIPIENT_ROOM = 16_000
 """Characters of recipients that a ledger row keeps for people to see."""
 
+_NO_MAIL = "is the id of no mail that is still in the ledger: give the Message-ID instead"
+_NO_MESSAGE_ID = (
+    "is the id of a mail whose Message-ID is not known: it has not been sent yet, or its account does "
+    "not verify what it sends. Wait until GET /api/mails/{id} has a message_id, or give the Message-ID "
+    "itself"
+)
+
 
 class Receipt(msgspec.Struct, frozen=True):
     """What became of a request to send."""
@@ -132,7 +139,7 @@ class Submission:
         it will have. Raises Refused where it cannot be accepted; stores nothing."""
         account, sender = self._account_for(order)
         refuse_signed_out(account)
-        order = self._with_files(_settled(order, account))
+        order = self._with_files(self._in_thread(_settled(order, account)))
         self.check_size(order.message, account, sender)
         return order, account, sender
 
@@ -164,7 +171,7 @@ class Submission:
         now = self._clock()
         try:
             account, sender = self._account_for(order)
-            order = self._with_files(_settled(order, account))
+            order = self._with_files(self._in_thread(_settled(order, account)))
             self.check_size(order.message, account, sender)
         except Refused:
             earlier = self.earlier(order)
@@ -388,6 +395,26 @@ class Submission:
             return None
         found = self._ledger.get(claim.mail_id) if claim.holds_at(self._clock()) else None
         return None if found is None else Receipt(found.mail, replayed=True)
+
+    def _in_thread(self, order: Order) -> Order:
+        """The order with the Message-ID of the mail that it answers, where it names one by its id.
+        Raises Refused where that mail or its Message-ID is not known."""
+        if order.answers is None:
+            return order
+        found = self._ledger.get(order.answers)
+        message_id = found.mail.message_id if found is not None else None
+        if message_id is None:
+            raise Refused(
+                problems.INVALID_MAIL,
+                "The mail that this one answers cannot be named in it.",
+                [FieldProblem("in_reply_to", _NO_MAIL if found is None else _NO_MESSAGE_ID)],
+            )
+        message = replace(
+            order.message,
+            in_reply_to=message_id,
+            references=order.message.references or (message_id,),
+        )
+        return replace(order, message=message)
 
     def _with_files(self, order: Order) -> Order:
         """The order with what is known of the files that the caller has in storage: looked at

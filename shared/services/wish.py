@@ -6,6 +6,7 @@ import re
 
 from shared.errors import FieldProblem, Refused
 from shared.mail.account import ALIAS, AccountKind
+from shared.mail.address import MAX_ADDRESS
 from shared.mail.problems import INVALID_REQUEST
 from shared.services.ports import Wish
 
@@ -39,8 +40,13 @@ def read_wish(
                 "alias", "Use 1 to 40 of a-z, 0-9 and '-', beginning with a letter or digit."
             )
         )
-    if address and not _ADDRESS.fullmatch(address):
-        problems.append(FieldProblem("expected_address", "Write one plain address, like a@b.com."))
+    if len(address) > MAX_ADDRESS or (address and not _ADDRESS.fullmatch(address)):
+        problems.append(
+            FieldProblem(
+                "expected_address",
+                "Write one plain address, like a@b.com: one mailbox is signed in at a time.",
+            )
+        )
     if object_id and not _GUID.fullmatch(object_id):
         problems.append(
             FieldProblem(

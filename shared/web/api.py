@@ -27,6 +27,9 @@ LONGEST_PAGE = 100
 ATTENTION = (Status.HELD, Status.UNKNOWN, Status.FAILED)
 """Those that a person may have to look at."""
 
+_PLUS_LOST = re.compile(r"[T ][0-9:.,]{2,20} [0-9]{2}(:?[0-9]{2})?$")
+"""A time zone such as +01:00 at the end of a time, as it arrives where the `+` was not escaped."""
+
 # `code` is where the Functions host takes a function key from.
 _HOST_PARAMETERS = frozenset({"code", "clientid"})
 
@@ -172,10 +175,11 @@ def _moment(req: func.HttpRequest, name: str) -> datetime | None:
     text = req.params.get(name)
     if text is None:
         return None
-    if " " in text:
-        # A '+' in a query is a space (https://url.spec.whatwg.org/#urlencoded-parsing).
+    if _PLUS_LOST.search(text):
         raise bad_request(
-            name, "has a space: write the '+' of a time zone as %2B, or use UTC with Z"
+            name,
+            "has a space where the '+' of its time zone was: in a URL write '+' as %2B, or give the "
+            "time in UTC as 2026-12-01T08:00:00Z",
         )
     try:
         moment = datetime.fromisoformat(text)

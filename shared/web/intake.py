@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
@@ -11,7 +10,12 @@ from shared.errors import FieldProblem, Refused
 from shared.mail import problems
 from shared.mail.message import Attachment
 from shared.services.document import Limits, Order, read_json, read_mime
+from shared.services.file_fields import ANY_FILE
+from shared.web.charset import media_type, message_bytes, refuse_compressed, utf8_json
 from shared.web.problem import bad_request
+
+if TYPE_CHECKING:
+    from shared.web.form_data import Part
 
 LONGEST_WAIT = 60.0
 """Seconds. The platform's front end gives up at 230; a waiting caller holds a thread."""
@@ -21,13 +25,14 @@ def read_order(req: func.HttpRequest, limits: Limits) -> Order:
     """The order in a request. Raises Refused, naming the field, header or limit that is wrong."""
     body, now = read_body(req, limits.max_bytes), limits.clock()
     key = req.headers.get("idempotency-key")
-    media_type = _media_type(req)
-    if media_type == "application/json":
-        return read_json(body, now, key=key)
-    if media_type == "message/rfc822":
-        return read_mime(body, key=key)
-    if media_type == "multipart/form-data":
-        document, files = _form(req)
+    content_type: str = req.headers.get("content-type", "")
+    kind = media_type(content_type)
+    if kind == "application/json":
+        return read_json(utf8_json(body, content_type), now, key=key)
+    if kind == "message/rfc822":
+        return read_mime(message_bytes(body, content_type), key=key)
+    if kind == "multipart/form-data":
+        document, files = read_form(body, content_type)
         return read_json(document, now, key=key, files=files)
     raise bad_request(
         "Content-Type",
@@ -41,16 +46,12 @@ def read_json_body(req: func.HttpRequest, max_bytes: int, *, optional: bool = Fa
     if optional and not req.get_body() and "transfer-encoding" not in req.headers:
         return b"{}"
     body = read_body(req, max_bytes)
-    if _media_type(req) != "application/json":
+    content_type: str = req.headers.get("content-type", "")
+    if media_type(content_type) != "application/json":
         raise bad_request(
             "Content-Type", "must be application/json", problems.UNSUPPORTED_CONTENT_TYPE
         )
-    return body
-
-
-def _media_type(req: func.HttpRequest) -> str:
-    header: str = req.headers.get("content-type", "")
-    return header.partition(";")[0].strip().lower()
+    return utf8_json(body, content_type)
 
 
 def wait_seconds(req: func.HttpRequest) -> float:
@@ -96,46 +97,41 @@ def read_body(req: func.HttpRequest, max_bytes: int) -> bytes:
         if "transfer-encoding" in req.headers and not declared:
             raise bad_request("Content-Length", "is missing", problems.LENGTH_REQUIRED)
         raise bad_request("body", "is empty", problems.EMPTY_BODY)
+    refuse_compressed(req.headers)
     return body
 
 
-def _form(req: func.HttpRequest) -> tuple[bytes, list[Attachment]]:
+def read_form(body: bytes, content_type: str) -> tuple[bytes, list[Attachment]]:
+    """The mail document of a form, in UTF-8, and its files. Raises Refused."""
+    from shared.web.form_data import read_parts
+
     documents: list[bytes] = []
     files: list[Attachment] = []
-    uploads = [(name, item, _content(item)) for name, item in _fields(req.files)]
-    for name, value in _fields(req.form):
-        if name != "mail":
-            raise bad_request(
-                (name or "mail")[:80], "is not expected: put the mail into a part named 'mail'"
-            )
-        documents.append(value.encode())
-    for name, item, content in uploads:
-        if name == "mail":
-            documents.append(content)
-            continue
-        content_id = item.headers.get("Content-ID", "").strip().strip("<>")
-        files.append(
-            Attachment(
-                filename=item.filename or name or "",
-                content=content,
-                content_type=(item.mimetype or "application/octet-stream"),
-                content_id=content_id or None,
-            )
-        )
+    for part in read_parts(body, content_type):
+        if part.name == "mail":
+            documents.append(utf8_json(part.content, part.headers.get("content-type", ""), "mail"))
+        else:
+            files.append(_file(part))
     if len(documents) != 1:
         raise bad_request("mail", "must be given once: a part with the mail as JSON")
     return documents[0], files
 
 
-def _content(item: Any) -> bytes:
-    """All of an uploaded file. One of some size is on disk until it is closed."""
-    try:
-        content: bytes = item.read()
-    finally:
-        item.close()
-    return content
+def _file(part: Part) -> Attachment:
+    if not (part.filename or "").strip():
+        raise bad_request(part.shown, _unnamed(part))
+    content_id = part.headers.get("content-id", "").strip().strip("<>")
+    return Attachment(
+        filename=part.filename or "",
+        content=part.content,
+        content_type=part.headers.get("content-type") or ANY_FILE,
+        content_id=content_id or None,
+    )
 
 
-def _fields(fields: Any) -> Iterable[tuple[str, Any]]:
-    """All values of a form, repeated names included."""
-    return list(fields.items(multi=True))
+def _unnamed(part: Part) -> str:
+    """Why a part without a file name is not taken: as a file, or as a field of the mail."""
+    remedy = 'a file has a filename in its Content-Disposition, as filename="invoice.pdf"'
+    if part.filename is not None or "content-type" in part.headers:
+        return f"is a file without a file name: {remedy}"
+    return f"is not expected: put the mail as JSON into a part named 'mail'; {remedy}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import azure.functions as func
@@ -13,15 +14,17 @@ from shared.mail.mail import DAILY_CAP, Mail
 from shared.mail.message import Message, StoredFile
 from shared.mail.status import Status
 from shared.mail.way import Way
+from shared.services.address_fields import read_addresses
 from shared.services.changes import Changes, Decision, Recipients
 from shared.services.content import Content
-from shared.services.document import read_addresses
 from shared.services.ports import Ledger
 from shared.web import wording
 from shared.web.forms import form_of
 from shared.web.guard import guarded
 from shared.web.rendering import Site, framed, page, see_other
 
+_MOST_SENTENCES = 5
+_IN_A_LIST = re.compile(r"\[(\d+)\]$")
 _WITHDRAWABLE = (Status.SCHEDULED, Status.QUEUED, Status.HELD)
 
 
@@ -120,19 +123,26 @@ def _apply(changes: Changes, mail_id: str, form: dict[str, str]) -> None:
 
 
 def _recipients(text: str) -> Recipients | None:
-    wanted = [part.strip() for part in text.replace("\n", ",").split(",") if part.strip()]
-    if not wanted:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
         return None
     found: list[FieldProblem] = []
-    addresses = read_addresses(wanted, lambda index: wanted[index], found)
+    addresses = read_addresses("to", lines[0] if len(lines) == 1 else list(lines), found)
     if found:
         raise Refused(
             problems.INVALID_REQUEST,
-            f"{found[0].field[:80]} {found[0].message}.",
+            " ".join(_sentence(problem) for problem in found[:_MOST_SENTENCES]),
             found,
-            help="Write plain addresses, separated by commas.",
+            help="Write plain addresses, or names with addresses in angle brackets, separated by "
+            "commas, semicolons or line breaks.",
         )
     return Recipients(to=addresses)
+
+
+def _sentence(problem: FieldProblem) -> str:
+    line = _IN_A_LIST.search(problem.field)
+    subject = f"Line {int(line[1]) + 1}" if line else "The list of addresses"
+    return f"{subject} {problem.message}."
 
 
 def _found(req: func.HttpRequest, ledger: Ledger) -> Mail:

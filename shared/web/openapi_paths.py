@@ -33,6 +33,7 @@ _BODY: Kinds = (
     problems.LENGTH_REQUIRED,
     problems.REQUEST_TOO_LARGE,
     problems.UNSUPPORTED_CONTENT_TYPE,
+    problems.UNSUPPORTED_ENCODING,
 )
 _CHOICE: Kinds = (
     problems.NO_ACCOUNT,

@@ -10,9 +10,10 @@ from collections.abc import Callable
 import azure.functions as func
 import pytest
 
+import function_app
 from shared.mail.account import AccountKind
 from tests.fakes import NOT_REACHED, Room, account_of, document_of
-from tests.functional.calling import read, send, send_batch
+from tests.functional.calling import posted, read, send, send_batch
 from tests.functional.conftest import use
 from tests.functional.test_send import FORM, MAIL_PART, form, part
 
@@ -196,6 +197,30 @@ def test_reading_an_upload_takes_little_more_than_the_file_itself(behind: Behind
     send()
 
     assert extra_bytes(lambda: send(body, FORM)) <= 1.5 * len(body)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"mails":[' + b"0," * (4 * MB) + b"0]}",
+        b'{"mails":[' + b"[]," * (3 * MB) + b"0]}",
+        b'{"mails":[[' + b"[]," * (3 * MB) + b'0]],"mails":[{}]}',
+        b'{"mails":[{}]' + b',"mode":null' * 100_000 + b"}",
+    ],
+    ids=["numbers", "lists", "twice", "many names"],
+)
+def test_a_batch_of_very_much_is_refused_before_it_is_read(behind: Behind, raw: bytes) -> None:
+    behind(Room(WRITES, max_bytes=40 * MB))
+    answers: list[func.HttpResponse] = []
+
+    needed = extra_bytes(
+        lambda: answers.append(
+            posted(function_app.send_batch, raw, {})
+        )  # as the host hands it over
+    )
+
+    assert read(answers[0])["errors"][0]["field"] == "mails"
+    assert needed <= 4 * len(raw)
 
 
 @pytest.mark.parametrize("crumb", [b'"a",', b'"\\\\",', b'{"email":"a@b.c"},'])

@@ -366,7 +366,7 @@ BIG = b"x" * (8 * 1024 * 1024 + 1)
         ),
         pytest.param(
             lambda: send(b"x", "multipart/form-data"),
-            (400, "invalid_request", ["mail"]),
+            (415, "unsupported_content_type", ["Content-Type"]),
             id="form without boundary",
         ),
         pytest.param(

@@ -47,6 +47,7 @@ ALLOWED = {
 EXTRA = {
     "shared/errors.py": {"mail.problems"},  # for the type checker alone
     "shared/adapters/storage.py": {"settings"},  # takes the storage settings in their type
+    "shared/settings.py": {"mail.address", "mail.address_list"},  # settings hold addresses
 }
 
 HTTP_AND_SDKS = {

@@ -146,6 +146,8 @@ WRONG = [
     ),
     ("POSTROOM_DEVELOPMENT", ["yes", "on", "2"]),
     ("POSTROOM_MASK_LEDGER", ["maybe"]),
+    ("POSTROOM_OPERATORS", ["nobody", "ops@contoso.com, Doe", "Doe, J <doe@contoso.com>"]),
+    ("POSTROOM_ALLOWED_MAILBOXES", ["billing", "*", "B <x>, contoso.com", "Doe, J <a@b.de>"]),
     (
         "POSTROOM_LEASE_SECONDS",
         ["29", "3601", "1e3", "-5", "x", "9" * 5000, "\uff13\uff10\uff10", "3 0"],
@@ -198,6 +200,18 @@ def test_a_wrong_setting_is_named_and_its_value_is_not(name: str, value: str) ->
             "ops@contoso.com; B@c.de",
             "operators",
             ("ops@contoso.com", "b@c.de"),
+        ),
+        (
+            "POSTROOM_OPERATORS",
+            'Ops <ops@contoso.com>, "B, C" <B@c.de>;',
+            "operators",
+            ("ops@contoso.com", "b@c.de"),
+        ),
+        (
+            "POSTROOM_ALLOWED_MAILBOXES",
+            "Billing <Billing@contoso.com>; fabrikam.com",
+            "allowed_mailboxes",
+            ("billing@contoso.com", "fabrikam.com"),
         ),
         (
             "POSTROOM_ALLOWED_MAILBOXES",

@@ -334,6 +334,19 @@ def test_every_field_that_is_wrong_is_named(request_: Request, names: list[str])
     assert fields(Desk().refused(request_)) == names
 
 
+@pytest.mark.parametrize(
+    "mailbox", ["a@contoso.com, b@contoso.com", "A <a@contoso.com>; B <b@contoso.com>"]
+)
+def test_several_mailboxes_in_one_text_are_refused_as_that(mailbox: str) -> None:
+    refused = Desk().refused(replace(NOREPLY, mailbox=mailbox))
+
+    (problem,) = refused.errors
+    assert (problem.field, problem.message) == (
+        "mailbox",
+        "has several addresses: add one mailbox at a time",
+    )
+
+
 @pytest.mark.parametrize("request_", [INFO, NOREPLY], ids=["shared", "app"])
 def test_what_is_being_disconnected_cannot_be_added(request_: Request) -> None:
     desk = Desk()

@@ -13,7 +13,8 @@ from shared.mail.limits import CHUNK_BYTES, SEPARATE_BYTES
 from shared.mail.message import Attachment, StoredFile
 from shared.mail.status import Status
 from shared.services.delivery import Heard
-from shared.services.document import Order, blob_fault, read_json
+from shared.services.document import Order, read_json
+from shared.services.file_fields import blob_fault
 from shared.services.packing import unpack
 from tests.fakes import NOT_REACHED, NOW, Crash, Room, account_of, document_of, order_of
 

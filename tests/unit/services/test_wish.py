@@ -47,6 +47,24 @@ def test_shared_mailboxes_are_nothing_for_a_personal_account(tenant: str, kind: 
     assert [problem.field for problem in refused.value.errors] == ["shared"]
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "a@contoso.com, b@contoso.com",
+        "a@contoso.com;",
+        "A <a@contoso.com>",
+        "a" * 99 + "@b.de" * 99,
+    ],
+)
+def test_a_sign_in_is_for_one_plain_address(typed: str) -> None:
+    with pytest.raises(Refused) as refused:
+        read_wish(TENANT, "billing", expected_address=typed)
+
+    (problem,) = refused.value.errors
+    assert problem.field == "expected_address"
+    assert "one mailbox is signed in at a time" in problem.message
+
+
 def test_every_field_that_is_wrong_is_named_at_once() -> None:
     with pytest.raises(Refused) as refused:
         read_wish(TENANT, "<b>", expected_address="nobody", expected_object_id="x", kind="personal")

@@ -136,6 +136,18 @@ def test_everything_is_saved_and_told_after_a_redirect(app: App, browser: Browse
     assert 'id="saved"' in text_of(show(app, browser, saved="settings"))
 
 
+def test_one_line_may_hold_several_addresses(app: App, browser: Browser) -> None:
+    save(
+        app,
+        browser,
+        **{**FORM, "reply_to": "a@b.de, B <b@b.de>", "allowed_from": "x@b.de; Y <Y@b.de>;"},
+    )
+
+    saved = app.accounts.rows["billing"]
+    assert saved.defaults.reply_to == (Address("a@b.de"), Address("b@b.de", "B"))
+    assert saved.allowed_from == ("x@b.de", "y@b.de")
+
+
 def test_what_is_shown_is_saved_unchanged(app: App, browser: Browser) -> None:
     app.accounts.rows["billing"] = before = account_of("billing", defaults=FULL)
     shown = text_of(show(app, browser))
@@ -154,7 +166,10 @@ def test_what_is_shown_is_saved_unchanged(app: App, browser: Browser) -> None:
         ("daily_cap", "many", "must be a whole number"),
         ("daily_cap", "0", "must be a whole number"),
         ("reply_to", "a@b.de\r\nx", "Line 2 has no"),
+        ("reply_to", "a@b.de\r\nDoe, J <j@b.de>", "Line 2 has 2 entries, and number 1"),
+        ("reply_to", ", ".join(["a@b.de"] * 11), "has 11 addresses: at most 10"),
         ("allowed_from", "x", "Line 1 has no"),
+        ("allowed_from", "a@b.de; x", "Line 1 has 2 entries, and number 2"),
         ("signature_html", "<b>a", "leaves &lt;b&gt; open"),
         ("signature_text", "x" * 8193, "has more than 8192 bytes"),
         ("display_name", "a\x00b", "must not hold"),

@@ -6,6 +6,7 @@ import azure.functions as func
 import pytest
 
 from shared.mail.defaults import Defaults
+from shared.mail.outcome import GraphAnswer
 from shared.services.content import MOST_RAW, Content
 from shared.web import mail_page
 from tests.fakes import Room, account_of
@@ -30,10 +31,13 @@ class Desk:
         ).replace("&#39;", "'")
 
     def send_now(self, mail_id: str) -> func.HttpResponse:
+        return self.press(mail_id, action="now")
+
+    def press(self, mail_id: str, **form: str) -> func.HttpResponse:
         made = self.browser.request(
             "POST",
             f"/mails/{mail_id}",
-            form={"action": "now"},
+            form=form,
             headers=SAME_ORIGIN,
             route_params={"id": mail_id},
         )
@@ -88,6 +92,51 @@ def test_send_now_goes_once_the_cap_is_raised(desk: Desk) -> None:
     page = desk.show(mail_id)
     assert "daily cap" not in page
     assert "It was given another time." in page
+
+
+def failed(desk: Desk) -> str:
+    mail_id = desk.room.accepted()
+    desk.room.graph.answers = [GraphAnswer(403, "ErrorSendAsDenied")]
+    desk.room.hear(mail_id)
+    return mail_id
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "Ada <ada@contoso.com>, bob@contoso.com",
+        "Ada <ada@contoso.com>; bob@contoso.com;",
+        "Ada <ada@contoso.com>\r\nbob@contoso.com",
+        '"Ada" <ada@contoso.com>,\n\nbob@contoso.com',
+    ],
+)
+def test_the_field_for_other_recipients_takes_addresses_as_people_write_them(
+    desk: Desk, typed: str
+) -> None:
+    mail_id = failed(desk)
+
+    assert desk.press(mail_id, action="retry", to=typed).status_code == 303
+
+    assert desk.room.ledger.mail(mail_id).recipients == ("Ada <ada@contoso.com>", "bob@contoso.com")
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("Doe, John <j@contoso.com>", "The list of addresses has 2 entries, and number 1"),
+        ("a@contoso.com\r\nb@contoso.com, c", "Line 2 has 2 entries, and number 2"),
+    ],
+)
+def test_a_recipient_that_is_no_address_is_told_by_its_line_and_place(
+    desk: Desk, typed: str, told: str
+) -> None:
+    mail_id = failed(desk)
+
+    answer = desk.press(mail_id, action="retry", to=typed)
+
+    assert answer.status_code == 400
+    assert told in text_of(answer)
+    assert desk.room.ledger.mail(mail_id).recipients == ("Ada <ada@example.com>",)
 
 
 def test_what_could_not_become_a_mail_shows_its_text_and_no_way_to_try_it_again(

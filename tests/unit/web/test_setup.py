@@ -459,6 +459,13 @@ class TestTheForms:
         assert re.findall(r'data-reached="(\w+)"', page) == ["true", "false", "false", "false"]
         assert states(page)["mail"] == "unsure"
 
+    def test_the_test_mail_goes_to_every_address_of_the_field(self, world: World) -> None:
+        world.post({"action": "mail", "to": "me@contoso.com; Ada <ada@contoso.com>;"})
+        page = world.show()
+        assert re.search(r'<div id="followed" data-live data-status="queued">', page)
+        (mail,) = world.room.ledger.mails
+        assert mail.recipients == ("me@contoso.com", "Ada <ada@contoso.com>")
+
     def test_an_address_that_is_none_is_refused_and_stands_in_the_field_again(
         self, world: World
     ) -> None:

@@ -1,0 +1,113 @@
+"""The fields of documents and forms that take addresses: one, or several in one text or in a list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from shared.errors import FieldProblem
+from shared.mail.address import Address, BadAddress, make
+from shared.mail.address_list import MAX_ADDRESSES, SeveralAddresses, read_list, read_one
+
+MAX_TEXT = 512 * 1024
+"""Characters of all addresses in one field: 500 with the longest names have fewer."""
+
+
+class AddressObject(msgspec.Struct, forbid_unknown_fields=True):
+    """An address in two fields."""
+
+    email: str
+    name: str | None = None
+
+
+AddressField = str | AddressObject
+AddressesField = str | AddressObject | list[str | AddressObject]
+"""A text may hold several addresses, with commas or semicolons between them, and so may each text of
+a list."""
+
+
+def entries_of(value: AddressesField | None) -> Sequence[AddressField]:
+    """What a field holds, as a list."""
+    if value is None:
+        return ()
+    return value if isinstance(value, list) else (value,)
+
+
+def crowded(name: str, entries: Sequence[AddressField], most: int) -> list[FieldProblem]:
+    """The problem of a field with too much in it for any of it to be read."""
+    if len(entries) > most:
+        return [FieldProblem(name, f"has {len(entries)} entries: at most {most} addresses")]
+    if sum(map(_length, entries)) > MAX_TEXT:
+        return [FieldProblem(name, f"has more than {MAX_TEXT} characters of addresses: send fewer")]
+    return []
+
+
+def read_addresses(
+    name: str,
+    value: AddressesField | None,
+    found: list[FieldProblem],
+    most: int = MAX_ADDRESSES,
+) -> tuple[Address, ...]:
+    """The addresses of a field, `most` of them. What is wrong with an entry is added to `found`."""
+    entries = entries_of(value)
+    problems = crowded(name, entries, most)
+    if problems:
+        found.extend(problems)
+        return ()
+    read: list[Address] = []
+    for index, entry in enumerate(entries):
+        try:
+            read.extend(_read(entry))
+        except BadAddress as error:
+            at = f"{name}[{index}]" if isinstance(value, list) else name
+            found.append(FieldProblem(at, str(error)))
+    if len(read) > most:
+        found.append(FieldProblem(name, f"has {len(read)} addresses: at most {most}"))
+        return ()
+    return tuple(read)
+
+
+def read_address(
+    name: str, value: AddressField | None, takes_several: str, found: list[FieldProblem]
+) -> Address | None:
+    """The address of a field that takes one. `takes_several` says which field takes more."""
+    if value is None:
+        return None
+    try:
+        return read_one(value) if isinstance(value, str) else _made(value)
+    except SeveralAddresses as error:
+        found.append(FieldProblem(name, f"{error}; {takes_several}"))
+    except BadAddress as error:
+        found.append(FieldProblem(name, str(error)))
+    return None
+
+
+def _read(entry: AddressField) -> Iterable[Address]:
+    if not isinstance(entry, str):
+        return (_made(entry),)
+    return read_list(entry) if entry.strip() else ()
+
+
+def _made(entry: AddressObject) -> Address:
+    email = entry.email.strip()
+    try:
+        return make(email, (entry.name or "").strip())
+    except BadAddress:
+        if holds_several(email):
+            raise BadAddress(
+                "has several addresses in 'email': give an object for each, or one text"
+            ) from None
+        raise
+
+
+def holds_several(text: str) -> bool:
+    """Whether a text is a list of more than one address."""
+    try:
+        return len(read_list(text)) > 1
+    except BadAddress:
+        return False
+
+
+def _length(entry: AddressField) -> int:
+    return len(entry) if isinstance(entry, str) else len(entry.email) + len(entry.name or "")

@@ -1,0 +1,154 @@
+"""`in_reply_to` and `references`: a mail that answers another one."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from shared.mail.message import Message
+from shared.mail.status import Status
+from shared.services.packing import unpack
+from tests.fakes import Room, document_of
+from tests.functional.calling import read, send, send_batch
+from tests.functional.test_send import problem
+
+ONE, TWO = "<abc=?def@contoso.com>", "<CA+x_y.1@mail.gmail.com>"
+
+
+def sent(room: Room) -> Message:
+    found = unpack(room.ledger.mails[-1].payload.inline or b"").message
+    assert found is not None
+    return found
+
+
+def known(room: Room, message_id: str | None = ONE) -> str:
+    """A mail in the ledger, whose Message-ID is known."""
+    mail_id = room.accepted()
+    row = room.ledger.get(mail_id)
+    assert row is not None
+    room.ledger.update(replace(row.mail, message_id=message_id), row.etag)
+    return mail_id
+
+
+@pytest.mark.parametrize(
+    ("fields", "in_reply_to", "references"),
+    [
+        ({"in_reply_to": ONE}, ONE, (ONE,)),
+        ({"in_reply_to": ONE[1:-1]}, ONE, (ONE,)),
+        ({"in_reply_to": f"  {ONE} "}, ONE, (ONE,)),
+        ({"in_reply_to": TWO, "references": f"{ONE} {TWO}"}, TWO, (ONE, TWO)),
+        ({"in_reply_to": TWO, "references": f"{ONE}\r\n {TWO}"}, TWO, (ONE, TWO)),
+        ({"in_reply_to": TWO, "references": [ONE, TWO[1:-1]]}, TWO, (ONE, TWO)),
+        ({"references": [f"{ONE} {TWO}"]}, None, (ONE, TWO)),
+        ({"in_reply_to": None, "references": None}, None, ()),
+        ({"in_reply_to": " ", "references": ""}, None, ()),
+        ({"references": []}, None, ()),
+    ],
+)
+def test_message_ids_become_the_mails_thread(
+    room: Room, fields: dict[str, object], in_reply_to: str | None, references: tuple[str, ...]
+) -> None:
+    assert send(document_of(**fields)).status_code == 202
+
+    assert (sent(room).in_reply_to, sent(room).references) == (in_reply_to, references)
+
+
+@pytest.mark.parametrize("spelled", [str.lower, str.upper])
+def test_the_id_of_a_mail_stands_for_its_message_id(room: Room, spelled: object) -> None:
+    mail_id = known(room)
+
+    answer = send(document_of(in_reply_to=spelled(mail_id)))  # type: ignore[operator]
+
+    assert answer.status_code == 202
+    assert (sent(room).in_reply_to, sent(room).references) == (ONE, (ONE,))
+
+
+def test_references_beside_a_mails_id_are_kept(room: Room) -> None:
+    mail_id = known(room)
+
+    send(document_of(in_reply_to=mail_id, references=f"{TWO} {ONE}"))
+
+    assert (sent(room).in_reply_to, sent(room).references) == (ONE, (TWO, ONE))
+
+
+def test_a_batch_and_the_queue_look_the_mail_up_too(room: Room) -> None:
+    mail_id = known(room)
+
+    assert send_batch(document_of(in_reply_to=mail_id)).status_code == 202
+    assert sent(room).in_reply_to == ONE
+    later = document_of(in_reply_to=mail_id, scheduled_at="2026-12-01T08:00:00Z", subject="Later")
+    room.outbox.hear(room.message(later))
+    (mail,) = [mail for mail in room.ledger.mails if mail.subject == "Later"]
+    found = unpack(mail.payload.inline or b"").message
+    assert found is not None
+    assert found.in_reply_to == ONE
+
+
+def test_a_mail_without_a_known_message_id_is_refused_with_what_to_do(room: Room) -> None:
+    mail_id = known(room, None)
+
+    answer = send(document_of(in_reply_to=mail_id))
+
+    assert problem(answer) == (422, "invalid_mail", ["in_reply_to"])
+    assert "give the Message-ID itself" in read(answer)["errors"][0]["message"]
+    assert len(room.ledger.mails) == 1
+
+
+def test_a_mail_that_is_not_there_is_refused_with_what_to_do(room: Room) -> None:
+    answer = send(document_of(in_reply_to="01990000-0000-7000-8000-000000000000"))
+
+    assert problem(answer) == (422, "invalid_mail", ["in_reply_to"])
+    assert "give the Message-ID instead" in read(answer)["errors"][0]["message"]
+
+
+def test_on_the_queue_such_a_mail_is_written_down_as_failed(room: Room) -> None:
+    room.outbox.hear(room.message(document_of(in_reply_to="01990000-0000-7000-8000-000000000000")))
+
+    (mail,) = room.ledger.mails
+    assert mail.status is Status.FAILED
+    assert "in_reply_to is the id of no mail" in (mail.help or "")
+
+
+def test_a_repeated_request_finds_its_mail_whatever_became_of_the_one_it_answers(
+    room: Room,
+) -> None:
+    mail_id = known(room)
+    document = document_of(in_reply_to=mail_id)
+    first = send(document, idempotency_key="k")
+    row = room.ledger.get(mail_id)
+    assert row is not None
+    room.ledger.update(replace(row.mail, message_id=None), row.etag)
+
+    again = send(document, idempotency_key="k")
+
+    assert read(again)["id"] == read(first)["id"]
+
+
+def test_a_mail_that_answers_none_asks_the_ledger_nothing(room: Room) -> None:
+    send(document_of(in_reply_to=ONE))
+
+    assert room.faults.calls["ledger.get"] == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"in_reply_to": "abc"}, "in_reply_to"),
+        ({"in_reply_to": "<abc>"}, "in_reply_to"),
+        ({"in_reply_to": f"{ONE} {TWO}"}, "in_reply_to"),
+        ({"in_reply_to": ONE + "\r\nBcc: eve@example.com"}, "in_reply_to"),
+        ({"in_reply_to": "<a@b>\x00"}, "in_reply_to"),
+        ({"in_reply_to": "<é@contoso.com>"}, "in_reply_to"),
+        ({"in_reply_to": [ONE]}, "in_reply_to"),
+        ({"references": f"{ONE}, {TWO}"}, "references"),
+        ({"references": [ONE, "abc"]}, "references[1]"),
+        ({"references": [ONE] * 101}, "references"),
+        ({"references": f"{ONE} " * 101}, "references"),
+        ({"references": "<" + "a" * 9000 + "@b>"}, "references"),
+        ({"references": [None]}, "references[0]"),
+    ],
+)
+def test_what_is_no_message_id_is_refused(
+    room: Room, fields: dict[str, object], field: str
+) -> None:
+    assert problem(send(document_of(**fields))) == (422, "invalid_mail", [field])
