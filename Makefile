@@ -14,9 +14,9 @@ ONCE_FLAG := $(if $(ONCE),--once,)
 
 .DEFAULT_GOAL := help
 # `make long` installs these beside what `make test` installs.
-LONG_NEEDS :=
+LONG_NEEDS := .local/clients/.installed
 
-.PHONY: help install tools run simulator check test long mutations oldest faults many fast lint types format bench images lock clean
+.PHONY: help install tools clients run simulator check test long mutations oldest faults many fast lint types format bench images lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -64,6 +64,19 @@ node_modules/.installed: package-lock.json
 	@cd .local/infra-node && npm ci --silent --no-audit --no-fund --ignore-scripts
 	@touch $@
 
+# What generates clients from the OpenAPI document and compiles them (tests/long/clients).
+.local/clients/.installed: requirements-clients.txt clients-tools/package-lock.json
+	@$(PYTHON) local/prerequisites.py python
+	@$(PYTHON) local/prerequisites.py node
+	@$(PYTHON) local/prerequisites.py jdk
+	@echo "Installing what generates clients (a minute the first time) …"
+	@$(PYTHON) -m venv .local/clients/python
+	@.local/clients/python/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-clients.txt
+	@mkdir -p .local/clients/node
+	@cp clients-tools/package.json clients-tools/package-lock.json clients-tools/.npmrc .local/clients/node
+	@cd .local/clients/node && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
 # What the bench measures Postroom against, apart from what Postroom itself runs on.
 .local/bench-peers/.installed: requirements-bench.txt
 	@$(PYTHON) local/prerequisites.py python
@@ -73,6 +86,8 @@ node_modules/.installed: package-lock.json
 	@touch $@
 
 tools: .local/infra-tools/.installed .local/infra-node/.installed  ## install what the checks of infra/ need
+
+clients: .local/clients/.installed  ## install what generates clients from the OpenAPI document and compiles them
 
 run: install  ## start everything, send two mails, stay up (ONCE=1 stops after them; PORT=…, CREDENTIAL=secret, certificate or managed-identity)
 	@$(PY) -m local.demo --port $(PORT) --simulator-port $(SIMULATOR_PORT) --workers $(WORKERS) --credential $(CREDENTIAL) $(ONCE_FLAG)
@@ -129,6 +144,7 @@ lock: install  ## pin the packages of requirements*.in anew, with hashes, for Py
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate requirements-dev.in -o requirements-dev.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate requirements-infra.in -o requirements-infra.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate requirements-bicep.in -o requirements-bicep.txt
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate requirements-clients.in -o requirements-clients.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate requirements-bench.in -o requirements-bench.txt
 
 clean:  ## remove what was installed and made

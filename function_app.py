@@ -41,6 +41,14 @@ def send(req: func.HttpRequest) -> func.HttpResponse:
     return answered(req, lambda: api.send(req, room().submission, room().ledger, room().limits))
 
 
+@app.route("api/send/check", methods=["POST"])
+def check_mail(req: func.HttpRequest) -> func.HttpResponse:
+    """Check one mail, and send nothing."""
+    from shared.web import api
+
+    return answered(req, lambda: api.check_mail(req, room().submission, room().limits))
+
+
 @app.route("api/send/batch", methods=["POST"])
 def send_batch(req: func.HttpRequest) -> func.HttpResponse:
     """Accept up to a hundred mails."""

@@ -10,6 +10,7 @@ import sys
 
 LEAST_PYTHON = (3, 11)
 LEAST_NODE = 20
+LEAST_JDK = 17
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -40,6 +41,21 @@ def node():
     return ""
 
 
+def jdk():
+    # type: () -> str
+    path = shutil.which("javac")
+    if path is None or shutil.which("java") is None:
+        return (
+            "java and javac are missing, which generate and compile clients: install a JDK of "
+            "version 17 or newer (Debian: apt-get install default-jdk-headless)"
+        )
+    version = subprocess.check_output([path, "-version"], stderr=subprocess.STDOUT)  # noqa: S603
+    number = version.decode().strip().split()[-1].split(".")[0]
+    if int(number) < LEAST_JDK:
+        return f"JDK 17 or newer is needed, and javac is {number}"
+    return ""
+
+
 def browser():
     # type: () -> str
     named = os.environ.get("CHROMIUM")
@@ -54,6 +70,6 @@ def browser():
 
 
 if __name__ == "__main__":
-    problem = {"python": python, "node": node, "browser": browser}[sys.argv[1]]()
+    problem = {"python": python, "node": node, "jdk": jdk, "browser": browser}[sys.argv[1]]()
     if problem:
         sys.exit("error: " + problem)

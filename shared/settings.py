@@ -300,7 +300,7 @@ def _vault_url(reader: _Reader, development: bool) -> str:
     value = (reader.text("POSTROOM_VAULT_URL") or "").rstrip("/")
     host = _parts(value).hostname or ""
     if not value:
-        reader.fault("POSTROOM_VAULT_URL", "is missing: set it to https://<vault>.vault.azure.net")
+        reader.fault("POSTROOM_VAULT_URL", "is missing: set it to https://VAULT.vault.azure.net")
     elif not _is_https(value) or not (development or host.endswith(VAULT_SUFFIXES)):
         reader.fault("POSTROOM_VAULT_URL", "must be the https URL of an Azure Key Vault")
     return value
@@ -327,9 +327,7 @@ def _redirect_uri(reader: _Reader) -> str:
         default = f"{scheme}://{host}{CALLBACK_PATH}"
     value = reader.text("POSTROOM_REDIRECT_URI") or default
     if value is None:
-        reader.fault(
-            "POSTROOM_REDIRECT_URI", f"is missing: set it to https://<this app>{CALLBACK_PATH}"
-        )
+        reader.fault("POSTROOM_REDIRECT_URI", f"is missing: set it to https://HOST{CALLBACK_PATH}")
         return ""
     parts = _parts(value)
     local = parts.scheme == "http" and parts.hostname == "localhost"
@@ -373,6 +371,6 @@ def _storage(reader: _Reader) -> StorageSettings:
                 # The app's identity is shown there, and whoever reads it on the way has the ledger.
                 reader.fault(
                     f"AzureWebJobsStorage__{kind}ServiceUri",
-                    f"must be an https URL: set it to https://<account>.{kind}.core.windows.net",
+                    f"must be an https URL: set it to https://ACCOUNT.{kind}.core.windows.net",
                 )
     return found

@@ -276,7 +276,7 @@ def _item(index: int, raw: bytes, key: str | None, now: datetime) -> Item:
             raise Refused(
                 problems.INVALID_MAIL,
                 "A batch is no dry run.",
-                [FieldProblem("dry_run", "is not for a batch: check the mail by POST /api/send")],
+                [FieldProblem("dry_run", "is not for a batch: use POST /api/send/check")],
             )
     except Refused as refused:
         return Item(index, refusal=refused)

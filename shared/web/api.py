@@ -63,6 +63,14 @@ def send(
     return answer(202, documents.accepted(mail, receipt.warnings), headers)
 
 
+def check_mail(req: func.HttpRequest, submission: Submission, limits: Limits) -> func.HttpResponse:
+    """`POST /api/send/check`: reads and refuses as `POST /api/send` does, and stores nothing."""
+    only(req.params, set())
+    order = intake.read_order(req, limits)
+    receipt = submission.accept(msgspec.structs.replace(order, dry_run=True))
+    return answer(200, documents.checked(receipt))
+
+
 def show_mail(req: func.HttpRequest, ledger: Ledger) -> func.HttpResponse:
     """`GET /api/mails/{id}`."""
     only(req.params, set())
@@ -146,9 +154,9 @@ def _settled(mail: Mail, ledger: Ledger, wait: float, sleep: Callable[[float], N
 def _statuses(req: func.HttpRequest) -> tuple[Status, ...]:
     """Those that `status` names, those that want a person (`attention=true`), or none for any."""
     text, attention = req.params.get("status"), req.params.get("attention")
-    if attention is not None:
-        if attention != "true":
-            raise bad_request("attention", "can only be 'true'")
+    if attention not in (None, "true", "false"):
+        raise bad_request("attention", "must be true or false")
+    if attention == "true":
         if text is not None:
             raise bad_request("attention", "stands for statuses: give it or 'status'")
         return ATTENTION

@@ -20,7 +20,6 @@ _GROUPS = (
     ("Health, and this document", ("/api/health", "/api/openapi.json")),
 )
 _METHODS = ("get", "post", "patch", "put", "delete")
-_STATUS_WORDS = {"default": "other"}
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -122,17 +121,17 @@ def _operation(path: str, method: str, found: dict[str, Any]) -> Operation:
 
 
 def _answers(responses: dict[str, Any]) -> Iterator[Answer]:
-    # "default" goes last, whatever the document's order.
-    for status in sorted(responses):
-        found = responses[status]
-        schema = next(iter(found["content"].values()))["schema"]
-        # Its codes are listed once, with the document.
-        text = "A problem, which says what is wrong and what to do."
-        yield Answer(
-            _STATUS_WORDS.get(status, status),
-            text if status == "default" else found["description"],
-            _referred(schema),
-        )
+    problems = []
+    for status, found in responses.items():
+        content = found.get("content", {})
+        if "application/json" not in content:
+            problems.append(status)
+            continue
+        yield Answer(status, found["description"], _referred(content["application/json"]["schema"]))
+    # Their codes are in the OpenAPI document and in errors.md.
+    yield Answer(
+        ", ".join(problems), "A problem, which says what is wrong and what to do.", "Problem"
+    )
 
 
 @functools.cache
@@ -161,24 +160,23 @@ def words_of(schema: dict[str, Any]) -> str:
     """A type in words, with its limits."""
     if "$ref" in schema:
         return _name(schema["$ref"])
-    if "anyOf" in schema:
-        kinds = dict.fromkeys(map(words_of, schema["anyOf"]))
-        return " or ".join(kinds)
+    if "oneOf" in schema:
+        return " or ".join(map(words_of, schema["oneOf"]))
     if "enum" in schema:
         return " or ".join(map(str, schema["enum"]))
     match schema.get("type"):
+        case [*kinds]:
+            return " or ".join(words_of({**schema, "type": kind}) for kind in kinds)
+        case "null":
+            return "null"
         case "array":
             return f"list of {words_of(schema.get('items', {}))}{_limits(schema, 'Items')}"
         case "string":
             return f"{schema.get('format', 'text')}{_limits(schema, 'Length')}"
         case "integer" | "number" as kind:
             return f"{kind}{_limits(schema, 'imum')}"
-        case "object":
-            return "object"
-        case None:
-            return "anything"
-        case other:
-            return str(other)
+        case kind:
+            return str(kind or "anything")
 
 
 def _limits(schema: dict[str, Any], what: str) -> str:

@@ -44,10 +44,10 @@ class Accepted(msgspec.Struct, omit_defaults=True):
     delivery_note: str | None = None
     reason: str | None = None
     help: str | None = None
-    warnings: list[FieldProblemDocument] = []
+    warnings: list[ProblemField] = []
 
 
-class SignatureDocument(msgspec.Struct, omit_defaults=True):
+class Signature(msgspec.Struct, omit_defaults=True):
     """The account's signature, as it is put under the text and under the html of a mail."""
 
     text: str | None = None
@@ -66,11 +66,11 @@ class Checked(msgspec.Struct, omit_defaults=True):
     save_to_sent_items: bool
     delivery_note: str | None = None
     reply_to: list[str] = []
-    signature: SignatureDocument | None = None
-    warnings: list[FieldProblemDocument] = []
+    signature: Signature | None = None
+    warnings: list[ProblemField] = []
 
 
-class EventDocument(msgspec.Struct, omit_defaults=True):
+class MailEvent(msgspec.Struct, omit_defaults=True):
     """One line of a mail's story."""
 
     at: datetime
@@ -106,7 +106,7 @@ class MailView(msgspec.Struct, omit_defaults=True):
     help: str | None = None
     request_id: str | None = None
     idempotency_key: str | None = None
-    events: list[EventDocument] = []
+    events: list[MailEvent] = []
     links: Links | None = None
 
 
@@ -125,8 +125,8 @@ class BatchItem(msgspec.Struct, omit_defaults=True):
     status: str | None = None
     replayed: bool = False
     links: Links | None = None
-    problem: ProblemDocument | None = None
-    warnings: list[FieldProblemDocument] = []
+    problem: Problem | None = None
+    warnings: list[ProblemField] = []
 
 
 class BatchView(msgspec.Struct):
@@ -213,7 +213,7 @@ class DisconnectedView(msgspec.Struct, omit_defaults=True):
     default_note: str | None = None
 
 
-class FindingDocument(msgspec.Struct, omit_defaults=True):
+class Finding(msgspec.Struct, omit_defaults=True):
     """One thing that a check asked, and what came of it."""
 
     what: str
@@ -232,7 +232,7 @@ class CheckView(msgspec.Struct):
     result: str
     checked_at: datetime
     ms: int
-    findings: list[FindingDocument]
+    findings: list[Finding]
 
 
 class AccountList(msgspec.Struct):
@@ -290,14 +290,14 @@ class HealthDetails(msgspec.Struct):
     checks: list[CheckLine]
 
 
-class FieldProblemDocument(msgspec.Struct):
+class ProblemField(msgspec.Struct):
     """What is wrong with one field."""
 
     field: str
     message: str
 
 
-class ProblemDocument(msgspec.Struct, omit_defaults=True):
+class Problem(msgspec.Struct, omit_defaults=True):
     """RFC 9457, with a stable code, the fields, and what to do."""
 
     type: str
@@ -306,7 +306,7 @@ class ProblemDocument(msgspec.Struct, omit_defaults=True):
     code: str
     detail: str
     help: str
-    errors: list[FieldProblemDocument] = []
+    errors: list[ProblemField] = []
     request_id: str | None = None
     mail_status: str | None = None
     accepted: int | None = None
@@ -334,8 +334,8 @@ def accepted(mail: Mail, warnings: Sequence[FieldProblem] = ()) -> Accepted:
     )
 
 
-def _warnings(warnings: Sequence[FieldProblem]) -> list[FieldProblemDocument]:
-    return [FieldProblemDocument(one.field, one.message) for one in warnings]
+def _warnings(warnings: Sequence[FieldProblem]) -> list[ProblemField]:
+    return [ProblemField(one.field, one.message) for one in warnings]
 
 
 def checked(receipt: Receipt) -> Checked:
@@ -355,7 +355,7 @@ def checked(receipt: Receipt) -> Checked:
         return found
     composed, _ = compose(message, Address(account.address), account)
     text, html = signatures(message, account)
-    signature = SignatureDocument(text, html) if text or html else None
+    signature = Signature(text, html) if text or html else None
     return msgspec.structs.replace(
         found, reply_to=list(map(str, composed.reply_to)), signature=signature
     )
@@ -389,9 +389,7 @@ def mail_view(mail: Mail, *, story: bool) -> MailView:
         help=mail.help,
         request_id=mail.request_id,
         idempotency_key=mail.idempotency_key,
-        events=[EventDocument(e.at, e.status.value, e.reason) for e in mail.events]
-        if story
-        else [],
+        events=[MailEvent(e.at, e.status.value, e.reason) for e in mail.events] if story else [],
         links=_links(mail),
     )
 
@@ -422,9 +420,9 @@ def _batch_item(item: Item) -> BatchItem:
     )
 
 
-def problem_view(refused: Refused) -> ProblemDocument:
+def problem_view(refused: Refused) -> Problem:
     """A refusal as a problem document within another document."""
-    return msgspec.convert(document_of(refused), ProblemDocument)
+    return msgspec.convert(document_of(refused), Problem)
 
 
 def plain(document: msgspec.Struct) -> dict[str, object]:
@@ -556,7 +554,7 @@ def check_view(check: Check) -> CheckView:
         checked_at=check.checked_at,
         ms=check.ms,
         findings=[
-            FindingDocument(
+            Finding(
                 what=one.topic.value,
                 result=one.result.value,
                 meaning=one.meaning,

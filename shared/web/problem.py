@@ -85,11 +85,18 @@ def respond(refused: Refused, request_id: str | None = None) -> func.HttpRespons
     if kind.status in (429, 503):
         headers["Retry-After"] = str(ceil(refused.retry_after or RETRY_SECONDS))
     return func.HttpResponse(
-        json.dumps(document, ensure_ascii=False),
+        _encoded(document),
         status_code=kind.status,
         headers=headers,
         mimetype=MEDIA_TYPE,
     )
+
+
+def _encoded(document: dict[str, object]) -> str:
+    """As JSON without angle brackets: PowerShell removes what stands between two of them from the
+    text of an error, be it in a name that the caller wrote."""
+    text = json.dumps(document, ensure_ascii=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def bad_request(field: str, message: str, kind: ProblemKind = problems.INVALID_REQUEST) -> Refused:

@@ -36,18 +36,32 @@ def send(
     body: bytes | dict[str, object] | None = None,
     content_type: str | None = "application/json",
     params: Mapping[str, str] | None = None,
+    *,
+    function: Any = None,
     **headers: str,
 ) -> func.HttpResponse:
-    """`POST /api/send`; headers by their names with underscores."""
+    """`POST /api/send`, or another call that takes a mail; headers by their names with
+    underscores."""
     raw = body if isinstance(body, bytes) else json.dumps(body or document_of()).encode()
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     given.setdefault("content-length", str(len(raw)))
     if content_type is not None:
         given["content-type"] = content_type
-    answer: func.HttpResponse = function_app.send(
+    call = function or function_app.send
+    answer: func.HttpResponse = call(
         request("POST", "/api/send", body=raw, headers=given, params=params)
     )
     return answer
+
+
+def check_mail(
+    body: bytes | dict[str, object] | None = None,
+    content_type: str | None = "application/json",
+    params: Mapping[str, str] | None = None,
+    **headers: str,
+) -> func.HttpResponse:
+    """`POST /api/send/check`."""
+    return send(body, content_type, params, function=function_app.check_mail, **headers)
 
 
 def show_mail(mail_id: str, params: Mapping[str, str] | None = None) -> func.HttpResponse:

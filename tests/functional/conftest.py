@@ -1,10 +1,22 @@
-"""A fake room behind the app's own functions."""
+"""A fake room behind the app's own functions, whose answers are held to their description."""
 
 from __future__ import annotations
 
+import functools
+import json
+import re
+import sys
+from typing import Any
+
+import azure.functions as func
 import pytest
 
+import function_app
+from shared.web import problem
+from shared.web.openapi import document
+from shared.web.problem import Handler
 from tests.fakes import Room
+from tests.functional.calling import functions
 
 
 @pytest.fixture
@@ -17,3 +29,51 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Room:
 def use(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put a room behind the functions."""
     monkeypatch.setattr("shared.bootstrap.postroom", lambda: room)
+
+
+OPERATIONS = {
+    (method, path.lstrip("/")): operation
+    for path, item in document()["paths"].items()
+    for method, operation in item.items()
+}
+
+
+@pytest.fixture(autouse=True)
+def described(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Holds every answer of a call of the API to what the OpenAPI document says of the call: its
+    status, its content type, and the code of a problem."""
+
+    def answered(req: func.HttpRequest, handler: Handler) -> func.HttpResponse:
+        answer = problem.answered(req, handler)
+        operation = operation_of(sys._getframe(1).f_code.co_name)
+        if operation is not None and not _is_old_dry_run(operation, answer):
+            _compare(operation, answer)
+        return answer
+
+    monkeypatch.setattr(function_app, "answered", answered)
+
+
+@functools.cache
+def operation_of(name: str) -> dict[str, Any] | None:
+    """What is said of the function of this name; None where it is not one of the API."""
+    for function in functions():
+        trigger = function.get_trigger()
+        if function.get_function_name() == name and trigger.type == "httpTrigger":
+            methods = [method.value.lower() for method in trigger.methods]
+            return OPERATIONS.get((methods[0], trigger.route))
+    return None
+
+
+def _is_old_dry_run(operation: dict[str, Any], answer: func.HttpResponse) -> bool:
+    """`dry_run` in a document of `POST /api/send` is deprecated, and its answer not described."""
+    return bool(operation["operationId"] == "sendMail" and answer.status_code == 200)
+
+
+def _compare(operation: dict[str, Any], answer: func.HttpResponse) -> None:
+    name = operation["operationId"]
+    declared = operation["responses"].get(str(answer.status_code))
+    assert declared is not None, f"{name} does not declare {answer.status_code}"
+    assert answer.mimetype in declared["content"], f"{name} {answer.status_code}"
+    if answer.mimetype == problem.MEDIA_TYPE:
+        code = json.loads(answer.get_body())["code"]
+        assert code in re.findall(r"[a-z_]+", declared["description"]), f"{name}: {code}"

@@ -498,3 +498,32 @@ def test_a_remotes_failure_is_told_by_its_system_and_never_by_its_text(room: Roo
 
     assert answer.status_code == 503
     assert "hush" not in answer.get_body().decode()
+
+
+# What PowerShell makes of an error.
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: send(document_of(to="nobody")),
+        lambda: send(document_of(**{"<b>": 1})),
+        lambda: send(document_of(to=["Ada <ada>"])),
+        lambda: send(document_of(attachments=[{"filename": "a", "blob": "x"}])),
+        lambda: send(b"To: <>>\r\n\r\nHello", "message/rfc822"),
+        lambda: send(params={"<script>": "1"}),
+    ],
+)
+def test_an_error_has_no_angle_brackets_for_powershell_to_cut(
+    room: Room, answer: Callable[[], func.HttpResponse]
+) -> None:
+    """`$_.ErrorDetails` removes `<…>`, wherever in the body the two stand."""
+    given = answer()
+
+    assert given.status_code >= 400
+    assert not set(b"<>") & set(given.get_body())
+    problem(given)
+
+
+def test_a_name_that_a_caller_wrote_in_angle_brackets_is_told_as_it_was(room: Room) -> None:
+    assert problem(send(document_of(**{"<b>": 1}))) == (422, "invalid_mail", ["<b>"])

@@ -263,7 +263,7 @@ _APP = {
         "No federated credential of the app fits its managed identity.",
         Actor.OPERATOR,
         f"In {REGISTRATION} > Certificates & secrets > Federated credentials compare: issuer "
-        "https://login.microsoftonline.com/<tenant id>/v2.0, subject = the identity's object "
+        "https://login.microsoftonline.com/TENANT_ID/v2.0, subject = the identity's object "
         "(principal) id, audience api://AzureADTokenExchange. A new one takes some minutes to work.",
         Retry.LATER,
     ),
@@ -308,14 +308,14 @@ _APP = {
         "The redirect URI that Postroom uses is not registered.",
         Actor.OPERATOR,
         f"In {REGISTRATION} > Authentication > platform 'Web' add exactly the URI that Microsoft's "
-        "page shows: it is POSTROOM_REDIRECT_URI, or https://<the app>/api/auth/callback.",
+        "page shows: it is POSTROOM_REDIRECT_URI, or https://HOST/api/auth/callback with the app's host name.",
     ),
     **_rows(
         "500113 900971",
         "No redirect URI is registered for the app.",
         Actor.OPERATOR,
         f"In {REGISTRATION} > Authentication add the platform 'Web' with Postroom's redirect URI, "
-        "https://<the app>/api/auth/callback.",
+        "https://HOST/api/auth/callback with the app's host name.",
     ),
     **_rows(
         "500208 50194",

@@ -68,7 +68,7 @@ NEEDS: list[tuple[str, str, Callable[[Control], str] | None]] = [
     ("$APP/api/mails/$ID", "200", scheduled),
     ("@wrong.json", "422", None),
     ('"kind": "shared"', "201", reached_by),
-    ('"dry_run": true', "200", None),
+    ("/api/send/check", "200", None),
     ("/api/send", "202", None),
 ]
 
