@@ -151,7 +151,7 @@ def _check_headers(source: bytes, message: Message) -> None:
     expected += ["Cc"] * bool(message.cc) + ["Bcc"] * bool(message.bcc)
     expected += ["Reply-To"] * bool(message.reply_to)
     expected += ["Disposition-Notification-To"] * message.read_receipt
-    assert names == [*expected, "X-A"]
+    assert names == [*expected, "Message-ID", "X-A"]
 
 
 def people(found: list[tuple[str, str]]) -> list[tuple[str, str]]:

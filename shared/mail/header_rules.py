@@ -72,7 +72,7 @@ _RULES = {
     "x-postroom-key": Rule(SET_BY_POSTROOM),
     "received": Rule(FOR_SERVERS),
     "return-path": Rule(FOR_SERVERS),
-    "dkim-signature": Rule(FOR_SERVERS, in_raw=False),
+    "dkim-signature": Rule(FOR_SERVERS),
     "delivered-to": Rule(FOR_SERVERS),
     "x-original-to": Rule(FOR_SERVERS),
     "envelope-to": Rule(FOR_SERVERS),

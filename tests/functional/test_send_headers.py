@@ -69,7 +69,7 @@ def test_headers_that_go_as_json_are_kept_and_nobody_is_warned(room: Room) -> No
 
 
 def test_a_raw_message_with_thousands_of_headers_is_warned_of_some(room: Room) -> None:
-    raw = "To: ada@example.com\r\n" + "".join(f"X-{n}: 1\r\n" for n in range(5000)) + "\r\nx"
+    raw = "To: ada@example.com\r\n" + "".join(f"X-{n}: 1\r\n" for n in range(1900)) + "\r\nx"
 
     assert len(warned(read(send(raw.encode(), "message/rfc822")))) == 30
 

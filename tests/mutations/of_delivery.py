@@ -144,8 +144,8 @@ OUTCOME = (
     Mutation(
         "draft-of-another-worker-counts",
         _OUTCOME,
-        "if any(copy.message_id == draft_id for copy in found):",
-        "if found:",
+        "any(copy.message_id == sought.draft_id for copy in found if copy.is_draft)",
+        "any(copy.is_draft for copy in found)",
         "Of the drafts with a mail's key only its own says that it was not sent.",
         unit("mail/test_outcome", "services/test_verified_delivery"),
     ),

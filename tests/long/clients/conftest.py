@@ -16,7 +16,6 @@ import pytest
 
 from tests.e2e.conftest import (  # noqa: F401 - fixtures of these tests too
     SignedIn,
-    control,
     control_of_stack,
     signed_in_account,
     stack,

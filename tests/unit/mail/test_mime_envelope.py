@@ -43,6 +43,7 @@ def test_recipients_of_the_envelope_without_a_header_become_hidden_ones() -> Non
         "Cc",
         "Bcc",
         "Subject",
+        "Message-ID",
         "MIME-Version",
         "Date",
         "Content-Type",

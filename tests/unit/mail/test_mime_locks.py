@@ -102,6 +102,7 @@ def test_what_is_as_the_account_has_it_is_sent_with_the_accounts_values(
         ("To", "ada@contoso.com"),
         ("Reply-To", "Desk <desk@contoso.com>"),
         *((name, OWN) for name in expected),
+        ("Message-ID", "<postroom.key@contoso.com>"),
     ]
 
 

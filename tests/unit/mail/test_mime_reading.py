@@ -63,17 +63,24 @@ def test_a_raw_message_leaves_with_its_envelope_written_anew_and_the_rest_as_it_
     assert sent(raw) == (
         f"X-Postroom-Key: {KEY}\r\n".encode()
         + b"From: x <a@contoso.com>\r\nTo: B <b@example.com>\r\nSubject: Hi\r\n"
-        b"x-REF:  1\r\n 2\r\nMIME-Version: 1.0\r\n\r\n\x00\xffbody"
+        + f"Message-ID: <postroom.{KEY}@contoso.com>\r\n".encode()
+        + b"x-REF:  1\r\n 2\r\nMIME-Version: 1.0\r\n\r\n\x00\xffbody"
     )
 
 
 def test_a_raw_message_without_from_gets_the_senders() -> None:
-    raw = b"To: b@example.com\r\n\r\nbody"
-
-    found = sent(raw, Address("a@contoso.com", "Ä"))
+    found = sent(b"To: b@example.com\r\n\r\nbody", Address("a@contoso.com", "Ä"))
 
     assert decoded(found, "From") == [("Ä", "a@contoso.com")]
-    assert found.endswith(raw)
+    assert found.endswith(b"\r\n\r\nbody")
+
+
+def test_a_raw_message_keeps_its_message_id_and_gets_one_where_it_has_none() -> None:
+    raw = b"To: b@example.com\r\nmessage-ID: <own@id>\r\n\r\nMessage-ID: <body@id>"
+
+    assert message_from_bytes(sent(raw)).get_all("Message-ID") == ["<own@id>"]
+    given = message_from_bytes(sent(raw.replace(b"message-ID: <own@id>\r\n", b"")))
+    assert given.get_all("Message-ID") == [f"<postroom.{KEY}@contoso.com>"]
 
 
 def test_envelope_and_subject_are_read_from_the_headers() -> None:
