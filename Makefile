@@ -13,6 +13,9 @@ PY := $(BIN)/python
 ONCE_FLAG := $(if $(ONCE),--once,)
 
 .DEFAULT_GOAL := help
+# All tools of infra/ have packages for 3.13 today. Where one has none, name the newest that it supports.
+INFRA_PYTHON ?= $(PYTHON)
+
 # `make long` installs these beside what `make test` installs.
 LONG_NEEDS := .local/clients/.installed
 
@@ -50,9 +53,9 @@ node_modules/.installed: package-lock.json
 
 # What checks infra/: apart from the rest, since checkov asks for old versions of much.
 .local/infra-tools/.installed: requirements-infra.txt requirements-bicep.txt
-	@$(PYTHON) local/prerequisites.py python
-	@echo "Installing checkov and what else checks infra/ (two minutes the first time) …"
-	@$(PYTHON) -m venv .local/infra-tools
+	@$(INFRA_PYTHON) local/prerequisites.py python
+	@echo "Installing checkov and what else checks infra/ on $$($(INFRA_PYTHON) --version) (two minutes the first time) …"
+	@$(INFRA_PYTHON) -m venv .local/infra-tools
 	@.local/infra-tools/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-infra.txt
 	@.local/infra-tools/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade --target .local/infra-tools/pycep -r requirements-bicep.txt
 	@touch $@

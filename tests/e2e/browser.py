@@ -56,8 +56,10 @@ def chromium() -> Iterator[Browser]:
             chromium_sandbox=os.geteuid() != 0,
         )
         expect.set_options(timeout=PATIENCE)
-        yield browser
-        browser.close()
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 class Watch:

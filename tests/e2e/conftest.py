@@ -7,7 +7,9 @@ browser profile; `watch` tells what that window was seen to do, and every test e
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from tests.e2e.browser import PATIENCE, Watch, chromium, give_session
 from tests.e2e.control import Control
 
 _FOLDER = Path(__file__).parent
+_WITH_BROWSER = (_FOLDER, _FOLDER.parent / "long" / "pages")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -68,11 +71,27 @@ def signed_in_account(control: Control) -> SignedIn:
     return SignedIn(demo.ALIAS, demo.MAILBOX)
 
 
+_OPEN = ExitStack()
+"""Holds Chromium while tests with a browser run."""
+
+
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """Close Chromium behind the last test of its folder: Playwright keeps an event loop running, in
+    which no test of another folder could run its own."""
+    if nextitem is None or not any(nextitem.path.is_relative_to(one) for one in _WITH_BROWSER):
+        _chromium.cache_clear()
+        _OPEN.close()
+
+
+@cache
+def _chromium() -> Browser:
+    return _OPEN.enter_context(chromium())
+
+
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium. For a module, since Playwright keeps an event loop of its own running."""
-    with chromium() as running:
-        yield running
+def browser() -> Browser:
+    """Chromium: one for all tests of this folder, each of which has a profile of its own."""
+    return _chromium()
 
 
 @pytest.fixture

@@ -156,7 +156,7 @@ def test_every_python_that_is_supported_is_tested() -> None:
 
     assert ci["jobs"]["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
     # make takes the newest Python that the machine has, unless it is told.
-    assert "PYTHON=python${{ matrix.python }}" in ci["jobs"]["test"]["steps"][-1]["run"]
+    assert ci["jobs"]["test"]["steps"][-1]["env"] == {"PYTHON": "python${{ matrix.python }}"}
 
 
 def test_what_would_change_is_shown_before_it_is_deployed() -> None:

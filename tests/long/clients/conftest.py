@@ -85,13 +85,13 @@ class Tools:
 
 
 @pytest.fixture
-def tools(control: Control) -> Tools:  # noqa: F811
+def tools(control: Control) -> Tools:
     """The tools, with the stack's address and key for the programs."""
     return Tools(control)
 
 
 @pytest.fixture
-def document(control: Control, tmp_path: Path) -> Path:  # noqa: F811
+def document(control: Control, tmp_path: Path) -> Path:
     """The OpenAPI document as the app serves it."""
     path = tmp_path / "openapi.json"
     path.write_text(json.dumps(control.api("GET", "openapi.json").json()), encoding="utf-8")
