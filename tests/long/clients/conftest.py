@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Tools:
     """Runs generators, compilers and the programs that were compiled."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Control) -> None:  # noqa: F811
         assert (TOOLS / ".installed").exists(), "run make clients first"
         self._environment = {
             "PATH": f"{PYTHON}:{os.environ['PATH']}",
@@ -70,13 +70,8 @@ class Tools:
 
     def openapi_generator(self, language: str, document: Path, output: Path, *options: str) -> None:
         """A client of openapi-generator."""
-        self.run(
-            [
-                *("java", "-jar", self.jar, "generate", "-i", document),
-                *("-g", language, "-o", output, *options),
-            ],
-            output.parent,
-        )
+        words: list[str | Path] = ["java", "-jar", self.jar, "generate", "-i", document]
+        self.run([*words, "-g", language, "-o", output, *options], output.parent)
 
     @property
     def jar(self) -> Path:
