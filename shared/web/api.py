@@ -15,6 +15,7 @@ from shared.errors import PostroomError, Refused
 from shared.mail import ids, problems
 from shared.mail.mail import Mail, MailFilter
 from shared.mail.status import Status
+from shared.services.decoding import shown_name
 from shared.services.document import MAX_KEY, Limits, is_key
 from shared.services.ports import Accounts, Ledger
 from shared.services.submission import Submission
@@ -115,7 +116,7 @@ def list_mails(req: func.HttpRequest, ledger: Ledger, submission: Submission) ->
 def _with_key(req: func.HttpRequest, key: str, submission: Submission) -> func.HttpResponse:
     for name in req.params:
         if name != "idempotency_key" and name.lower() not in _HOST_PARAMETERS:
-            raise bad_request(name[:80], "cannot go with idempotency_key: remove one of them")
+            raise bad_request(shown_name(name), "cannot go with idempotency_key: remove one of them")
     if not is_key(key):
         raise bad_request("idempotency_key", f"must have 1 to {MAX_KEY} printable characters")
     mails = submission.find(key)
@@ -204,7 +205,7 @@ def only(params: Mapping[str, str], known: set[str]) -> None:
     """Refuse query parameters that a call does not know."""
     for name in params:
         if name not in known and name.lower() not in _HOST_PARAMETERS:
-            raise bad_request(name[:80], "is not a parameter of this call: remove it")
+            raise bad_request(shown_name(name), "is not a parameter of this call: remove it")
 
 
 def answer(

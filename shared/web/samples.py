@@ -67,9 +67,10 @@ print(answer.json()["id"])
     (
         "PowerShell",
         """
-$mail = @{ to = 'ada@example.com'; subject = 'Your invoice'; text = 'It is due on Friday.' } | ConvertTo-Json
+$mail = @{ to = 'ada@example.com'; subject = 'Your invoice'; text = 'It is due on Friday.' }
+$body = [Text.Encoding]::UTF8.GetBytes((ConvertTo-Json -InputObject $mail -Depth 5))
 Invoke-RestMethod -Method Post -Uri '@APP@/api/send' -ContentType 'application/json; charset=utf-8' `
-    -Headers @{ 'x-functions-key' = $env:KEY; 'Idempotency-Key' = 'first-powershell-mail' } -Body $mail
+    -Headers @{ 'x-functions-key' = $env:KEY; 'Idempotency-Key' = 'first-powershell-mail' } -Body $body
 """,
     ),
     (

@@ -527,3 +527,4 @@ def test_an_error_has_no_angle_brackets_for_powershell_to_cut(
 
 def test_a_name_that_a_caller_wrote_in_angle_brackets_is_told_without_them(room: Room) -> None:
     assert problem(send(document_of(**{"<b>": 1}))) == (422, "invalid_mail", ["?b?"])
+    assert problem(send(params={"<b>": "1"})) == (400, "invalid_request", ["?b?"])

@@ -69,13 +69,8 @@ class Tools:
 
     def openapi_generator(self, language: str, document: Path, output: Path, *options: str) -> None:
         """A client of openapi-generator."""
-        self.run(
-            [
-                *("java", "-jar", self.jar, "generate", "-i", document),
-                *("-g", language, "-o", output, *options),
-            ],
-            output.parent,
-        )
+        words: list[str | Path] = ["java", "-jar", self.jar, "generate", "-i", document]
+        self.run([*words, "-g", language, "-o", output, *options], output.parent)
 
     @property
     def jar(self) -> Path:

@@ -124,7 +124,7 @@ def test_openapi_generator_for_java(
         "--additional-properties=openApiNullable=false,useJakartaEe=true",
     )
     shutil.copy(PROGRAMS / "SendMail.java", folder / "src" / "main" / "java")
-    sources = [*folder.glob("src/main/java/**/*.java"), *annotations(folder)]
+    sources = [*folder.glob("src/main/java/**/*.java"), *written_annotations(folder)]
     classes = folder / "classes"
 
     tools.run(["javac", "-nowarn", "-cp", tools.jar, "-d", classes, *sources], folder)
@@ -133,7 +133,7 @@ def test_openapi_generator_for_java(
     check(control, output, "From openapi-generator for Java")
 
 
-def annotations(folder: Path) -> list[Path]:
+def written_annotations(folder: Path) -> list[Path]:
     """The three of jakarta.annotation that the generated code names, and that do nothing."""
     package = folder / "jakarta" / "annotation"
     package.mkdir(parents=True)

@@ -7,12 +7,14 @@ import html
 import json
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 
 from shared.web import api_docs, openapi, samples
 from tests.unit.web.browser import ORIGIN, App, Browser, text_of
 
+DOCS = Path(__file__).parents[3] / "docs"
 QUEUES = "https://mailroom.queue.core.windows.net"
 
 
@@ -103,6 +105,23 @@ def test_a_request_reads_as_its_language(sample: samples.Sample) -> None:
         for word in words:
             if word.startswith("{"):
                 assert json.loads(word)["to"] == "ada@example.com"
+
+
+def test_powershell_sends_bytes_of_utf_8_over_http() -> None:
+    """Windows PowerShell 5.1 sends a text as ISO-8859-1, and JSON deeper than two levels as names."""
+    pages = [DOCS / name for name in ("api.md", "clients.md")]
+    shown = [sample.code for sample in samples.over_http(ORIGIN) if sample.language == "PowerShell"]
+    for page in pages:
+        shown += re.findall(r"^```powershell\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+    sending = [code for code in shown if "/api/send" in code]
+
+    assert len(sending) == 3
+    for code in sending:
+        assert (
+            "[Text.Encoding]::UTF8.GetBytes((ConvertTo-Json -InputObject $mail -Depth 5))" in code
+        )
+        assert "charset=utf-8" in code
+        assert "'Idempotency-Key'" in code
 
 
 @pytest.mark.parametrize(
