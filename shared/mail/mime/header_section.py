@@ -76,7 +76,7 @@ def without(raw: bytes, drop: Callable[[str], bool]) -> bytes:
         if not line.startswith((b" ", b"\t")):
             name = line.partition(b":")[0].rstrip(b" \t").lower()
             dropping = drop(name.decode("ascii", "replace"))
-        if line and not dropping:
+        if line.strip(b" \t") and not dropping:
             kept.append(line)
     return b"".join(line + b"\r\n" for line in kept) + b"\r\n" + raw[body:]
 
