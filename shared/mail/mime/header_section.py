@@ -81,6 +81,13 @@ def without(raw: bytes, drop: Callable[[str], bool]) -> bytes:
     return b"".join(line + b"\r\n" for line in kept) + b"\r\n" + raw[body:]
 
 
+def names(raw: bytes) -> list[str]:
+    """The names of the fields of a message that was read before, in lower case."""
+    section, _ = bounds(raw)
+    found = (_NAME.match(line) for line in _LINE_END.split(raw[:section]))
+    return [name[0].decode("ascii").lower() for name in found if name is not None]
+
+
 def bounds(raw: bytes) -> tuple[int, int]:
     """Where the header section ends and where the body begins. Of a section that is too long the
     first number only says that it is."""

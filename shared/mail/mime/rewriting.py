@@ -65,14 +65,19 @@ def line_of(field: Field) -> bytes:
     return text_line(field.name, text).encode("ascii")
 
 
-def composed(message: Message, sender: Address, key: str) -> bytes:
-    """A raw message as it goes out, from `sender`, marked with `key`.
+def composed(message: Message, sender: Address, key: str, message_id: str | None = None) -> bytes:
+    """A raw message as it goes out, from `sender`, marked with `key`; with `message_id`, which has
+    its angle brackets, where it has no Message-ID of its own.
 
     Mails that were accepted by earlier versions hold the whole message in `mime`: its envelope is
     left out here, so that what leaves is what is recorded of those, too.
     """
-    lines = "".join(f"{line}\r\n" for line in _lines(message, sender, key)).encode("ascii")
-    return lines + header_section.without(message.mime or b"", READ.__contains__)
+    rest = message.mime or b""
+    lines = [*_lines(message, sender, key)]
+    if message_id is not None and "message-id" not in header_section.names(rest):
+        lines.append(f"Message-ID: {message_id}")
+    head = "".join(f"{line}\r\n" for line in lines).encode("ascii")
+    return head + header_section.without(rest, READ.__contains__)
 
 
 def _lines(message: Message, sender: Address, key: str) -> Iterator[str]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from local.simulator.graph import mime as simulator
 from shared.mail.address import Address
 from shared.mail.message import MAX_HEADER_VALUE, Message
+from shared.mail.mime import rewriting
 from shared.mail.mime.header_section import MAX_HEADER_SECTION
 from shared.mail.mime.reading import read
 from shared.mail.mime.structure import MAX_DEPTH, MAX_PARTS, Part, parts
@@ -310,6 +311,20 @@ def test_an_ascii_header_leaves_byte_for_byte_but_for_lines_of_spaces() -> None:
 
     assert lines + b"\r\nx" in sent(lines + b"To: a@x.example\r\n\r\nx")
     assert b"X-A: 1\r\n 2\r\n\r\n" in sent(b"To: a@x.example\r\nX-A: 1\r\n \t\r\n 2\r\n \r\n\r\nx")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [(b"", "<own@x>"), (b"message-ID: <theirs@x>\r\n", "<theirs@x>"), (b"X-A: 1\r\n", "<own@x>")],
+)
+@pytest.mark.parametrize("body", [b"x", b"Message-ID: <in the body>\r\n\r\n"])
+def test_a_message_id_is_added_where_there_is_none(line: bytes, expected: str, body: bytes) -> None:
+    message, _ = read(line + b"To: a@x.example\r\n\r\n" + body)
+
+    found = rewriting.composed(message, SENDER, "key", "<own@x>")
+
+    ids = [value for name, value in fields_of(found) if name.lower() == "message-id"]
+    assert ids == [expected]
 
 
 def test_a_mail_stored_by_an_earlier_version_leaves_with_the_recorded_envelope() -> None:
