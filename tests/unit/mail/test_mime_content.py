@@ -201,8 +201,17 @@ def test_more_parts_and_deeper_ones_than_are_read_are_refused() -> None:
 
 
 @pytest.mark.parametrize("depth", [1, 2])
-def test_a_part_with_an_envelope_of_its_own_is_refused(depth: int) -> None:
-    raw = multiparts(depth).removesuffix(b"\r\nx") + b"Content-Type: APPLICATION/MS-TNEF\r\n\r\nx"
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"Content-Type: APPLICATION/MS-TNEF",
+        b"Content-Type: application/vnd.ms-tnef; name=winmail.dat",
+        b"content-type:\r\n (x) application/ms-tnef",
+        b"Content-Type: application/ms-tnef\r\nContent-Type: text/plain",
+    ],
+)
+def test_a_part_with_an_envelope_of_its_own_is_refused(depth: int, lines: bytes) -> None:
+    raw = multiparts(depth).removesuffix(b"\r\nx") + lines + b"\r\n\r\nx"
 
     assert [problem.field for problem in read(raw)[1]] == ["Content-Type"]
 
