@@ -5,7 +5,6 @@ UNCONFIRMED by Microsoft's documents; the sources are field reports, named in do
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -65,10 +64,6 @@ UNKNOWN_TO_THE_MAILBOX = (
     "headers, all of them X-…)"
 )
 
-_NAME = re.compile(rb"^([!-9;-~]{1,76}):", re.MULTILINE)
-_HEAD_END = re.compile(rb"\r?\n\r?\n")
-_MAX_HEAD = 512 * 1024
-
 
 def doubt(name: str) -> str | None:
     """Why a header of a mail that goes as MIME may not arrive; None where it is known to."""
@@ -81,7 +76,9 @@ def doubt(name: str) -> str | None:
 def warnings_of(message: Message) -> tuple[FieldProblem, ...]:
     """The headers of a mail that may not arrive. Graph's JSON takes only what it keeps."""
     if message.mime is not None:
-        return _warnings(_raw_names(message.mime), "")
+        from shared.mail.mime import header_section
+
+        return _warnings(header_section.names(message.mime), "")
     if not message.headers or not needs_mime(message):
         return ()
     return _warnings((name for name, _ in message.headers), "headers.")
@@ -94,10 +91,3 @@ def _warnings(names: Iterable[str], prefix: str) -> tuple[FieldProblem, ...]:
         if (text := doubt(name)) is not None
     ]
     return tuple(found[:MAX_WARNINGS])
-
-
-def _raw_names(raw: bytes) -> Iterable[str]:
-    start = raw[:_MAX_HEAD]
-    end = _HEAD_END.search(start)
-    head = start[: end.start()] if end else start
-    return (name.decode("ascii") for name in _NAME.findall(head))

@@ -24,6 +24,12 @@ def own_message_id(mail_id: str, sender: Address) -> str:
     return f"<postroom.{mail_id}@{sender.email.rpartition('@')[2]}>"
 
 
+def is_reserved(text: str) -> bool:
+    """Whether a caller's Message-ID could be taken for one of `own_message_id`: a mail whose answer
+    was lost is looked for by that, so no other mail may carry it."""
+    return "<postroom." in "".join(text.split()).lower()
+
+
 def mail_id_in(message_id: object) -> str | None:
     """The mail whose `own_message_id` this is; None for any other value."""
     found = _OURS.fullmatch(message_id) if isinstance(message_id, str) else None

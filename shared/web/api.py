@@ -116,7 +116,9 @@ def list_mails(req: func.HttpRequest, ledger: Ledger, submission: Submission) ->
 def _with_key(req: func.HttpRequest, key: str, submission: Submission) -> func.HttpResponse:
     for name in req.params:
         if name != "idempotency_key" and name.lower() not in _HOST_PARAMETERS:
-            raise bad_request(shown_name(name), "cannot go with idempotency_key: remove one of them")
+            raise bad_request(
+                shown_name(name), "cannot go with idempotency_key: remove one of them"
+            )
     if not is_key(key):
         raise bad_request("idempotency_key", f"must have 1 to {MAX_KEY} printable characters")
     mails = submission.find(key)

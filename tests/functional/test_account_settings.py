@@ -262,6 +262,25 @@ def test_an_override_that_is_not_allowed_is_refused_before_anything_is_stored(ro
     assert (room.ledger.mails, room.faults.calls["keys.claim"]) == ([], 0)
 
 
+@pytest.mark.parametrize(
+    ("header", "field"),
+    [
+        ("From: CEO <billing@contoso.com>", "from"),
+        ("Reply-To: evil@example.com", "reply_to"),
+        ("From: billing@contoso.com\r\nSender: CEO <billing@contoso.com>", "Sender"),
+        ("Reply-To: evil@example.com@", "Reply-To"),
+        ("Mail-Reply-To: evil@example.com", "Mail-Reply-To"),
+    ],
+)
+def test_raw_mime_overrides_no_more_than_json_may(room: Room, header: str, field: str) -> None:
+    change_account("billing", {"defaults": {"overridable": []}})
+
+    answer = send(f"To: ada@example.com\r\n{header}\r\n\r\nx".encode(), "message/rfc822")
+
+    assert (answer.status_code, fields_in(answer)) == (422, [field])
+    assert room.ledger.mails == []
+
+
 def test_on_the_queue_it_becomes_a_failed_mail_with_that_reason(room: Room) -> None:
     from shared.services.outbox_message import read as read_message
 

@@ -76,15 +76,16 @@ def without(raw: bytes, drop: Callable[[str], bool]) -> bytes:
         if not line.startswith((b" ", b"\t")):
             name = line.partition(b":")[0].rstrip(b" \t").lower()
             dropping = drop(name.decode("ascii", "replace"))
-        if line and not dropping:
+        if line.strip(b" \t") and not dropping:
             kept.append(line)
     return b"".join(line + b"\r\n" for line in kept) + b"\r\n" + raw[body:]
 
 
-def has(raw: bytes, lowered: str) -> bool:
-    """Whether a message that was read before has a field of this lower-case name."""
-    lines = _LINE_END.split(raw[: bounds(raw)[0]])
-    return any(line.partition(b":")[0].lower() == lowered.encode() for line in lines)
+def names(raw: bytes) -> list[str]:
+    """The names of the fields of a message that was read before, as they are written."""
+    section, _ = bounds(raw)
+    found = (_NAME.match(line) for line in _LINE_END.split(raw[:section]))
+    return [name[0].decode("ascii") for name in found if name is not None]
 
 
 def bounds(raw: bytes) -> tuple[int, int]:

@@ -42,7 +42,6 @@ _ONCE = frozenset(
     }
 )
 _RECIPIENTS = ("to", "cc", "bcc", "x-receiver")
-_TNEF = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 
 
 class _Crowded(Exception):
@@ -269,7 +268,7 @@ def _structure_problem(raw: bytes) -> FieldProblem | None:
         parts = structure.parts(raw)
     except structure.BadStructure as error:
         return FieldProblem("body", str(error))
-    if any(part.content_type in _TNEF for part in parts):
+    if any(part.content_type == structure.TNEF for part in parts):
         # It holds a sender, recipients and a subject of its own, which Exchange reads (MS-OXTNEF).
         return FieldProblem(
             "Content-Type",

@@ -13,7 +13,7 @@ from shared.mail.address import Address, has_control_characters
 from shared.mail.graph_payload import KEY_HEADER
 from shared.mail.header_rules import MAX_HEADER_VALUE
 from shared.mail.message import Message
-from shared.mail.message_ids import own_message_id
+from shared.mail.message_ids import is_reserved, own_message_id
 from shared.mail.mime import encoded_words, header_section, line_ends
 from shared.mail.mime.header_lines import addresses_line, text_line
 from shared.mail.mime.header_section import Field
@@ -52,6 +52,8 @@ def rest_of(lines: Iterable[bytes], body: bytes) -> bytes:
 def line_of(field: Field) -> bytes:
     """A field that is passed on: as it was given where it is ASCII, and for `Content-…`, which
     belongs to the content. Other text is encoded (RFC 2047). Raises BadField."""
+    if field.lowered == "message-id" and is_reserved(field.value.decode("ascii", "replace")):
+        raise BadField("has the form that Postroom gives its own mails: leave it out")
     if field.raw.isascii() or field.lowered.startswith("content-"):
         return field.raw
     if field.lowered in _ASCII_ALONE or field.lowered.startswith("list-"):
@@ -68,16 +70,17 @@ def line_of(field: Field) -> bytes:
 
 
 def composed(message: Message, sender: Address, key: str) -> bytes:
-    """A raw message as it goes out, from `sender`, marked with `key`.
+    """A raw message as it goes out, from `sender`, marked with `key`; with the mail's Message-ID
+    where it brings none.
 
     Mails that were accepted by earlier versions hold the whole message in `mime`: its envelope is
     left out here, so that what leaves is what is recorded of those, too.
     """
     rest = header_section.without(message.mime or b"", READ.__contains__)
-    written = list(_lines(message, sender, key))
-    if not header_section.has(rest, "message-id"):
-        written.append(f"Message-ID: {own_message_id(key, sender)}")
-    return "".join(f"{line}\r\n" for line in written).encode("ascii") + rest
+    lines = [*_lines(message, sender, key)]
+    if not any(name.lower() == "message-id" for name in header_section.names(rest)):
+        lines.append(f"Message-ID: {own_message_id(key, sender)}")
+    return "".join(f"{line}\r\n" for line in lines).encode("ascii") + rest
 
 
 def _lines(message: Message, sender: Address, key: str) -> Iterator[str]:

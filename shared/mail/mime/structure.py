@@ -30,6 +30,7 @@ _FIELD = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 
+TNEF = "application/ms-tnef"
 _MESSAGES = ("message/rfc822", "message/global")
 _ENCODED = ("base64", "quoted-printable")
 
@@ -137,6 +138,9 @@ def _content(headers: bytes) -> tuple[str, str, bytes | None]:
     """Type, transfer encoding, and the boundary where one is given."""
     content_type, encoding, boundary = "text/plain", "", None
     for field in _FIELD.finditer(_FOLD.sub(b"", headers)):
+        if field["name"].lower() == b"content-type" and b"ms-tnef" in field["value"].lower():
+            # However it is written, with comments or in one of two headers.
+            return TNEF, encoding, None
         if field["name"].lower() != b"content-type":
             encoding = field["value"].strip().lower().decode("ascii", "replace")
         elif kind := _TYPE.match(field["value"]):

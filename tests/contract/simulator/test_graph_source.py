@@ -132,3 +132,27 @@ def test_a_source_that_is_slightly_wrong_is_still_sent(graph: GraphClient, head:
 
     assert response.status_code == 202
     assert graph.session.get(graph.simulator.urls.inbox, timeout=30).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Cc: ok@example.org, evil@example.net;",
+        b"Bcc: evil@example.net;",
+        b"Cc: list: a@example.org;, evil@example.net;",
+        b"Bcc: evil@example.net@",
+        b"Bcc: (evil@example.net",
+        b"Cc: ada@example.org (x, evil@example.net",
+        b"Cc: evil@example.net x",
+        b"Bcc: " + b"(" * 2000 + b"evil@example.net",
+    ],
+)
+def test_whoever_can_be_read_out_of_a_malformed_header_gets_the_mail(
+    graph: GraphClient, line: bytes
+) -> None:
+    """A client that lets one through is seen to have sent to people whom it did not name."""
+    graph.send_mime(b"To: grace@example.org\r\n" + line + b"\r\n\r\nx")
+
+    reached = [one.address for one in graph.state.letters()[-1].recipients]
+    assert "evil@example.net" in reached
+    assert "grace@example.org" in reached

@@ -201,8 +201,17 @@ def test_more_parts_and_deeper_ones_than_are_read_are_refused() -> None:
 
 
 @pytest.mark.parametrize("depth", [1, 2])
-def test_a_part_with_an_envelope_of_its_own_is_refused(depth: int) -> None:
-    raw = multiparts(depth).removesuffix(b"\r\nx") + b"Content-Type: APPLICATION/MS-TNEF\r\n\r\nx"
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"Content-Type: APPLICATION/MS-TNEF",
+        b"Content-Type: application/vnd.ms-tnef; name=winmail.dat",
+        b"content-type:\r\n (x) application/ms-tnef",
+        b"Content-Type: application/ms-tnef\r\nContent-Type: text/plain",
+    ],
+)
+def test_a_part_with_an_envelope_of_its_own_is_refused(depth: int, lines: bytes) -> None:
+    raw = multiparts(depth).removesuffix(b"\r\nx") + lines + b"\r\n\r\nx"
 
     assert [problem.field for problem in read(raw)[1]] == ["Content-Type"]
 
@@ -311,6 +320,35 @@ def test_an_ascii_header_leaves_byte_for_byte_but_for_lines_of_spaces() -> None:
 
     assert lines + b"\r\nx" in sent(lines + b"To: a@x.example\r\n\r\nx")
     assert b"X-A: 1\r\n 2\r\n\r\n" in sent(b"To: a@x.example\r\nX-A: 1\r\n \t\r\n 2\r\n \r\n\r\nx")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"", "<postroom.key@contoso.com>"),
+        (b"message-ID: <theirs@x>\r\n", "<theirs@x>"),
+        (b"X-A: 1\r\n", "<postroom.key@contoso.com>"),
+    ],
+)
+@pytest.mark.parametrize("body", [b"x", b"Message-ID: <in the body>\r\n\r\n"])
+def test_a_message_id_is_added_where_there_is_none(line: bytes, expected: str, body: bytes) -> None:
+    message, _ = read(line + b"To: a@x.example\r\n\r\n" + body)
+
+    found = compose(message, SENDER, "key", NOW)
+
+    ids = [value for name, value in fields_of(found) if name.lower() == "message-id"]
+    assert ids == [expected]
+
+
+@pytest.mark.parametrize("given", ["<postroom.{id}@x.example>", " \r\n <PostRoom.{id}@x> (c)"])
+def test_no_caller_gives_a_mail_the_message_id_that_another_mail_is_looked_for_by(
+    given: str,
+) -> None:
+    value = given.format(id="01a01f0a-da00-72d3-a652-e44da7f29e26")
+
+    _, problems = read(f"To: a@x.example\r\nMessage-ID: {value}\r\n\r\nx".encode())
+
+    assert [problem.field for problem in problems] == ["Message-ID"]
 
 
 def test_a_mail_stored_by_an_earlier_version_leaves_with_the_recorded_envelope() -> None:

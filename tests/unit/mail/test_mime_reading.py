@@ -42,9 +42,8 @@ def decoded(raw: bytes, name: str) -> list[tuple[str, str]]:
 
 
 def without_key(raw: bytes) -> bytes:
-    return b"\r\n".join(
-        line for line in raw.split(b"\r\n") if not line.startswith(b"X-Postroom-Key:")
-    )
+    ours = (b"X-Postroom-Key:", b"Message-ID: <postroom.")
+    return b"\r\n".join(line for line in raw.split(b"\r\n") if not line.startswith(ours))
 
 
 def sent(raw: bytes, sender: Address = SENDER) -> bytes:
