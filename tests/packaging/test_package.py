@@ -8,10 +8,12 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from importlib import metadata
 from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from infra import package
 from local import demo
@@ -191,15 +193,34 @@ def unpacked(zip_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clean_python(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An interpreter that has what the package's own requirements.txt names, and no more."""
     folder = tmp_path_factory.mktemp("clean") / "venv"
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)  # noqa: S603 - our own
-    subprocess.run(  # noqa: S603 - our own
-        [folder / "bin" / "python", *install, "-r", unpacked / "requirements.txt"],
-        check=True,
-        env=environment,
-    )
+    command = [sys.executable, "-m", "venv", "--without-pip", folder]
+    subprocess.run(command, check=True)  # noqa: S603 - our own
+    (packages,) = folder.glob("lib/python*/site-packages")
+    for name, version in pinned(unpacked / "requirements.txt"):
+        copy_distribution(name, version, packages)
     return folder / "bin" / "python"
+
+
+def pinned(requirements: Path) -> Iterator[tuple[str, str]]:
+    """Names and versions that pip would install with this Python."""
+    text = requirements.read_text(encoding="utf-8").replace("\\\n", " ")
+    for line in filter(None, (line.partition(" --hash")[0].strip() for line in text.split("\n"))):
+        found = Requirement(line)
+        if found.marker is None or found.marker.evaluate():
+            (version,) = found.specifier
+            yield found.name, version.version
+
+
+def copy_distribution(name: str, version: str, folder: Path) -> None:
+    """The files of an installed distribution: tests/long/packaging lets pip install them instead."""
+    found = metadata.distribution(name)
+    assert found.version == version, f"{name} is not what requirements.txt says: make install"
+    for file in found.files or ():
+        source = Path(str(found.locate_file(file)))
+        # Commands lie outside of the folder; the app runs none.
+        if ".." not in file.parts and source.is_file():
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, folder / file)
 
 
 @pytest.fixture
