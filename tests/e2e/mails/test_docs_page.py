@@ -50,7 +50,7 @@ def test_a_request_is_copied_with_this_apps_address_in_it(
 
 
 def test_a_link_to_a_document_opens_it(at_docs: Page) -> None:
-    at_docs.locator("#send summary").click()
-    at_docs.locator("#send").get_by_role("link", name="MailDocument").first.click()
+    at_docs.locator("#sendMail summary").click()
+    at_docs.locator("#sendMail").get_by_role("link", name="MailDocument").first.click()
 
     expect(at_docs.locator("#MailDocument .params")).to_be_visible()
