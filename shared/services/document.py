@@ -244,6 +244,10 @@ def _message(
     thread: Thread,
     found: list[FieldProblem],
 ) -> Message:
+    text, html = given(document.text), given(document.html)
+    if html is None and document.text is not None:
+        # A mail whose subject says all: the caller gave its text, and gave it empty.
+        text = document.text
     return Message(
         sender=read_address("from", document.from_, "'reply_to' takes several", found),
         to=read_addresses("to", document.to, found),
@@ -251,8 +255,8 @@ def _message(
         bcc=read_addresses("bcc", document.bcc, found),
         reply_to=read_addresses("reply_to", document.reply_to, found),
         subject=document.subject or "",
-        text=given(document.text),
-        html=given(document.html),
+        text=text,
+        html=html,
         attachments=(*read_attachments(_listed(document.attachments), found), *files),
         headers=tuple(_given_entries(document.headers).items()),
         importance=Importance(document.importance or Importance.NORMAL),

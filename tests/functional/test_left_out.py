@@ -140,8 +140,17 @@ def test_an_html_entity_is_a_body_and_stays(room: Room) -> None:
     assert sent(room).html == "&nbsp;"
 
 
-@pytest.mark.parametrize("fields", [{"text": ""}, {"text": "", "html": " "}, {"text": None}])
-def test_a_mail_without_anything_in_it_is_refused(room: Room, fields: dict[str, object]) -> None:
+@pytest.mark.parametrize("fields", [{"text": ""}, {"text": "", "html": " "}])
+def test_a_mail_whose_only_text_is_blank_is_a_mail_with_an_empty_text(
+    room: Room, fields: dict[str, object]
+) -> None:
+    assert send(document_of(**fields)).status_code == 202
+
+    assert (sent(room).text, sent(room).html) == ("", None)
+
+
+@pytest.mark.parametrize("fields", [{"html": " ", "text": None}, {"text": None}])
+def test_a_mail_without_a_text_or_an_html_is_refused(room: Room, fields: dict[str, object]) -> None:
     assert problem(send(document_of(**fields))) == (422, "invalid_mail", ["text"])
 
 

@@ -341,9 +341,8 @@ def test_what_is_sent_has_the_from_and_the_recipients_that_were_checked(
 
     sent = compose(message, message.sender or SENDER, KEY, NOW)
 
-    key, _, rest = sent.partition(b"\r\n")
-    again, problems = read(rest)
-    assert key == f"X-Postroom-Key: {KEY}".encode()
+    assert sent.startswith(f"X-Postroom-Key: {KEY}\r\n".encode())
+    again, problems = read(without_key(sent))
     assert problems == []
     assert again.sender == (message.sender or SENDER)
     assert again.recipients == message.recipients
