@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from shared.errors import FieldProblem, Refused
 from shared.mail import problems
 from shared.mail.problems import ProblemKind
+from shared.services.text_encoding import UTF_16_LE, encoding_of
 
 _BOM = codecs.BOM_UTF8
 _LONGEST_HEADER = 1024
@@ -142,9 +143,7 @@ def _refuse_wide(body: bytes, field: str, remedy: str) -> None:
 
 def _byte_order(body: bytes) -> str:
     """Which UTF-16: the byte order mark says it, else the zero byte of JSON's first character."""
-    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    return "utf-16-le" if body[1:2] == b"\0" else "utf-16-be"
+    return "utf-16-le" if encoding_of(body)[0] is UTF_16_LE else "utf-16-be"
 
 
 def _charset_in(content_type: str, field: str) -> str | None:
