@@ -52,6 +52,7 @@ def send(stand: Stand, graph: Graph, message: Message) -> None:
 def test_names_and_texts_arrive_literally(
     stand: Stand, graph: Graph, text: str, html: str | None
 ) -> None:
+    stand.control("options", {"mime_drops_unknown_headers": False})
     filename = text.replace("/", "")
     message = replace(
         HELLO,
@@ -113,7 +114,10 @@ def test_an_invitation_arrives_as_a_calendar_with_its_method(stand: Stand, graph
 def test_a_header_that_the_service_drops_leaves_the_mail_as_it_is(
     stand: Stand, graph: Graph
 ) -> None:
-    stand.control("options", {"dropped_headers": ["List-Id", "Precedence"]})
+    stand.control(
+        "options",
+        {"dropped_headers": ["List-Id", "Precedence"], "mime_drops_unknown_headers": False},
+    )
     headers = (("List-Id", "<news.contoso.com>"), ("Precedence", "bulk"), ("X-Ref", "7"))
 
     send(stand, graph, replace(HELLO, headers=headers))
