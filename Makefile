@@ -114,7 +114,7 @@ test: install .local/functions-runtime/.installed tools  ## everything, from a f
 	@$(PY) local/prerequisites.py browser
 	@$(PY) -m tests.parts $(PARTS)
 
-long: install $(LONG_NEEDS)  ## what takes long: mutations, long fault runs, other people's clients (PARTS=…)
+long: install tools $(LONG_NEEDS)  ## what takes long: mutations, long fault runs, other people's clients (PARTS=…)
 	@$(PY) local/prerequisites.py browser
 	@$(PY) -m tests.parts --long $(PARTS)
 

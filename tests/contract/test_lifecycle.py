@@ -19,7 +19,7 @@ from uuid import uuid4
 import hypothesis.strategies as st
 import pytest
 from azure.data.tables import TableServiceClient
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -41,11 +41,10 @@ from shared.errors import AnswerLost, NotSent, PostroomError
 from shared.mail.account import Account, AccountState
 from shared.mail.address import Address
 from shared.mail.mail import MAX_EVENTS, Event, Mail, MailFilter, MailPage
-from shared.mail.outcome import GraphAnswer, Outcome, Verdict
+from shared.mail.outcome import GraphAnswer
 from shared.mail.pace import Timetable
 from shared.mail.status import WAITING, Status, may_follow
 from shared.services.changes import Decision, Recipients
-from shared.services.delivery import Delivery, Heard
 from shared.services.ports import Glimpse, KeyClaim, Span, Versioned, WaitingPage
 from shared.settings import StorageSettings
 from tests.fakes import (
@@ -527,27 +526,3 @@ def run(machine: type[Life], **changes: Any) -> None:
 @PATIENT
 def test_nothing_illegal_is_lost_or_doubled_in_any_order(tables: Tables) -> None:
     run(type("Life", (Life,), {"tables": tables}))
-
-
-@PATIENT
-def test_a_write_that_forgets_its_condition_is_caught(tables: Tables) -> None:
-    careless = type("Careless", (Life,), {"tables": tables, "careless": True})
-
-    with pytest.raises(
-        AssertionError, match=r"copies of one mail|delivered, and|written anew|final"
-    ):
-        run(careless, phases=[Phase.generate], max_examples=40, derandomize=True)
-
-
-@PATIENT
-def test_a_worker_that_sends_again_without_knowing_is_caught(
-    tables: Tables, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def again(delivery: Delivery, found: Versioned) -> Heard:
-        return delivery._settle(found, None, Outcome(Verdict.AGAIN, "worker_lost"))
-
-    monkeypatch.setattr(Delivery, "_abandoned", again)
-    blind = type("Blind", (Life,), {"tables": tables})
-
-    with pytest.raises(AssertionError, match=r"copies of one mail|delivered, and"):
-        run(blind, phases=[Phase.generate], max_examples=40, derandomize=True)

@@ -77,8 +77,8 @@ _OPEN = ExitStack()
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
-    """Close Chromium behind the last test of its folder, after its fixtures: Playwright keeps an event loop running, in
-    which no test of another folder could run its own."""
+    """Close Chromium behind the last test of its folder: Playwright keeps an event loop running, in
+    which no test of another folder could run its own. After the fixtures, which still need it."""
     if nextitem is None or not any(nextitem.path.is_relative_to(one) for one in _WITH_BROWSER):
         _chromium.cache_clear()
         _OPEN.close()

@@ -67,8 +67,8 @@ class Cloud:
         # own, and one test deploys what it builds at that moment (`PYTHON=sys.executable`).
         python = self.write_tool(
             "python",
-            f"""case "$1" in
-  */infra/package.py) cat "{package()}" >"$3" ;;
+            f"""case "$1 $2" in
+  */infra/package.py\\ --output) cat "{package()}" >"$3" ;;
   *) exec "{sys.executable}" -S "$@" ;;
 esac""",
         )

@@ -193,7 +193,7 @@ def unpacked(zip_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clean_python(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An interpreter that has what the package's own requirements.txt names, and no more."""
     folder = tmp_path_factory.mktemp("clean") / "venv"
-    command = [sys.executable, "-m", "venv", "--without-pip", folder]
+    command = [sys.executable, "-m", "venv", "--without-pip", str(folder)]
     subprocess.run(command, check=True)  # noqa: S603 - our own
     (packages,) = folder.glob("lib/python*/site-packages")
     for name, version in pinned(unpacked / "requirements.txt"):

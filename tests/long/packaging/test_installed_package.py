@@ -18,8 +18,8 @@ def test_pip_installs_all_that_the_package_needs(tmp_path: Path) -> None:
     zipfile.ZipFile(tmp_path / "postroom.zip").extractall(app)
     python = venv / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)  # noqa: S603 - our own
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    install += ["--require-hashes", "-r", app / "requirements.txt"]
+    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install += ["--require-hashes", "-r", str(app / "requirements.txt")]
     subprocess.run(install, check=True)  # noqa: S603 - our own
 
     done = subprocess.run(  # noqa: S603 - our own
