@@ -430,7 +430,7 @@ class Postroom:
         """Many mails at once."""
         from shared.services.batch import Batch
 
-        return Batch(self.submission, self._keys, self.clock)
+        return Batch(self.submission, self.clock)
 
     @functools.cached_property
     def linking(self) -> Linking:

@@ -1170,7 +1170,7 @@ class Room:
         )
         self.changes = self.person()
         self.account_changes = AccountChanges(self.accounts)
-        self.batch = Batch(self.submission, self.keys, self.clock)
+        self.batch = Batch(self.submission, self.clock)
         self.delivery = self.worker(patience or Patience(30, 48 * 3600))
         self.outbox = Outbox(
             self.ledger, self.submission, self.delivery, self.clock, remembers=timedelta(days=90)

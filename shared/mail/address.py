@@ -87,7 +87,10 @@ def _check_local(local: str) -> None:
     if not local.isascii():
         raise BadAddress("has letters before the '@' that Exchange does not deliver to: use ASCII")
     if not _LOCAL.fullmatch(local) or len(local) > 64:
-        raise BadAddress("has a part before the '@' that is not valid")
+        raise BadAddress(
+            "has a part before the '@' that is not valid: write the address alone and without "
+            "spaces"
+        )
     if "=?" in local:
         # Some readers decode it (RFC 2047), to another address.
         raise BadAddress("has an encoded word before the '@': write the address itself")

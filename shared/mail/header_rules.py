@@ -14,6 +14,14 @@ from typing import NamedTuple
 from shared.errors import FieldProblem
 from shared.mail.address import has_control_characters
 
+ONE_CLICK = "List-Unsubscribe=One-Click"
+_OF_URLS = frozenset(
+    {"list-archive", "list-help", "list-owner", "list-post", "list-subscribe", "list-unsubscribe"}
+)
+_URLS = re.compile(
+    r"\s*+<[^<>\s]++>(?:\s*+\([^()]*+\))?+(?:\s*+,\s*+<[^<>\s]++>(?:\s*+\([^()]*+\))?+)*+\s*+"
+)
+
 MAX_HEADER_VALUE = 8192
 MAX_LINE = 998
 """Characters of a line of a message (RFC 5322, 2.1.1)."""
@@ -194,13 +202,29 @@ def _value_fault(name: str, value: str) -> str | None:
     if form is Form.TEXT:
         return None
     if form is Form.LITERAL:
-        return literal_fault(value)
+        return literal_fault(value) or _list_fault(name.lower(), value)
     found = list_id_parts(value)
     if found is None:
         return "must be an id in angle brackets, with a name before it or none"
     if len(found[1]) > MAX_LIST_ID:
         return f"has an id of more than {MAX_LIST_ID} characters: shorten it"
     return literal_fault(found[1])
+
+
+def _list_fault(lowered: str, value: str) -> str | None:
+    """Why a value is not what mail programs read in a header of a mailing list, or None.
+
+    RFC 2369, 2: URLs in angle brackets; of `List-Post` also NO. RFC 8058, 3.1: one keyword.
+    """
+    if lowered == "list-unsubscribe-post" and value.strip() != ONE_CLICK:
+        return f"must be {ONE_CLICK}: mail programs read nothing else"
+    if lowered not in _OF_URLS or _URLS.fullmatch(value):
+        return None
+    if lowered == "list-post" and value.strip().upper().startswith("NO"):
+        return None
+    return (
+        "must be URLs in angle brackets, with commas between them: mail programs read nothing else"
+    )
 
 
 def literal_fault(value: str) -> str | None:

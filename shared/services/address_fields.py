@@ -22,19 +22,19 @@ class AddressObject(msgspec.Struct, forbid_unknown_fields=True):
 
 
 AddressField = str | AddressObject
-AddressesField = str | AddressObject | list[str | AddressObject]
+AddressesField = str | AddressObject | list[str | AddressObject | None]
 """A text may hold several addresses, with commas or semicolons between them, and so may each text of
-a list."""
+a list. Null in a list is nothing: PowerShell's `@($null)` writes it."""
 
 
-def entries_of(value: AddressesField | None) -> Sequence[AddressField]:
+def entries_of(value: AddressesField | None) -> Sequence[AddressField | None]:
     """What a field holds, as a list."""
     if value is None:
         return ()
     return value if isinstance(value, list) else (value,)
 
 
-def crowded(name: str, entries: Sequence[AddressField], most: int) -> list[FieldProblem]:
+def crowded(name: str, entries: Sequence[AddressField | None], most: int) -> list[FieldProblem]:
     """The problem of a field with too much in it for any of it to be read."""
     if len(entries) > most:
         return [FieldProblem(name, f"has {len(entries)} entries: at most {most} addresses")]
@@ -83,7 +83,9 @@ def read_address(
     return None
 
 
-def _read(entry: AddressField) -> Iterable[Address]:
+def _read(entry: AddressField | None) -> Iterable[Address]:
+    if entry is None:
+        return ()
     if not isinstance(entry, str):
         return (_made(entry),)
     return read_list(entry) if entry.strip() else ()
@@ -109,5 +111,7 @@ def holds_several(text: str) -> bool:
         return False
 
 
-def _length(entry: AddressField) -> int:
+def _length(entry: AddressField | None) -> int:
+    if entry is None:
+        return 0
     return len(entry) if isinstance(entry, str) else len(entry.email) + len(entry.name or "")

@@ -27,7 +27,7 @@ from shared.services.document import (
     read_json,
     refuse_crumbs,
 )
-from shared.services.ports import Clock, IdempotencyKeys
+from shared.services.ports import Clock
 from shared.services.submission import Receipt, Submission, key_conflict
 from shared.telemetry import event
 
@@ -108,12 +108,10 @@ class Batch:
     def __init__(
         self,
         submission: Submission,
-        keys: IdempotencyKeys,
         clock: Clock,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._submission = submission
-        self._keys = keys
         self._clock = clock
         self._monotonic = monotonic
 
@@ -141,20 +139,13 @@ class Batch:
                 return
             try:
                 self._submission.check(item.order)
-                self._check_key(item.order)
+                self._submission.refuse_taken_key(item.order)
             except Refused as refused:
                 # A repeated batch finds its mails, whatever could refuse them today.
                 if self._submission.earlier(item.order) is None:
                     item.refusal = refused
 
         _all_at_once(check, items)
-
-    def _check_key(self, order: Order) -> None:
-        claim = self._keys.find(order.claimed_key) if order.claimed_key is not None else None
-        if claim is None or claim.document_hash == order.document_hash:
-            return
-        if claim.holds_at(self._clock()):
-            raise key_conflict()
 
     def _store(self, items: Sequence[Item]) -> None:
         """Accept what was not refused. Of mails with one key the first goes first."""

@@ -329,11 +329,7 @@ class Changes:
     ) -> Mail:
         packed = self._content(mail)
         if packed.message is None:
-            raise Refused(
-                problems.UNREADABLE_MAIL,
-                "The ledger holds the raw text of a queue message, and no mail.",
-                members=_where(mail),
-            )
+            raise _unreadable(mail)
         message = _addressed(packed.message, recipients)
         account, sender = choose(
             self._accounts.all(fresh=True), alias or mail.account, message.sender
@@ -407,12 +403,22 @@ def _is_in(found: Mail, ours: Mail) -> bool:
 
 
 def _require(mail: Mail, allowed: frozenset[Status], what: str) -> None:
+    if mail.status not in allowed and mail.is_refused_message:
+        raise _unreadable(mail)
     if mail.status not in allowed:
         raise Refused(
             problems.WRONG_STATUS,
             f"The mail is {mail.status.value} and cannot be {what}. {INSTEAD[mail.status]}",
             members=_where(mail),
         )
+
+
+def _unreadable(mail: Mail) -> Refused:
+    return Refused(
+        problems.UNREADABLE_MAIL,
+        "The ledger holds the raw text of a queue message, and no mail.",
+        members=_where(mail),
+    )
 
 
 def _where(mail: Mail) -> dict[str, object]:

@@ -107,9 +107,7 @@ def where(raw: bytes, at: int) -> str:
 
 
 def _no_json(raw: bytes, error: Exception) -> Refused:
-    return Refused(
-        problems.INVALID_JSON, f"The body is not valid JSON in UTF-8: {_fault(raw, error)}."
-    )
+    return Refused(problems.INVALID_JSON, f"The body is not valid JSON: {_fault(raw, error)}.")
 
 
 def _fault(raw: bytes, error: Exception) -> str:
@@ -121,7 +119,10 @@ def _fault(raw: bytes, error: Exception) -> str:
     try:
         raw.decode()
     except UnicodeDecodeError as wrong:
-        return f"no UTF-8 at {where(raw, wrong.start)}"
+        return (
+            f"it is not UTF-8 at {where(raw, wrong.start)}; send UTF-8, or say in the Content-Type what "
+            "it is, as charset=windows-1252"
+        )
     malformed = _BYTE.match(str(error))
     if malformed:
         return f"{malformed['what']} at {where(raw, int(malformed['at']))}"

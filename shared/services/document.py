@@ -48,8 +48,8 @@ Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=labels.LONGEST_TAG)]
 
 
 class MailDocument(msgspec.Struct, forbid_unknown_fields=True, rename={"from_": "from"}):
-    """One mail. Where a field takes a list, one value stands for a list of one; null in any field is
-    as if the field were left out."""
+    """One mail. Where a field takes a list, one value stands for a list of one; null in a field, or
+    in a list, is as if it were left out."""
 
     account: str | None = None
     from_: AddressField | None = None
@@ -60,10 +60,10 @@ class MailDocument(msgspec.Struct, forbid_unknown_fields=True, rename={"from_": 
     subject: str | None = ""
     text: str | None = None
     html: str | None = None
-    attachments: list[AttachmentDocument] | AttachmentDocument | None = []
+    attachments: list[AttachmentDocument | None] | AttachmentDocument | None = []
     headers: dict[str, str | None] | None = {}
     importance: Literal["low", "normal", "high"] | None = "normal"
-    tags: Annotated[list[Tag], msgspec.Meta(max_length=labels.MAX_TAGS)] | Tag | None = []
+    tags: Annotated[list[Tag | None], msgspec.Meta(max_length=labels.MAX_TAGS)] | Tag | None = []
     metadata: dict[str, str | None] | None = {}
     scheduled_at: datetime | None = None
     save_to_sent_items: bool | None = None
@@ -72,7 +72,7 @@ class MailDocument(msgspec.Struct, forbid_unknown_fields=True, rename={"from_": 
     delivery_receipt: bool | None = False
     in_reply_to: str | None = None
     """What the mail answers: a Message-ID, or the id of a mail that was sent through Postroom."""
-    references: list[str] | str | None = []
+    references: list[str | None] | str | None = []
     """The Message-IDs of the thread, the oldest first; in one text with spaces between them."""
     idempotency_key: str | None = None
     dry_run: bool | None = False
@@ -125,7 +125,12 @@ def read_json(
     """
     found: list[FieldProblem] = []
     document = _decode(raw, len(files), found)
-    thread = read_thread(document.in_reply_to, document.references, found)
+    references = document.references
+    thread = read_thread(
+        document.in_reply_to,
+        references if isinstance(references, str) else _listed(references),
+        found,
+    )
     message = _message(document, files, thread, found)
     tags, metadata = _listed(document.tags), _given_entries(document.metadata)
     labels.check(tags, metadata, found)
@@ -227,10 +232,9 @@ def _crowded(document: MailDocument, files: int) -> list[FieldProblem]:
 
 
 def _listed(value: Any) -> Sequence[Any]:
-    """What a field that takes a list or one value holds, as a list."""
-    if value is None:
-        return ()
-    return value if isinstance(value, list) else (value,)
+    """What a field that takes a list or one value holds, as a list; null in it is nothing."""
+    values = value if isinstance(value, list) else [value]
+    return [one for one in values if one is not None]
 
 
 def _given_entries(values: Mapping[str, str | None] | None) -> dict[str, str]:
@@ -361,6 +365,9 @@ def _hash(document: MailDocument, files: Sequence[Attachment]) -> str:
     fields["tags"] = _listed(fields["tags"])
     for name in ("headers", "metadata"):
         fields[name] = _given_entries(fields[name])
+    for name in ("to", "cc", "bcc", "reply_to"):
+        if isinstance(fields[name], list):
+            fields[name] = _listed(fields[name])
     for item in fields["attachments"]:
         item["content_type"] = item["content_type"] or ANY_FILE
     # Documents keep the digest that they had before there were these fields, or before they could be

@@ -84,4 +84,6 @@ def _of_message(detail: str) -> str:
 
 
 def _field(problem: FieldProblem) -> str:
-    return "the message" if problem.field == "body" else problem.field
+    # A field of the document can be called `body` too: its problem says that it is no field.
+    is_whole = problem.field == "body" and not problem.message.startswith("is not a field")
+    return "the message" if is_whole else problem.field

@@ -23,7 +23,7 @@ from shared.mail.mail import Caller, Event, Mail, Payload
 from shared.mail.message import Attachment, Importance, Message, StoredFile
 from shared.mail.refusals.account import why
 from shared.mail.status import WAITING, Status
-from shared.mail.way import way_for
+from shared.mail.way import Way, way_for
 from shared.services.document import Order, place_of
 from shared.services.outbox_message import LONGEST_DELAY
 from shared.services.pacing import Pacing
@@ -37,6 +37,7 @@ from shared.services.ports import (
     KeyClaim,
     Ledger,
     Payloads,
+    Versioned,
     Waiting,
 )
 from shared.services.readable_parts import NOTHING, ReadableParts, Recipient
@@ -53,9 +54,12 @@ RECIPIENT_ROOM = 16_000
 
 _NO_MAIL = "is the id of no mail that is still in the ledger: give the Message-ID instead"
 _NO_MESSAGE_ID = (
-    "is the id of a mail whose Message-ID is not known: it has not been sent yet, or its account does "
-    "not verify what it sends. Wait until GET /api/mails/{id} has a message_id, or give the Message-ID "
-    "itself"
+    "is the id of a mail whose Message-ID is not known yet: wait until GET /api/mails/{id} has a "
+    "message_id, or give the Message-ID itself"
+)
+_NEVER_A_MESSAGE_ID = (
+    "is the id of a mail whose Message-ID Postroom does not learn, because its account does not verify "
+    "what it sends: give the Message-ID itself, from the copy in Sent Items"
 )
 
 
@@ -136,12 +140,21 @@ class Submission:
         now = self._clock()
         mail = self._new(order, account, sender, ids.new_id(now, self._random), Caller.HTTP, now)
         if order.dry_run:
+            self.refuse_taken_key(order)
             return Receipt(mail, account=account, dry_run=True, message=order.message)
         receipt = self._store(order, mail, sender, lambda new: self.with_slot(new, account))
         if receipt.mail.status in WAITING and receipt.mail.attempts == 0:
             self.ring(receipt.mail)
         _tell(receipt)
         return receipt
+
+    def refuse_taken_key(self, order: Order) -> None:
+        """Raise Refused (409) for a key that stands for another document."""
+        claim = self._keys.find(order.claimed_key) if order.claimed_key is not None else None
+        if claim is None or claim.document_hash == order.document_hash:
+            return
+        if claim.holds_at(self._clock()):
+            raise key_conflict()
 
     def check(self, order: Order) -> tuple[Order, Account, Address]:
         """The order with its files looked at, the account that will carry the mail, and the From
@@ -427,7 +440,7 @@ class Submission:
             raise Refused(
                 problems.INVALID_MAIL,
                 "The mail that this one answers cannot be named in it.",
-                [FieldProblem("in_reply_to", _NO_MAIL if found is None else _NO_MESSAGE_ID)],
+                [FieldProblem("in_reply_to", _why_not_answered(found))],
             )
         message = replace(
             order.message,
@@ -473,6 +486,13 @@ class Submission:
             attachments.append(item)
         mail = replace(mail, payload=replace(mail.payload, files=tuple(dict.fromkeys(names))))
         return mail, replace(message, attachments=tuple(attachments))
+
+
+def _why_not_answered(found: Versioned | None) -> str:
+    """Why a mail of ours, named by its id, cannot be answered."""
+    if found is None:
+        return _NO_MAIL
+    return _NEVER_A_MESSAGE_ID if found.mail.delivery is Way.DIRECT else _NO_MESSAGE_ID
 
 
 def _chosen(order: Order, accounts: Sequence[Account]) -> tuple[Account, Address]:

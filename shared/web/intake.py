@@ -9,6 +9,7 @@ import azure.functions as func
 from shared.errors import FieldProblem, Refused
 from shared.mail import problems
 from shared.mail.message import Attachment
+from shared.services.decoding import shown_name
 from shared.services.document import Limits, Order, read_json, read_mime
 from shared.services.file_fields import ANY_FILE
 from shared.web.charset import media_type, message_bytes, refuse_compressed, utf8_json
@@ -34,11 +35,7 @@ def read_order(req: func.HttpRequest, limits: Limits) -> Order:
     if kind == "multipart/form-data":
         document, files = read_form(body, content_type)
         return read_json(document, now, key=key, files=files)
-    raise bad_request(
-        "Content-Type",
-        "must be application/json, message/rfc822 or multipart/form-data",
-        problems.UNSUPPORTED_CONTENT_TYPE,
-    )
+    raise _wrong_type(kind, "application/json, message/rfc822 or multipart/form-data")
 
 
 def read_json_body(req: func.HttpRequest, max_bytes: int, *, optional: bool = False) -> bytes:
@@ -48,10 +45,15 @@ def read_json_body(req: func.HttpRequest, max_bytes: int, *, optional: bool = Fa
     body = read_body(req, max_bytes)
     content_type: str = req.headers.get("content-type", "")
     if media_type(content_type) != "application/json":
-        raise bad_request(
-            "Content-Type", "must be application/json", problems.UNSUPPORTED_CONTENT_TYPE
-        )
+        raise _wrong_type(media_type(content_type), "application/json")
     return utf8_json(body, content_type)
+
+
+def _wrong_type(given: str, taken: str) -> Refused:
+    what = f"is {shown_name(given)}" if given else "is missing"
+    return bad_request(
+        "Content-Type", f"{what}: it must be {taken}", problems.UNSUPPORTED_CONTENT_TYPE
+    )
 
 
 def wait_seconds(req: func.HttpRequest) -> float:

@@ -45,7 +45,12 @@ _CHOICE: Kinds = (
     problems.INVALID_MAIL,
 )
 _MAIL: Kinds = (*_BODY, *_CHOICE, problems.ATTACHMENT_MISSING)
-_CHANGE: Kinds = (*_BODY, problems.UNKNOWN_MAIL, problems.WRONG_STATUS)
+_CHANGE: Kinds = (
+    *_BODY,
+    problems.UNKNOWN_MAIL,
+    problems.WRONG_STATUS,
+    problems.UNREADABLE_MAIL,
+)
 
 
 def paths() -> dict[str, Any]:
@@ -84,7 +89,6 @@ def paths() -> dict[str, Any]:
                 (
                     *_CHOICE,
                     problems.CONTENT_GONE,
-                    problems.UNREADABLE_MAIL,
                     problems.RAW_RECIPIENTS,
                     problems.MAILBOX_REPLACED,
                 ),
@@ -242,7 +246,7 @@ def _check_mail() -> Operation:
         "checkMail",
         "Check one mail, and send nothing",
         {200: _answer("The mail would be accepted; nothing was stored.", "Checked")},
-        _MAIL,
+        (*_MAIL, problems.IDEMPOTENCY_CONFLICT),
         [_idempotency_key("Checked as a key; not used up.")],
     )
     operation["requestBody"] = _mail_body()

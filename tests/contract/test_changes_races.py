@@ -146,9 +146,9 @@ def test_a_hundred_mails_are_stored_well_within_the_front_ends_patience(room: Ro
     body = json.dumps({"mails": [document_of(subject=str(n)) for n in range(100)]}).encode()
     began = time.monotonic()
 
-    first = Batch(room.submission, room.keys, room.clock).accept(body, "november")
+    first = Batch(room.submission, room.clock).accept(body, "november")
     took = time.monotonic() - began
-    second = Batch(room.submission, room.keys, room.clock).accept(body, "november")
+    second = Batch(room.submission, room.clock).accept(body, "november")
 
     assert first.accepted == second.accepted == 100
     assert all(item.receipt and item.receipt.replayed for item in second.items)
@@ -162,9 +162,7 @@ def test_a_hundred_mails_are_stored_well_within_the_front_ends_patience(room: Ro
 def test_two_callers_who_send_one_batch_at_once_send_it_once(room: Room) -> None:
     body = json.dumps({"mails": [document_of(subject=str(n)) for n in range(20)]}).encode()
 
-    results = at_once(
-        *[lambda: Batch(room.submission, room.keys, room.clock).accept(body, "november")] * 3
-    )
+    results = at_once(*[lambda: Batch(room.submission, room.clock).accept(body, "november")] * 3)
 
     assert [getattr(result, "accepted", None) for result in results] == [20] * 3
     assert len(room.ledger.page(MailFilter(), 100, None).mails) == 20

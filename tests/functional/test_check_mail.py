@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes import Room, document_of
 from tests.functional.calling import change_account, check_mail, read, send
-from tests.functional.test_send import FORM, MAIL_PART, form, part
+from tests.functional.test_send import FORM, MAIL_PART, form, part, problem
 
 CHECKED = {
     "dry_run": True,
@@ -68,12 +68,6 @@ def test_a_key_is_not_used_up(room: Room) -> None:
     assert "Idempotent-Replayed" not in first.headers
 
 
-def test_a_key_that_is_used_does_not_refuse_a_check(room: Room) -> None:
-    send(idempotency_key="k")
-
-    assert check_mail(document_of(subject="Another"), idempotency_key="k").status_code == 200
-
-
 def test_nothing_is_waited_for_so_that_a_wait_is_refused(room: Room) -> None:
     answer = check_mail(params={"wait": "20"})
 
@@ -122,3 +116,15 @@ def test_an_override_that_the_account_does_not_allow_is_refused(room: Room) -> N
     answer = check_mail(document_of(reply_to="a@contoso.com"))
 
     assert (answer.status_code, read(answer)["code"]) == (422, "override_not_allowed")
+
+
+def test_a_key_that_another_document_has_is_refused_and_its_own_is_not(room: Room) -> None:
+    key = {"idempotency_key": "invoice-7"}
+    assert send(document_of(**key)).status_code == 202
+
+    assert problem(check_mail(document_of(**key, subject="Another"))) == (
+        409,
+        "idempotency_conflict",
+        ["idempotency_key"],
+    )
+    assert check_mail(document_of(**key)).status_code == 200

@@ -7,6 +7,7 @@ import json
 import pytest
 
 import function_app
+from shared.mail.address import Address
 from shared.mail.message import Attachment, Message
 from shared.services.document import MailDocument
 from shared.services.packing import unpack
@@ -169,3 +170,18 @@ def test_a_blank_content_id_of_a_part_is_none(room: Room) -> None:
     assert send(form(mail, file), FORM).status_code == 202
 
     assert sent(room).attachments == (Attachment("a.txt", b"hi"),)
+
+
+@pytest.mark.parametrize("field", ["cc", "bcc", "reply_to", "tags", "references", "attachments"])
+def test_null_in_a_list_is_nothing(room: Room, field: str) -> None:
+    """PowerShell's `@($null)` is a list of one null."""
+    key = {"idempotency_key": f"null-in-{field}"}
+    assert send(document_of(**key, **{field: [None]})).status_code == 202
+
+    assert send(document_of(**key)).headers["Idempotent-Replayed"] == "true"
+
+
+def test_null_beside_an_address_leaves_the_address(room: Room) -> None:
+    assert send(document_of(to=[None, "ada@example.com", None])).status_code == 202
+
+    assert sent(room).to == (Address("ada@example.com"),)

@@ -250,7 +250,10 @@ def test_an_unknown_parameter_is_refused(room: Room) -> None:
 def test_nothing_of_it_can_be_sent(room: Room) -> None:
     mail_id = put(room, REFUSED)
 
-    assert problem(change("retry", mail_id))[:2] == (409, problems.UNREADABLE_MAIL.code)
+    for what in ("retry", "cancel", "release", "resolve"):
+        document = {"decision": "send_again"} if what == "resolve" else {}
+        given = problem(change(what, mail_id, document))
+        assert given[:2] == (409, problems.UNREADABLE_MAIL.code), what
     assert ids.is_id(mail_id)
     assert room.graph.posts == []
 

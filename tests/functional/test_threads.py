@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from shared.mail.message import Message
 from shared.mail.status import Status
+from shared.mail.way import Way
 from shared.services.packing import unpack
 from tests.fakes import Room, document_of
 from tests.functional.calling import read, send, send_batch
@@ -90,8 +91,18 @@ def test_a_mail_without_a_known_message_id_is_refused_with_what_to_do(room: Room
     answer = send(document_of(in_reply_to=mail_id))
 
     assert problem(answer) == (422, "invalid_mail", ["in_reply_to"])
-    assert "give the Message-ID itself" in read(answer)["errors"][0]["message"]
+    assert "give the Message-ID itself, from the copy" in read(answer)["errors"][0]["message"]
     assert len(room.ledger.mails) == 1
+
+
+def test_a_verified_mail_that_was_not_sent_yet_is_waited_for(room: Room) -> None:
+    row = room.ledger.get(known(room, None))
+    assert row is not None
+    room.ledger.update(replace(row.mail, delivery=Way.VERIFIED), row.etag)
+
+    answer = send(document_of(in_reply_to=row.mail.mail_id))
+
+    assert "wait until" in read(answer)["errors"][0]["message"]
 
 
 def test_a_mail_that_is_not_there_is_refused_with_what_to_do(room: Room) -> None:
@@ -145,7 +156,6 @@ def test_a_mail_that_answers_none_asks_the_ledger_nothing(room: Room) -> None:
         ({"references": [ONE] * 101}, "references"),
         ({"references": f"{ONE} " * 101}, "references"),
         ({"references": "<" + "a" * 9000 + "@b>"}, "references"),
-        ({"references": [None]}, "references[0]"),
     ],
 )
 def test_what_is_no_message_id_is_refused(

@@ -95,6 +95,10 @@ def test_the_name_of_a_list_is_encoded_and_its_id_is_not(
     ("name", "value"),
     [
         ("List-Unsubscribe", "<https://contoso.com/größe>"),
+        ("List-Unsubscribe", "https://contoso.com/u"),
+        ("List-Unsubscribe", "<https://contoso.com/u> https://contoso.com/v"),
+        ("List-Help", "mailto:help@contoso.com"),
+        ("List-Unsubscribe-Post", "One-Click"),
         ("List-Unsubscribe", f"<{'u' * (MAX_WORD - 1)}>"),
         ("List-Unsubscribe", "<https://contoso.com>" + " " * 41 + "x"),
         ("In-Reply-To", "<ä@contoso.com>"),

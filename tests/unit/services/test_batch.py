@@ -211,7 +211,7 @@ def test_storage_that_is_down_is_not_asked_for_every_mail(room: Room) -> None:
 
 def test_what_has_not_begun_in_time_is_not_tried(room: Room) -> None:
     times = iter([0.0])
-    slow = Batch(room.submission, room.keys, room.clock, lambda: next(times, LONGEST_SECONDS + 1))
+    slow = Batch(room.submission, room.clock, lambda: next(times, LONGEST_SECONDS + 1))
 
     found = slow.accept(json.dumps({"mails": numbered(3)}).encode(), None)
 

@@ -153,18 +153,15 @@ WRONG: list[tuple[dict[str, object], str]] = [
     ({"attachments": [{"filename": "../a", "content": ""}]}, "attachments[0].filename"),
     ({"attachments": [{"filename": "a", "content": "", "url": "x"}]}, "attachments[0].url"),
     ({"attachments": {"filename": "a"}}, "attachments[0].content"),
-    ({"attachments": [None]}, "attachments[0]"),
     ({"attachments": "a.pdf"}, "attachments"),
     ({"to": [{"email": "a@example.com", "nam": "A"}]}, "to[0].nam"),
     ({"recipients": "a@example.com"}, "recipients"),
     ({"Subject": "a"}, "Subject"),
     ({"to": 7}, "to"),
-    ({"to": [None]}, "to[0]"),
+    ({"to": [None]}, "to"),
     ({"to": [["a@example.com"]]}, "to[0]"),
     ({"subject": 7}, "subject"),
     ({"text": ["a"]}, "text"),
-    ({"text": ""}, "text"),
-    ({"text": " \r\n", "html": ""}, "text"),
     ({"html": True}, "html"),
     ({"account": 7}, "account"),
     ({"importance": "urgent"}, "importance"),
@@ -175,7 +172,6 @@ WRONG: list[tuple[dict[str, object], str]] = [
     ({"dry_run": "true"}, "dry_run"),
     ({"tags": ""}, "tags"),
     ({"tags": "x" * 65}, "tags"),
-    ({"tags": [None]}, "tags[0]"),
     ({"tags": [""]}, "tags[0]"),
     ({"tags": ["x" * 65]}, "tags[0]"),
     ({"tags": ["x"] * 11}, "tags"),
@@ -339,7 +335,11 @@ def test_of_a_document_with_very_many_parts_the_first_mistake_is_told_alone() ->
         (b'{"to": "a@b.co",\n "text": "x",}', "trailing comma in object at line 2, column 14"),
         ('{"text": "é" "x"}'.encode(), "expected ',' or '}' at line 1, column 14"),
         (b'{"text":', "it ends too early, at line 1, column 9"),
-        (b'{\n"text": "\xff"}', "no UTF-8 at line 2, column 10"),
+        (
+            b'{\n"text": "\xff"}',
+            "it is not UTF-8 at line 2, column 10; send UTF-8, or say in the Content-Type what it is, as "
+            "charset=windows-1252",
+        ),
         (b"\xef\xbb\xbf{}", "it begins with a byte order mark; send it without"),
         (b'{"subjct": 1, "to": }', "invalid character at line 1, column 21"),
     ],
@@ -348,7 +348,7 @@ def test_bad_json_is_told_with_its_place(raw: bytes, told: str) -> None:
     refused = refusal_of(raw)
 
     assert refused.kind is problems.INVALID_JSON
-    assert refused.detail == f"The body is not valid JSON in UTF-8: {told}."
+    assert refused.detail == f"The body is not valid JSON: {told}."
 
 
 CROWDED: list[tuple[dict[str, object], str]] = [

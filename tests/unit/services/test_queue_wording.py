@@ -69,12 +69,12 @@ def test_the_bodys_faults_are_the_messages() -> None:
     told = help_for(
         Refused(
             problems.INVALID_JSON,
-            "The body is not valid JSON in UTF-8: it ends too early, at line 1, column 7.",
+            "The body is not valid JSON: it ends too early, at line 1, column 7.",
             [FieldProblem("body", "has too much in it")],
         )
     )
 
-    assert told.startswith("The queue message is not valid JSON in UTF-8: it ends too early")
+    assert told.startswith("The queue message is not valid JSON: it ends too early")
     assert "the message has too much in it" in told
 
 
@@ -108,3 +108,10 @@ def test_what_was_no_mail_says_what_to_do_and_that_its_text_is_kept(told: str) -
 def test_what_may_have_been_sent_is_looked_for_before_it_is_sent_again(told: str) -> None:
     assert "Sent Items" in told
     assert "only if it is" in told
+
+
+def test_a_field_that_is_called_body_is_told_by_its_name() -> None:
+    unknown = FieldProblem("body", "is not a field of a mail: did you mean 'text' or 'html'?")
+    refused = Refused(problems.INVALID_MAIL, "The mail is not accepted.", [unknown])
+
+    assert "body is not a field of a mail" in help_for(refused)
