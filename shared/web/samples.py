@@ -85,8 +85,9 @@ request.Headers.Add("Idempotency-Key", "first-csharp-mail");
 var mail = new { to = "ada@example.com", subject = "Your invoice", text = "It is due on Friday." };
 request.Content = JsonContent.Create(mail);
 await request.Content.LoadIntoBufferAsync();   // the host takes no body without a Content-Length
-var answer = await http.SendAsync(request);
-Console.WriteLine(await answer.Content.ReadAsStringAsync());   // the id, or what is wrong
+using var answer = await http.SendAsync(request);
+var body = await answer.Content.ReadAsStringAsync();
+Console.WriteLine($"{(int)answer.StatusCode}: {body}");   // the id, or what is wrong
 """,
     ),
 )
@@ -126,8 +127,8 @@ queue.send_message(json.dumps(mail))
         """
 $context = New-AzStorageContext -StorageAccountName '@ACCOUNT@' -UseConnectedAccount
 $queue = (Get-AzStorageQueue -Name '@QUEUE@' -Context $context).QueueClient
-$mail = @{ to = 'ada@example.com'; subject = 'Your invoice'; text = 'It is due on Friday.' } | ConvertTo-Json
-$queue.SendMessage($mail)
+$mail = @{ to = 'ada@example.com'; subject = 'Your invoice'; text = 'It is due on Friday.' }
+$queue.SendMessage((ConvertTo-Json -InputObject $mail -Depth 5))
 """,
     ),
     (
