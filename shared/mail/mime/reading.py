@@ -15,7 +15,14 @@ from shared.mail import header_rules
 from shared.mail.address import Address, BadAddress
 from shared.mail.address_list import TooManyAddresses
 from shared.mail.message import MAX_RECIPIENTS, Message
-from shared.mail.mime import address_header, encoded_words, header_section, rewriting, structure
+from shared.mail.mime import (
+    address_header,
+    encoded_words,
+    header_section,
+    line_ends,
+    rewriting,
+    structure,
+)
 from shared.mail.mime.header_section import BadSection, Field
 
 MAX_TOLD = 30
@@ -80,8 +87,12 @@ def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
     bcc = people.get("bcc") + _hidden(people, found)
     subject = _subject(fields, found)
     lines = _passed_on(fields, found)
-    if not found and (problem := _structure_problem(raw)) is not None:
-        found.append(problem)
+    parts: list[structure.Part] = []
+    if not found:
+        try:
+            parts = structure.parts(raw, fields, body)
+        except structure.BadStructure as error:
+            found.append(FieldProblem(error.field, str(error)))
     if found:
         return nothing, found[:MAX_TOLD]
     message = Message(
@@ -93,7 +104,7 @@ def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
         subject=subject,
         read_receipt=bool(people.get("disposition-notification-to")),
         delivery_receipt=bool(people.get("return-receipt-to")),
-        mime=rewriting.rest_of(lines, raw[body:]),
+        mime=rewriting.rest_of(lines, _body(raw, body, parts)),
     )
     return message, found
 
@@ -262,17 +273,7 @@ def _passed_on(fields: Iterable[Field], found: list[FieldProblem]) -> list[bytes
     return lines
 
 
-def _structure_problem(raw: bytes) -> FieldProblem | None:
-    """What is wrong with the parts of a message, or None."""
-    try:
-        parts = structure.parts(raw)
-    except structure.BadStructure as error:
-        return FieldProblem("body", str(error))
-    if any(part.content_type == structure.TNEF for part in parts):
-        # It holds a sender, recipients and a subject of its own, which Exchange reads (MS-OXTNEF).
-        return FieldProblem(
-            "Content-Type",
-            "is application/ms-tnef (winmail.dat), which has an envelope of its own: send the "
-            "files that it holds",
-        )
-    return None
+def _body(raw: bytes, start: int, parts: Iterable[structure.Part]) -> bytes:
+    """The body with the line ends of a message (RFC 5322, 2.3)."""
+    binary = [(part.start - start, part.end - start) for part in parts if part.encoding == "binary"]
+    return line_ends.with_crlf(raw[start:], binary)
