@@ -7,6 +7,7 @@ people, and the subject, become fields of the `Message`, from which they are wri
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -51,6 +52,9 @@ _ONCE = frozenset(
 _RECIPIENTS = ("to", "cc", "bcc", "x-receiver")
 
 
+_PREFIX = re.compile(r"^[^\W\d_]{1,3}: ")
+
+
 class _Crowded(Exception):
     def __init__(self, problem: FieldProblem) -> None:
         self.problem = problem
@@ -86,7 +90,7 @@ def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
     found += _not_the_sender(people, sender, found)
     bcc = people.get("bcc") + _hidden(people, found)
     subject = _subject(fields, found)
-    lines = _passed_on(fields, found)
+    lines = _passed_on(fields, subject, found)
     parts: list[structure.Part] = []
     if not found:
         try:
@@ -260,17 +264,35 @@ def _subject(fields: Iterable[Field], found: list[FieldProblem]) -> str:
     return ""
 
 
-def _passed_on(fields: Iterable[Field], found: list[FieldProblem]) -> list[bytes]:
+def _passed_on(fields: Iterable[Field], subject: str, found: list[FieldProblem]) -> list[bytes]:
     """The lines of the fields that are passed on."""
     lines: list[bytes] = []
     for field in fields:
-        if field.lowered in rewriting.READ:
+        if field.lowered in rewriting.READ or _is_other_topic(field, subject):
             continue
         try:
             lines.append(rewriting.line_of(field))
         except rewriting.BadField as error:
             found.append(FieldProblem(field.name, str(error)))
+    # Text that is not ASCII grows when it is encoded.
+    if sum(len(line) + 2 for line in lines) > header_section.MAX_HEADER_SECTION:
+        found.append(
+            FieldProblem(
+                "body",
+                f"has more than {header_section.MAX_HEADER_SECTION} bytes of headers once they are "
+                "encoded: shorten those that are not ASCII",
+            )
+        )
     return lines
+
+
+def _is_other_topic(field: Field, subject: str) -> bool:
+    """Whether a field is a Thread-Topic, which Outlook shows as the subject of a conversation, that
+    is not the subject itself, without a prefix such as `Re:` (MS-OXOMSG, 2.2.1.5)."""
+    if field.lowered != "thread-topic":
+        return False
+    topic = encoded_words.decoded(field.value.decode("utf-8", "replace"))
+    return topic not in (subject, _PREFIX.sub("", subject))
 
 
 def _body(raw: bytes, start: int, parts: Iterable[structure.Part]) -> bytes:
