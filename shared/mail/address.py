@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -103,7 +104,17 @@ def _ascii(domain: str) -> str:
         return domain
     if _TWO_READINGS.search(domain):
         raise BadAddress("has a domain with letters of two readings: write its xn-- form")
+    encoded = _idna(domain)
+    if encoded is None:
+        raise BadAddress("has a domain that is not valid: write it as name@example.com")
+    return encoded
+
+
+@lru_cache(maxsize=1024)
+def _idna(domain: str) -> str | None:
+    """A domain in ASCII, None for what is none. Kept: a list of one domain's people is common, and
+    the codec is slow."""
     try:
         return domain.encode("idna").decode("ascii")
-    except UnicodeError as error:
-        raise BadAddress("has a domain that is not valid: write it as name@example.com") from error
+    except UnicodeError:
+        return None

@@ -45,6 +45,10 @@ def _content_type_fault(item: Attachment) -> str | None:
         return str(error)
     if read.parameter("name") not in (None, item.filename):
         return "has a parameter 'name' that is not the filename: leave it out"
+    from shared.mail.mime import content_type
+
+    if (fault := content_type.refusal(read.kind)) is not None:
+        return fault
     if read.parameter("boundary") is not None:
         return "has a parameter 'boundary', which files do not have: leave it out"
     return None

@@ -77,6 +77,19 @@ _RULES = {
         "is not supported: Microsoft sends reports to the mailbox that sends the mail"
     ),
     "x-confirm-reading-to": Rule("is not supported: use read_receipt"),
+    "x-receiver": Rule("is a recipient to some mail servers: use bcc", in_raw=False),
+    "x-sender": Rule("is a sender to some mail servers: use from", in_raw=False),
+    "thread-topic": Rule("is a second subject: use subject", in_raw=False),
+    "mail-copies-to": Rule("is not supported: use cc"),
+    "read-receipt-to": Rule("is not supported: use read_receipt"),
+    "x-reading-confirmation": Rule("is not supported: use read_receipt"),
+    "return-receipt-requested": Rule("is not supported: use delivery_receipt"),
+    "x-errors-to": Rule(
+        "is not supported: Microsoft sends reports to the mailbox that sends the mail"
+    ),
+    "x-reply-to": Rule("is not supported: use reply_to"),
+    "x-envelope-to": Rule(FOR_SERVERS),
+    "x-microsoft-original-message-id": Rule(FOR_SERVERS),
     "x-postroom-key": Rule(SET_BY_POSTROOM),
     "received": Rule(FOR_SERVERS),
     "return-path": Rule(FOR_SERVERS),

@@ -17,6 +17,7 @@ _FIRST_EMPTY = re.compile(rb"\r?\n")
 # What some readers end a line at, or the headers, and others read over (RFC 5322, 2.2 and 4).
 _NO_LINE_END = re.compile(rb"\r(?!\n)|\0")
 _CONTROL = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_BLANK = re.compile(rb"^[ \t]+\r?$", re.MULTILINE)
 _NAME = re.compile(rb"[!-9;-~]{1,76}(?=:)")
 
 
@@ -49,19 +50,38 @@ class Field(NamedTuple):
 
 def split(raw: bytes) -> tuple[list[Field], int]:
     """The fields of a message, and where its body begins. Raises BadSection."""
-    section, body = bounds(raw)
+    # One line end more than the limit: what is longer is told from what is not, and no more is read.
+    section, body = bounds(raw[: MAX_HEADER_SECTION + 4])
     if section > MAX_HEADER_SECTION:
         raise BadSection(f"has more than {MAX_HEADER_SECTION} bytes of headers")
     head = raw[:section]
+    _check_signs(head)
+    if not head:
+        raise BadSection("is no RFC 5322 message: it has no headers")
+    return _fields(head), body
+
+
+def split_part(raw: bytes) -> tuple[list[Field], int]:
+    """The fields of a part, which may have none, and where its content begins. Raises BadSection.
+
+    The headers of parts leave as they came: a line of nothing but white space is refused, too.
+    """
+    section, body = bounds(raw[: MAX_HEADER_SECTION + 4])
+    if not section:
+        return [], body
+    head = raw[:section]
+    if section <= MAX_HEADER_SECTION and _BLANK.search(head):
+        raise BadSection("has a line of nothing but white space among its headers: remove it")
+    return split(raw)
+
+
+def _check_signs(head: bytes) -> None:
     if _NO_LINE_END.search(head):
         raise BadSection(
             "has a lone carriage return or a NUL among its headers: end lines with CR LF or LF"
         )
-    if not head:
-        raise BadSection("is no RFC 5322 message: it has no headers")
     if _CONTROL.search(head):
         raise BadSection("has a control character among its headers: remove it")
-    return _fields(head), body
 
 
 def without(raw: bytes, drop: Callable[[str], bool]) -> bytes:
@@ -89,16 +109,14 @@ def names(raw: bytes) -> list[str]:
 
 
 def bounds(raw: bytes) -> tuple[int, int]:
-    """Where the header section ends and where the body begins. Of a section that is too long the
-    first number only says that it is."""
+    """Where the header section ends and where the body begins, however long the section is."""
     if first := _FIRST_EMPTY.match(raw):
         return 0, first.end()
-    start = raw[: MAX_HEADER_SECTION + 4]
-    found = _HEAD_END.search(start)
+    found = _HEAD_END.search(raw)
     if found is not None:
         return found.start(), found.end()
-    last = 2 if start.endswith(b"\r\n") else 1 if start.endswith(b"\n") else 0
-    return len(start) - last, len(start)
+    last = 2 if raw.endswith(b"\r\n") else 1 if raw.endswith(b"\n") else 0
+    return len(raw) - last, len(raw)
 
 
 def _fields(head: bytes) -> list[Field]:

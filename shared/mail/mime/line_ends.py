@@ -6,23 +6,20 @@ A part whose Content-Transfer-Encoding is `binary` has no lines: its bytes stay 
 
 from __future__ import annotations
 
-from shared.mail.mime import structure
+from collections.abc import Iterable
 
 
-def with_crlf(raw: bytes) -> bytes:
-    """A message with CR LF for every LF that stands alone outside its binary parts.
-
-    Raises BadStructure where there are more parts than are read.
-    """
-    if raw.count(b"\n") == raw.count(b"\r\n"):
-        return raw
+def with_crlf(text: bytes, binary: Iterable[tuple[int, int]]) -> bytes:
+    """A text with CR LF for every LF that stands alone outside its binary parts, whose starts and
+    ends are given in order."""
+    if text.count(b"\n") == text.count(b"\r\n"):
+        return text
     pieces: list[bytes] = []
     at = 0
-    for part in structure.parts(raw):
-        if part.encoding == "binary":
-            pieces += [_converted(raw[at : part.start]), raw[part.start : part.end]]
-            at = part.end
-    return b"".join((*pieces, _converted(raw[at:])))
+    for start, end in binary:
+        pieces += [_converted(text[at:start]), text[start:end]]
+        at = end
+    return b"".join((*pieces, _converted(text[at:])))
 
 
 def _converted(lines: bytes) -> bytes:

@@ -7,6 +7,7 @@ people, and the subject, become fields of the `Message`, from which they are wri
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -15,7 +16,14 @@ from shared.mail import header_rules
 from shared.mail.address import Address, BadAddress
 from shared.mail.address_list import TooManyAddresses
 from shared.mail.message import MAX_RECIPIENTS, Message
-from shared.mail.mime import address_header, encoded_words, header_section, rewriting, structure
+from shared.mail.mime import (
+    address_header,
+    encoded_words,
+    header_section,
+    line_ends,
+    rewriting,
+    structure,
+)
 from shared.mail.mime.header_section import BadSection, Field
 
 MAX_TOLD = 30
@@ -42,6 +50,9 @@ _ONCE = frozenset(
     }
 )
 _RECIPIENTS = ("to", "cc", "bcc", "x-receiver")
+
+
+_PREFIX = re.compile(r"^[^\W\d_]{1,3}: ")
 
 
 class _Crowded(Exception):
@@ -79,9 +90,13 @@ def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
     found += _not_the_sender(people, sender, found)
     bcc = people.get("bcc") + _hidden(people, found)
     subject = _subject(fields, found)
-    lines = _passed_on(fields, found)
-    if not found and (problem := _structure_problem(raw)) is not None:
-        found.append(problem)
+    lines = _passed_on(fields, subject, found)
+    parts: list[structure.Part] = []
+    if not found:
+        try:
+            parts = structure.parts(raw, fields, body)
+        except structure.BadStructure as error:
+            found.append(FieldProblem(error.field, str(error)))
     if found:
         return nothing, found[:MAX_TOLD]
     message = Message(
@@ -93,7 +108,7 @@ def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
         subject=subject,
         read_receipt=bool(people.get("disposition-notification-to")),
         delivery_receipt=bool(people.get("return-receipt-to")),
-        mime=rewriting.rest_of(lines, raw[body:]),
+        mime=rewriting.rest_of(lines, _body(raw, body, parts)),
     )
     return message, found
 
@@ -249,30 +264,38 @@ def _subject(fields: Iterable[Field], found: list[FieldProblem]) -> str:
     return ""
 
 
-def _passed_on(fields: Iterable[Field], found: list[FieldProblem]) -> list[bytes]:
+def _passed_on(fields: Iterable[Field], subject: str, found: list[FieldProblem]) -> list[bytes]:
     """The lines of the fields that are passed on."""
     lines: list[bytes] = []
     for field in fields:
-        if field.lowered in rewriting.READ:
+        if field.lowered in rewriting.READ or _is_other_topic(field, subject):
             continue
         try:
             lines.append(rewriting.line_of(field))
         except rewriting.BadField as error:
             found.append(FieldProblem(field.name, str(error)))
+    # Text that is not ASCII grows when it is encoded.
+    if sum(len(line) + 2 for line in lines) > header_section.MAX_HEADER_SECTION:
+        found.append(
+            FieldProblem(
+                "body",
+                f"has more than {header_section.MAX_HEADER_SECTION} bytes of headers once they are "
+                "encoded: shorten those that are not ASCII",
+            )
+        )
     return lines
 
 
-def _structure_problem(raw: bytes) -> FieldProblem | None:
-    """What is wrong with the parts of a message, or None."""
-    try:
-        parts = structure.parts(raw)
-    except structure.BadStructure as error:
-        return FieldProblem("body", str(error))
-    if any(part.content_type == structure.TNEF for part in parts):
-        # It holds a sender, recipients and a subject of its own, which Exchange reads (MS-OXTNEF).
-        return FieldProblem(
-            "Content-Type",
-            "is application/ms-tnef (winmail.dat), which has an envelope of its own: send the "
-            "files that it holds",
-        )
-    return None
+def _is_other_topic(field: Field, subject: str) -> bool:
+    """Whether a field is a Thread-Topic, which Outlook shows as the subject of a conversation, that
+    is not the subject itself, without a prefix such as `Re:` (MS-OXOMSG, 2.2.1.5)."""
+    if field.lowered != "thread-topic":
+        return False
+    topic = encoded_words.decoded(field.value.decode("utf-8", "replace"))
+    return topic not in (subject, _PREFIX.sub("", subject))
+
+
+def _body(raw: bytes, start: int, parts: Iterable[structure.Part]) -> bytes:
+    """The body with the line ends of a message (RFC 5322, 2.3)."""
+    binary = [(part.start - start, part.end - start) for part in parts if part.encoding == "binary"]
+    return line_ends.with_crlf(raw[start:], binary)

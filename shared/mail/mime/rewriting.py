@@ -14,7 +14,7 @@ from shared.mail.graph_payload import KEY_HEADER
 from shared.mail.header_rules import MAX_HEADER_VALUE
 from shared.mail.message import Message
 from shared.mail.message_ids import is_reserved, own_message_id
-from shared.mail.mime import encoded_words, header_section, line_ends
+from shared.mail.mime import encoded_words, header_section
 from shared.mail.mime.header_lines import addresses_line, text_line
 from shared.mail.mime.header_section import Field
 
@@ -44,9 +44,8 @@ class BadField(ValueError):
 
 
 def rest_of(lines: Iterable[bytes], body: bytes) -> bytes:
-    """What of a message is not in READ: its other fields, each as `line_of` gives it, and the body.
-    Lines end with CR LF. Raises BadStructure, see `shared.mail.mime.structure`."""
-    return line_ends.with_crlf(b"".join((*(line + b"\r\n" for line in lines), b"\r\n", body)))
+    """What of a message is not in READ: its other fields, each as `line_of` gives it, and the body."""
+    return b"".join((*(line + b"\r\n" for line in lines), b"\r\n", body))
 
 
 def line_of(field: Field) -> bytes:

@@ -1,42 +1,51 @@
-"""The parts of a raw message, told apart in linear time (RFC 2046, 5.1).
+"""The parts of a raw message, told apart strictly and in linear time (RFC 2046, 5.1).
 
 Only what has to be known before the body is passed on is read: how many parts there are, how deep
-they lie, of what type they are, and which bytes belong to parts that are binary.
+they lie, of what type they are, and which bytes belong to parts that are binary. The parts leave as
+they came, so that whatever other readers may take for another part is refused.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from shared.mail.mime.header_section import bounds
+from shared.mail.address import has_control_characters
+from shared.mail.mime import content_type, header_section
+from shared.mail.mime.content_type import BadContentType, ContentType
+from shared.mail.mime.header_section import BadSection, Field
 
 MAX_PARTS = 1000
 MAX_DEPTH = 20
 """Multiparts in multiparts. What people send has about four."""
-MAX_PART_HEADERS = 64 * 1024
-"""Bytes of the headers of a part that are looked at, apart from the message's own."""
 
-_TYPE = re.compile(rb"[ \t]*([!#$%&'*+.^_`{|}~0-9A-Za-z-]+/[!#$%&'*+.^_`{|}~0-9A-Za-z-]+)")
-_PARAMETER = re.compile(
-    rb';[ \t]*(?P<name>[^ \t=;"]++)[ \t]*=[ \t]*(?:"(?P<quoted>(?:[^"\\]|\\.)*+)"|(?P<plain>[^ \t;"]*+))',
-    re.DOTALL,
-)
-_BOUNDARY = re.compile(rb"[ -~]{1,70}")
-_FOLD = re.compile(rb"\r?\n(?=[ \t])")
-_FIELD = re.compile(
-    rb"^(?P<name>content-type|content-transfer-encoding)[ \t]*:(?P<value>[^\r\n]*)",
-    re.IGNORECASE | re.MULTILINE,
-)
+# A carriage return ends a line to some readers. Such a line is found, and refused.
+_DASHES = re.compile(rb"[\r\n]--([^\r\n]++)")
+_MAX_LINE = 70 + len("--")
+"""Characters of a boundary with the dashes of its last line."""
+_LONE_RETURN = re.compile(rb"\r(?!\n)")
+_CONTENT_FIELD = re.compile(rb"^content-[^\r\n:]*+:", re.IGNORECASE | re.MULTILINE)
 
-TNEF = "application/ms-tnef"
 _MESSAGES = ("message/rfc822", "message/global")
-_ENCODED = ("base64", "quoted-printable")
+_REPORTS = (
+    "message/delivery-status",
+    "message/disposition-notification",
+    "message/feedback-report",
+    "message/global-delivery-status",
+    "message/global-disposition-notification",
+)
+"""Lines of fields. Some readers take every `message/…` for a message."""
+_IDENTITY = ("", "7bit", "8bit", "binary")
+"""What a part that holds others may be encoded with (RFC 2045, 6.4)."""
 
 
 class BadStructure(ValueError):
-    """More parts, or deeper ones, than are read. The text says what to do."""
+    """A message whose parts are not taken. The text says what is wrong and what to do."""
+
+    def __init__(self, text: str, field: str = "body") -> None:
+        super().__init__(text)
+        self.field = field
 
 
 class Part(NamedTuple):
@@ -51,71 +60,127 @@ class Part(NamedTuple):
     """Where its content lies, without the line break in front of the next boundary."""
 
 
-def parts(raw: bytes) -> list[Part]:
-    """The parts of a whole message, headers first. Raises BadStructure.
+def parts(raw: bytes, fields: Iterable[Field], body: int) -> list[Part]:
+    """The parts of a whole message with these headers, whose body begins at `body`.
 
-    A multipart without a boundary that can be one, or without a part, is one part.
+    Raises BadStructure.
     """
-    return list(_Scan(raw).parts())
+    found = list(_Scan(raw).parts(fields, body))
+    at = body
+    for part in found:
+        end = part.start if part.encoding == "binary" else part.end
+        _check_line_ends(raw, at, end)
+        at = part.end
+    _check_line_ends(raw, at, len(raw))
+    return found
+
+
+def _check_line_ends(raw: bytes, start: int, end: int) -> None:
+    if _LONE_RETURN.search(raw, start, end):
+        raise BadStructure(
+            "has a lone carriage return outside parts that are binary: end lines with CR LF or LF, "
+            "and encode files in base64"
+        )
 
 
 class _Scan:
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
-        self._open: list[bytes] = []
-        """The boundaries of the multiparts around, the outermost first."""
-        self._delimiter: re.Pattern[bytes] | None = None
+        self._open: list[tuple[bytes, str]] = []
+        """The boundaries of the multiparts around, the outermost first, and their types."""
+        self._lines: dict[bytes, tuple[int, bool]] = {}
+        """The lines of open boundaries without the first dashes: which one, and if it is its last."""
+        self._closed: set[bytes] = set()
 
-    def parts(self) -> Iterator[Part]:
+    def parts(self, fields: Iterable[Field], body: int) -> Iterator[Part]:
         """Each part in turn. What stands before a first boundary and behind a last one is none."""
-        at: int | None = 0
+        at: int | None = body
+        default = "text/plain"
         count = 0
         while at is not None:
             count += 1
             if count > MAX_PARTS:
                 raise BadStructure(f"has more than {MAX_PARTS} parts: send fewer")
-            section, body = self._headers(at)
-            content_type, encoding, boundary = _content(self._raw[at:section])
-            if content_type in _MESSAGES and encoding not in _ENCODED and body > at:
+            content, encoding = _content(fields, default)
+            if content.kind in _MESSAGES and at < len(self._raw):
                 # A message in the message: its headers follow, then its parts.
-                at = body
+                default = "text/plain"
+                fields, at = self._headers(at)
                 continue
-            if boundary and content_type.startswith("multipart/"):
-                self._enter(boundary)
-                at, _ = self._next(body)
-                continue
-            at, end = self._next(body)
-            yield Part(content_type, encoding, body, max(body, end))
+            start = at
+            if content.boundary is not None:
+                self._enter(content.boundary, content.kind)
+                at, _ = self._next(start)
+            else:
+                at, end = self._next(start)
+                self._check_report(content.kind, start, end)
+                yield Part(content.kind, encoding, start, max(start, end))
+            if at is not None:
+                is_digest = self._open[-1][1] == "multipart/digest"
+                default = "message/rfc822" if is_digest else "text/plain"
+                fields, at = self._headers(at)
 
-    def _headers(self, start: int) -> tuple[int, int]:
-        """Where the headers of the part at `start` end, and where its content begins."""
-        if not start:
-            return bounds(self._raw)
-        most = min(start + MAX_PART_HEADERS, len(self._raw))
-        cut = self._find(start, most)
-        end = cut.start() + 1 if cut else most
-        section, body = bounds(self._raw[start:end])
-        return start + section, start + body
+    def _headers(self, start: int) -> tuple[list[Field], int]:
+        """The headers of the part at `start`, and where its content begins."""
+        section = self._section(start)
+        if not section:
+            return [], start
+        try:
+            fields, body = header_section.split_part(section)
+        except BadSection as error:
+            raise BadStructure(f"has a part whose header section {error}") from error
+        return fields, start + body
+
+    def _section(self, start: int) -> bytes:
+        """What of a part is up to its content or to the next boundary, or more than is read of it.
+
+        Read in pieces that double: parts without content would be searched to their limit, each.
+        """
+        most = header_section.MAX_HEADER_SECTION + 4
+        length = min(2048, most)
+        while True:
+            section = self._raw[start : start + length]
+            _, behind = header_section.bounds(section)
+            is_whole = behind < len(section) or length == most or len(section) < length
+            # Whole lines: a boundary that is cut may be another's.
+            lines = behind if is_whole else section.rfind(b"\n") + 1
+            if cut := self._find(start, start + lines):
+                return section[: cut.start() + 1 - start]
+            if is_whole:
+                return section
+            length = min(2 * length, most)
 
     def _find(self, start: int, end: int) -> re.Match[bytes] | None:
         """The next line that is a boundary, from the line feed before it. A line begins at `start`."""
-        return self._delimiter.search(self._raw, start - 1, end) if self._delimiter else None
+        at = start - 1
+        while (found := _DASHES.search(self._raw, at, end)) is not None:
+            at = found.end()
+            text = found[1].rstrip(b" \t")
+            if text in self._closed and text not in self._lines:
+                raise BadStructure(
+                    "has a boundary again behind its last line: give each multipart its own"
+                )
+            if text in self._lines:
+                if found[0][:1] == b"\r" or _LONE_RETURN.match(self._raw, at):
+                    _check_line_ends(self._raw, found.start(), at + 1)
+                return found
+        return None
 
-    def _enter(self, boundary: bytes) -> None:
-        if boundary in self._open:
-            return
+    def _enter(self, boundary: bytes, kind: str) -> None:
         if len(self._open) == MAX_DEPTH:
             raise BadStructure(f"has parts more than {MAX_DEPTH} deep: send them side by side")
-        self._open.append(boundary)
-        self._compile()
+        if boundary in self._lines or boundary + b"--" in self._lines:
+            raise BadStructure("has a boundary in a part that has it too: give each its own")
+        self._lines[boundary] = len(self._open), False
+        self._lines[boundary + b"--"] = len(self._open), True
+        self._open.append((boundary, kind))
 
-    def _compile(self) -> None:
-        innermost_first = b"|".join(re.escape(each) for each in reversed(self._open))
-        self._delimiter = (
-            re.compile(rb"\n--(" + innermost_first + rb")(--)?[ \t]*\r?(?:\n|\Z)")
-            if self._open
-            else None
-        )
+    def _leave(self, depth: int) -> None:
+        """Close the multiparts from `depth` on."""
+        for boundary, _ in self._open[depth:]:
+            del self._lines[boundary], self._lines[boundary + b"--"]
+            self._closed.add(boundary)
+        del self._open[depth:]
 
     def _next(self, start: int) -> tuple[int | None, int]:
         """Where the next part begins, None for no further one, and where what is at `start` ends."""
@@ -123,37 +188,59 @@ class _Scan:
         while (found := self._find(start, len(self._raw))) is not None:
             if end is None:
                 end = found.start() - (self._raw[found.start() - 1 : found.start()] == b"\r")
-            depth = self._open.index(found[1])
-            is_last = found[2] is not None
-            if len(self._open) != depth + (not is_last):
-                del self._open[depth + (not is_last) :]
-                self._compile()
-            start = found.end()
+            depth, is_last = self._lines[found[1].rstrip(b" \t")]
+            self._leave(depth + (not is_last))
+            line_feed = self._raw.find(b"\n", found.end(), found.end() + 2)
+            start = len(self._raw) if line_feed < 0 else line_feed + 1
             if not is_last:
                 return start, end
         return None, len(self._raw) if end is None else end
 
-
-def _content(headers: bytes) -> tuple[str, str, bytes | None]:
-    """Type, transfer encoding, and the boundary where one is given."""
-    content_type, encoding, boundary = "text/plain", "", None
-    for field in _FIELD.finditer(_FOLD.sub(b"", headers)):
-        if field["name"].lower() == b"content-type" and b"ms-tnef" in field["value"].lower():
-            # However it is written, with comments or in one of two headers.
-            return TNEF, encoding, None
-        if field["name"].lower() != b"content-type":
-            encoding = field["value"].strip().lower().decode("ascii", "replace")
-        elif kind := _TYPE.match(field["value"]):
-            content_type = kind[1].lower().decode("ascii")
-            boundary = _boundary(field["value"])
-    return content_type, encoding, boundary
+    def _check_report(self, kind: str, start: int, end: int) -> None:
+        if not kind.startswith("message/") or kind in _MESSAGES:
+            return
+        if kind not in _REPORTS:
+            raise BadStructure(
+                "is a kind of message that mail programs read differently: use message/rfc822, or "
+                "application/octet-stream for a file",
+                "Content-Type",
+            )
+        if _CONTENT_FIELD.search(self._raw, start, end):
+            raise BadStructure(f"has a Content-… field in a part that is {kind}: remove it")
 
 
-def _boundary(value: bytes) -> bytes | None:
-    for parameter in _PARAMETER.finditer(value):
-        if parameter["name"].lower() == b"boundary":
-            given = parameter["quoted"]
-            text = parameter["plain"] if given is None else re.sub(rb"\\(.)", rb"\1", given)
-            text = text.rstrip(b" ")
-            return text if _BOUNDARY.fullmatch(text) else None
-    return None
+def _content(fields: Iterable[Field], default: str) -> tuple[ContentType, str]:
+    """Type and transfer encoding of a part with these headers."""
+    content, encoding = ContentType(default, None), ""
+    seen: set[str] = set()
+    for field in fields:
+        name = field.lowered
+        if not name.startswith("content-"):
+            continue
+        if name in seen:
+            raise BadStructure("is given more than once in a part: keep one", field.name)
+        seen.add(name)
+        _check_signs(field)
+        if name == "content-type":
+            try:
+                content = content_type.read(field.raw[len(name) + 1 :])
+            except BadContentType as error:
+                raise BadStructure(str(error), field.name) from error
+        elif name == "content-transfer-encoding":
+            encoding = field.value.lower().decode("ascii", "replace")
+    is_composite = content.boundary is not None or content.kind in _MESSAGES
+    if is_composite and encoding not in _IDENTITY:
+        raise BadStructure(
+            "of a part that holds other parts or a message must be 7bit, 8bit or binary: encode the "
+            "parts in it (RFC 2045, 6.4)",
+            "Content-Transfer-Encoding",
+        )
+    return content, encoding
+
+
+def _check_signs(field: Field) -> None:
+    """Some programs write file names in charsets of their own: those hold no signs of Unicode."""
+    if not field.raw.isascii() and has_control_characters(
+        field.value.decode("utf-8", "replace").replace("\t", " ")
+    ):
+        raise BadStructure("must not hold line breaks or control characters", field.name)

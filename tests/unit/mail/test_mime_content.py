@@ -14,9 +14,10 @@ from local.simulator.graph import mime as simulator
 from shared.mail.address import Address
 from shared.mail.header_rules import MAX_HEADER_VALUE
 from shared.mail.message import Message
-from shared.mail.mime.header_section import MAX_HEADER_SECTION
+from shared.mail.mime import structure
+from shared.mail.mime.header_section import MAX_HEADER_SECTION, split
 from shared.mail.mime.reading import read
-from shared.mail.mime.structure import MAX_DEPTH, MAX_PARTS, Part, parts
+from shared.mail.mime.structure import MAX_DEPTH, MAX_PARTS, Part
 from shared.mail.mime.writing import compose
 from shared.services.packing import Packed, pack, unpack
 from tests.fakes import NOW
@@ -31,6 +32,10 @@ def sent(raw: bytes) -> bytes:
     message, problems = read(raw)
     assert problems == []
     return compose(message, message.sender or SENDER, "key", NOW)
+
+
+def parts(raw: bytes) -> list[Part]:
+    return structure.parts(raw, *split(raw))
 
 
 def body_of(raw: bytes) -> bytes:
@@ -128,7 +133,12 @@ def test_a_binary_part_of_an_attached_message_keeps_its_bytes() -> None:
 def test_no_line_feed_stands_alone_in_what_leaves(pieces: list[bytes]) -> None:
     head = b"To: a@x.example\nX-A: 1\n 2\nContent-Type: multipart/mixed; boundary=b\n\n"
 
-    found = sent(head + b"".join(pieces))
+    message, problems = read(head + b"".join(pieces))
+    if problems:
+        # A line that is no header in a part, or a lone carriage return.
+        assert message.mime == head + b"".join(pieces)
+        return
+    found = compose(message, SENDER, "key", NOW)
 
     assert found.count(b"\n") == found.count(b"\r\n")
     assert found.replace(b"\r\n", b"\n").endswith(b"".join(pieces).replace(b"\r\n", b"\n"))
@@ -155,8 +165,8 @@ def test_the_parts_are_those_that_another_reader_finds() -> None:
         (b"multipart/mixed; boundary=b", b"b"),
         (b'Multipart/Mixed;BOUNDARY = "a b"', b"a b"),
         (b'multipart/mixed; x="; boundary=no"; boundary=b', b"b"),
-        (b'multipart/mixed; boundary="a\\"b"', b'a"b'),
-        (b'multipart/mixed;\r\n\tboundary="b.*"', b"b.*"),
+        (b'multipart/mixed; a="\\"; boundary=no"; boundary=\'b\'', b"'b'"),
+        (b'multipart/mixed;\r\n\tboundary="b.+?";', b"b.+?"),
     ],
 )
 def test_the_boundary_is_found_however_it_is_written(content_type: bytes, boundary: bytes) -> None:
@@ -171,15 +181,13 @@ def test_the_boundary_is_found_however_it_is_written(content_type: bytes, bounda
 @pytest.mark.parametrize(
     "raw",
     [
-        b"Content-Type: multipart/mixed\r\n\r\n--b\r\n\r\nx",
         b"Content-Type: multipart/mixed; boundary=b\r\n\r\nno parts",
-        b"Content-Type: multipart/mixed; boundary=\r\n\r\n--\r\n",
         b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b",
-        b"Content-Type: nonsense\r\n\r\n",
-        b"",
+        b"Content-Type: message/rfc822\r\n\r\n",
+        b"Content-Type: multipart/mixed; boundary=b",
     ],
 )
-def test_a_multipart_that_is_none_is_read_without_complaint(raw: bytes) -> None:
+def test_a_multipart_without_a_part_is_read_without_complaint(raw: bytes) -> None:
     assert len(parts(raw)) <= 1
 
 
@@ -206,7 +214,7 @@ def test_more_parts_and_deeper_ones_than_are_read_are_refused() -> None:
     [
         b"Content-Type: APPLICATION/MS-TNEF",
         b"Content-Type: application/vnd.ms-tnef; name=winmail.dat",
-        b"content-type:\r\n (x) application/ms-tnef",
+        b"Content-Type:\r\n (x) application/ms-tnef",
         b"Content-Type: application/ms-tnef\r\nContent-Type: text/plain",
     ],
 )
@@ -225,6 +233,7 @@ BODY = 2_200_000
         *(b"\n", b"\r", b"\r\n", b"a\n", b"--\n", b"--b\n", b"--b\n\n", b"--b--\n", b"--b x\n"),
         *(b"--b" + b" " * 99, b"--b\nContent-Type: message/rfc822\n\n", b'--b\n;a="'),
         b"--b\nContent-Transfer-Encoding: binary\n\n\n",
+        *(b"Content-Type: message/rfc822\n\n", b"--b\n\n--c", b"\r--b", b"--bx\n", b"--b--\n--b\n"),
         b"--b\nContent-Type: multipart/mixed; boundary=c\n\n--c\n\n",
     ],
 )

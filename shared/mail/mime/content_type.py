@@ -1,0 +1,115 @@
+"""The Content-Type of raw messages and their parts, read strictly (RFC 2045, 5.1; RFC 2046, 5.1).
+
+A value that two readers may take for two types is refused: what one of them calls text, another may
+open as a multipart. Read are `type/subtype` and parameters without comments. Values without quotes may
+hold what mail programs write although RFC 2045 wants quotes: `type=text/html`, `name=my file.pdf`.
+The boundary is the exception: it must be as RFC 2046 has it, in one parameter.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_TOKEN = rb"[!#$%&'*+.^_`{|}~0-9A-Za-z-]++"
+_SPACE = rb"(?:(?:\r\n)?[ \t])*+"
+_TYPE = re.compile(_SPACE + rb"(" + _TOKEN + rb"/" + _TOKEN + rb")" + _SPACE)
+_PARAMETER = re.compile(
+    rb";"
+    + _SPACE
+    + rb"(?:(?P<name>"
+    + _TOKEN
+    + rb")"
+    + _SPACE
+    + rb"="
+    + _SPACE
+    # Bytes that are not ASCII are letters of a name.
+    + rb'(?:"(?P<quoted>(?:[^"\\]|\\.)*+)"|(?P<plain>[^\s;,"()<>\\]++(?:[ \t]++[^\s;,"()<>\\]++)*+)))?'
+    + _SPACE,
+    re.DOTALL,
+)
+_BOUNDARY = re.compile(rb"(?! )[0-9A-Za-z'()+_,./:=? -]{1,70}(?<! )")
+_PLAIN_BOUNDARY = re.compile(rb"[0-9A-Za-z'+_.-]{1,70}")
+# Headers in a signed part that a mail program shows in place of those of the message: RFC 9788,
+# the drafts before it, and RFC 8551, 3.1.
+_OF_PROTECTED_HEADERS = frozenset({"hp", "protected-headers", "forwarded"})
+
+_ENVELOPES = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
+"""`winmail.dat`: it holds a sender, recipients and a subject of its own (MS-OXTNEF, 2.1.3)."""
+_ELSEWHERE = frozenset({"message/partial", "message/external-body"})
+
+
+class BadContentType(ValueError):
+    """A Content-Type that is not taken. The text says what is wrong and what to do."""
+
+
+class ContentType(NamedTuple):
+    """What is known of a part from its Content-Type."""
+
+    kind: str
+    """`type/subtype` in lower case."""
+    boundary: bytes | None
+    """Given for each multipart, and for nothing else."""
+
+
+def read(value: bytes) -> ContentType:
+    """Read a value with its folds, whose lines end with CR LF. Raises BadContentType."""
+    found = _TYPE.match(value)
+    if found is None or value[found.end() : found.end() + 1] not in (b"", b";"):
+        raise BadContentType(
+            "is not a type such as text/plain, with parameters such as '; charset=utf-8' or none, "
+            "and without comments: correct it"
+        )
+    kind = found[1].decode("ascii").lower()
+    if (fault := refusal(kind)) is not None:
+        raise BadContentType(fault)
+    parameters = _parameters(value, found.end())
+    if not kind.startswith("multipart/"):
+        return ContentType(kind, None)
+    boundaries = [each for each in parameters if each[0].startswith("boundary")]
+    if len(boundaries) != 1 or boundaries[0][0] != "boundary":
+        raise BadContentType("is a multipart without a boundary in one parameter: give one")
+    _, boundary, is_quoted = boundaries[0]
+    if not (_BOUNDARY if is_quoted else _PLAIN_BOUNDARY).fullmatch(boundary):
+        raise BadContentType(
+            "has a boundary that is not 1 to 70 letters, digits and signs of RFC 2046, in quotes "
+            "where it holds other signs than +_.-': choose another"
+        )
+    return ContentType(kind, boundary)
+
+
+def refusal(kind: str) -> str | None:
+    """Why nothing of a type (`type/subtype` in lower case) is sent, with the remedy, or None."""
+    if kind in _ENVELOPES:
+        return (
+            f"is {kind} (winmail.dat), which has an envelope of its own: send the files that it "
+            "holds"
+        )
+    if kind in _ELSEWHERE:
+        return f"is {kind}, whose content is in another place: send the content itself"
+    return None
+
+
+def _parameters(value: bytes, at: int) -> list[tuple[str, bytes, bool]]:
+    """Name in lower case, value, and whether it stands in quotes, of each parameter."""
+    found: list[tuple[str, bytes, bool]] = []
+    while at < len(value):
+        parameter = _PARAMETER.match(value, at)
+        if parameter is None:
+            raise BadContentType(
+                "has parameters that are not such as '; charset=utf-8', without comments: correct "
+                "them"
+            )
+        at = parameter.end()
+        if parameter["name"] is None:
+            # The semicolon behind the last parameter, or two in a row.
+            continue
+        name = parameter["name"].decode("ascii").lower()
+        if name.partition("*")[0] in _OF_PROTECTED_HEADERS:
+            raise BadContentType(
+                f"has the parameter '{name}', which puts headers of the part in the place of the "
+                "message's: sign the message without protected headers"
+            )
+        quoted = parameter["quoted"]
+        found.append((name, parameter["plain"] if quoted is None else quoted, quoted is not None))
+    return found
