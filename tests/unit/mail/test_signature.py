@@ -144,3 +144,11 @@ def test_an_html_signature_has_words() -> None:
 
 def test_a_text_signature_is_escaped_as_html() -> None:
     assert html_of("A <b> & C\nBerlin") == "A &lt;b&gt; &amp; C<br>\nBerlin"
+
+
+@pytest.mark.parametrize("digits", [4_301, 8_000])
+def test_a_character_reference_may_have_any_number_of_digits(digits: int) -> None:
+    too_large, letter = "&#" + "1" * digits, "&#" + "0" * digits + "65;"
+
+    assert html_fault(f'<b title="{too_large}">{too_large}</b>') is None
+    assert text_of(f'<b title="{too_large}">{too_large}</b> {letter}') == "\ufffd A"
