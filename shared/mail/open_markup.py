@@ -17,10 +17,14 @@ import msgspec
 from shared.mail.open_elements import OpenElements
 
 _RAW = frozenset(["style", "script", "textarea", "title", "xmp", "iframe", "noembed", "noframes"])
+_PAGE = frozenset(["body", "html"])
 _ENDLESS = frozenset(["plaintext", "frameset"])
 """Elements that no end tag ends, or that take the body's place."""
 
-_TOKEN = re.compile(r"<(?:!--|!\[CDATA\[|[!?]|/?[a-z]|/)", re.IGNORECASE)
+_TOKEN = re.compile(
+    r"<(?:/([a-z][^\s/>]*+)>|([a-z][^\s/>]*+)>|!--|!\[CDATA\[|[!?]|/?[a-z]|/)", re.IGNORECASE
+)
+"""What may begin a tag or a comment; whole where it is a tag without attributes, with its name."""
 _TAG = re.compile(
     r"<(/?)([a-z][^\s/>]*+)"
     r"(?:[\s/]*+=?[^\s/>=]++"
@@ -131,51 +135,62 @@ def _read_on(text: str, raw: frozenset[str], found: _Reading) -> None:
     """Read from where `found` ends: only what is new, and what was not complete."""
     found.closer = ""
     raw_ends: dict[str, _Nearest] = {}
-    while (token := _TOKEN.search(text, found.at)) is not None:
-        start, kind = token.start(), token[0].lower()
-        found.at = start
-        at = _after(text, start, kind, raw, raw_ends, found)
-        if found.closer:
-            return
-        found.at = at
+    at, opened = found.at, found.open
+    search, unusual = _TOKEN.search, raw | _ENDLESS | _PAGE
+    while (token := search(text, at)) is not None:
+        # Most tags have no attributes: this is what a long html takes its time with.
+        ended, started = token.groups()
+        if ended is not None and (name := ended.lower()) not in unusual:
+            opened.end(name)
+            at = token.end()
+        elif started is not None and (name := started.lower()) not in unusual:
+            opened.start(name)
+            at = token.end()
+        else:
+            found.at = token.start()
+            at = _after(text, found.at, raw, raw_ends, found)
+            if found.closer:
+                return
     found.at = len(text)
 
 
 def _after(
     text: str,
     start: int,
-    kind: str,
     raw: frozenset[str],
     raw_ends: dict[str, _Nearest],
     found: _Reading,
 ) -> int:
     """Read what begins at `start`; returns where what follows begins."""
-    if kind == "<!--":
+    if text.startswith("<!--", start):
         short = _SHORT_COMMENT.match(text, start)
         end = short or _COMMENT_END.search(text, start + 4)
         found.closer = "" if end is not None else "-->"
         return len(text) if end is None else end.end()
-    if kind == "<![cdata[":
+    if text[start : start + 9].lower() == "<![cdata[":
         found.escapes.add(start)
         return start + 1
-    if kind in ("<!", "<?", "</"):
+    tag = _TAG.match(text, start)
+    if tag is None:
         at = text.find(">", start) + 1
         found.closer = "" if at else ">"
         return at
-    return _tag(text, start, raw, raw_ends, found)
+    return _tag(text, tag, raw, raw_ends, found)
 
 
 def _tag(
-    text: str, start: int, raw: frozenset[str], raw_ends: dict[str, _Nearest], found: _Reading
+    text: str,
+    tag: re.Match[str],
+    raw: frozenset[str],
+    raw_ends: dict[str, _Nearest],
+    found: _Reading,
 ) -> int:
     """Read one tag, and the content that belongs to it; returns where what follows begins."""
-    tag = _TAG.match(text, start)
-    if tag is None:  # never: a token that begins a tag has a name
-        return start + 1
-    slash, name, at = tag[1], tag[2].lower(), tag.end()
+    start, at = tag.span()
+    slash, name = tag[1], tag[2].lower()
     if tag[5] is None:
         found.closer = '">' if tag[3] is not None else "'>" if tag[4] is not None else ">"
-    elif slash and name in ("body", "html"):
+    elif slash and name in _PAGE:
         found.ends.setdefault(name, set()).add(start)
     elif slash:
         found.open.end(name)
