@@ -84,9 +84,7 @@ def with_sent_items(message: Message, account: Account, *, saves_copy: bool | No
 def compose(message: Message, sender: Address, account: Account) -> tuple[Message, Address]:
     """The message and its From as they go out. Raw MIME has no signature put under it."""
     defaults = account.defaults
-    given = message.sender is not None and message.sender.name
-    if defaults.display_name and not given:
-        sender = Address(sender.email, defaults.display_name)
+    sender = sender_of(message, sender, account)
     text, html = signatures(message, account)
     if text is None and html is None and (message.reply_to or not defaults.reply_to):
         return message, sender
@@ -99,6 +97,14 @@ def compose(message: Message, sender: Address, account: Account) -> tuple[Messag
         html=message.html if html is None else signature.after_html(message.html or "", html),
     )
     return composed, sender
+
+
+def sender_of(message: Message, sender: Address, account: Account) -> Address:
+    """The From as it goes out."""
+    given = message.sender is not None and message.sender.name
+    if account.defaults.display_name and not given:
+        return Address(sender.email, account.defaults.display_name)
+    return sender
 
 
 def signatures(message: Message, account: Account) -> tuple[str | None, str | None]:

@@ -14,15 +14,17 @@ from collections.abc import Iterable
 
 import msgspec
 
+from shared.mail.open_elements import OpenElements
+
 _RAW = frozenset(["style", "script", "textarea", "title", "xmp", "iframe", "noembed", "noframes"])
-_UNSHOWN = frozenset(
-    ["template", "select", "datalist", "object", "audio", "video", "canvas", "dialog", "details"]
-)
-"""Elements that readers show nothing of, or only when asked."""
+_PAGE = frozenset(["body", "html"])
 _ENDLESS = frozenset(["plaintext", "frameset"])
 """Elements that no end tag ends, or that take the body's place."""
 
-_TOKEN = re.compile(r"<(?:!--|!\[CDATA\[|[!?]|/?[a-z]|/)", re.IGNORECASE)
+_TOKEN = re.compile(
+    r"<(?:/([a-z][^\s/>]*+)>|([a-z][^\s/>]*+)>|!--|!\[CDATA\[|[!?]|/?[a-z]|/)", re.IGNORECASE
+)
+"""What may begin a tag or a comment; whole where it is a tag without attributes, with its name."""
 _TAG = re.compile(
     r"<(/?)([a-z][^\s/>]*+)"
     r"(?:[\s/]*+=?[^\s/>=]++"
@@ -37,7 +39,6 @@ _SHORT_COMMENT = re.compile(r"<!---?>")
 _FOREIGN = re.compile(r"<(?:svg|math)", re.IGNORECASE)
 _NOSCRIPT = re.compile(r"<noscript", re.IGNORECASE)
 _MOST_CLOSERS = 16
-_MOST_UNSHOWN = 1000
 
 
 class _Reading(msgspec.Struct):
@@ -49,8 +50,9 @@ class _Reading(msgspec.Struct):
     """Where a tag begins that cannot be closed."""
     ends: dict[str, set[int]] = msgspec.field(default_factory=dict)
     """Where `body` and `html` elements end."""
-    unshown: list[str] = msgspec.field(default_factory=list)
-    """Elements that are open and show nothing of their content."""
+    open: OpenElements = msgspec.field(default_factory=OpenElements)
+    at: int = 0
+    """Where what is not read yet begins: at the end, or where what `closer` ends begins."""
 
 
 class _Nearest:
@@ -70,15 +72,17 @@ class _Nearest:
 def split_at_end(markup: str) -> tuple[str, str]:
     """What stands before the end of the body, or all where no end tag is written, and the rest. What is
     put between the two is content that is shown."""
-    readings = [_read(markup, raw) for raw in _ways(markup)]
+    ways = list(_ways(markup))
+    readings = [_read(markup, raw) for raw in ways]
     escapes = set[int]().union(*(one.escapes for one in readings))
     if escapes:
         markup = _escaped(markup, sorted(escapes))
-        readings = [_read(markup, raw) for raw in _ways(markup)]
+        readings = [_read(markup, raw) for raw in ways]
     at = _end(readings, len(markup))
-    if any(one.unshown or (one.closer and at == len(markup)) for one in readings):
-        return markup[:at] + _closers(markup[:at]), markup[at:]
-    return markup[:at], markup[at:]
+    before, behind = markup[:at], markup[at:]
+    if behind:
+        readings = [_read(before, raw) for raw in ways]
+    return before + _closers(before, ways, readings), behind
 
 
 def _escaped(markup: str, tags: Iterable[int]) -> str:
@@ -99,16 +103,17 @@ def _end(readings: list[_Reading], length: int) -> int:
     return length
 
 
-def _closers(markup: str) -> str:
+def _closers(markup: str, ways: list[frozenset[str]], readings: list[_Reading]) -> str:
+    """What closes all that the html, read as it is, leaves open."""
     added = ""
     for _ in range(_MOST_CLOSERS):
-        readings = [_read(markup + added, raw) for raw in _ways(markup)]
         closer = next((one.closer for one in readings if one.closer), "")
         if not closer:
-            unshown = max((one.unshown for one in readings), key=len)
-            return added + "".join(f"</{name}>" for name in reversed(unshown))
+            break
         added += closer
-    return added
+        for one, raw in zip(readings, ways, strict=True):
+            _read_on(markup + added, raw, one)
+    return added + "".join(dict.fromkeys(one.open.end_tags() for one in readings))
 
 
 def _ways(markup: str) -> Iterable[frozenset[str]]:
@@ -121,55 +126,82 @@ def _ways(markup: str) -> Iterable[frozenset[str]]:
 
 
 def _read(text: str, raw: frozenset[str]) -> _Reading:
-    found, at = _Reading(), 0
-    raw_ends: dict[str, _Nearest] = {}
-    while (token := _TOKEN.search(text, at)) is not None:
-        start, kind = token.start(), token[0].lower()
-        if kind == "<!--":
-            short = _SHORT_COMMENT.match(text, start)
-            end = short or _COMMENT_END.search(text, start + 4)
-            if end is None:
-                found.closer = "-->"
-                return found
-            at = end.end()
-        elif kind == "<![cdata[":
-            found.escapes.add(start)
-            at = start + 1
-        elif kind in ("<!", "<?", "</"):
-            at = text.find(">", start) + 1
-            if not at:
-                found.closer = ">"
-                return found
-        else:
-            at = _tag(text, start, raw, raw_ends, found)
-            if found.closer:
-                return found
+    found = _Reading()
+    _read_on(text, raw, found)
     return found
 
 
+def _read_on(text: str, raw: frozenset[str], found: _Reading) -> None:
+    """Read from where `found` ends: only what is new, and what was not complete."""
+    found.closer = ""
+    raw_ends: dict[str, _Nearest] = {}
+    at, opened = found.at, found.open
+    search, unusual = _TOKEN.search, raw | _ENDLESS | _PAGE
+    while (token := search(text, at)) is not None:
+        # Most tags have no attributes: this is what a long html takes its time with.
+        ended, started = token.groups()
+        if ended is not None and (name := ended.lower()) not in unusual:
+            opened.end(name)
+            at = token.end()
+        elif started is not None and (name := started.lower()) not in unusual:
+            opened.start(name)
+            at = token.end()
+        else:
+            found.at = token.start()
+            at = _after(text, found.at, raw, raw_ends, found)
+            if found.closer:
+                return
+    found.at = len(text)
+
+
+def _after(
+    text: str,
+    start: int,
+    raw: frozenset[str],
+    raw_ends: dict[str, _Nearest],
+    found: _Reading,
+) -> int:
+    """Read what begins at `start`; returns where what follows begins."""
+    if text.startswith("<!--", start):
+        short = _SHORT_COMMENT.match(text, start)
+        end = short or _COMMENT_END.search(text, start + 4)
+        found.closer = "" if end is not None else "-->"
+        return len(text) if end is None else end.end()
+    if text[start : start + 9].lower() == "<![cdata[":
+        found.escapes.add(start)
+        return start + 1
+    tag = _TAG.match(text, start)
+    if tag is None:
+        at = text.find(">", start) + 1
+        found.closer = "" if at else ">"
+        return at
+    return _tag(text, tag, raw, raw_ends, found)
+
+
 def _tag(
-    text: str, start: int, raw: frozenset[str], raw_ends: dict[str, _Nearest], found: _Reading
+    text: str,
+    tag: re.Match[str],
+    raw: frozenset[str],
+    raw_ends: dict[str, _Nearest],
+    found: _Reading,
 ) -> int:
     """Read one tag, and the content that belongs to it; returns where what follows begins."""
-    tag = _TAG.match(text, start)
-    if tag is None:  # never: a token that begins a tag has a name
-        return start + 1
-    slash, name, at = tag[1], tag[2].lower(), tag.end()
+    start, at = tag.span()
+    slash, name = tag[1], tag[2].lower()
     if tag[5] is None:
         found.closer = '">' if tag[3] is not None else "'>" if tag[4] is not None else ">"
-    elif slash and name in ("body", "html"):
+    elif slash and name in _PAGE:
         found.ends.setdefault(name, set()).add(start)
-    elif slash and name in found.unshown:
-        found.unshown.remove(name)
+    elif slash:
+        found.open.end(name)
     if slash or found.closer:
         return at
     if name in _ENDLESS:
         found.escapes.add(start)
-    elif name in _UNSHOWN:
-        if len(found.unshown) < _MOST_UNSHOWN:
-            found.unshown.append(name)
     elif name in raw:
         return _raw_content(text, start, at, name, raw_ends, found)
+    else:
+        found.open.start(name)
     return at
 
 

@@ -6,6 +6,7 @@ import html
 import re
 from html.parser import HTMLParser
 
+from shared.mail.character_references import with_short_numbers
 from shared.mail.open_markup import split_at_end
 
 _NEVER_CLOSED = frozenset(
@@ -63,7 +64,7 @@ def html_fault(markup: str) -> str | None:
     if markup.rfind("<!--") > markup.rfind("-->"):
         return "begins a comment that does not end: close it with -->"
     reader = _Structure()
-    reader.feed(markup)
+    reader.feed(with_short_numbers(markup))
     if reader.rawdata.startswith("<"):
         return "ends within a tag: close it with >"
     reader.close()
@@ -75,7 +76,7 @@ def html_fault(markup: str) -> str | None:
 def text_of(markup: str) -> str:
     """The words of an html signature, for mails that have only text."""
     reader = _Words()
-    reader.feed(markup)
+    reader.feed(with_short_numbers(markup))
     reader.close()
     lines = [" ".join(line.split()) for line in "".join(reader.words).split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()

@@ -18,7 +18,7 @@ from shared.mail import ids, invitation, limits, problems
 from shared.mail.account import Account, AccountState
 from shared.mail.address import Address
 from shared.mail.choice import choose
-from shared.mail.composing import compose, refuse_overrides, with_sent_items
+from shared.mail.composing import compose, refuse_overrides, sender_of, with_sent_items
 from shared.mail.mail import Caller, Event, Mail, Payload
 from shared.mail.message import Attachment, Importance, Message, StoredFile
 from shared.mail.refusals.account import why
@@ -319,7 +319,7 @@ class Submission:
             account_id=account.account_id,
             delivery=way_for(account, saves_copy=order.message.save_to_sent_items),
             saves_copy=order.message.save_to_sent_items,
-            sender=str(compose(order.message, sender, account)[1]),
+            sender=str(sender_of(order.message, sender, account)),
             recipients=self.shown(recipients),
             recipient_count=len(recipients),
             subject="" if self._mask else order.message.subject,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 from msgspec.structs import replace
@@ -184,6 +185,38 @@ def test_a_filename_goes_to_graph_as_it_is(filename: str) -> None:
 
 
 def test_references_of_pictures_are_found_however_many_there_are() -> None:
-    markup = "".join(f'<img src="cid:p{n}">' for n in range(1000))
+    ids = {f"p{n}" for n in range(1000)}
+    markup = "".join(f'<img src="cid:{one}">' for one in ids)
 
-    assert pictures.references(markup) == {f"p{n}" for n in range(1000)}
+    assert pictures.shown_ids(markup, ids) == ids
+
+
+@pytest.mark.parametrize(
+    ("markup", "shown"),
+    [
+        ("<b style=\"background: url('cid:logo'),url('cid:b')\">", {"logo", "b"}),
+        ("<b style='background:url(CID:logo),url(cid:b)'>", {"logo", "b"}),
+        ("cid:lo%67o cid:%62", {"logo", "b"}),
+        ("&#99;id:logo", {"logo"}),
+        ("cid:logo%0Ab cid:logo%20x cid:%0acid:", set()),
+        ("cid:it's', cid:b)x", {"it's", "it", "b"}),
+        ("cid:it%27s)", {"it's", "it"}),
+        ("cid:logo.b", set()),
+        ("&#" + "1" * 5000 + " cid:b", {"b"}),
+        ("&#" + "0" * 5000 + "99;id:b", {"b"}),
+    ],
+)
+def test_the_ids_that_html_names_are_found_in_every_spelling(markup: str, shown: set[str]) -> None:
+    assert pictures.shown_ids(markup, {"logo", "b", "it's", "it"}) == shown
+
+
+def test_the_references_of_html_take_little_memory() -> None:
+    markup = " ".join(f"cid:{n:06d}" + "'" * 994 for n in range(1000))
+    tracemalloc.start()
+
+    shown = pictures.shown_ids(markup, {"logo", "000007"})
+
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert shown == {"000007"}
+    assert peak < 8 * len(markup)

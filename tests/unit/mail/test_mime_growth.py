@@ -28,6 +28,8 @@ from tests.growth import assert_linear
 KEY = "01a01f0a-da00-72d3-a652-e44da7f29e26"
 SENDER = Address("billing@contoso.com", "Billing")
 PICTURE = (Attachment("a.png", b"png", "image/png", "logo"),)
+IDS = {"'" + "cid:'" * (n // 2) + "A'" * (n % 2) for n in range(MAX_ATTACHMENTS)}
+"""Ids that are parts of each other."""
 BOTH = Message(sender=None, to=(Address("ada@example.com"),), text="Hello", html="<p>Hello</p>")
 
 
@@ -39,6 +41,10 @@ def a_file(content: bytes) -> tuple[Attachment, ...]:
     return (Attachment("a.bin", content),)
 
 
+def shown(markup: str) -> frozenset[str]:
+    return pictures.shown_ids(markup, IDS)
+
+
 @pytest.mark.parametrize(
     ("call", "size"),
     [
@@ -48,9 +54,14 @@ def a_file(content: bytes) -> tuple[Attachment, ...]:
         pytest.param(lambda n: written(text=" \n" * n), 100_000, id="spaces"),
         pytest.param(lambda n: written(attachments=a_file(b"x" * n)), 300_000, id="a file"),
         pytest.param(lambda n: written(html="cid:" * n, attachments=PICTURE), 50_000, id="cid"),
-        pytest.param(lambda n: pictures.references("cid:a'" * n), 50_000, id="quotes"),
-        pytest.param(lambda n: pictures.references("&amp;cid:%61 " * n), 30_000, id="entities"),
-        pytest.param(lambda n: pictures.references("<img src=cid:'''" * n), 20_000, id="cut"),
+        pytest.param(lambda n: shown("cid:a'" * n), 60_000, id="quotes"),
+        pytest.param(lambda n: shown("&amp;cid:%61 " * n), 30_000, id="entities"),
+        pytest.param(lambda n: shown("cid:'" * n), 30_000, id="ids in ids"),
+        pytest.param(lambda n: shown("<img src=cid:'''" * n), 60_000, id="cut"),
+        pytest.param(lambda n: shown("cid:" + "%41'" * n), 60_000, id="encoded"),
+        pytest.param(lambda n: shown("cid:%0a" * n), 30_000, id="encoded line ends"),
+        pytest.param(lambda n: shown("&#1" * n), 40_000, id="numbers"),
+        pytest.param(lambda n: shown("cid:&#" + "1" * n), 1_000_000, id="a long number"),
         pytest.param(lambda n: encoded("é" * n, 10), 20_000, id="encoded words"),
         pytest.param(lambda n: header_line("References", "<a@b> " * n), 20_000, id="ids"),
         pytest.param(lambda n: literal_fault("=?a?q?" * n), 20_000, id="half words"),

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from shared.mail.signature import after_html, after_text, html_fault, html_of, text_of
+from tests.growth import assert_linear
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,32 @@ def test_html_has_it_as_the_last_element_of_the_body(body: str, expected: str) -
         ("a<!", "a<!>"),
         ("<select><option>", "<select><option></select>"),
         ("<template>", "<template></template>"),
+        ("<ruby><rp>", "<ruby><rp></rp>"),
+        ("<progress>", "<progress></progress>"),
+        ("<meter>", "<meter></meter>"),
+        ("<svg><desc>", "<svg><desc></desc>"),
+        ("<svg><foreignObject>", "<svg><foreignObject></foreignobject>"),
+        (
+            "<math><annotation-xml encoding='text/html'>",
+            "<math><annotation-xml encoding='text/html'></annotation-xml>",
+        ),
+        (
+            "<details><template></details></template>",
+            "<details><template></details></template></details>",
+        ),
+        (
+            "<details><table><tr><td></details>",
+            "<details><table><tr><td></details></td></tr></table></details>",
+        ),
+        ("<details><select></details>", "<details><select></details></select></details>"),
+        ("<video><div></video>", "<video><div></video></div></video>"),
+        ("<video><p></video>", "<video><p></video></p></video>"),
+        ("<details>" * 1500, "<details>" * 1500 + "</details>" * 1500),
+        (
+            "<video><noscript></video><details><dialog></noscript>",
+            "<video><noscript></video><details><dialog></noscript>"
+            "</dialog></details></noscript></video></video>",
+        ),
         ("<plaintext>", "&lt;plaintext>"),
         ("<frameset>", "&lt;frameset>"),
         ("<![CDATA[", "&lt;![CDATA["),
@@ -82,10 +109,16 @@ def test_what_would_swallow_it_is_closed_before(body: str, closed: str) -> None:
         "<!--[if mso]><table><![endif]--><![if !mso]>a<![endif]>",
         "<noscript><img src=x></noscript>",
         '<p a"b =c>',
+        "<details><summary>a</summary><ul><li>a<li>b<p>c</ul></details>",
+        "<video><img></video><table><tr><td>a<td>b</table><object></object>",
+        "a</video></details></template>",
+        "<p>a<p>b</body><svg>",
     ],
 )
 def test_sound_html_stays_as_it_is(body: str) -> None:
-    assert after_html(body, "S") == f"{body}<div>S</div>"
+    before, end, behind = body.partition("</body>")
+
+    assert after_html(body, "S") == f"{before}<div>S</div>{end}{behind}"
 
 
 @pytest.mark.parametrize(
@@ -144,3 +177,32 @@ def test_an_html_signature_has_words() -> None:
 
 def test_a_text_signature_is_escaped_as_html() -> None:
     assert html_of("A <b> & C\nBerlin") == "A &lt;b&gt; &amp; C<br>\nBerlin"
+
+
+@pytest.mark.parametrize("digits", [4_301, 8_000])
+def test_a_character_reference_may_have_any_number_of_digits(digits: int) -> None:
+    too_large, letter = "&#" + "1" * digits, "&#" + "0" * digits + "65;"
+
+    assert html_fault(f'<b title="{too_large}">{too_large}</b>') is None
+    assert text_of(f'<b title="{too_large}">{too_large}</b> {letter}') == "\ufffd A"
+
+
+@pytest.mark.parametrize(
+    "begin", ["", "<details>" * 999, "<table><p><ul><li>", "<video><!--", "<noscript><style><!--"]
+)
+@pytest.mark.parametrize("piece", ["<dialog></dialog>", "<p><ul>", "</ul><li><p>", "<video></p>"])
+def test_a_signature_is_added_in_a_time_in_proportion_to_the_html(begin: str, piece: str) -> None:
+    begin = "<noscript></noscript><svg></svg>" + begin
+
+    assert_linear(
+        lambda body: after_html(body, "S"), lambda n: begin + piece * (n // len(piece)), 100_000
+    )
+
+
+def test_a_signature_under_a_body_at_the_limit_is_added_in_seconds() -> None:
+    body = "<noscript></noscript><svg></svg>" + "<details>" * 999 + "<dialog></dialog>" * 235_000
+    begun = time.thread_time()
+
+    after_html(body, "S")
+
+    assert time.thread_time() - begun < 10
