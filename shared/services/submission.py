@@ -120,12 +120,13 @@ class Submission:
         even where the bell cannot be rung: an error would invite a second try of a mail that the
         timer is going to ring for anyway.
         """
-        receipt = self._accept(order)
         if not order.message.headers and order.message.mime is None:
-            return receipt
+            return self._accept(order)
         from shared.mail import header_warnings
 
-        return replace(receipt, warnings=header_warnings.warnings_of(order.message))
+        # Made first: a fault in it must not hide that the mail was stored.
+        warnings = header_warnings.warnings_of(order.message)
+        return replace(self._accept(order), warnings=warnings)
 
     def _accept(self, order: Order) -> Receipt:
         try:
