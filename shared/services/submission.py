@@ -376,7 +376,7 @@ class Submission:
                 mail = replace(mail, mail_id=claimed.mail_id)
         mail = begun(mail)
         mail, message = self._with_files_apart(mail, order.message)
-        mail = self.with_payload(mail, Packed(message=message, sender=sender))
+        mail = self.with_payload(mail, Packed(message, sender, saves_copy=order.saves_copy))
         self.note_if_old(mail)
         try:
             return Receipt(mail, etag=self._ledger.insert(mail))
