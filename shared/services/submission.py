@@ -320,6 +320,7 @@ class Submission:
             account_id=account.account_id,
             delivery=way_for(account, saves_copy=order.message.save_to_sent_items),
             saves_copy=order.message.save_to_sent_items,
+            message_id_given=_has_message_id(order.message),
             sender=str(compose(order.message, sender, account)[1]),
             recipients=self.shown(recipients),
             recipient_count=len(recipients),
@@ -506,6 +507,14 @@ def _settled(order: Order, account: Account) -> Order:
     """The order with what its account decides at acceptance, once for all."""
     message = with_sent_items(order.message, account, saves_copy=order.saves_copy)
     return replace(order, message=message)
+
+
+def _has_message_id(message: Message) -> bool:
+    if message.mime is None:
+        return False
+    from shared.mail.mime import header_section
+
+    return any(name.lower() == "message-id" for name in header_section.names(message.mime))
 
 
 def key_conflict() -> Refused:
