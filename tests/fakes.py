@@ -38,6 +38,7 @@ from shared.mail.graph_payload import KEY_HEADER, KEY_PROPERTY, TRIAL_PROPERTY
 from shared.mail.looking import Looking
 from shared.mail.mail import Caller, Mail, MailFilter, MailPage
 from shared.mail.message import StoredFile
+from shared.mail.message_ids import mail_id_in
 from shared.mail.outcome import Copy, GraphAnswer, Sought
 from shared.mail.pace import Pace, Timetable
 from shared.mail.status import Status
@@ -835,7 +836,7 @@ class MemoryDrafts:
                 Copy(
                     one.draft_id if one.is_draft else f"sent-{one.draft_id}",
                     one.is_draft,
-                    one.key,
+                    one.key or _key_of_source(one, sought),
                     one.sent_at,
                 )
                 for one in self.letters
@@ -890,6 +891,15 @@ class MemoryDrafts:
 
     def _draft(self, draft_id: str) -> Letter:
         return next(one for one in self.letters if one.draft_id == draft_id)
+
+
+def _key_of_source(letter: Letter, sought: Sought) -> str | None:
+    """The key that a look finds in a source where Exchange has dropped the header: that of the
+    Message-ID which Postroom gave and Exchange kept, at least as the original one."""
+    if sought.is_told_by_message_id or letter.source_key is None or letter.is_draft:
+        return None
+    head = email.message_from_bytes(base64.b64decode(letter.body))
+    return mail_id_in(head["Message-ID"])
 
 
 def _key_in(body: bytes) -> str | None:

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from msgspec.structs import replace
+
 from shared.adapters.draft_keys import (
     EXPANDED,
     carrying,
@@ -38,7 +40,7 @@ _PAGE = 100
 _MOST_PAGES = 10
 
 MOST_SOURCES = 10
-"""Drafts whose source is read at a time, of those that show no key."""
+"""Messages whose source is read at a time, of those that show no key."""
 SOURCE_BYTES = 64 * 1024
 """Read of each of them: the headers come first."""
 SOURCES_WITHIN = timedelta(days=2)
@@ -112,6 +114,8 @@ class GraphDrafts:
             found += [_copy(row, key) for row in rows]
             if any(copy.key == sought.key and not copy.is_draft for copy in found):
                 return Found(answer, found)
+        if not sought.is_told_by_message_id:
+            found = self._with_keys_of_sources(access_token, mailbox, found)
         if sought.draft_id is None:
             return Found(GraphAnswer(200), found)
         # Lists can be late: whether the draft is there is asked of the draft itself.
@@ -124,6 +128,21 @@ class GraphDrafts:
             return Found(answer)
         is_draft = _object(content).get("isDraft") is True
         return Found(answer, [*others, Copy(sought.draft_id, is_draft, sought.key)])
+
+    def _with_keys_of_sources(
+        self, access_token: str, mailbox: str, found: list[Copy]
+    ) -> list[Copy]:
+        """The copies, with the keys that the sources of some of those without one show. A source that
+        is not given out shows none."""
+        left = MOST_SOURCES
+        shown: list[Copy] = []
+        for copy in found:
+            if copy.key is None and not copy.is_draft and left > 0:
+                left -= 1
+                key = self._mail_of_source(access_token, mailbox, copy.message_id)
+                copy = replace(copy, key=key)
+            shown.append(copy)
+        return shown
 
     def trials(self, access_token: str, mailbox: str) -> Found:
         """See `Drafts`."""
@@ -181,13 +200,13 @@ class GraphDrafts:
             yield from _rows(document)
             path = self._graph.path_of(document.get("@odata.nextLink"))
 
-    def _mail_of_source(self, access_token: str, mailbox: str, draft_id: str) -> str | None:
-        """None too where the source was not given out: then the draft is nobody's that is known.
+    def _mail_of_source(self, access_token: str, mailbox: str, message: str) -> str | None:
+        """None too where the source was not given out: then the message is nobody's that is known.
         https://learn.microsoft.com/graph/outlook-get-mime-message"""
         try:
             answer, source = self._graph.ask(
                 "GET",
-                f"{_path(mailbox, draft_id)}/$value",
+                f"{_path(mailbox, message)}/$value",
                 access_token,
                 read_seconds=READ_SECONDS,
                 most_answered=SOURCE_BYTES,

@@ -110,6 +110,9 @@ class Mail(msgspec.Struct, frozen=True):
     message_id: str | None = None
     """The Message-ID that Microsoft's answer gave the draft, with its angle brackets. Kept with the
     draft, and for a mail that was sent."""
+    message_id_given: bool = False
+    """Whether the caller gave it a Message-ID, in raw MIME: others may have the same. False for mails
+    that earlier versions accepted."""
     looks: int = 0
     """How often what became of it was looked for since it became `unknown`."""
     sent_at: datetime | None = None

@@ -14,6 +14,7 @@ from enum import StrEnum
 import msgspec
 from msgspec.structs import replace
 
+from shared.mail import message_ids
 from shared.mail.refusals import Refusal, Retry
 
 
@@ -87,9 +88,21 @@ class Sought(msgspec.Struct, frozen=True):
     """The mail's id, which its messages carry."""
     draft_id: str | None = None
     message_id: str | None = None
-    """The draft's Message-ID. A caller's raw MIME may have one that other messages have too."""
+    """The draft's Message-ID."""
+    message_id_given: bool = False
+    """Whether the caller gave the mail a Message-ID, in raw MIME. Other messages may have it too."""
     since: datetime | None = None
     """When the mail was accepted: a message that was sent before is not this mail."""
+
+    @property
+    def is_told_by_message_id(self) -> bool:
+        """Whether a sent copy with the Message-ID is taken for this mail without showing its key.
+
+        Everybody who sees the mail can read its Message-ID, and give it to raw MIME. Only the form
+        of `own_message_id` is refused there. A mail that itself came with a Message-ID has nothing
+        else where Exchange drops its key.
+        """
+        return self.message_id_given or message_ids.mail_id_in(self.message_id) == self.key
 
 
 class Copy(msgspec.Struct, frozen=True):
@@ -277,10 +290,11 @@ def is_missing_draft(answer: GraphAnswer) -> bool:
 def judge_look(answer: GraphAnswer, copies: Iterable[Copy], sought: Sought) -> Look:
     """Read the answer to looking for a mail.
 
-    A copy with the mail's key that is no draft is evidence of sending. So is one with its Message-ID
-    and without a key, as long as the mail's own draft is not there: with the draft there, it can be
-    another mail's that has the same Message-ID, and nothing is decided. Of drafts only the mail's own
-    counts: others with its key were left by workers that died.
+    A copy with the mail's key that is no draft is evidence of sending. One without a key is no
+    evidence, unless the mail is told by its Message-ID, see `Sought`. Then it is, as long as the
+    mail's own draft is not there: with the draft there, it can be another mail's that has the same
+    Message-ID, and nothing is decided. Of drafts only the mail's own counts: others with its key were
+    left by workers that died.
     """
     if answer.status != 200:
         return Look(Sight.UNSEEN, judge_draft(answer))
@@ -297,6 +311,8 @@ def judge_look(answer: GraphAnswer, copies: Iterable[Copy], sought: Sought) -> L
 def _may_be(copy: Copy, sought: Sought) -> bool:
     if copy.key is not None:
         return copy.key.casefold() == sought.key.casefold()
+    if not copy.is_draft and not sought.is_told_by_message_id:
+        return False
     if copy.sent_at is None or sought.since is None:
         return True
     return copy.sent_at >= sought.since - CLOCKS_DIFFER

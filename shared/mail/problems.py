@@ -221,7 +221,7 @@ BATCH_REFUSED = ProblemKind(
 BATCH_INCOMPLETE = ProblemKind(
     "batch_incomplete",
     503,
-    "Storage failed before every mail of the batch was accepted",
+    "Postroom or its storage failed before every mail of the batch was accepted",
     "'results' has the ids of those that were accepted: they will be sent. Repeat the same batch "
     "with the same Idempotency-Key after the time in Retry-After; those are not sent twice then.",
 )

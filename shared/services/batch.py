@@ -6,6 +6,7 @@ own or one made from the batch's, and a repeated batch finds the mails that are 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +30,7 @@ from shared.services.document import (
 )
 from shared.services.ports import Clock
 from shared.services.submission import Receipt, Submission, key_conflict
-from shared.telemetry import event
+from shared.telemetry import event, where
 
 MOST_MAILS = 100
 MOST_TEXTS = 300_000
@@ -47,6 +48,10 @@ MOST_FAILURES = 3
 
 LONGEST_SECONDS = 120.0
 """What has not begun by then is not tried: the platform's front end gives up at 230 seconds."""
+
+
+_NOT_STORED = "Postroom itself failed on this mail, and did not store it."
+_MAY_BE_STORED = "Postroom itself failed on this mail while it stored it."
 
 
 class BatchDocument(msgspec.Struct, forbid_unknown_fields=True):
@@ -145,7 +150,7 @@ class Batch:
                 if self._submission.earlier(item.order) is None:
                     item.refusal = refused
 
-        _all_at_once(check, items)
+        _all_at_once(lambda item: _guarded(check, item, _NOT_STORED), items)
 
     def _store(self, items: Sequence[Item]) -> None:
         """Accept what was not refused. Of mails with one key the first goes first."""
@@ -166,10 +171,13 @@ class Batch:
                 failures.append(error)
                 item.refusal = _unavailable(error, tried=True)
 
+        def guarded(item: Item) -> None:
+            _guarded(store, item, _MAY_BE_STORED)
+
         repeated = _repeated(items)
-        _all_at_once(store, [item for item in items if item.index not in repeated])
+        _all_at_once(guarded, [item for item in items if item.index not in repeated])
         for index in sorted(repeated):
-            store(items[index])
+            guarded(items[index])
 
 
 def _repeated(items: Sequence[Item]) -> set[int]:
@@ -191,8 +199,24 @@ def _repeated(items: Sequence[Item]) -> set[int]:
 
 def _all_at_once(work: Callable[[Item], None], items: Sequence[Item]) -> None:
     with ThreadPoolExecutor(min(AT_ONCE, max(1, len(items)))) as pool:
-        # The list asks for each result: what is a bug of ours is raised here.
+        # The list asks for each result: what a check could not learn from storage is raised here.
         list(pool.map(work, items))
+
+
+def _guarded(work: Callable[[Item], None], item: Item, detail: str) -> None:
+    """Do the work on one mail. A fault of Postroom's own becomes the problem of that mail: an answer
+    without the others' ids would have them sent twice by a caller that repeats it without a key."""
+    try:
+        work(item)
+    except PostroomError:
+        raise
+    except Exception as error:  # noqa: BLE001 - logged and told in the answer
+        item.refusal = _failed(error, detail)
+
+
+def _failed(error: Exception, detail: str) -> Refused:
+    event("internal_error", level=logging.ERROR, kind=type(error).__name__, where=where(error))
+    return Refused(problems.INTERNAL, detail)
 
 
 def _decoded(raw: bytes) -> BatchEnvelope:
@@ -271,6 +295,8 @@ def _item(index: int, raw: bytes, key: str | None, now: datetime) -> Item:
             )
     except Refused as refused:
         return Item(index, refusal=refused)
+    except Exception as error:  # noqa: BLE001 - logged and told in the answer
+        return Item(index, refusal=_failed(error, _NOT_STORED))
     if order.idempotency_key is None and key is not None:
         order = replace(order, idempotency_key=f"{key}/{index}", place=place_of(key, index))
     return Item(index, order)

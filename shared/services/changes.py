@@ -20,7 +20,8 @@ from shared.mail import problems
 from shared.mail.account import Account
 from shared.mail.address import Address
 from shared.mail.choice import choose
-from shared.mail.composing import refuse_overrides
+from shared.mail.composing import compose, refuse_overrides, with_sent_items
+from shared.mail.defaults import Overridable
 from shared.mail.mail import DAILY_CAP, FINDING_OUT, Mail
 from shared.mail.message import Message, problems_of
 from shared.mail.refusals.account import why
@@ -330,20 +331,22 @@ class Changes:
         packed = self._content(mail)
         if packed.message is None:
             raise _unreadable(mail)
-        message = _addressed(packed.message, recipients)
+        addressed = _addressed(packed.message, recipients)
         account, sender = choose(
-            self._accounts.all(fresh=True), alias or mail.account, message.sender
+            self._accounts.all(fresh=True), alias or mail.account, addressed.sender
         )
         if alias is None:
             _refuse_replaced(mail, account)
         refuse_signed_out(account)
-        refuse_overrides(message, account, saves_copy=None)
+        saves_copy = _wish_for_copy(mail, packed, account)
+        refuse_overrides(addressed, account, saves_copy=saves_copy)
+        message = with_sent_items(addressed, account, saves_copy=saves_copy)
         self._submission.check_size(message, account, sender)
         content = msgspec.structs.replace(packed, message=message, sender=sender)
         if account.account_id != mail.account_id:
             reason = "account_changed"
         else:
-            reason = "recipients_changed" if message is not packed.message else "retried"
+            reason = "recipients_changed" if addressed is not packed.message else "retried"
         # A draft that is there already is the mail as it was, in the mailbox that it was for.
         same = content == packed and account.account_id == mail.account_id
         after = _afresh(mail, now, reason)
@@ -351,12 +354,13 @@ class Changes:
             after,
             account=account.alias,
             account_id=account.account_id,
-            sender=str(sender),
-            delivery=way_for(account, saves_copy=mail.saves_copy),
+            sender=str(compose(message, sender, account)[1]),
+            delivery=way_for(account, saves_copy=message.save_to_sent_items),
+            saves_copy=message.save_to_sent_items,
             draft_id=after.draft_id if same else None,
             message_id=after.message_id if same else None,
         )
-        if message is not packed.message:
+        if addressed is not packed.message:
             shown = [str(address) for address in message.recipients]
             after = replace(
                 after,
@@ -443,6 +447,14 @@ def _addressed(message: Message, recipients: Recipients | None) -> Message:
     if found:
         raise Refused(problems.INVALID_MAIL, "The mail cannot be sent to these recipients.", found)
     return changed
+
+
+def _wish_for_copy(mail: Mail, packed: Packed, account: Account) -> bool | None:
+    """What the caller said of Sent Items, None for nothing. Of a mail whose caller's word was not
+    kept, what it was accepted with counts where the account lets mails say it, and nowhere else."""
+    if packed.saves_copy is not msgspec.UNSET:
+        return packed.saves_copy
+    return mail.saves_copy if account.defaults.may_override(Overridable.SENT_ITEMS) else None
 
 
 def _former(mail: Mail) -> tuple[str, ...]:

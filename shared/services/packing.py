@@ -16,6 +16,9 @@ class Packed(msgspec.Struct, frozen=True, omit_defaults=True):
     message: Message | None = None
     sender: Address | None = None
     raw: bytes | None = None
+    saves_copy: bool | msgspec.UnsetType | None = msgspec.UNSET
+    """What the caller said of Sent Items, None for nothing: the message says what came of it. Not
+    known of mails that earlier versions accepted."""
 
 
 _decoder = msgspec.msgpack.Decoder(Packed)

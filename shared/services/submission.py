@@ -120,12 +120,13 @@ class Submission:
         even where the bell cannot be rung: an error would invite a second try of a mail that the
         timer is going to ring for anyway.
         """
-        receipt = self._accept(order)
         if not order.message.headers and order.message.mime is None:
-            return receipt
+            return self._accept(order)
         from shared.mail import header_warnings
 
-        return replace(receipt, warnings=header_warnings.warnings_of(order.message))
+        # Made first: a fault in it must not hide that the mail was stored.
+        warnings = header_warnings.warnings_of(order.message)
+        return replace(self._accept(order), warnings=warnings)
 
     def _accept(self, order: Order) -> Receipt:
         try:
@@ -319,6 +320,7 @@ class Submission:
             account_id=account.account_id,
             delivery=way_for(account, saves_copy=order.message.save_to_sent_items),
             saves_copy=order.message.save_to_sent_items,
+            message_id_given=_has_message_id(order.message),
             sender=str(sender_of(order.message, sender, account)),
             recipients=self.shown(recipients),
             recipient_count=len(recipients),
@@ -375,7 +377,7 @@ class Submission:
                 mail = replace(mail, mail_id=claimed.mail_id)
         mail = begun(mail)
         mail, message = self._with_files_apart(mail, order.message)
-        mail = self.with_payload(mail, Packed(message=message, sender=sender))
+        mail = self.with_payload(mail, Packed(message, sender, saves_copy=order.saves_copy))
         self.note_if_old(mail)
         try:
             return Receipt(mail, etag=self._ledger.insert(mail))
@@ -505,6 +507,14 @@ def _settled(order: Order, account: Account) -> Order:
     """The order with what its account decides at acceptance, once for all."""
     message = with_sent_items(order.message, account, saves_copy=order.saves_copy)
     return replace(order, message=message)
+
+
+def _has_message_id(message: Message) -> bool:
+    if message.mime is None:
+        return False
+    from shared.mail.mime import header_section
+
+    return any(name.lower() == "message-id" for name in header_section.names(message.mime))
 
 
 def key_conflict() -> Refused:

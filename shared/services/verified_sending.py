@@ -145,7 +145,13 @@ class VerifiedSending:
     def find_out(self, account: Account, mail: Mail) -> Look:
         """See `FindingOut`. Looks by the mail's key and Message-ID: ids change when a draft is sent."""
         seen: list[Look] = []
-        sought = Sought(mail.mail_id, mail.draft_id, mail.message_id, mail.accepted_at)
+        sought = Sought(
+            mail.mail_id,
+            mail.draft_id,
+            mail.message_id,
+            mail.message_id_given,
+            mail.accepted_at,
+        )
 
         def look(token: str) -> Outcome:
             try:

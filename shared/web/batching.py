@@ -27,9 +27,9 @@ def send_batch(req: func.HttpRequest, batch: Batch, limits: Limits) -> func.Http
 
 def _refusal(found: BatchReceipt, refused: list[Refused]) -> Refused:
     view = documents.batch_view(found)
-    unavailable = [item for item in refused if item.kind.status == 503]
-    if found.accepted or unavailable:
-        waits = [item.retry_after for item in unavailable if item.retry_after]
+    failed = [item for item in refused if item.kind.status >= 500]
+    if found.accepted or failed:
+        waits = [item.retry_after for item in failed if item.retry_after]
         return Refused(
             problems.BATCH_INCOMPLETE,
             f"{found.accepted} of {len(found.items)} mails were accepted.",

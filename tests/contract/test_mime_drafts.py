@@ -285,7 +285,10 @@ def test_another_mail_with_the_same_message_id_is_not_taken_for_this_one(post: P
     twin = Message(sender=BILLING, to=(GRACE,), mime=raw)
     post.option(mime_drops_unknown_headers=True)
     post.send(twin)
-    post.claim = FreeClaim(mail_of("01a203ad-b662-7144-9552-511623ad80cb", accepted_at=now()))
+    given = mail_of(
+        "01a203ad-b662-7144-9552-511623ad80cb", accepted_at=now(), message_id_given=True
+    )
+    post.claim = FreeClaim(given)
     post.stand.fault("graph.send_message", when="before", action="reset")
 
     post.send(twin)
@@ -293,6 +296,69 @@ def test_another_mail_with_the_same_message_id_is_not_taken_for_this_one(post: P
     assert post.sight() is Sight.NOTHING
     post.claim.mail = mail_of(KEY, draft_id=post.claim.mail.draft_id)
     assert post.sight() is Sight.DRAFT
+
+
+def with_message_id_of(post: Post, count: int) -> None:
+    """Raw mails of another caller with the Message-ID that the mail's view shows; the mailbox drops
+    their keys."""
+    mail_id = "01a203ad-b662-7144-9552-511623ad80cb"
+    raw = (
+        "From: billing@contoso.com\r\nTo: grace@example.org\r\n"
+        f"Message-ID: {post.claim.mail.message_id}\r\n\r\nHello"
+    )
+    claim = post.claim
+    for _ in range(count):
+        post.claim = FreeClaim(mail_of(mail_id, accepted_at=now(), message_id_given=True))
+        post.send(Message(sender=BILLING, to=(GRACE,), mime=raw.encode()))
+    post.claim = claim
+
+
+PLAIN = Message(sender=None, to=(GRACE,), subject="Plain", text="plain")
+
+
+@pytest.mark.parametrize("sent", [False, True], ids=["unsent", "sent"])
+@pytest.mark.parametrize("removed", [False, True], ids=["draft-stays", "draft-removed"])
+def test_the_message_id_of_a_json_mail_on_anothers_raw_mail_decides_nothing(
+    post: Post, sent: bool, removed: bool
+) -> None:
+    post.option(mime_drops_unknown_headers=True)
+    when: Literal["before", "after"] = "after" if sent else "before"
+    post.stand.fault("graph.send_message", when=when, action="reset")
+    post.send(PLAIN)
+    with_message_id_of(post, 1)
+    if removed and not sent:
+        post.drafts.remove(post.tokens.access_token(WORK), "/me", str(post.claim.mail.draft_id))
+
+    expected = Sight.SENT if sent else Sight.NOTHING if removed else Sight.DRAFT
+    assert post.sight() is expected
+
+
+def test_few_sources_of_copies_without_a_key_are_read(post: Post) -> None:
+    post.option(mime_drops_unknown_headers=True)
+    post.stand.fault("graph.send_message", when="before", action="reset")
+    post.send(PLAIN)
+    with_message_id_of(post, MOST_SOURCES + 1)
+
+    assert post.sight() is Sight.DRAFT
+    assert post.stand.count("graph.message_source") == MOST_SOURCES
+
+
+def test_a_copy_that_shows_its_key_has_its_source_unread(post: Post) -> None:
+    post.stand.fault("graph.send_message", when="after", action="reset")
+    post.send(PLAIN)
+
+    assert post.sight() is Sight.SENT
+    assert post.stand.count("graph.message_source") == 0
+
+
+def test_a_source_that_is_not_given_out_leaves_a_sent_mail_open(post: Post) -> None:
+    switched(post, WORK, drops=True, renamed_at="draft")
+    post.stand.fault("graph.send_message", when="after", action="reset")
+    post.send()
+    post.stand.fault("graph.message_source", action="reset")
+
+    assert post.sight() is Sight.NOTHING
+    assert post.sight() is Sight.SENT
 
 
 # A draft whose answer was lost.

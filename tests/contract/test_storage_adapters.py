@@ -199,7 +199,9 @@ class TestLedger:
         assert found.mail.reason is None
 
     def test_a_message_id_is_kept_with_its_draft_and_goes_with_it(self, ledger: MailsTable) -> None:
-        mail = a_mail(status=Status.SENDING, lease_until=NOW, lease_id="cafe")
+        mail = a_mail(
+            status=Status.SENDING, lease_until=NOW, lease_id="cafe", message_id_given=True
+        )
         etag = ledger.insert(mail)
         known = replace(mail, draft_id="draft-1", message_id="<it's.one@example.org>")
         etag = ledger.update(known, etag)
@@ -213,6 +215,7 @@ class TestLedger:
         found = ledger.get(mail.mail_id)
         assert found is not None
         assert (found.mail.draft_id, found.mail.message_id) == (None, None)
+        assert found.mail.message_id_given
 
     def test_of_many_workers_one_claims_a_mail(self, ledger: MailsTable) -> None:
         mail = a_mail()

@@ -234,6 +234,28 @@ def test_a_batch_of_which_storage_took_nothing_may_be_repeated(room: Room) -> No
     assert problem(answer) == (503, "batch_incomplete", [])
 
 
+@pytest.mark.parametrize("mode", ["permissive", "all_or_nothing"])
+def test_a_batch_on_which_postroom_itself_fails_says_what_was_stored(room: Room, mode: str) -> None:
+    room.faults.before("ledger.insert", ZeroDivisionError(), nth=2)
+
+    answer = send_batch(*[document_of()] * 3, mode=mode)
+
+    results = read(answer)["results"]
+    assert answer.status_code == (202 if mode == "permissive" else 503)
+    told = sorted(one["id"] for one in results if "id" in one)
+    assert told == sorted(mail.mail_id for mail in room.ledger.mails)
+    assert [one["problem"]["code"] for one in results if "problem" in one] == ["internal_error"]
+    assert read(answer)["accepted"] == 2
+
+
+def test_a_batch_on_which_postroom_fails_altogether_is_no_fault_of_its_mails(room: Room) -> None:
+    room.faults.always("ledger.insert", ZeroDivisionError())
+
+    answer = send_batch(document_of())
+
+    assert problem(answer) == (503, "batch_incomplete", [])
+
+
 def test_a_repeated_batch_says_that_its_mails_were_there(room: Room) -> None:
     send_batch(document_of(), idempotency_key="k")
 

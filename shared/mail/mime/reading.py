@@ -268,7 +268,10 @@ def _passed_on(fields: Iterable[Field], subject: str, found: list[FieldProblem])
     """The lines of the fields that are passed on."""
     lines: list[bytes] = []
     for field in fields:
-        if field.lowered in rewriting.READ or _is_other_topic(field, subject):
+        if field.lowered in rewriting.READ:
+            continue
+        if _is_other_topic(field, subject):
+            found.append(FieldProblem(field.name, "is another subject than Subject: leave it out"))
             continue
         try:
             lines.append(rewriting.line_of(field))

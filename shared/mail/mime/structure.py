@@ -65,22 +65,7 @@ def parts(raw: bytes, fields: Iterable[Field], body: int) -> list[Part]:
 
     Raises BadStructure.
     """
-    found = list(_Scan(raw).parts(fields, body))
-    at = body
-    for part in found:
-        end = part.start if part.encoding == "binary" else part.end
-        _check_line_ends(raw, at, end)
-        at = part.end
-    _check_line_ends(raw, at, len(raw))
-    return found
-
-
-def _check_line_ends(raw: bytes, start: int, end: int) -> None:
-    if _LONE_RETURN.search(raw, start, end):
-        raise BadStructure(
-            "has a lone carriage return outside parts that are binary: end lines with CR LF or LF, "
-            "and encode files in base64"
-        )
+    return list(_Scan(raw).parts(fields, body))
 
 
 class _Scan:
@@ -162,7 +147,9 @@ class _Scan:
                 )
             if text in self._lines:
                 if found[0][:1] == b"\r" or _LONE_RETURN.match(self._raw, at):
-                    _check_line_ends(self._raw, found.start(), at + 1)
+                    raise BadStructure(
+                        "has a lone carriage return beside a boundary: end lines with CR LF or LF"
+                    )
                 return found
         return None
 

@@ -11,7 +11,14 @@ from shared.mail.header_rules import refusal, refusal_in_document, reserved_name
 from shared.mail.mime import reading
 from shared.services.document import MailDocument
 
-SERVERS = ["Received", "Return-Path", "Delivered-To", "X-Original-To", "Envelope-To"]
+SERVERS = [
+    "Received",
+    "X-Microsoft-Original-Message-ID",
+    "Return-Path",
+    "Delivered-To",
+    "X-Original-To",
+    "Envelope-To",
+]
 EVERYWHERE = [
     *SERVERS,
     "Apparently-To",

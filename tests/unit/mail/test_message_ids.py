@@ -170,7 +170,36 @@ TWIN = Copy("sent", is_draft=False, key=OTHER, sent_at=LATER)
 def test_a_mail_counts_as_unsent_only_by_its_own_draft_and_without_a_sent_copy(
     copies: list[Copy], sight: Sight
 ) -> None:
-    sought = Sought(MAIL_ID, "draft-1", "<one@app>", NOW)
+    for sought in (
+        Sought(MAIL_ID, "draft-1", "<one@app>", True, NOW),
+        Sought(MAIL_ID, "draft-1", f"<postroom.{MAIL_ID}@contoso.com>", False, NOW),
+    ):
+        assert judge_look(GraphAnswer(200), copies, sought).sight is sight
+        assert judge_look(GraphAnswer(503), copies, sought).sight is Sight.UNSEEN
+
+
+@pytest.mark.parametrize(
+    "message_id",
+    [None, "<one@prod.outlook.com>", f"<postroom.{OTHER}@contoso.com>", f"<{MAIL_ID}@contoso.com>"],
+)
+@pytest.mark.parametrize(
+    ("copies", "sight"),
+    [
+        ([BARE], Sight.NOTHING),
+        ([BARE, OTHER_DRAFT], Sight.NOTHING),
+        ([BARE, DRAFT], Sight.DRAFT),
+        ([BARE, BARE_DRAFT], Sight.DRAFT),
+        ([TWIN, DRAFT], Sight.DRAFT),
+        ([BARE, SENT], Sight.SENT),
+        ([SENT, DRAFT], Sight.SENT),
+        ([BARE_DRAFT], Sight.DRAFT),
+    ],
+)
+def test_a_message_id_that_exchange_gave_is_no_evidence_without_the_key(
+    copies: list[Copy], sight: Sight, message_id: str | None
+) -> None:
+    """Any caller can read it in the mail's view and write it into raw MIME."""
+    sought = Sought(MAIL_ID, "draft-1", message_id, False, NOW)
 
     assert judge_look(GraphAnswer(200), copies, sought).sight is sight
     assert judge_look(GraphAnswer(503), copies, sought).sight is Sight.UNSEEN

@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 
 import pytest
 
-from shared.errors import Refused
+from shared.errors import FieldProblem, Refused
+from shared.mail import header_warnings
 from shared.mail.account import AccountState
+from shared.mail.message import Message
 from shared.mail.status import Status
+from shared.services import batch, document
 from shared.services.batch import AT_ONCE, LONGEST_SECONDS, MOST_FAILURES, Batch, BatchReceipt
+from shared.services.document import Order
+from shared.services.submission import Submission
 from tests.fakes import LOST, NOT_REACHED, Room, document_of
 
 
@@ -282,3 +289,88 @@ def test_a_mail_due_later_is_scheduled(room: Room) -> None:
 
     (mail_id,) = ids(found)
     assert room.status(mail_id) is Status.SCHEDULED
+
+
+class Fault(Exception):
+    """What no part of Postroom expects, with a caller's text in it."""
+
+
+def breaks(monkeypatch: pytest.MonkeyPatch, at: str, subject: bytes = b"Mail 1") -> None:
+    """Let Postroom itself fail on one mail where it is read, checked or stored."""
+    if at == "read":
+        reads = document.read_json
+
+        def read(raw: bytes, now: datetime) -> Order:
+            if subject in raw:
+                raise Fault("ada@example.com")
+            return reads(raw, now)
+
+        monkeypatch.setattr(batch, "read_json", read)
+        return
+    name = {"check": "check_size", "store": "with_payload"}[at]
+    works = getattr(Submission, name)
+
+    def work(self: Submission, *args: Any, **kwargs: Any) -> Any:
+        content = args[0] if at == "check" else args[1].message
+        if content.subject == subject.decode():
+            raise Fault("ada@example.com")
+        return works(self, *args, **kwargs)
+
+    monkeypatch.setattr(Submission, name, work)
+
+
+@pytest.mark.parametrize("at", ["read", "check", "store"])
+def test_a_fault_of_our_own_in_one_mail_is_told_of_that_mail_alone(
+    room: Room, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, at: str
+) -> None:
+    breaks(monkeypatch, at)
+
+    with caplog.at_level("ERROR"):
+        found = accept(room, *numbered(3))
+
+    assert codes(found) == [None, "internal_error", None]
+    assert sorted(mail.subject for mail in room.ledger.mails) == ["Mail 0", "Mail 2"]
+    assert sorted(ids(found)) == sorted(mail.mail_id for mail in room.ledger.mails)
+    assert "Fault" in caplog.text
+    assert "ada@example.com" not in caplog.text
+
+
+@pytest.mark.parametrize("at", ["read", "check"])
+def test_all_or_nothing_stores_nothing_where_postroom_fails_on_one(
+    room: Room, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    breaks(monkeypatch, at)
+
+    found = accept(room, *numbered(3), strict=True)
+
+    assert codes(found) == [None, "internal_error", None]
+    assert (found.accepted, room.ledger.mails) == (0, [])
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_fault_while_a_mail_is_stored_hides_none_of_the_others(
+    room: Room, monkeypatch: pytest.MonkeyPatch, strict: bool
+) -> None:
+    breaks(monkeypatch, "store")
+    torn = accept(room, *numbered(3), key="november", strict=strict)
+    monkeypatch.undo()
+
+    whole = accept(room, *numbered(3), key="november", strict=strict)
+
+    assert codes(torn) == [None, "internal_error", None]
+    assert (whole.accepted, len(room.ledger.mails)) == (3, 3)
+    assert [ids(whole)[0], ids(whole)[2]] == ids(torn)
+
+
+def test_a_fault_in_the_warnings_stores_nothing(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(message: Message) -> tuple[FieldProblem, ...]:
+        raise Fault
+
+    monkeypatch.setattr(header_warnings, "warnings_of", breaks)
+
+    found = accept(room, document_of(headers={"X-Shop": "1"}), document_of())
+
+    assert codes(found) == ["internal_error", None]
+    assert ids(found) == [mail.mail_id for mail in room.ledger.mails]

@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 from msgspec.structs import replace
 
-from shared.errors import AnswerLost, ConsentRequired, NotSent, RemoteRefused
+from shared.errors import AnswerLost, ConsentRequired, NotSent, Refused, RemoteRefused
 from shared.mail.account import Account
 from shared.mail.backoff import Patience
 from shared.mail.mail import FINDING_OUT
@@ -665,6 +665,60 @@ def test_a_twin_that_shows_its_own_key_is_not_taken_for_the_mail(room: Room) -> 
 
     assert room.status(second) is Status.SENT
     assert [letter.key for letter in room.drafts.sent] == [first, second]
+
+
+def raw_with_the_message_id_of(room: Room, mail_id: str) -> str:
+    """A raw mail of another caller, who read the Message-ID in the mail's view."""
+    message_id = room.ledger.mail(mail_id).message_id
+    raw = f"To: eve@example.com\r\nMessage-ID: {message_id}\r\nSubject: s\r\n\r\nHello"
+    return room.submission.accept(read_mime(raw.encode())).mail.mail_id
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_another_callers_raw_mail_does_not_pass_for_a_mail_by_its_message_id(
+    room: Room, removed: bool
+) -> None:
+    """The mailbox drops our header; the answer to the send was lost, and nothing was sent."""
+    room.drafts.keeps_header = False
+    mail_id = room.accepted()
+    room.faults.before("drafts.send", GRAPH_LOST)
+    room.hear(mail_id)
+    room.hear(raw_with_the_message_id_of(room, mail_id))
+    if removed:
+        # By a person.
+        room.drafts.letters = [one for one in room.drafts.letters if one.draft_id != "draft-1"]
+
+    go_on(room)
+
+    mail = room.ledger.mail(mail_id)
+    left = [letter.key for letter in room.drafts.sent].count(mail_id)
+    expected = (Status.UNKNOWN, "not_found", 0) if removed else (Status.SENT, None, 1)
+    assert (mail.status, mail.reason, left) == expected
+
+
+def test_nobody_can_give_a_mail_the_message_id_of_one_that_went_as_mime(room: Room) -> None:
+    mail_id = as_mime_in_doubt(room, keeps_header=False, renames=None, sent=False)
+
+    with pytest.raises(Refused) as caught:
+        raw_with_the_message_id_of(room, mail_id)
+
+    assert [one.field for one in caught.value.errors] == ["Message-ID"]
+
+
+@pytest.mark.parametrize("renames", [None, "draft"])
+def test_a_raw_mail_that_came_with_a_message_id_is_found_by_it_where_its_key_was_dropped(
+    room: Room, renames: Literal["draft"] | None
+) -> None:
+    room.drafts.keeps_header, room.drafts.renames = False, renames
+    mail_id = accepted_twin(room)
+    room.faults.after("drafts.send", GRAPH_LOST)
+    room.hear(mail_id)
+
+    go_on(room)
+
+    assert room.ledger.mail(mail_id).message_id_given
+    assert room.status(mail_id) is Status.SENT
+    assert len(room.drafts.sent) == 1
 
 
 def test_a_draft_of_the_version_before_is_found_by_the_key_that_it_was_given(room: Room) -> None:
