@@ -91,8 +91,6 @@ _RULES = {
     "x-envelope-to": Rule(FOR_SERVERS),
     "x-microsoft-original-message-id": Rule(FOR_SERVERS),
     "x-postroom-key": Rule(SET_BY_POSTROOM),
-    # By this a draft is known whose Message-ID Outlook.com has replaced.
-    "x-microsoft-original-message-id": Rule(FOR_SERVERS),
     "received": Rule(FOR_SERVERS),
     "return-path": Rule(FOR_SERVERS),
     "dkim-signature": Rule(FOR_SERVERS),
