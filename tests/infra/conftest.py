@@ -11,7 +11,7 @@ import pytest
 
 from tests.infra import directory, tools
 from tests.infra.tools import INFRA
-from tests.packaging import fake_az
+from tests.packaging import az_server
 from tests.packaging.conftest import Cloud, published_app
 
 __all__ = ["published_app"]
@@ -51,8 +51,8 @@ class Directory(Cloud):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        command = fake_az.command(tools.python(), directory.__name__, str(tools.packages()))
-        self.write_tool("az", command)
+        packages = str(tools.packages())
+        self.write_az(az_server.client(tools.python(), directory.__name__, packages))
         self.write_tool("azd", 'echo "$@" >>"$FAKE_AZ/azd"')
         self.change(apps=[])
 

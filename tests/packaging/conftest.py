@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.packaging import fake_az
+from tests.packaging import az_server, fake_az
 
 ROOT = Path(__file__).parents[2]
 TOOLS = [
@@ -62,7 +62,7 @@ class Cloud:
             found = shutil.which(tool)
             assert found, tool
             (self.tools / tool).symlink_to(found)
-        self.write_tool("az", fake_az.command(sys.executable, "tests.packaging.fake_az"))
+        self.write_az(az_server.client(sys.executable, fake_az.__name__))
         # The real package is built once: its bytecode takes a second. infra/package.py has tests of its
         # own, and one test deploys what it builds at that moment (`PYTHON=sys.executable`).
         python = self.write_tool(
@@ -75,6 +75,11 @@ esac""",
         self.python = str(python)
         self.app_url = "https://func-postroom.example.net"
         self.change()
+
+    def write_az(self, script: str) -> None:
+        """The command `az` of this machine."""
+        (self.tools / "az").write_text(script)
+        (self.tools / "az").chmod(0o755)
 
     def write_tool(self, name: str, script: str) -> Path:
         """A command of this machine."""

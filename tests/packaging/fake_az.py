@@ -6,11 +6,17 @@ Only what the scripts of infra/ use. State and record are files in the folder `F
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
+import socket
 import sys
+import threading
+import traceback
+import zipfile
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +26,10 @@ TENANT = "3f2a8c14-5d6b-4c7e-9a10-b2c3d4e5f607"
 ADMINISTRATOR = "0f0f0f0f-1111-4222-8333-444444444444"
 PRINCIPAL = "7d1f0c52-2f4b-4f0e-8f55-0c9b6a1d2e33"
 
-HOME = Path(os.environ.get("FAKE_AZ", "."))
+
+def home() -> Path:
+    """The folder of state and record."""
+    return Path(os.environ.get("FAKE_AZ", "."))
 
 
 class Arguments:
@@ -145,8 +154,6 @@ def outputs() -> dict[str, Any]:
 
 
 def config_zip(given: Arguments, state: dict[str, Any]) -> str:
-    import zipfile  # each call is a process of its own
-
     with zipfile.ZipFile(given.one("--src")) as package:
         state["published"] = sorted(package.namelist())
     return ""
@@ -287,16 +294,16 @@ def main(arguments: list[str]) -> int:
     """Answer one call. Returns the exit code."""
     given = Arguments(arguments)
     command = " ".join(given.words)
-    with (HOME / "calls.jsonl").open("a", encoding="utf-8") as record:
+    with (home() / "calls.jsonl").open("a", encoding="utf-8") as record:
         record.write(json.dumps(arguments) + "\n")
-    failing = (HOME / "fail").read_text("utf-8") if (HOME / "fail").exists() else None
+    failing = (home() / "fail").read_text("utf-8") if (home() / "fail").exists() else None
     if failing is not None and command.startswith(failing):
         sys.stderr.write("ERROR: (Refused) as the test asked for\n")
         return 1
     if command not in COMMANDS:
         sys.stderr.write(f"ERROR: '{command}' is misspelled or not recognized by the system.\n")
         return 2
-    file = HOME / "state.json"
+    file = home() / "state.json"
     state = json.loads(file.read_text("utf-8")) if file.exists() else start()
     answer = COMMANDS[command](given, state)
     file.write_text(json.dumps(state), encoding="utf-8")
@@ -308,13 +315,40 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def command(python: str, module: str, *paths: str) -> str:
-    """A shell's line that answers one call with the `main` of a module.
+def serve(answer: Callable[[list[str]], int]) -> None:
+    """Answer calls one after another, until standard input ends; the port is the first line that is
+    written. See `az_server.py` for what is asked and answered."""
+    threading.Thread(target=_end_with_standard_input, daemon=True).start()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sys.stdout.write(f"{server.getsockname()[1]}\n")
+        sys.stdout.flush()
+        while True:
+            connection, _ = server.accept()
+            with connection, connection.makefile("rwb") as stream:
+                words = [_word(stream) for _ in range(int(_word(stream)) + 2)]
+                stream.write("\0".join([*_answered(words, answer), ""]).encode())
 
-    Each call is a process, and there are a thousand of them: without site, and with the module
-    imported, so that its bytecode is kept. `paths`: where the module finds packages.
-    """
-    root = Path(__file__).parents[2]
-    code = f"import sys; sys.path[1:1] = {[str(root), *paths]!r}; "
-    code += f"from {module} import main; sys.exit(main(sys.argv[1:]))"
-    return f'exec \'{python}\' -S -c "{code}" "$@"'
+
+def _answered(words: list[str], answer: Callable[[list[str]], int]) -> tuple[str, str, str]:
+    """Output, errors and exit code of one call."""
+    os.environ["FAKE_AZ"], os.environ["FAKE_APP_URL"], *arguments = words
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            code = answer(arguments)
+        except Exception:  # noqa: BLE001 - as a process would end
+            traceback.print_exc()
+            code = 1
+    return out.getvalue(), err.getvalue(), str(code)
+
+
+def _word(stream: io.BufferedRWPair) -> str:
+    found = bytearray()
+    while (byte := stream.read(1)) not in (b"", b"\0"):
+        found += byte
+    return found.decode()
+
+
+def _end_with_standard_input() -> None:
+    sys.stdin.read()
+    os._exit(0)
