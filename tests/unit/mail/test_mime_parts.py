@@ -413,3 +413,11 @@ def test_what_mail_programs_write_is_taken_and_leaves_as_it_came(shape: str) -> 
         assert problems == []
         assert message.mime is not None
         assert message.mime.endswith(raw.partition(b"\n\n")[2].replace(b"\n", b"\r\n"))
+
+
+def test_a_lone_carriage_return_within_a_text_is_kept() -> None:
+    """Cron sends what programs print, progress bars included."""
+    message, problems = read(mixed(TEXT + b"10 %\r20 %\r\n"))
+
+    assert problems == []
+    assert b"10 %\r20 %\r\n" in (message.mime or b"")
