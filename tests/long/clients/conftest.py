@@ -16,6 +16,7 @@ import pytest
 
 from tests.e2e.conftest import (  # noqa: F401 - fixtures of these tests too
     SignedIn,
+    control,
     control_of_stack,
     signed_in_account,
     stack,
@@ -40,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Tools:
     """Runs generators, compilers and the programs that were compiled."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Control) -> None:  # noqa: F811
         assert (TOOLS / ".installed").exists(), "run make clients first"
         self._environment = {
             "PATH": f"{PYTHON}:{os.environ['PATH']}",
@@ -80,13 +81,13 @@ class Tools:
 
 
 @pytest.fixture
-def tools(control: Control) -> Tools:
+def tools(control: Control) -> Tools:  # noqa: F811
     """The tools, with the stack's address and key for the programs."""
     return Tools(control)
 
 
 @pytest.fixture
-def document(control: Control, tmp_path: Path) -> Path:
+def document(control: Control, tmp_path: Path) -> Path:  # noqa: F811
     """The OpenAPI document as the app serves it."""
     path = tmp_path / "openapi.json"
     path.write_text(json.dumps(control.api("GET", "openapi.json").json()), encoding="utf-8")
