@@ -52,13 +52,13 @@ class Part:
 # Those that take longest come first, so that none begins when the others are done.
 PARTS = (
     Part("mails", ["tests/e2e/mails"]),
+    Part("fast", ["tests/unit", "tests/functional"]),
     Part("infra", ["tests/infra"]),
     Part("accounts", ["tests/e2e/accounts"]),
     Part("packaging", ["tests/packaging"]),
     Part("contract", ["tests/contract"]),
     Part("faults", ["tests/faults"]),
     Part("types", commands=[[str(_BIN / "mypy")]]),
-    Part("fast", ["tests/unit", "tests/functional"]),
     Part(
         "lint",
         commands=[
