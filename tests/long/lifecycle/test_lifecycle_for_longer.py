@@ -14,8 +14,8 @@ from tests.contract.test_lifecycle import Life, Tables, run, tables
 __all__ = ["tables"]
 
 
-def test_nothing_illegal_is_lost_or_doubled_in_a_hundred_new_orders(tables: Tables) -> None:
-    run(type("Life", (Life,), {"tables": tables}), max_examples=100, derandomize=False)
+def test_nothing_illegal_is_lost_or_doubled_in_a_hundred_orders(tables: Tables) -> None:
+    run(type("Life", (Life,), {"tables": tables}), max_examples=100, derandomize=True)
 
 
 def test_a_write_that_forgets_its_condition_is_caught(tables: Tables) -> None:
