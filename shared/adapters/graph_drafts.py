@@ -201,7 +201,7 @@ class GraphDrafts:
             path = self._graph.path_of(document.get("@odata.nextLink"))
 
     def _mail_of_source(self, access_token: str, mailbox: str, message: str) -> str | None:
-        """None too where the source was not given out: then the message is nobody's that is known.
+        """None too where the source was not given out: then no mail is known for the message.
         https://learn.microsoft.com/graph/outlook-get-mime-message"""
         try:
             answer, source = self._graph.ask(

@@ -61,7 +61,7 @@ class Claim(Protocol):
 
     def keep_draft(self, draft_id: str, message_id: str | None) -> None:
         """Write down which draft is the mail, and its Message-ID where it is known. Raises LostRace
-        where the mail is another's by now: the draft is then nobody's."""
+        where the mail is another's by now: no row knows the draft then."""
         ...
 
 
