@@ -36,33 +36,33 @@ def room() -> Postroom:
 @app.route("api/send", methods=["POST"])
 def send(req: func.HttpRequest) -> func.HttpResponse:
     """Accept one mail."""
-    from shared.web import api
+    from shared.web.api import mails
 
-    return answered(req, lambda: api.send(req, room().submission, room().ledger, room().limits))
+    return answered(req, lambda: mails.send(req, room().submission, room().ledger, room().limits))
 
 
 @app.route("api/send/check", methods=["POST"])
 def check_mail(req: func.HttpRequest) -> func.HttpResponse:
     """Check one mail, and send nothing."""
-    from shared.web import api
+    from shared.web.api import mails
 
-    return answered(req, lambda: api.check_mail(req, room().submission, room().limits))
+    return answered(req, lambda: mails.check_mail(req, room().submission, room().limits))
 
 
 @app.route("api/send/batch", methods=["POST"])
 def send_batch(req: func.HttpRequest) -> func.HttpResponse:
     """Accept up to a hundred mails."""
-    from shared.web import batching
+    from shared.web.api import batch
 
-    return answered(req, lambda: batching.send_batch(req, room().batch, room().limits))
+    return answered(req, lambda: batch.send_batch(req, room().batch, room().limits))
 
 
 @app.route("api/mails/{id}", methods=["GET"])
 def show_mail(req: func.HttpRequest) -> func.HttpResponse:
     """One mail and its story."""
-    from shared.web import api
+    from shared.web.api import mails
 
-    return answered(req, lambda: api.show_mail(req, room().ledger))
+    return answered(req, lambda: mails.show_mail(req, room().ledger))
 
 
 @app.route("api/mails/{id}/raw", methods=["GET"])
@@ -76,82 +76,82 @@ def show_raw_text(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("api/mails", methods=["GET"])
 def list_mails(req: func.HttpRequest) -> func.HttpResponse:
     """Mails, newest first."""
-    from shared.web import api
+    from shared.web.api import mails
 
-    return answered(req, lambda: api.list_mails(req, room().ledger, room().submission))
+    return answered(req, lambda: mails.list_mails(req, room().ledger, room().submission))
 
 
 @app.route("api/mails/{id}", methods=["PATCH"])
 def reschedule_mail(req: func.HttpRequest) -> func.HttpResponse:
     """Give a mail that waits another time."""
-    from shared.web import changing
+    from shared.web.api import mail_changes
 
-    return answered(req, lambda: changing.reschedule(req, room().changes, room().clock))
+    return answered(req, lambda: mail_changes.reschedule(req, room().changes, room().clock))
 
 
 @app.route("api/mails/{id}/cancel", methods=["POST"])
 def cancel_mail(req: func.HttpRequest) -> func.HttpResponse:
     """Withdraw a mail in time."""
-    from shared.web import changing
+    from shared.web.api import mail_changes
 
-    return answered(req, lambda: changing.cancel(req, room().changes))
+    return answered(req, lambda: mail_changes.cancel(req, room().changes))
 
 
 @app.route("api/mails/{id}/release", methods=["POST"])
 def release_mail(req: func.HttpRequest) -> func.HttpResponse:
     """Let one held mail go."""
-    from shared.web import changing
+    from shared.web.api import mail_changes
 
-    return answered(req, lambda: changing.release(req, room().changes))
+    return answered(req, lambda: mail_changes.release(req, room().changes))
 
 
 @app.route("api/mails/{id}/resolve", methods=["POST"])
 def resolve_mail(req: func.HttpRequest) -> func.HttpResponse:
     """Settle a mail of which it is not known whether it was sent."""
-    from shared.web import changing
+    from shared.web.api import mail_changes
 
-    return answered(req, lambda: changing.resolve(req, room().changes))
+    return answered(req, lambda: mail_changes.resolve(req, room().changes))
 
 
 @app.route("api/mails/{id}/retry", methods=["POST"])
 def retry_mail(req: func.HttpRequest) -> func.HttpResponse:
     """Try a mail again, also to other recipients."""
-    from shared.web import changing
+    from shared.web.api import mail_changes
 
-    return answered(req, lambda: changing.retry(req, room().changes))
+    return answered(req, lambda: mail_changes.retry(req, room().changes))
 
 
 @app.route("api/accounts/{alias}/release", methods=["POST"])
 def release_account(req: func.HttpRequest) -> func.HttpResponse:
     """Let the mails go that wait for an account."""
-    from shared.web import changing
+    from shared.web.api import mail_changes
 
     return answered(
         req,
-        lambda: changing.release_account(req, room().accounts, room().upkeep, room().clock),
+        lambda: mail_changes.release_account(req, room().accounts, room().upkeep, room().clock),
     )
 
 
 @app.route("api/accounts/{alias}", methods=["GET"])
 def show_account(req: func.HttpRequest) -> func.HttpResponse:
     """One account, with what is set for it."""
-    from shared.web import account_api
+    from shared.web.api import accounts
 
-    return answered(req, lambda: account_api.show(req, room().account_changes))
+    return answered(req, lambda: accounts.show(req, room().account_changes))
 
 
 @app.route("api/accounts/{alias}", methods=["PATCH"])
 def change_account(req: func.HttpRequest) -> func.HttpResponse:
     """Change what is set for an account."""
-    from shared.web import account_api
+    from shared.web.api import accounts
 
-    return answered(req, lambda: account_api.change(req, room().account_changes))
+    return answered(req, lambda: accounts.change(req, room().account_changes))
 
 
 @app.route("api/accounts", methods=["POST"])
 def add_account(req: func.HttpRequest) -> func.HttpResponse:
     """Add a mailbox that nobody signs in."""
-    from shared.web import adding
+    from shared.web.pages import adding
 
     return answered(req, lambda: adding.add_account(req, room().adding))
 
@@ -159,7 +159,7 @@ def add_account(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("accounts/add", methods=["POST"], auth_level=ANONYMOUS)
 def add_from_page(req: func.HttpRequest) -> func.HttpResponse:
     """The same, from the page. Asks for a session and the same origin itself."""
-    from shared.web import adding
+    from shared.web.pages import adding
 
     front = room().front
     return answered(
@@ -173,15 +173,15 @@ def add_from_page(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("api/accounts", methods=["GET"])
 def list_accounts(req: func.HttpRequest) -> func.HttpResponse:
     """The mailboxes that are signed in."""
-    from shared.web import api
+    from shared.web.api import mails
 
-    return answered(req, lambda: api.list_accounts(req, room().accounts))
+    return answered(req, lambda: mails.list_accounts(req, room().accounts))
 
 
 @app.route("api/accounts/{alias}/check", methods=["POST"])
 def check_account(req: func.HttpRequest) -> func.HttpResponse:
     """Ask Microsoft now whether an account works."""
-    from shared.web import checks
+    from shared.web.pages import checks
 
     return answered(req, lambda: checks.check(req, room().checking))
 
@@ -189,7 +189,7 @@ def check_account(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("api/accounts/{alias}", methods=["DELETE"])
 def disconnect_account(req: func.HttpRequest) -> func.HttpResponse:
     """Take a mailbox out."""
-    from shared.web import disconnecting
+    from shared.web.pages import disconnecting
 
     return answered(req, lambda: disconnecting.disconnect(req, room().disconnecting))
 
@@ -197,7 +197,7 @@ def disconnect_account(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("api/health", methods=["GET"], auth_level=ANONYMOUS)
 def show_health(req: func.HttpRequest) -> func.HttpResponse:
     """Alive or not."""
-    from shared.web import health
+    from shared.web.api import health
 
     return answered(req, lambda: health.alive(room))
 
@@ -205,7 +205,7 @@ def show_health(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("api/health/details", methods=["GET"])
 def show_health_details(req: func.HttpRequest) -> func.HttpResponse:
     """Each dependency and each account."""
-    from shared.web import health
+    from shared.web.api import health
 
     return answered(
         req,
@@ -218,7 +218,7 @@ def show_health_details(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("api/openapi.json", methods=["GET"], auth_level=ANONYMOUS)
 def show_openapi(req: func.HttpRequest) -> func.HttpResponse:
     """The API's description."""
-    from shared.web import openapi
+    from shared.web.api import openapi
 
     return answered(req, openapi.show)
 
@@ -226,7 +226,7 @@ def show_openapi(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("/", methods=["GET"], auth_level=ANONYMOUS)
 def show_home(req: func.HttpRequest) -> func.HttpResponse:
     """On to what is next: set-up, or the mails."""
-    from shared.web import setup
+    from shared.web.pages import setup
 
     return answered(
         req,
@@ -237,7 +237,7 @@ def show_home(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("setup", methods=["GET"], auth_level=ANONYMOUS)
 def show_setup(req: func.HttpRequest) -> func.HttpResponse:
     """The checklist of a new installation. Asks for a session itself."""
-    from shared.web import setup
+    from shared.web.pages import setup
 
     return answered(
         req,
@@ -248,7 +248,7 @@ def show_setup(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("setup", methods=["POST"], auth_level=ANONYMOUS)
 def change_setup(req: func.HttpRequest) -> func.HttpResponse:
     """A form of the checklist. Asks for a session and the same origin itself."""
-    from shared.web import setup
+    from shared.web.pages import setup
 
     return answered(
         req,
@@ -261,43 +261,47 @@ def change_setup(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("static/{name}", methods=["GET"], auth_level=ANONYMOUS)
 def show_asset(req: func.HttpRequest) -> func.HttpResponse:
     """The pages' style sheet and script."""
-    from shared.web import pages
+    from shared.web.pages import accounts_page
 
-    return answered(req, lambda: pages.show_asset(req))
+    return answered(req, lambda: accounts_page.show_asset(req))
 
 
 @app.route("signin", methods=["GET"], auth_level=ANONYMOUS)
 def show_sign_in(req: func.HttpRequest) -> func.HttpResponse:
     """The form for a function key."""
-    from shared.web import pages
+    from shared.web.pages import accounts_page
 
-    return answered(req, lambda: pages.show_sign_in(req, room().front.site, room().front.sessions))
+    return answered(
+        req, lambda: accounts_page.show_sign_in(req, room().front.site, room().front.sessions)
+    )
 
 
 @app.route("session", methods=["POST"])
 def open_session(req: func.HttpRequest) -> func.HttpResponse:
     """A session for whoever has a function key: the host has checked it."""
-    from shared.web import pages
+    from shared.web.pages import accounts_page
 
-    return answered(req, lambda: pages.open_session(req, room().front.sessions))
+    return answered(req, lambda: accounts_page.open_session(req, room().front.sessions))
 
 
 @app.route("signout", methods=["POST"], auth_level=ANONYMOUS)
 def close_session(req: func.HttpRequest) -> func.HttpResponse:
     """The end of a session."""
-    from shared.web import pages
+    from shared.web.pages import accounts_page
 
-    return answered(req, lambda: pages.close_session(req, room().front.site, room().front.sessions))
+    return answered(
+        req, lambda: accounts_page.close_session(req, room().front.site, room().front.sessions)
+    )
 
 
 @app.route("accounts", methods=["GET"], auth_level=ANONYMOUS)
 def show_accounts(req: func.HttpRequest) -> func.HttpResponse:
     """The page of accounts. Asks for a session itself."""
-    from shared.web import pages
+    from shared.web.pages import accounts_page
 
     return answered(
         req,
-        lambda: pages.show_accounts(
+        lambda: accounts_page.show_accounts(
             req,
             room().front.site,
             room().front.sessions,
@@ -312,7 +316,7 @@ def show_accounts(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("accounts/{alias}", methods=["GET"], auth_level=ANONYMOUS)
 def show_account_page(req: func.HttpRequest) -> func.HttpResponse:
     """The page of one account. Asks for a session itself."""
-    from shared.web import account_page
+    from shared.web.pages import account_page
 
     return answered(
         req,
@@ -330,7 +334,7 @@ def show_account_page(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("accounts/{alias}/disconnect", methods=["GET"], auth_level=ANONYMOUS)
 def show_disconnect(req: func.HttpRequest) -> func.HttpResponse:
     """What disconnecting would do. Asks for a session itself."""
-    from shared.web import disconnecting
+    from shared.web.pages import disconnecting
 
     return answered(
         req,
@@ -343,7 +347,7 @@ def show_disconnect(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("accounts/{alias}", methods=["POST"], auth_level=ANONYMOUS)
 def change_account_from_page(req: func.HttpRequest) -> func.HttpResponse:
     """Change what is set for an account. Asks for a session and the same origin itself."""
-    from shared.web import account_page
+    from shared.web.pages import account_page
 
     return answered(
         req,
@@ -361,7 +365,7 @@ def change_account_from_page(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("accounts/{alias}/disconnect", methods=["POST"], auth_level=ANONYMOUS)
 def disconnect_account_from_page(req: func.HttpRequest) -> func.HttpResponse:
     """Take a mailbox out, for the page. Asks for a session and the same origin itself."""
-    from shared.web import disconnecting
+    from shared.web.pages import disconnecting
 
     return answered(
         req,
@@ -374,7 +378,7 @@ def disconnect_account_from_page(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("accounts/{alias}/check", methods=["POST"], auth_level=ANONYMOUS)
 def check_account_from_page(req: func.HttpRequest) -> func.HttpResponse:
     """Check, for the page. Asks for a session and the same origin itself."""
-    from shared.web import checks
+    from shared.web.pages import checks
 
     return answered(
         req,
@@ -387,7 +391,7 @@ def check_account_from_page(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("mails", methods=["GET"], auth_level=ANONYMOUS)
 def show_mails(req: func.HttpRequest) -> func.HttpResponse:
     """The page of mails. Asks for a session itself, as each page does."""
-    from shared.web import mail_list
+    from shared.web.pages import mail_list
 
     front = room().front
     return answered(
@@ -410,7 +414,7 @@ def show_mails(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("mails", methods=["POST"], auth_level=ANONYMOUS)
 def search_mails(req: func.HttpRequest) -> func.HttpResponse:
     """Off to the mails that are looked for. Asks for a session and the same origin itself."""
-    from shared.web import mail_list
+    from shared.web.pages import mail_list
 
     front = room().front
     return answered(
@@ -421,7 +425,7 @@ def search_mails(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("docs", methods=["GET"], auth_level=ANONYMOUS)
 def show_docs(req: func.HttpRequest) -> func.HttpResponse:
     """The API as a page. Asks for a session itself."""
-    from shared.web import api_docs
+    from shared.web.pages import api_docs
 
     front, queues = room().front, room().settings.storage.queue_url
     return answered(
@@ -432,19 +436,21 @@ def show_docs(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("changes", methods=["POST"], auth_level=ANONYMOUS)
 def change_many_mails(req: func.HttpRequest) -> func.HttpResponse:
     """One button for all mails of a cause."""
-    from shared.web import bulk
+    from shared.web.pages import bulk_changes
 
     front = room().front
     return answered(
         req,
-        lambda: bulk.change_many(req, front.site, front.sessions, room().cases, room().changes),
+        lambda: bulk_changes.change_many(
+            req, front.site, front.sessions, room().cases, room().changes
+        ),
     )
 
 
 @app.route("mails/{id}", methods=["GET"], auth_level=ANONYMOUS)
 def show_mail_page(req: func.HttpRequest) -> func.HttpResponse:
     """The page of one mail."""
-    from shared.web import mail_page
+    from shared.web.pages import mail_page
 
     front = room().front
     return answered(
@@ -456,7 +462,7 @@ def show_mail_page(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("mails/{id}/html", methods=["GET"], auth_level=ANONYMOUS)
 def show_mail_html(req: func.HttpRequest) -> func.HttpResponse:
     """The html of one mail, in a sandbox."""
-    from shared.web import mail_page
+    from shared.web.pages import mail_page
 
     front = room().front
     return answered(
@@ -480,7 +486,7 @@ def save_raw_text(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("mails/{id}", methods=["POST"], auth_level=ANONYMOUS)
 def change_mail_page(req: func.HttpRequest) -> func.HttpResponse:
     """A button on the page of one mail."""
-    from shared.web import mail_page
+    from shared.web.pages import mail_page
 
     front = room().front
     return answered(
@@ -494,7 +500,7 @@ def change_mail_page(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("auth/login", methods=["POST"], auth_level=ANONYMOUS)
 def begin_sign_in(req: func.HttpRequest) -> func.HttpResponse:
     """Off to Microsoft. Asks for a session and the same origin itself."""
-    from shared.web import sign_in
+    from shared.web.auth import sign_in
 
     return answered(
         req,
@@ -507,11 +513,11 @@ def begin_sign_in(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("auth/device", methods=["POST"], auth_level=ANONYMOUS)
 def begin_device_sign_in(req: func.HttpRequest) -> func.HttpResponse:
     """A code to enter at Microsoft. Asks for a session and the same origin itself."""
-    from shared.web import device
+    from shared.web.auth import device_code
 
     return answered(
         req,
-        lambda: device.begin_device_sign_in(
+        lambda: device_code.begin_device_sign_in(
             req, room().front.sessions, room().device_sign_in, room().front.keys, room().front.site
         ),
     )
@@ -520,11 +526,11 @@ def begin_device_sign_in(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("auth/device/finish", methods=["POST"], auth_level=ANONYMOUS)
 def finish_device_sign_in(req: func.HttpRequest) -> func.HttpResponse:
     """Has the code been entered? Asks for a session and the same origin itself."""
-    from shared.web import device
+    from shared.web.auth import device_code
 
     return answered(
         req,
-        lambda: device.finish_device_sign_in(
+        lambda: device_code.finish_device_sign_in(
             req, room().front.sessions, room().device_sign_in, room().front.keys, room().front.site
         ),
     )
@@ -533,7 +539,7 @@ def finish_device_sign_in(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("auth/admin-consent", methods=["POST"], auth_level=ANONYMOUS)
 def show_admin_consent(req: func.HttpRequest) -> func.HttpResponse:
     """The link by which an administrator consents. Asks for a session itself."""
-    from shared.web import sign_in
+    from shared.web.auth import sign_in
 
     return answered(
         req,
@@ -545,7 +551,7 @@ def show_admin_consent(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("api/auth/callback", methods=["GET", "POST"], auth_level=ANONYMOUS)
 def finish_sign_in(req: func.HttpRequest) -> func.HttpResponse:
     """Back from Microsoft."""
-    from shared.web import sign_in
+    from shared.web.auth import sign_in
 
     return answered(
         req,
@@ -556,7 +562,7 @@ def finish_sign_in(req: func.HttpRequest) -> func.HttpResponse:
 @app.queue_trigger("msg", OUTBOX, STORAGE)
 def deliver(msg: func.QueueMessage) -> None:
     """Hear a bell, or take in a whole mail that an application dropped."""
-    from shared.services.outbox_message import read
+    from shared.services.intake.outbox_message import read
 
     room().outbox.hear(read(msg))
 
@@ -565,9 +571,9 @@ def deliver(msg: func.QueueMessage) -> None:
 @app.queue_output("again", POISON_QUEUE, STORAGE)
 def bury(msg: func.QueueMessage, again: func.Out[str]) -> None:
     """Write down what the host gave up on; it goes round until that succeeds."""
-    from shared.services import burial
+    from shared.services.intake import poisoned
 
-    burial.bury(msg, again.set, lambda message: room().outbox.bury(message))
+    poisoned.bury(msg, again.set, lambda message: room().outbox.bury(message))
 
 
 @app.timer_trigger("timer", "40 17 2 * * *")

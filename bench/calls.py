@@ -23,9 +23,9 @@ from bench.wire import CountingProxy
 from local.azurite import Azurite
 from local.stack import Stack
 from shared.bootstrap import Postroom
-from shared.services.delivery import Heard
-from shared.services.outbox_message import OutboxMessage
-from shared.web import api
+from shared.services.delivery.delivery import Heard
+from shared.services.intake.outbox_message import OutboxMessage
+from shared.web.api import mails
 
 ACCEPT = 3
 DELIVER = 3
@@ -235,7 +235,7 @@ def accept(
     if key is not None:
         headers["Idempotency-Key"] = key
     request = func.HttpRequest("POST", "http://localhost/api/send", headers=headers, body=document)
-    answer = api.send(request, room.submission, room.ledger, room.limits)
+    answer = mails.send(request, room.submission, room.ledger, room.limits)
     if answer.status_code != 202 or ("Idempotent-Replayed" in answer.headers) != replayed:
         raise RuntimeError(f"the send was answered {answer.status_code}")
     return str(json.loads(answer.get_body())["id"])

@@ -29,8 +29,8 @@ from bench.report import PEERS_PYTHON, REPOSITORY
 from bench.sending import addresses, check_peers, control, environment
 from local.stack import Stack
 from shared.bootstrap import Postroom
-from shared.services.document import read_json
-from shared.services.outbox_message import bell_for
+from shared.services.intake.mail_document import read_json
+from shared.services.intake.outbox_message import bell_for
 
 FLOOR_BUDGET = 1.6
 SDK_BUDGET = 0.5

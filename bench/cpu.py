@@ -38,14 +38,14 @@ from shared.mail.graph_payload import send_request
 from shared.mail.looking import Looking
 from shared.mail.pace import Pace
 from shared.mail.way import Way
-from shared.services.delivery import Delivery, Heard
-from shared.services.document import Order, read_json
-from shared.services.pacing import Pacing
-from shared.services.places import Places
+from shared.services.delivery.concurrency import Places
+from shared.services.delivery.delivery import Delivery, Heard
+from shared.services.delivery.pacing import Pacing
+from shared.services.delivery.sending import DirectSending
+from shared.services.delivery.verified_sending import VerifiedSending
+from shared.services.intake.mail_document import Order, read_json
+from shared.services.intake.submission import Submission
 from shared.services.ports import Files
-from shared.services.sending import DirectSending
-from shared.services.submission import Submission
-from shared.services.verified_sending import VerifiedSending
 
 BUDGET = 2.0
 NO_LIMITS = {"requests_per_window": 10**9, "upload_bytes_per_window": 10**12}

@@ -19,8 +19,8 @@ from local import demo
 from local.stack import Stack
 from shared.bootstrap import Postroom
 from shared.mail.limits import CHUNK_BYTES, MAX_FILE_BYTES
-from shared.services.delivery import Heard
-from shared.services.document import read_json
+from shared.services.delivery.delivery import Heard
+from shared.services.intake.mail_document import read_json
 
 MEMORY_BUDGET = 32 * 1024 * 1024
 TIME_BUDGET = 1.2

@@ -11,11 +11,11 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from shared.adapters.graph import Graph
-from shared.adapters.mails_table import MailsTable
-from shared.adapters.payload_blobs import PayloadBlobs
-from shared.adapters.transport import Line
-from shared.services import delivery, sending
+from shared.adapters.graph.mail_service import Graph
+from shared.adapters.http.client import Line
+from shared.adapters.storage.mails_table import MailsTable
+from shared.adapters.storage.payload_blobs import PayloadBlobs
+from shared.services.delivery import delivery, sending
 
 TRANSPORT = "of these: HTTP, to the ledger and to Graph"
 _WATCHED: tuple[tuple[Any, str, str], ...] = (

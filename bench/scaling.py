@@ -26,11 +26,11 @@ from bench.progress import Progress
 from bench.wire import CountingProxy
 from local.azurite import Azurite
 from local.stack import Stack
-from shared.adapters.storage import MAILS_TABLE, Storage
-from shared.adapters.table_service import RowVersion
+from shared.adapters.storage.clients import MAILS_TABLE, Storage
+from shared.adapters.storage.table_service import RowVersion
 from shared.bootstrap import Postroom
-from shared.services.document import read_json
-from shared.services.places import AT_A_TIME
+from shared.services.delivery.concurrency import AT_A_TIME
+from shared.services.intake.mail_document import read_json
 from shared.settings import StorageSettings
 
 MAILS, FULL_MAILS, QUICK_MAILS = 300, 2_000, 80

@@ -14,65 +14,65 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from shared.adapters import storage
-from shared.adapters.accounts_table import AccountsTable
-from shared.adapters.app_credential import AppCredential, ManagedIdentity, exchange_audience
-from shared.adapters.blob_files import BlobFiles
-from shared.adapters.cases_table import CasesTable
-from shared.adapters.entra import Entra
-from shared.adapters.graph import Graph
-from shared.adapters.graph_drafts import GraphDrafts
-from shared.adapters.identity import AppIdentity
-from shared.adapters.key_vault import KeyVault
-from shared.adapters.keys_table import KeysTable
-from shared.adapters.mails_table import MailsTable
-from shared.adapters.outbox_queue import OutboxQueue
-from shared.adapters.payload_blobs import PayloadBlobs
-from shared.adapters.timetables import TimetableRows
-from shared.adapters.transport import reach
-from shared.adapters.upload_session import UploadSessions
-from shared.adapters.vault_credential import CLIENT_SECRET, ClientSecret
-from shared.adapters.waiting_table import WaitingTable
+from shared.adapters.entra.app_credential import AppCredential, ManagedIdentity, exchange_audience
+from shared.adapters.entra.identity_platform import Entra
+from shared.adapters.entra.managed_identity import AppIdentity
+from shared.adapters.graph.drafts import GraphDrafts
+from shared.adapters.graph.mail_service import Graph
+from shared.adapters.graph.upload_session import UploadSessions
+from shared.adapters.http.client import reach
+from shared.adapters.key_vault.credential import CLIENT_SECRET, ClientSecret
+from shared.adapters.key_vault.secrets import KeyVault
+from shared.adapters.storage import clients
+from shared.adapters.storage.accounts_table import AccountsTable
+from shared.adapters.storage.attention_rows import CasesTable
+from shared.adapters.storage.blob_files import BlobFiles
+from shared.adapters.storage.keys_table import KeysTable
+from shared.adapters.storage.mails_table import MailsTable
+from shared.adapters.storage.outbox_queue import OutboxQueue
+from shared.adapters.storage.payload_blobs import PayloadBlobs
+from shared.adapters.storage.timetable_rows import TimetableRows
+from shared.adapters.storage.waiting_table import WaitingTable
 from shared.mail.backoff import Patience
 from shared.mail.looking import Looking
 from shared.mail.pace import Pace
 from shared.mail.way import Way
-from shared.services.attention import AttentiveLedger
-from shared.services.delivery import Delivery
-from shared.services.document import Limits
-from shared.services.outbox import Outbox
-from shared.services.pacing import Pacing
-from shared.services.places import Places
-from shared.services.sending import DirectSending
-from shared.services.submission import Submission
-from shared.services.tokens import TokenSource
-from shared.services.verified_sending import VerifiedSending
+from shared.services.accounts.access_tokens import TokenSource
+from shared.services.delivery.concurrency import Places
+from shared.services.delivery.delivery import Delivery
+from shared.services.delivery.pacing import Pacing
+from shared.services.delivery.sending import DirectSending
+from shared.services.delivery.verified_sending import VerifiedSending
+from shared.services.intake.mail_document import Limits
+from shared.services.intake.queue_messages import Outbox
+from shared.services.intake.submission import Submission
+from shared.services.mails.attention import AttentiveLedger
 from shared.settings import Settings, load
 from shared.telemetry import quiet_libraries
 
 if TYPE_CHECKING:
-    from shared.adapters.check_rows import CheckRows
-    from shared.adapters.flows_table import FlowsTable
-    from shared.adapters.watch_rows import WatchRows
-    from shared.services.account_changes import AccountChanges
-    from shared.services.adding import Adding
-    from shared.services.batch import Batch
-    from shared.services.changes import Changes
-    from shared.services.checking import Checking
-    from shared.services.consent import Consent
-    from shared.services.content import Content
-    from shared.services.device_sign_in import DeviceSignIn
-    from shared.services.disconnecting import Disconnecting
-    from shared.services.linking import ConsentRules, Linking
-    from shared.services.operators import Operators
-    from shared.services.registration import Registration
-    from shared.services.retention import Retention
-    from shared.services.setting_up import SettingUp
-    from shared.services.situation import Situations
-    from shared.services.tally import Tally
-    from shared.services.upkeep import Upkeep
-    from shared.services.watch import Watch
-    from shared.web.front import Front
+    from shared.adapters.storage.check_rows import CheckRows
+    from shared.adapters.storage.flows_table import FlowsTable
+    from shared.adapters.storage.watch_rows import WatchRows
+    from shared.services.accounts.adding import Adding
+    from shared.services.accounts.changes import AccountChanges
+    from shared.services.accounts.checking import Checking
+    from shared.services.accounts.disconnecting import Disconnecting
+    from shared.services.accounts.overview import Situations
+    from shared.services.intake.batch import Batch
+    from shared.services.mails.changes import Changes
+    from shared.services.mails.content import Content
+    from shared.services.mails.hourly_stats import Tally
+    from shared.services.setup.checklist import SettingUp
+    from shared.services.sign_in.authorization_code import Consent
+    from shared.services.sign_in.connecting import ConsentRules, Linking
+    from shared.services.sign_in.device_code import DeviceSignIn
+    from shared.services.sign_in.registration import Registration
+    from shared.services.upkeep.operators import Operators
+    from shared.services.upkeep.retention import Retention
+    from shared.services.upkeep.sweep import Upkeep
+    from shared.services.upkeep.watch import Watch
+    from shared.web.pages.front import Front
 
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ class Postroom:
         self.settings = settings
         self.clock = utc_now
         identity = AppIdentity(settings.identity_client_id, os.environ)
-        stored = storage.Storage(
+        stored = clients.Storage(
             settings.storage, AppIdentity(settings.storage.identity_client_id, os.environ)
         )
         self.limits = Limits(
@@ -99,18 +99,18 @@ class Postroom:
             threading.BoundedSemaphore(max(1, settings.worker_threads // 2)),
         )
         self._stored = stored
-        self._mails = MailsTable(_once(lambda: stored.table(storage.MAILS_TABLE)))
-        self._waiting_table = _once(lambda: stored.table(storage.WAITING_TABLE))
+        self._mails = MailsTable(_once(lambda: stored.table(clients.MAILS_TABLE)))
+        self._waiting_table = _once(lambda: stored.table(clients.WAITING_TABLE))
         self.waiting = WaitingTable(self._waiting_table, self.clock)
         self.cases = CasesTable(self._waiting_table)
         self.ledger = AttentiveLedger(self._mails, self.cases)
-        self.bell = OutboxQueue(_once(lambda: stored.queue(storage.OUTBOX_QUEUE)))
-        payloads = PayloadBlobs(_once(lambda: stored.container(storage.PAYLOADS_CONTAINER)))
+        self.bell = OutboxQueue(_once(lambda: stored.queue(clients.OUTBOX_QUEUE)))
+        payloads = PayloadBlobs(_once(lambda: stored.container(clients.PAYLOADS_CONTAINER)))
         files = BlobFiles(
-            _once(lambda: stored.container(storage.ATTACHMENTS_CONTAINER)),
-            _once(lambda: stored.container(storage.PAYLOADS_CONTAINER)),
+            _once(lambda: stored.container(clients.ATTACHMENTS_CONTAINER)),
+            _once(lambda: stored.container(clients.PAYLOADS_CONTAINER)),
         )
-        self._accounts_table = _once(lambda: stored.table(storage.ACCOUNTS_TABLE))
+        self._accounts_table = _once(lambda: stored.table(clients.ACCOUNTS_TABLE))
         self.accounts = AccountsTable(self._accounts_table)
         self._timetables = TimetableRows(self._accounts_table)
         self.pacing = Pacing(self._timetables, self.clock, Pace(settings.mails_per_minute))
@@ -137,7 +137,7 @@ class Postroom:
             clock=self.clock,
         )
         self.tokens = TokenSource(entra, self.vault, self.accounts, self.clock)
-        keys = KeysTable(_once(lambda: stored.table(storage.KEYS_TABLE)))
+        keys = KeysTable(_once(lambda: stored.table(clients.KEYS_TABLE)))
         self._entra = entra
         self._payloads = payloads
         self._files = files
@@ -214,39 +214,39 @@ class Postroom:
     @functools.cached_property
     def tally(self) -> Tally:
         """How many mails there were in each hour."""
-        from shared.adapters.hours_table import HoursTable
-        from shared.services.tally import Tally
+        from shared.adapters.storage.hour_rows import HoursTable
+        from shared.services.mails.hourly_stats import Tally
 
         return Tally(self._mails, HoursTable(self._waiting_table), self.clock)
 
     @functools.cached_property
     def checks(self) -> CheckRows:
         """What checks found."""
-        from shared.adapters.check_rows import CheckRows
+        from shared.adapters.storage.check_rows import CheckRows
 
         return CheckRows(self._accounts_table)
 
     @functools.cached_property
     def watch_memory(self) -> WatchRows:
         """What the watch told."""
-        from shared.adapters.watch_rows import WatchRows
+        from shared.adapters.storage.watch_rows import WatchRows
 
         return WatchRows(self._accounts_table)
 
     @functools.cached_property
     def upkeep(self) -> Upkeep:
         """What rings again for mails that wait."""
-        from shared.services.upkeep import Upkeep
+        from shared.services.upkeep.sweep import Upkeep
 
         return Upkeep(self.ledger, self.waiting, self.bell, self.accounts, self.clock)
 
     @functools.cached_property
     def retention(self) -> Retention:
         """What throws away what is past keeping."""
-        from shared.services.attention import Recount
-        from shared.services.retention import Keeping, Retention
-        from shared.services.stray_drafts import StrayDrafts
-        from shared.services.stray_grants import StrayGrants
+        from shared.services.delivery.stray_drafts import StrayDrafts
+        from shared.services.mails.attention import Recount
+        from shared.services.sign_in.stray_grants import StrayGrants
+        from shared.services.upkeep.retention import Keeping, Retention
 
         return Retention(
             ledger=self.ledger,
@@ -278,7 +278,7 @@ class Postroom:
     @functools.cached_property
     def registration(self) -> Registration:
         """The app as Entra knows it."""
-        from shared.services.registration import Registration
+        from shared.services.sign_in.registration import Registration
 
         return Registration(
             client_id=self.settings.client_id,
@@ -290,7 +290,7 @@ class Postroom:
 
     @functools.cached_property
     def _rules(self) -> ConsentRules:
-        from shared.services.linking import ConsentRules
+        from shared.services.sign_in.connecting import ConsentRules
 
         return ConsentRules(
             tenant=self.settings.tenant,
@@ -301,15 +301,15 @@ class Postroom:
 
     @functools.cached_property
     def _flows(self) -> FlowsTable:
-        from shared.adapters.flows_table import FlowsTable
+        from shared.adapters.storage.flows_table import FlowsTable
 
-        return FlowsTable(_once(lambda: self._stored.table(storage.FLOWS_TABLE)))
+        return FlowsTable(_once(lambda: self._stored.table(clients.FLOWS_TABLE)))
 
     @functools.cached_property
     def changes(self) -> Changes:
         """What callers do to mails; an instance that only delivers never imports it."""
-        from shared.services.changes import Changes
-        from shared.services.withdrawal import Withdrawal
+        from shared.services.delivery.draft_removal import Withdrawal
+        from shared.services.mails.changes import Changes
 
         return Changes(
             ledger=self.ledger,
@@ -323,14 +323,14 @@ class Postroom:
     @functools.cached_property
     def account_changes(self) -> AccountChanges:
         """What administrators set for accounts."""
-        from shared.services.account_changes import AccountChanges
+        from shared.services.accounts.changes import AccountChanges
 
         return AccountChanges(self.accounts)
 
     @functools.cached_property
     def situations(self) -> Situations:
         """What the page of an account says beside its row."""
-        from shared.services.situation import Situations
+        from shared.services.accounts.overview import Situations
 
         return Situations(
             pace=Pace(self.settings.mails_per_minute),
@@ -344,8 +344,8 @@ class Postroom:
     @functools.cached_property
     def checking(self) -> Checking:
         """Whether accounts work."""
-        from shared.services.checking import Checking
-        from shared.services.watch import AccountNews
+        from shared.services.accounts.checking import Checking
+        from shared.services.upkeep.watch import AccountNews
 
         return Checking(
             accounts=self.accounts,
@@ -361,7 +361,7 @@ class Postroom:
     @functools.cached_property
     def disconnecting(self) -> Disconnecting:
         """Taking mailboxes out."""
-        from shared.services.disconnecting import Disconnecting
+        from shared.services.accounts.disconnecting import Disconnecting
 
         return Disconnecting(
             departures=self.accounts,
@@ -376,7 +376,7 @@ class Postroom:
     @functools.cached_property
     def operators(self) -> Operators:
         """Mail to those who run Postroom."""
-        from shared.services.operators import Operators
+        from shared.services.upkeep.operators import Operators
 
         parts = urlsplit(self.settings.redirect_uri)
         return Operators(
@@ -390,7 +390,7 @@ class Postroom:
     @functools.cached_property
     def watch(self) -> Watch:
         """What the hourly timer does."""
-        from shared.services.watch import Watch
+        from shared.services.upkeep.watch import Watch
 
         return Watch(
             accounts=self.accounts,
@@ -405,14 +405,14 @@ class Postroom:
     @functools.cached_property
     def content(self) -> Content:
         """What mails hold, for a person to look at."""
-        from shared.services.content import Content
+        from shared.services.mails.content import Content
 
         return Content(self._payloads)
 
     @functools.cached_property
     def adding(self) -> Adding:
         """Mailboxes that nobody signs in."""
-        from shared.services.adding import Adding
+        from shared.services.accounts.adding import Adding
 
         return Adding(
             tenant=self.settings.tenant,
@@ -428,15 +428,15 @@ class Postroom:
     @functools.cached_property
     def batch(self) -> Batch:
         """Many mails at once."""
-        from shared.services.batch import Batch
+        from shared.services.intake.batch import Batch
 
         return Batch(self.submission, self.clock)
 
     @functools.cached_property
     def linking(self) -> Linking:
         """From a grant to a linked account."""
-        from shared.services.known_header import KnownHeader
-        from shared.services.linking import Linking
+        from shared.services.delivery.known_header import KnownHeader
+        from shared.services.sign_in.connecting import Linking
 
         return Linking(
             rules=self._rules,
@@ -452,7 +452,7 @@ class Postroom:
     @functools.cached_property
     def consent(self) -> Consent:
         """Signing in through the browser."""
-        from shared.services.consent import Consent
+        from shared.services.sign_in.authorization_code import Consent
 
         return Consent(
             rules=self._rules,
@@ -466,7 +466,7 @@ class Postroom:
     @functools.cached_property
     def device_sign_in(self) -> DeviceSignIn:
         """Signing in by a code that is entered elsewhere."""
-        from shared.services.device_sign_in import DeviceSignIn
+        from shared.services.sign_in.device_code import DeviceSignIn
 
         return DeviceSignIn(
             identity=self._entra, flows=self._flows, clock=self.clock, linking=self.linking
@@ -475,7 +475,7 @@ class Postroom:
     @functools.cached_property
     def setting_up(self) -> SettingUp:
         """The checklist of a new installation."""
-        from shared.services.setting_up import SettingUp
+        from shared.services.setup.checklist import SettingUp
 
         return SettingUp(
             registration=self.registration,
@@ -493,7 +493,7 @@ class Postroom:
     @functools.cached_property
     def front(self) -> Front:
         """What the pages need; an instance that only delivers never imports it."""
-        from shared.web.front import Front
+        from shared.web.pages.front import Front
 
         return Front.of(
             self.registration,
@@ -508,7 +508,7 @@ def _credential(settings: Settings, identity: AppIdentity, vault: KeyVault) -> A
     if settings.credential == "managed-identity":
         return ManagedIdentity(identity, exchange_audience(settings.authority_host))
     if settings.credential == "certificate":
-        from shared.adapters.client_certificate import ClientCertificate
+        from shared.adapters.entra.client_certificate import ClientCertificate
 
         return ClientCertificate(vault)
     return ClientSecret(vault)

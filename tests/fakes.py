@@ -43,20 +43,24 @@ from shared.mail.outcome import Copy, GraphAnswer, Sought
 from shared.mail.pace import Pace, Timetable
 from shared.mail.status import Status
 from shared.mail.way import Way
-from shared.services.account_changes import AccountChanges
-from shared.services.batch import Batch
-from shared.services.changes import Changes
-from shared.services.checking import Checking
-from shared.services.content import Content
-from shared.services.delivery import Delivery, Heard
-from shared.services.disconnecting import Disconnecting
-from shared.services.document import Limits, Order, read_json
-from shared.services.operators import Operators
-from shared.services.outbox import Outbox
-from shared.services.outbox_message import OutboxMessage, bell_for
-from shared.services.pacing import Pacing
-from shared.services.packing import unpack
-from shared.services.places import Places
+from shared.services.accounts.changes import AccountChanges
+from shared.services.accounts.checking import Checking
+from shared.services.accounts.disconnecting import Disconnecting
+from shared.services.delivery.concurrency import Places
+from shared.services.delivery.delivery import Delivery, Heard
+from shared.services.delivery.draft_removal import Withdrawal
+from shared.services.delivery.pacing import Pacing
+from shared.services.delivery.sending import DirectSending
+from shared.services.delivery.stray_drafts import StrayDrafts
+from shared.services.delivery.verified_sending import VerifiedSending
+from shared.services.intake.batch import Batch
+from shared.services.intake.mail_document import Limits, Order, read_json
+from shared.services.intake.outbox_message import OutboxMessage, bell_for
+from shared.services.intake.queue_messages import Outbox
+from shared.services.intake.submission import Receipt, Submission
+from shared.services.mails.changes import Changes
+from shared.services.mails.content import Content
+from shared.services.mails.packing import unpack
 from shared.services.ports import (
     AttachedFile,
     Case,
@@ -83,14 +87,10 @@ from shared.services.ports import (
     WaitingPage,
     Watermark,
 )
-from shared.services.retention import Keeping, Retention
-from shared.services.sending import DirectSending
-from shared.services.stray_drafts import StrayDrafts
-from shared.services.submission import Receipt, Submission
-from shared.services.upkeep import Upkeep
-from shared.services.verified_sending import VerifiedSending
-from shared.services.watch import AccountNews, Watch
-from shared.services.withdrawal import Withdrawal
+from shared.services.upkeep.operators import Operators
+from shared.services.upkeep.retention import Keeping, Retention
+from shared.services.upkeep.sweep import Upkeep
+from shared.services.upkeep.watch import AccountNews, Watch
 
 NOW = datetime(2026, 8, 20, 12, 0, tzinfo=UTC)
 TENANT = "11111111-1111-4111-8111-111111111111"

@@ -13,7 +13,7 @@ from bench.world import VERIFIED
 from local import demo
 from shared.bootstrap import Postroom
 from shared.mail.message import StoredFile
-from shared.services.document import read_json
+from shared.services.intake.mail_document import read_json
 from shared.settings import load
 
 

@@ -67,7 +67,7 @@ resource storageAssignments 'Microsoft.Authorization/roleAssignments@2022-04-01'
 }]
 
 // Postroom gets and sets secrets, lists versions, disables and deletes them when a mailbox is disconnected, and
-// recovers a deleted one (shared/adapters/key_vault.py). All that Officer adds is purge, which purge protection
+// recovers a deleted one (shared/adapters/key_vault/secrets.py). All that Officer adds is purge, which purge protection
 // forbids to everybody, and backup and restore. A role of our own without those three would need a deployer who
 // may define roles in the tenant.
 resource vaultAssignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = {

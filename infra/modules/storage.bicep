@@ -1,5 +1,5 @@
 // The ledger, the queue, and what the Functions host keeps. Everything the app uses is made here, so the app
-// needs no right to create and no first call races for it. Names: shared/adapters/storage.py.
+// needs no right to create and no first call races for it. Names: shared/adapters/storage/clients.py.
 
 @description('Required. Name of the account.')
 @minLength(3)

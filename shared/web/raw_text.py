@@ -7,11 +7,11 @@ import azure.functions as func
 from shared.errors import Refused
 from shared.mail import ids, problems
 from shared.mail.mail import Mail
-from shared.services.content import Content
+from shared.services.mails.content import Content
 from shared.services.ports import Ledger
-from shared.web.api import only
-from shared.web.guard import guarded
-from shared.web.rendering import Site
+from shared.web.api.mails import only
+from shared.web.pages.guard import guarded
+from shared.web.pages.rendering import Site
 
 
 def show(req: func.HttpRequest, ledger: Ledger, content: Content) -> func.HttpResponse:

@@ -13,7 +13,7 @@ from azure.core.credentials import TokenCredential
 from azure.identity import ManagedIdentityCredential
 
 from local.simulator.server import Simulator
-from shared.adapters.key_vault import KeyVault
+from shared.adapters.key_vault.secrets import KeyVault
 
 
 @dataclass

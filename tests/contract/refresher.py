@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta
 
 from azure.identity import ManagedIdentityCredential
 
-from shared.adapters.entra import Entra
-from shared.adapters.key_vault import KeyVault
-from shared.adapters.vault_credential import ClientSecret
+from shared.adapters.entra.identity_platform import Entra
+from shared.adapters.key_vault.credential import ClientSecret
+from shared.adapters.key_vault.secrets import KeyVault
 from shared.errors import PostroomError
-from shared.services.tokens import TokenSource
+from shared.services.accounts.access_tokens import TokenSource
 from tests.unit.sign_in_fakes import FakeAccounts, account_of
 
 

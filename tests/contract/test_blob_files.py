@@ -11,8 +11,8 @@ from azure.core.pipeline.transport import HttpTransport
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from local.azurite import Azurite
-from shared.adapters.blob_files import BlobFiles
-from shared.adapters.storage import Storage
+from shared.adapters.storage.blob_files import BlobFiles
+from shared.adapters.storage.clients import Storage
 from shared.errors import FileChanged, LostRace, NotSent, RemoteRefused
 from shared.mail.limits import CHUNK_BYTES, MAX_FILE_BYTES
 from shared.mail.message import StoredFile

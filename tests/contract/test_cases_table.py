@@ -10,9 +10,9 @@ import pytest
 from azure.data.tables import TableServiceClient
 
 from local.azurite import Azurite
-from shared.adapters.cases_table import CasesTable
-from shared.adapters.storage import Storage
-from shared.adapters.waiting_table import WaitingTable
+from shared.adapters.storage.attention_rows import CasesTable
+from shared.adapters.storage.clients import Storage
+from shared.adapters.storage.waiting_table import WaitingTable
 from shared.mail import ids
 from shared.mail.status import Status
 from shared.services.ports import Case

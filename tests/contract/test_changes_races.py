@@ -16,16 +16,16 @@ import pytest
 from azure.data.tables import TableServiceClient
 
 from local.azurite import Azurite
-from shared.adapters.keys_table import KeysTable
-from shared.adapters.mails_table import MailsTable
-from shared.adapters.storage import Storage
-from shared.adapters.table_service import Step
+from shared.adapters.storage.clients import Storage
+from shared.adapters.storage.keys_table import KeysTable
+from shared.adapters.storage.mails_table import MailsTable
+from shared.adapters.storage.table_service import Step
 from shared.errors import Refused
 from shared.mail import ids
 from shared.mail.mail import Caller, Event, Mail, MailFilter, Payload
 from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
-from shared.services.batch import Batch
+from shared.services.intake.batch import Batch
 from shared.settings import StorageSettings
 from tests.fakes import Outside, Room, account_of, document_of
 
@@ -127,7 +127,7 @@ def test_a_mail_that_many_retry_at_once_is_queued_once(room: Room) -> None:
 
 def test_a_lost_outcome_that_is_settled_in_two_ways_at_once_is_settled_one_way(room: Room) -> None:
     from shared.errors import AnswerLost
-    from shared.services.changes import Decision
+    from shared.services.mails.changes import Decision
 
     mail_id = room.accepted()
     room.graph.answers = [AnswerLost("graph", "no answer")]
@@ -211,7 +211,7 @@ def _many(table: Any, count: int) -> list[str]:
     """Rows of that many mails; their ids, newest first."""
     import random
 
-    from shared.adapters.mails_table import to_row
+    from shared.adapters.storage.mails_table import to_row
 
     source = random.Random(7)  # noqa: S311 - reproducible, not secret
     start = datetime(2026, 11, 18, tzinfo=UTC)

@@ -10,11 +10,11 @@ from azure.data.tables import TableClient
 from msgspec.structs import replace
 
 from local.azurite import Azurite
-from shared.adapters.accounts_table import AccountsTable
-from shared.adapters.check_rows import CheckRows
-from shared.adapters.storage import Storage
-from shared.adapters.table_service import Table
-from shared.adapters.watch_rows import WatchRows
+from shared.adapters.storage.accounts_table import AccountsTable
+from shared.adapters.storage.check_rows import CheckRows
+from shared.adapters.storage.clients import Storage
+from shared.adapters.storage.table_service import Table
+from shared.adapters.storage.watch_rows import WatchRows
 from shared.errors import LostRace
 from shared.mail.expiry import Expiry
 from shared.mail.findings import Check, Finding, Result, Topic

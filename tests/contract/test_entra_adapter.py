@@ -11,21 +11,21 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from azure.core.credentials import TokenCredential
 
-from shared.adapters.app_credential import EXCHANGE_AUDIENCE, AppCredential, ManagedIdentity
-from shared.adapters.client_certificate import CLIENT_CERTIFICATE, ClientCertificate
-from shared.adapters.entra import Entra
-from shared.adapters.graph import Graph
-from shared.adapters.identity import AppIdentity
-from shared.adapters.key_vault import KeyVault
-from shared.adapters.vault_credential import CLIENT_SECRET, ClientSecret
+from shared.adapters.entra.app_credential import EXCHANGE_AUDIENCE, AppCredential, ManagedIdentity
+from shared.adapters.entra.client_certificate import CLIENT_CERTIFICATE, ClientCertificate
+from shared.adapters.entra.identity_platform import Entra
+from shared.adapters.entra.managed_identity import AppIdentity
+from shared.adapters.graph.mail_service import Graph
+from shared.adapters.key_vault.credential import CLIENT_SECRET, ClientSecret
+from shared.adapters.key_vault.secrets import KeyVault
 from shared.errors import ConsentRequired, CredentialRefused, NotSent, PostroomError
 from shared.mail.account import AccountKind, AccountState, user_path
 from shared.mail.refusals import SignInRefused
-from shared.services.consent import Consent
-from shared.services.linking import ConsentRules, Linking
+from shared.services.accounts.access_tokens import TokenSource, grant_secret
 from shared.services.ports import Grant, IdentityPlatform
-from shared.services.tokens import TokenSource, grant_secret
-from shared.services.wish import read_wish
+from shared.services.sign_in.authorization_code import Consent
+from shared.services.sign_in.connecting import ConsentRules, Linking
+from shared.services.sign_in.sign_in_request import read_wish
 from tests.canary import SECRET
 from tests.certificates import PKCS12, made
 from tests.contract.conftest import Stand
@@ -563,7 +563,7 @@ class TestManagedIdentity:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         # How long others are told of the same trouble is a matter of tests/unit/adapters.
-        monkeypatch.setattr("shared.adapters.identity.TROUBLE_SECONDS", 0.0)
+        monkeypatch.setattr("shared.adapters.entra.managed_identity.TROUBLE_SECONDS", 0.0)
         flow = secretless.begin(tenant, SCOPES)
         answer = person.sign_in(str(flow["auth_uri"]), BILLING)
         stand.fault("identity.token", times=-1, **rule)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.adapters.entra import Entra
+from shared.adapters.entra.identity_platform import Entra
 from shared.errors import ConsentRequired, CredentialRefused, NotFinishedYet, NotSent
 from shared.services.ports import DeviceCode
 from tests.contract.conftest import Stand

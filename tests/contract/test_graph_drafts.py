@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from shared.adapters.graph import Graph
-from shared.adapters.graph_drafts import GraphDrafts
-from shared.adapters.upload_session import UploadSessions
+from shared.adapters.graph.drafts import GraphDrafts
+from shared.adapters.graph.mail_service import Graph
+from shared.adapters.graph.upload_session import UploadSessions
 from shared.errors import AnswerLost, LostRace, RemoteRefused
 from shared.mail.account import user_path
 from shared.mail.address import Address
@@ -37,7 +37,7 @@ from shared.mail.outcome import (
     judge_draft_send,
     judge_look,
 )
-from shared.services.attached import Attached
+from shared.services.delivery.attached_files import Attached
 from shared.services.ports import MarkedDraft
 from tests.contract.conftest import Stand
 from tests.contract.test_graph_adapter import BILLING, KEY, deliveries, issue

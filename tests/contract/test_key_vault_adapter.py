@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from azure.core.credentials import AccessToken, TokenCredential
 
-from shared.adapters.key_vault import KeyVault
+from shared.adapters.key_vault.secrets import KeyVault
 from shared.errors import AnswerLost, NotSent, RemoteRefused
 from shared.services.ports import Destruction, Vault, VaultHistory
 from tests.contract.conftest import Stand

@@ -31,12 +31,12 @@ from hypothesis.stateful import (
 from msgspec.structs import replace
 
 from local.azurite import Azurite
-from shared.adapters.accounts_table import AccountsTable
-from shared.adapters.keys_table import KeysTable
-from shared.adapters.mails_table import MailsTable
-from shared.adapters.storage import Storage
-from shared.adapters.timetables import TimetableRows
-from shared.adapters.waiting_table import WaitingTable
+from shared.adapters.storage.accounts_table import AccountsTable
+from shared.adapters.storage.clients import Storage
+from shared.adapters.storage.keys_table import KeysTable
+from shared.adapters.storage.mails_table import MailsTable
+from shared.adapters.storage.timetable_rows import TimetableRows
+from shared.adapters.storage.waiting_table import WaitingTable
 from shared.errors import AnswerLost, LostRace, NotSent, PostroomError
 from shared.mail.account import Account, AccountState
 from shared.mail.address import Address
@@ -44,7 +44,7 @@ from shared.mail.mail import MAX_EVENTS, Event, Mail, MailFilter, MailPage
 from shared.mail.outcome import GraphAnswer
 from shared.mail.pace import Timetable
 from shared.mail.status import WAITING, Status, may_follow
-from shared.services.changes import Decision, Recipients
+from shared.services.mails.changes import Decision, Recipients
 from shared.services.ports import Glimpse, KeyClaim, Span, Versioned, WaitingPage
 from shared.settings import StorageSettings
 from tests.fakes import (

@@ -20,18 +20,18 @@ from azure.data.tables import TableServiceClient
 from msgspec.structs import replace
 
 from local.azurite import Azurite
-from shared.adapters.cases_table import CasesTable
-from shared.adapters.hours_table import HoursTable
-from shared.adapters.mails_table import SIFTED, MailsTable, keys_of, to_row
-from shared.adapters.storage import Storage
+from shared.adapters.storage.attention_rows import CasesTable
+from shared.adapters.storage.clients import Storage
+from shared.adapters.storage.hour_rows import HoursTable
+from shared.adapters.storage.mails_table import SIFTED, MailsTable, keys_of, to_row
 from shared.mail import ids
 from shared.mail.mail import Mail, MailFilter
 from shared.mail.status import Status
+from shared.services.intake.submission import Submission
+from shared.services.mails.hourly_stats import Tally
 from shared.services.ports import Hour
-from shared.services.submission import Submission
-from shared.services.tally import Tally
 from shared.settings import StorageSettings
-from shared.web import mail_list
+from shared.web.pages import mail_list
 from tests.fakes import Clock
 from tests.seeding import STATUSES, fill, keeping_still, mail_at
 from tests.unit.web.browser import App, Browser, text_of

@@ -21,18 +21,18 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from local.simulator.graph.compose import source_of
-from shared.adapters.graph import Graph
-from shared.adapters.graph_drafts import MOST_SOURCES, GraphDrafts
-from shared.adapters.upload_session import UploadSessions
+from shared.adapters.graph.drafts import MOST_SOURCES, GraphDrafts
+from shared.adapters.graph.mail_service import Graph
+from shared.adapters.graph.upload_session import UploadSessions
 from shared.mail.account import Account, AccountKind
 from shared.mail.address import Address
 from shared.mail.graph_payload import JSON, KEY_PROPERTY, MIME, draft_request
 from shared.mail.message import Message
 from shared.mail.outcome import Sight, Verdict
-from shared.services.known_header import KnownHeader
-from shared.services.packing import Packed
+from shared.services.delivery.known_header import KnownHeader
+from shared.services.delivery.verified_sending import VerifiedSending
+from shared.services.mails.packing import Packed
 from shared.services.ports import MarkedDraft
-from shared.services.verified_sending import VerifiedSending
 from tests.contract.conftest import Stand
 from tests.contract.signed_mail import signed_part, verify
 from tests.contract.test_graph_adapter import BILLING, KEY, issue

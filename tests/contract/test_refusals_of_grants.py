@@ -16,20 +16,20 @@ from msgspec.structs import replace
 
 from local.simulator.entra import catalogue as simulated
 from local.simulator.server import Simulator
-from shared.adapters.app_credential import EXCHANGE_AUDIENCE, ManagedIdentity
-from shared.adapters.entra import Entra
-from shared.adapters.graph import Graph
-from shared.adapters.key_vault import KeyVault
-from shared.adapters.vault_credential import CLIENT_SECRET, ClientSecret
+from shared.adapters.entra.app_credential import EXCHANGE_AUDIENCE, ManagedIdentity
+from shared.adapters.entra.identity_platform import Entra
+from shared.adapters.graph.mail_service import Graph
+from shared.adapters.key_vault.credential import CLIENT_SECRET, ClientSecret
+from shared.adapters.key_vault.secrets import KeyVault
 from shared.errors import ConsentRequired, CredentialRefused, NotSent, PostroomError
 from shared.mail import refusals
 from shared.mail.account import Account, AccountState
 from shared.mail.outcome import Outcome, Verdict
 from shared.mail.refusals import Actor, entra
 from shared.mail.refusals.account import why
-from shared.services.sending import Acting
-from shared.services.standing import Standing
-from shared.services.tokens import SECOND_CHANCE_AFTER, SPREADING, TokenSource
+from shared.services.accounts.access_tokens import SECOND_CHANCE_AFTER, SPREADING, TokenSource
+from shared.services.accounts.health import Standing
+from shared.services.delivery.sending import Acting
 from tests.contract.conftest import Stand
 from tests.contract.person import Person
 from tests.contract.test_entra_adapter import BILLING, Desk, adapter_of, desk_of

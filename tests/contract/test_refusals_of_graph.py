@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from local.docs import status_of
-from shared.adapters.graph import Graph
+from shared.adapters.graph.mail_service import Graph
 from shared.mail import refusals
 from shared.mail.graph_payload import GraphRequest
 from shared.mail.outcome import FITTING, Outcome, Verdict, judge_send

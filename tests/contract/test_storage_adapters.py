@@ -17,14 +17,14 @@ from azure.storage.queue import QueueServiceClient
 from msgspec.structs import replace
 
 from local.azurite import Azurite
-from shared.adapters.accounts_table import AccountsTable
-from shared.adapters.flows_table import FlowsTable
-from shared.adapters.keys_table import KeysTable
-from shared.adapters.mails_table import MailsTable
-from shared.adapters.outbox_queue import OutboxQueue
-from shared.adapters.payload_blobs import PayloadBlobs
-from shared.adapters.storage import Storage
-from shared.adapters.timetables import TimetableRows
+from shared.adapters.storage.accounts_table import AccountsTable
+from shared.adapters.storage.clients import Storage
+from shared.adapters.storage.flows_table import FlowsTable
+from shared.adapters.storage.keys_table import KeysTable
+from shared.adapters.storage.mails_table import MailsTable
+from shared.adapters.storage.outbox_queue import OutboxQueue
+from shared.adapters.storage.payload_blobs import PayloadBlobs
+from shared.adapters.storage.timetable_rows import TimetableRows
 from shared.errors import AlreadyExists, LostRace, NotSent, RemoteRefused
 from shared.mail import ids
 from shared.mail.account import Account, AccountKind, AccountState, with_holders
@@ -33,9 +33,9 @@ from shared.mail.defaults import Defaults, Overridable
 from shared.mail.mail import FINDING_OUT, GRACE, Caller, Event, Mail, MailFilter, Payload
 from shared.mail.pace import Pace, Timetable
 from shared.mail.status import Status
-from shared.services.account_changes import AccountChange, AccountChanges
-from shared.services.outbox_message import mail_id_in
-from shared.services.pacing import Pacing
+from shared.services.accounts.changes import AccountChange, AccountChanges
+from shared.services.delivery.pacing import Pacing
+from shared.services.intake.outbox_message import mail_id_in
 from shared.services.ports import Departed, Glimpse, KeyClaim, Span
 from shared.settings import StorageSettings
 

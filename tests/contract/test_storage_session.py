@@ -18,7 +18,7 @@ from azure.core.exceptions import (
 from azure.core.pipeline.transport import RequestsTransport
 from azure.core.rest import HttpRequest
 
-from shared.adapters.storage_session import StorageSession
+from shared.adapters.storage.session import StorageSession
 from tests.contract.conftest import Stand
 
 OK = b"HTTP/1.1 200 OK\r\nX-Ms-Version: 1\r\nContent-Length: 4\r\n\r\ndone"

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from shared.adapters.entra import Entra
-from shared.adapters.key_vault import KeyVault
-from shared.adapters.vault_credential import CLIENT_SECRET, ClientSecret
+from shared.adapters.entra.identity_platform import Entra
+from shared.adapters.key_vault.credential import CLIENT_SECRET, ClientSecret
+from shared.adapters.key_vault.secrets import KeyVault
 from tests.contract.conftest import Stand
 from tests.contract.person import Person
 

@@ -11,8 +11,8 @@ from azure.data.tables import TableServiceClient
 from msgspec.structs import replace
 
 from local.azurite import Azurite
-from shared.adapters.storage import Storage
-from shared.adapters.waiting_table import WaitingTable
+from shared.adapters.storage.clients import Storage
+from shared.adapters.storage.waiting_table import WaitingTable
 from shared.errors import LostRace
 from shared.mail import ids
 from shared.services.ports import Span, Watermark

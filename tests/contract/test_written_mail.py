@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from local.simulator.graph.compose import source_of
-from shared.adapters.graph import Graph
+from shared.adapters.graph.mail_service import Graph
 from shared.mail.address import Address
 from shared.mail.graph_payload import send_request
 from shared.mail.message import Attachment, Message, problems_of

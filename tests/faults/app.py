@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from local.stack_files import REPOSITORY
 from shared import bootstrap
-from shared.services import upkeep
+from shared.services.upkeep import sweep
 from shared.settings import Settings, load
 from tests.faults import flaws
 
@@ -38,8 +38,8 @@ SHORTENED: Mapping[str, Mapping[str, object]] = {
     "shared.mail.mail": {"GRACE": timedelta(seconds=3)},
     # In the proportion that decision 0012 asks for: what is new, a worker that froze, and clocks
     # that differ fit into the margin together.
-    "shared.services.submission": {"NEW": timedelta(seconds=10)},
-    "shared.services.upkeep": {
+    "shared.services.intake.submission": {"NEW": timedelta(seconds=10)},
+    "shared.services.upkeep.sweep": {
         "MARGIN": timedelta(seconds=60),
         "OVERLAP": timedelta(seconds=30),
         "QUIET": timedelta(seconds=5),
@@ -84,7 +84,7 @@ def disturb(environ: Mapping[str, str]) -> None:
     lock: Mapping[str, object] = {"MESSAGE_LOCK": int(environ.get(LOCK, "600"))}
     locks = dict.fromkeys(("local.host.queue_listener", "local.host.queue_processor"), lock)
     put({**SHORTENED, **locks})
-    put({"shared.services.upkeep": {"next_look": looks_sooner(upkeep.next_look)}})
+    put({"shared.services.upkeep.sweep": {"next_look": looks_sooner(sweep.next_look)}})
     if environ.get(VERIFIED):
         put({"shared.mail.permissions": {"LEAST": ("Mail.Send", READ_WRITE, "User.Read")}})
     ahead = timedelta(seconds=skew_of(environ))

@@ -6,8 +6,8 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from shared.adapters.graph import Graph
-from shared.adapters.mails_table import MailsTable
+from shared.adapters.graph.mail_service import Graph
+from shared.adapters.storage.mails_table import MailsTable
 from shared.errors import AnswerLost
 from shared.mail.mail import Mail
 from shared.mail.outcome import GraphAnswer

@@ -6,7 +6,7 @@ import importlib
 from datetime import UTC, datetime, timedelta
 
 from shared import bootstrap
-from shared.services import upkeep
+from shared.services.upkeep import sweep
 from tests.faults.__main__ import amounts
 from tests.faults.app import SHORTENED, SKEWS, looks_sooner, skew_of
 from tests.faults.flaws import FLAWS
@@ -55,7 +55,7 @@ def test_the_sweep_looks_again_after_seconds_instead_of_minutes() -> None:
 
     for seconds in (0, 1, 3, 10, 100):
         at = now + timedelta(seconds=seconds)
-        assert at <= looks_sooner(upkeep.next_look)(now, at) <= at + timedelta(seconds=15)
+        assert at <= looks_sooner(sweep.next_look)(now, at) <= at + timedelta(seconds=15)
 
 
 def test_every_flaw_takes_the_place_of_a_part_of_the_app() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 import function_app
 from shared.web import problem
-from shared.web.openapi import document
+from shared.web.api.openapi import document
 from shared.web.problem import Handler
 from tests.fakes import Room
 from tests.functional.calling import functions

@@ -13,7 +13,7 @@ from shared.errors import AnswerLost, LostRace
 from shared.mail.address import Address
 from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
-from shared.services.account_changes import ATTEMPTS
+from shared.services.accounts.changes import ATTEMPTS
 from tests.fakes import Room, account_of, document_of, queue_message
 from tests.functional.calling import change_account, read, send, show_account
 from tests.functional.conftest import use
@@ -282,7 +282,7 @@ def test_raw_mime_overrides_no_more_than_json_may(room: Room, header: str, field
 
 
 def test_on_the_queue_it_becomes_a_failed_mail_with_that_reason(room: Room) -> None:
-    from shared.services.outbox_message import read as read_message
+    from shared.services.intake.outbox_message import read as read_message
 
     change_account("billing", {"defaults": {"overridable": []}})
     body = json.dumps(document_of(reply_to="a@b.de")).encode()

@@ -11,7 +11,7 @@ import pytest
 from shared.mail.address import Address
 from shared.mail.message import MAX_RECIPIENTS, Message
 from shared.mail.outcome import GraphAnswer
-from shared.services.packing import unpack
+from shared.services.mails.packing import unpack
 from tests.fakes import Room, document_of
 from tests.functional.calling import (
     change,

@@ -13,8 +13,8 @@ import pytest
 
 import function_app
 from shared.mail.message import MAX_ATTACHMENTS, Attachment, Message
-from shared.services.packing import unpack
-from shared.web.intake import read_form
+from shared.services.mails.packing import unpack
+from shared.web.api.request_body import read_form
 from tests.fakes import Room, document_of
 from tests.functional.calling import change_account, read, request, send
 from tests.functional.conftest import use

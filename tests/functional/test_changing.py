@@ -10,7 +10,7 @@ import function_app
 from shared.mail.account import AccountState
 from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
-from shared.services.change_document import MAX_BYTES
+from shared.services.mails.change_document import MAX_BYTES
 from tests.fakes import NOT_REACHED, Room, document_of
 from tests.functional.calling import (
     change,

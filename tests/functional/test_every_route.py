@@ -14,7 +14,7 @@ import azure.functions as func
 import pytest
 
 from shared.bootstrap import Postroom
-from shared.web.front import Front
+from shared.web.pages.front import Front
 from tests.functional.calling import functions
 from tests.unit.web.browser import CROSS_SITE, ORIGIN, SAME_ORIGIN, App, Browser
 

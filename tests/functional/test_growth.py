@@ -13,9 +13,9 @@ import azure.functions as func
 import pytest
 
 import function_app
-from shared.services.account_document import MAX_BYTES as MAX_ACCOUNT
-from shared.services.change_document import MAX_BYTES as MAX_CHANGE
-from shared.services.document import MAX_TEXTS
+from shared.services.accounts.change_document import MAX_BYTES as MAX_ACCOUNT
+from shared.services.intake.mail_document import MAX_TEXTS
+from shared.services.mails.change_document import MAX_BYTES as MAX_CHANGE
 from shared.web.forms import MAX_BODY_BYTES, MAX_FIELDS, form_of
 from tests.fakes import Room, document_of
 from tests.functional.calling import list_mails, request

@@ -6,8 +6,8 @@ import base64
 
 import pytest
 
-from shared.adapters.mails_table import MailsTable
-from shared.adapters.table_service import Page
+from shared.adapters.storage.mails_table import MailsTable
+from shared.adapters.storage.table_service import Page
 from tests.fakes import Room
 from tests.functional.calling import list_mails, read, send
 from tests.functional.test_send import FORM, MAIL_PART, form, part

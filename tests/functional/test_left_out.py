@@ -9,8 +9,8 @@ import pytest
 import function_app
 from shared.mail.address import Address
 from shared.mail.message import Attachment, Message
-from shared.services.document import MailDocument
-from shared.services.packing import unpack
+from shared.services.intake.mail_document import MailDocument
+from shared.services.mails.packing import unpack
 from tests.fakes import Room, document_of
 from tests.functional.calling import posted, read, send, send_batch
 from tests.functional.test_send import FORM, form, part, problem

@@ -16,7 +16,7 @@ import function_app
 from shared.errors import AnswerLost
 from shared.mail.outcome import GraphAnswer
 from shared.mail.problems import CATALOGUE
-from shared.web.openapi import document
+from shared.web.api.openapi import document
 from tests.fakes import Room, document_of
 from tests.functional.calling import (
     change,

@@ -14,7 +14,7 @@ import function_app
 from shared.mail import ids, problems
 from shared.mail.defaults import Defaults
 from shared.mail.status import Status
-from shared.services.attention import case_of
+from shared.services.mails.attention import case_of
 from tests.fakes import Room, account_of, document_of, queue_message
 from tests.functional.calling import change, list_mails, read, send, show_mail, show_raw_text
 from tests.functional.conftest import use

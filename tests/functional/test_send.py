@@ -14,8 +14,8 @@ from shared.errors import AnswerLost, NotSent, RemoteRefused
 from shared.mail.account import AccountState
 from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
-from shared.services.packing import Packed, unpack
-from shared.web import api
+from shared.services.mails.packing import Packed, unpack
+from shared.web.api import mails
 from tests.fakes import LOST, NOT_REACHED, Room, account_of, document_of
 from tests.functional.calling import read, send
 
@@ -194,8 +194,8 @@ def test_the_mail_part_may_be_a_file(room: Room) -> None:
 def naps(monkeypatch: pytest.MonkeyPatch, room: Room) -> list[float]:
     """Sleeping only moves the clock that waiting goes by."""
     slept: list[float] = []
-    monkeypatch.setattr(api, "time", SimpleNamespace(monotonic=lambda: sum(slept)))
-    monkeypatch.setitem(api.send.__kwdefaults__ or {}, "sleep", slept.append)
+    monkeypatch.setattr(mails, "time", SimpleNamespace(monotonic=lambda: sum(slept)))
+    monkeypatch.setitem(mails.send.__kwdefaults__ or {}, "sleep", slept.append)
     return slept
 
 

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from shared.errors import Refused
-from shared.services.document import read_json
+from shared.services.intake.mail_document import read_json
 from tests.calendars import ICS
 from tests.fakes import NOW, Room, document_of
 from tests.functional.calling import read, send, send_batch

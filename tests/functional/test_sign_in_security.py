@@ -21,7 +21,7 @@ import function_app
 from shared.bootstrap import Postroom
 from shared.mail.account import PERSONAL_TENANT, AccountState
 from shared.services.ports import Profile
-from shared.web.front import Front
+from shared.web.pages.front import Front
 from tests.functional.calling import functions
 from tests.unit.sign_in_fakes import (
     CLIENT_INFO,
@@ -36,7 +36,7 @@ from tests.unit.web.browser import CROSS_SITE, SAME_ORIGIN, App, Browser, text_o
 ROOT = Path(__file__).parents[2]
 HERE = "tests/functional/test_sign_in_security.py"
 E2E = "tests/e2e/accounts/test_sign_in_security.py"
-CONSENT = "tests/unit/services/test_consent.py"
+CONSENT = "tests/unit/services/sign_in/test_authorization_code.py"
 ENTRA = "tests/contract/test_entra_adapter.py"
 OTHER = "44444444-4444-4444-8444-444444444444"
 
@@ -71,7 +71,7 @@ ANSWERED: Mapping[str, tuple[str, ...]] = {
     ),
     "crafted callback": (
         f"{HERE}::test_a_crafted_answer_is_a_400_page_and_redeems_nothing",
-        "tests/unit/web/test_sign_in.py::test_whatever_is_sent_the_answer_is_a_400_page",
+        "tests/unit/web/auth/test_sign_in.py::test_whatever_is_sent_the_answer_is_a_400_page",
     ),
     "missing or foreign id token": (
         f"{HERE}::test_an_id_token_that_is_missing_or_anothers_links_nothing",

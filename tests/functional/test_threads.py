@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from shared.mail.message import Message
 from shared.mail.status import Status
 from shared.mail.way import Way
-from shared.services.packing import unpack
+from shared.services.mails.packing import unpack
 from tests.fakes import Room, document_of
 from tests.functional.calling import read, send, send_batch
 from tests.functional.test_send import problem

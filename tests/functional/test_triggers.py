@@ -12,8 +12,8 @@ import pytest
 import function_app
 from shared.errors import ConfigurationError, NotSent, RemoteRefused
 from shared.mail.status import Status
-from shared.services.burial import GOES_ROUND_AT
-from shared.services.outbox_message import bell_for
+from shared.services.intake.outbox_message import bell_for
+from shared.services.intake.poisoned import GOES_ROUND_AT
 from tests.fakes import NOT_REACHED, Room, document_of, queue_message
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutations.mutation import Mutation, unit
 
-_SUBMISSION = "shared/services/submission.py"
+_SUBMISSION = "shared/services/intake/submission.py"
 _CHOICE = "shared/mail/choice.py"
 
 IDEMPOTENCY = (
@@ -15,7 +15,7 @@ IDEMPOTENCY = (
         "                raise key_conflict()\n",
         "",
         "A key that comes with another document is refused.",
-        unit("services/test_submission"),
+        unit("services/intake/test_submission"),
     ),
     Mutation(
         "second-caller-writes-another-mail",
@@ -23,7 +23,7 @@ IDEMPOTENCY = (
         "                mail = replace(mail, mail_id=claimed.mail_id)\n",
         "",
         "Two callers with one key write one mail, even where the first has died.",
-        unit("services/test_submission", "services/test_interleavings"),
+        unit("services/intake/test_submission", "services/delivery/test_interleavings"),
     ),
     Mutation(
         "replay-counts-as-own-write",
@@ -32,7 +32,7 @@ IDEMPOTENCY = (
         "                found.mail.lease_id == mail.lease_id\n            )",
         "ours = True",
         "A mail that was there already is a replay, and is not sent a second time.",
-        unit("services/test_submission", "services/test_interleavings"),
+        unit("services/intake/test_submission", "services/delivery/test_interleavings"),
     ),
     Mutation(
         "all-queue-messages-have-one-id",
@@ -48,7 +48,7 @@ IDEMPOTENCY = (
         "return now - self.claimed_at <= KEY_LIFETIME",
         "return now >= self.claimed_at",
         "A key is free again after 24 hours.",
-        unit("services/test_submission"),
+        unit("services/intake/test_submission"),
     ),
     Mutation(
         "earlier-mail-of-another-document",
@@ -56,15 +56,15 @@ IDEMPOTENCY = (
         "if claim is None or claim.document_hash != order.document_hash:\n            return None",
         "if claim is None:\n            return None",
         "A document that is refused today is not answered with another document's mail.",
-        unit("services/test_submission"),
+        unit("services/intake/test_submission"),
     ),
     Mutation(
         "mails-of-a-batch-share-a-key",
-        "shared/services/batch.py",
+        "shared/services/intake/batch.py",
         "place=place_of(key, index)",
         "place=place_of(key, 0)",
         "Each mail of a batch has a key of its own.",
-        unit("services/test_batch"),
+        unit("services/intake/test_batch"),
     ),
 )
 
@@ -107,7 +107,7 @@ POLICY = (
         "bool(message.reply_to) and message.reply_to != defaults.reply_to,",
         "False,",
         "A mail does not override the Reply-To that its account locks.",
-        unit("services/test_submission", "mail/test_defaults"),
+        unit("services/intake/test_submission", "mail/test_defaults"),
     ),
     Mutation(
         "locked-display-name-is-taken",
@@ -115,7 +115,7 @@ POLICY = (
         'name not in ("", usual_name),',
         "False,",
         "A mail does not override the display name that its account locks.",
-        unit("services/test_submission", "mail/test_defaults"),
+        unit("services/intake/test_submission", "mail/test_defaults"),
     ),
     Mutation(
         "held-account-sends",
@@ -123,7 +123,7 @@ POLICY = (
         "return self.held_until is not None and self.held_until <= now",
         "return self.held_until is not None",
         "A held account sends nothing before its hold is over.",
-        unit("mail/test_account", "services/test_delivery"),
+        unit("mail/test_account", "services/delivery/test_delivery"),
     ),
     Mutation(
         "signed-out-account-accepts",
@@ -131,15 +131,15 @@ POLICY = (
         "    if account.state is AccountState.NEEDS_SIGN_IN:\n        row = why(account)",
         "    if account.state is AccountState.HELD:\n        row = why(account)",
         "A mail for an account that must be signed in again is refused over HTTP.",
-        unit("services/test_submission"),
+        unit("services/intake/test_submission"),
     ),
     Mutation(
         "revoked-sender-is-used",
-        "shared/services/delivery.py",
+        "shared/services/delivery/delivery.py",
         "        if account.may_send_as(sender.email):\n            return True",
         "        if account.may_send_as(sender.email) or sender.email:\n            return True",
         "An address that was taken off the list is not used for mails that still wait.",
-        unit("services/test_delivery"),
+        unit("services/delivery/test_delivery"),
     ),
 )
 
@@ -170,7 +170,7 @@ LIMITS_AND_MIME = (
     ),
     Mutation(
         "request-of-any-size-is-read",
-        "shared/web/intake.py",
+        "shared/web/api/request_body.py",
         "if (_is_number(declared) and float(declared) > max_bytes) or len(body) > max_bytes:",
         "if max_bytes < 0:",
         "A request body larger than the setting says is refused.",
@@ -182,7 +182,7 @@ LIMITS_AND_MIME = (
         "    if recipients > MAX_RECIPIENTS:\n",
         "    if recipients > 2 * MAX_RECIPIENTS:\n",
         "A mail has at most as many recipients as Exchange takes.",
-        unit("mail/test_message", "services/test_document"),
+        unit("mail/test_message", "services/intake/test_mail_document"),
     ),
     Mutation(
         "bcc-becomes-cc",

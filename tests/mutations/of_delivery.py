@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutations.mutation import Mutation, unit
 
-_DELIVERY = "shared/services/delivery.py"
+_DELIVERY = "shared/services/delivery/delivery.py"
 _OUTCOME = "shared/mail/outcome.py"
 
 CLAIM_AND_LEASE = (
@@ -14,7 +14,7 @@ CLAIM_AND_LEASE = (
         "return self._send(Versioned(claimed, etag), account) if etag else Heard.LEFT",
         "return self._send(Versioned(claimed, etag or found.etag), account)",
         "A worker that lost the race for the claim does not send.",
-        unit("services/test_delivery", "services/test_interleavings"),
+        unit("services/delivery/test_delivery", "services/delivery/test_interleavings"),
     ),
     Mutation(
         "living-lease-is-taken-over",
@@ -22,7 +22,7 @@ CLAIM_AND_LEASE = (
         "return self._abandoned(found) if mail.lease_has_run_out(now) else Heard.LEFT",
         "return self._abandoned(found)",
         "A mail whose lease has not run out is left to the worker that has it.",
-        unit("services/test_delivery"),
+        unit("services/delivery/test_delivery"),
     ),
     Mutation(
         "lease-never-runs-out",
@@ -30,7 +30,7 @@ CLAIM_AND_LEASE = (
         "and self.lease_until <= now\n        )",
         "and self.lease_until <= now - timedelta(days=1)\n        )",
         "A lease runs out at its time, so that the mail of a dead worker moves on.",
-        unit("services/test_delivery"),
+        unit("services/delivery/test_delivery"),
     ),
     Mutation(
         "direct-mail-of-a-dead-worker-goes-again",
@@ -38,7 +38,7 @@ CLAIM_AND_LEASE = (
         "if mail.delivery is Way.VERIFIED and mail.draft_id is None:",
         "if mail.draft_id is None:",
         "A mail that a dead worker may have sent directly is unknown, and is not sent again.",
-        unit("services/test_delivery"),
+        unit("services/delivery/test_delivery"),
     ),
     Mutation(
         "every-worker-has-the-same-lease-id",
@@ -46,31 +46,31 @@ CLAIM_AND_LEASE = (
         "lease_id=self._random(8).hex(),",
         'lease_id="0" * 16,',
         "The lease id tells the worker that holds the lease from all others.",
-        unit("services/test_delivery", "services/test_interleavings"),
+        unit("services/delivery/test_delivery", "services/delivery/test_interleavings"),
     ),
     Mutation(
         "request-starts-without-time",
-        "shared/services/claim.py",
+        "shared/services/delivery/mail_lease.py",
         "return most.total_seconds() > self._request_seconds",
         "return most.total_seconds() > -1e9",
         "No request starts that could last longer than the lease or the run.",
-        unit("services/test_delivery", "services/test_verified_delivery"),
+        unit("services/delivery/test_delivery", "services/delivery/test_verified_delivery"),
     ),
     Mutation(
         "lease-is-not-renewed",
-        "shared/services/claim.py",
+        "shared/services/delivery/mail_lease.py",
         "if self._left() <= self._lease * 2 / 3:",
         "if self._left() <= self._lease / 1000:",
         "A long upload renews the lease, so that no other worker takes the mail meanwhile.",
-        unit("services/test_large", "services/test_verified_delivery"),
+        unit("services/delivery/test_large", "services/delivery/test_verified_delivery"),
     ),
     Mutation(
         "lost-race-for-the-draft-is-overlooked",
-        "shared/services/claim.py",
+        "shared/services/delivery/mail_lease.py",
         '            raise LostRace("the mail is another worker\'s by now")',
         "            etag = self.held.etag",
         "A worker whose mail is another's by now does not send its draft.",
-        unit("services/test_verified_delivery"),
+        unit("services/delivery/test_verified_delivery"),
     ),
     Mutation(
         "mail-goes-before-its-time",
@@ -78,7 +78,7 @@ CLAIM_AND_LEASE = (
         "        if mail.due_at > now:\n            self._submission.ring(mail)",
         "        if mail.due_at > now and mail.finding_out:\n            self._submission.ring(mail)",
         "A mail that is due later is not sent now.",
-        unit("services/test_delivery"),
+        unit("services/delivery/test_delivery"),
     ),
     Mutation(
         "another-mailbox-sends-it",
@@ -86,7 +86,7 @@ CLAIM_AND_LEASE = (
         "return mail.account_id is None or account.account_id == mail.account_id",
         "return True",
         "A mail goes only from the mailbox for which it was accepted.",
-        unit("services/test_delivery"),
+        unit("services/delivery/test_delivery"),
     ),
     Mutation(
         "late-success-is-not-recorded",
@@ -94,7 +94,7 @@ CLAIM_AND_LEASE = (
         "if mail.status is not Status.SENT or not may_follow(found.mail.status, Status.SENT):",
         "if mail.status is not Status.CANCELLED:",
         "A 202 that comes after the lease has run out makes an unknown mail sent.",
-        unit("services/test_delivery"),
+        unit("services/delivery/test_delivery"),
     ),
 )
 
@@ -119,11 +119,11 @@ OUTCOME = (
     ),
     Mutation(
         "lost-answer-is-sent-again",
-        "shared/services/sending.py",
+        "shared/services/delivery/sending.py",
         'Verdict.UNKNOWN,\n                "answer_lost",',
         'Verdict.AGAIN,\n                "answer_lost",',
         "A direct send whose answer is lost makes the mail unknown.",
-        unit("services/test_sending", "services/test_delivery"),
+        unit("services/delivery/test_sending", "services/delivery/test_delivery"),
     ),
     Mutation(
         "used-draft-counts-as-lost",
@@ -131,7 +131,7 @@ OUTCOME = (
         "        if untouched:\n            gone = _told(",
         "        if True:\n            gone = _told(",
         "A draft that is missing, and may have been sent before, leaves the mail unknown.",
-        unit("mail/test_outcome", "services/test_verified_delivery"),
+        unit("mail/test_outcome", "services/delivery/test_verified_delivery"),
     ),
     Mutation(
         "refusal-of-a-used-draft-is-believed",
@@ -139,7 +139,7 @@ OUTCOME = (
         "return replace(outcome, verdict=Verdict.UNKNOWN, final=True)",
         "return outcome",
         "A refusal says nothing about an earlier attempt with the same draft.",
-        unit("mail/test_outcome", "services/test_verified_delivery"),
+        unit("mail/test_outcome", "services/delivery/test_verified_delivery"),
     ),
     Mutation(
         "draft-of-another-worker-counts",
@@ -147,7 +147,7 @@ OUTCOME = (
         "any(copy.message_id == sought.draft_id for copy in found if copy.is_draft)",
         "any(copy.is_draft for copy in found)",
         "Of the drafts with a mail's key only its own says that it was not sent.",
-        unit("mail/test_outcome", "services/test_verified_delivery"),
+        unit("mail/test_outcome", "services/delivery/test_verified_delivery"),
     ),
     Mutation(
         "first-look-decides",
@@ -155,7 +155,7 @@ OUTCOME = (
         "if look.sight is Sight.DRAFT and number >= DECIDING_LOOK:",
         "if look.sight is Sight.DRAFT:",
         "A draft that still is one is sent again only after several looks.",
-        unit("services/test_verified_delivery"),
+        unit("services/delivery/test_verified_delivery"),
     ),
     Mutation(
         "own-fault-after-the-request-is-sent-again",
@@ -163,11 +163,11 @@ OUTCOME = (
         "if mail.draft_id is not None if verified else claim.may_have_asked:",
         "if mail.draft_id is not None:",
         "A fault of Postroom's after the request may have left makes the mail unknown.",
-        unit("services/test_delivery"),
+        unit("services/delivery/test_delivery"),
     ),
     Mutation(
         "every-broken-connection-never-left",
-        "shared/adapters/transport.py",
+        "shared/adapters/http/client.py",
         "            if never_left(error):\n",
         "            if error:\n",
         "Only a request of which no byte was written counts as not sent.",
@@ -188,7 +188,7 @@ OUTCOME = (
         "again = self.status in (Status.UNKNOWN, Status.FAILED)",
         "again = self.status is Status.FAILED",
         "A mail that a person sends again begins with a new draft.",
-        unit("services/test_verified_delivery"),
+        unit("services/delivery/test_verified_delivery"),
     ),
     Mutation(
         "retry-after-is-ignored",
@@ -204,18 +204,18 @@ OUTCOME = (
         "return attempts >= patience.max_attempts or",
         "return attempts > patience.max_attempts or",
         "A mail is tried POSTROOM_MAX_ATTEMPTS times, and no more.",
-        unit("mail/test_backoff", "services/test_delivery"),
+        unit("mail/test_backoff", "services/delivery/test_delivery"),
     ),
 )
 
 PACING = (
     Mutation(
         "other-instances-do-not-rest",
-        "shared/services/pacing.py",
+        "shared/services/delivery/pacing.py",
         "lambda timetable: ((), timetable.rested(until))",
         "lambda timetable: ((), timetable)",
         "A pause for which Microsoft asked counts for every instance.",
-        unit("services/test_pacing"),
+        unit("services/delivery/test_pacing"),
     ),
     Mutation(
         "slots-lie-within-the-pause",
@@ -227,11 +227,11 @@ PACING = (
     ),
     Mutation(
         "unasked-mails-are-not-counted",
-        "shared/services/pacing.py",
+        "shared/services/delivery/pacing.py",
         "        box.unasked.append(now)\n        box.owed += 1\n        return True",
         "        box.unasked.append(now)\n        return True",
         "A mail that went without a slot counts for the pace that all instances share.",
-        unit("services/test_pacing"),
+        unit("services/delivery/test_pacing"),
     ),
     Mutation(
         "one-mail-above-the-daily-cap",
@@ -239,7 +239,7 @@ PACING = (
         "if (given < cap and slot.date() == day)",
         "if (given <= cap and slot.date() == day)",
         "A mailbox sends at most as many mails a day as its cap says.",
-        unit("mail/test_pace", "services/test_daily_cap"),
+        unit("mail/test_pace", "services/delivery/test_daily_cap"),
     ),
     Mutation(
         "twice-the-pace",
@@ -251,11 +251,11 @@ PACING = (
     ),
     Mutation(
         "eight-requests-at-a-time",
-        "shared/services/places.py",
+        "shared/services/delivery/concurrency.py",
         "AT_A_TIME = 4\n",
         "AT_A_TIME = 8\n",
         "At most four requests for one mailbox are under way at a time.",
-        unit("services/test_pacing"),
+        unit("services/delivery/test_pacing"),
     ),
 )
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tests.mutations.mutation import Mutation, unit
 
-_CLAIMS = "shared/services/identity_claims.py"
-_CONSENT = "shared/services/consent.py"
-_LINKING = "shared/services/linking.py"
+_CLAIMS = "shared/services/sign_in/identity_claims.py"
+_CONSENT = "shared/services/sign_in/authorization_code.py"
+_LINKING = "shared/services/sign_in/connecting.py"
 
 SIGN_IN = (
     Mutation(
@@ -16,11 +16,11 @@ SIGN_IN = (
         'state.encode(), answer.get("state", "").encode()):',
         "if not state:",
         "An answer with another state belongs to another sign-in, and is refused.",
-        unit("services/test_consent"),
+        unit("services/sign_in/test_authorization_code"),
     ),
     Mutation(
         "wrong-nonce-is-an-internal-error",
-        "shared/adapters/entra.py",
+        "shared/adapters/entra/identity_platform.py",
         "        except RuntimeError:\n",
         "        except ZeroDivisionError:\n",
         "An id token with another nonce is refused, in words that hold no part of a token.",
@@ -28,7 +28,7 @@ SIGN_IN = (
     ),
     Mutation(
         "pkce-verifier-is-not-sent",
-        "shared/adapters/entra.py",
+        "shared/adapters/entra/identity_platform.py",
         "                        dict(flow),\n",
         '                        {**flow, "code_verifier": None},\n',
         "The code is redeemed with the verifier of the sign-in that asked for it (PKCE).",
@@ -40,7 +40,7 @@ SIGN_IN = (
         "(bool(_GUID.fullmatch(authority)) and tenant != authority)",
         "(bool(_GUID.fullmatch(authority)) and not tenant)",
         "Only accounts of the configured directory are linked.",
-        unit("services/test_consent"),
+        unit("services/sign_in/test_authorization_code"),
     ),
     Mutation(
         "token-of-another-issuer",
@@ -48,7 +48,7 @@ SIGN_IN = (
         'if claims.get("iss") != f"{expected.authority_host}/{tenant}/v2.0":',
         'if not claims.get("iss"):',
         "The id token comes from the authority that was asked.",
-        unit("services/test_consent"),
+        unit("services/sign_in/test_authorization_code"),
     ),
     Mutation(
         "token-for-another-application",
@@ -56,7 +56,7 @@ SIGN_IN = (
         'if claims.get("aud") != expected.client_id:',
         'if not claims.get("aud"):',
         "The id token is meant for this app registration.",
-        unit("services/test_consent"),
+        unit("services/sign_in/test_authorization_code"),
     ),
     Mutation(
         "expired-token-is-taken",
@@ -64,7 +64,7 @@ SIGN_IN = (
         "<= moment < ends + CLOCK_SKEW_SECONDS",
         "<= moment",
         "An id token that has expired is refused.",
-        unit("services/test_consent"),
+        unit("services/sign_in/test_authorization_code"),
     ),
     Mutation(
         "issuer-of-the-answer-is-not-checked",
@@ -72,7 +72,7 @@ SIGN_IN = (
         '_check_issuer(answer.get("iss"), self._rules.authority_host)',
         "_check_issuer(None, self._rules.authority_host)",
         "A code that another issuer sent goes nowhere (RFC 9207).",
-        unit("services/test_consent"),
+        unit("services/sign_in/test_authorization_code"),
     ),
     Mutation(
         "sign-in-is-finished-twice",
@@ -81,7 +81,7 @@ SIGN_IN = (
         '            raise _stale("This sign-in was finished already, or it was not begun here.")\n',
         "        expires_at = expires_at or flow.expires_at\n",
         "A sign-in is finished once.",
-        unit("services/test_consent"),
+        unit("services/sign_in/test_authorization_code"),
     ),
     Mutation(
         "any-mailbox-is-the-expected-one",
@@ -89,7 +89,7 @@ SIGN_IN = (
         "if expected and folded(expected) != folded(chosen):",
         "if expected and not chosen:",
         "A sign-in that expects one mailbox links no other.",
-        unit("services/test_consent"),
+        unit("services/sign_in/test_authorization_code"),
     ),
     Mutation(
         "allow-list-admits-subdomains",
@@ -97,7 +97,7 @@ SIGN_IN = (
         'or entry.removeprefix("@") == domain',
         'or domain.endswith(entry.removeprefix("@"))',
         "The allow-list admits the domains that it names, and no others.",
-        unit("mail/test_account", "services/test_consent"),
+        unit("mail/test_account", "services/sign_in/test_authorization_code"),
     ),
     Mutation(
         "token-and-profile-of-two-people",
@@ -105,39 +105,39 @@ SIGN_IN = (
         "return bool(graph) and (graph == token or",
         "return bool(graph) and (bool(token) or",
         "The mailbox that Graph names is the one of the person who signed in.",
-        unit("services/test_consent"),
+        unit("services/sign_in/test_authorization_code"),
     ),
     Mutation(
         "session-never-ends",
-        "shared/web/session.py",
+        "shared/web/auth/session.py",
         'return self._clock().timestamp() < int(content.partition(b":")[0])',
         'return self._clock().timestamp() > 0 or int(content.partition(b":")[0]) > 0',
         "A session ends after its lifetime.",
-        unit("web/test_session"),
+        unit("web/auth/test_session"),
     ),
     Mutation(
         "page-without-a-session",
-        "shared/web/guard.py",
+        "shared/web/pages/guard.py",
         "        if not sessions.is_open(req):\n",
         "        if sessions is None:\n",
         "A page is shown only to those who have a session.",
-        unit("web/test_adding"),
+        unit("web/pages/test_adding"),
     ),
     Mutation(
         "form-of-another-site",
-        "shared/web/csrf.py",
+        "shared/web/auth/same_origin.py",
         "if not (same_site and same_origin):",
         "if not (same_site or same_origin):",
         "A change comes from a page of our own.",
-        unit("web/test_csrf"),
+        unit("web/auth/test_same_origin"),
     ),
     Mutation(
         "one-key-for-all-purposes",
-        "shared/web/signing.py",
+        "shared/web/auth/signing.py",
         'f"postroom {purpose} v1".encode()',
         'f"postroom {purpose and 0} v1".encode()',
         "A token made for one purpose is worth nothing for another.",
-        unit("web/test_signing"),
+        unit("web/auth/test_signing"),
     ),
 )
 
@@ -168,11 +168,11 @@ TELEMETRY = (
     ),
     Mutation(
         "masked-recipient-is-shown",
-        "shared/services/submission.py",
+        "shared/services/intake/submission.py",
         'return f"{local[:1]}***@{domain}"',
         'return f"{local}***@{domain}"',
         "With POSTROOM_MASK_LEDGER the ledger keeps no whole address.",
-        unit("services/test_submission"),
+        unit("services/intake/test_submission"),
     ),
 )
 

@@ -7,8 +7,8 @@ from local.simulator.directory import User
 from local.simulator.entra import pages
 from local.simulator.entra.errors import EntraError
 from shared.mail import refusals
-from shared.web import notices
-from shared.web.sign_in import refusal_page
+from shared.web.auth.sign_in import refusal_page
+from shared.web.pages import notices
 from tests.unit.web.browser import App, text_of
 
 ADA = User("ada@contoso.com", "Ada", "22222222-2222-4222-8222-222222222222", "contoso.com")

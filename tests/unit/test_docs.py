@@ -23,9 +23,9 @@ from shared.mail import limits, problems
 from shared.mail.graph_payload import MAX_MIME_BYTES, MAX_REQUEST_BYTES
 from shared.mail.refusals import app, entra, graph, oauth
 from shared.mail.status import Status, may_follow
-from shared.services.document import MailDocument, read_json
+from shared.services.intake.mail_document import MailDocument, read_json
 from shared.settings import Settings, load
-from shared.web import openapi
+from shared.web.api import openapi
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -78,11 +78,11 @@ def test_every_reason_that_the_services_write_is_in_the_errors_page() -> None:
     written = {
         node.value
         for path in (
-            "services/changes.py",
-            "services/delivery.py",
-            "services/sending.py",
-            "services/stored_files.py",
-            "services/verified_sending.py",
+            "services/mails/changes.py",
+            "services/delivery/delivery.py",
+            "services/delivery/sending.py",
+            "services/mails/stored_files.py",
+            "services/delivery/verified_sending.py",
             "mail/looking.py",
         )
         for node in ast.walk(parsed(ROOT / "shared" / path))

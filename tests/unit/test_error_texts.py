@@ -14,13 +14,13 @@ SHARED = Path(__file__).parents[2] / "shared"
 CUT = re.compile(r"<[^>]*>")
 NOT_ERRORS = {
     # Commands on the page of the set-up, and requests on the page of the API.
-    "services/setup_steps.py",
-    "web/samples.py",
+    "services/setup/steps.py",
+    "web/pages/samples.py",
     # They read and write addresses and html.
     "mail/signature.py",
     "mail/mime/header_lines.py",
     "mail/mime/parts.py",
-    "web/rendering.py",
+    "web/pages/rendering.py",
 }
 ADDRESSES = {"… <…>", '"…" <…>'}
 """How a mail writes an address; no error quotes one."""

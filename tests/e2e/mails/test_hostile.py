@@ -11,9 +11,9 @@ import pytest
 from azure.storage.queue import QueueClient
 from playwright.sync_api import Browser, Dialog, Page, expect
 
-from shared.adapters.cases_table import CasesTable
-from shared.adapters.mails_table import keys_of
-from shared.adapters.storage import Storage
+from shared.adapters.storage.attention_rows import CasesTable
+from shared.adapters.storage.clients import Storage
+from shared.adapters.storage.mails_table import keys_of
 from shared.mail.status import Status
 from shared.services.ports import Case
 from shared.settings import StorageSettings

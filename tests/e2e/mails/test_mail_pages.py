@@ -13,9 +13,9 @@ from azure.data.tables import TableClient
 from msgspec.structs import replace
 from playwright.sync_api import Browser, BrowserContext, Error, Page, expect
 
-from shared.adapters.cases_table import CasesTable
-from shared.adapters.mails_table import keys_of
-from shared.adapters.storage import Storage
+from shared.adapters.storage.attention_rows import CasesTable
+from shared.adapters.storage.clients import Storage
+from shared.adapters.storage.mails_table import keys_of
 from shared.mail import ids
 from shared.settings import StorageSettings
 from tests.e2e.browser import (

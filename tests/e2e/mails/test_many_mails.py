@@ -21,19 +21,19 @@ from playwright.sync_api import Browser, Page, expect
 
 from local import demo
 from local.stack import Stack
-from shared.adapters.cases_table import CasesTable
-from shared.adapters.hours_table import HoursTable
-from shared.adapters.mails_table import to_row
+from shared.adapters.storage.attention_rows import CasesTable
+from shared.adapters.storage.hour_rows import HoursTable
+from shared.adapters.storage.mails_table import to_row
 from shared.mail.mail import Mail
 from shared.mail.status import Status
-from shared.services.attention import ATTENTION, case_of
+from shared.services.mails.attention import ATTENTION, case_of
 from shared.services.ports import Hour
 from tests.e2e.browser import PATIENCE, Watch, give_session
 from tests.e2e.control import Control
 from tests.seeding import fill, keeping_still, mail_at
 
 if TYPE_CHECKING:
-    from shared.adapters.table_service import Table
+    from shared.adapters.storage.table_service import Table
 
 MEASURES = "POSTROOM_SEEDED" in os.environ
 COUNT = int(os.environ.get("POSTROOM_SEEDED", "6000"))

@@ -16,8 +16,8 @@ from azure.data.tables import TableClient
 from azure.storage.queue import BinaryBase64EncodePolicy, QueueClient, TextBase64EncodePolicy
 from playwright.sync_api import Page, expect
 
-from shared.adapters.mails_table import keys_of
-from shared.services.outbox_message import bell_for
+from shared.adapters.storage.mails_table import keys_of
+from shared.services.intake.outbox_message import bell_for
 from tests.e2e.browser import open_session
 from tests.e2e.conftest import SignedIn
 from tests.e2e.control import Control

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from shared.adapters import storage
+from shared.adapters.storage import clients
 from tests.infra.variants import Variant, variants
 
 _ACCOUNT = "Microsoft.Storage/storageAccounts"
 
 
 def of_code() -> dict[str, set[str]]:
-    """By the ends of the constants' names in shared/adapters/storage.py."""
+    """By the ends of the constants' names in shared/adapters/storage/clients.py."""
 
     def ending(suffix: str) -> set[str]:
         return {
             str(value)
-            for name, value in vars(storage).items()
+            for name, value in vars(clients).items()
             if name.endswith(suffix) and name.isupper() and isinstance(value, str)
         }
 

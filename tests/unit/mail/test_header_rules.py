@@ -9,7 +9,7 @@ import pytest
 from shared.mail import header_rules
 from shared.mail.header_rules import refusal, refusal_in_document, reserved_names
 from shared.mail.mime import reading
-from shared.services.document import MailDocument
+from shared.services.intake.mail_document import MailDocument
 
 SERVERS = [
     "Received",

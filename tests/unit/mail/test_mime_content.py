@@ -19,7 +19,7 @@ from shared.mail.mime.header_section import MAX_HEADER_SECTION, split
 from shared.mail.mime.reading import read
 from shared.mail.mime.structure import MAX_DEPTH, MAX_PARTS, Part
 from shared.mail.mime.writing import compose
-from shared.services.packing import Packed, pack, unpack
+from shared.services.mails.packing import Packed, pack, unpack
 from tests.fakes import NOW
 from tests.growth import assert_linear
 from tests.mime_fields import fields_of

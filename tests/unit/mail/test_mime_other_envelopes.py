@@ -9,7 +9,7 @@ from shared.mail.address import Address
 from shared.mail.message import Attachment, Message, problems_of
 from shared.mail.mime.header_section import bounds, names, without
 from shared.mail.mime.reading import read
-from shared.services.address_fields import holds_several
+from shared.services.intake.address_fields import holds_several
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,16 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import azure.functions as func
 
 from shared.mail.pace import Pace
-from shared.services.consent import Consent
-from shared.services.device_sign_in import DeviceSignIn
-from shared.services.linking import ConsentRules, Linking
-from shared.services.registration import Registration
-from shared.services.situation import Situations
-from shared.web import device, pages, sign_in
-from shared.web.rendering import Site
-from shared.web.session import Sessions
-from shared.web.signing import Keys
+from shared.services.accounts.overview import Situations
+from shared.services.sign_in.authorization_code import Consent
+from shared.services.sign_in.connecting import ConsentRules, Linking
+from shared.services.sign_in.device_code import DeviceSignIn
+from shared.services.sign_in.registration import Registration
+from shared.web.auth import device_code, sign_in
+from shared.web.auth.session import Sessions
+from shared.web.auth.signing import Keys
+from shared.web.pages import accounts_page
+from shared.web.pages.rendering import Site
 from tests.fakes import (
     FakeCredential,
     Faults,
@@ -100,7 +101,7 @@ class App:
         )
 
     def accounts_page(self, req: func.HttpRequest) -> func.HttpResponse:
-        return pages.show_accounts(
+        return accounts_page.show_accounts(
             req, self.site, self.sessions, self.keys, self.accounts, self.checks, self.memory
         )
 
@@ -108,12 +109,12 @@ class App:
         return sign_in.begin_sign_in(req, self.sessions, self.consent, self.keys, self.site)
 
     def begin_device(self, req: func.HttpRequest) -> func.HttpResponse:
-        return device.begin_device_sign_in(
+        return device_code.begin_device_sign_in(
             req, self.sessions, self.device_sign_in, self.keys, self.site
         )
 
     def finish_device(self, req: func.HttpRequest) -> func.HttpResponse:
-        return device.finish_device_sign_in(
+        return device_code.finish_device_sign_in(
             req, self.sessions, self.device_sign_in, self.keys, self.site
         )
 
@@ -165,7 +166,7 @@ class Browser:
     def open_session(self, app: App) -> None:
         """Sign in with a function key, which the host has checked."""
         req = self.request("POST", "/session", headers={"x-functions-key": "key"})
-        self.take(pages.open_session(req, app.sessions))
+        self.take(accounts_page.open_session(req, app.sessions))
 
     def log_in(self, app: App, **form: str) -> func.HttpResponse:
         """Press the button on /accounts."""

@@ -1,0 +1,408 @@
+"""Microsoft Entra through MSAL, wrapped once: fulfils `ports.IdentityPlatform`.
+
+MSAL is imported on first use: building its application object fetches the authority's metadata, and
+neither belongs into a cold start. Three of its habits are dealt with here: it caches tokens (each
+call gets a scratch cache), it remembers errors for up to an hour (the memory is dropped after each
+one), and it reports failures as dictionaries (they become our errors; their text goes no further).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from msgspec.structs import replace
+
+from shared.adapters.entra.app_credential import AppCredential, Proof, RefusedProof
+from shared.adapters.entra.token_endpoint import (
+    CONNECT_SECONDS,
+    READ_SECONDS,
+    TokenEndpoint,
+    Told,
+    shown,
+)
+from shared.errors import ConsentRequired, CredentialRefused, NotFinishedYet, NotSent
+from shared.mail import refusals
+from shared.mail.backoff import whole_seconds
+from shared.mail.permissions import EMAIL
+from shared.mail.refusals import Actor, Refusal, SignInRefused
+from shared.services.ports import DeviceCode, Grant
+
+if TYPE_CHECKING:
+    import msal  # type: ignore[import-untyped]
+    import requests
+
+LONGEST_DEVICE_SECONDS = 1800
+DEVICE_ENDINGS = ("authorization_declined", "bad_verification_code", "expired_token")
+"""Of a sign-in by code that can only be begun anew.
+https://learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code"""
+_ADDED_BY_MSAL = ("openid", "profile", "offline_access")
+
+_Answer = Mapping[str, Any]
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class Entra:
+    """The identity platform of one cloud, for one app registration."""
+
+    def __init__(
+        self,
+        *,
+        client_id: str,
+        authority_host: str,
+        redirect_uri: str,
+        credential: AppCredential,
+        graph_resource: str = "https://graph.microsoft.com",
+        development: bool = False,
+        ca_file: str | None = None,
+    ) -> None:
+        self._client_id = client_id
+        self._authority_host = authority_host
+        self._redirect_uri = redirect_uri
+        self._credential = credential
+        self._graph_resource = graph_resource
+        self._development = development
+        self._ca_file = ca_file
+        self._tokens = TokenEndpoint(authority_host, client_id, ca_file)
+        self._session: requests.Session | None = None
+        self._lock = Lock()
+        # MSAL's memory, per authority: worth keeping for the metadata it holds for a day.
+        self._memories: dict[str, dict[str, object]] = {}
+
+    def begin(
+        self,
+        authority: str,
+        scopes: Sequence[str],
+        *,
+        login_hint: str | None = None,
+        prompt: str | None = None,
+        domain_hint: str | None = None,
+    ) -> Mapping[str, object]:
+        """MSAL's flow dictionary. PKCE (S256), state and nonce are MSAL's doing."""
+
+        def start(app: msal.ConfidentialClientApplication) -> _Answer:
+            flow: _Answer = app.initiate_auth_code_flow(
+                self._long(scopes),
+                redirect_uri=self._redirect_uri,
+                login_hint=login_hint,
+                prompt=prompt,
+                domain_hint=domain_hint,
+                response_mode="form_post",
+            )
+            return flow
+
+        return self._ask(authority, start)
+
+    def redeem(
+        self, authority: str, flow: Mapping[str, object], answer: Mapping[str, str]
+    ) -> Grant:
+        """Exchange the code. Raises SignInRefused, CredentialRefused or NotSent.
+
+        A NotSent that stands for a lost answer is no loss: the sign-in is simply begun anew.
+        """
+        try:
+            return self._granted(
+                self._ask(
+                    authority,
+                    lambda app: app.acquire_token_by_auth_code_flow(
+                        # MSAL takes the scopes from here, and compares the state with the answer.
+                        dict(flow),
+                        dict(answer),
+                    ),
+                )
+            )
+        except RuntimeError:
+            # Not chained, here and below: MSAL's messages quote nonces and parts of tokens.
+            raise SignInRefused(
+                "Microsoft's confirmation belongs to another sign-in (its nonce differs).",
+                "Open /accounts and start the sign-in again, in one tab.",
+            ) from None
+        except ConsentRequired as error:
+            raise refusals.refused_sign_in(refusals.find(error.code)) from error
+
+    def begin_device(self, authority: str, scopes: Sequence[str]) -> DeviceCode:
+        """Ask for a code that a person types at Microsoft."""
+        wanted = [*self._long(scopes), *_ADDED_BY_MSAL]
+        flow = self._ask(authority, lambda app: _ask_for_device_code(app, wanted))
+        return DeviceCode(
+            user_code=str(flow["user_code"]),
+            verification_uri=str(flow["verification_uri"]),
+            device_code=str(flow["device_code"]),
+            expires_in_seconds=min(int(flow["expires_in"]), LONGEST_DEVICE_SECONDS),
+            interval_seconds=max(1, min(int(flow["interval"]), 60)),
+        )
+
+    def poll_device(self, authority: str, code: DeviceCode) -> Grant:
+        """Ask once. An error of the device flow's own is ConsentRequired with its name."""
+
+        def poll(app: msal.ConfidentialClientApplication) -> _Answer:
+            result = _redeem_device_code(app, code.device_code)
+            error = str(result.get("error", ""))
+            if error in ("authorization_pending", "slow_down"):
+                raise NotFinishedYet(slower=error == "slow_down")
+            if error in DEVICE_ENDINGS:
+                raise ConsentRequired(error, "The sign-in by code has ended.")
+            return result
+
+        return self._granted(self._ask(authority, poll))
+
+    def refresh(self, authority: str, refresh_token: str, scopes: Sequence[str]) -> Grant:
+        """Trade a refresh token. A lost answer is NotSent: the old token stays good."""
+        wanted = self._long(scopes)
+
+        def trade(proof: Proof) -> _Answer:
+            fields = shown(proof.for_msal)
+            if fields is None:
+                return self._answer(
+                    authority,
+                    proof,
+                    lambda app: app.acquire_token_by_refresh_token(refresh_token, wanted),
+                )
+            told = self._tokens.refresh(authority, fields(), refresh_token, wanted)
+            if "error" in told.result:
+                raise _refusal(told.result, told)
+            if not isinstance(told.result.get("access_token"), str):
+                raise _unusable(told)
+            return told.result
+
+        return self._granted(self._tried(trade))
+
+    def app_grant(self, authority: str) -> Grant:
+        """Client credentials, for everything that was granted to the app in this directory.
+
+        https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
+        """
+        endpoints: list[str] = []
+
+        def ask(app: msal.ConfidentialClientApplication) -> _Answer:
+            endpoints.append(str(app.authority.token_endpoint))
+            answer: _Answer = app.acquire_token_for_client(self._long([".default"]))
+            return answer
+
+        grant = self._granted(self._ask(authority, ask))
+        return replace(grant, tenant_id=_tenant_in(endpoints[-1]))
+
+    def probe(self, authority: str = "common") -> None:
+        """Fetch the authority's metadata, with a proof at hand. Raises as the rest do."""
+        self._memories.pop(authority, None)
+        self._ask(authority, lambda app: {})
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._tokens.close()
+        if self._session is not None:
+            self._session.close()
+
+    def _ask(
+        self, authority: str, call: Callable[[msal.ConfidentialClientApplication], _Answer]
+    ) -> _Answer:
+        return self._tried(lambda proof: self._answer(authority, proof, call))
+
+    def _tried(self, ask: Callable[[Proof], _Answer]) -> _Answer:
+        """The answer of one call, asked again for as long as there is another proof to try."""
+        proof = self._credential.proof()
+        refused: list[RefusedProof] = []
+        while True:
+            try:
+                answer = ask(proof)
+            except CredentialRefused as error:
+                refused.append(RefusedProof(proof, error))
+                proof = self._credential.after(refused)
+                continue
+            if "access_token" in answer:
+                self._credential.worked(proof)
+            return answer
+
+    def _answer(
+        self,
+        authority: str,
+        proof: Proof,
+        call: Callable[[msal.ConfidentialClientApplication], _Answer],
+    ) -> _Answer:
+        from msal.exceptions import MsalServiceError  # type: ignore[import-untyped]
+
+        wire = _Wire(self._shared_session(), self._ca_file)
+        try:
+            result = call(self._application(authority, proof, wire))
+        except MsalServiceError as error:
+            self._memories.pop(authority, None)
+            raise NotSent(
+                "entra",
+                f"Microsoft's sign-in answered {wire.status}.",
+                retry_after=wire.retry_after,
+            ) from error
+        except (ValueError, LookupError, TypeError):
+            self._memories.pop(authority, None)
+            raise _unusable(wire) from None
+        except NotSent:
+            self._memories.pop(authority, None)
+            raise
+        if "error" in result:
+            self._memories.pop(authority, None)
+            raise _refusal(result, wire)
+        return result
+
+    def _application(
+        self, authority: str, proof: Proof, wire: _Wire
+    ) -> msal.ConfidentialClientApplication:
+        import msal
+
+        return msal.ConfidentialClientApplication(
+            self._client_id,
+            client_credential=proof.for_msal,
+            authority=f"{self._authority_host}/{authority}",
+            # A simulator's host is unknown to Microsoft's discovery service; settings.load lets
+            # no such host pass outside development.
+            instance_discovery=False if self._development else None,
+            http_client=wire,
+            http_cache=self._memories.setdefault(authority, {}),
+            token_cache=msal.TokenCache(),
+        )
+
+    def _shared_session(self) -> requests.Session:
+        with self._lock:
+            if self._session is None:
+                import requests
+
+                self._session = requests.Session()
+                self._session.trust_env = False
+            return self._session
+
+    def _long(self, scopes: Sequence[str]) -> list[str]:
+        """Scopes in long form: what Microsoft echoes, and unmistakably Graph's."""
+        return [scope if scope == EMAIL else f"{self._graph_resource}/{scope}" for scope in scopes]
+
+    def _granted(self, result: _Answer) -> Grant:
+        prefix = f"{self._graph_resource}/".lower()
+        words = str(result.get("scope", "")).split()
+        claims = result.get("id_token_claims")
+        return Grant(
+            access_token=str(result["access_token"]),
+            refresh_token=result.get("refresh_token"),
+            scopes=frozenset(
+                word[len(prefix) :] if word.lower().startswith(prefix) else word for word in words
+            ),
+            expires_in_seconds=int(result.get("expires_in", 0)),
+            id_token_claims=claims if isinstance(claims, Mapping) else None,
+        )
+
+
+def _ask_for_device_code(app: msal.ConfidentialClientApplication, scopes: Sequence[str]) -> _Answer:
+    if not app.client.configuration.get("device_authorization_endpoint"):
+        raise SignInRefused(
+            "Microsoft offers no sign-in by code here.",
+            "Sign the mailbox in through the browser, on /accounts.",
+        )
+    answer: _Answer = app.client.initiate_device_flow(scope=list(scopes))
+    return answer
+
+
+def _redeem_device_code(app: msal.ConfidentialClientApplication, device_code: str) -> _Answer:
+    """One poll, with the application's credential.
+
+    UNCONFIRMED, and kept to this function: that Entra lets a confidential client redeem a device
+    code with its credential. MSAL offers the flow to public clients only; what is sent here is the
+    same request plus the credential, which RFC 8628, 3.4, asks of a client that has one.
+    """
+    answer: _Answer = app.client.obtain_token_by_device_flow(
+        {"device_code": device_code, "interval": 1},
+        exit_condition=lambda flow: True,
+        data={"code": device_code},
+    )
+    return answer
+
+
+class _Wire:
+    """The HTTP client of one MSAL call: time-outs, no redirects, and a memory of Retry-After."""
+
+    def __init__(self, session: requests.Session, ca_file: str | None) -> None:
+        self._session = session
+        self._ca_file = ca_file
+        self.status: int | None = None
+        self.retry_after: float | None = None
+
+    def get(self, url: str, **options: Any) -> requests.Response:
+        return self._request("GET", url, options)
+
+    def post(self, url: str, **options: Any) -> requests.Response:
+        return self._request("POST", url, options)
+
+    def close(self) -> None:
+        """Nothing: the session outlives the call."""
+
+    def _request(self, method: str, url: str, options: Mapping[str, Any]) -> requests.Response:
+        import requests
+
+        try:
+            response = self._session.request(
+                method,
+                url,
+                params=options.get("params"),
+                data=options.get("data"),
+                headers=options.get("headers"),
+                timeout=(CONNECT_SECONDS, READ_SECONDS),
+                # Per request: set on the session, it would yield to REQUESTS_CA_BUNDLE.
+                verify=self._ca_file or True,
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            where = urlsplit(url).hostname
+            raise NotSent("entra", f"{where} did not answer.") from error
+        self.status = response.status_code
+        self.retry_after = whole_seconds(response.headers.get("Retry-After"))
+        if response.status_code < 500 and not _is_json_object(response.text):
+            # MSAL would write such a body into its log.
+            raise NotSent(
+                "entra",
+                f"Microsoft's sign-in answered {self.status} with something unreadable.",
+                retry_after=self.retry_after,
+            )
+        return response
+
+
+def _tenant_in(endpoint: str) -> str | None:
+    """The tenant id in a token endpoint: Microsoft writes it there for a domain as well."""
+    first = urlsplit(endpoint).path.strip("/").partition("/")[0].lower()
+    return first if _GUID.fullmatch(first) else None
+
+
+def _is_json_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _refusal(result: _Answer, wire: _Wire | Told) -> ConsentRequired | CredentialRefused | NotSent:
+    """The error that an OAuth error answer stands for."""
+    numbers = result.get("error_codes")
+    row = refusals.read(
+        str(result.get("error", "")),
+        str(result.get("error_description", "")),
+        tuple(n for n in numbers if isinstance(n, int)) if isinstance(numbers, list) else (),
+    )
+    throttled = wire.status == 429 or (wire.status or 0) >= 500
+    if throttled or row.who is Actor.NOBODY:
+        return NotSent("entra", _words(row), retry_after=wire.retry_after)
+    if row.blames_the_app:
+        return CredentialRefused(row.code, _words(row))
+    return ConsentRequired(row.code, _words(row))
+
+
+def _words(row: Refusal) -> str:
+    return f"{row.meaning} ({row.code}) {row.help}"
+
+
+def _unusable(wire: _Wire | Told) -> NotSent | CredentialRefused:
+    """What to make of an answer that MSAL could not use.
+
+    MSAL turns a 4xx of the authority's metadata, which is how Microsoft answers for a tenant that
+    does not exist, into a bare ValueError.
+    """
+    if wire.status is not None and 400 <= wire.status < 429:
+        return CredentialRefused("AADSTS90002", _words(refusals.find("AADSTS90002")))
+    return NotSent("entra", "Microsoft's sign-in answered with something unusable.")

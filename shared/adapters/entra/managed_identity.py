@@ -1,0 +1,187 @@
+"""The app's own identity in Azure, for whatever takes a token credential."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlencode
+
+import msgspec
+
+from shared.adapters.http.client import Answer, Line
+from shared.errors import AnswerLost, NotSent
+
+if TYPE_CHECKING:
+    from azure.core.credentials import AccessToken, TokenCredential
+
+EARLY_SECONDS = 300
+"""A token is asked for anew so long before it expires."""
+_READ_SECONDS = 10.0
+_CONNECT_SECONDS = 5.0
+_PAUSES = (0.3, 1.0)
+"""Seconds before the second and the third try."""
+TROUBLE_SECONDS = 5.0
+"""So long after a failure the endpoint is not asked again: each try may take many seconds, and all
+threads of the instance wait behind it."""
+_API_VERSION = "2019-08-01"
+
+
+class Token(NamedTuple):
+    """What `azure.core.credentials.AccessToken` is, without its import."""
+
+    token: str
+    expires_on: int
+
+
+class _Granted(msgspec.Struct):
+    access_token: str
+    expires_on: str | int
+
+
+class AppIdentity:
+    """A token credential: the managed identity.
+
+    App Service, and the local stack as it would, answers at `IDENTITY_ENDPOINT`: one request, made
+    here, since `azure-identity` is a sixth of a cold start. Anywhere else that package is asked.
+    """
+
+    def __init__(
+        self,
+        client_id: str | None,
+        environment: Mapping[str, str],
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._client_id = client_id
+        self._environment = environment
+        self._sleep = sleep
+        self._wall_clock = wall_clock
+        self._lock = threading.Lock()
+        self._tokens: dict[str, Token] = {}
+        self._trouble: dict[str, tuple[float, Exception | None]] = {}
+        self._line: Line | None = None
+        self._credential: TokenCredential | None = None
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        """See `azure.core.credentials.TokenCredential`. Raises azure-core's errors alone.
+
+        A token that is still good is given out when no newer one can be had.
+        """
+        endpoint = self._environment.get("IDENTITY_ENDPOINT")
+        header = self._environment.get("IDENTITY_HEADER")
+        if not endpoint or not header:
+            return self._from_sdk(*scopes, **options)
+        (scope,) = scopes
+        with self._lock:
+            kept = self._tokens.get(scope)
+            wanted_anew = options.get("claims") is not None
+            if kept and not wanted_anew and self._wall_clock() < kept.expires_on - EARLY_SECONDS:
+                return kept  # type: ignore[return-value]
+            try:
+                return self._new(scope, endpoint, header)  # type: ignore[return-value]
+            except Exception:
+                if kept and not wanted_anew and self._wall_clock() < kept.expires_on:
+                    return kept  # type: ignore[return-value]
+                raise
+
+    def _new(self, scope: str, endpoint: str, header: str) -> Token:
+        until, error = self._trouble.get(scope, (0.0, None))
+        if error is not None and self._wall_clock() < until:
+            raise error.with_traceback(None)
+        try:
+            token = self._from_app_service(endpoint, header, scope.removesuffix("/.default"))
+        except Exception as trouble:
+            self._trouble[scope] = (self._wall_clock() + TROUBLE_SECONDS, trouble)
+            raise
+        self._trouble.pop(scope, None)
+        self._tokens[scope] = token
+        return token
+
+    def _from_app_service(self, endpoint: str, header: str, resource: str) -> Token:
+        """https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference"""
+        asked = {"api-version": _API_VERSION, "resource": resource}
+        if self._client_id:
+            asked["client_id"] = self._client_id
+        answer = self._asked(endpoint, header, f"?{urlencode(asked)}")
+        if answer.status != 200:
+            raise _azure("ClientAuthenticationError", f"answered {answer.status}")
+        try:
+            granted = msgspec.json.decode(answer.content, type=_Granted)
+            return Token(granted.access_token, int(granted.expires_on))
+        except (msgspec.DecodeError, ValueError):
+            # Such as a gateway's page.
+            raise _azure("ServiceResponseError", "answered with something unreadable") from None
+
+    def _asked(self, endpoint: str, header: str, query: str) -> Answer:
+        """Asked three times where trouble is likely to pass: twice is once here."""
+        if self._line is None:
+            self._line = Line(
+                endpoint,
+                system="identity",
+                ca_file=None,
+                connections=1,
+                connect_seconds=_CONNECT_SECONDS,
+                plain=endpoint.startswith("http://"),
+            )
+        headers = {"X-IDENTITY-HEADER": header, "Metadata": "true"}
+        for pause in (*_PAUSES, None):
+            try:
+                answer = self._line.request(
+                    "GET", query, read_seconds=_READ_SECONDS, headers=headers
+                )
+            except NotSent as error:
+                if pause is None:
+                    raise _azure("ServiceRequestError", "was not reached") from error
+            except AnswerLost as error:
+                if pause is None:
+                    raise _azure("ServiceResponseError", "did not answer") from error
+            else:
+                if answer.status != 429 and answer.status < 500:
+                    return answer
+                if pause is None:
+                    raise _azure("ServiceResponseError", f"answered {answer.status}")
+            self._sleep(pause)
+        raise AssertionError("unreachable")
+
+    def _from_sdk(self, *scopes: str, **options: Any) -> AccessToken:
+        credential = self._built()
+        try:
+            return credential.get_token(*scopes, **options)
+        except ValueError as error:
+            # The SDK reads a gateway's page as JSON, and fails as a bug would.
+            from azure.core.exceptions import ServiceResponseError
+
+            self._forget(credential)
+            raise ServiceResponseError("The managed identity's answer was not JSON.") from error
+        except Exception:
+            self._forget(credential)
+            raise
+
+    def _forget(self, credential: TokenCredential) -> None:
+        """Begin anew after a failure: MSAL, inside, repeats it for up to a minute without asking."""
+        with self._lock:
+            if self._credential is credential:
+                self._credential = None
+
+    def _built(self) -> TokenCredential:
+        with self._lock:
+            if self._credential is None:
+                from azure.identity import ManagedIdentityCredential
+
+                self._credential = (
+                    ManagedIdentityCredential(client_id=self._client_id)
+                    if self._client_id
+                    else ManagedIdentityCredential()
+                )
+            return self._credential
+
+
+def _azure(kind: str, trouble: str) -> Exception:
+    """An error of azure-core's, which is imported for it alone."""
+    from azure.core import exceptions
+
+    error: Exception = getattr(exceptions, kind)(f"The managed identity's endpoint {trouble}.")
+    return error

@@ -1,0 +1,200 @@
+"""Microsoft Graph, as far as sending mail needs it."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from email.utils import parsedate_to_datetime
+from uuid import uuid4
+
+from shared.adapters.http.client import Answer, Line
+from shared.errors import AnswerLost, NotSent, RemoteRefused
+from shared.mail.backoff import bounded
+from shared.mail.outcome import GraphAnswer
+from shared.services.ports import Clock, Profile
+
+SYSTEM = "graph"
+# A code is logged and shown; what does not look like one is text, which might quote the mail. The
+# documentation's sample of a 429 repeats the status as inner code: digits alone are none.
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.]{1,79}")
+
+READ_SECONDS = 20.0
+"""For reads; sends have their own, longer limit."""
+
+
+class Graph:
+    """Fulfils `ports.MailService`."""
+
+    def __init__(self, url: str, *, ca_file: str | None, send_seconds: float, clock: Clock) -> None:
+        self._url = url
+        self._ca_file = ca_file
+        self._send_seconds = send_seconds
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._line: Line | None = None
+
+    def send_mail(
+        self, access_token: str, mailbox: str, content_type: str, body: bytes
+    ) -> GraphAnswer:
+        """See `MailService`. https://learn.microsoft.com/graph/api/user-sendmail"""
+        answer = self._request(
+            "POST",
+            f"{mailbox}/sendMail",
+            access_token,
+            read_seconds=self._send_seconds,
+            content_type=content_type,
+            body=body,
+        )
+        return boiled_down(answer, self._clock)
+
+    def me(self, access_token: str) -> Profile:
+        """See `MailService`."""
+        return self.user(access_token, "/me")
+
+    def user(self, access_token: str, mailbox: str) -> Profile:
+        """See `MailService`. https://learn.microsoft.com/graph/api/user-get"""
+        try:
+            answer = self._request(
+                "GET",
+                f"{mailbox}?$select=id,displayName,mail,userPrincipalName",
+                access_token,
+                read_seconds=READ_SECONDS,
+            )
+        except AnswerLost as error:
+            # A read that was not answered has done nothing.
+            raise NotSent(SYSTEM, "Microsoft Graph did not answer") from error
+        if answer.status == 429 or answer.status >= 500:
+            raise NotSent(SYSTEM, f"Microsoft Graph answered {answer.status}")
+        if answer.status != 200:
+            found = boiled_down(answer, self._clock)
+            code = found.code or f"http_{found.status}"
+            raise RemoteRefused(SYSTEM, f"Microsoft Graph refused: {code}", code=code)
+        try:
+            document = json.loads(answer.content)
+            return Profile(
+                object_id=str(document["id"]),
+                # `mail` can be null, for personal accounts above all.
+                address=str(document.get("mail") or document["userPrincipalName"]),
+                display_name=str(document.get("displayName") or ""),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise RemoteRefused(SYSTEM, "Microsoft Graph's answer was not understood") from error
+
+    def close(self) -> None:
+        """Close its connections."""
+        if self._line is not None:
+            self._line.close()
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        access_token: str,
+        *,
+        body: bytes | None = None,
+        content_type: str | None = None,
+        read_seconds: float | None = None,
+        most_answered: int | None = None,
+    ) -> tuple[GraphAnswer, bytes]:
+        """One request, for the adapters beside this one: the answer, and what it holds, of which
+        `most_answered` bytes are read.
+
+        Raises NotSent or AnswerLost.
+        """
+        answer = self._request(
+            method,
+            path,
+            access_token,
+            read_seconds=read_seconds or self._send_seconds,
+            content_type=content_type,
+            body=body,
+            most_answered=most_answered,
+        )
+        return boiled_down(answer, self._clock), answer.content
+
+    def path_of(self, link: object) -> str | None:
+        """The path of a link that Graph gave out, as `ask` takes it; None where it leads elsewhere."""
+        if isinstance(link, str) and link.startswith(f"{self._url}/"):
+            return link[len(self._url) :]
+        return None
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        access_token: str,
+        *,
+        read_seconds: float,
+        content_type: str | None = None,
+        body: bytes | None = None,
+        most_answered: int | None = None,
+    ) -> Answer:
+        headers = {
+            "Authorization": f"Bearer {access_token}",
+            # Microsoft's support finds a request by the id that its client gave it.
+            "client-request-id": str(uuid4()),
+            "User-Agent": "Postroom",
+        }
+        if content_type is not None:
+            headers["Content-Type"] = content_type
+        return self._open().request(
+            method,
+            path,
+            read_seconds=read_seconds,
+            headers=headers,
+            body=body,
+            most_answered=most_answered,
+        )
+
+    def _open(self) -> Line:
+        if self._line is None:
+            with self._lock:
+                self._line = self._line or Line(self._url, system=SYSTEM, ca_file=self._ca_file)
+        return self._line
+
+
+def boiled_down(answer: Answer, clock: Clock) -> GraphAnswer:
+    """What of an answer is judged."""
+    return GraphAnswer(
+        status=answer.status,
+        code=error_code(answer.content) if answer.status >= 400 else None,
+        retry_after=retry_after(answer.headers.get("Retry-After"), clock),
+        request_id=answer.headers.get("request-id"),
+    )
+
+
+def error_code(body: bytes) -> str | None:
+    """Graph's error code in an answer, the innermost where several are nested.
+
+    Answers that are no JSON, or of another shape, have none.
+    https://learn.microsoft.com/graph/errors
+    """
+    try:
+        current = json.loads(body).get("error")
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    code = None
+    for _ in range(5):
+        if not isinstance(current, dict):
+            break
+        found = current.get("code")
+        if isinstance(found, str) and _CODE.fullmatch(found):
+            code = found
+        current = current.get("innerError", current.get("innererror"))
+    return code
+
+
+def retry_after(value: str | None, clock: Clock) -> float | None:
+    """Seconds in a Retry-After header: whole, fractional, or an HTTP date; a week at most. None
+    where absent or no time."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(value) - clock()).total_seconds()
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return bounded(seconds)

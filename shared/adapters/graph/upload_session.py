@@ -1,0 +1,217 @@
+"""Upload sessions: one large attachment in chunks, straight to Exchange.
+
+The session's URL carries its own authorisation and is on another host than Graph: it is opaque,
+secret, and used only where that host is Microsoft's. A token beside it is refused.
+https://learn.microsoft.com/graph/outlook-large-attachments
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import msgspec
+
+from shared.adapters.graph.mail_service import READ_SECONDS, SYSTEM, boiled_down
+from shared.adapters.http.client import Answer, Line
+from shared.errors import AnswerLost, NotSent, PostroomError, RemoteError, RemoteRefused
+from shared.mail.limits import CHUNK_BYTES
+from shared.mail.outcome import GraphAnswer
+from shared.services.ports import AttachedFile, Clock
+
+OUTLOOK_HOSTS = frozenset(
+    {
+        "outlook.office.com",
+        "outlook.office365.com",
+        "outlook.office365.us",
+        "partner.outlook.cn",
+    }
+)
+"""Where upload sessions live, in the public and the national clouds."""
+
+TRIES = 5
+"""So often one chunk is offered before the upload is given up."""
+LONGEST_WAIT = 60.0
+"""Seconds between two tries of a chunk: the window that limits uploads is five minutes long."""
+
+_NEXT = re.compile(r"(\d{1,15})(?:-\d*)?")
+
+
+class UploadSessions:
+    """Carries files into sessions that Graph has opened."""
+
+    def __init__(
+        self,
+        *,
+        ca_file: str | None,
+        chunk_seconds: float,
+        clock: Clock,
+        local_host: str | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`local_host` is the simulator's, with its port, in development."""
+        self._ca_file = ca_file
+        self._chunk_seconds = chunk_seconds
+        self._clock = clock
+        self._local_host = local_host
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._lines: dict[str, Line] = {}
+
+    def carry(
+        self, upload_url: object, file: AttachedFile, going_on: Callable[[], None]
+    ) -> GraphAnswer:
+        """Put a file through, chunk by chunk and strictly in order. See `Drafts.upload`."""
+        session = self._session(upload_url, file.size)
+        try:
+            answer = self._all(session, file, going_on)
+        except PostroomError:
+            session.cancel()
+            raise
+        if answer.status != 201:
+            session.cancel()
+        return boiled_down(answer, self._clock)
+
+    def close(self) -> None:
+        """Close its connections."""
+        for line in self._lines.values():
+            line.close()
+
+    def _all(self, session: _Session, file: AttachedFile, going_on: Callable[[], None]) -> Answer:
+        for chunk in file.chunks(CHUNK_BYTES):
+            answer = self._chunk(session, chunk, going_on)
+            if answer.status != 200:
+                return answer
+        raise AnswerLost(SYSTEM, "the upload ended before Exchange had all of the file")
+
+    def _chunk(self, session: _Session, chunk: bytes, going_on: Callable[[], None]) -> Answer:
+        """Offer one chunk until Exchange has all of it, or says something final."""
+        first, end = session.at, session.at + len(chunk)
+        lost, assumed = False, session.is_assumed
+        session.is_assumed = False
+        for attempt in range(TRIES):
+            going_on()
+            answer = self._offer(session, chunk[session.at - first :], last=attempt + 1 == TRIES)
+            if answer is None:
+                lost = True
+                self._sleep(2.0**attempt)
+                session.look(first, end)
+            elif _passes(answer):
+                # It may have been taken all the same.
+                lost = True
+                self._sleep(self._wait(answer, attempt))
+            elif answer.status == 200:
+                session.at = _next_expected(answer, end)
+            elif lost and 400 <= answer.status < 500 and end < session.size:
+                # Refused the second time, since it has it from the first: were that not so, the
+                # next one would be refused as well, because Exchange takes them in order only.
+                session.at = end
+                session.is_assumed = True
+            elif (lost or assumed) and answer.status != 201:
+                raise AnswerLost(SYSTEM, "whether Exchange has all of the file is not known")
+            else:
+                return answer
+            if session.at == end:
+                return Answer(200, {}, b"")
+            if not first <= session.at < end:
+                raise AnswerLost(SYSTEM, "Exchange asks for a part of the file that has gone by")
+        raise NotSent(SYSTEM, "Exchange did not take a part of the file")
+
+    @staticmethod
+    def _offer(session: _Session, part: bytes, *, last: bool) -> Answer | None:
+        """None for an answer that did not come, unless it was the last try."""
+        try:
+            return session.put(part)
+        except (NotSent, AnswerLost):
+            if last:
+                raise
+            return None
+
+    def _wait(self, answer: Answer, attempt: int) -> float:
+        asked = boiled_down(answer, self._clock).retry_after
+        return min(asked if asked is not None else 2.0**attempt, LONGEST_WAIT)
+
+    def _session(self, upload_url: object, size: int) -> _Session:
+        try:
+            parts = urlsplit(upload_url if isinstance(upload_url, str) else "")
+            host, port = parts.hostname or "", parts.port
+        except ValueError as error:
+            raise RemoteRefused(SYSTEM, "the address to upload to is none") from error
+        named = f"{host}:{port}" if port else host
+        ours = (host in OUTLOOK_HOSTS and port in (None, 443)) or named == self._local_host
+        if parts.scheme != "https" or parts.username is not None or not ours:
+            raise RemoteRefused(SYSTEM, "the address to upload to is not one of Microsoft's")
+        with self._lock:
+            line = self._lines.get(named)
+            if line is None:
+                line = Line(f"https://{named}", system=SYSTEM, ca_file=self._ca_file)
+                self._lines[named] = line
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        return _Session(line, path, size, self._chunk_seconds)
+
+
+class _Session(msgspec.Struct):
+    """One open session, and how far it is."""
+
+    line: Line
+    path: str
+    size: int
+    seconds: float
+    at: int = 0
+    is_assumed: bool = False
+    """Whether that Exchange has all before `at` is concluded, and not said by it."""
+
+    def put(self, chunk: bytes) -> Answer:
+        last = self.at + len(chunk) - 1
+        return self.line.request(
+            "PUT",
+            self.path,
+            read_seconds=self.seconds,
+            headers={
+                "Content-Type": "application/octet-stream",
+                "Content-Range": f"bytes {self.at}-{last}/{self.size}",
+                "User-Agent": "Postroom",
+            },
+            body=chunk,
+        )
+
+    def look(self, first: int, end: int) -> None:
+        """Ask how far Exchange is, after an answer was lost.
+
+        UNCONFIRMED, and kept to this method: that a GET answers it is documented for other
+        services of Graph only. Where it does not, the chunk is offered again from its start.
+        """
+        try:
+            answer = self.line.request("GET", self.path, read_seconds=READ_SECONDS, headers={})
+        except RemoteError:
+            return
+        expected = _next_expected(answer, -1) if answer.status == 200 else -1
+        if first <= expected <= end:
+            self.at = expected
+
+    def cancel(self) -> None:
+        """Give it up. One that cannot be cancelled ends by itself."""
+        try:
+            self.line.request("DELETE", self.path, read_seconds=READ_SECONDS, headers={})
+        except RemoteError:
+            return
+
+
+def _passes(answer: Answer) -> bool:
+    """Whether the same chunk may be taken a moment later."""
+    return answer.status == 429 or answer.status >= 500
+
+
+def _next_expected(answer: Answer, otherwise: int) -> int:
+    """The first byte that Exchange wants next: `["5"]` or `["5-"]`, the name in either casing."""
+    try:
+        document = {str(k).lower(): v for k, v in json.loads(answer.content).items()}
+    except (ValueError, AttributeError, RecursionError):
+        return otherwise
+    ranges = document.get("nextexpectedranges")
+    found = _NEXT.fullmatch(str(ranges[0])) if isinstance(ranges, list) and ranges else None
+    return int(found[1]) if found else otherwise

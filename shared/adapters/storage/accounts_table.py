@@ -1,0 +1,204 @@
+"""Accounts in table `accounts`, kept in memory for some seconds."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from shared.adapters.storage.defaults_property import from_property, to_property
+from shared.adapters.storage.table_service import Step
+from shared.adapters.storage.timetable_rows import TIMETABLES, timetable_of
+from shared.errors import AlreadyExists, LostRace
+from shared.mail.account import Account, AccountKind, AccountState, with_holders
+from shared.services.ports import Departed, Roll
+
+if TYPE_CHECKING:
+    from shared.adapters.storage.table_service import Table
+
+_PARTITION = "account"
+# Not what checks have found: that is many times as much, and senders read this every 15 seconds.
+_WANTED = f"PartitionKey eq '{_PARTITION}' or PartitionKey eq '{TIMETABLES}'"
+# Sorts before every alias, so that it is read before the accounts are: what is enrolled while they
+# are being read makes its version an old one. No alias can be this.
+_ROLL = "!roll"
+_DEPARTED = "!departed-"
+"""With the alias: who had it. No alias can be this either."""
+KEPT_SECONDS = 15.0
+
+
+class AccountsTable:
+    """Fulfils `ports.Accounts`, `ports.Enrolment` and `ports.Departures`."""
+
+    def __init__(
+        self, table: Callable[[], Table], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._table = table
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._cached: tuple[Account, ...] = ()
+        self._read_at = float("-inf")
+
+    def all(self, *, fresh: bool = False) -> Sequence[Account]:
+        """See `Accounts`. One caller reads while the others wait for the same answer."""
+        asked = self._monotonic()
+        if not fresh and asked < self._read_at + KEPT_SECONDS:
+            return self._cached
+        with self._lock:
+            if self._read_at < asked:
+                reading = self._monotonic()
+                self._cached = tuple(self.roll().accounts)
+                self._read_at = reading
+            return self._cached
+
+    def save(self, account: Account) -> Account:
+        """See `Accounts`."""
+        what, row = "saving an account", _to_row(account)
+        try:
+            if account.etag is None:
+                etag = self._table().insert(what, row)
+            else:
+                etag = self._table().replace(what, row, account.etag)
+        except AlreadyExists as error:
+            raise LostRace("the account was added meanwhile") from error
+        finally:
+            self._forget()
+        return replace(account, etag=etag)
+
+    def roll(self) -> Roll:
+        """See `Enrolment`."""
+        everything = list(self._table().rows("reading the accounts", _WANTED))
+        rows = [row for row in everything if row["PartitionKey"] == _PARTITION]
+        etags = {row["RowKey"]: row.etag for row in rows}
+        version = etags.pop(_ROLL, None)
+        # The pauses come with the accounts: another query for them would be one more call.
+        rests = {
+            row["RowKey"]: timetable_of(row).resting_until
+            for row in everything
+            if row["PartitionKey"] == TIMETABLES
+        }
+        accounts = (_from_row(row, etags[row["RowKey"]]) for row in rows if row["RowKey"][0] != "!")
+        return Roll(
+            with_holders(replace(one, resting_until=rests.get(one.account_id)) for one in accounts),
+            version,
+            tuple(_departed(row) for row in rows if row["RowKey"].startswith(_DEPARTED)),
+        )
+
+    def enrol(self, account: Account, roll: Roll, *beside: Account) -> Account:
+        """See `Enrolment`. One transaction writes the accounts and moves the roll's version on."""
+        steps = [
+            Step.write({"PartitionKey": _PARTITION, "RowKey": _ROLL}, roll.version),
+            *(Step.write(_to_row(one), one.etag) for one in (account, *beside)),
+        ]
+        _, etag, *_ = self._together("enrolling an account", steps)
+        return replace(account, etag=etag)
+
+    def depart(self, account: Account, roll: Roll, heir: str | None, now: datetime) -> None:
+        """See `Departures`. One transaction, under the roll's version."""
+        steps = [
+            Step.write({"PartitionKey": _PARTITION, "RowKey": _ROLL}, roll.version),
+            Step("remove", {"PartitionKey": _PARTITION, "RowKey": account.alias}, account.etag),
+            Step("upsert", _departed_row(Departed.of(account, now))),
+        ]
+        steps += [
+            Step.write(_to_row(replace(one, is_default=True)), one.etag)
+            for one in roll.accounts
+            if one.alias == heir
+        ]
+        self._together("removing an account", steps)
+
+    def _together(self, what: str, steps: Sequence[Step]) -> Sequence[str]:
+        """All of it or nothing. Raises LostRace where a row is not as it was read."""
+        try:
+            return self._table().together(what, steps)
+        except AlreadyExists as error:
+            raise LostRace(f"{what}: the accounts were changed meanwhile") from error
+        finally:
+            self._forget()
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._read_at = float("-inf")
+
+
+def _departed_row(gone: Departed) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "PartitionKey": _PARTITION,
+        "RowKey": f"{_DEPARTED}{gone.alias}",
+        "account_id": gone.account_id,
+        "tenant_id": gone.tenant_id,
+        "object_id": gone.object_id,
+        "departed_at": gone.departed_at.isoformat(),
+        "kind": gone.kind.value if gone.kind else None,
+        "address_hash": gone.address_hash,
+    }
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _departed(row: Mapping[str, Any]) -> Departed:
+    return Departed(
+        alias=row["RowKey"].removeprefix(_DEPARTED),
+        account_id=row["account_id"],
+        tenant_id=row["tenant_id"],
+        object_id=row["object_id"],
+        departed_at=datetime.fromisoformat(row["departed_at"]),
+        kind=AccountKind(row["kind"]) if "kind" in row else None,
+        address_hash=row.get("address_hash", ""),
+    )
+
+
+def _to_row(account: Account) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "PartitionKey": _PARTITION,
+        "RowKey": account.alias,
+        "account_id": account.account_id,
+        "tenant_id": account.tenant_id,
+        "object_id": account.object_id,
+        "address": account.address,
+        "display_name": account.display_name,
+        "kind": account.kind.value,
+        "authority": account.authority,
+        "scopes": " ".join(sorted(account.scopes)),
+        "allowed_from": json.dumps(account.allowed_from),
+        "defaults": to_property(account.defaults),
+        "state": account.state.value,
+        "reason": account.reason,
+        "held_until": account.held_until.isoformat() if account.held_until else None,
+        "is_default": account.is_default,
+        "signed_in_at": account.signed_in_at.isoformat() if account.signed_in_at else None,
+        "grant": account.grant,
+        "through": account.through,
+    }
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _from_row(row: Mapping[str, Any], etag: str) -> Account:
+    def moment(name: str) -> datetime | None:
+        return datetime.fromisoformat(row[name]) if name in row else None
+
+    return Account(
+        alias=row["RowKey"],
+        account_id=row["account_id"],
+        tenant_id=row["tenant_id"],
+        object_id=row["object_id"],
+        address=row["address"],
+        display_name=row.get("display_name", ""),
+        kind=AccountKind(row["kind"]),
+        authority=row["authority"],
+        scopes=frozenset(str(row["scopes"]).split()),
+        allowed_from=tuple(json.loads(row.get("allowed_from", "[]"))),
+        defaults=from_property(row),
+        state=AccountState(row["state"]),
+        reason=row.get("reason"),
+        held_until=moment("held_until"),
+        is_default=bool(row.get("is_default", False)),
+        signed_in_at=moment("signed_in_at"),
+        grant=row.get("grant"),
+        through=row.get("through"),
+        etag=etag,
+    )

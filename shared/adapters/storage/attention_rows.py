@@ -1,0 +1,60 @@
+"""The mails that need attention, in partition `cases` of table `waiting`.
+
+A row's key is the mail's id counted down, so that the newest come first, and the status: who closes
+the case of a mail that was held leaves alone the one that has been opened since it failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from shared.adapters.storage.mails_table import id_of, keys_of
+from shared.mail.status import Status
+from shared.services.ports import Case
+
+if TYPE_CHECKING:
+    from shared.adapters.storage.table_service import Table
+
+_CASES = "cases"
+
+
+class CasesTable:
+    """Fulfils `ports.Cases`."""
+
+    def __init__(self, table: Callable[[], Table]) -> None:
+        self._table = table
+
+    def open(self, case: Case) -> None:
+        """See `Cases`."""
+        row: dict[str, Any] = {
+            "PartitionKey": _CASES,
+            "RowKey": _key(case.mail_id, case.status),
+            "reason": case.reason,
+            "account": case.account,
+        }
+        given = {name: value for name, value in row.items() if value is not None}
+        self._table().upsert("noting a mail that needs attention", given)
+
+    def close(self, mail_id: str, status: Status) -> None:
+        """See `Cases`."""
+        what = "striking out a mail that needed attention"
+        self._table().remove(what, _CASES, _key(mail_id, status))
+
+    def newest(self, most: int) -> Sequence[Case]:
+        """See `Cases`."""
+        what, size = "looking for mails that need attention", min(most, 1000)
+        columns = ["RowKey", "reason", "account"]
+        rows = self._table().rows(what, f"PartitionKey eq '{_CASES}'", select=columns, size=size)
+        return [_case(row) for row in islice(rows, most)]
+
+
+def _key(mail_id: str, status: Status) -> str:
+    # The mark keeps it out of what `WaitingTable.mail_ids` takes for waiting mails.
+    return f"!{keys_of(mail_id)[1]}_{status.value}"
+
+
+def _case(row: Any) -> Case:
+    key, _, status = str(row["RowKey"]).removeprefix("!").partition("_")
+    return Case(id_of(key), Status(status), row.get("reason"), row.get("account"))

@@ -1,0 +1,51 @@
+"""The bell: queue `outbox`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import ceil
+from typing import TYPE_CHECKING
+
+from shared.adapters.storage.clients import translated
+from shared.errors import AlreadyExists, LostRace, RemoteRefused
+from shared.services.intake.outbox_message import bell_for
+
+if TYPE_CHECKING:
+    from azure.storage.queue import QueueClient
+
+
+class OutboxQueue:
+    """Fulfils `ports.Bell`."""
+
+    def __init__(self, client: Callable[[], QueueClient]) -> None:
+        self._client = client
+        self._lock = threading.Lock()
+        self._has_rung = False
+
+    def ring(self, mail_id: str, after_seconds: float = 0) -> None:
+        """See `Bell`. A bell never expires by itself: one that is heard late does no harm."""
+        try:
+            with translated("ringing"), self._alone_at_first():
+                self._client().send_message(
+                    bell_for(mail_id), visibility_timeout=ceil(after_seconds), time_to_live=-1
+                )
+        except (LostRace, AlreadyExists) as error:
+            raise RemoteRefused("storage", "the queue outbox is not there") from error
+
+    @contextmanager
+    def _alone_at_first(self) -> Iterator[None]:
+        """The SDK goes through its modules at its first call, and fails where another thread is still
+        importing them."""
+        if self._has_rung:
+            yield
+            return
+        with self._lock:
+            yield
+            self._has_rung = True
+
+    def probe(self) -> None:
+        """Ask whether the queue is there. Raises RemoteError or LostRace where it is not."""
+        with translated("looking for the queue"):
+            self._client().get_queue_properties()

@@ -1,0 +1,58 @@
+"""Payloads too large for a ledger row: container `payloads`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from shared.adapters.storage.clients import translated
+from shared.errors import AlreadyExists, LostRace, RemoteRefused
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
+
+class PayloadBlobs:
+    """Fulfils `ports.Payloads`."""
+
+    def __init__(self, client: Callable[[], ContainerClient]) -> None:
+        self._client = client
+
+    def put(self, name: str, content: bytes) -> None:
+        """See `Payloads`."""
+        try:
+            with translated("storing a payload"):
+                self._client().upload_blob(name, content, overwrite=False)
+        except AlreadyExists:
+            return
+        except LostRace as error:
+            raise RemoteRefused("storage", "the container payloads is not there") from error
+
+    def get(self, name: str) -> bytes:
+        """See `Payloads`."""
+        try:
+            with translated("reading a payload"):
+                return self._client().download_blob(name).readall()
+        except LostRace as error:
+            raise RemoteRefused("storage", "the payload is gone") from error
+
+    def delete(self, name: str) -> None:
+        """See `Payloads`."""
+        try:
+            with translated("removing a payload"):
+                self._client().delete_blob(name)
+        except LostRace:
+            return
+
+    def older_than(self, moment: datetime) -> Iterator[str]:
+        """See `StoredPayloads`."""
+        with translated("listing payloads"):
+            for blob in self._client().list_blobs():
+                if blob.last_modified < moment:
+                    yield str(blob.name)
+
+    def probe(self) -> None:
+        """Ask whether the container is there. Raises RemoteError or LostRace where it is not."""
+        with translated("looking for the container"):
+            self._client().get_container_properties()

@@ -1,0 +1,69 @@
+"""What the watch remembers: table `accounts`, in a row of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from shared.errors import AlreadyExists, LostRace
+from shared.mail.expiry import Expiry
+from shared.services.ports import Remembered
+
+if TYPE_CHECKING:
+    from shared.adapters.storage.table_service import Table
+
+_PARTITION, _ROW = "watch", "credential"
+
+
+class WatchRows:
+    """Fulfils `ports.WatchMemory`."""
+
+    def __init__(self, table: Callable[[], Table]) -> None:
+        self._table = table
+
+    def recall(self) -> Remembered:
+        """See `WatchMemory`."""
+        row = self._table().get("reading what the watch told", _PARTITION, _ROW)
+        if row is None:
+            return Remembered()
+        if "version" not in row:
+            return Remembered(None, row.etag)
+        expires_at = row.get("expires_at")
+        credential = Expiry(
+            kind=row["kind"],
+            version=row["version"],
+            expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
+            told=row.get("told"),
+            owed=row.get("owed"),
+        )
+        return Remembered(credential, row.etag)
+
+    def remember(self, remembered: Remembered) -> Remembered:
+        """See `WatchMemory`."""
+        what = "writing what the watch told"
+        row = _row(remembered.credential)
+        try:
+            if remembered.etag is None:
+                etag = self._table().insert(what, row)
+            else:
+                etag = self._table().replace(what, row, remembered.etag)
+        except AlreadyExists as error:
+            raise LostRace("another instance was first") from error
+        return replace(remembered, etag=etag)
+
+
+def _row(credential: Expiry | None) -> dict[str, Any]:
+    row: dict[str, Any] = {"PartitionKey": _PARTITION, "RowKey": _ROW}
+    if credential is None:
+        return row
+    row |= {"kind": credential.kind, "version": credential.version}
+    if credential.expires_at is not None:
+        row["expires_at"] = credential.expires_at.isoformat()
+    if credential.told is not None:
+        row["told"] = credential.told
+    if credential.owed is not None:
+        row["owed"] = credential.owed
+    return row

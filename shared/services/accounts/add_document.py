@@ -1,0 +1,43 @@
+"""What callers write to add a mailbox that nobody signs in.
+
+The type here validates the request and is what `GET /api/openapi.json` is made from.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from shared.mail.account import AccountKind
+from shared.services.accounts.adding import Request
+from shared.services.mails.change_document import decoded
+
+
+class AddAccountDocument(msgspec.Struct, forbid_unknown_fields=True):
+    """A shared mailbox with the account that it is reached by, or one in the app's own name."""
+
+    alias: str
+    kind: Literal["shared", "app"]
+    mailbox: str
+    """Its address."""
+    through: str | None = None
+    """Of a shared mailbox: the alias of a signed-in account that has rights there."""
+    tenant: str | None = None
+    """Of an app-only mailbox: the directory (tenant) id or a domain; needed where POSTROOM_TENANT
+    names no directory."""
+    verified: bool | None = False
+    """Have it tried whether drafts can be made, which verified sending and large mail take."""
+
+
+def read_add(raw: bytes) -> Request:
+    """What is to be added. Raises Refused."""
+    document = decoded(raw, AddAccountDocument)
+    return Request(
+        alias=document.alias,
+        kind=AccountKind(document.kind),
+        mailbox=document.mailbox,
+        through=document.through,
+        tenant=document.tenant,
+        verified=document.verified is True,
+    )

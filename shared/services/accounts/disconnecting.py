@@ -1,0 +1,309 @@
+"""Taking a mailbox out of Postroom, so that nothing of it can be used any more.
+
+The order is what counts, for the process may end between any two steps:
+
+1. The row says that the account is being disconnected: from here on nothing new is sent, and nobody
+   can sign the mailbox in.
+2. Waiting mails are cancelled, where that is wanted: their drafts are withdrawn while there is a token.
+3. The secret goes: every version disabled, the name deleted, and purged where the vault allows it.
+4. The rows of pace and checks go, then in one transaction the account's own. What stays says which
+   mailbox had the alias: the same one, connected again, gets its waiting mails back.
+
+Whatever was done stays done, and the same call does the rest. The secret goes before the row, so none
+is left that no row leads to.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
+
+from shared.errors import LostRace, Refused, RemoteRefused
+from shared.mail import problems
+from shared.mail.account import DISCONNECTING, Account, AccountState
+from shared.mail.mail import Mail, MailFilter
+from shared.mail.status import Status
+from shared.services.accounts.access_tokens import grant_secret
+from shared.services.mails.changes import Changes
+from shared.services.ports import (
+    Checks,
+    Clock,
+    Departures,
+    Destruction,
+    Ledger,
+    Roll,
+    Shredder,
+    Timetables,
+)
+from shared.telemetry import event
+
+MOST_SECONDS = 60.0
+"""A call ends after about so long, and says how much is left: a caller waits, and so does the front end
+of Azure, which ends a request after 230 seconds."""
+PAGE = 100
+MOST_COUNTED = 1000
+ATTEMPTS = 10
+
+WAITING = (Status.SCHEDULED, Status.QUEUED, Status.HELD)
+
+
+class Waiting(StrEnum):
+    """What becomes of the mails that wait for the account."""
+
+    HOLD = "hold"
+    """They wait for the mailbox to be connected again."""
+    CANCEL = "cancel"
+
+
+class Outlook(msgspec.Struct, frozen=True):
+    """What disconnecting would do, for whoever is about to."""
+
+    account: Account
+    waiting: int
+    """Mails that wait, `MOST_COUNTED` at most."""
+    through: tuple[str, ...]
+    """Aliases of the shared mailboxes that are reached through it."""
+    heir: str | None
+    """Which account becomes the default; None where none does."""
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether an earlier call did not come to its end."""
+        return self.account.reason == DISCONNECTING
+
+
+class Disconnected(msgspec.Struct, frozen=True):
+    """What was done."""
+
+    alias: str
+    done: bool
+    """False where waiting mails are left to be cancelled: the same call goes on."""
+    waiting: Waiting
+    cancelled: int = 0
+    left: int = 0
+    """Waiting mails that were not cancelled yet, `MOST_COUNTED` at most."""
+    secret: Destruction | None = None
+    """What became of the secret; None where there was none of its own, or it went earlier."""
+    taken_along: tuple[str, ...] = ()
+    was_default: bool = False
+    heir: str | None = None
+
+
+class Disconnecting:
+    """Disconnects accounts."""
+
+    def __init__(
+        self,
+        *,
+        departures: Departures,
+        shredder: Shredder,
+        timetables: Timetables,
+        checks: Checks,
+        ledger: Ledger,
+        changes: Changes,
+        clock: Clock,
+    ) -> None:
+        self._departures = departures
+        self._shredder = shredder
+        self._timetables = timetables
+        self._checks = checks
+        self._ledger = ledger
+        self._changes = changes
+        self._clock = clock
+
+    def outlook(self, alias: str) -> Outlook:
+        """What disconnecting an account would do. Raises Refused where there is none."""
+        roll = self._departures.roll()
+        account = _named(roll, alias)
+        through = _through(roll, account)
+        leaving = [account, *through]
+        return Outlook(
+            account,
+            self._count(leaving),
+            tuple(one.alias for one in through),
+            _heir(roll, leaving),
+        )
+
+    def disconnect(
+        self, alias: str, waiting: Waiting, *, with_shared: bool = False
+    ) -> Disconnected:
+        """Disconnect an account. Raises Refused, and RemoteError where a step failed; then the same
+        call goes on from there."""
+        roll = self._departures.roll()
+        if alias in {one.alias for one in roll.departed} and not _has(roll, alias):
+            return Disconnected(alias, True, waiting)
+        account = _named(roll, alias)
+        through = _through(roll, account)
+        if through and not with_shared:
+            raise _still_used(account, through)
+        # What is removed is what the marked row names: a sign-in that was finished just before is in
+        # it, and one that comes later has a secret of its own.
+        account, *through = leaving = [self._mark(one) for one in (account, *through)]
+        cancelled = 0
+        if waiting is Waiting.CANCEL:
+            cancelled = self._cancel(leaving)
+            left = self._count(leaving)
+            if left:
+                return Disconnected(alias, False, waiting, cancelled, left)
+        secret = self._destroy(account)
+        heir = None
+        for one in (*through, account):
+            self._timetables.forget(one.account_id)
+            self._checks.remove(one.account_id)
+            heir = self._depart(one) or heir
+        event(
+            "account_disconnected",
+            account=account.alias,
+            outcome=waiting.value,
+            count=cancelled,
+            kind=account.kind.value,
+        )
+        return Disconnected(
+            alias,
+            True,
+            waiting,
+            cancelled,
+            secret=secret,
+            taken_along=tuple(one.alias for one in through),
+            was_default=any(one.is_default for one in leaving),
+            heir=heir,
+        )
+
+    def _mark(self, account: Account) -> Account:
+        """The row, marked. Where it is gone, the same call made at the same time was faster."""
+        for _ in range(ATTEMPTS):
+            row = _same(self._departures.roll(), account)
+            if row is None or row.reason == DISCONNECTING:
+                return row or account
+            try:
+                return self._departures.save(
+                    replace(
+                        row,
+                        state=AccountState.NEEDS_SIGN_IN,
+                        reason=DISCONNECTING,
+                        held_until=None,
+                    )
+                )
+            except LostRace:
+                continue
+        raise _busy(account)
+
+    def _cancel(self, leaving: Sequence[Account]) -> int:
+        """Cancel what waits, as far as the time goes. What cannot be cancelled now is left."""
+        stop = self._clock() + timedelta(seconds=MOST_SECONDS)
+        cancelled = 0
+        for mail in self._waiting(leaving):
+            if self._clock() >= stop:
+                break
+            try:
+                self._changes.cancel(mail.mail_id)
+                cancelled += 1
+            except Refused as refused:
+                # A worker has it by now, or its draft cannot be withdrawn at this moment.
+                event(
+                    "mail_not_cancelled",
+                    level=logging.WARNING,
+                    mail_id=mail.mail_id,
+                    problem=refused.kind.code,
+                )
+        return cancelled
+
+    def _count(self, leaving: Sequence[Account]) -> int:
+        count = 0
+        for _ in self._waiting(leaving):
+            count += 1
+            if count == MOST_COUNTED:
+                break
+        return count
+
+    def _waiting(self, leaving: Sequence[Account]) -> Iterator[Mail]:
+        for account in leaving:
+            cursor = None
+            wanted = MailFilter(statuses=WAITING, account=account.alias)
+            while True:
+                page = self._ledger.page(wanted, PAGE, cursor)
+                yield from (
+                    mail for mail in page.mails if mail.account_id in (None, account.account_id)
+                )
+                cursor = page.cursor
+                if cursor is None:
+                    break
+
+    def _destroy(self, account: Account) -> Destruction | None:
+        if not account.kind.is_signed_in:
+            return None
+        try:
+            return self._shredder.destroy(grant_secret(account))
+        except RemoteRefused as error:
+            raise Refused(
+                problems.SECRET_NOT_REMOVED,
+                f"{error} The account cannot send any more, and its secret is still there.",
+            ) from error
+
+    def _depart(self, account: Account) -> str | None:
+        """Take the row out, under the roll that it was seen on. Returns the new default, if this
+        made one."""
+        for _ in range(ATTEMPTS):
+            roll = self._departures.roll()
+            row = _same(roll, account)
+            if row is None:
+                return None  # the same call, made at the same time, did it
+            if row.reason != DISCONNECTING:
+                raise _busy(account)
+            heir = _heir(roll, [row])
+            try:
+                self._departures.depart(row, roll, heir, self._clock())
+            except LostRace:
+                continue
+            return heir
+        raise _busy(account)
+
+
+def _heir(roll: Roll, leaving: Sequence[Account]) -> str | None:
+    """The next default: the only account that is left. Of several nobody can know which one callers
+    mean that name none, and mail from a wrong address is worse than a refusal."""
+    gone = {one.account_id for one in leaving}
+    rest = [one for one in roll.accounts if one.account_id not in gone]
+    if len(rest) == 1 and any(one.is_default for one in leaving):
+        return rest[0].alias
+    return None
+
+
+def _has(roll: Roll, alias: str) -> bool:
+    return any(one.alias == alias for one in roll.accounts)
+
+
+def _named(roll: Roll, alias: str) -> Account:
+    for one in roll.accounts:
+        if one.alias == alias:
+            return one
+    raise Refused(problems.UNKNOWN_ALIAS, "No account has this alias.")
+
+
+def _same(roll: Roll, account: Account) -> Account | None:
+    return next((one for one in roll.accounts if one.account_id == account.account_id), None)
+
+
+def _through(roll: Roll, account: Account) -> list[Account]:
+    return [one for one in roll.accounts if one.through == account.account_id]
+
+
+def _still_used(account: Account, through: Sequence[Account]) -> Refused:
+    names = ", ".join(f"'{one.alias}'" for one in through)
+    return Refused(
+        problems.ACCOUNT_IN_USE,
+        f"Shared mailboxes are reached through '{account.alias}': {names}.",
+    )
+
+
+def _busy(account: Account) -> Refused:
+    return Refused(
+        problems.UNAVAILABLE,
+        f"The account '{account.alias}' was changed by others again and again.",
+        retry_after=1.0,
+    )

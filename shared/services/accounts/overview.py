@@ -1,0 +1,119 @@
+"""What a person wants to know of an account beside its row: how fast it may send, what is held for
+it, and until when the app's credential is good. Little is read for it, and what does not answer is
+left out: the account is worth showing without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+
+from shared.errors import PostroomError
+from shared.mail import ids
+from shared.mail.account import Account
+from shared.mail.expiry import Expiry
+from shared.mail.pace import Pace
+from shared.mail.status import Status
+from shared.services.ports import AppCredentialStatus, Cases, Clock, Timetables, WatchMemory
+from shared.services.upkeep.watch import newest_expiry
+
+MOST_CASES = 1000
+
+T = TypeVar("T")
+
+
+class Held(msgspec.Struct, frozen=True):
+    """Mails that are held for an account."""
+
+    count: int
+    oldest: datetime | None
+    """When the oldest of them was accepted."""
+    more: bool
+    """Whether there may be more than were counted, and older ones."""
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """How fast an account may send, and how far its slots are given away."""
+
+    pace: Pace
+    given_until: datetime | None = None
+    """Mails are waiting for their turn until then; None where the next one goes at once."""
+    resting_until: datetime | None = None
+    """Microsoft asked for a pause."""
+    daily_cap: int | None = None
+    given_today: int = 0
+
+
+class Situation(msgspec.Struct, frozen=True):
+    """None stands for what could not be read."""
+
+    rate: Rate | None
+    held: Held | None
+    credential: Expiry | None
+    """None also where nothing expires."""
+    days_left: int | None
+
+
+class Situations:
+    """Reads them."""
+
+    def __init__(
+        self,
+        *,
+        pace: Pace,
+        timetables: Timetables,
+        cases: Cases,
+        memory: WatchMemory,
+        credential: AppCredentialStatus,
+        clock: Clock,
+    ) -> None:
+        self._pace = pace
+        self._timetables = timetables
+        self._cases = cases
+        self._memory = memory
+        self._credential = credential
+        self._clock = clock
+
+    def of(self, account: Account) -> Situation:
+        """How things are with an account now. Raises nothing for services that do not answer."""
+        expiry = _or_none(self._expiry)
+        return Situation(
+            rate=_or_none(lambda: self._rate(account)),
+            held=_or_none(lambda: self._held(account)),
+            credential=expiry,
+            days_left=expiry.days_left(self._clock()) if expiry else None,
+        )
+
+    def _rate(self, account: Account) -> Rate:
+        timetable, _ = self._timetables.read(account.account_id)
+        now = self._clock()
+        return Rate(
+            self._pace,
+            _if_later(timetable.next_at, now) if self._pace.is_limited else None,
+            _if_later(timetable.resting_until, now),
+            account.defaults.daily_cap,
+            timetable.given_on(now.date()),
+        )
+
+    def _held(self, account: Account) -> Held:
+        cases = self._cases.newest(MOST_CASES)
+        mine = [one for one in cases if one.status is Status.HELD and one.account == account.alias]
+        oldest = ids.time_of(mine[-1].mail_id) if mine else None
+        return Held(len(mine), oldest, len(cases) == MOST_CASES)
+
+    def _expiry(self) -> Expiry | None:
+        """What the watch saw last costs a row; before its first run the vault is asked."""
+        return self._memory.recall().credential or newest_expiry(self._credential.describe())
+
+
+def _or_none(read: Callable[[], T | None]) -> T | None:
+    try:
+        return read()
+    except PostroomError:
+        return None
+
+
+def _if_later(moment: datetime | None, now: datetime) -> datetime | None:
+    return moment if moment is not None and moment > now else None

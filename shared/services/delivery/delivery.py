@@ -1,0 +1,583 @@
+"""Delivering: what a worker does when it hears the bell.
+
+Claim by one conditional write, send, write the outcome. The lease, not the queue's lock, decides
+who sends; a worker that died is found by its lease running out, and its mail is never simply sent
+again. What becomes of a mail at every point where a worker can die: docs/delivery.md.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from msgspec.structs import replace
+
+from shared.errors import AnswerLost, LostRace, NotSent, RemoteError
+from shared.mail import ids, refusals
+from shared.mail.account import Account, AccountState
+from shared.mail.address import Address
+from shared.mail.backoff import (
+    Jitter,
+    Patience,
+    is_exhausted,
+    seconds_until_next,
+)
+from shared.mail.composing import compose
+from shared.mail.looking import DECIDING_LOOK, NOT_SENT, Looking, refusal_of, withdrawn
+from shared.mail.mail import FINDING_OUT, Mail
+from shared.mail.outcome import Look, Outcome, Sight, Verdict, doubted
+from shared.mail.refusals.account import why
+from shared.mail.status import SETTLED, Status, may_follow
+from shared.mail.way import Way, way_for
+from shared.services.accounts.health import Standing
+from shared.services.delivery.concurrency import Places
+from shared.services.delivery.mail_lease import HeldMail
+from shared.services.delivery.pacing import SOON, Pacing
+from shared.services.delivery.sending import FindingOut, Removal, Sending
+from shared.services.intake.submission import Submission
+from shared.services.mails.packing import Packed, unpack
+from shared.services.ports import Accounts, Clock, Ledger, Payloads, Versioned
+from shared.telemetry import event, where
+
+PLACE_SECONDS = 0.2
+"""So long a worker waits for a place beside the other mails of a mailbox: waiting, it is nobody's."""
+BUSY_SECONDS = 5.0
+"""And so long its mail waits when there was none."""
+
+SILENCE = "answer_lost"
+"""The reason of an outcome where Microsoft did not answer in time."""
+
+WRITES = 3
+"""A write whose answer was lost, and that had no effect, is made so many times."""
+
+SENT_AGAIN = "sent_again"
+"""In the story of a mail that the setting sent again: it may arrive twice."""
+
+MAILBOX_BUSY = Outcome(
+    Verdict.AGAIN, "mailbox_busy", "The mailbox is busy with others.", BUSY_SECONDS
+)
+
+
+class Heard(StrEnum):
+    """What came of a bell. None of them is an error."""
+
+    SENT = "sent"
+    LATER = "later"
+    HELD = "held"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+    LEFT = "left"
+    """Nothing to do: gone, settled, or another worker has it."""
+
+
+_TO_SEND = frozenset({Status.QUEUED, Status.SCHEDULED, Status.HELD})
+_LOOKED = {
+    Status.SENT: Heard.SENT,
+    Status.QUEUED: Heard.LATER,
+    Status.UNKNOWN: Heard.UNKNOWN,
+    Status.FAILED: Heard.FAILED,
+}
+_WITHDRAWN = {
+    Removal.REMOVED: Sight.DRAFT,
+    Removal.MISSING: Sight.NOTHING,
+    Removal.UNDONE: Sight.UNSEEN,
+}
+
+
+class Delivery:
+    """Delivers mails."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        payloads: Payloads,
+        accounts: Accounts,
+        submission: Submission,
+        pacing: Pacing,
+        places: Places,
+        ways: Mapping[Way, Sending],
+        finding: FindingOut,
+        clock: Clock,
+        jitter: Jitter,
+        random: ids.RandomBytes,
+        patience: Patience,
+        lease_seconds: int,
+        send_seconds: int,
+        looking: Looking,
+        send_unknown_again: bool = False,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._ledger = ledger
+        self._payloads = payloads
+        self._accounts = accounts
+        self._standing = Standing(accounts, clock)
+        self._submission = submission
+        self._pacing = pacing
+        self._places = places
+        self._ways = ways
+        self._finding = finding
+        self._clock = clock
+        self._jitter = jitter
+        self._random = random
+        self._patience = patience
+        self._lease = timedelta(seconds=lease_seconds)
+        self._send_seconds = send_seconds
+        self._looking = looking
+        self._send_unknown_again = send_unknown_again
+        self._sleep = sleep
+
+    def deliver(self, mail_id: str) -> Heard:
+        """Send a mail of the ledger, or look for it, if it is due and nobody else has it."""
+        found = self._ledger.get(mail_id)
+        if found is None:
+            return Heard.LEFT
+        mail, now = found.mail, self._clock()
+        if mail.status is Status.SENDING:
+            return self._abandoned(found) if mail.lease_has_run_out(now) else Heard.LEFT
+        if not mail.finding_out and mail.status not in _TO_SEND:
+            return Heard.LEFT
+        if mail.due_at > now:
+            self._submission.ring(mail)
+            return Heard.LATER
+        return self._look(found, mail.looks + 1) if mail.finding_out else self._take(found, now)
+
+    def _take(self, found: Versioned, now: datetime) -> Heard:
+        """Claim a mail that is due and send it, if its account can."""
+        mail = found.mail
+        account = self._account(mail)
+        if account is None or not account.can_send_at(now) or not _is_its_mailbox(account, mail):
+            # What is cached may be older than a sign-in that has just released this mail.
+            account = self._account(mail, fresh=True)
+        if account is not None and not _is_its_mailbox(account, mail):
+            return self._fail_replaced(found)
+        if account is None or not account.can_send_at(now):
+            return self._hold(found, account)
+        until = self._pacing.put_off(mail, account)
+        if until is not None:
+            return self._put_off(found, until, account)
+        with self._places.of(account, PLACE_SECONDS) as place:
+            if not place:
+                self._submission.ring(mail, BUSY_SECONDS * (1 + self._jitter()))
+                return Heard.LATER
+            claimed = self._claimed(mail, account, now)
+            etag = self._write(claimed, found.etag, claiming=True)
+            return self._send(Versioned(claimed, etag), account) if etag else Heard.LEFT
+
+    def claim_or_hold(self, mail: Mail, account: Account, now: datetime) -> Mail:
+        """A new mail as its first write shall say: claimed by this worker, due later, or held."""
+        if not account.can_send_at(now):
+            return mail.moved(Status.HELD, now, reason=account.reason, help=_why_held(account))
+        slot = self._pacing.slot(account, urgent=mail.urgent)
+        if slot > now + SOON:
+            return self._submission.told_why(mail.put_off(slot, now), account)
+        return self._claimed(mail, account, now)
+
+    def _account(self, mail: Mail, *, fresh: bool = False) -> Account | None:
+        for account in self._accounts.all(fresh=fresh):
+            if account.alias == mail.account:
+                return account
+        return None
+
+    def _claimed(self, mail: Mail, account: Account, now: datetime) -> Mail:
+        # A draft that exists is sent even where the grant has shrunk to sending since.
+        way = Way.VERIFIED if mail.draft_id else way_for(account, saves_copy=mail.saves_copy)
+        claimed = mail.moved(
+            Status.SENDING,
+            now,
+            lease_until=now + self._lease,
+            lease_id=self._random(8).hex(),
+        )
+        return replace(claimed, delivery=way)
+
+    def _put_off(self, found: Versioned, until: datetime, account: Account) -> Heard:
+        """Its mailbox has sent enough for now, or rests."""
+        later = self._submission.told_why(found.mail.put_off(until, self._clock()), account)
+        if self._write(later, found.etag):
+            self._submission.ring(later)
+        return Heard.LATER
+
+    def _hold(self, found: Versioned, account: Account | None) -> Heard:
+        if found.mail.status is Status.HELD:
+            return Heard.HELD
+        reason = account.reason if account is not None else "account_gone"
+        held = found.mail.moved(Status.HELD, self._clock(), reason=reason, help=_why_held(account))
+        self._write(held, found.etag)
+        event("mail_held", mail_id=held.mail_id, account=held.account, reason=reason)
+        return Heard.HELD
+
+    def _fail_replaced(self, found: Versioned) -> Heard:
+        """Another mailbox was put under the alias since this mail was accepted."""
+        outcome = Outcome(
+            Verdict.FAILED,
+            "mailbox_replaced",
+            "Another mailbox has this alias now, and this mail was not meant to go out from it: "
+            "send it anew.",
+        )
+        failed = self._moved(found.mail, Status.FAILED, outcome)
+        self._write(failed, found.etag)
+        self._tell(failed, outcome)
+        return Heard.FAILED
+
+    def _abandoned(self, found: Versioned) -> Heard:
+        """A worker claimed it and died, or has been frozen for longer than its lease."""
+        mail = found.mail
+        if mail.delivery is Way.VERIFIED and mail.draft_id is None:
+            # Nothing is sent before the draft's id is written down.
+            again = Outcome(
+                Verdict.AGAIN, "worker_lost", "The worker died before it sent anything.", 0.0
+            )
+            return self._settle(found, None, again)
+        if mail.delivery is Way.VERIFIED:
+            # The lease outlasts a request by far: there is nothing to wait for any more.
+            return self._look(found, DECIDING_LOOK)
+        lost = Outcome(
+            Verdict.UNKNOWN,
+            "worker_lost",
+            "The worker that sent this mail did not report back: look into the mailbox's Sent "
+            "Items, then decide whether to send it anew.",
+        )
+        return self._settle(found, self._account(mail), lost)
+
+    def _look(self, found: Versioned, number: int) -> Heard:
+        """Look for a mail, and write down what that says. Many may look: one write counts."""
+        mail = found.mail
+        look = self._sight(mail)
+        unsent = look.sight is Sight.DRAFT and number >= DECIDING_LOOK
+        reason = self._why_not_again(mail) if unsent else None
+        if reason is not None:
+            look = self._withdrawn(mail)
+        if reason is not None and look.sight is Sight.DRAFT:
+            after = withdrawn(mail, self._clock(), reason)
+        else:
+            after = self._looking.after(mail, look, number, self._clock())
+        if self._write(after, found.etag) is None:
+            return Heard.LEFT
+        event(
+            "mail_looked_for",
+            mail_id=mail.mail_id,
+            account=mail.account,
+            sight=look.sight.value,
+            status=after.status.value,
+            reason=after.reason,
+            looks=number,
+        )
+        if after.moves_on:
+            self._submission.ring(after)
+        else:
+            self._tell(after, look.outcome or Outcome(Verdict.UNKNOWN, after.reason))
+        if after.status is Status.SENT:
+            self._drop(mail.payload.blobs)
+        return _LOOKED[after.status]
+
+    def _why_not_again(self, mail: Mail) -> str | None:
+        """The reason for which a mail that was not sent fails; None for one that is sent again."""
+        now = self._clock()
+        tried_enough = is_exhausted(self._patience, mail.attempts, _first_attempt(mail, now), now)
+        return refusal_of(mail) or (NOT_SENT if tried_enough else None)
+
+    def _withdrawn(self, mail: Mail) -> Look:
+        """Take a mail's draft away, so that no worker that wakes late can send it after all. The
+        draft that a look saw counts as one only where that was done."""
+
+        def withdraw(account: Account) -> Look:
+            done, trouble = self._finding.withdraw(account, str(mail.draft_id))
+            return Look(_WITHDRAWN[done], trouble)
+
+        return self._in_its_mailbox(mail, withdraw)
+
+    def _sight(self, mail: Mail) -> Look:
+        return self._in_its_mailbox(mail, lambda account: self._finding.find_out(account, mail))
+
+    def _in_its_mailbox(self, mail: Mail, look: Callable[[Account], Look]) -> Look:
+        account = self._account(mail)
+        if account is None or not _is_its_mailbox(account, mail):
+            account = self._account(mail, fresh=True)
+        if account is None or not _is_its_mailbox(account, mail):
+            gone = Outcome(Verdict.HOLD_ACCOUNT, "account_gone", _why_held(None))
+            return Look(Sight.UNSEEN, gone)
+        with self._places.of(account, PLACE_SECONDS) as place:
+            if place:
+                return look(account)
+        return Look(Sight.UNSEEN, MAILBOX_BUSY)
+
+    def send_claimed(self, claimed: Versioned, account: Account) -> Heard:
+        """Send a mail that this worker holds, and write down what became of it."""
+        with self._places.of(account, PLACE_SECONDS) as place:
+            if place:
+                return self._send(claimed, account)
+        return self._settle(claimed, account, MAILBOX_BUSY)
+
+    def _send(self, claimed: Versioned, account: Account) -> Heard:
+        mail = claimed.mail
+        try:
+            packed = self._content(mail)
+        except (RemoteError, ValueError):
+            outcome = Outcome(
+                Verdict.AGAIN, "payload_unreadable", "The mail's content could not be read."
+            )
+            return self._settle(claimed, account, outcome)
+        if packed.sender is not None and not self._may_send(mail, account, packed.sender):
+            outcome = Outcome(
+                Verdict.FAILED,
+                "sender_not_allowed",
+                "The account may not send from this address any more: send the mail anew, from "
+                "another one.",
+            )
+            known = mail.draft_id is not None
+            return self._settle(claimed, account, doubted(outcome) if known else outcome)
+        packed = _composed(packed, account)
+        claim = HeldMail(
+            claimed,
+            self._write,
+            self._clock,
+            lease_seconds=self._lease.total_seconds(),
+            request_seconds=self._send_seconds,
+        )
+        try:
+            outcome = self._ways[mail.delivery].send(account, packed, claim)
+        except LostRace:
+            return Heard.LEFT
+        except RemoteError:
+            # The ledger is out of reach; what became of the mail cannot be written down.
+            raise
+        except Exception as error:  # noqa: BLE001 - its mail must not wait for the lease to run out
+            outcome = self._broken(claim, error)
+        return self._settle(claim.held, account, outcome)
+
+    @staticmethod
+    def _broken(claim: HeldMail, error: Exception) -> Outcome:
+        """Postroom itself failed: what that leaves known of the mail."""
+        mail = claim.mail
+        event(
+            "internal_error",
+            level=logging.ERROR,
+            kind=type(error).__name__,
+            mail_id=mail.mail_id,
+            where=where(error),
+        )
+        verified = mail.delivery is Way.VERIFIED
+        if mail.draft_id is not None if verified else claim.may_have_asked:
+            return Outcome(
+                Verdict.UNKNOWN,
+                "worker_failed",
+                "Postroom itself failed while it sent this mail: look into the mailbox's Sent "
+                "Items, then decide whether to send it anew.",
+            )
+        return Outcome(
+            Verdict.AGAIN, "worker_failed", "Postroom itself failed before it sent this mail."
+        )
+
+    def _may_send(self, mail: Mail, account: Account, sender: Address) -> bool:
+        """Whether the account owns or may use the From address, asked anew before it is denied."""
+        if account.may_send_as(sender.email):
+            return True
+        fresh = self._account(mail, fresh=True)
+        return fresh is not None and fresh.may_send_as(sender.email)
+
+    def _content(self, mail: Mail) -> Packed:
+        if mail.payload.inline is not None:
+            return unpack(mail.payload.inline)
+        if mail.payload.blob is not None:
+            return unpack(self._payloads.get(mail.payload.blob))
+        return Packed()
+
+    def _widen_or_narrow(self, account: Account | None, outcome: Outcome) -> None:
+        answered = outcome.verdict is Verdict.SENT
+        if account is not None and (answered or outcome.reason == SILENCE):
+            self._places.heard(account, in_time=answered)
+
+    def _settle(self, claimed: Versioned, account: Account | None, outcome: Outcome) -> Heard:
+        """Write what became of an attempt; the account first where its state follows from it."""
+        mail, now = claimed.mail, self._clock()
+        self._widen_or_narrow(account, outcome)
+        outcome = self._or_held(mail, account, outcome)
+        match outcome.verdict:
+            case Verdict.SENT:
+                sent = mail.moved(
+                    Status.SENT, now, request_id=outcome.request_id, help=_told_of(mail)
+                )
+                after, heard = sent, Heard.SENT
+            case Verdict.UNKNOWN:
+                after, heard = self._left_open(mail, outcome)
+            case Verdict.AGAIN | Verdict.THROTTLED:
+                next_try = now + timedelta(
+                    seconds=seconds_until_next(mail.attempts, outcome.retry_after, self._jitter)
+                )
+                if outcome.verdict is Verdict.THROTTLED and account is not None:
+                    self._pacing.rest(account, next_try)
+                after, heard = self._again(mail, outcome, next_try)
+            case Verdict.HOLD_ACCOUNT | Verdict.NEEDS_SIGN_IN:
+                if account is not None:
+                    self._standing.follow(account, outcome)
+                after, heard = self._moved(mail, Status.HELD, outcome), Heard.HELD
+            case _:
+                after, heard = self._moved(mail, Status.FAILED, outcome), Heard.FAILED
+        self._write(after, claimed.etag)
+        self._tell(after, outcome)
+        if heard is Heard.SENT and account is not None and account.state is AccountState.HELD:
+            self._standing.follow(account, outcome)
+        if after.status is Status.QUEUED or after.finding_out:
+            self._submission.ring(after)
+        if heard is Heard.SENT:
+            self._drop(mail.payload.blobs)
+        return heard
+
+    def _moved(self, mail: Mail, status: Status, outcome: Outcome) -> Mail:
+        return mail.moved(
+            status,
+            self._clock(),
+            reason=outcome.reason,
+            help=outcome.help,
+            request_id=outcome.request_id,
+        )
+
+    def _left_open(self, mail: Mail, outcome: Outcome) -> tuple[Mail, Heard]:
+        """It may have been sent: to be found out, for a person, or as the setting says."""
+        if mail.delivery is Way.VERIFIED:
+            return self._looking.begun(mail, outcome, self._clock()), Heard.UNKNOWN
+        if not self._send_unknown_again:
+            return self._moved(mail, Status.UNKNOWN, outcome), Heard.UNKNOWN
+        again = replace(
+            outcome,
+            reason=SENT_AGAIN,
+            help=f"It may have been sent ({outcome.reason}) and is sent again all the same, as "
+            "POSTROOM_UNKNOWN says: it may arrive twice.",
+        )
+        wait = seconds_until_next(mail.attempts, again.retry_after, self._jitter)
+        after, heard = self._again(mail, again, self._clock() + timedelta(seconds=wait))
+        if after.status is not Status.FAILED:
+            return after, heard
+        return self._moved(mail, Status.UNKNOWN, outcome), Heard.UNKNOWN
+
+    def _or_held(self, mail: Mail, account: Account | None, outcome: Outcome) -> Outcome:
+        """A remote that asks for a pause which outlasts every mail's patience says that the account
+        cannot send; nothing is wrong with the mail."""
+        outlasts = (outcome.retry_after or 0.0) > self._patience.give_up_after_seconds
+        has_failed = mail.attempts >= self._patience.max_attempts or outcome.draft_is_gone
+        if account is None or outcome.verdict is not Verdict.AGAIN or has_failed or not outlasts:
+            return outcome
+        return replace(outcome, verdict=Verdict.HOLD_ACCOUNT)
+
+    def _again(self, mail: Mail, outcome: Outcome, next_try: datetime) -> tuple[Mail, Heard]:
+        now = self._clock()
+        if outcome.draft_is_gone:
+            mail = replace(mail, draft_id=None, message_id=None)
+        if is_exhausted(self._patience, mail.attempts, _first_attempt(mail, now), next_try):
+            gave_up = replace(
+                outcome,
+                verdict=Verdict.FAILED,
+                help=f"Given up after {mail.attempts} attempts. {outcome.help or ''}".strip(),
+            )
+            if mail.draft_id is not None:
+                # An earlier attempt may have sent it, and its draft has to be taken away.
+                return self._looking.begun(mail, doubted(gave_up), now), Heard.UNKNOWN
+            return self._moved(mail, Status.FAILED, gave_up), Heard.FAILED
+        later = replace(self._moved(mail, Status.QUEUED, outcome), due_at=next_try)
+        return later, Heard.LATER
+
+    def _write(self, mail: Mail, etag: str, *, claiming: bool = False) -> str | None:
+        """Write under the ETag; returns the new one, or None where another worker was first.
+
+        A write whose answer was lost, and that the storage client repeated, looks like a lost race
+        to itself: the row tells whether it is ours.
+        """
+        for attempt in range(WRITES):
+            try:
+                return self._ledger.update(mail, etag)
+            except NotSent:
+                # A claim comes back with its bell; what was done since does not.
+                if claiming or attempt + 1 == WRITES:
+                    raise
+                self._sleep(2.0**attempt)
+                continue
+            except (LostRace, AnswerLost):
+                found = self._ledger.get(mail.mail_id)
+            if found is None:
+                return None
+            if _is_same_move(found.mail, mail):
+                return found.etag
+            if found.etag != etag:
+                if mail.status is not Status.SENT or not may_follow(found.mail.status, Status.SENT):
+                    if mail.status not in (Status.SENDING, found.mail.status):
+                        # A claim or a look that came second is no news; an outcome that did is.
+                        event("outcome_superseded", level=logging.WARNING, mail_id=mail.mail_id)
+                    return None
+                # Somebody declared this worker dead meanwhile. What Graph answered is stronger.
+                mail = found.mail.moved(Status.SENT, mail.updated_at, request_id=mail.request_id)
+                etag = found.etag
+        raise AnswerLost("storage", "the ledger did not confirm what became of a mail")
+
+    def _drop(self, blobs: Sequence[str]) -> None:
+        for blob in blobs:
+            try:
+                self._payloads.delete(blob)
+            except RemoteError:
+                event("payload_left_behind", level=logging.WARNING)
+
+    def _tell(self, mail: Mail, outcome: Outcome) -> None:
+        quiet = mail.moves_on or mail.status is Status.SENT
+        event(
+            f"mail_{mail.status.value}"
+            if not mail.moves_on
+            else ("mail_in_doubt" if mail.finding_out else "mail_again"),
+            level=logging.INFO if quiet else logging.WARNING,
+            mail_id=mail.mail_id,
+            account=mail.account,
+            attempts=mail.attempts,
+            reason=outcome.reason,
+            retry_after=outcome.retry_after,
+            request_id=outcome.request_id,
+        )
+
+
+def _composed(packed: Packed, account: Account) -> Packed:
+    """The content with the account's defaults as they are now."""
+    if packed.message is None or packed.sender is None:
+        return packed
+    message, sender = compose(packed.message, packed.sender, account)
+    return Packed(message=message, sender=sender)
+
+
+def _told_of(mail: Mail) -> str | None:
+    twice = any(step.reason == SENT_AGAIN for step in mail.events)
+    return "It was sent again after a lost answer: it may have arrived twice." if twice else None
+
+
+def _why_held(account: Account | None) -> str:
+    if account is None:
+        return refusals.find("account_gone").words
+    row = why(account)
+    after = "The mail goes by itself when its account can send again."
+    return f"{row.words} {after}" if row else after
+
+
+def _is_its_mailbox(account: Account, mail: Mail) -> bool:
+    return mail.account_id is None or account.account_id == mail.account_id
+
+
+def _is_same_move(found: Mail, wanted: Mail) -> bool:
+    return (
+        found.status is wanted.status
+        and found.updated_at == wanted.updated_at
+        and found.lease_id == wanted.lease_id
+        and found.lease_until == wanted.lease_until
+        and found.draft_id == wanted.draft_id
+        and found.looks == wanted.looks
+    )
+
+
+def _first_attempt(mail: Mail, now: datetime) -> datetime:
+    """When the attempts under way began: what lies before a hold, a person's retry, or a time for
+    which its caller put it off, does not count against the mail."""
+    began = now
+    for step in reversed(mail.events):
+        settled = step.status in SETTLED and step.reason != FINDING_OUT
+        if settled or step.status is Status.SCHEDULED:
+            break
+        if step.status is Status.SENDING:
+            began = step.at
+    return began

@@ -1,0 +1,360 @@
+"""Sending that can be cleared up afterwards: a draft with the mail's key, written down, and then sent.
+
+The order is what protects: the draft's id is in the ledger, under this worker's own claim, before
+anything is sent, and whoever sends the mail later sends that same draft, which Graph refuses the
+second time. It is written down only when the draft is complete, attachments and key included, so
+that a draft the ledger knows may always be sent; one that it does not know is a stray, and swept.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from shared.errors import (
+    AnswerLost,
+    FileChanged,
+    LostRace,
+    NotSent,
+    OutOfTime,
+    RemoteError,
+    RemoteRefused,
+)
+from shared.mail.account import Account
+from shared.mail.address import Address
+from shared.mail.graph_payload import (
+    MAX_POSTED_ATTACHMENT,
+    DraftRequest,
+    attachment_request,
+    draft_request,
+    fits_one_request,
+    session_request,
+)
+from shared.mail.lost_drafts import DRAFT_UNANSWERED, lost_between
+from shared.mail.mail import Mail
+from shared.mail.message import Attachment, Message
+from shared.mail.outcome import (
+    GraphAnswer,
+    Look,
+    Outcome,
+    Sight,
+    Sought,
+    Verdict,
+    doubted,
+    is_missing_draft,
+    judge_draft,
+    judge_draft_send,
+    judge_look,
+)
+from shared.mail.rights import of_the_sender
+from shared.services.delivery.attached_files import Attached
+from shared.services.delivery.sending import (
+    LEASE_SPENT,
+    NO_CONTENT,
+    NOT_COMPOSED,
+    UNWRITABLE,
+    Acting,
+    Claim,
+    Removal,
+    unreached,
+)
+from shared.services.mails.packing import Packed
+from shared.services.mails.stored_files import not_read, read_whole
+from shared.services.ports import (
+    AttachedFile,
+    Clock,
+    DraftAnswer,
+    Drafts,
+    Files,
+    Found,
+    Tokens,
+)
+from shared.telemetry import event
+
+FRESH_WAITS = (0.5, 1.0, 2.0)
+"""Seconds. A draft that was just made is sometimes not found at first (demisto/content#41448)."""
+
+UPLOAD_ELSEWHERE = Outcome(
+    Verdict.FAILED,
+    "upload_elsewhere",
+    "Microsoft named a place to upload an attachment to that is not one of its own: report it.",
+)
+
+OUT_OF_TIME = Outcome(
+    Verdict.AGAIN,
+    "out_of_time",
+    "Its attachments could not be uploaded in the time that one run has; nothing was sent.",
+)
+
+DRAFT_LEFT_OPEN = Outcome(
+    Verdict.AGAIN,
+    DRAFT_UNANSWERED,
+    "The draft was asked for, and no answer came back: nothing was sent.",
+)
+
+TOO_SMALL = "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize"
+
+Call = Callable[[str], GraphAnswer]
+
+
+class VerifiedSending:
+    """Draft, ledger, send. Needs Mail.ReadWrite."""
+
+    def __init__(
+        self,
+        drafts: Drafts,
+        tokens: Tokens,
+        files: Files,
+        clock: Clock,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._drafts = drafts
+        self._acting = Acting(tokens)
+        self._files = files
+        self._clock = clock
+        self._sleep = sleep
+
+    def send(self, account: Account, packed: Packed, claim: Claim) -> Outcome:
+        """See `Sending`."""
+        if packed.message is None or packed.sender is None:
+            return NO_CONTENT
+        draft_id = claim.mail.draft_id
+        untouched = draft_id is None
+        if draft_id is None:
+            self._remove_lost(account, claim.mail)
+            made = self._make(account, packed.message, packed.sender, claim)
+            if isinstance(made, Outcome):
+                return of_the_sender(made, account, packed.sender)
+            draft_id = str(made.draft_id)
+            try:
+                claim.keep_draft(draft_id, made.message_id)
+            except LostRace:
+                self._drop(account, draft_id)
+                raise
+        outcome = of_the_sender(
+            self._send(account, draft_id, claim, untouched=untouched), account, packed.sender
+        )
+        if not untouched:
+            return doubted(outcome)
+        if outcome.verdict is Verdict.FAILED:
+            self._drop(account, draft_id)
+        return outcome
+
+    def find_out(self, account: Account, mail: Mail) -> Look:
+        """See `FindingOut`. Looks by the mail's key and Message-ID: ids change when a draft is sent."""
+        seen: list[Look] = []
+        sought = Sought(
+            mail.mail_id,
+            mail.draft_id,
+            mail.message_id,
+            mail.message_id_given,
+            mail.accepted_at,
+        )
+
+        def look(token: str) -> Outcome:
+            try:
+                found = self._drafts.find(token, account.graph_path, sought)
+            except (NotSent, AnswerLost) as error:
+                return unreached(error)
+            return _seen(found, sought, seen)
+
+        outcome = self._acting.act(account, look)
+        return seen[0] if seen else Look(Sight.UNSEEN, outcome)
+
+    def _make(
+        self, account: Account, message: Message, sender: Address, claim: Claim
+    ) -> DraftAnswer | Outcome:
+        """A finished draft, with all of its attachments."""
+        try:
+            if fits_one_request(message, sender, self._clock()):
+                message = read_whole(message, self._files)
+            request = draft_request(message, sender, claim.mail.mail_id, self._clock())
+        except (FileChanged, RemoteError) as error:
+            return not_read(error)
+        except UNWRITABLE:
+            return NOT_COMPOSED
+        made = self._create(account, request, claim)
+        if isinstance(made, Outcome):
+            return made
+        draft_id = str(made.draft_id)
+        try:
+            trouble = self._finish(account, draft_id, request, claim)
+        except LostRace:
+            self._drop(account, draft_id)
+            raise
+        except OutOfTime:
+            trouble = OUT_OF_TIME
+        if trouble is None:
+            return made
+        self._drop(account, draft_id)
+        return trouble
+
+    def _create(
+        self, account: Account, request: DraftRequest, claim: Claim
+    ) -> DraftAnswer | Outcome:
+        made: list[DraftAnswer] = []
+
+        def create(token: str) -> Outcome:
+            if not claim.still_ours():
+                return LEASE_SPENT
+            try:
+                found = self._drafts.create(
+                    token, account.graph_path, request.content_type, request.body
+                )
+            except NotSent as error:
+                return unreached(error)
+            except AnswerLost:
+                # A draft that was made all the same is removed before the next one is made.
+                return DRAFT_LEFT_OPEN
+            if found.draft_id is None:
+                return judge_draft(found.answer)
+            made.append(found)
+            return _DONE
+
+        outcome = self._acting.act(account, create)
+        return made[0] if made else outcome
+
+    def _finish(
+        self, account: Account, draft_id: str, request: DraftRequest, claim: Claim
+    ) -> Outcome | None:
+        """Add to a draft what did not fit. None: done."""
+        for item in request.apart:
+            try:
+                trouble = self._add(account, draft_id, item, claim)
+            except (FileChanged, RemoteError) as error:
+                refused = isinstance(error, RemoteRefused) and error.system == "graph"
+                return UPLOAD_ELSEWHERE if refused else not_read(error)
+            if trouble is not None:
+                return trouble
+        return None
+
+    def _add(
+        self, account: Account, draft_id: str, item: Attachment, claim: Claim
+    ) -> Outcome | None:
+        file = Attached(item, self._files)
+        if file.size > MAX_POSTED_ATTACHMENT:
+            too_small: list[bool] = []
+
+            def upload(token: str) -> GraphAnswer:
+                session = session_request(item)
+                answer = self._drafts.upload(
+                    token, account.graph_path, draft_id, session, file, claim.renew
+                )
+                too_small[:] = [answer.code == TOO_SMALL]
+                return answer
+
+            trouble = self._until_found(account, claim, upload, done=201)
+            # Whether "3 MB" is a round number of bytes or of binary ones is not documented: between
+            # the two a file goes whichever way takes it.
+            if too_small != [True]:
+                return trouble
+        body = attachment_request(item, _whole(file))
+        return self._until_found(
+            account,
+            claim,
+            lambda token: self._drafts.attach(token, account.graph_path, draft_id, body),
+            done=201,
+        )
+
+    def _until_found(
+        self, account: Account, claim: Claim, call: Call, *, done: int
+    ) -> Outcome | None:
+        """Work on a draft that is not sent yet. None where it is done."""
+
+        def work(token: str) -> Outcome:
+            claim.renew()
+            try:
+                answer = call(token)
+            except (NotSent, AnswerLost) as error:
+                return unreached(error)
+            return _DONE if answer.status == done else judge_draft(answer)
+
+        for wait in (*FRESH_WAITS, None):
+            outcome = self._acting.act(account, work)
+            if outcome.reason != "draft_missing" or wait is None:
+                break
+            self._sleep(wait)
+        return None if outcome is _DONE else outcome
+
+    def _send(self, account: Account, draft_id: str, claim: Claim, *, untouched: bool) -> Outcome:
+        def send(token: str) -> Outcome:
+            if not claim.still_ours():
+                return LEASE_SPENT
+            try:
+                answer = self._drafts.send(token, account.graph_path, draft_id)
+            except NotSent as error:
+                return unreached(error)
+            except AnswerLost:
+                return Outcome(
+                    Verdict.UNKNOWN, "answer_lost", "The request left and no answer came back."
+                )
+            return judge_draft_send(answer, untouched=untouched)
+
+        for wait in (*FRESH_WAITS, None):
+            outcome = self._acting.act(account, send)
+            if not outcome.draft_is_gone or wait is None:
+                break
+            self._sleep(wait)
+        return outcome
+
+    def withdraw(self, account: Account, draft_id: str) -> tuple[Removal, Outcome | None]:
+        """See `FindingOut`."""
+        answers: list[GraphAnswer] = []
+
+        def remove(token: str) -> Outcome:
+            try:
+                answer = self._drafts.remove(token, account.graph_path, draft_id)
+            except RemoteError as error:
+                return unreached(error)
+            if answer.status == 204 or is_missing_draft(answer):
+                answers.append(answer)
+                return _DONE
+            return judge_draft(answer)
+
+        outcome = self._acting.act(account, remove)
+        if not answers:
+            return Removal.UNDONE, outcome
+        return (Removal.REMOVED if answers[0].status == 204 else Removal.MISSING), None
+
+    def _remove_lost(self, account: Account, mail: Mail) -> None:
+        """Remove a draft that the attempt before this one may have made without learning its id. The
+        ledger does not know it, so nobody has sent it or can. One that stays is swept later."""
+        minutes = lost_between(mail)
+        if minutes is None:
+            return
+        since, before = minutes
+
+        def remove(token: str) -> Outcome:
+            try:
+                found = self._drafts.marked(token, account.graph_path, before, since)
+                for draft in found:
+                    if draft.mail_id == mail.mail_id:
+                        self._drafts.remove(token, account.graph_path, draft.draft_id)
+            except RemoteError as error:
+                return unreached(error)
+            return _DONE
+
+        if self._acting.act(account, remove) is not _DONE:
+            event("draft_left_behind", level=logging.WARNING, account=account.alias)
+
+    def _drop(self, account: Account, draft_id: str) -> None:
+        """Remove a draft that nobody will send. One that stays is swept later."""
+        if self.withdraw(account, draft_id)[0] is Removal.UNDONE:
+            event("draft_left_behind", level=logging.WARNING, account=account.alias)
+
+
+_DONE = Outcome(Verdict.SENT)
+
+
+def _seen(found: Found, sought: Sought, seen: list[Look]) -> Outcome:
+    look = judge_look(found.answer, found.copies, sought)
+    if look.outcome is not None:
+        return look.outcome
+    seen[:] = [look]
+    return _DONE
+
+
+def _whole(file: AttachedFile) -> bytes:
+    return b"".join(file.chunks(max(1, file.size)))

@@ -1,0 +1,313 @@
+"""Accepting many mails at once.
+
+What is accepted cannot be taken back, so a batch is made to be repeated: each mail has a key, its
+own or one made from the batch's, and a repeated batch finds the mails that are there already.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec.structs import replace
+
+from shared.errors import FieldProblem, PostroomError, Refused, RemoteError
+from shared.mail import problems
+from shared.services.intake.mail_document import (
+    MAX_KEY,
+    MailDocument,
+    Order,
+    is_key,
+    place_of,
+    read_json,
+    refuse_crumbs,
+)
+from shared.services.intake.submission import Receipt, Submission, key_conflict
+from shared.services.json_reading import MAX_TOLD, decode, repeated_name
+from shared.services.ports import Clock
+from shared.telemetry import event, where
+
+MOST_MAILS = 100
+MOST_TEXTS = 300_000
+"""Names and texts in a batch: a hundred mails with 500 recipients in two fields each have 200,000."""
+
+LONGEST_ENVELOPE = 1024
+"""Bytes of a batch without its mails and without spaces: its fields, every character escaped, have
+fewer."""
+
+AT_ONCE = 8
+"""Mails stored at the same time: what a request adds to the load of the others is bounded."""
+
+MOST_FAILURES = 3
+"""After so many mails that storage failed on, the rest is not tried: each may take a minute."""
+
+LONGEST_SECONDS = 120.0
+"""What has not begun by then is not tried: the platform's front end gives up at 230 seconds."""
+
+
+_NOT_STORED = "Postroom itself failed on this mail, and did not store it."
+_MAY_BE_STORED = "Postroom itself failed on this mail while it stored it."
+
+
+class BatchDocument(msgspec.Struct, forbid_unknown_fields=True):
+    """Up to 100 mails. `permissive` accepts those that can be accepted; `all_or_nothing` accepts
+    none where one of them cannot be."""
+
+    mails: (
+        Annotated[list[MailDocument], msgspec.Meta(min_length=1, max_length=MOST_MAILS)]
+        | MailDocument
+    )
+    mode: Literal["permissive", "all_or_nothing"] | None = "permissive"
+
+
+class BatchEnvelope(msgspec.Struct, forbid_unknown_fields=True):
+    """A batch as it is read: each mail is read by itself, so that the fault of one refuses that one
+    alone."""
+
+    mails: msgspec.Raw
+    mode: Literal["permissive", "all_or_nothing"] | None = "permissive"
+
+
+class Item(msgspec.Struct):
+    """One mail of a batch, and what became of it: a receipt or a refusal in the end."""
+
+    index: int
+    order: Order | None = None
+    receipt: Receipt | None = None
+    refusal: Refused | None = None
+
+
+class BatchReceipt(msgspec.Struct, frozen=True):
+    """What became of a batch, mail by mail in the order of the request."""
+
+    items: Sequence[Item]
+    all_or_nothing: bool
+
+    @property
+    def accepted(self) -> int:
+        """How many are in the ledger."""
+        return sum(item.receipt is not None for item in self.items)
+
+
+_decoder = msgspec.json.Decoder(BatchEnvelope)
+# A type with a place for each mail: it refuses a list with more at the first one too many, where a
+# list would be read to its end first.
+_list_decoder = msgspec.json.Decoder(
+    msgspec.defstruct(
+        "Mails",
+        [(f"mail_{index}", msgspec.Raw, msgspec.Raw()) for index in range(MOST_MAILS)],
+        array_like=True,
+        forbid_unknown_fields=True,
+    )
+)
+
+
+class Batch:
+    """Accepts batches."""
+
+    def __init__(
+        self,
+        submission: Submission,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._submission = submission
+        self._clock = clock
+        self._monotonic = monotonic
+
+    def accept(self, raw: bytes, key: str | None) -> BatchReceipt:
+        """Accept the mails of a batch. `key` is the batch's own idempotency key.
+
+        Raises Refused where the batch itself cannot be read; then nothing was stored.
+        """
+        document = _decoded(raw)
+        items = _read(document, key, self._clock())
+        strict = document.mode == "all_or_nothing"
+        if strict:
+            self._check_all(items)
+        if not (strict and any(item.refusal is not None for item in items)):
+            self._store(items)
+        found = BatchReceipt(items, strict)
+        event("batch_accepted", count=found.accepted)
+        return found
+
+    def _check_all(self, items: Sequence[Item]) -> None:
+        """Everything that could refuse one of them, before anything is stored."""
+
+        def check(item: Item) -> None:
+            if item.order is None:
+                return
+            try:
+                self._submission.check(item.order)
+                self._submission.refuse_taken_key(item.order)
+            except Refused as refused:
+                # A repeated batch finds its mails, whatever could refuse them today.
+                if self._submission.earlier(item.order) is None:
+                    item.refusal = refused
+
+        _all_at_once(lambda item: _guarded(check, item, _NOT_STORED), items)
+
+    def _store(self, items: Sequence[Item]) -> None:
+        """Accept what was not refused. Of mails with one key the first goes first."""
+        until = self._monotonic() + LONGEST_SECONDS
+        failures: list[PostroomError] = []
+
+        def store(item: Item) -> None:
+            if item.order is None or item.refusal is not None:
+                return
+            if len(failures) >= MOST_FAILURES or self._monotonic() > until:
+                item.refusal = _unavailable(failures[0] if failures else None, tried=False)
+                return
+            try:
+                item.receipt = self._submission.accept(item.order)
+            except Refused as refused:
+                item.refusal = refused
+            except PostroomError as error:
+                failures.append(error)
+                item.refusal = _unavailable(error, tried=True)
+
+        def guarded(item: Item) -> None:
+            _guarded(store, item, _MAY_BE_STORED)
+
+        repeated = _repeated(items)
+        _all_at_once(guarded, [item for item in items if item.index not in repeated])
+        for index in sorted(repeated):
+            guarded(items[index])
+
+
+def _repeated(items: Sequence[Item]) -> set[int]:
+    """The places of mails whose key an earlier mail of the batch has. With the same document such
+    a mail is the earlier one; with another it is refused."""
+    firsts: dict[str, Order] = {}
+    repeated: set[int] = set()
+    for item in items:
+        if item.order is None or item.order.claimed_key is None:
+            continue
+        first = firsts.setdefault(item.order.claimed_key, item.order)
+        if first is item.order:
+            continue
+        repeated.add(item.index)
+        if first.document_hash != item.order.document_hash:
+            item.refusal = item.refusal or key_conflict()
+    return repeated
+
+
+def _all_at_once(work: Callable[[Item], None], items: Sequence[Item]) -> None:
+    with ThreadPoolExecutor(min(AT_ONCE, max(1, len(items)))) as pool:
+        # The list asks for each result: what a check could not learn from storage is raised here.
+        list(pool.map(work, items))
+
+
+def _guarded(work: Callable[[Item], None], item: Item, detail: str) -> None:
+    """Do the work on one mail. A fault of Postroom's own becomes the problem of that mail: an answer
+    without the others' ids would have them sent twice by a caller that repeats it without a key."""
+    try:
+        work(item)
+    except PostroomError:
+        raise
+    except Exception as error:  # noqa: BLE001 - logged and told in the answer
+        item.refusal = _failed(error, detail)
+
+
+def _failed(error: Exception, detail: str) -> Refused:
+    event("internal_error", level=logging.ERROR, kind=type(error).__name__, where=where(error))
+    return Refused(problems.INTERNAL, detail)
+
+
+def _decoded(raw: bytes) -> BatchEnvelope:
+    refuse_crumbs(raw, MOST_TEXTS)
+    found: list[FieldProblem] = []
+    document = decode(raw, _decoder, "a batch", found)
+    if document is None or found:
+        raise Refused(
+            problems.INVALID_REQUEST,
+            "The batch has a field that is not understood.",
+            found[:MAX_TOLD],
+        )
+    twice = _repeated_name(raw, document.mails)
+    if twice is not None:
+        raise Refused(
+            problems.INVALID_REQUEST,
+            "The batch has a field twice.",
+            [FieldProblem(twice, "is given more than once: keep one")],
+        )
+    return document
+
+
+def _repeated_name(raw: bytes, mails: msgspec.Raw) -> str | None:
+    """A name that the batch itself holds twice. Its mails, each of which is looked at later, are left
+    out: to read them for this would take the memory that their own limits save."""
+    at, length = raw.find(mails), len(memoryview(mails))
+    rest = b"".join((raw[:at] + b"0" + raw[at + length :]).split())
+    return repeated_name(rest) if len(rest) <= LONGEST_ENVELOPE else "mails"
+
+
+def _mails_in(document: BatchEnvelope) -> list[bytes]:
+    """The mails, none of them read yet; one that stands alone is a list of one. Raises Refused."""
+    first = bytes(memoryview(document.mails)[:1])
+    if first == b"{":
+        return [bytes(document.mails)]
+    if first != b"[":
+        raise _refused("mails", "must be a list of mails, or one mail")
+    try:
+        given = msgspec.structs.astuple(_list_decoder.decode(document.mails))
+    except msgspec.ValidationError:
+        given = ()
+    mails = [bytes(mail) for mail in given if bytes(mail)]
+    if not mails:
+        raise _refused("mails", f"must have 1 to {MOST_MAILS} entries")
+    return mails
+
+
+def _refused(field: str, message: str) -> Refused:
+    return Refused(
+        problems.INVALID_REQUEST,
+        "The batch cannot be read.",
+        [FieldProblem(field, message)],
+    )
+
+
+def _read(document: BatchEnvelope, key: str | None, now: datetime) -> list[Item]:
+    if key is not None and not is_key(key):
+        raise Refused(
+            problems.INVALID_REQUEST,
+            "The batch's Idempotency-Key cannot be taken.",
+            [FieldProblem("Idempotency-Key", f"must have 1 to {MAX_KEY} printable characters")],
+        )
+    items = [_item(index, raw, key, now) for index, raw in enumerate(_mails_in(document))]
+    _repeated(items)
+    return items
+
+
+def _item(index: int, raw: bytes, key: str | None, now: datetime) -> Item:
+    try:
+        order = read_json(raw, now)
+        if order.dry_run:
+            raise Refused(
+                problems.INVALID_MAIL,
+                "A batch is no dry run.",
+                [FieldProblem("dry_run", "is not for a batch: use POST /api/send/check")],
+            )
+    except Refused as refused:
+        return Item(index, refusal=refused)
+    except Exception as error:  # noqa: BLE001 - logged and told in the answer
+        return Item(index, refusal=_failed(error, _NOT_STORED))
+    if order.idempotency_key is None and key is not None:
+        order = replace(order, idempotency_key=f"{key}/{index}", place=place_of(key, index))
+    return Item(index, order)
+
+
+def _unavailable(error: PostroomError | None, *, tried: bool) -> Refused:
+    if not tried:
+        return Refused(
+            problems.UNAVAILABLE, "The mail was not tried: storage failed on others before it."
+        )
+    wait = error.retry_after if isinstance(error, RemoteError) else None
+    return Refused(
+        problems.UNAVAILABLE, "Storage did not do its part for this mail.", retry_after=wait
+    )

@@ -1,0 +1,390 @@
+"""The mail document: what callers write, in HTTP bodies and queue messages alike.
+
+The types here validate requests and are what `GET /api/openapi.json` is made from. Unknown fields
+are refused by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from threading import BoundedSemaphore
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from shared.errors import FieldProblem, Refused
+from shared.mail import problems
+from shared.mail.message import (
+    MAX_RECIPIENTS,
+    Attachment,
+    Importance,
+    Message,
+    problems_of,
+    too_many,
+)
+from shared.services.intake import labels
+from shared.services.intake.address_fields import (
+    AddressesField,
+    AddressField,
+    crowded,
+    entries_of,
+    read_address,
+    read_addresses,
+)
+from shared.services.intake.file_fields import ANY_FILE, AttachmentDocument, given, read_attachments
+from shared.services.intake.thread_fields import Thread, read_thread
+from shared.services.json_reading import MAX_TOLD, MOST_COUNTED, decode, repeated_name
+from shared.services.ports import Clock
+
+MAX_KEY = 256
+MAX_TEXTS = 20_000
+"""Names and texts in a document: 500 recipients with names, and whatever else one can hold, are
+about 7,000. To read millions of them takes a hundred times their own size of memory."""
+FARTHEST = timedelta(days=366)
+
+Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=labels.LONGEST_TAG)]
+
+
+class MailDocument(msgspec.Struct, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """One mail. Where a field takes a list, one value stands for a list of one; null in a field, or
+    in a list, is as if it were left out."""
+
+    account: str | None = None
+    from_: AddressField | None = None
+    to: AddressesField | None = []
+    cc: AddressesField | None = []
+    bcc: AddressesField | None = []
+    reply_to: AddressesField | None = []
+    subject: str | None = ""
+    text: str | None = None
+    html: str | None = None
+    attachments: list[AttachmentDocument | None] | AttachmentDocument | None = []
+    headers: dict[str, str | None] | None = {}
+    importance: Literal["low", "normal", "high"] | None = "normal"
+    tags: Annotated[list[Tag | None], msgspec.Meta(max_length=labels.MAX_TAGS)] | Tag | None = []
+    metadata: dict[str, str | None] | None = {}
+    scheduled_at: datetime | None = None
+    save_to_sent_items: bool | None = None
+    signature: bool | None = None
+    read_receipt: bool | None = False
+    delivery_receipt: bool | None = False
+    in_reply_to: str | None = None
+    """What the mail answers: a Message-ID, or the id of a mail that was sent through Postroom."""
+    references: list[str | None] | str | None = []
+    """The Message-IDs of the thread, the oldest first; in one text with spaces between them."""
+    idempotency_key: str | None = None
+    dry_run: bool | None = False
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What a request to send may ask for."""
+
+    max_bytes: int
+    clock: Clock
+    waiting: BoundedSemaphore = msgspec.field(default_factory=BoundedSemaphore)
+    """Places for callers that wait for an outcome, each of which holds a thread."""
+
+
+class Order(msgspec.Struct, frozen=True):
+    """A mail document, read and found sound: what to send, by whom, when."""
+
+    message: Message
+    account: str | None
+    tags: tuple[str, ...]
+    metadata: tuple[tuple[str, str], ...]
+    scheduled_at: datetime | None
+    idempotency_key: str | None
+    dry_run: bool
+    document_hash: str
+    saves_copy: bool | None = None
+    """What the caller said of Sent Items; None leaves it to the account."""
+    answers: str | None = None
+    """The id of the mail that this one answers: its Message-ID is looked up at acceptance."""
+    place: str | None = None
+    """Stands for the key where that was made from a batch's, or for Postroom's own mail: no caller's
+    own key can equal it."""
+
+    @property
+    def claimed_key(self) -> str | None:
+        """What is taken in the table of keys, so that the same order is one mail."""
+        return self.place or self.idempotency_key
+
+
+_decoder = msgspec.json.Decoder(MailDocument)
+_DEFAULTS: dict[str, Any] = msgspec.to_builtins(MailDocument())
+
+
+def read_json(
+    raw: bytes, now: datetime, *, key: str | None = None, files: Sequence[Attachment] = ()
+) -> Order:
+    """Read a JSON document. `key` is the Idempotency-Key header, `files` come beside the document.
+
+    Raises Refused, naming every field that is wrong.
+    """
+    found: list[FieldProblem] = []
+    document = _decode(raw, len(files), found)
+    references = document.references
+    thread = read_thread(
+        document.in_reply_to,
+        references if isinstance(references, str) else _listed(references),
+        found,
+    )
+    message = _message(document, files, thread, found)
+    tags, metadata = _listed(document.tags), _given_entries(document.metadata)
+    labels.check(tags, metadata, found)
+    idempotency_key = _key(document.idempotency_key, key, found)
+    scheduled_at = read_due(document.scheduled_at, now, found)
+    _add_untold(problems_of(message), found)
+    _refuse_if(found)
+    return Order(
+        message=message,
+        account=document.account,
+        tags=tuple(tags),
+        metadata=tuple(metadata.items()),
+        scheduled_at=scheduled_at,
+        idempotency_key=idempotency_key,
+        dry_run=document.dry_run is True,
+        document_hash=_hash(document, files),
+        saves_copy=document.save_to_sent_items,
+        answers=thread.answers,
+    )
+
+
+def read_mime(raw: bytes, *, key: str | None = None) -> Order:
+    """Read a raw RFC 5322 message. Raises Refused, naming every header that is wrong."""
+    from shared.mail.mime import reading
+
+    message, found = reading.read(raw)
+    if not found:
+        found.extend(problems_of(message))
+    idempotency_key = _key(None, key, found)
+    _refuse_if(found)
+    return Order(
+        message=message,
+        account=None,
+        tags=(),
+        metadata=(),
+        scheduled_at=None,
+        idempotency_key=idempotency_key,
+        dry_run=False,
+        document_hash=hashlib.sha256(raw).hexdigest(),
+    )
+
+
+def schema() -> tuple[dict[str, object], dict[str, object]]:
+    """The JSON schema of a mail document and of the components it refers to."""
+    (reference,), components = msgspec.json.schema_components(
+        [MailDocument], ref_template="#/components/schemas/{name}"
+    )
+    return reference, components
+
+
+def _decode(raw: bytes, files: int, found: list[FieldProblem]) -> MailDocument:
+    """The document; without the fields that are not understood, which are added to `found`."""
+    refuse_crumbs(raw, MAX_TEXTS)
+    document = decode(raw, _decoder, "a mail", found)
+    if document is None:
+        raise _refusal(found)
+    _refuse_if(_crowded(document, files))
+    twice = None if found else repeated_name(raw)
+    if twice is not None:
+        raise Refused(
+            problems.INVALID_MAIL,
+            "The mail document has a field twice.",
+            [FieldProblem(twice, "is given more than once: keep one")],
+        )
+    return document
+
+
+def refuse_crumbs(raw: bytes, most: int) -> None:
+    """Refuse what no document can be, before it is read: a quotation mark that is not escaped begins or
+    ends a name or a text. One behind a backslash that is itself escaped is missed; its text still
+    counts as half."""
+    if raw.count(b'"') - raw.count(b'\\"') > 2 * most:
+        raise Refused(
+            problems.INVALID_MAIL,
+            "The document has more names and texts than are taken.",
+            [FieldProblem("body", f"has more than {most} names and texts: send less in it")],
+        )
+
+
+def _crowded(document: MailDocument, files: int) -> list[FieldProblem]:
+    """The fields with too much in them, found before anything is done for each of their entries.
+    Addresses are counted again when they have been read: one text may hold several."""
+    fields = {name: entries_of(getattr(document, name)) for name in ("to", "cc", "bcc", "reply_to")}
+    replies = fields.pop("reply_to")
+    found = too_many(
+        recipients=sum(map(len, fields.values())),
+        reply_to=len(replies),
+        attachments=len(_listed(document.attachments)) + files,
+        headers=len(document.headers or ()),
+    )
+    if not found:
+        found = crowded(
+            "to", [one for entries in fields.values() for one in entries], MAX_RECIPIENTS
+        )
+        found += crowded("reply_to", replies, MAX_RECIPIENTS)
+    if len(document.metadata or ()) > labels.MAX_METADATA:
+        found.append(FieldProblem("metadata", f"has more than {labels.MAX_METADATA} entries"))
+    return found
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    """What a field that takes a list or one value holds, as a list; null in it is nothing."""
+    values = value if isinstance(value, list) else [value]
+    return [one for one in values if one is not None]
+
+
+def _given_entries(values: Mapping[str, str | None] | None) -> dict[str, str]:
+    """The entries that have a value: null is as if the entry were left out."""
+    return {name: value for name, value in (values or {}).items() if value is not None}
+
+
+def _message(
+    document: MailDocument,
+    files: Sequence[Attachment],
+    thread: Thread,
+    found: list[FieldProblem],
+) -> Message:
+    text, html = given(document.text), given(document.html)
+    if html is None and document.text is not None:
+        # A mail whose subject says all: the caller gave its text, and gave it empty.
+        text = document.text
+    return Message(
+        sender=read_address("from", document.from_, "'reply_to' takes several", found),
+        to=read_addresses("to", document.to, found),
+        cc=read_addresses("cc", document.cc, found),
+        bcc=read_addresses("bcc", document.bcc, found),
+        reply_to=read_addresses("reply_to", document.reply_to, found),
+        subject=document.subject or "",
+        text=text,
+        html=html,
+        attachments=(*read_attachments(_listed(document.attachments), found), *files),
+        headers=tuple(_given_entries(document.headers).items()),
+        importance=Importance(document.importance or Importance.NORMAL),
+        read_receipt=document.read_receipt is True,
+        delivery_receipt=document.delivery_receipt is True,
+        save_to_sent_items=document.save_to_sent_items is not False,
+        signature=document.signature is not False,
+        in_reply_to=thread.in_reply_to,
+        references=thread.references,
+    )
+
+
+def _key(in_document: str | None, in_header: str | None, found: list[FieldProblem]) -> str | None:
+    if in_document is not None and in_header is not None and in_document != in_header:
+        found.append(
+            FieldProblem("idempotency_key", "differs from the Idempotency-Key header: give one")
+        )
+    key = in_header if in_header is not None else in_document
+    if key is not None and not is_key(key):
+        found.append(
+            FieldProblem("idempotency_key", f"must have 1 to {MAX_KEY} printable characters")
+        )
+    return key
+
+
+def place_of(key: str, index: int) -> str:
+    """The key of a mail that has none of its own, by its place in the batch of `key`.
+
+    No caller's own key can hold the control character between the two, so that the third mail of
+    the batch `a` is never taken for the single mail `a/2`.
+    """
+    return f"{key}\x1f{index}"
+
+
+def own_place(key: str) -> str:
+    """The key of a mail that Postroom itself sends: neither a caller's own key nor the place in a
+    batch can begin with the control character."""
+    return f"\x1f{key}"
+
+
+def is_key(text: str) -> bool:
+    """Whether a text can be an idempotency key."""
+    return 1 <= len(text) <= MAX_KEY and text.isprintable()
+
+
+def read_due(
+    scheduled_at: datetime | None, now: datetime, found: list[FieldProblem]
+) -> datetime | None:
+    """When to send: None where nothing was said, `now` for a time that has passed."""
+    if scheduled_at is None:
+        return None
+    if scheduled_at.tzinfo is None:
+        found.append(
+            FieldProblem("scheduled_at", "has no time zone: write it as 2026-12-01T08:00:00Z")
+        )
+        return None
+    if scheduled_at - now > FARTHEST:
+        found.append(FieldProblem("scheduled_at", "is more than a year away"))
+        return None
+    return now if scheduled_at <= now else scheduled_at.astimezone(UTC)
+
+
+def _add_untold(problems: Iterable[FieldProblem], found: list[FieldProblem]) -> None:
+    """Add problems of fields that have none yet, nor a more exact one: a mistake is told once."""
+    named = {name for problem in found for name in _names(problem)}
+    for problem in problems:
+        if problem.field not in named:
+            found.append(problem)
+            named.update(_names(problem))
+
+
+def _names(problem: FieldProblem) -> tuple[str, str]:
+    """The field, and the list that it is an entry of."""
+    return problem.field, problem.field.partition("[")[0]
+
+
+def _refuse_if(found: Sequence[FieldProblem]) -> None:
+    if found:
+        raise _refusal(found)
+
+
+def _refusal(found: Sequence[FieldProblem]) -> Refused:
+    return Refused(problems.INVALID_MAIL, _how_many(len(found)), found[:MAX_TOLD])
+
+
+def _how_many(count: int) -> str:
+    if count == 1:
+        return "The mail has a field that cannot be accepted."
+    rest = f"; the first {MAX_TOLD} are named" if count > MAX_TOLD else ""
+    counted = f"more than {MOST_COUNTED}" if count > MOST_COUNTED else count
+    return f"The mail has {counted} fields that cannot be accepted{rest}."
+
+
+def _hash(document: MailDocument, files: Sequence[Attachment]) -> str:
+    """A digest that is the same for the same document, however its JSON was written."""
+    attachments = _listed(document.attachments)
+    bare = [msgspec.structs.replace(item, content=None) for item in attachments]
+    fields: dict[str, Any] = msgspec.to_builtins(
+        msgspec.structs.replace(document, attachments=bare, idempotency_key=None)
+    )
+    fields = {name: _DEFAULTS[name] if value is None else value for name, value in fields.items()}
+    fields["tags"] = _listed(fields["tags"])
+    for name in ("headers", "metadata"):
+        fields[name] = _given_entries(fields[name])
+    for name in ("to", "cc", "bcc", "reply_to"):
+        if isinstance(fields[name], list):
+            fields[name] = _listed(fields[name])
+    for item in fields["attachments"]:
+        item["content_type"] = item["content_type"] or ANY_FILE
+    # Documents keep the digest that they had before there were these fields, or before they could be
+    # left to the account.
+    fields["save_to_sent_items"] = document.save_to_sent_items is not False
+    if document.signature is None:
+        del fields["signature"]
+    fields["references"] = _listed(fields["references"])
+    for name in ("in_reply_to", "references"):
+        if not fields[name]:
+            del fields[name]
+    fields["contents"] = [
+        None if item.content is None else hashlib.sha256(item.content).hexdigest()
+        for item in attachments
+    ]
+    digest = hashlib.sha256(msgspec.json.encode(fields, order="sorted"))
+    for item in files:
+        digest.update(repr((item.filename, item.content_type, item.content_id)).encode())
+        digest.update(hashlib.sha256(item.in_memory).digest())
+    return digest.hexdigest()

@@ -1,0 +1,128 @@
+"""What comes off the queue: bells, whole mails, what is neither, and what the host gave up on."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from shared.errors import LostRace, Refused
+from shared.mail import ids, problems
+from shared.mail.status import Status
+from shared.services.delivery.delivery import Delivery, Heard
+from shared.services.intake import outbox_message as messages
+from shared.services.intake import queue_wording as wording
+from shared.services.intake.mail_document import read_json
+from shared.services.intake.message_text import unwrap
+from shared.services.intake.outbox_message import OutboxMessage
+from shared.services.intake.readable_parts import readable_parts
+from shared.services.intake.submission import Submission
+from shared.services.ports import Clock, Ledger, Versioned
+from shared.telemetry import event
+
+
+class Outbox:
+    """Deals with the messages of the queues `outbox` and `outbox-poison`."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        submission: Submission,
+        delivery: Delivery,
+        clock: Clock,
+        remembers: timedelta,
+    ) -> None:
+        """`remembers`: for how long the ledger keeps at least what it has of a message."""
+        self._ledger = ledger
+        self._submission = submission
+        self._delivery = delivery
+        self._clock = clock
+        self._remembers = remembers
+
+    def hear(self, message: OutboxMessage) -> Heard:
+        """Deal with one message of the queue `outbox`.
+
+        Raises only where the ledger itself cannot be reached; the message then comes back.
+        """
+        found = unwrap(message.body)
+        if found.fault is not None:
+            return self._write_failure(
+                message,
+                "unreadable_message",
+                wording.help_for_unreadable(found.fault),
+                document=None,
+            )
+        mail_id = messages.mail_id_in(found.content)
+        if mail_id is not None:
+            return self._delivery.deliver(mail_id) if ids.is_id(mail_id) else Heard.LEFT
+        return self._take_in(message, found.content)
+
+    def bury(self, message: OutboxMessage) -> Heard:
+        """Deal with one message of `outbox-poison`: the host gave up after repeated failures.
+
+        A mail that still waits goes on waiting: the timer rings for it
+        (docs/decisions/0009-poisoned-bells.md). The host copies nothing but the body, so a whole mail is
+        recognised by its content alone; one that the ledger may never have seen is written down as
+        failed, never sent.
+        """
+        document = unwrap(message.body).document
+        mail_id = None if document is None else messages.mail_id_in(document)
+        if mail_id is None:
+            return self._write_failure(message, "poisoned", wording.POISONED, document)
+        found = self._ledger.get(mail_id) if ids.is_id(mail_id) else None
+        if found is None or found.mail.status not in (Status.QUEUED, Status.SCHEDULED):
+            # A mail that is held, settled or unknown stays so; of one that is being sent, the lease ends.
+            return Heard.LEFT
+        mail = found.mail.poisoned(self._clock())
+        try:
+            self._ledger.update(mail, found.etag)
+        except LostRace:
+            return Heard.LEFT  # another worker has changed it: its word counts
+        event(
+            "mail_poisoned",
+            level=logging.ERROR,
+            mail_id=mail_id,
+            status=mail.status.value,
+        )
+        return Heard.FAILED if mail.status is Status.FAILED else Heard.LATER
+
+    def _take_in(self, message: OutboxMessage, document: bytes) -> Heard:
+        mail_id = _mail_id_of(message)
+        if self._clock() - message.inserted_at >= self._remembers:
+            return self._too_old(message, mail_id, document)
+        try:
+            order = read_json(document, self._clock())
+            if order.dry_run:
+                raise Refused(problems.INVALID_MAIL, "dry_run has no meaning on the queue.")
+            receipt = self._submission.take_in(order, mail_id, self._delivery.claim_or_hold)
+        except Refused as refused:
+            return self._write_failure(
+                message, refused.kind.code, wording.help_for(refused), document
+            )
+        mail = receipt.mail
+        if receipt.replayed:
+            return self._delivery.deliver(mail.mail_id)
+        if mail.status is Status.HELD:
+            return Heard.HELD
+        if mail.status is not Status.SENDING:
+            return Heard.LATER
+        if receipt.etag is None or receipt.account is None:
+            return Heard.LEFT
+        return self._delivery.send_claimed(Versioned(mail, receipt.etag), receipt.account)
+
+    def _too_old(self, message: OutboxMessage, mail_id: str, document: bytes) -> Heard:
+        """A redelivery is recognised by its mail's row, which retention may have removed by now."""
+        if self._ledger.get(mail_id) is not None:
+            return self._delivery.deliver(mail_id)
+        return self._write_failure(message, "message_too_old", wording.TOO_OLD, document)
+
+    def _write_failure(
+        self, message: OutboxMessage, reason: str, help_text: str, document: bytes | None
+    ) -> Heard:
+        self._submission.record_failure(
+            _mail_id_of(message), message.body, reason, help_text, readable_parts(document)
+        )
+        return Heard.FAILED
+
+
+def _mail_id_of(message: OutboxMessage) -> str:
+    return ids.id_of_message(message.message_id, message.inserted_at)

@@ -1,0 +1,107 @@
+"""What callers write to change a mail: small JSON documents, read strictly.
+
+The types here validate requests and are what `GET /api/openapi.json` is made from.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, TypeVar
+
+import msgspec
+
+from shared.errors import FieldProblem, Refused
+from shared.mail import problems
+from shared.mail.message import too_many
+from shared.services.intake.address_fields import AddressesField, read_addresses
+from shared.services.intake.mail_document import read_due
+from shared.services.json_reading import MAX_TOLD, decode, repeated_name
+from shared.services.mails.changes import Decision, Recipients
+
+MAX_BYTES = 512 * 1024
+"""Room for 500 recipients with long names."""
+
+
+class RescheduleDocument(msgspec.Struct, forbid_unknown_fields=True):
+    """When to send: a time, or null for now."""
+
+    scheduled_at: datetime | None
+
+
+class RetryDocument(msgspec.Struct, forbid_unknown_fields=True):
+    """What is different this time. Any of to, cc and bcc replaces all three."""
+
+    to: AddressesField | None = None
+    cc: AddressesField | None = None
+    bcc: AddressesField | None = None
+    account: str | None = None
+
+
+class ResolveDocument(msgspec.Struct, forbid_unknown_fields=True):
+    """What a person found out: it was sent, or it was not and shall be sent again."""
+
+    decision: Literal["sent", "send_again"]
+
+
+class NothingDocument(msgspec.Struct, forbid_unknown_fields=True):
+    """For calls that need no body."""
+
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def read_reschedule(raw: bytes, now: datetime) -> datetime | None:
+    """The new time; None for now. Raises Refused."""
+    found: list[FieldProblem] = []
+    due = read_due(decoded(raw, RescheduleDocument).scheduled_at, now, found)
+    if found:
+        raise Refused(problems.INVALID_REQUEST, "The time cannot be taken.", found)
+    return due
+
+
+def read_retry(raw: bytes) -> tuple[Recipients | None, str | None]:
+    """The recipients and the account that are given, if any. Raises Refused."""
+    document = decoded(raw, RetryDocument)
+    found: list[FieldProblem] = []
+    recipients = Recipients(
+        to=read_addresses("to", document.to, found),
+        cc=read_addresses("cc", document.cc, found),
+        bcc=read_addresses("bcc", document.bcc, found),
+    )
+    count = len(recipients.to) + len(recipients.cc) + len(recipients.bcc)
+    found += too_many(recipients=count, reply_to=0)
+    if found:
+        raise Refused(problems.INVALID_REQUEST, "A recipient cannot be taken.", found[:MAX_TOLD])
+    # A blank cc or bcc is none, as in a mail; a blank to is a list of recipients without any.
+    changes = document.to is not None or count > 0
+    return recipients if changes else None, document.account
+
+
+def read_resolve(raw: bytes) -> Decision:
+    """The decision. Raises Refused."""
+    return Decision(decoded(raw, ResolveDocument).decision)
+
+
+def read_nothing(raw: bytes) -> None:
+    """Raise Refused for anything but an empty document."""
+    decoded(raw, NothingDocument)
+
+
+def decoded(raw: bytes, kind: type[T]) -> T:
+    """A document of this type. Raises Refused, naming every field that is wrong."""
+    found: list[FieldProblem] = []
+    document = decode(raw, msgspec.json.Decoder(kind), "this request", found)
+    if document is None or found:
+        raise Refused(
+            problems.INVALID_REQUEST,
+            "The request has a field that is not understood.",
+            found[:MAX_TOLD],
+        )
+    twice = repeated_name(raw)
+    if twice is not None:
+        raise Refused(
+            problems.INVALID_REQUEST,
+            "The request has a field twice.",
+            [FieldProblem(twice, "is given more than once: keep one")],
+        )
+    return document

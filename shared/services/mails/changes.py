@@ -1,0 +1,489 @@
+"""What callers and people do to a mail that is in the ledger: withdraw it, put it off, try it
+again, settle it, let it go.
+
+Each is one conditional write. Whoever comes second, a worker or another person, is looked at anew;
+nothing is taken from a worker that has the mail. What is refused is refused with the status the
+mail is in and what can be done there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
+
+from shared.errors import AnswerLost, FieldProblem, LostRace, Refused, RemoteRefused
+from shared.mail import problems
+from shared.mail.account import Account
+from shared.mail.address import Address
+from shared.mail.choice import choose
+from shared.mail.composing import compose, refuse_overrides, with_sent_items
+from shared.mail.defaults import Overridable
+from shared.mail.mail import DAILY_CAP, FINDING_OUT, Mail
+from shared.mail.message import Message, problems_of
+from shared.mail.refusals.account import why
+from shared.mail.status import Status
+from shared.mail.way import way_for
+from shared.services.delivery.draft_removal import Withdrawal, Withdrawn
+from shared.services.intake.submission import Submission, as_many_as_fit, refuse_signed_out
+from shared.services.mails.packing import Packed, unpack
+from shared.services.ports import Accounts, Clock, Ledger, Payloads, Versioned
+from shared.telemetry import event
+
+ATTEMPTS = 5
+"""A write that lost its race is decided anew so many times."""
+
+FIRST_LOOK = timedelta(seconds=5)
+"""Until a mail is looked for whose draft has gone."""
+
+DRAFT_STAYS = (
+    "Its earlier draft is still in the Drafts of its mailbox, which Postroom cannot get into: do not "
+    "send it from there."
+)
+
+NOT_BEGUN = frozenset({Status.SCHEDULED, Status.QUEUED, Status.HELD})
+"""No worker has it, and none has sent it: it can be withdrawn or put off."""
+
+INSTEAD = {
+    Status.SCHEDULED: "Cancel it, or give it another time with PATCH.",
+    Status.QUEUED: "It is about to go: wait for the outcome, or cancel it.",
+    Status.SENDING: "A worker is sending it at this moment, so it may be too late: ask for its "
+    "status again in some seconds.",
+    Status.SENT: "It has gone out and cannot be called back: send a new mail.",
+    Status.HELD: "It waits for its account: release it, cancel it, or retry it from another "
+    "account.",
+    Status.UNKNOWN: "It may have been sent: look into the mailbox's Sent Items, then settle it "
+    "with POST /api/mails/{id}/resolve.",
+    Status.FAILED: "Nothing of it was sent: POST /api/mails/{id}/retry tries it again, also to "
+    "other recipients.",
+    Status.CANCELLED: "It was withdrawn and its content is gone: send a new mail.",
+}
+"""What can be done with a mail, for whoever asked for something else."""
+
+
+class Decision(StrEnum):
+    """What a person found out about a mail in `unknown`."""
+
+    SENT = "sent"
+    SEND_AGAIN = "send_again"
+
+
+class Recipients(msgspec.Struct, frozen=True):
+    """Whom a mail goes to instead."""
+
+    to: tuple[Address, ...] = ()
+    cc: tuple[Address, ...] = ()
+    bcc: tuple[Address, ...] = ()
+
+
+Step = Callable[[Mail, datetime], Mail]
+"""From the mail as it stands to what it becomes; the same object where nothing is to be done."""
+
+
+def cannot_send(
+    account: Account, otherwise: str = "", members: Mapping[str, object] | None = None
+) -> Refused:
+    """The refusal to let mails of an account go that cannot send now; `otherwise`: what else the
+    caller can do."""
+    row = why(account)
+    until = "GET /api/accounts says until when. " if account.held_until else ""
+    remedy = f"{row.words if row else ''} {until}Its mails go by themselves then".strip()
+    return Refused(
+        problems.ACCOUNT_CANNOT_SEND,
+        f"The account '{account.alias}' is {account.state.value}"
+        f"{f' ({account.reason})' if account.reason else ''}.",
+        help=f"{remedy}; {otherwise}." if otherwise else f"{remedy}.",
+        members=members,
+    )
+
+
+class Changes:
+    """Changes mails that were accepted before."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        payloads: Payloads,
+        accounts: Accounts,
+        submission: Submission,
+        withdrawal: Withdrawal,
+        clock: Clock,
+    ) -> None:
+        self._ledger = ledger
+        self._payloads = payloads
+        self._accounts = accounts
+        self._submission = submission
+        self._withdrawal = withdrawal
+        self._clock = clock
+
+    def cancel(self, mail_id: str) -> Mail:
+        """Withdraw a mail that no worker has yet. Once this returns it will not be sent, and its
+        content is gone; so is a draft of it that an earlier attempt left. Raises Refused where it is
+        too late, and where that draft cannot be removed for the moment."""
+
+        def step(mail: Mail, now: datetime) -> Mail:
+            if mail.status is Status.CANCELLED:
+                return mail
+            _require(mail, NOT_BEGUN, "cancelled")
+            return mail.moved(Status.CANCELLED, now)
+
+        return self._change("cancel", mail_id, step)
+
+    def reschedule(self, mail_id: str, due: datetime | None) -> Mail:
+        """Put a mail off, or let it go now (None, or a time that has passed): then it keeps the turn
+        that it has in its mailbox, if it has one. One that waits for the daily cap goes today where
+        the cap as it is now has room, and else stays as it was."""
+
+        def step(mail: Mail, now: datetime) -> Mail:
+            _require(mail, NOT_BEGUN, "given another time")
+            at = max(due or now, now)
+            status = Status.SCHEDULED if at > now else Status.QUEUED
+            if status is Status.QUEUED and _waits_for_cap(mail):
+                return self._today(mail, now)
+            if status is Status.QUEUED and mail.waits_its_turn(now):
+                return mail.noted(now, "rescheduled")
+            if mail.status is status:
+                return replace(mail.noted(now, "rescheduled"), due_at=at, reason=None, help=None)
+            return mail.moved(status, now, reason="rescheduled", due_at=at)
+
+        return self._change("reschedule", mail_id, step)
+
+    def retry(
+        self, mail_id: str, recipients: Recipients | None = None, account: str | None = None
+    ) -> Mail:
+        """Try a mail again that failed or is held, as if it had just been accepted; also to other
+        recipients, who replace all earlier ones, or from another account."""
+
+        def step(mail: Mail, now: datetime) -> Mail:
+            _require(mail, frozenset({Status.FAILED, Status.HELD}), "retried")
+            return self._retried(mail, now, recipients, account)
+
+        return self._change("retry", mail_id, step)
+
+    def resolve(self, mail_id: str, decision: Decision) -> Mail:
+        """Settle a mail in `unknown` by what a person found out."""
+
+        def step(mail: Mail, now: datetime) -> Mail:
+            if decision is Decision.SENT and mail.status is Status.SENT:
+                return mail
+            _require(mail, frozenset({Status.UNKNOWN}), "settled")
+            if decision is Decision.SENT:
+                sent = mail.moved(Status.SENT, now, reason="marked_sent")
+                return replace(sent, sent_at=_last_attempt(mail) or now)
+            if mail.finding_out:
+                # What a person cannot see yet may show at the next look: it would go out twice.
+                raise Refused(
+                    problems.WRONG_STATUS,
+                    "Postroom is still finding out whether the mail was sent. Wait until its "
+                    "reason is another one, or settle it as sent.",
+                    members=_where(mail),
+                )
+            self._content(mail)
+            return _afresh(mail, now, "send_again")
+
+        return self._change("resolve", mail_id, step)
+
+    def release(self, mail_id: str) -> Mail:
+        """Let a held mail go whose account can send again."""
+
+        def step(mail: Mail, now: datetime) -> Mail:
+            _require(mail, frozenset({Status.HELD}), "released")
+            account = _named(self._accounts.all(fresh=True), mail.account)
+            if account is None:
+                raise Refused(
+                    problems.ACCOUNT_CANNOT_SEND,
+                    "The mail's account is not there any more.",
+                    help="Link the mailbox again on /accounts, or retry the mail with another "
+                    "'account'.",
+                    members=_where(mail),
+                )
+            _refuse_replaced(mail, account)
+            if not account.can_send_at(now):
+                raise cannot_send(account, "or retry the mail with another 'account'", _where(mail))
+            return _afresh(mail, now, "released")
+
+        return self._change("release", mail_id, step)
+
+    def _change(self, operation: str, mail_id: str, step: Step) -> Mail:
+        removed: set[str] = set()
+        for _ in range(ATTEMPTS):
+            found = self._ledger.get(mail_id)
+            if found is None:
+                raise Refused(problems.UNKNOWN_MAIL, "No mail has this id.")
+            before = found.mail
+            after = step(before, self._clock())
+            if after is before:
+                return before
+            if _gives_up_draft(before, after) and before.draft_id not in removed:
+                after = self._without_draft(found, after)
+                removed.add(str(before.draft_id))
+            after = self._paced(before, after)
+            self._submission.note_if_old(after)
+            if self._write(before, after, found.etag):
+                self._finish(operation, before, after)
+                return after
+            self._drop_new(before, after)
+        raise Refused(
+            problems.UNAVAILABLE, "The mail was changed by others again and again.", retry_after=1.0
+        )
+
+    def _without_draft(self, found: Versioned, after: Mail) -> Mail:
+        """What the mail becomes, once nobody can send its draft any more. Raises Refused where it
+        may have been sent; Postroom then finds that out."""
+        before = found.mail
+        try:
+            withdrawn = self._withdrawal.withdraw(before)
+        except Refused:
+            self._drop_new(before, after)
+            raise
+        if withdrawn is Withdrawn.OUT_OF_REACH:
+            return replace(after, help=DRAFT_STAYS)
+        if withdrawn is Withdrawn.REMOVED or before.status is Status.UNKNOWN:
+            # Of an unknown mail a person has said that it was not sent.
+            return after
+        self._drop_new(before, after)
+        self._find_out(found)
+        raise Refused(
+            problems.WRONG_STATUS,
+            "The mail's draft is not in its mailbox any more, as after it was sent: Postroom finds "
+            "out whether it was. Ask for its status again in some minutes.",
+            members=problems.standing(Status.UNKNOWN.value),
+        )
+
+    def _find_out(self, found: Versioned) -> None:
+        now = self._clock()
+        unsure = found.mail.moved(
+            Status.UNKNOWN,
+            now,
+            reason=FINDING_OUT,
+            help="Its draft is not in the mailbox any more, as after it was sent. Postroom looks "
+            "into the mailbox at the time next_look_at.",
+            due_at=now + FIRST_LOOK,
+        )
+        self._submission.note_if_old(unsure)
+        # Whoever was first has the mail by now, and finds its draft gone as well.
+        if self._write(found.mail, unsure, found.etag):
+            self._submission.ring(unsure)
+
+    def _drop_new(self, before: Mail, after: Mail) -> None:
+        """Remove the content that was stored for a change that is not made."""
+        if after.payload.blob not in (None, before.payload.blob):
+            # Its name is this attempt's own: no row of another's refers to it.
+            self._submission.drop(str(after.payload.blob))
+
+    def _today(self, mail: Mail, now: datetime) -> Mail:
+        """A mail that waits for the daily cap, due today; the same one where today has no room."""
+        account = _named(self._accounts.all(fresh=True), mail.account)
+        let_go = account and self._submission.with_slot_today(mail, account)
+        return let_go.noted(now, "rescheduled") if let_go else mail
+
+    def _paced(self, before: Mail, mail: Mail) -> Mail:
+        """A mail that waits again is one more of its mailbox, and takes its turn; one that has it
+        keeps it."""
+        if _waits_for_cap(before) and mail.status is Status.QUEUED:
+            return mail
+        if before.due_at == mail.due_at and before.waits_its_turn(mail.updated_at):
+            return mail
+        account = _named(self._accounts.all(), mail.account)
+        return self._submission.with_slot(mail, account) if account is not None else mail
+
+    def _give_back_slot(self, before: Mail, after: Mail) -> None:
+        """The turn of a mail that was withdrawn or put off is another's."""
+        if after.status is Status.QUEUED and after.due_at == before.due_at:
+            return
+        account = _named(self._accounts.all(), before.account)
+        if account is not None:
+            self._submission.give_back_slot(before, account)
+
+    def _write(self, before: Mail, after: Mail, etag: str) -> bool:
+        """Whether the ledger has it. A write that the storage client repeated looks like a lost
+        race to itself: our line in the mail's story tells, with what we wrote beside it."""
+        try:
+            self._ledger.update(after, etag, new_payload=after.payload != before.payload)
+        except (LostRace, AnswerLost):
+            found = self._ledger.get(after.mail_id)
+            return found is not None and _is_in(found.mail, after)
+        return True
+
+    def _finish(self, operation: str, before: Mail, after: Mail) -> None:
+        done = after.status in (Status.CANCELLED, Status.SENT)
+        for blob in before.payload.blobs:
+            if done or blob not in after.payload.blobs:
+                self._submission.drop(blob)
+        self._give_back_slot(before, after)
+        if after.status in (Status.QUEUED, Status.SCHEDULED):
+            self._submission.ring(after)
+        event(
+            "mail_changed",
+            mail_id=after.mail_id,
+            account=after.account,
+            operation=operation,
+            status=after.status.value,
+        )
+
+    def _retried(
+        self, mail: Mail, now: datetime, recipients: Recipients | None, alias: str | None
+    ) -> Mail:
+        packed = self._content(mail)
+        if packed.message is None:
+            raise _unreadable(mail)
+        addressed = _addressed(packed.message, recipients)
+        account, sender = choose(
+            self._accounts.all(fresh=True), alias or mail.account, addressed.sender
+        )
+        if alias is None:
+            _refuse_replaced(mail, account)
+        refuse_signed_out(account)
+        saves_copy = _wish_for_copy(mail, packed, account)
+        refuse_overrides(addressed, account, saves_copy=saves_copy)
+        message = with_sent_items(addressed, account, saves_copy=saves_copy)
+        self._submission.check_size(message, account, sender)
+        content = msgspec.structs.replace(packed, message=message, sender=sender)
+        if account.account_id != mail.account_id:
+            reason = "account_changed"
+        else:
+            reason = "recipients_changed" if addressed is not packed.message else "retried"
+        # A draft that is there already is the mail as it was, in the mailbox that it was for.
+        same = content == packed and account.account_id == mail.account_id
+        after = _afresh(mail, now, reason)
+        after = replace(
+            after,
+            account=account.alias,
+            account_id=account.account_id,
+            sender=str(compose(message, sender, account)[1]),
+            delivery=way_for(account, saves_copy=message.save_to_sent_items),
+            saves_copy=message.save_to_sent_items,
+            draft_id=after.draft_id if same else None,
+            message_id=after.message_id if same else None,
+        )
+        if addressed is not packed.message:
+            shown = [str(address) for address in message.recipients]
+            after = replace(
+                after,
+                recipients=self._submission.shown(shown),
+                recipient_count=len(shown),
+                former_recipients=as_many_as_fit(_former(mail)),
+            )
+        if content == packed:
+            return after
+        return self._submission.with_payload(after, content, own_name=True)
+
+    def _content(self, mail: Mail) -> Packed:
+        """What was to be sent. Raises Refused where it is gone or damaged."""
+        try:
+            if mail.payload.inline is not None:
+                return unpack(mail.payload.inline)
+            if mail.payload.blob is not None:
+                return unpack(self._payloads.get(mail.payload.blob))
+        except (RemoteRefused, ValueError) as error:
+            raise _gone(mail) from error
+        raise _gone(mail)
+
+
+def _waits_for_cap(mail: Mail) -> bool:
+    return mail.status is Status.QUEUED and mail.reason == DAILY_CAP
+
+
+def _gives_up_draft(before: Mail, after: Mail) -> bool:
+    """Whether a draft that could still be sent is forgotten. One that a person found sent is none."""
+    return (
+        before.draft_id is not None
+        and after.draft_id != before.draft_id
+        and after.status is not Status.SENT
+    )
+
+
+def _is_in(found: Mail, ours: Mail) -> bool:
+    return (
+        ours.events[-1] in found.events
+        and found.recipients == ours.recipients
+        and found.account_id == ours.account_id
+        and found.payload.blob == ours.payload.blob
+    )
+
+
+def _require(mail: Mail, allowed: frozenset[Status], what: str) -> None:
+    if mail.status not in allowed and mail.is_refused_message:
+        raise _unreadable(mail)
+    if mail.status not in allowed:
+        raise Refused(
+            problems.WRONG_STATUS,
+            f"The mail is {mail.status.value} and cannot be {what}. {INSTEAD[mail.status]}",
+            members=_where(mail),
+        )
+
+
+def _unreadable(mail: Mail) -> Refused:
+    return Refused(
+        problems.UNREADABLE_MAIL,
+        "The ledger holds the raw text of a queue message, and no mail.",
+        members=_where(mail),
+    )
+
+
+def _where(mail: Mail) -> dict[str, object]:
+    return problems.standing(mail.status.value)
+
+
+def _afresh(mail: Mail, now: datetime, reason: str) -> Mail:
+    """Waiting again: due now, or later still where that was asked for; attempts counted anew."""
+    due = max(mail.due_at, now)
+    return replace(mail.moved(Status.QUEUED, now, reason=reason, due_at=due), attempts=0)
+
+
+def _addressed(message: Message, recipients: Recipients | None) -> Message:
+    if recipients is None:
+        return message
+    if message.mime is not None:
+        raise Refused(
+            problems.RAW_RECIPIENTS, "The mail is a raw message: its recipients are its headers."
+        )
+    changed = replace(message, to=recipients.to, cc=recipients.cc, bcc=recipients.bcc)
+    found = problems_of(changed)
+    if found:
+        raise Refused(problems.INVALID_MAIL, "The mail cannot be sent to these recipients.", found)
+    return changed
+
+
+def _wish_for_copy(mail: Mail, packed: Packed, account: Account) -> bool | None:
+    """What the caller said of Sent Items, None for nothing. Of a mail whose caller's word was not
+    kept, what it was accepted with counts where the account lets mails say it, and nowhere else."""
+    if packed.saves_copy is not msgspec.UNSET:
+        return packed.saves_copy
+    return mail.saves_copy if account.defaults.may_override(Overridable.SENT_ITEMS) else None
+
+
+def _former(mail: Mail) -> tuple[str, ...]:
+    """Those of this try and of earlier ones, each once, latest first."""
+    return tuple(dict.fromkeys((*mail.recipients, *mail.former_recipients)))
+
+
+def _named(accounts: Sequence[Account], alias: str | None) -> Account | None:
+    return next((account for account in accounts if account.alias == alias), None)
+
+
+def _refuse_replaced(mail: Mail, account: Account) -> None:
+    if mail.account_id not in (None, account.account_id):
+        raise Refused(
+            problems.MAILBOX_REPLACED,
+            f"The alias '{account.alias}' stood for another mailbox when the mail was accepted.",
+            [FieldProblem("account", "must be named, for the mail to go out from that mailbox")],
+            members=_where(mail),
+        )
+
+
+def _last_attempt(mail: Mail) -> datetime | None:
+    """When a worker took it last: if it went out, then about that time."""
+    return next((e.at for e in reversed(mail.events) if e.status is Status.SENDING), None)
+
+
+def _gone(mail: Mail) -> Refused:
+    return Refused(
+        problems.CONTENT_GONE,
+        "The content of the mail cannot be read any more.",
+        members=_where(mail),
+    )

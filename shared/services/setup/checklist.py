@@ -1,0 +1,280 @@
+"""How far setting Postroom up has come: read from the world each time, so that nothing is lost by
+leaving the page, and a step that breaks later is open again.
+
+What is found out is in `Found`; what it means, in `setup_steps`, which asks nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec.structs import replace
+
+from shared.errors import (
+    ConsentRequired,
+    CredentialRefused,
+    FieldProblem,
+    PostroomError,
+    Refused,
+    RemoteRefused,
+)
+from shared.mail import problems
+from shared.mail.account import Account
+from shared.mail.mail import Mail, MailFilter
+from shared.mail.outcome import Look, Sight
+from shared.mail.status import Status
+from shared.mail.way import Way
+from shared.services.intake.mail_document import read_json
+from shared.services.intake.submission import Submission
+from shared.services.ports import (
+    Accounts,
+    AppCredentialStatus,
+    Clock,
+    CredentialVersion,
+    Grant,
+    Ledger,
+    StoredSecret,
+)
+from shared.services.setup.deadline import Patience
+from shared.services.setup.steps import Found, Step, Trial, steps
+from shared.services.sign_in.registration import REDIRECT_CHECK_STATE, Registration
+
+CLIENT_SECRET = "postroom-client-secret"  # noqa: S105 - its name in the vault
+WRITE_CHECK = "postroom-setup-check"
+"""A secret that holds nothing: that it is there proves that the app may write."""
+TEST_TAG = "setup"
+PATIENCE_SECONDS = 6.0
+"""How long the page may wait for the vault, Entra and the mailbox together."""
+_SHARED_AUTHORITIES = ("common", "organizations", "consumers")
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_LEAST_SECRET = 16
+_MOST_SECRET = 512
+
+
+class SecretStore(Protocol):
+    """What setting up needs of Key Vault."""
+
+    def get(self, name: str) -> StoredSecret | None:
+        """See `ports.Vault`."""
+        ...
+
+    def set(
+        self,
+        name: str,
+        value: str,
+        tags: Mapping[str, str] | None = None,
+        *,
+        expires_at: datetime | None = None,
+    ) -> StoredSecret:
+        """See `ports.Vault`; with when the value ceases to be good, which the vault notes down."""
+        ...
+
+
+class AppIdentityPlatform(Protocol):
+    """What setting up needs of Entra."""
+
+    def app_grant(self, authority: str) -> Grant:
+        """See `ports.IdentityPlatform`."""
+        ...
+
+
+class LooksForMail(Protocol):
+    """What setting up needs of verified sending."""
+
+    def find_out(self, account: Account, mail: Mail) -> Look:
+        """Look into the mailbox for a mail."""
+        ...
+
+
+class SettingUp:
+    """Finds out how far it is, and takes what a person gives."""
+
+    def __init__(
+        self,
+        *,
+        registration: Registration,
+        proves_by: str,
+        vault: SecretStore,
+        credential: AppCredentialStatus,
+        identity: AppIdentityPlatform,
+        accounts: Accounts,
+        ledger: Ledger,
+        submission: Submission,
+        finding: LooksForMail,
+        clock: Clock,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        self.registration = registration
+        self.proves_by = proves_by
+        self._vault = vault
+        self._credential = credential
+        self._identity = identity
+        self._accounts = accounts
+        self._ledger = ledger
+        self._submission = submission
+        self._finding = finding
+        self._clock = clock
+        self._patience_seconds = patience_seconds
+
+    def look(self) -> Found:
+        """Ask everybody now. Raises where storage does not answer; what the vault and Entra have
+        to say is part of what is found."""
+        patience = Patience(self._patience_seconds)
+        accounts, mail = self._accounts.all(fresh=True), self._newest_test()
+        found = Found(accounts=accounts, mail=mail, sent=mail is None and self._any_sent())
+        signed_in = any(row.kind.is_signed_in for row in accounts)
+        try:
+            written, versions = patience.ask("vault", lambda: self._of_the_vault(signed_in))
+        except PostroomError as error:
+            found = _without_vault(found, error)
+        else:
+            found = replace(found, written=written, versions=versions)
+            trial, words = self._tried(patience)
+            found = replace(found, trial=trial, trial_words=words)
+            # Which version it was that Entra took is known only now.
+            if trial is Trial.TAKEN:
+                try:
+                    versions = patience.ask("vault", self._credential.describe)
+                except PostroomError as error:
+                    found = _without_vault(found, error)
+                else:
+                    found = replace(found, versions=versions)
+        return replace(found, sight=self._seen(mail, accounts, patience))
+
+    def _of_the_vault(self, signed_in: bool) -> tuple[bool, Sequence[CredentialVersion]]:
+        """Whether the app has written into it, and what it holds to prove the app by."""
+        written = signed_in or self._vault.get(WRITE_CHECK) is not None
+        return written, self._credential.describe()
+
+    def steps(self) -> tuple[Found, Sequence[Step], datetime]:
+        """What was found, the checklist that follows from it, and when that was."""
+        found, now = self.look(), self._clock()
+        return found, steps(found, self.registration, proves_by=self.proves_by, now=now), now
+
+    def try_vault(self) -> None:
+        """Write a secret that holds nothing. Raises RemoteError where the app may not."""
+        self._vault.set(WRITE_CHECK, "written by /setup")
+
+    def keep_secret(self, value: str, expires_on: str) -> None:
+        """Put the client secret into Key Vault, with the day on which it expires.
+
+        Raises Refused, which never quotes it, and RemoteError; after an AnswerLost it may be there.
+        """
+        if self.proves_by != "secret":
+            used = {"certificate": "a certificate", "managed-identity": "its managed identity"}
+            raise Refused(
+                problems.INVALID_REQUEST,
+                f"This app uses {used[self.proves_by]} and no client secret.",
+                help="Nothing is to be done. To use a secret, set POSTROOM_CREDENTIAL to secret.",
+            )
+        expires_at, value = read_expiry(expires_on, self._clock()), value.strip()
+        refuse_what_is_no_secret(value)
+        self._vault.set(CLIENT_SECRET, value, expires_at=expires_at)
+
+    def send_test(self, address: str, account: str | None) -> Mail:
+        """Accept the test mail. Raises Refused."""
+        document = {
+            "to": address.strip(),
+            "subject": "Postroom works",
+            "text": "This test mail was sent from Postroom's set-up page. Nothing is to be done.",
+            "tags": [TEST_TAG],
+            **({"account": account} if account else {}),
+        }
+        order = read_json(msgspec.json.encode(document), self._clock())
+        return self._submission.accept(order).mail
+
+    def _any_sent(self) -> bool:
+        return bool(self._ledger.page(MailFilter(statuses=(Status.SENT,)), 1, None).mails)
+
+    def _newest_test(self) -> Mail | None:
+        page = self._ledger.page(MailFilter(tag=TEST_TAG), 1, None)
+        return page.mails[0] if page.mails else None
+
+    def _seen(
+        self, mail: Mail | None, accounts: Sequence[Account], patience: Patience
+    ) -> Sight | None:
+        if mail is None or mail.status is not Status.SENT or mail.delivery is not Way.VERIFIED:
+            return None
+        account = next((row for row in accounts if row.account_id == mail.account_id), None)
+        if account is None:
+            return None
+        try:
+            return patience.ask("mailbox", lambda: self._finding.find_out(account, mail)).sight
+        except PostroomError:
+            return Sight.UNSEEN
+
+    def _tried(self, patience: Patience) -> tuple[Trial, str | None]:
+        if self.registration.tenant.lower() in _SHARED_AUTHORITIES:
+            return Trial.NOT_ASKED, None
+        try:
+            patience.ask("entra", lambda: self._identity.app_grant(self.registration.tenant))
+        except (CredentialRefused, ConsentRequired) as error:
+            return Trial.REFUSED, str(error)
+        except PostroomError as error:
+            return Trial.NO_ANSWER, str(error)
+        return Trial.TAKEN, None
+
+
+def _without_vault(found: Found, error: PostroomError) -> Found:
+    return replace(found, vault_trouble=str(error), vault_refused=isinstance(error, RemoteRefused))
+
+
+def read_expiry(text: str, now: datetime) -> datetime:
+    """The end of the day before the one that was typed has begun everywhere. Raises Refused."""
+    try:
+        at = datetime.strptime(text.strip(), "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise _wrong(
+            "expires", "is missing or no date: copy the day in the column Expires of Entra"
+        ) from None
+    if at <= now:
+        raise _wrong("expires", "has passed: make a new client secret in Entra")
+    return at
+
+
+def refuse_what_is_no_secret(value: str) -> None:
+    """Raise Refused for what cannot be the value of a client secret. Quotes nothing of it."""
+    if _GUID.fullmatch(value):
+        raise _wrong(
+            "secret",
+            "is the Secret ID (a GUID): copy the column Value. Entra shows it only right after "
+            "the secret was made; if it is hidden by now, make a new one",
+        )
+    if not _LEAST_SECRET <= len(value) <= _MOST_SECRET or not re.fullmatch(r"[\x21-\x7e]+", value):
+        raise _wrong(
+            "secret", "is not a client secret's value: copy the whole column Value, and only that"
+        )
+
+
+def _wrong(field: str, message: str) -> Refused:
+    name = {"secret": "The client secret", "expires": "The day of expiry"}[field]
+    return Refused(
+        problems.INVALID_REQUEST,
+        f"{name} {message}.",
+        [FieldProblem(field, message)],
+        help="Nothing was stored.",
+    )
+
+
+def redirect_check_url(registration: Registration) -> str:
+    """A visit to Entra that asks for nothing and comes back at once, if the redirect URI is right.
+
+    Entra answers to a registered address only; for any other it shows AADSTS50011 on its own page,
+    which Postroom cannot see.
+    """
+    query = {
+        "client_id": registration.client_id,
+        "response_type": "code",
+        "response_mode": "form_post",
+        "redirect_uri": registration.redirect_uri,
+        "scope": "openid",
+        "prompt": "none",
+        "state": REDIRECT_CHECK_STATE,
+    }
+    host, tenant = registration.authority_host, registration.tenant
+    return f"{host}/{tenant}/oauth2/v2.0/authorize?{urlencode(query)}"

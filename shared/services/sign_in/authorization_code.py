@@ -1,0 +1,140 @@
+"""Signing a mailbox in: the authorisation-code flow, from the button to Microsoft's answer.
+
+MSAL makes and redeems the flow; what it leaves unchecked is checked here and in `linking`. The flow
+is taken out of the table before the code is redeemed, so that it can be finished once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+
+from shared.errors import ConsentRequired
+from shared.mail import permissions, refusals
+from shared.mail.account import Account
+from shared.mail.refusals import SignInRefused
+from shared.services.accounts.registering import by_alias
+from shared.services.ports import (
+    Clock,
+    Enrolment,
+    Flows,
+    Grant,
+    IdentityPlatform,
+    SignInFlow,
+    Wish,
+)
+from shared.services.sign_in.connecting import ConsentRules, Linking
+from shared.services.sign_in.identity_claims import check_client_info
+
+FLOW_LIFETIME = timedelta(minutes=10)
+
+
+def state_hash(state: str) -> str:
+    """The key of a flow's row: the state itself is a secret of the browser that began."""
+    return hashlib.sha256(state.encode()).hexdigest()
+
+
+class Consent:
+    """Begins and finishes sign-ins."""
+
+    def __init__(
+        self,
+        *,
+        rules: ConsentRules,
+        identity: IdentityPlatform,
+        accounts: Enrolment,
+        flows: Flows,
+        clock: Clock,
+        linking: Linking,
+    ) -> None:
+        self._rules = rules
+        self._identity = identity
+        self._accounts = accounts
+        self._flows = flows
+        self._clock = clock
+        self._linking = linking
+
+    def begin(self, wish: Wish, *, choose_account: bool = False) -> SignInFlow:
+        """Start a sign-in; the browser goes to `msal["auth_uri"]` next.
+
+        `choose_account` lets the person pick another account than the one they are signed in
+        with, as after a mismatch. Raises CredentialRefused, or NotSent where Microsoft cannot be
+        reached.
+        """
+        known = wish.expected_address
+        if known is None and not wish.replace:
+            existing = by_alias(self._accounts.roll().accounts, wish.alias)
+            known = existing.address if existing else None
+        # The two do not go together: with both, Microsoft ignores the hint.
+        hint = None if choose_account else known
+        msal = self._identity.begin(
+            wish.authority,
+            (*wish.choices.scopes, permissions.EMAIL),
+            login_hint=hint,
+            prompt=None if hint else "select_account",
+            domain_hint=_domain_hint(wish, known),
+        )
+        expires_at = self._clock() + FLOW_LIFETIME
+        self._flows.open(state_hash(str(msal["state"])), expires_at)
+        return SignInFlow(wish, msal, expires_at)
+
+    def finish(self, flow: SignInFlow, answer: Mapping[str, str]) -> Account:
+        """Turn what Microsoft sent back into a linked account, and release its held mails.
+
+        Raises SignInRefused, CredentialRefused or NotSent; in all of these cases nothing is
+        linked.
+        """
+        self._take(flow, answer)
+        return self._linking.link(flow.wish, self._redeem(flow, answer))
+
+    def _take(self, flow: SignInFlow, answer: Mapping[str, str]) -> None:
+        state = str(flow.msal.get("state", ""))
+        if not state or not hmac.compare_digest(state.encode(), answer.get("state", "").encode()):
+            raise _stale("The answer belongs to another sign-in.")
+        check_client_info(answer.get("client_info"))
+        now = self._clock()
+        expires_at = self._flows.take(state_hash(state))
+        if expires_at is None:
+            raise _stale("This sign-in was finished already, or it was not begun here.")
+        if min(expires_at, flow.expires_at) <= now:
+            raise _stale("The sign-in took longer than ten minutes.")
+        if "error" in answer:
+            raise refusals.refused_sign_in(
+                refusals.read(answer["error"], answer.get("error_description", ""))
+            )
+        if not answer.get("code"):
+            raise _stale("Microsoft's answer holds neither a code nor an error.")
+        _check_issuer(answer.get("iss"), self._rules.authority_host)
+
+    def _redeem(self, flow: SignInFlow, answer: Mapping[str, str]) -> Grant:
+        passed_on = {key: answer[key] for key in ("code", "state", "client_info") if key in answer}
+        try:
+            return self._identity.redeem(flow.wish.authority, flow.msal, passed_on)
+        except ConsentRequired as error:
+            raise refusals.refused_sign_in(refusals.find(error.code)) from error
+
+
+def _domain_hint(wish: Wish, address: str | None) -> str | None:
+    """What spares the person Microsoft's question for the sort of account, where it is certain:
+    the directory is named by a domain that the address has, or only personal accounts may come.
+    https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
+    """
+    if wish.authority == "consumers":
+        return "consumers"
+    domain = address.rpartition("@")[2].lower() if address else None
+    return domain if domain == wish.authority.lower() else None
+
+
+def _check_issuer(issuer: str | None, authority_host: str) -> None:
+    """The `iss` of RFC 9207, where it is sent: it must be ours, before the code goes anywhere."""
+    if issuer is None:
+        return
+    if not re.fullmatch(re.escape(authority_host) + r"/[^/]+/v2\.0", issuer):
+        raise _stale("The answer did not come from the Microsoft sign-in service that was asked.")
+
+
+def _stale(detail: str) -> SignInRefused:
+    return SignInRefused(detail, "Open /accounts and start the sign-in again, in one tab.")

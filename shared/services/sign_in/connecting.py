@@ -1,0 +1,399 @@
+"""Linking the mailbox of a person who has signed in, in whichever way: the checks, then the rows.
+
+One order keeps one promise: on any refusal nothing is stored.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+
+import msgspec
+from msgspec.structs import replace
+
+from shared import telemetry
+from shared.errors import (
+    AnswerLost,
+    ConsentRequired,
+    LostRace,
+    PostroomError,
+    RemoteError,
+    RemoteRefused,
+)
+from shared.mail import permissions, refusals
+from shared.mail.account import (
+    DISCONNECTING,
+    PERSONAL_TENANT,
+    Account,
+    AccountKind,
+    AccountState,
+    folded,
+    is_allowed,
+    kind_of,
+)
+from shared.mail.defaults import NO_DEFAULTS
+from shared.mail.refusals import SignInRefused
+from shared.services.accounts.access_tokens import grant_secret
+from shared.services.accounts.registering import by_alias, enrolled
+from shared.services.ports import (
+    Clock,
+    Departed,
+    Enrolment,
+    Grant,
+    IdentityPlatform,
+    MailService,
+    Profile,
+    Roll,
+    Vault,
+    Wish,
+)
+from shared.services.sign_in.identity_claims import Person, read_person
+
+_SHARED_AUTHORITIES = ("organizations", "consumers")
+
+
+class ConsentRules(msgspec.Struct, frozen=True):
+    """What the settings say about signing in."""
+
+    client_id: str
+    tenant: str
+    """The authority for new sign-ins: a tenant id, a domain, or `organizations`, `consumers`,
+    `common`."""
+    authority_host: str
+    allowed_mailboxes: tuple[str, ...] = ()
+
+
+class Linking:
+    """Turns a grant into a linked account."""
+
+    def __init__(
+        self,
+        *,
+        rules: ConsentRules,
+        identity: IdentityPlatform,
+        mail_service: MailService,
+        vault: Vault,
+        accounts: Enrolment,
+        clock: Clock,
+        released: Callable[[Account], int] = lambda account: 0,
+        linked: Callable[[Account, str], None] = lambda account, access_token: None,
+        new_account_id: Callable[[], str] = lambda: secrets.token_hex(16),
+    ) -> None:
+        """`linked` is called with each account that was linked and an access token of it, before its
+        held mails go."""
+        self._rules = rules
+        self._identity = identity
+        self._mail_service = mail_service
+        self._vault = vault
+        self._accounts = accounts
+        self._clock = clock
+        self._released = released
+        self._linked = linked
+        self._new_account_id = new_account_id
+
+    def link(self, wish: Wish, grant: Grant) -> Account:
+        """Check whose grant it is and that it works, link the mailbox, release its held mails.
+
+        Raises SignInRefused, CredentialRefused or NotSent; in all of these cases nothing is
+        linked.
+        """
+        person = read_person(grant.id_token_claims, wish.authority, self._rules, self._clock())
+        self._check_grant(grant, person)
+        profile = self._profile(grant, person)
+        self._check_mailbox(wish, person, profile)
+        authority = _authority_of(wish, person)
+        newer = self._test_refresh(authority, grant, profile)
+        return self._enter(wish, person, profile, authority, newer)
+
+    def _check_grant(self, grant: Grant, person: Person) -> None:
+        if not grant.refresh_token:
+            raise SignInRefused(
+                "Microsoft gave no refresh token, so Postroom could send for an hour only.",
+                "In the app registration, under API permissions, allow Microsoft Graph's delegated "
+                "offline_access, and register the redirect URI as platform 'Web'. Then start "
+                "again.",
+                chosen=person.label,
+            )
+        if "Mail.Send" not in grant.scopes:
+            raise SignInRefused(
+                "The permission to send mail (Mail.Send) was not granted.",
+                "In the app registration, under API permissions, add Microsoft Graph's delegated "
+                "Mail.Send; accept it when Microsoft asks. Then start again.",
+                chosen=person.label,
+            )
+
+    def _profile(self, grant: Grant, person: Person) -> Profile:
+        try:
+            profile = self._mail_service.me(grant.access_token)
+        except RemoteRefused as error:
+            raise SignInRefused(
+                "Microsoft Graph would not say whose mailbox it is.",
+                "In the app registration, under API permissions, add Microsoft Graph's delegated "
+                "User.Read. Then start again.",
+                chosen=person.label,
+            ) from error
+        if not _same_object(profile.object_id, person.object_id):
+            raise SignInRefused(
+                "Microsoft's sign-in and Microsoft Graph name two different accounts.",
+                "Sign out at Microsoft, then start again.",
+                chosen=profile.address,
+            )
+        return profile
+
+    def _check_mailbox(self, wish: Wish, person: Person, profile: Profile) -> None:
+        chosen = profile.address
+        expected = wish.expected_address
+        if not chosen:
+            raise SignInRefused(
+                "Microsoft knows no address for the account that was chosen: it has no mailbox.",
+                "Choose an account with a mailbox, or assign it a licence with Exchange Online.",
+                chosen=person.label,
+            )
+        if expected and folded(expected) != folded(chosen):
+            raise SignInRefused(
+                f"The account that was chosen is {chosen}, not {expected}.",
+                f"Choose the account {expected}. If {chosen} is right, start again with that "
+                "address.",
+                chosen=chosen,
+            )
+        if wish.expected_object_id and wish.expected_object_id != person.object_id:
+            raise SignInRefused(
+                f"The account that was chosen ({chosen}) has another object id than the one that "
+                "is expected.",
+                "Choose the account whose object id Entra shows as "
+                f"{wish.expected_object_id}, or start again with the right id.",
+                chosen=chosen,
+            )
+        if not is_allowed(chosen, person.tenant_id, self._rules.allowed_mailboxes):
+            raise SignInRefused(
+                f"{chosen} is not among the mailboxes that may be linked here.",
+                "Choose another account, or have whoever runs Postroom add the address, its "
+                "domain or its directory's id to POSTROOM_ALLOWED_MAILBOXES.",
+                chosen=chosen,
+            )
+        self._existing(self._accounts.roll(), wish, person, chosen)
+
+    def _existing(self, roll: Roll, wish: Wish, person: Person, chosen: str) -> Account | None:
+        """The account that has the alias, if any.
+
+        Raises SignInRefused where the alias or the mailbox is taken.
+        """
+        for row in roll.accounts:
+            if row.alias != wish.alias and _is_theirs(row, person, chosen):
+                raise _linked_already(row, chosen)
+        existing = by_alias(roll.accounts, wish.alias)
+        if existing and existing.reason == DISCONNECTING:
+            raise SignInRefused(
+                f"'{wish.alias}' is being disconnected, and that did not come to its end.",
+                f"Open /accounts/{wish.alias}/disconnect and disconnect it once more; then sign the "
+                "mailbox in.",
+                chosen=chosen,
+            )
+        if existing and not existing.kind.is_signed_in and not wish.replace:
+            raise _added_already(existing, chosen)
+        if existing and not person.owns(existing) and not wish.replace:
+            raise SignInRefused(
+                f"'{wish.alias}' is the mailbox {existing.address}; {chosen} is another one.",
+                f"Choose the account {existing.address}, or start again and tick 'Put another "
+                "mailbox under this alias'.",
+                chosen=chosen,
+            )
+        return existing
+
+    def _test_refresh(self, authority: str, grant: Grant, profile: Profile) -> Grant:
+        """One refresh the way every later one will be done.
+
+        Grants of personal accounts obtained through `common` have been seen to fail at the first
+        refresh there: better found out now than in an hour.
+        """
+        try:
+            scopes = sorted(grant.scopes & permissions.ALL)
+            newer = self._identity.refresh(authority, str(grant.refresh_token), scopes)
+        except ConsentRequired as error:
+            raise refusals.refused_sign_in(
+                refusals.find(error.code), chosen=profile.address
+            ) from error
+        return replace(newer, refresh_token=newer.refresh_token or grant.refresh_token)
+
+    def _enter(
+        self, wish: Wish, person: Person, profile: Profile, authority: str, grant: Grant
+    ) -> Account:
+        roll = self._accounts.roll()
+        existing = self._existing(roll, wish, person, profile.address)
+        same = existing if existing and person.owns(existing) else None
+        # Another mailbox gets another id: the old one's token, in the memory of some instance,
+        # can then never send for the new one.
+        account_id = same.account_id if same else None
+        if existing is None:
+            # Disconnected and connected again: the mails that waited are its own.
+            account_id = next(
+                (gone.account_id for gone in roll.departed if _had(gone, wish, person)), None
+            )
+        account_id = account_id or self._new_account_id()
+        account = Account(
+            alias=wish.alias,
+            account_id=account_id,
+            tenant_id=person.tenant_id,
+            object_id=person.object_id,
+            address=profile.address,
+            display_name=profile.display_name,
+            kind=kind_of(person.tenant_id),
+            authority=authority,
+            scopes=grant.scopes & permissions.ALL,
+            state=AccountState.READY,
+            signed_in_at=self._clock(),
+            grant=self._new_account_id(),
+        )
+        self._store(account, grant)
+        try:
+            account = self._enrol(account, existing, wish, person)
+        except SignInRefused:
+            self._drop_unused(account)
+            raise
+        if existing:
+            self._drop_grant(existing)
+        self._linked(account, grant.access_token)
+        released = self._release(account)
+        telemetry.event(
+            "account_signed_in", account=account.alias, kind=account.kind, released=released
+        )
+        return account
+
+    def _store(self, account: Account, grant: Grant) -> None:
+        try:
+            self._vault.set(grant_secret(account), str(grant.refresh_token))
+        except RemoteError as error:
+            if isinstance(error, AnswerLost):
+                self._drop_unused(account)
+            raise SignInRefused(
+                f"The mailbox was signed in, but Key Vault did not take the grant: {error}",
+                "Give the app's identity the right to read and set secrets in the vault, or wait "
+                "until the vault answers; then start again. Nothing was linked.",
+                chosen=account.address,
+            ) from error
+
+    def _drop_grant(self, account: Account) -> None:
+        """Take a grant that no account refers to any more out of the vault."""
+        try:
+            self._vault.remove(grant_secret(account))
+        except RemoteError:
+            # The app's role may lack deletion; the secret is of no use to anybody without the app.
+            telemetry.event("unused_grant_kept", level=logging.WARNING, account=account.alias)
+
+    def _drop_unused(self, account: Account) -> None:
+        """Take back the grant of a sign-in that was refused, unless a row refers to it."""
+        try:
+            used = any(row.grant == account.grant for row in self._accounts.roll().accounts)
+        except RemoteError:
+            # Whoever signs in is told that nothing was linked, and begins anew.
+            used = False
+        if not used:
+            self._drop_grant(account)
+
+    def _enrol(self, account: Account, seen: Account | None, wish: Wish, person: Person) -> Account:
+        expected = (seen.account_id if seen else None, account.account_id)
+
+        def row_on(roll: Roll) -> Account:
+            existing = self._existing(roll, wish, person, account.address)
+            # Whoever takes the place of a row drops its grant. A row is replaced only by one
+            # that saw it from the start, so that no grant is dropped that comes back later.
+            if (existing.account_id if existing else None) not in expected:
+                raise _overtaken(existing, account, person)
+            same = existing is not None and person.owns(existing)
+            return replace(
+                account,
+                allowed_from=existing.allowed_from if existing and same else (),
+                defaults=existing.defaults if existing and same else NO_DEFAULTS,
+                is_default=existing.is_default if existing else not roll.accounts,
+                etag=existing.etag if existing else None,
+            )
+
+        try:
+            return enrolled(self._accounts, row_on)
+        except (RemoteError, LostRace) as error:
+            raise _not_written(account) from error
+
+    def _release(self, account: Account) -> int:
+        """Let the mails go that were held for the account, and for what is reached through it."""
+        try:
+            rows = self._accounts.roll().accounts
+            reached = [row for row in rows if row.through == account.account_id]
+            return sum(self._released(row) for row in (account, *reached))
+        except PostroomError:
+            # The mailbox is linked all the same; the timer releases what is still held.
+            telemetry.event("release_put_off", level=logging.WARNING, account=account.alias)
+            return 0
+
+
+def _had(gone: Departed, wish: Wish, person: Person) -> bool:
+    mailbox = (gone.tenant_id.lower(), gone.object_id.lower())
+    return gone.alias == wish.alias and mailbox == (person.tenant_id, person.object_id)
+
+
+def _authority_of(wish: Wish, person: Person) -> str:
+    """Where the grant is refreshed: where it was given, as far as that names one place.
+
+    Personal accounts, in particular, need the authority that they signed in at (entra-oauth, 2.6);
+    of a directory its id is kept, since its domains may change.
+    """
+    if wish.authority in _SHARED_AUTHORITIES:
+        return wish.authority
+    return "consumers" if person.tenant_id == PERSONAL_TENANT else person.tenant_id
+
+
+def _same_object(graph_id: str, token_id: str) -> bool:
+    """Whether Graph's id and the token's `oid` name the same user.
+
+    UNCONFIRMED, and kept to this function: Graph is said to give personal accounts' ids as the
+    last 16 hexadecimal digits of the `oid`, which is all of it that is not zero.
+    """
+    graph, token = graph_id.replace("-", "").lower(), token_id.replace("-", "").lower()
+    return bool(graph) and (graph == token or (len(graph) == 16 and token == graph.rjust(32, "0")))
+
+
+def _is_theirs(row: Account, person: Person, address: str) -> bool:
+    """Whether an account is the person's mailbox. One that was added without a look into the
+    directory has no object id: there the address decides."""
+    if row.object_id:
+        return person.owns(row)
+    return row.tenant_id.lower() == person.tenant_id and row.owns(address)
+
+
+def _linked_already(row: Account, chosen: str) -> SignInRefused:
+    remedy = f"Use the account '{row.alias}', or choose another mailbox."
+    if not row.kind.is_signed_in:
+        remedy = (
+            f"It sends as '{row.alias}' without a sign-in of its own. Go on using that, or disconnect "
+            f"it at /accounts/{row.alias}/disconnect first, then sign the mailbox in."
+        )
+    return SignInRefused(f"{chosen} is linked already, as '{row.alias}'.", remedy, chosen=chosen)
+
+
+def _added_already(existing: Account, chosen: str) -> SignInRefused:
+    how = "a shared mailbox" if existing.kind is AccountKind.SHARED else "an app-only mailbox"
+    return SignInRefused(
+        f"'{existing.alias}' is {how}, {existing.address}, which nobody signs in.",
+        "Sign in under another alias; or, to have it signed in from now on, start again and tick 'Put "
+        "another mailbox under this alias'.",
+        chosen=chosen,
+    )
+
+
+def _overtaken(existing: Account | None, account: Account, person: Person) -> SignInRefused:
+    """Another sign-in for the alias was finished while this one was under way."""
+    if existing and person.owns(existing):
+        return _linked_already(existing, account.address)
+    return SignInRefused(
+        f"Somebody else changed '{account.alias}' while this sign-in was under way.",
+        "Open /accounts to see what it is now; start again if that is not what you want.",
+        chosen=account.address,
+    )
+
+
+def _not_written(account: Account) -> SignInRefused:
+    return SignInRefused(
+        "Microsoft accepted the sign-in, but Postroom could not write the account down.",
+        "Nothing was linked. Check that the app can reach its storage, then start again.",
+        chosen=account.address,
+    )

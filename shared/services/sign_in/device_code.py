@@ -1,0 +1,76 @@
+"""Signing a mailbox in by a code that is typed at Microsoft, for whoever's browser cannot reach the
+callback.
+
+From the grant on it is the way of every sign-in: the same checks, the same test refresh, the same
+rows. What it lacks is the redirect that ties the person to the browser that began, so a code can be
+talked out of people: whose mailbox comes back is checked, who typed it cannot be.
+https://learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+
+from shared.errors import ConsentRequired
+from shared.mail import permissions, refusals
+from shared.mail.account import Account
+from shared.mail.refusals import SignInRefused
+from shared.services.ports import Clock, DeviceFlow, Flows, Grant, IdentityPlatform, Wish
+from shared.services.sign_in.authorization_code import state_hash
+from shared.services.sign_in.connecting import Linking
+
+
+class DeviceSignIn:
+    """Begins, asks and finishes."""
+
+    def __init__(
+        self,
+        *,
+        identity: IdentityPlatform,
+        flows: Flows,
+        clock: Clock,
+        linking: Linking,
+        new_handle: Callable[[], str] = lambda: secrets.token_urlsafe(24),
+    ) -> None:
+        self._identity = identity
+        self._flows = flows
+        self._clock = clock
+        self._linking = linking
+        self._new_handle = new_handle
+
+    def begin(self, wish: Wish) -> DeviceFlow:
+        """Ask Microsoft for a code. Raises SignInRefused, CredentialRefused or NotSent."""
+        try:
+            code = self._identity.begin_device(
+                wish.authority, (*wish.choices.scopes, permissions.EMAIL)
+            )
+        except ConsentRequired as error:
+            raise refusals.refused_sign_in(refusals.find(error.code)) from error
+        expires_at = self._clock() + timedelta(seconds=code.expires_in_seconds)
+        handle = self._new_handle()
+        self._flows.open(state_hash(handle), expires_at)
+        return DeviceFlow(wish, handle, code, expires_at)
+
+    def ask(self, flow: DeviceFlow) -> Grant:
+        """Ask Microsoft once whether the person has finished.
+
+        Raises NotFinishedYet; NotSent, after which asking again may help; or SignInRefused and
+        CredentialRefused, after which it will not.
+        """
+        if flow.expires_at <= self._clock():
+            raise refusals.refused_sign_in(refusals.find("expired_token"))
+        try:
+            return self._identity.poll_device(flow.wish.authority, flow.code)
+        except ConsentRequired as error:
+            raise refusals.refused_sign_in(refusals.find(error.code)) from error
+
+    def finish(self, flow: DeviceFlow, grant: Grant) -> Account:
+        """Link the mailbox, once. Raises as `Linking.link` does."""
+        if self._flows.take(state_hash(flow.handle)) is None:
+            raise SignInRefused(
+                "This sign-in was finished already.",
+                "Look at /accounts: the mailbox may be there. If it is not, start again.",
+            )
+        return self._linking.link(flow.wish, grant)

@@ -1,0 +1,222 @@
+"""The JSON API: unpack the request, call a use case, answer."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import azure.functions as func
+import msgspec
+
+from shared.errors import PostroomError, Refused
+from shared.mail import ids, problems
+from shared.mail.mail import Mail, MailFilter
+from shared.mail.status import Status
+from shared.services.intake.mail_document import MAX_KEY, Limits, is_key
+from shared.services.intake.submission import Submission
+from shared.services.json_reading import shown_name
+from shared.services.ports import Accounts, Ledger
+from shared.telemetry import event
+from shared.web.api import documents, request_body
+from shared.web.problem import bad_request
+
+POLL_SECONDS = 0.25
+LONGEST_PAGE = 100
+ATTENTION = (Status.HELD, Status.UNKNOWN, Status.FAILED)
+"""Those that a person may have to look at."""
+
+_PLUS_LOST = re.compile(r"[T ][0-9:.,]{2,20} [0-9]{2}(:?[0-9]{2})?$")
+"""A time zone such as +01:00 at the end of a time, as it arrives where the `+` was not escaped."""
+
+# `code` is where the Functions host takes a function key from.
+_HOST_PARAMETERS = frozenset({"code", "clientid"})
+
+
+def send(
+    req: func.HttpRequest,
+    submission: Submission,
+    ledger: Ledger,
+    limits: Limits,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> func.HttpResponse:
+    """`POST /api/send`."""
+    only(req.params, {"wait"})
+    wait = request_body.wait_seconds(req)
+    receipt = submission.accept(request_body.read_order(req, limits))
+    if receipt.dry_run:
+        return answer(200, documents.checked(receipt))
+    mail = receipt.mail
+    headers = {"Location": f"/api/mails/{mail.mail_id}"}
+    if receipt.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    # Were every thread to wait, none would be left to deliver what they wait for. Who finds no
+    # place is answered at once, and sees from the missing header that nothing was waited for.
+    if wait and limits.waiting.acquire(blocking=False):
+        try:
+            mail = _settled(mail, ledger, wait, sleep)
+        finally:
+            limits.waiting.release()
+        headers["Preference-Applied"] = f"wait={wait:.0f}"
+    return answer(202, documents.accepted(mail, receipt.warnings), headers)
+
+
+def check_mail(req: func.HttpRequest, submission: Submission, limits: Limits) -> func.HttpResponse:
+    """`POST /api/send/check`: reads and refuses as `POST /api/send` does, and stores nothing."""
+    only(req.params, set())
+    order = request_body.read_order(req, limits)
+    receipt = submission.accept(msgspec.structs.replace(order, dry_run=True))
+    return answer(200, documents.checked(receipt))
+
+
+def show_mail(req: func.HttpRequest, ledger: Ledger) -> func.HttpResponse:
+    """`GET /api/mails/{id}`."""
+    only(req.params, set())
+    mail_id = req.route_params.get("id", "").lower()
+    found = ledger.get(mail_id) if ids.is_id(mail_id) else None
+    if found is None:
+        raise Refused(problems.UNKNOWN_MAIL, "No mail has this id.")
+    return answer(200, documents.mail_view(found.mail, story=True))
+
+
+def list_mails(req: func.HttpRequest, ledger: Ledger, submission: Submission) -> func.HttpResponse:
+    """`GET /api/mails`."""
+    only(
+        req.params,
+        {
+            *("status", "attention", "account", "tag", "since", "until"),
+            *("idempotency_key", "limit", "cursor"),
+        },
+    )
+    key = req.params.get("idempotency_key")
+    if key is not None:
+        return _with_key(req, key, submission)
+    wanted = MailFilter(
+        statuses=_statuses(req),
+        account=req.params.get("account"),
+        tag=req.params.get("tag"),
+        since=_moment(req, "since"),
+        until=_moment(req, "until"),
+    )
+    try:
+        page = ledger.page(wanted, _limit(req.params.get("limit")), req.params.get("cursor"))
+    except ValueError as error:
+        raise bad_request("cursor", "is not one that this list gave out") from error
+    return answer(
+        200,
+        documents.MailList(
+            [documents.mail_view(mail, story=False) for mail in page.mails], page.cursor
+        ),
+    )
+
+
+def _with_key(req: func.HttpRequest, key: str, submission: Submission) -> func.HttpResponse:
+    for name in req.params:
+        if name != "idempotency_key" and name.lower() not in _HOST_PARAMETERS:
+            raise bad_request(
+                shown_name(name), "cannot go with idempotency_key: remove one of them"
+            )
+    if not is_key(key):
+        raise bad_request("idempotency_key", f"must have 1 to {MAX_KEY} printable characters")
+    mails = submission.find(key)
+    return answer(
+        200, documents.MailList([documents.mail_view(mail, story=False) for mail in mails])
+    )
+
+
+def list_accounts(req: func.HttpRequest, accounts: Accounts) -> func.HttpResponse:
+    """`GET /api/accounts`."""
+    only(req.params, set())
+    rows = sorted(accounts.all(fresh=True), key=lambda account: account.alias)
+    return answer(200, documents.AccountList([documents.account_view(row) for row in rows]))
+
+
+def _settled(mail: Mail, ledger: Ledger, wait: float, sleep: Callable[[float], None]) -> Mail:
+    """The mail once it has come to rest, or as it is when the time is up.
+
+    Where the ledger cannot be asked it is the mail as last known: it is accepted, and an error would
+    have a caller without a key send it again.
+    """
+    until = time.monotonic() + wait
+    pause = POLL_SECONDS
+    while mail.moves_on and time.monotonic() < until:
+        sleep(min(pause, max(0.0, until - time.monotonic())))
+        pause = min(2.0, pause * 1.3)
+        try:
+            found = ledger.get(mail.mail_id)
+        except PostroomError:
+            event("wait_cut_short", level=logging.WARNING, mail_id=mail.mail_id)
+            return mail
+        mail = found.mail if found is not None else mail
+    return mail
+
+
+def _statuses(req: func.HttpRequest) -> tuple[Status, ...]:
+    """Those that `status` names, those that want a person (`attention=true`), or none for any."""
+    text, attention = req.params.get("status"), req.params.get("attention")
+    if attention not in (None, "true", "false"):
+        raise bad_request("attention", "must be true or false")
+    if attention == "true":
+        if text is not None:
+            raise bad_request("attention", "stands for statuses: give it or 'status'")
+        return ATTENTION
+    if text is None:
+        return ()
+    try:
+        return tuple(dict.fromkeys(Status(name.strip()) for name in text.split(",")))
+    except ValueError as error:
+        raise bad_request(
+            "status",
+            f"must be one or several, with commas, of {', '.join(s.value for s in Status)}",
+        ) from error
+
+
+def _moment(req: func.HttpRequest, name: str) -> datetime | None:
+    text = req.params.get(name)
+    if text is None:
+        return None
+    if _PLUS_LOST.search(text):
+        raise bad_request(
+            name,
+            "has a space where the '+' of its time zone was: in a URL write '+' as %2B, or give the "
+            "time in UTC as 2026-12-01T08:00:00Z",
+        )
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise bad_request(name, "must be a time such as 2026-12-01T08:00:00Z") from error
+    if moment.tzinfo is None:
+        raise bad_request(name, "has no time zone: write it as 2026-12-01T08:00:00Z")
+    if not 2000 <= moment.year < 3000:
+        raise bad_request(name, "must be a year of this millennium")
+    return moment
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return 50
+    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= LONGEST_PAGE:
+        raise bad_request("limit", f"must be a whole number from 1 to {LONGEST_PAGE}")
+    return int(text)
+
+
+def only(params: Mapping[str, str], known: set[str]) -> None:
+    """Refuse query parameters that a call does not know."""
+    for name in params:
+        if name not in known and name.lower() not in _HOST_PARAMETERS:
+            raise bad_request(shown_name(name), "is not a parameter of this call: remove it")
+
+
+def answer(
+    status: int, document: msgspec.Struct, headers: Mapping[str, str] | None = None
+) -> func.HttpResponse:
+    """A document as JSON."""
+    return func.HttpResponse(
+        documents.encoded(document),
+        status_code=status,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+        mimetype="application/json",
+    )

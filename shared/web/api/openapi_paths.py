@@ -1,0 +1,449 @@
+"""The operations of the API: what each takes and every status that it answers with.
+
+Each success of an operation has the same document, so that a generated client has one type for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from shared.mail import problems
+from shared.mail.problems import ProblemKind
+from shared.mail.status import Status
+from shared.services.intake.mail_document import MAX_KEY
+from shared.web.api.openapi_schemas import Schema, reference
+from shared.web.api.request_body import LONGEST_WAIT
+
+Operation = dict[str, Any]
+Parameter = dict[str, Any]
+Kinds = tuple[ProblemKind, ...]
+
+TAGS: Mapping[str, str] = {
+    "Mails": "Send mails, and see and change what becomes of them.",
+    "Accounts": "The mailboxes that Postroom sends from.",
+    "Health": "Whether Postroom works, and this document.",
+}
+
+_ALWAYS: Kinds = (problems.INTERNAL, problems.UNAVAILABLE, problems.MISCONFIGURED)
+_BODY: Kinds = (
+    problems.INVALID_JSON,
+    problems.INVALID_REQUEST,
+    problems.EMPTY_BODY,
+    problems.LENGTH_REQUIRED,
+    problems.REQUEST_TOO_LARGE,
+    problems.UNSUPPORTED_CONTENT_TYPE,
+    problems.UNSUPPORTED_ENCODING,
+)
+_CHOICE: Kinds = (
+    problems.NO_ACCOUNT,
+    problems.UNKNOWN_ACCOUNT,
+    problems.SENDER_NOT_ALLOWED,
+    problems.OVERRIDE_NOT_ALLOWED,
+    problems.ACCOUNT_NEEDS_SIGN_IN,
+    problems.MAIL_TOO_LARGE,
+    problems.INVALID_MAIL,
+)
+_MAIL: Kinds = (*_BODY, *_CHOICE, problems.ATTACHMENT_MISSING)
+_CHANGE: Kinds = (
+    *_BODY,
+    problems.UNKNOWN_MAIL,
+    problems.WRONG_STATUS,
+    problems.UNREADABLE_MAIL,
+)
+
+
+def paths() -> dict[str, Any]:
+    """All paths, each with its operations by method."""
+    return {
+        "/api/send": {"post": _send()},
+        "/api/send/check": {"post": _check_mail()},
+        "/api/send/batch": {"post": _send_batch()},
+        "/api/mails": {
+            "get": _operation(
+                "listMails",
+                "Mails, newest first",
+                {200: _answer("A page of mails.", "MailList")},
+                (problems.INVALID_REQUEST,),
+                _LIST,
+            )
+        },
+        "/api/mails/{id}": {
+            "get": _operation(
+                "getMail",
+                "One mail and its story",
+                {200: _answer("The mail.", "MailView")},
+                (problems.INVALID_REQUEST, problems.UNKNOWN_MAIL),
+                [_ID],
+            ),
+            "patch": _change_mail(
+                "rescheduleMail", "Give a mail that waits another time", body="RescheduleDocument"
+            ),
+        },
+        "/api/mails/{id}/raw": {"get": _get_raw_text()},
+        "/api/mails/{id}/cancel": {"post": _change_mail("cancelMail", "Withdraw a mail in time")},
+        "/api/mails/{id}/retry": {
+            "post": _change_mail(
+                "retryMail",
+                "Try a mail that failed again",
+                (
+                    *_CHOICE,
+                    problems.CONTENT_GONE,
+                    problems.RAW_RECIPIENTS,
+                    problems.MAILBOX_REPLACED,
+                ),
+                body="RetryDocument",
+                body_required=False,
+            )
+        },
+        "/api/mails/{id}/resolve": {
+            "post": _change_mail(
+                "resolveMail",
+                "Settle an unknown outcome",
+                (problems.CONTENT_GONE,),
+                body="ResolveDocument",
+            )
+        },
+        "/api/mails/{id}/release": {
+            "post": _change_mail(
+                "releaseMail",
+                "Let a held mail go",
+                (problems.ACCOUNT_CANNOT_SEND, problems.MAILBOX_REPLACED),
+            )
+        },
+        "/api/accounts": {
+            "get": _account("listAccounts", "Accounts", "AccountList", alias=False),
+            "post": _add_account(),
+        },
+        "/api/accounts/{alias}": {
+            "get": _with_etag(_account("getAccount", "One account", "AccountView")),
+            "patch": _change_account(),
+            "delete": _disconnect(),
+        },
+        "/api/accounts/{alias}/release": {
+            "post": _account(
+                "releaseAccount",
+                "Let go what waits for an account",
+                "Released",
+                (*_BODY, problems.ACCOUNT_CANNOT_SEND),
+            )
+        },
+        "/api/accounts/{alias}/check": {
+            "post": _account(
+                "checkAccount", "Ask Microsoft now whether an account works", "CheckView", _BODY
+            )
+        },
+        "/api/health": {
+            "get": _open(_health("getHealth", "Alive or not", "Health")),
+        },
+        "/api/health/details": {
+            "get": _health(
+                "getHealthDetails", "Each dependency, credential and account", "HealthDetails"
+            )
+        },
+        "/api/openapi.json": {
+            "get": _open(
+                _operation(
+                    "getOpenApi",
+                    "This document",
+                    {200: _answer("The document.", "OpenApi")},
+                    tag="Health",
+                )
+            )
+        },
+    }
+
+
+def _parameter(name: str, place: str, schema: Schema, text: str) -> Parameter:
+    return {
+        "name": name,
+        "in": place,
+        "required": place == "path",
+        "schema": schema,
+        "description": text,
+    }
+
+
+_TEXT: Schema = {"type": "string"}
+_FLAG: Schema = {"type": "boolean"}
+_TIME: Schema = {"type": "string", "format": "date-time"}
+_ID = _parameter("id", "path", _TEXT, "The mail's id.")
+_ALIAS = _parameter("alias", "path", _TEXT, "The account's alias.")
+_KEY: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_KEY}
+_STATUS = "|".join(status.value for status in Status)
+_LIST = [
+    _parameter(
+        "status",
+        "query",
+        {"type": "string", "pattern": f"^({_STATUS})(,({_STATUS}))*$"},
+        "Only this status, or these, with commas.",
+    ),
+    _parameter(
+        "attention", "query", _FLAG, "True: only what may want a person: held, unknown, failed."
+    ),
+    _parameter("account", "query", _TEXT, "Only this account's alias."),
+    _parameter("tag", "query", _TEXT, "Only mails with this tag."),
+    _parameter("since", "query", _TIME, "Accepted at this time or later."),
+    _parameter("until", "query", _TIME, "Accepted before this time."),
+    _parameter("idempotency_key", "query", _KEY, "The mail with this key. Goes alone."),
+    _parameter(
+        "limit", "query", {"type": "integer", "minimum": 1, "maximum": 100}, "Mails a page; 50."
+    ),
+    _parameter("cursor", "query", _TEXT, "Where the last page ended: its next_cursor."),
+]
+
+
+def _send() -> Operation:
+    accepted = _answer("Accepted: durable with Postroom.", "Accepted")
+    accepted["headers"] = {
+        "Location": _header("Where the mail can be asked for."),
+        "Idempotent-Replayed": _header("true: the key came before, and this is that mail."),
+        "Preference-Applied": _header("wait=SECONDS: the answer was held for the outcome."),
+    }
+    operation = _operation(
+        "sendMail",
+        "Accept one mail",
+        {202: accepted},
+        (*_MAIL, problems.IDEMPOTENCY_CONFLICT),
+        [
+            _parameter(
+                "wait",
+                "query",
+                {"type": "integer", "minimum": 0, "maximum": int(LONGEST_WAIT)},
+                "Hold the answer until the outcome, for at most so many seconds.",
+            ),
+            _idempotency_key(
+                "The same key with the same document within 24 hours is the same mail."
+            ),
+        ],
+    )
+    operation["requestBody"] = _mail_body()
+    return operation
+
+
+def _get_raw_text() -> Operation:
+    return _operation(
+        "getRawText",
+        "The text of a queue message that did not become a mail",
+        {
+            200: {
+                "description": "The message as it came.",
+                "content": {"text/plain": {"schema": _TEXT}},
+            }
+        },
+        (
+            problems.INVALID_REQUEST,
+            problems.UNKNOWN_MAIL,
+            problems.NO_RAW_TEXT,
+            problems.RAW_TEXT_GONE,
+        ),
+        [_ID],
+    )
+
+
+def _check_mail() -> Operation:
+    operation = _operation(
+        "checkMail",
+        "Check one mail, and send nothing",
+        {200: _answer("The mail would be accepted; nothing was stored.", "Checked")},
+        (*_MAIL, problems.IDEMPOTENCY_CONFLICT),
+        [_idempotency_key("Checked as a key; not used up.")],
+    )
+    operation["requestBody"] = _mail_body()
+    return operation
+
+
+def _idempotency_key(text: str) -> Parameter:
+    return _parameter("Idempotency-Key", "header", _KEY, text)
+
+
+def _mail_body() -> dict[str, Any]:
+    return {
+        "required": True,
+        "content": {
+            "application/json": {"schema": reference("MailDocument")},
+            "message/rfc822": {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {"schema": reference("MailForm")},
+        },
+    }
+
+
+def _send_batch() -> Operation:
+    operation = _operation(
+        "sendBatch",
+        "Accept up to 100 mails",
+        {202: _answer("Some were accepted, or all.", "BatchView")},
+        (*_BODY, problems.BATCH_REFUSED, problems.BATCH_INCOMPLETE),
+        [
+            _idempotency_key(
+                "Gives each mail without a key one of its own, by its place: the batch can be "
+                "repeated."
+            )
+        ],
+    )
+    operation["requestBody"] = _json_body("BatchDocument")
+    return operation
+
+
+def _change_mail(
+    name: str,
+    summary: str,
+    kinds: Kinds = (),
+    *,
+    body: str | None = None,
+    body_required: bool = True,
+) -> Operation:
+    operation = _operation(
+        name,
+        summary,
+        {200: _answer("The mail as it stands now.", "MailView")},
+        (*_CHANGE, *kinds),
+        [_ID],
+    )
+    if body is not None:
+        operation["requestBody"] = _json_body(body, required=body_required)
+    return operation
+
+
+def _account(
+    name: str, summary: str, answer: str, kinds: Kinds = (), *, alias: bool = True
+) -> Operation:
+    return _operation(
+        name,
+        summary,
+        {200: _answer("Done." if kinds else "Found.", answer)},
+        (problems.INVALID_REQUEST, *((problems.UNKNOWN_ALIAS,) if alias else ()), *kinds),
+        [_ALIAS] if alias else [],
+        tag="Accounts",
+    )
+
+
+def _change_account() -> Operation:
+    operation = _account(
+        "changeAccount",
+        "Change what is set for an account",
+        "AccountView",
+        (*_BODY, problems.ACCOUNT_EDITED),
+    )
+    operation["parameters"].append(
+        _parameter("If-Match", "header", _TEXT, "The ETag of the account that was read; * for any.")
+    )
+    operation["requestBody"] = _json_body("AccountDocument")
+    return _with_etag(operation)
+
+
+def _with_etag(operation: Operation) -> Operation:
+    operation["responses"]["200"]["headers"] = {
+        "ETag": _header("Stands for what can be changed of the account.")
+    }
+    return operation
+
+
+def _disconnect() -> Operation:
+    operation = _account(
+        "disconnectAccount",
+        "Take a mailbox out of Postroom",
+        "DisconnectedView",
+        (problems.ACCOUNT_IN_USE, problems.SECRET_NOT_REMOVED),
+    )
+    operation["responses"]["202"] = _answer(
+        "Begun; mails are left to be cancelled: repeat the call.", "DisconnectedView"
+    )
+    waiting = _parameter(
+        "waiting", "query", reference("WaitingMails"), "What becomes of mails that wait for it."
+    )
+    operation["parameters"] += [
+        {**waiting, "required": True},
+        _parameter(
+            "with_shared",
+            "query",
+            _FLAG,
+            "Disconnect the shared mailboxes too that are reached through it; false.",
+        ),
+    ]
+    return operation
+
+
+def _add_account() -> Operation:
+    operation = _operation(
+        "addAccount",
+        "Add a mailbox that nobody signs in",
+        {
+            201: _answer("Added.", "AddedView"),
+            200: _answer("It was there, and was renewed.", "AddedView"),
+        },
+        (*_BODY, problems.ACCOUNT_TAKEN, problems.ACCOUNT_NOT_ADDED),
+        tag="Accounts",
+    )
+    operation["requestBody"] = _json_body("AddAccountDocument")
+    return operation
+
+
+def _health(name: str, summary: str, answer: str) -> Operation:
+    operation = _operation(name, summary, {200: _answer("Well.", answer)}, tag="Health")
+    unwell = operation["responses"]["503"]
+    unwell["description"] = (
+        f"Not well; the document says what. Or a problem: {unwell['description']}"
+    )
+    unwell["content"] = {"application/json": {"schema": reference(answer)}, **unwell["content"]}
+    return operation
+
+
+def _open(operation: Operation) -> Operation:
+    """An operation that needs no key."""
+    return {**operation, "security": []}
+
+
+def _operation(
+    name: str,
+    summary: str,
+    answers: Mapping[int, dict[str, Any]],
+    kinds: Kinds = (),
+    parameters: Sequence[Parameter] = (),
+    *,
+    tag: str = "Mails",
+) -> Operation:
+    found: Operation = {"operationId": name, "tags": [tag], "summary": summary}
+    if parameters:
+        found["parameters"] = list(parameters)
+    found["responses"] = {
+        **{str(status): answer for status, answer in sorted(answers.items())},
+        **_problems((*kinds, *_ALWAYS)),
+    }
+    return found
+
+
+def _problems(kinds: Iterable[ProblemKind]) -> dict[str, Any]:
+    """An answer for each status, which names the codes that come with it."""
+    codes: dict[int, list[str]] = {}
+    for kind in dict.fromkeys(kinds):
+        codes.setdefault(kind.status, []).append(kind.code)
+    return {str(status): _problem(codes[status]) for status in sorted(codes)}
+
+
+def _problem(codes: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "description": f"{', '.join(codes)}.",
+        "content": {"application/problem+json": {"schema": reference("Problem")}},
+    }
+    if problems.UNAVAILABLE.code in codes:
+        found["headers"] = {"Retry-After": _header("Seconds to wait before the next try.")}
+    return found
+
+
+def _json_body(name: str, *, required: bool = True) -> dict[str, Any]:
+    return {
+        "required": required,
+        "content": {"application/json": {"schema": reference(name)}},
+    }
+
+
+def _header(text: str) -> dict[str, Any]:
+    return {"schema": _TEXT, "description": text}
+
+
+def _answer(text: str, schema: str) -> dict[str, Any]:
+    return {
+        "description": text,
+        "content": {"application/json": {"schema": reference(schema)}},
+    }

@@ -1,0 +1,129 @@
+"""`POST /changes`: one button for all mails of a cause, some at a time with the progress shown."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+
+import azure.functions as func
+import msgspec
+from msgspec.structs import asdict
+
+from shared.errors import Refused, RemoteError
+from shared.mail import problems
+from shared.mail.status import Status
+from shared.services.mails.changes import Changes
+from shared.services.ports import Case, Cases
+from shared.web.forms import form_of
+from shared.web.pages import wording
+from shared.web.pages.guard import guarded
+from shared.web.pages.mail_list import MOST_CASES
+from shared.web.pages.rendering import Site, page
+
+SECONDS = 2.0
+"""A step answers after this long: a person sees it go on, and no front end gives up."""
+MOST_AT_A_STEP = 25
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far it has come. What was refused stays a case, and is not tried again in this run."""
+
+    action: str
+    status: str
+    reason: str
+    account: str
+    total: int
+    done: int = 0
+    refused: int = 0
+    last: str = ""
+    """The id of the mail it has come to: it goes through them newest first."""
+    why: str = ""
+    """What the latest refusal said."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.done + self.refused >= self.total
+
+    @classmethod
+    def of(cls, form: Mapping[str, str]) -> Progress:
+        """From the form that each step hands to the next. Raises ValueError."""
+        numbers = {name: int(form.get(name) or "0") for name in ("total", "done", "refused")}
+        if any(not 0 <= number <= MOST_CASES for number in numbers.values()):
+            raise ValueError("a number is out of range")
+        return cls(
+            action=form.get("action", ""),
+            status=Status(form.get("status", "")).value,
+            reason=form.get("reason", ""),
+            account=form.get("account", ""),
+            last=form.get("last", ""),
+            why=form.get("why", "")[:500],
+            **numbers,
+        )
+
+
+@guarded
+def change_many(
+    req: func.HttpRequest, site: Site, cases: Cases, changes: Changes
+) -> func.HttpResponse:
+    """One step. With script the page asks for the next one by itself, without it a button does."""
+    try:
+        progress = Progress.of(form_of(req))
+        act = {"release": changes.release, "retry": changes.retry}[progress.action]
+    except (ValueError, KeyError) as error:
+        raise Refused(problems.INVALID_REQUEST, "The form cannot be read.") from error
+    progress = _step(progress, cases, act)
+    if req.headers.get("Accept", "").startswith("application/json"):
+        return func.HttpResponse(
+            json.dumps({**asdict(progress), "over": progress.over}),
+            headers={"Cache-Control": "no-store"},
+            mimetype="application/json",
+        )
+    return page(
+        site, "bulk.html", progress=progress, status_words=wording.STATUSES[Status(progress.status)]
+    )
+
+
+def _step(progress: Progress, cases: Cases, act: Callable[[str], object]) -> Progress:
+    until = time.monotonic() + SECONDS
+    mine = [case for case in cases.newest(MOST_CASES) if _is_of(case, progress)]
+    total = progress.total or len(mine)
+    # What this run has seen already was refused: it is still a case.
+    rest = [case for case in mine if not progress.last or case.mail_id < progress.last]
+    done, refused, last, why = progress.done, progress.refused, progress.last, progress.why
+    for case in rest[:MOST_AT_A_STEP]:
+        try:
+            act(case.mail_id)
+            done += 1
+        except Refused as error:
+            refused, why = refused + 1, error.detail
+            if error.kind in (problems.WRONG_STATUS, problems.UNKNOWN_MAIL):
+                # The case has outlived the trouble.
+                cases.close(case.mail_id, case.status)
+        except RemoteError as error:
+            refused, why = refused + 1, str(error)
+        last = case.mail_id
+        if time.monotonic() >= until:
+            break
+    if len(rest) <= done + refused - progress.done - progress.refused:
+        total = done + refused
+    return Progress(
+        progress.action,
+        progress.status,
+        progress.reason,
+        progress.account,
+        total,
+        done,
+        refused,
+        last,
+        why[:500],
+    )
+
+
+def _is_of(case: Case, progress: Progress) -> bool:
+    return (case.status.value, case.reason or "", case.account or "") == (
+        progress.status,
+        progress.reason,
+        progress.account,
+    )

@@ -1,0 +1,75 @@
+"""What the page tells once a mailbox is linked: what is known of it, and what is not known yet."""
+
+from __future__ import annotations
+
+import msgspec
+
+from shared.mail.account import Account, AccountKind
+from shared.mail.defaults import NO_DEFAULTS
+from shared.mail.findings import Result
+from shared.mail.refusals.account import why
+from shared.services.accounts.adding import untried
+from shared.services.ports import CheckRecord
+from shared.web.pages.checks_shown import moment
+
+
+class LinkedShown(msgspec.Struct, frozen=True):
+    """A mailbox that has just been linked."""
+
+    alias: str
+    address: str
+    how: str
+    """What was done, as what follows its alias."""
+    tone: str
+    """`good`, `bad`, or empty where nobody knows yet whether it can send."""
+    sentences: tuple[str, ...]
+    is_bare: bool
+    """Whether nothing is set for its mails."""
+
+
+def linked_shown(account: Account, record: CheckRecord | None) -> LinkedShown:
+    """A mailbox that has just been linked, with no more said of it than is known."""
+    tone, sentences = _standing(account, record)
+    return LinkedShown(
+        alias=account.alias,
+        address=account.address,
+        how=_how(account),
+        tone=tone,
+        sentences=sentences,
+        is_bare=account.defaults == NO_DEFAULTS,
+    )
+
+
+def _how(account: Account) -> str:
+    if account.kind is AccountKind.SHARED:
+        return f", a shared mailbox that is reached by {account.holder_alias or 'another account'}"
+    return ", in the app's own name" if account.kind is AccountKind.APP else ""
+
+
+def _standing(account: Account, record: CheckRecord | None) -> tuple[str, tuple[str, ...]]:
+    row = why(account)
+    if row is not None:
+        return "bad", (f"It cannot send now: {row.meaning} {row.help}",)
+    open_questions = untried(account)
+    check = record.check if record is not None else None
+    if check is None or (account.signed_in_at and check.checked_at < account.signed_in_at):
+        if open_questions:
+            return "", (
+                "Whether it can send is not known yet; mail that waited for it is tried now.",
+                *open_questions,
+            )
+        return "good", (
+            "Microsoft took the sign-in, and what waited for it goes by itself. Whether its mailbox "
+            "takes mail was not asked yet: 'Check now' asks what can be asked without sending.",
+        )
+    at = moment(check.checked_at)
+    found = [one for one in check.findings if one.result is Result.NOT_OK]
+    if found:
+        steps = (" ".join(filter(None, (one.meaning, one.step))) for one in found)
+        return "bad", (f"The check of {at} found trouble, so it may not send:", *steps)
+    if check.result is Result.UNSURE:
+        return "", (f"The check of {at} could not find out all of it.", *open_questions)
+    return "good" if not open_questions else "", (
+        f"The check of {at} found no trouble.",
+        *open_questions,
+    )

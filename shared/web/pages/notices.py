@@ -1,0 +1,103 @@
+"""What a page tells about a sign-in that was not finished, and how to go on from there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from shared.errors import CredentialRefused, PostroomError, Refused, RemoteError
+from shared.mail import refusals
+from shared.mail.permissions import Choices
+from shared.mail.refusals import SignInRefused
+from shared.services.ports import Wish
+from shared.services.sign_in import approval
+from shared.services.sign_in.registration import Registration
+from shared.web.auth import cookies, signing
+from shared.web.auth.sign_in_form import fields_of
+from shared.web.auth.signing import Keys, Purpose
+
+_NAME = "notice"
+_PATH = "/accounts"
+_SECONDS = 120
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """A sign-in's sad end, in words for the person at the browser."""
+
+    detail: str
+    help: str
+    status: int = 400
+    code: str | None = None
+    chosen: str | None = None
+    again: Sequence[Sequence[str]] = ()
+    """Names and values of the fields that begin the same sign-in anew, where it is known."""
+    admin_consent_url: str | None = None
+    """Set where an administrator's consent may be what is missing."""
+    by_code: bool = False
+    """Whether to begin anew by a code."""
+    retry_after: float | None = None
+
+
+def of(
+    error: PostroomError,
+    wish: Wish | None = None,
+    *,
+    registration: Registration | None = None,
+    answer: Mapping[str, str] | None = None,
+    by_code: bool = False,
+) -> Notice:
+    """The notice for an error, with the button to try again where the wish is known.
+
+    With the registration, and where consent is what is missing, it offers the link for an
+    administrator too. `answer` is what Microsoft sent to the callback.
+    """
+    detail, remedy, status, code = _told(error)
+    url = None
+    if registration and approval.is_wanted(answer or {}, code):
+        choices = wish.choices if wish else Choices()
+        url = registration.admin_consent_url(choices, wish.authority if wish else None)
+    return Notice(
+        detail=detail,
+        help=remedy,
+        status=status,
+        code=code,
+        chosen=error.chosen if isinstance(error, SignInRefused) else None,
+        again=fields_of(wish) if wish else (),
+        admin_consent_url=url,
+        by_code=by_code,
+        retry_after=_wait(error) if status == 503 else None,
+    )
+
+
+def _told(error: PostroomError) -> tuple[str, str, int, str | None]:
+    if isinstance(error, Refused):
+        code = error.code if isinstance(error, SignInRefused) else None
+        return error.detail, error.help, error.kind.status, code
+    if isinstance(error, CredentialRefused):
+        row = refusals.find(error.code)
+        return row.meaning, row.help, 503, row.code
+    return str(error), "Wait a little, then try again.", 503, None
+
+
+def _wait(error: PostroomError) -> float:
+    return (error.retry_after if isinstance(error, RemoteError) else None) or 30
+
+
+def build_cookie(keys: Keys, notice: Notice) -> str:
+    """Carry a notice to /accounts, for answers that came in a URL which must not stay there."""
+    sealed = signing.seal(keys, Purpose.NOTICE, msgspec.json.encode(notice), _NAME)
+    return cookies.build(_NAME, sealed, max_age=_SECONDS, path=_PATH, same_site="Lax")
+
+
+def read_cookie(keys: Keys, cookie_header: str) -> Notice | None:
+    """The notice that was carried along, if any."""
+    sealed = cookies.read(cookie_header, _NAME)
+    content = signing.unseal(keys, Purpose.NOTICE, sealed, _NAME) if sealed else None
+    return Notice(**json.loads(content)) if content is not None else None
+
+
+def clear_cookie() -> str:
+    """A notice is shown once."""
+    return cookies.clear(_NAME, path=_PATH, same_site="Lax")
