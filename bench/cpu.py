@@ -45,7 +45,7 @@ from shared.services.delivery.sending import DirectSending
 from shared.services.delivery.verified_sending import VerifiedSending
 from shared.services.intake.mail_document import Order, read_json
 from shared.services.intake.submission import Submission
-from shared.services.ports import Files
+from shared.services.mails.ports import Files
 
 BUDGET = 2.0
 NO_LIMITS = {"requests_per_window": 10**9, "upload_bytes_per_window": 10**12}

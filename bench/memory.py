@@ -9,11 +9,12 @@ from shared.mail.account import Account
 from shared.mail.mail import Mail, MailFilter, MailPage
 from shared.mail.message import StoredFile
 from shared.mail.pace import Timetable
-from shared.services.ports import Glimpse, KeyClaim, Span, Versioned, WaitingPage
+from shared.services.intake.ports import KeyClaim
+from shared.services.mails.ports import Glimpse, Span, Versioned, WaitingPage
 
 
 class MemoryLedger:
-    """Fulfils `ports.Ledger` as far as one worker needs it."""
+    """Fulfils `mails.ports.Ledger` as far as one worker needs it."""
 
     def __init__(self) -> None:
         self._rows: dict[str, Versioned] = {}
@@ -62,7 +63,7 @@ class MemoryLedger:
 
 
 class MemoryTimetables:
-    """Fulfils `ports.Timetables` for a mailbox without a pace."""
+    """Fulfils `delivery.ports.Timetables` for a mailbox without a pace."""
 
     def read(self, account_id: str) -> tuple[Timetable, str | None]:
         """See `Timetables`."""
@@ -77,7 +78,7 @@ class MemoryTimetables:
 
 
 class MemoryPayloads:
-    """Fulfils `ports.Payloads`."""
+    """Fulfils `mails.ports.Payloads`."""
 
     def __init__(self) -> None:
         self._blobs: dict[str, bytes] = {}
@@ -99,7 +100,7 @@ class MemoryPayloads:
 
 
 class NoFiles:
-    """Fulfils `ports.Files` for mails whose files are all in their payload."""
+    """Fulfils `mails.ports.Files` for mails whose files are all in their payload."""
 
     def look(self, container: str, name: str) -> StoredFile | None:
         """See `Files`."""
@@ -115,7 +116,7 @@ class NoFiles:
 
 
 class MemoryKeys:
-    """Fulfils `ports.IdempotencyKeys`: every key is free."""
+    """Fulfils `intake.ports.IdempotencyKeys`: every key is free."""
 
     def claim(self, key: str, claim: KeyClaim) -> KeyClaim:
         """See `IdempotencyKeys`."""
@@ -127,14 +128,14 @@ class MemoryKeys:
 
 
 class SilentBell:
-    """Fulfils `ports.Bell`; whoever measures says when to deliver."""
+    """Fulfils `intake.ports.Bell`; whoever measures says when to deliver."""
 
     def ring(self, mail_id: str, after_seconds: float = 0) -> None:
         """See `Bell`."""
 
 
 class MemoryAccounts:
-    """Fulfils `ports.Accounts`."""
+    """Fulfils `accounts.ports.Accounts`."""
 
     def __init__(self, accounts: Sequence[Account]) -> None:
         self._accounts = tuple(accounts)

@@ -46,48 +46,36 @@ from shared.mail.way import Way
 from shared.services.accounts.changes import AccountChanges
 from shared.services.accounts.checking import Checking
 from shared.services.accounts.disconnecting import Disconnecting
+from shared.services.accounts.ports import CheckRecord, Departed, Profile, Roll
 from shared.services.delivery.concurrency import Places
 from shared.services.delivery.delivery import Delivery, Heard
 from shared.services.delivery.draft_removal import Withdrawal
 from shared.services.delivery.pacing import Pacing
+from shared.services.delivery.ports import AttachedFile, DraftAnswer, Found, MarkedDraft
 from shared.services.delivery.sending import DirectSending
 from shared.services.delivery.stray_drafts import StrayDrafts
 from shared.services.delivery.verified_sending import VerifiedSending
 from shared.services.intake.batch import Batch
 from shared.services.intake.mail_document import Limits, Order, read_json
 from shared.services.intake.outbox_message import OutboxMessage, bell_for
+from shared.services.intake.ports import KeyClaim
 from shared.services.intake.queue_messages import Outbox
 from shared.services.intake.submission import Receipt, Submission
 from shared.services.mails.changes import Changes
 from shared.services.mails.content import Content
 from shared.services.mails.packing import unpack
-from shared.services.ports import (
-    AttachedFile,
-    Case,
-    CheckRecord,
-    CredentialVersion,
-    Departed,
-    Destruction,
-    DraftAnswer,
+from shared.services.mails.ports import Case, Glimpse, Span, Versioned, WaitingPage
+from shared.services.sign_in.ports import CredentialVersion, Destruction, Grant
+from shared.services.upkeep.operators import Operators
+from shared.services.upkeep.ports import (
     Entry,
-    Found,
     Glance,
-    Glimpse,
-    Grant,
     HeldMark,
-    KeyClaim,
-    MarkedDraft,
-    Profile,
     Remembered,
-    Roll,
     SettledMail,
     SettledPage,
-    Span,
-    Versioned,
-    WaitingPage,
     Watermark,
 )
-from shared.services.upkeep.operators import Operators
 from shared.services.upkeep.retention import Keeping, Retention
 from shared.services.upkeep.sweep import Upkeep
 from shared.services.upkeep.watch import AccountNews, Watch
@@ -168,7 +156,7 @@ class Faults:
 
 
 class MemoryLedger:
-    """Fulfils `ports.Ledger`."""
+    """Fulfils `mails.ports.Ledger`."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
@@ -287,7 +275,7 @@ def _milliseconds(moment: datetime) -> datetime:
 
 
 class MemoryWaiting:
-    """Fulfils `ports.Waiting`."""
+    """Fulfils `upkeep.ports.Waiting`."""
 
     def __init__(self, faults: Faults, clock: Clock) -> None:
         self._faults = faults
@@ -399,7 +387,7 @@ def _read_cursor(cursor: str | None) -> str | None:
 
 
 class MemoryCases:
-    """Fulfils `ports.Cases`."""
+    """Fulfils `mails.ports.Cases`."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
@@ -419,7 +407,7 @@ class MemoryCases:
 
 
 class MemoryPayloads:
-    """Fulfils `ports.Payloads`."""
+    """Fulfils `mails.ports.Payloads`."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
@@ -447,7 +435,7 @@ class MemoryPayloads:
 
 
 class MemoryFiles:
-    """Fulfils `ports.Files`: container `payloads` is that of the payloads."""
+    """Fulfils `mails.ports.Files`: container `payloads` is that of the payloads."""
 
     def __init__(self, faults: Faults, payloads: MemoryPayloads) -> None:
         self._faults = faults
@@ -484,7 +472,7 @@ class MemoryFiles:
 
 
 class MemoryKeys:
-    """Fulfils `ports.IdempotencyKeys`."""
+    """Fulfils `intake.ports.IdempotencyKeys`."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
@@ -520,7 +508,7 @@ class Ring:
 
 
 class MemoryBell:
-    """Fulfils `ports.Bell`."""
+    """Fulfils `intake.ports.Bell`."""
 
     def __init__(self, faults: Faults, clock: Clock) -> None:
         self._faults = faults
@@ -543,7 +531,7 @@ class MemoryBell:
 
 
 class MemoryAccounts:
-    """Fulfils `ports.Accounts`. What is cached grows old until someone asks for fresh rows."""
+    """Fulfils `accounts.ports.Accounts`. What is cached grows old until someone asks for fresh rows."""
 
     def __init__(self, faults: Faults, *accounts: Account) -> None:
         self._faults = faults
@@ -615,7 +603,7 @@ class MemoryAccounts:
 
 
 class MemoryTokens:
-    """Fulfils `ports.Tokens`; a new token after each one that was forgotten."""
+    """Fulfils `accounts.ports.Tokens`; a new token after each one that was forgotten."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
@@ -677,7 +665,7 @@ ACCEPTED = GraphAnswer(202, request_id="req-1")
 
 
 class MemoryGraph:
-    """Fulfils `ports.MailService`. Gives `default` where no other answer is waiting."""
+    """Fulfils `delivery.ports.MailService`. Gives `default` where no other answer is waiting."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
@@ -732,7 +720,7 @@ class Letter:
 
 
 class MemoryDrafts:
-    """Fulfils `ports.Drafts`: a mailbox. Answers of `answers[call]` come before the real one, and
+    """Fulfils `delivery.ports.Drafts`: a mailbox. Answers of `answers[call]` come before the real one, and
     then nothing is done."""
 
     def __init__(self, faults: Faults, clock: Clock) -> None:
@@ -988,7 +976,7 @@ def order_of(**fields: object) -> Order:
 
 
 class MemoryTimetables:
-    """Fulfils `ports.Timetables`."""
+    """Fulfils `delivery.ports.Timetables`."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
@@ -1013,7 +1001,7 @@ class MemoryTimetables:
 
 
 class MemoryChecks:
-    """Fulfils `ports.Checks`."""
+    """Fulfils `accounts.ports.Checks`."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
@@ -1044,7 +1032,7 @@ class MemoryChecks:
 
 
 class MemoryShredder:
-    """Fulfils `ports.Shredder`: the names of secrets that are there."""
+    """Fulfils `sign_in.ports.Shredder`: the names of secrets that are there."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
@@ -1058,7 +1046,7 @@ class MemoryShredder:
 
 
 class MemoryOfWatch:
-    """Fulfils `ports.WatchMemory`."""
+    """Fulfils `upkeep.ports.WatchMemory`."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults

@@ -18,7 +18,7 @@ from shared.settings import load
 
 
 class MemoryFiles:
-    """Fulfils `ports.Files`."""
+    """Fulfils `mails.ports.Files`."""
 
     def __init__(self) -> None:
         self._files: dict[str, bytes] = {}

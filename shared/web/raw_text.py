@@ -8,7 +8,7 @@ from shared.errors import Refused
 from shared.mail import ids, problems
 from shared.mail.mail import Mail
 from shared.services.mails.content import Content
-from shared.services.ports import Ledger
+from shared.services.mails.ports import Ledger
 from shared.web.api.mails import only
 from shared.web.pages.guard import guarded
 from shared.web.pages.rendering import Site

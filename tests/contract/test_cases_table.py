@@ -15,7 +15,7 @@ from shared.adapters.storage.clients import Storage
 from shared.adapters.storage.waiting_table import WaitingTable
 from shared.mail import ids
 from shared.mail.status import Status
-from shared.services.ports import Case
+from shared.services.mails.ports import Case
 from shared.settings import StorageSettings
 from tests.fakes import Clock
 

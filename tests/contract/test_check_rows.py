@@ -18,7 +18,8 @@ from shared.adapters.storage.watch_rows import WatchRows
 from shared.errors import LostRace
 from shared.mail.expiry import Expiry
 from shared.mail.findings import Check, Finding, Result, Topic
-from shared.services.ports import CheckRecord, Remembered
+from shared.services.accounts.ports import CheckRecord
+from shared.services.upkeep.ports import Remembered
 from shared.settings import StorageSettings
 from tests.fakes import account_of
 

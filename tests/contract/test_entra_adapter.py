@@ -22,9 +22,9 @@ from shared.errors import ConsentRequired, CredentialRefused, NotSent, PostroomE
 from shared.mail.account import AccountKind, AccountState, user_path
 from shared.mail.refusals import SignInRefused
 from shared.services.accounts.access_tokens import TokenSource, grant_secret
-from shared.services.ports import Grant, IdentityPlatform
 from shared.services.sign_in.authorization_code import Consent
 from shared.services.sign_in.connecting import ConsentRules, Linking
+from shared.services.sign_in.ports import Grant, IdentityPlatform
 from shared.services.sign_in.sign_in_request import read_wish
 from tests.canary import SECRET
 from tests.certificates import PKCS12, made

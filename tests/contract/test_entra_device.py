@@ -6,7 +6,7 @@ import pytest
 
 from shared.adapters.entra.identity_platform import Entra
 from shared.errors import ConsentRequired, CredentialRefused, NotFinishedYet, NotSent
-from shared.services.ports import DeviceCode
+from shared.services.sign_in.ports import DeviceCode
 from tests.contract.conftest import Stand
 from tests.contract.person import Person
 from tests.contract.test_entra_adapter import BILLING, PERSONAL, SCOPES, entra, person, tenant

@@ -38,7 +38,7 @@ from shared.mail.outcome import (
     judge_look,
 )
 from shared.services.delivery.attached_files import Attached
-from shared.services.ports import MarkedDraft
+from shared.services.delivery.ports import MarkedDraft
 from tests.contract.conftest import Stand
 from tests.contract.test_graph_adapter import BILLING, KEY, deliveries, issue
 from tests.fakes import Faults, MemoryFiles, MemoryPayloads

@@ -10,7 +10,7 @@ from azure.core.credentials import AccessToken, TokenCredential
 
 from shared.adapters.key_vault.secrets import KeyVault
 from shared.errors import AnswerLost, NotSent, RemoteRefused
-from shared.services.ports import Destruction, Vault, VaultHistory
+from shared.services.sign_in.ports import Destruction, Vault, VaultHistory
 from tests.contract.conftest import Stand
 
 NAME = "postroom-grant-0a1b2c"

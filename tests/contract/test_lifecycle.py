@@ -44,8 +44,9 @@ from shared.mail.mail import MAX_EVENTS, Event, Mail, MailFilter, MailPage
 from shared.mail.outcome import GraphAnswer
 from shared.mail.pace import Timetable
 from shared.mail.status import WAITING, Status, may_follow
+from shared.services.intake.ports import KeyClaim
 from shared.services.mails.changes import Decision, Recipients
-from shared.services.ports import Glimpse, KeyClaim, Span, Versioned, WaitingPage
+from shared.services.mails.ports import Glimpse, Span, Versioned, WaitingPage
 from shared.settings import StorageSettings
 from tests.fakes import (
     ACCEPTED,

@@ -29,7 +29,7 @@ from shared.mail.mail import Mail, MailFilter
 from shared.mail.status import Status
 from shared.services.intake.submission import Submission
 from shared.services.mails.hourly_stats import Tally
-from shared.services.ports import Hour
+from shared.services.mails.ports import Hour
 from shared.settings import StorageSettings
 from shared.web.pages import mail_list
 from tests.fakes import Clock

@@ -30,9 +30,9 @@ from shared.mail.graph_payload import JSON, KEY_PROPERTY, MIME, draft_request
 from shared.mail.message import Message
 from shared.mail.outcome import Sight, Verdict
 from shared.services.delivery.known_header import KnownHeader
+from shared.services.delivery.ports import MarkedDraft
 from shared.services.delivery.verified_sending import VerifiedSending
 from shared.services.mails.packing import Packed
-from shared.services.ports import MarkedDraft
 from tests.contract.conftest import Stand
 from tests.contract.signed_mail import signed_part, verify
 from tests.contract.test_graph_adapter import BILLING, KEY, issue
@@ -60,7 +60,7 @@ def now() -> datetime:
 
 
 class Issued:
-    """Fulfils `ports.Tokens` with tokens that the simulator issued."""
+    """Fulfils `accounts.ports.Tokens` with tokens that the simulator issued."""
 
     def __init__(self, stand: Stand) -> None:
         self._stand = stand

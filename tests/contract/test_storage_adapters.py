@@ -34,9 +34,11 @@ from shared.mail.mail import FINDING_OUT, GRACE, Caller, Event, Mail, MailFilter
 from shared.mail.pace import Pace, Timetable
 from shared.mail.status import Status
 from shared.services.accounts.changes import AccountChange, AccountChanges
+from shared.services.accounts.ports import Departed
 from shared.services.delivery.pacing import Pacing
 from shared.services.intake.outbox_message import mail_id_in
-from shared.services.ports import Departed, Glimpse, KeyClaim, Span
+from shared.services.intake.ports import KeyClaim
+from shared.services.mails.ports import Glimpse, Span
 from shared.settings import StorageSettings
 
 NOW = datetime(2026, 11, 22, 9, 30, 0, 123456, tzinfo=UTC)

@@ -15,7 +15,8 @@ from shared.adapters.storage.clients import Storage
 from shared.adapters.storage.waiting_table import WaitingTable
 from shared.errors import LostRace
 from shared.mail import ids
-from shared.services.ports import Span, Watermark
+from shared.services.mails.ports import Span
+from shared.services.upkeep.ports import Watermark
 from shared.settings import StorageSettings
 from tests.fakes import Clock
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.services.ports import Destruction
+from shared.services.sign_in.ports import Destruction
 from tests.fakes import NOT_REACHED, Room
 from tests.functional.calling import disconnect_account, read
 

@@ -20,7 +20,7 @@ import pytest
 import function_app
 from shared.bootstrap import Postroom
 from shared.mail.account import PERSONAL_TENANT, AccountState
-from shared.services.ports import Profile
+from shared.services.accounts.ports import Profile
 from shared.web.pages.front import Front
 from tests.functional.calling import functions
 from tests.unit.sign_in_fakes import (

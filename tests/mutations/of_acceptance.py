@@ -44,7 +44,7 @@ IDEMPOTENCY = (
     ),
     Mutation(
         "key-lives-for-ever",
-        "shared/services/ports.py",
+        "shared/services/intake/ports.py",
         "return now - self.claimed_at <= KEY_LIFETIME",
         "return now >= self.claimed_at",
         "A key is free again after 24 hours.",

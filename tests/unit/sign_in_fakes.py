@@ -14,15 +14,9 @@ from msgspec.structs import replace
 from shared.errors import LostRace
 from shared.mail.account import Account, AccountKind, with_holders
 from shared.mail.outcome import GraphAnswer
-from shared.services.ports import (
-    Departed,
-    DeviceCode,
-    Grant,
-    ListedSecret,
-    Profile,
-    Roll,
-    StoredSecret,
-)
+from shared.services.accounts.ports import Departed, Profile, Roll
+from shared.services.sign_in.ports import DeviceCode, Grant, StoredSecret
+from shared.services.upkeep.ports import ListedSecret
 
 TENANT = "11111111-1111-4111-8111-111111111111"
 OBJECT = "22222222-2222-4222-8222-222222222222"

@@ -11,6 +11,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
+PORTS = {
+    f"services.{path.parent.name}.ports" for path in (ROOT / "shared/services").glob("*/ports.py")
+}
+
 # Part -> the parts it may import. What lies in `shared` itself is a part of its own.
 ALLOWED = {
     "function_app": {"web", "services", "bootstrap", "starting"},
@@ -31,7 +35,8 @@ ALLOWED = {
         "mail",
         "errors",
         "telemetry",
-        "services.ports",
+        "services.clock",
+        *PORTS,
         "services.intake.outbox_message",
         "discreet",
     },

@@ -12,7 +12,7 @@ import msgspec
 
 from shared.discreet import Discreet
 from shared.errors import CredentialRefused, NotSent
-from shared.services.ports import CredentialVersion
+from shared.services.sign_in.ports import CredentialVersion
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -44,7 +44,7 @@ class RefusedProof(msgspec.Struct, frozen=True):
 
 
 class AppCredential(Protocol):
-    """One way to prove it; fulfils `ports.AppCredentialStatus` too."""
+    """One way to prove it; fulfils `sign_in.ports.AppCredentialStatus` too."""
 
     def proof(self) -> Proof:
         """The proof in use. Raises CredentialRefused where there is none, or NotSent."""
@@ -63,7 +63,7 @@ class AppCredential(Protocol):
         ...
 
     def describe(self) -> Sequence[CredentialVersion]:
-        """See `ports.AppCredentialStatus`."""
+        """See `sign_in.ports.AppCredentialStatus`."""
         ...
 
 

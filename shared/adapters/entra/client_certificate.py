@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from shared.adapters.key_vault.credential import VaultCredential, shown
 from shared.discreet import Discreet
 from shared.errors import CredentialRefused
-from shared.services.ports import SecretVersion, StoredSecret
+from shared.services.sign_in.ports import SecretVersion, StoredSecret
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes

@@ -1,4 +1,4 @@
-"""Microsoft Entra through MSAL, wrapped once: fulfils `ports.IdentityPlatform`.
+"""Microsoft Entra through MSAL, wrapped once: fulfils `sign_in.ports.IdentityPlatform`.
 
 MSAL is imported on first use: building its application object fetches the authority's metadata, and
 neither belongs into a cold start. Three of its habits are dealt with here: it caches tokens (each
@@ -30,7 +30,7 @@ from shared.mail import refusals
 from shared.mail.backoff import whole_seconds
 from shared.mail.permissions import EMAIL
 from shared.mail.refusals import Actor, Refusal, SignInRefused
-from shared.services.ports import DeviceCode, Grant
+from shared.services.sign_in.ports import DeviceCode, Grant
 
 if TYPE_CHECKING:
     import msal  # type: ignore[import-untyped]

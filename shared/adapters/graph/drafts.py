@@ -32,7 +32,7 @@ from shared.mail.graph_payload import (
 )
 from shared.mail.message_ids import usable
 from shared.mail.outcome import Copy, GraphAnswer, Sought, is_missing_draft
-from shared.services.ports import AttachedFile, DraftAnswer, Found, MarkedDraft
+from shared.services.delivery.ports import AttachedFile, DraftAnswer, Found, MarkedDraft
 
 MOST_COPIES = 25
 """More than one mail can have, with the drafts of every worker that died over it."""
@@ -48,7 +48,7 @@ SOURCES_WITHIN = timedelta(days=2)
 
 
 class GraphDrafts:
-    """Fulfils `ports.Drafts`."""
+    """Fulfils `delivery.ports.Drafts`."""
 
     def __init__(self, graph: Graph, uploads: UploadSessions) -> None:
         self._graph = graph

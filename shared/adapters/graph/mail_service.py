@@ -12,7 +12,8 @@ from shared.adapters.http.client import Answer, Line
 from shared.errors import AnswerLost, NotSent, RemoteRefused
 from shared.mail.backoff import bounded
 from shared.mail.outcome import GraphAnswer
-from shared.services.ports import Clock, Profile
+from shared.services.accounts.ports import Profile
+from shared.services.clock import Clock
 
 SYSTEM = "graph"
 # A code is logged and shown; what does not look like one is text, which might quote the mail. The
@@ -24,7 +25,7 @@ READ_SECONDS = 20.0
 
 
 class Graph:
-    """Fulfils `ports.MailService`."""
+    """Fulfils `delivery.ports.MailService`."""
 
     def __init__(self, url: str, *, ca_file: str | None, send_seconds: float, clock: Clock) -> None:
         self._url = url

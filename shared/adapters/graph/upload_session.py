@@ -21,7 +21,8 @@ from shared.adapters.http.client import Answer, Line
 from shared.errors import AnswerLost, NotSent, PostroomError, RemoteError, RemoteRefused
 from shared.mail.limits import CHUNK_BYTES
 from shared.mail.outcome import GraphAnswer
-from shared.services.ports import AttachedFile, Clock
+from shared.services.clock import Clock
+from shared.services.delivery.ports import AttachedFile
 
 OUTLOOK_HOSTS = frozenset(
     {

@@ -18,7 +18,12 @@ from threading import Lock
 from shared import telemetry
 from shared.adapters.entra.app_credential import Proof, RefusedProof
 from shared.errors import CredentialRefused, RemoteError, RemoteRefused
-from shared.services.ports import CredentialVersion, SecretVersion, StoredSecret, VaultHistory
+from shared.services.sign_in.ports import (
+    CredentialVersion,
+    SecretVersion,
+    StoredSecret,
+    VaultHistory,
+)
 
 CLIENT_SECRET = "postroom-client-secret"  # noqa: S105 - its name in the vault
 MOST_VERSIONS = 3

@@ -16,7 +16,7 @@ import msgspec
 from shared.adapters.http.client import Answer, Line
 from shared.errors import AnswerLost, NotSent, RemoteRefused
 from shared.mail.backoff import whole_seconds
-from shared.services.ports import StoredSecret
+from shared.services.sign_in.ports import StoredSecret
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

@@ -1,4 +1,4 @@
-"""Azure Key Vault secrets: fulfils `ports.Vault`, `ports.VaultHistory` and `ports.SecretShelf`.
+"""Azure Key Vault secrets: fulfils `sign_in.ports.Vault`, `sign_in.ports.VaultHistory` and `upkeep.ports.SecretShelf`.
 
 Secrets are read by `vault_reading`; all else goes through Microsoft's SDK, imported on first use. The
 SDK's own retries are off: they would sleep for as long as the vault's Retry-After says, with a worker
@@ -25,7 +25,8 @@ from shared.adapters.key_vault.reading import (
 )
 from shared.errors import AnswerLost, NotSent, RemoteError, RemoteRefused
 from shared.mail.backoff import whole_seconds
-from shared.services.ports import Destruction, ListedSecret, SecretVersion, StoredSecret
+from shared.services.sign_in.ports import Destruction, SecretVersion, StoredSecret
+from shared.services.upkeep.ports import ListedSecret
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

@@ -16,7 +16,7 @@ from shared.adapters.storage.table_service import Step
 from shared.adapters.storage.timetable_rows import TIMETABLES, timetable_of
 from shared.errors import AlreadyExists, LostRace
 from shared.mail.account import Account, AccountKind, AccountState, with_holders
-from shared.services.ports import Departed, Roll
+from shared.services.accounts.ports import Departed, Roll
 
 if TYPE_CHECKING:
     from shared.adapters.storage.table_service import Table
@@ -33,7 +33,7 @@ KEPT_SECONDS = 15.0
 
 
 class AccountsTable:
-    """Fulfils `ports.Accounts`, `ports.Enrolment` and `ports.Departures`."""
+    """Fulfils `accounts.ports.Accounts`, `accounts.ports.Enrolment` and `accounts.ports.Departures`."""
 
     def __init__(
         self, table: Callable[[], Table], monotonic: Callable[[], float] = time.monotonic

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.adapters.storage.mails_table import id_of, keys_of
 from shared.mail.status import Status
-from shared.services.ports import Case
+from shared.services.mails.ports import Case
 
 if TYPE_CHECKING:
     from shared.adapters.storage.table_service import Table
@@ -21,7 +21,7 @@ _CASES = "cases"
 
 
 class CasesTable:
-    """Fulfils `ports.Cases`."""
+    """Fulfils `mails.ports.Cases`."""
 
     def __init__(self, table: Callable[[], Table]) -> None:
         self._table = table

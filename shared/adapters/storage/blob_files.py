@@ -17,7 +17,7 @@ PIECE_BYTES = 6 * 320 * 1024
 
 
 class BlobFiles:
-    """Fulfils `ports.Files`."""
+    """Fulfils `mails.ports.Files`."""
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.errors import AlreadyExists, LostRace
 from shared.mail.findings import Check, Finding, Result, Topic
-from shared.services.ports import CheckRecord
+from shared.services.accounts.ports import CheckRecord
 
 if TYPE_CHECKING:
     from shared.adapters.storage.table_service import Row, Table
@@ -23,7 +23,7 @@ https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-ser
 
 
 class CheckRows:
-    """Fulfils `ports.Checks`."""
+    """Fulfils `accounts.ports.Checks`."""
 
     def __init__(self, table: Callable[[], Table]) -> None:
         self._table = table

@@ -16,7 +16,7 @@ _PARTITION = "flow"
 
 
 class FlowsTable:
-    """Fulfils `ports.Flows`."""
+    """Fulfils `sign_in.ports.Flows`."""
 
     def __init__(self, table: Callable[[], Table]) -> None:
         self._table = table

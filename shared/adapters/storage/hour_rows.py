@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from shared.mail.status import Status
-from shared.services.ports import Hour
+from shared.services.mails.ports import Hour
 
 if TYPE_CHECKING:
     from shared.adapters.storage.table_service import Table
@@ -19,7 +19,7 @@ _KEY = "!%Y-%m-%dT%H"
 
 
 class HoursTable:
-    """Fulfils `ports.Hours`."""
+    """Fulfils `mails.ports.Hours`."""
 
     def __init__(self, table: Callable[[], Table]) -> None:
         self._table = table

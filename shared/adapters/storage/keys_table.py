@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from shared.adapters.storage.table_service import RowVersion
 from shared.errors import AlreadyExists, LostRace
-from shared.services.ports import KEY_LIFETIME, KeyClaim
+from shared.services.intake.ports import KEY_LIFETIME, KeyClaim
 
 if TYPE_CHECKING:
     from shared.adapters.storage.table_service import Table
 
 
 class KeysTable:
-    """Fulfils `ports.IdempotencyKeys`."""
+    """Fulfils `intake.ports.IdempotencyKeys`."""
 
     def __init__(self, table: Callable[[], Table]) -> None:
         self._table = table

@@ -34,15 +34,8 @@ from shared.mail.mail import (
 )
 from shared.mail.status import Status
 from shared.mail.way import Way
-from shared.services.ports import (
-    Glimpse,
-    Hour,
-    SettledMail,
-    SettledPage,
-    Span,
-    Versioned,
-    WaitingPage,
-)
+from shared.services.mails.ports import Glimpse, Hour, Span, Versioned, WaitingPage
+from shared.services.upkeep.ports import SettledMail, SettledPage
 
 if TYPE_CHECKING:
     from shared.adapters.storage.table_service import Table
@@ -115,7 +108,7 @@ _WAITS = (
 
 
 class MailsTable:
-    """Fulfils `ports.Ledger`."""
+    """Fulfils `mails.ports.Ledger`."""
 
     def __init__(self, table: Callable[[], Table]) -> None:
         self._table = table

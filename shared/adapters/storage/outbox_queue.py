@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class OutboxQueue:
-    """Fulfils `ports.Bell`."""
+    """Fulfils `intake.ports.Bell`."""
 
     def __init__(self, client: Callable[[], QueueClient]) -> None:
         self._client = client

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class PayloadBlobs:
-    """Fulfils `ports.Payloads`."""
+    """Fulfils `mails.ports.Payloads`."""
 
     def __init__(self, client: Callable[[], ContainerClient]) -> None:
         self._client = client

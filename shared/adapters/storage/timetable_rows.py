@@ -19,7 +19,7 @@ TIMETABLES = "pace"
 
 
 class TimetableRows:
-    """Fulfils `ports.Timetables`."""
+    """Fulfils `delivery.ports.Timetables`."""
 
     def __init__(self, table: Callable[[], Table]) -> None:
         self._table = table

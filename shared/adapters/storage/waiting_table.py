@@ -17,7 +17,9 @@ from msgspec.structs import asdict
 from shared.adapters.storage.mails_table import stamp
 from shared.adapters.storage.table_service import TRANSACTION, Row, Step
 from shared.errors import AlreadyExists, LostRace
-from shared.services.ports import Clock, Entry, Glance, HeldMark, Span, Watermark
+from shared.services.clock import Clock
+from shared.services.mails.ports import Span
+from shared.services.upkeep.ports import Entry, Glance, HeldMark, Watermark
 
 if TYPE_CHECKING:
     from shared.adapters.storage.table_service import Table
@@ -33,7 +35,7 @@ _BOOKMARKS = "bookmarks"
 
 
 class WaitingTable:
-    """Fulfils `ports.Waiting`."""
+    """Fulfils `upkeep.ports.Waiting`."""
 
     def __init__(self, table: Callable[[], Table], clock: Clock) -> None:
         self._table = table

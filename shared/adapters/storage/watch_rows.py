@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from shared.errors import AlreadyExists, LostRace
 from shared.mail.expiry import Expiry
-from shared.services.ports import Remembered
+from shared.services.upkeep.ports import Remembered
 
 if TYPE_CHECKING:
     from shared.adapters.storage.table_service import Table
@@ -19,7 +19,7 @@ _PARTITION, _ROW = "watch", "credential"
 
 
 class WatchRows:
-    """Fulfils `ports.WatchMemory`."""
+    """Fulfils `upkeep.ports.WatchMemory`."""
 
     def __init__(self, table: Callable[[], Table]) -> None:
         self._table = table

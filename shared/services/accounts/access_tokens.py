@@ -29,14 +29,9 @@ from shared.errors import (
 from shared.mail import refusals
 from shared.mail.account import DISCONNECTING, HOLDER_GONE, Account, AccountKind, AccountState
 from shared.mail.backoff import bounded
-from shared.services.ports import (
-    Accounts,
-    Clock,
-    Grant,
-    IdentityPlatform,
-    StoredSecret,
-    Vault,
-)
+from shared.services.accounts.ports import Accounts
+from shared.services.clock import Clock
+from shared.services.sign_in.ports import Grant, IdentityPlatform, StoredSecret, Vault
 
 GOOD_FOR = timedelta(minutes=5)
 """A token with less life than this is not handed out: a send may take minutes."""
@@ -84,7 +79,7 @@ class _Slot(msgspec.Struct):
 
 
 class TokenSource:
-    """Fulfils `ports.Tokens`."""
+    """Fulfils `accounts.ports.Tokens`."""
 
     def __init__(
         self, identity: IdentityPlatform, vault: Vault, accounts: Accounts, clock: Clock

@@ -39,19 +39,13 @@ from shared.mail.address import BadAddress, make
 from shared.mail.graph_payload import trial_request
 from shared.mail.outcome import DENIED, Outcome, Verdict, judge_draft
 from shared.mail.permissions import DRAFTS, DRAFTS_SHARED, SEND, SEND_SHARED
+from shared.services.accounts.ports import Departed, Enrolment, Roll, Tokens
 from shared.services.accounts.registering import by_alias, enrolled
+from shared.services.clock import Clock
+from shared.services.delivery.ports import Drafts, MailService
 from shared.services.delivery.sending import Acting
 from shared.services.intake.address_fields import holds_several
-from shared.services.ports import (
-    Clock,
-    Departed,
-    Drafts,
-    Enrolment,
-    Grant,
-    MailService,
-    Roll,
-    Tokens,
-)
+from shared.services.sign_in.ports import Grant
 
 _CONCRETE = re.compile(
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"

@@ -18,7 +18,7 @@ from shared.errors import AnswerLost, FieldProblem, LostRace, Refused
 from shared.mail import problems
 from shared.mail.account import Account
 from shared.mail.defaults import NO_DEFAULTS, allowed_from_problems, problems_of
-from shared.services.ports import Enrolment, Roll
+from shared.services.accounts.ports import Enrolment, Roll
 from shared.telemetry import event
 
 ATTEMPTS = 10

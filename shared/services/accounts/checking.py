@@ -32,16 +32,10 @@ from shared.mail.graph_payload import trial_request
 from shared.mail.outcome import DENIED, Outcome, Verdict, judge_draft
 from shared.mail.permissions import DRAFTS, DRAFTS_SHARED, SEND, SEND_SHARED
 from shared.mail.refusals import Actor
-from shared.services.ports import (
-    Accounts,
-    CheckRecord,
-    Checks,
-    Clock,
-    Drafts,
-    Grant,
-    MailService,
-    Tokens,
-)
+from shared.services.accounts.ports import Accounts, CheckRecord, Checks, Tokens
+from shared.services.clock import Clock
+from shared.services.delivery.ports import Drafts, MailService
+from shared.services.sign_in.ports import Grant
 from shared.telemetry import event
 
 _JSON = "application/json"

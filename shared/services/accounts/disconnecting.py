@@ -29,17 +29,12 @@ from shared.mail.account import DISCONNECTING, Account, AccountState
 from shared.mail.mail import Mail, MailFilter
 from shared.mail.status import Status
 from shared.services.accounts.access_tokens import grant_secret
+from shared.services.accounts.ports import Checks, Departures, Roll
+from shared.services.clock import Clock
+from shared.services.delivery.ports import Timetables
 from shared.services.mails.changes import Changes
-from shared.services.ports import (
-    Checks,
-    Clock,
-    Departures,
-    Destruction,
-    Ledger,
-    Roll,
-    Shredder,
-    Timetables,
-)
+from shared.services.mails.ports import Ledger
+from shared.services.sign_in.ports import Destruction, Shredder
 from shared.telemetry import event
 
 MOST_SECONDS = 60.0

@@ -11,7 +11,8 @@ from shared.errors import LostRace, RemoteError
 from shared.mail.account import Account, AccountState
 from shared.mail.backoff import LONGEST_ASKED_SECONDS
 from shared.mail.outcome import Outcome, Verdict
-from shared.services.ports import Accounts, Clock
+from shared.services.accounts.ports import Accounts
+from shared.services.clock import Clock
 from shared.telemetry import event
 
 

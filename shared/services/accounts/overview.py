@@ -16,7 +16,11 @@ from shared.mail.account import Account
 from shared.mail.expiry import Expiry
 from shared.mail.pace import Pace
 from shared.mail.status import Status
-from shared.services.ports import AppCredentialStatus, Cases, Clock, Timetables, WatchMemory
+from shared.services.clock import Clock
+from shared.services.delivery.ports import Timetables
+from shared.services.mails.ports import Cases
+from shared.services.sign_in.ports import AppCredentialStatus
+from shared.services.upkeep.ports import WatchMemory
 from shared.services.upkeep.watch import newest_expiry
 
 MOST_CASES = 1000

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from shared.errors import AnswerLost, LostRace, RemoteError
 from shared.mail.account import Account
-from shared.services.ports import Enrolment, Roll
+from shared.services.accounts.ports import Enrolment, Roll
 
 ATTEMPTS = 10
 """Of rows that are written at the same moment, one at least gets through at each attempt."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shared.mail.message import Attachment, StoredFile
-from shared.services.ports import Files
+from shared.services.mails.ports import Files
 
 
 class Attached:
-    """Fulfils `ports.AttachedFile`."""
+    """Fulfils `delivery.ports.AttachedFile`."""
 
     def __init__(self, item: Attachment, files: Files) -> None:
         self._item = item

@@ -33,13 +33,15 @@ from shared.mail.refusals.account import why
 from shared.mail.status import SETTLED, Status, may_follow
 from shared.mail.way import Way, way_for
 from shared.services.accounts.health import Standing
+from shared.services.accounts.ports import Accounts
+from shared.services.clock import Clock
 from shared.services.delivery.concurrency import Places
 from shared.services.delivery.mail_lease import HeldMail
 from shared.services.delivery.pacing import SOON, Pacing
 from shared.services.delivery.sending import FindingOut, Removal, Sending
 from shared.services.intake.submission import Submission
 from shared.services.mails.packing import Packed, unpack
-from shared.services.ports import Accounts, Clock, Ledger, Payloads, Versioned
+from shared.services.mails.ports import Ledger, Payloads, Versioned
 from shared.telemetry import event, where
 
 PLACE_SECONDS = 0.2

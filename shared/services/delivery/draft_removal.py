@@ -15,8 +15,9 @@ from shared.mail.account import Account
 from shared.mail.mail import Mail
 from shared.mail.outcome import Verdict
 from shared.mail.status import Status
+from shared.services.accounts.ports import Accounts
+from shared.services.clock import Clock
 from shared.services.delivery.sending import FindingOut, Removal
-from shared.services.ports import Accounts, Clock
 
 A_WORKERS_LIFE = timedelta(minutes=15)
 """No worker is at work on a mail for longer: more than the host lets it be (`functionTimeout` in

@@ -11,7 +11,7 @@ import logging
 from shared.errors import RemoteError
 from shared.mail.account import Account
 from shared.mail.graph_payload import JSON, trial_request
-from shared.services.ports import Drafts
+from shared.services.delivery.ports import Drafts
 from shared.telemetry import event
 
 

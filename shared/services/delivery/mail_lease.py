@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from shared.errors import LostRace, OutOfTime
 from shared.mail.mail import Mail
-from shared.services.ports import Clock, Versioned
+from shared.services.clock import Clock
+from shared.services.mails.ports import Versioned
 
 Write = Callable[[Mail, str], str | None]
 """Writes a mail under an ETag; gives the new one, or None where another worker was first."""

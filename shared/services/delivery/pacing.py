@@ -21,7 +21,8 @@ from shared.mail.account import Account
 from shared.mail.mail import Mail
 from shared.mail.pace import Pace, Timetable
 from shared.mail.status import Status
-from shared.services.ports import Clock, Timetables
+from shared.services.clock import Clock
+from shared.services.delivery.ports import Timetables
 from shared.telemetry import event
 
 SOON = timedelta(seconds=1)

@@ -22,9 +22,12 @@ from shared.mail.account import Account
 from shared.mail.graph_payload import send_request
 from shared.mail.mail import Mail
 from shared.mail.outcome import Look, Outcome, Verdict, judge_send
+from shared.services.accounts.ports import Tokens
+from shared.services.clock import Clock
+from shared.services.delivery.ports import MailService
 from shared.services.mails.packing import Packed
+from shared.services.mails.ports import Files
 from shared.services.mails.stored_files import not_read, read_whole
-from shared.services.ports import Clock, Files, MailService, Tokens
 
 CREDENTIAL_SECONDS = 120.0
 """Until the app's own credential is tried again: soon after somebody mended it, or after a trouble of the

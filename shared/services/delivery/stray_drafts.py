@@ -15,7 +15,10 @@ from shared.mail import ids
 from shared.mail.account import Account
 from shared.mail.lost_drafts import made_by
 from shared.mail.status import Status
-from shared.services.ports import Accounts, Clock, Drafts, Ledger, MarkedDraft, Tokens
+from shared.services.accounts.ports import Accounts, Tokens
+from shared.services.clock import Clock
+from shared.services.delivery.ports import Drafts, MarkedDraft
+from shared.services.mails.ports import Ledger
 from shared.telemetry import event
 
 OLD = timedelta(days=1)

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from shared.errors import FieldProblem, PostroomError, Refused, RemoteError
 from shared.mail import problems
+from shared.services.clock import Clock
 from shared.services.intake.mail_document import (
     MAX_KEY,
     MailDocument,
@@ -29,7 +30,6 @@ from shared.services.intake.mail_document import (
 )
 from shared.services.intake.submission import Receipt, Submission, key_conflict
 from shared.services.json_reading import MAX_TOLD, decode, repeated_name
-from shared.services.ports import Clock
 from shared.telemetry import event, where
 
 MOST_MAILS = 100

@@ -24,6 +24,7 @@ from shared.mail.message import (
     problems_of,
     too_many,
 )
+from shared.services.clock import Clock
 from shared.services.intake import labels
 from shared.services.intake.address_fields import (
     AddressesField,
@@ -36,7 +37,6 @@ from shared.services.intake.address_fields import (
 from shared.services.intake.file_fields import ANY_FILE, AttachmentDocument, given, read_attachments
 from shared.services.intake.thread_fields import Thread, read_thread
 from shared.services.json_reading import MAX_TOLD, MOST_COUNTED, decode, repeated_name
-from shared.services.ports import Clock
 
 MAX_KEY = 256
 MAX_TEXTS = 20_000

@@ -8,6 +8,7 @@ from datetime import timedelta
 from shared.errors import LostRace, Refused
 from shared.mail import ids, problems
 from shared.mail.status import Status
+from shared.services.clock import Clock
 from shared.services.delivery.delivery import Delivery, Heard
 from shared.services.intake import outbox_message as messages
 from shared.services.intake import queue_wording as wording
@@ -16,7 +17,7 @@ from shared.services.intake.message_text import unwrap
 from shared.services.intake.outbox_message import OutboxMessage
 from shared.services.intake.readable_parts import readable_parts
 from shared.services.intake.submission import Submission
-from shared.services.ports import Clock, Ledger, Versioned
+from shared.services.mails.ports import Ledger, Versioned
 from shared.telemetry import event
 
 

@@ -24,23 +24,16 @@ from shared.mail.message import Attachment, Importance, Message, StoredFile
 from shared.mail.refusals.account import why
 from shared.mail.status import WAITING, Status
 from shared.mail.way import Way, way_for
+from shared.services.accounts.ports import Accounts
+from shared.services.clock import Clock
 from shared.services.delivery.pacing import Pacing
 from shared.services.intake.mail_document import Order, place_of
 from shared.services.intake.outbox_message import LONGEST_DELAY
+from shared.services.intake.ports import Bell, IdempotencyKeys, KeyClaim
 from shared.services.intake.readable_parts import NOTHING, ReadableParts, Recipient
 from shared.services.mails.packing import Packed, pack
-from shared.services.ports import (
-    Accounts,
-    Bell,
-    Clock,
-    Files,
-    IdempotencyKeys,
-    KeyClaim,
-    Ledger,
-    Payloads,
-    Versioned,
-    Waiting,
-)
+from shared.services.mails.ports import Files, Ledger, Payloads, Versioned
+from shared.services.upkeep.ports import Waiting
 from shared.telemetry import event
 
 INLINE_BYTES = 480 * 1024

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from shared.errors import RemoteError
 from shared.mail.status import Status
-from shared.services.ports import Archive, Case, Cases, Clock, Ledger, Versioned
+from shared.services.clock import Clock
+from shared.services.mails.ports import Case, Cases, Ledger, Versioned
+from shared.services.upkeep.ports import Archive
 from shared.telemetry import event
 
 if TYPE_CHECKING:
     from shared.mail.mail import Mail, MailFilter, MailPage
-    from shared.services.ports import Glimpse, Span, WaitingPage
+    from shared.services.mails.ports import Glimpse, Span, WaitingPage
 
 ATTENTION = (Status.HELD, Status.UNKNOWN, Status.FAILED)
 """What a mail does not leave by a bell alone."""
@@ -27,7 +29,7 @@ BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class AttentiveLedger:
-    """A ledger that keeps the cases too. Fulfils `ports.Ledger`.
+    """A ledger that keeps the cases too. Fulfils `mails.ports.Ledger`.
 
     A case costs one call where a mail gets into trouble and one where it gets out; a mail that is
     simply sent costs none.

@@ -27,10 +27,12 @@ from shared.mail.message import Message, problems_of
 from shared.mail.refusals.account import why
 from shared.mail.status import Status
 from shared.mail.way import way_for
+from shared.services.accounts.ports import Accounts
+from shared.services.clock import Clock
 from shared.services.delivery.draft_removal import Withdrawal, Withdrawn
 from shared.services.intake.submission import Submission, as_many_as_fit, refuse_signed_out
 from shared.services.mails.packing import Packed, unpack
-from shared.services.ports import Accounts, Clock, Ledger, Payloads, Versioned
+from shared.services.mails.ports import Ledger, Payloads, Versioned
 from shared.telemetry import event
 
 ATTEMPTS = 5

@@ -9,7 +9,7 @@ from shared.mail.mail import Mail
 from shared.mail.message import Message
 from shared.services.intake.message_text import unwrap
 from shared.services.mails.packing import Packed, unpack
-from shared.services.ports import Payloads
+from shared.services.mails.ports import Payloads
 
 MOST_SHOWN = 16_000
 """Characters of a queue message that are shown: a page stays small."""

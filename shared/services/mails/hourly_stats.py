@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from shared.mail.status import WAITING, Status
-from shared.services.ports import Census, Clock, Hour, Hours
+from shared.services.clock import Clock
+from shared.services.mails.ports import Census, Hour, Hours
 
 HOUR = timedelta(hours=1)
 SHOWN = 24

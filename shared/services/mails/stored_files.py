@@ -8,7 +8,7 @@ from shared.errors import FileChanged, RemoteError
 from shared.mail.limits import CHUNK_BYTES
 from shared.mail.message import Attachment, Message, StoredFile
 from shared.mail.outcome import Outcome, Verdict
-from shared.services.ports import Files
+from shared.services.mails.ports import Files
 
 
 def read_whole(message: Message, files: Files) -> Message:

@@ -29,19 +29,19 @@ from shared.mail.mail import Mail, MailFilter
 from shared.mail.outcome import Look, Sight
 from shared.mail.status import Status
 from shared.mail.way import Way
+from shared.services.accounts.ports import Accounts
+from shared.services.clock import Clock
 from shared.services.intake.mail_document import read_json
 from shared.services.intake.submission import Submission
-from shared.services.ports import (
-    Accounts,
-    AppCredentialStatus,
-    Clock,
-    CredentialVersion,
-    Grant,
-    Ledger,
-    StoredSecret,
-)
+from shared.services.mails.ports import Ledger
 from shared.services.setup.deadline import Patience
 from shared.services.setup.steps import Found, Step, Trial, steps
+from shared.services.sign_in.ports import (
+    AppCredentialStatus,
+    CredentialVersion,
+    Grant,
+    StoredSecret,
+)
 from shared.services.sign_in.registration import REDIRECT_CHECK_STATE, Registration
 
 CLIENT_SECRET = "postroom-client-secret"  # noqa: S105 - its name in the vault
@@ -60,7 +60,7 @@ class SecretStore(Protocol):
     """What setting up needs of Key Vault."""
 
     def get(self, name: str) -> StoredSecret | None:
-        """See `ports.Vault`."""
+        """See `sign_in.ports.Vault`."""
         ...
 
     def set(
@@ -71,7 +71,7 @@ class SecretStore(Protocol):
         *,
         expires_at: datetime | None = None,
     ) -> StoredSecret:
-        """See `ports.Vault`; with when the value ceases to be good, which the vault notes down."""
+        """See `sign_in.ports.Vault`; with when the value ceases to be good, which the vault notes down."""
         ...
 
 
@@ -79,7 +79,7 @@ class AppIdentityPlatform(Protocol):
     """What setting up needs of Entra."""
 
     def app_grant(self, authority: str) -> Grant:
-        """See `ports.IdentityPlatform`."""
+        """See `sign_in.ports.IdentityPlatform`."""
         ...
 
 

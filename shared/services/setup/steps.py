@@ -14,7 +14,7 @@ from shared.mail.mail import Mail
 from shared.mail.outcome import Sight
 from shared.mail.status import Status
 from shared.mail.way import Way
-from shared.services.ports import CredentialVersion
+from shared.services.sign_in.ports import CredentialVersion
 from shared.services.sign_in.registration import Registration
 
 CLIENT_CERTIFICATE = "postroom-client-certificate"

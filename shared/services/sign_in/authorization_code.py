@@ -16,18 +16,12 @@ from shared.errors import ConsentRequired
 from shared.mail import permissions, refusals
 from shared.mail.account import Account
 from shared.mail.refusals import SignInRefused
+from shared.services.accounts.ports import Enrolment
 from shared.services.accounts.registering import by_alias
-from shared.services.ports import (
-    Clock,
-    Enrolment,
-    Flows,
-    Grant,
-    IdentityPlatform,
-    SignInFlow,
-    Wish,
-)
+from shared.services.clock import Clock
 from shared.services.sign_in.connecting import ConsentRules, Linking
 from shared.services.sign_in.identity_claims import check_client_info
+from shared.services.sign_in.ports import Flows, Grant, IdentityPlatform, SignInFlow, Wish
 
 FLOW_LIFETIME = timedelta(minutes=10)
 

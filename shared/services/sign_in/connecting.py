@@ -35,20 +35,12 @@ from shared.mail.account import (
 from shared.mail.defaults import NO_DEFAULTS
 from shared.mail.refusals import SignInRefused
 from shared.services.accounts.access_tokens import grant_secret
+from shared.services.accounts.ports import Departed, Enrolment, Profile, Roll
 from shared.services.accounts.registering import by_alias, enrolled
-from shared.services.ports import (
-    Clock,
-    Departed,
-    Enrolment,
-    Grant,
-    IdentityPlatform,
-    MailService,
-    Profile,
-    Roll,
-    Vault,
-    Wish,
-)
+from shared.services.clock import Clock
+from shared.services.delivery.ports import MailService
 from shared.services.sign_in.identity_claims import Person, read_person
+from shared.services.sign_in.ports import Grant, IdentityPlatform, Vault, Wish
 
 _SHARED_AUTHORITIES = ("organizations", "consumers")
 

@@ -17,9 +17,10 @@ from shared.errors import ConsentRequired
 from shared.mail import permissions, refusals
 from shared.mail.account import Account
 from shared.mail.refusals import SignInRefused
-from shared.services.ports import Clock, DeviceFlow, Flows, Grant, IdentityPlatform, Wish
+from shared.services.clock import Clock
 from shared.services.sign_in.authorization_code import state_hash
 from shared.services.sign_in.connecting import Linking
+from shared.services.sign_in.ports import DeviceFlow, Flows, Grant, IdentityPlatform, Wish
 
 
 class DeviceSignIn:

@@ -8,7 +8,7 @@ from shared.errors import FieldProblem, Refused
 from shared.mail.account import ALIAS, AccountKind
 from shared.mail.address import MAX_ADDRESS
 from shared.mail.problems import INVALID_REQUEST
-from shared.services.ports import Wish
+from shared.services.sign_in.ports import Wish
 
 # Good enough to catch a slip of the pen; what counts is the comparison with the real mailbox.
 _ADDRESS = re.compile(r"[^\s@<>\"',;:]{1,64}@[^\s@<>\"',;:]{1,255}")

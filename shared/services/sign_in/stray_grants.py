@@ -11,7 +11,9 @@ from datetime import datetime, timedelta
 
 from shared.errors import RemoteRefused
 from shared.services.accounts.access_tokens import GRANTS, grant_secret
-from shared.services.ports import Clock, Enrolment, SecretShelf
+from shared.services.accounts.ports import Enrolment
+from shared.services.clock import Clock
+from shared.services.upkeep.ports import SecretShelf
 from shared.telemetry import event
 
 OLD = timedelta(days=1)

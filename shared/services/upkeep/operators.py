@@ -14,9 +14,10 @@ from msgspec.structs import replace
 
 from shared.errors import Refused
 from shared.mail.account import Account, AccountState
+from shared.services.accounts.ports import Accounts
+from shared.services.clock import Clock
 from shared.services.intake.mail_document import own_place, read_json
 from shared.services.intake.submission import Submission
-from shared.services.ports import Accounts, Clock
 from shared.telemetry import event
 
 TAG = "postroom"

@@ -17,15 +17,9 @@ from shared.errors import LostRace, PostroomError
 from shared.mail import ids
 from shared.mail.mail import Payload
 from shared.mail.status import Status
-from shared.services.ports import (
-    Archive,
-    Clock,
-    Expiring,
-    Ledger,
-    SettledMail,
-    StoredPayloads,
-    Waiting,
-)
+from shared.services.clock import Clock
+from shared.services.mails.ports import Ledger
+from shared.services.upkeep.ports import Archive, Expiring, SettledMail, StoredPayloads, Waiting
 from shared.services.upkeep.sweep import BEGINNING, Upkeep
 from shared.telemetry import event
 

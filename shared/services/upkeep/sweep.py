@@ -14,18 +14,11 @@ from msgspec.structs import replace
 from shared.errors import LostRace
 from shared.mail.account import Account
 from shared.mail.status import Status
-from shared.services.ports import (
-    Accounts,
-    Bell,
-    Clock,
-    Entry,
-    Glimpse,
-    HeldMark,
-    Ledger,
-    Span,
-    Waiting,
-    Watermark,
-)
+from shared.services.accounts.ports import Accounts
+from shared.services.clock import Clock
+from shared.services.intake.ports import Bell
+from shared.services.mails.ports import Glimpse, Ledger, Span
+from shared.services.upkeep.ports import Entry, HeldMark, Waiting, Watermark
 from shared.telemetry import event
 
 MOST_RUNG = 500

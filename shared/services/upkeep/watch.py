@@ -20,16 +20,11 @@ from shared.mail.account import DISCONNECTING, Account, AccountState
 from shared.mail.expiry import NOT_WRITTEN_DOWN, URGENT_DAYS, Expiry
 from shared.mail.findings import Change, Check
 from shared.services.accounts.checking import Checking
-from shared.services.ports import (
-    Accounts,
-    AppCredentialStatus,
-    CheckRecord,
-    Checks,
-    Clock,
-    CredentialVersion,
-    WatchMemory,
-)
+from shared.services.accounts.ports import Accounts, CheckRecord, Checks
+from shared.services.clock import Clock
+from shared.services.sign_in.ports import AppCredentialStatus, CredentialVersion
 from shared.services.upkeep.operators import Operators
+from shared.services.upkeep.ports import WatchMemory
 from shared.telemetry import event
 
 MOST_SECONDS = 300.0

@@ -19,9 +19,10 @@ from shared.mail.refusals.account import why
 from shared.mail.status import Status
 from shared.mail.way import NO_COPY
 from shared.services.accounts.disconnecting import Disconnected
+from shared.services.accounts.ports import CheckRecord
 from shared.services.intake.batch import BatchReceipt, Item
 from shared.services.intake.submission import Receipt
-from shared.services.ports import CheckRecord, CredentialVersion, Destruction
+from shared.services.sign_in.ports import CredentialVersion, Destruction
 from shared.web.problem import document_of
 
 

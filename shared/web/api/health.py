@@ -10,7 +10,9 @@ import azure.functions as func
 
 from shared.errors import ConfigurationError, PostroomError
 from shared.mail.account import Account, AccountState
-from shared.services.ports import Accounts, AppCredentialStatus, CheckRecord, Checks, Clock
+from shared.services.accounts.ports import Accounts, CheckRecord, Checks
+from shared.services.clock import Clock
+from shared.services.sign_in.ports import AppCredentialStatus
 from shared.web.api import documents
 from shared.web.problem import RETRY_SECONDS
 

@@ -7,9 +7,10 @@ import azure.functions as func
 from shared.errors import Refused
 from shared.mail import ids, problems
 from shared.mail.mail import Mail
+from shared.services.accounts.ports import Accounts
+from shared.services.clock import Clock
 from shared.services.mails import change_document
 from shared.services.mails.changes import Changes, cannot_send
-from shared.services.ports import Accounts, Clock
 from shared.services.upkeep.sweep import Upkeep
 from shared.web.api import documents
 from shared.web.api.mails import answer, only

@@ -15,10 +15,11 @@ from shared.errors import PostroomError, Refused
 from shared.mail import ids, problems
 from shared.mail.mail import Mail, MailFilter
 from shared.mail.status import Status
+from shared.services.accounts.ports import Accounts
 from shared.services.intake.mail_document import MAX_KEY, Limits, is_key
 from shared.services.intake.submission import Submission
 from shared.services.json_reading import shown_name
-from shared.services.ports import Accounts, Ledger
+from shared.services.mails.ports import Ledger
 from shared.telemetry import event
 from shared.web.api import documents, request_body
 from shared.web.problem import bad_request

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from shared import telemetry
 from shared.errors import NotFinishedYet, NotSent, PostroomError
 from shared.mail.refusals import SignInRefused
-from shared.services.ports import DeviceFlow, Grant
 from shared.services.sign_in.device_code import DeviceSignIn
+from shared.services.sign_in.ports import DeviceFlow, Grant
 from shared.web.auth import device_cookie
 from shared.web.auth.same_origin import require_same_origin
 from shared.web.auth.session import Sessions

@@ -11,8 +11,8 @@ from datetime import datetime
 
 import msgspec
 
-from shared.services.ports import DeviceCode, DeviceFlow, Wish
 from shared.services.sign_in.authorization_code import state_hash
+from shared.services.sign_in.ports import DeviceCode, DeviceFlow, Wish
 from shared.web.auth import cookies, signing
 from shared.web.auth.signing import Keys, Purpose
 

@@ -12,8 +12,8 @@ from datetime import datetime
 
 import msgspec
 
-from shared.services.ports import SignInFlow, Wish
 from shared.services.sign_in.authorization_code import FLOW_LIFETIME, state_hash
+from shared.services.sign_in.ports import SignInFlow, Wish
 from shared.web.auth import cookies, signing
 from shared.web.auth.signing import Keys, Purpose
 

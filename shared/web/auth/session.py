@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from shared.errors import Refused
 from shared.mail.problems import SESSION_REQUIRED
-from shared.services.ports import Clock
+from shared.services.clock import Clock
 from shared.web.auth import cookies, signing
 from shared.web.auth.signing import Keys, Purpose
 

@@ -15,8 +15,8 @@ from shared.mail.account import Account
 from shared.mail.permissions import Choices
 from shared.mail.problems import INVALID_REQUEST
 from shared.mail.refusals import SignInRefused
-from shared.services.ports import Wish
 from shared.services.sign_in.authorization_code import Consent
+from shared.services.sign_in.ports import Wish
 from shared.services.sign_in.registration import ADMIN_CONSENT_STATE, REDIRECT_CHECK_STATE
 from shared.services.sign_in.sign_in_request import authority_for
 from shared.web.auth import flow_cookie

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shared.mail.account import AccountKind
-from shared.services.ports import Wish
+from shared.services.sign_in.ports import Wish
 from shared.services.sign_in.sign_in_request import read_wish
 
 _KINDS = {"organizations": AccountKind.WORK, "consumers": AccountKind.PERSONAL}

@@ -18,7 +18,8 @@ from enum import StrEnum
 from threading import Lock
 
 from shared.errors import RemoteError
-from shared.services.ports import Clock, Vault
+from shared.services.clock import Clock
+from shared.services.sign_in.ports import Vault
 
 KEY_SECRET = "postroom-session-key"  # noqa: S105 - its name in the vault
 READ_AGAIN_AFTER = timedelta(seconds=60)

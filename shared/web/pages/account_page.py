@@ -12,7 +12,7 @@ from shared.mail import permissions, problems
 from shared.mail.account import Account
 from shared.services.accounts.changes import AccountChange, AccountChanges
 from shared.services.accounts.overview import Rate, Situation, Situations
-from shared.services.ports import Checks
+from shared.services.accounts.ports import Checks
 from shared.web.auth.same_origin import require_same_origin
 from shared.web.auth.session import Sessions
 from shared.web.forms import form_of

@@ -14,8 +14,9 @@ from shared.mail.account import Account, AccountKind, AccountState
 from shared.mail.permissions import Choices
 from shared.mail.refusals import Actor
 from shared.mail.refusals.account import why
-from shared.services.ports import Accounts, CheckRecord, Checks, WatchMemory
+from shared.services.accounts.ports import Accounts, CheckRecord, Checks
 from shared.services.sign_in import approval
+from shared.services.upkeep.ports import WatchMemory
 from shared.web.auth.same_origin import require_same_origin
 from shared.web.auth.session import Sessions
 from shared.web.auth.signing import Keys

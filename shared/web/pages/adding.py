@@ -13,8 +13,8 @@ from shared.mail.account import AccountKind
 from shared.mail.problems import INVALID_REQUEST
 from shared.services.accounts import add_document
 from shared.services.accounts.adding import Adding, Request
+from shared.services.accounts.ports import Accounts
 from shared.services.mails import change_document
-from shared.services.ports import Accounts
 from shared.web.api import documents
 from shared.web.api.mails import answer, only
 from shared.web.api.request_body import read_json_body

@@ -14,7 +14,7 @@ from shared.errors import Refused, RemoteError
 from shared.mail import problems
 from shared.mail.status import Status
 from shared.services.mails.changes import Changes
-from shared.services.ports import Case, Cases
+from shared.services.mails.ports import Case, Cases
 from shared.web.forms import form_of
 from shared.web.pages import wording
 from shared.web.pages.guard import guarded

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from shared.mail.status import Status
-from shared.services.ports import Hour
+from shared.services.mails.ports import Hour
 
 WIDTH = 480
 HEIGHT = 72

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from shared.mail.findings import Check, Finding, Result, Topic
-from shared.services.ports import CheckRecord, Remembered
+from shared.services.accounts.ports import CheckRecord
+from shared.services.upkeep.ports import Remembered
 
 _HEADS = {
     Result.OK: "works",

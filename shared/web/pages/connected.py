@@ -9,7 +9,7 @@ from shared.mail.defaults import NO_DEFAULTS
 from shared.mail.findings import Result
 from shared.mail.refusals.account import why
 from shared.services.accounts.adding import untried
-from shared.services.ports import CheckRecord
+from shared.services.accounts.ports import CheckRecord
 from shared.web.pages.checks_shown import moment
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from shared.services.ports import Clock, Vault
+from shared.services.clock import Clock
+from shared.services.sign_in.ports import Vault
 from shared.services.sign_in.registration import Registration
 from shared.web.auth.session import Sessions
 from shared.web.auth.signing import Keys

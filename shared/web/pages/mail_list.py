@@ -16,11 +16,13 @@ from shared.mail import ids, problems, refusals, rights
 from shared.mail.account import Account, AccountState
 from shared.mail.mail import FINDING_OUT, Mail, MailFilter, MailPage
 from shared.mail.status import Status
+from shared.services.accounts.ports import Accounts
+from shared.services.clock import Clock
 from shared.services.intake.mail_document import is_key
 from shared.services.intake.submission import Submission
 from shared.services.mails.attention import ATTENTION
 from shared.services.mails.hourly_stats import Tally
-from shared.services.ports import Accounts, Case, Cases, Clock, Ledger
+from shared.services.mails.ports import Case, Cases, Ledger
 from shared.web.auth import signing
 from shared.web.auth.signing import Keys, Purpose
 from shared.web.forms import form_of, query_of

@@ -17,7 +17,7 @@ from shared.mail.way import Way
 from shared.services.intake.address_fields import read_addresses
 from shared.services.mails.changes import Changes, Decision, Recipients
 from shared.services.mails.content import Content
-from shared.services.ports import Ledger
+from shared.services.mails.ports import Ledger
 from shared.web.forms import form_of
 from shared.web.pages import wording
 from shared.web.pages.guard import guarded

@@ -11,8 +11,8 @@ from shared.errors import CredentialRefused, PostroomError, Refused, RemoteError
 from shared.mail import refusals
 from shared.mail.permissions import Choices
 from shared.mail.refusals import SignInRefused
-from shared.services.ports import Wish
 from shared.services.sign_in import approval
+from shared.services.sign_in.ports import Wish
 from shared.services.sign_in.registration import Registration
 from shared.web.auth import cookies, signing
 from shared.web.auth.sign_in_form import fields_of

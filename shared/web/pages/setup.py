@@ -7,7 +7,7 @@ import azure.functions as func
 from shared.errors import PostroomError, Refused
 from shared.mail import permissions, problems
 from shared.mail.account import AccountState
-from shared.services.ports import Accounts
+from shared.services.accounts.ports import Accounts
 from shared.services.setup.checklist import SettingUp, redirect_check_url
 from shared.services.setup.steps import StepState, is_followed, stages
 from shared.web.forms import form_of

@@ -15,7 +15,7 @@ from shared.adapters.storage.attention_rows import CasesTable
 from shared.adapters.storage.clients import Storage
 from shared.adapters.storage.mails_table import keys_of
 from shared.mail.status import Status
-from shared.services.ports import Case
+from shared.services.mails.ports import Case
 from shared.settings import StorageSettings
 from tests.e2e.browser import PATIENCE, TOO_WIDE, give_session
 from tests.e2e.conftest import SignedIn

@@ -27,7 +27,7 @@ from shared.adapters.storage.mails_table import to_row
 from shared.mail.mail import Mail
 from shared.mail.status import Status
 from shared.services.mails.attention import ATTENTION, case_of
-from shared.services.ports import Hour
+from shared.services.mails.ports import Hour
 from tests.e2e.browser import PATIENCE, Watch, give_session
 from tests.e2e.control import Control
 from tests.seeding import fill, keeping_still, mail_at

@@ -8,7 +8,7 @@ from hypothesis import Phase
 
 from shared.mail.outcome import Outcome, Verdict
 from shared.services.delivery.delivery import Delivery, Heard
-from shared.services.ports import Versioned
+from shared.services.mails.ports import Versioned
 from tests.contract.test_lifecycle import Life, Tables, run, tables
 
 __all__ = ["tables"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from shared.errors import RemoteError
-from shared.services.ports import SecretVersion, StoredSecret
+from shared.services.sign_in.ports import SecretVersion, StoredSecret
 
 MADE = datetime(2026, 8, 20, 12, 0, tzinfo=UTC)
 

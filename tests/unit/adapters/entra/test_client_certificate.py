@@ -9,7 +9,7 @@ import pytest
 from shared.adapters.entra.client_certificate import ClientCertificate, read
 from shared.adapters.key_vault.credential import ClientSecret
 from shared.errors import CredentialRefused
-from shared.services.ports import StoredSecret
+from shared.services.sign_in.ports import StoredSecret
 from tests.certificates import PEM, PKCS12, made
 from tests.unit.adapters.vault_of_versions import MADE, Vault
 

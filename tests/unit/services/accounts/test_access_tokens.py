@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from shared.errors import AnswerLost, ConsentRequired, CredentialRefused, NotSent, RemoteRefused
 from shared.mail.account import Account, AccountKind, AccountState
 from shared.services.accounts.access_tokens import TokenSource, grant_secret
-from shared.services.ports import Grant, StoredSecret, Tokens
+from shared.services.accounts.ports import Tokens
+from shared.services.sign_in.ports import Grant, StoredSecret
 from tests.unit.sign_in_fakes import (
     NOW,
     FakeAccounts,

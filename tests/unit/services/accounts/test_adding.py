@@ -22,7 +22,7 @@ from shared.mail.account import DISCONNECTING, Account, AccountKind, AccountStat
 from shared.mail.outcome import GraphAnswer
 from shared.services.accounts.access_tokens import TokenSource
 from shared.services.accounts.adding import NOT_LOOKED_UP, Added, Adding, Request
-from shared.services.ports import Profile
+from shared.services.accounts.ports import Profile
 from tests.fakes import Clock as MemoryClock
 from tests.fakes import Faults, MemoryDrafts
 from tests.unit.sign_in_fakes import (

@@ -14,7 +14,7 @@ from shared.mail.status import Status
 from shared.services.accounts.access_tokens import TokenSource
 from shared.services.accounts.adding import Adding, Request
 from shared.services.accounts.disconnecting import Waiting
-from shared.services.ports import Profile
+from shared.services.accounts.ports import Profile
 from tests.fakes import Room, account_of
 from tests.unit.sign_in_fakes import FakeIdentity, FakeMailService, FakeVault
 

@@ -21,7 +21,7 @@ from shared.mail.account import AccountKind, AccountState
 from shared.mail.findings import Check, Result, Topic
 from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
-from shared.services.ports import Profile
+from shared.services.accounts.ports import Profile
 from tests.fakes import LOST, NOT_REACHED, Room, account_of
 
 VERIFIED = frozenset({"Mail.Send", "Mail.ReadWrite", "User.Read"})

@@ -7,7 +7,7 @@ import pytest
 from shared.mail.account import DISCONNECTING, AccountState
 from shared.mail.refusals import SignInRefused
 from shared.services.accounts.access_tokens import grant_secret
-from shared.services.ports import Departed
+from shared.services.accounts.ports import Departed
 from tests.unit.services.sign_in.test_authorization_code import Office
 from tests.unit.sign_in_fakes import NOW, OBJECT, TENANT, account_of
 

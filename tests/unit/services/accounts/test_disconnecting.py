@@ -13,7 +13,7 @@ from shared.errors import LostRace, Refused, RemoteRefused
 from shared.mail.account import AccountKind, AccountState
 from shared.mail.status import Status
 from shared.services.accounts.disconnecting import MOST_SECONDS, Disconnected, Waiting
-from shared.services.ports import Destruction
+from shared.services.sign_in.ports import Destruction
 from tests.fakes import LOST, NOT_REACHED, Crash, Room, account_of
 
 SECRET = "postroom-grant-id-billing"

@@ -19,8 +19,8 @@ from shared.mail.status import Status
 from shared.mail.way import Way
 from shared.services.delivery.delivery import SENT_AGAIN, Heard
 from shared.services.delivery.mail_lease import RUN_SECONDS
+from shared.services.delivery.ports import Found
 from shared.services.intake.mail_document import read_mime
-from shared.services.ports import Found
 from tests.fakes import ACCEPTED, LOST, NOT_REACHED, NOW, Crash, Room, account_of
 
 GRAPH_LOST = AnswerLost("graph", "no answer came back")

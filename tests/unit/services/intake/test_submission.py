@@ -20,9 +20,9 @@ from shared.mail.problems import ProblemKind
 from shared.mail.status import Status
 from shared.services.intake.mail_document import Order, read_json, read_mime
 from shared.services.intake.outbox_message import LONGEST_DELAY
+from shared.services.intake.ports import KeyClaim
 from shared.services.intake.submission import INLINE_BYTES, RECIPIENT_ROOM, Receipt
 from shared.services.mails.packing import unpack
-from shared.services.ports import KeyClaim
 from tests.fakes import (
     LOST,
     NOT_REACHED,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from shared.mail.mail import Caller, Mail
 from shared.mail.status import Status
 from shared.services.mails.attention import AttentiveLedger, Recount
-from shared.services.ports import Case
+from shared.services.mails.ports import Case
 from tests.fakes import LOST, NOT_REACHED, NOW, Clock, Crash, Faults, MemoryCases, MemoryLedger
 
 ID = "0190d6e4-6b80-7abc-8def-0123456789ab"

@@ -9,7 +9,7 @@ import pytest
 
 from shared.mail.status import Status
 from shared.services.mails.hourly_stats import MOST_AT_A_LOOK, MOST_SECONDS, SHOWN, Tally
-from shared.services.ports import Hour
+from shared.services.mails.ports import Hour
 from tests.fakes import Clock
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
@@ -19,7 +19,7 @@ SENT = {Status.SENT: 3}
 
 
 class Books:
-    """The ledger to count, and what was counted: `ports.Census` and `ports.Hours` over memory."""
+    """The ledger to count, and what was counted: `mails.ports.Census` and `mails.ports.Hours` over memory."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock

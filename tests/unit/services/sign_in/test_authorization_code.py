@@ -26,9 +26,10 @@ from shared.errors import (
 from shared.mail.account import PERSONAL_TENANT, Account, AccountKind, AccountState
 from shared.mail.refusals import SignInRefused
 from shared.services.accounts.access_tokens import grant_secret
-from shared.services.ports import Profile, SignInFlow
+from shared.services.accounts.ports import Profile
 from shared.services.sign_in.authorization_code import Consent, state_hash
 from shared.services.sign_in.connecting import ConsentRules, Linking
+from shared.services.sign_in.ports import SignInFlow
 from shared.services.sign_in.sign_in_request import read_wish
 from tests.unit.sign_in_fakes import (
     CLIENT,

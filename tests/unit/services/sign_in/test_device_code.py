@@ -11,9 +11,10 @@ import pytest
 from shared.errors import ConsentRequired, NotFinishedYet, NotSent, PostroomError
 from shared.mail.account import PERSONAL_TENANT, Account
 from shared.mail.refusals import SignInRefused
-from shared.services.ports import DeviceFlow, Profile
+from shared.services.accounts.ports import Profile
 from shared.services.sign_in.connecting import ConsentRules, Linking
 from shared.services.sign_in.device_code import DeviceSignIn
+from shared.services.sign_in.ports import DeviceFlow
 from shared.services.sign_in.sign_in_request import read_wish
 from tests.unit.sign_in_fakes import (
     CLIENT,

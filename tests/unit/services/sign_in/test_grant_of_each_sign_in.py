@@ -13,8 +13,8 @@ from shared.errors import Refused
 from shared.mail.account import DISCONNECTING, Account, AccountState
 from shared.services.accounts.access_tokens import TokenSource, grant_secret
 from shared.services.accounts.disconnecting import Disconnecting, Waiting
-from shared.services.ports import Destruction, Wish
 from shared.services.sign_in.connecting import ConsentRules, Linking
+from shared.services.sign_in.ports import Destruction, Wish
 from tests.fakes import Room
 from tests.unit import sign_in_fakes as fakes
 from tests.unit.sign_in_fakes import NOW, FakeAccounts, FakeIdentity, FakeVault, account_of

@@ -11,8 +11,8 @@ import pytest
 from shared.errors import NotSent, RemoteRefused
 from shared.mail.account import Account
 from shared.services.accounts.access_tokens import grant_secret
-from shared.services.ports import Wish
 from shared.services.sign_in.connecting import ConsentRules, Linking
+from shared.services.sign_in.ports import Wish
 from shared.services.sign_in.stray_grants import StrayGrants
 from tests.fakes import Crash
 from tests.unit import sign_in_fakes as fakes

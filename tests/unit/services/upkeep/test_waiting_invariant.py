@@ -36,7 +36,7 @@ ENDS = (Status.SENT, Status.FAILED, Status.CANCELLED, Status.UNKNOWN)
 
 
 class Sight(RuleBasedStateMachine):
-    """Writers that keep to the rules of `ports.Waiting`, and sweeps that die or overlap."""
+    """Writers that keep to the rules of `upkeep.ports.Waiting`, and sweeps that die or overlap."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ from shared.mail.mail import Mail
 from shared.mail.outcome import GraphAnswer
 from shared.services.accounts.access_tokens import TokenSource
 from shared.services.intake.mail_document import own_place
-from shared.services.ports import CredentialVersion
+from shared.services.sign_in.ports import CredentialVersion
 from shared.services.upkeep.watch import MOST_SECONDS
 from tests.fakes import LOST, NOT_REACHED, NOW, Crash, Outside, Room, account_of
 from tests.unit.sign_in_fakes import FakeIdentity, FakeVault, grant_of

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import ConsentRequired, CredentialRefused, NotFinishedYet, NotSent
-from shared.services.ports import DeviceCode, Profile
+from shared.services.accounts.ports import Profile
+from shared.services.sign_in.ports import DeviceCode
 from tests.unit.sign_in_fakes import OBJECT, claims_of, events_in, grant_of
 from tests.unit.web.browser import CROSS_SITE, SAME_ORIGIN, App, Browser, text_of
 

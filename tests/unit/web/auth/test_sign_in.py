@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared.errors import ConsentRequired, CredentialRefused, NotSent
 from shared.mail.account import AccountState
-from shared.services.ports import Profile
+from shared.services.accounts.ports import Profile
 from tests.unit.sign_in_fakes import (
     CLIENT,
     CLIENT_INFO,

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from shared.errors import NotSent
-from shared.services.ports import StoredSecret
+from shared.services.sign_in.ports import StoredSecret
 from shared.web.auth import signing
 from shared.web.auth.signing import KEY_SECRET, Keys, Purpose
 from tests.unit.sign_in_fakes import FakeClock, FakeVault

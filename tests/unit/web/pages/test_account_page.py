@@ -20,7 +20,8 @@ from shared.mail.expiry import Expiry
 from shared.mail.pace import Timetable
 from shared.mail.status import Status
 from shared.services.accounts.changes import AccountChanges, version_of
-from shared.services.ports import Case, Remembered
+from shared.services.mails.ports import Case
+from shared.services.upkeep.ports import Remembered
 from shared.web.pages import account_page
 from tests.unit.sign_in_fakes import NOW, account_of
 from tests.unit.web.browser import CROSS_SITE, SAME_ORIGIN, App, Browser, text_of

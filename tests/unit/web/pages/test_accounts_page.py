@@ -358,7 +358,7 @@ def test_importing_the_pages_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("path", sorted(Path("shared/web").glob("*.py")), ids=str)
+@pytest.mark.parametrize("path", sorted(Path("shared/web").rglob("*.py")), ids=str)
 def test_the_pages_import_nothing_of_azure_but_functions(path: Path) -> None:
     imported = {
         name

@@ -15,7 +15,7 @@ from shared.errors import NotSent, Refused
 from shared.mail import ids, problems
 from shared.mail.status import Status
 from shared.services.mails.changes import Changes
-from shared.services.ports import Case
+from shared.services.mails.ports import Case
 from shared.web.pages import bulk_changes
 from tests.fakes import NOW, Faults, MemoryCases
 from tests.unit.web.browser import CROSS_SITE, SAME_ORIGIN, App, Browser, text_of

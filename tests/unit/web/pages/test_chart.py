@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from shared.mail.status import Status
-from shared.services.ports import Hour
+from shared.services.mails.ports import Hour
 from shared.web.pages.chart import HEIGHT, WIDTH, Chart
 
 BEGINS = datetime(2026, 11, 21, 10, tzinfo=UTC)

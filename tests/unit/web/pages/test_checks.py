@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from shared.errors import ConsentRequired, RemoteRefused
 from shared.mail.expiry import Expiry
-from shared.services.ports import Remembered
+from shared.services.upkeep.ports import Remembered
 from shared.web.pages import accounts_page, checks
 from tests.fakes import NOT_REACHED, NOW, Room, account_of
 from tests.unit.web.browser import CROSS_SITE, SAME_ORIGIN, App, Browser, text_of

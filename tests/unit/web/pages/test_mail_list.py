@@ -15,7 +15,7 @@ from shared.mail.account import AccountKind, AccountState
 from shared.mail.mail import MailPage
 from shared.mail.status import Status
 from shared.services.mails.hourly_stats import Tally
-from shared.services.ports import Case
+from shared.services.mails.ports import Case
 from shared.web.pages import mail_list, wording
 from shared.web.pages.rendering import with_links
 from tests.fakes import NOW, Faults, MemoryCases, Room, account_of, mail_of

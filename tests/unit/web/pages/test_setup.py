@@ -20,7 +20,6 @@ from shared.mail.account import Account, AccountState
 from shared.mail.outcome import Look, Sight
 from shared.mail.status import Status
 from shared.mail.way import Way
-from shared.services.ports import CredentialVersion, Vault
 from shared.services.setup.checklist import (
     CLIENT_SECRET,
     WRITE_CHECK,
@@ -28,6 +27,7 @@ from shared.services.setup.checklist import (
     redirect_check_url,
 )
 from shared.services.setup.steps import Found, Step, StepState, Trial, is_followed, stages, steps
+from shared.services.sign_in.ports import CredentialVersion, Vault
 from shared.web.pages import setup
 from tests.fakes import FakeCredential, MemoryAccounts, Room, mail_of
 from tests.unit.sign_in_fakes import NOW, TENANT, FakeVault, account_of
