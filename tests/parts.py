@@ -49,16 +49,20 @@ class Part:
     """Run one after another instead of pytest, up to the first that fails."""
 
 
+MANY = ["tests/e2e/mails/test_many_mails.py", "tests/contract/test_many_mails.py"]
+"""Thousands of mails in the tables: for `make long`."""
+
 # Those that take longest come first, so that none begins when the others are done.
 PARTS = (
-    Part("mails", ["tests/e2e/mails"]),
-    Part("fast", ["tests/unit", "tests/functional"]),
-    Part("infra", ["tests/infra"]),
+    Part("mails", ["tests/e2e/mails"], without=MANY),
     Part("accounts", ["tests/e2e/accounts"]),
-    Part("packaging", ["tests/packaging"]),
-    Part("contract", ["tests/contract"]),
+    Part("unit", ["tests/unit"]),
     Part("faults", ["tests/faults"]),
+    Part("contract", ["tests/contract"], without=MANY),
     Part("types", commands=[[str(_BIN / "mypy")]]),
+    Part("infra", ["tests/infra"]),
+    Part("packaging", ["tests/packaging"]),
+    Part("functional", ["tests/functional"]),
     Part(
         "lint",
         commands=[
@@ -71,6 +75,7 @@ PARTS = (
 LONG = (
     Part("mutations", commands=[[sys.executable, "-m", "tests.mutations", "--at-once", "1"]]),
     Part("long-faults", ["tests/long/faults"]),
+    Part("many", MANY),
     Part("long", ["tests/long"], without=["tests/long/faults"]),
 )
 
