@@ -253,7 +253,9 @@ def test_the_unpacked_package_sends_mails_by_itself(
         "From the package, by the queue",
     }
     # It was the unpacked code that ran, in the clean interpreter.
-    assert list((unpacked / "shared" / "services" / "delivery" / "__pycache__").glob("delivery*.pyc"))
+    assert list(
+        (unpacked / "shared" / "services" / "delivery" / "__pycache__").glob("delivery*.pyc")
+    )
     worker = Path(f"/proc/{stack_of_package.worker_pids()[0]}/cmdline")
     if worker.exists():
         assert worker.read_bytes().startswith(os.fsencode(clean_python))
