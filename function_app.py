@@ -23,7 +23,7 @@ POISON_QUEUE = "outbox-poison"
 ANONYMOUS = func.AuthLevel.ANONYMOUS
 
 
-def room() -> Postroom:
+def services() -> Postroom:
     """The services of this process, built on first use."""
     from shared.starting import uncollected
 
@@ -38,7 +38,9 @@ def send(req: func.HttpRequest) -> func.HttpResponse:
     """Accept one mail."""
     from shared.web.api import mails
 
-    return answered(req, lambda: mails.send(req, room().submission, room().ledger, room().limits))
+    return answered(
+        req, lambda: mails.send(req, services().submission, services().ledger, services().limits)
+    )
 
 
 @app.route("api/send/check", methods=["POST"])
@@ -46,7 +48,7 @@ def check_mail(req: func.HttpRequest) -> func.HttpResponse:
     """Check one mail, and send nothing."""
     from shared.web.api import mails
 
-    return answered(req, lambda: mails.check_mail(req, room().submission, room().limits))
+    return answered(req, lambda: mails.check_mail(req, services().submission, services().limits))
 
 
 @app.route("api/send/batch", methods=["POST"])
@@ -54,7 +56,7 @@ def send_batch(req: func.HttpRequest) -> func.HttpResponse:
     """Accept up to a hundred mails."""
     from shared.web.api import batch
 
-    return answered(req, lambda: batch.send_batch(req, room().batch, room().limits))
+    return answered(req, lambda: batch.send_batch(req, services().batch, services().limits))
 
 
 @app.route("api/mails/{id}", methods=["GET"])
@@ -62,7 +64,7 @@ def show_mail(req: func.HttpRequest) -> func.HttpResponse:
     """One mail and its story."""
     from shared.web.api import mails
 
-    return answered(req, lambda: mails.show_mail(req, room().ledger))
+    return answered(req, lambda: mails.show_mail(req, services().ledger))
 
 
 @app.route("api/mails/{id}/raw", methods=["GET"])
@@ -70,7 +72,7 @@ def show_raw_text(req: func.HttpRequest) -> func.HttpResponse:
     """The text of a queue message that did not become a mail."""
     from shared.web import raw_text
 
-    return answered(req, lambda: raw_text.show(req, room().ledger, room().content))
+    return answered(req, lambda: raw_text.show(req, services().ledger, services().content))
 
 
 @app.route("api/mails", methods=["GET"])
@@ -78,7 +80,7 @@ def list_mails(req: func.HttpRequest) -> func.HttpResponse:
     """Mails, newest first."""
     from shared.web.api import mails
 
-    return answered(req, lambda: mails.list_mails(req, room().ledger, room().submission))
+    return answered(req, lambda: mails.list_mails(req, services().ledger, services().submission))
 
 
 @app.route("api/mails/{id}", methods=["PATCH"])
@@ -86,7 +88,7 @@ def reschedule_mail(req: func.HttpRequest) -> func.HttpResponse:
     """Give a mail that waits another time."""
     from shared.web.api import mail_changes
 
-    return answered(req, lambda: mail_changes.reschedule(req, room().changes, room().clock))
+    return answered(req, lambda: mail_changes.reschedule(req, services().changes, services().clock))
 
 
 @app.route("api/mails/{id}/cancel", methods=["POST"])
@@ -94,7 +96,7 @@ def cancel_mail(req: func.HttpRequest) -> func.HttpResponse:
     """Withdraw a mail in time."""
     from shared.web.api import mail_changes
 
-    return answered(req, lambda: mail_changes.cancel(req, room().changes))
+    return answered(req, lambda: mail_changes.cancel(req, services().changes))
 
 
 @app.route("api/mails/{id}/release", methods=["POST"])
@@ -102,7 +104,7 @@ def release_mail(req: func.HttpRequest) -> func.HttpResponse:
     """Let one held mail go."""
     from shared.web.api import mail_changes
 
-    return answered(req, lambda: mail_changes.release(req, room().changes))
+    return answered(req, lambda: mail_changes.release(req, services().changes))
 
 
 @app.route("api/mails/{id}/resolve", methods=["POST"])
@@ -110,7 +112,7 @@ def resolve_mail(req: func.HttpRequest) -> func.HttpResponse:
     """Settle a mail of which it is not known whether it was sent."""
     from shared.web.api import mail_changes
 
-    return answered(req, lambda: mail_changes.resolve(req, room().changes))
+    return answered(req, lambda: mail_changes.resolve(req, services().changes))
 
 
 @app.route("api/mails/{id}/retry", methods=["POST"])
@@ -118,7 +120,7 @@ def retry_mail(req: func.HttpRequest) -> func.HttpResponse:
     """Try a mail again, also to other recipients."""
     from shared.web.api import mail_changes
 
-    return answered(req, lambda: mail_changes.retry(req, room().changes))
+    return answered(req, lambda: mail_changes.retry(req, services().changes))
 
 
 @app.route("api/accounts/{alias}/release", methods=["POST"])
@@ -128,7 +130,9 @@ def release_account(req: func.HttpRequest) -> func.HttpResponse:
 
     return answered(
         req,
-        lambda: mail_changes.release_account(req, room().accounts, room().upkeep, room().clock),
+        lambda: mail_changes.release_account(
+            req, services().accounts, services().upkeep, services().clock
+        ),
     )
 
 
@@ -137,7 +141,7 @@ def show_account(req: func.HttpRequest) -> func.HttpResponse:
     """One account, with what is set for it."""
     from shared.web.api import accounts
 
-    return answered(req, lambda: accounts.show(req, room().account_changes))
+    return answered(req, lambda: accounts.show(req, services().account_changes))
 
 
 @app.route("api/accounts/{alias}", methods=["PATCH"])
@@ -145,7 +149,7 @@ def change_account(req: func.HttpRequest) -> func.HttpResponse:
     """Change what is set for an account."""
     from shared.web.api import accounts
 
-    return answered(req, lambda: accounts.change(req, room().account_changes))
+    return answered(req, lambda: accounts.change(req, services().account_changes))
 
 
 @app.route("api/accounts", methods=["POST"])
@@ -153,7 +157,7 @@ def add_account(req: func.HttpRequest) -> func.HttpResponse:
     """Add a mailbox that nobody signs in."""
     from shared.web.pages import adding
 
-    return answered(req, lambda: adding.add_account(req, room().adding))
+    return answered(req, lambda: adding.add_account(req, services().adding))
 
 
 @app.route("accounts/add", methods=["POST"], auth_level=ANONYMOUS)
@@ -161,11 +165,11 @@ def add_from_page(req: func.HttpRequest) -> func.HttpResponse:
     """The same, from the page. Asks for a session and the same origin itself."""
     from shared.web.pages import adding
 
-    front = room().front
+    page_context = services().page_context
     return answered(
         req,
         lambda: adding.add_from_page(
-            req, front.site, front.sessions, room().accounts, room().adding
+            req, page_context.site, page_context.sessions, services().accounts, services().adding
         ),
     )
 
@@ -175,7 +179,7 @@ def list_accounts(req: func.HttpRequest) -> func.HttpResponse:
     """The mailboxes that are signed in."""
     from shared.web.api import mails
 
-    return answered(req, lambda: mails.list_accounts(req, room().accounts))
+    return answered(req, lambda: mails.list_accounts(req, services().accounts))
 
 
 @app.route("api/accounts/{alias}/check", methods=["POST"])
@@ -183,7 +187,7 @@ def check_account(req: func.HttpRequest) -> func.HttpResponse:
     """Ask Microsoft now whether an account works."""
     from shared.web.pages import checks
 
-    return answered(req, lambda: checks.check(req, room().checking))
+    return answered(req, lambda: checks.check(req, services().checking))
 
 
 @app.route("api/accounts/{alias}", methods=["DELETE"])
@@ -191,7 +195,7 @@ def disconnect_account(req: func.HttpRequest) -> func.HttpResponse:
     """Take a mailbox out."""
     from shared.web.pages import disconnecting
 
-    return answered(req, lambda: disconnecting.disconnect(req, room().disconnecting))
+    return answered(req, lambda: disconnecting.disconnect(req, services().disconnecting))
 
 
 @app.route("api/health", methods=["GET"], auth_level=ANONYMOUS)
@@ -199,7 +203,7 @@ def show_health(req: func.HttpRequest) -> func.HttpResponse:
     """Alive or not."""
     from shared.web.api import health
 
-    return answered(req, lambda: health.alive(room))
+    return answered(req, lambda: health.alive(services))
 
 
 @app.route("api/health/details", methods=["GET"])
@@ -210,7 +214,11 @@ def show_health_details(req: func.HttpRequest) -> func.HttpResponse:
     return answered(
         req,
         lambda: health.details(
-            room().probes, room().accounts, room().credential, room().checks, room().clock
+            services().probes,
+            services().accounts,
+            services().credential,
+            services().checks,
+            services().clock,
         ),
     )
 
@@ -230,7 +238,9 @@ def show_home(req: func.HttpRequest) -> func.HttpResponse:
 
     return answered(
         req,
-        lambda: setup.show_home(req, room().front.site, room().front.sessions, room().accounts),
+        lambda: setup.show_home(
+            req, services().page_context.site, services().page_context.sessions, services().accounts
+        ),
     )
 
 
@@ -241,7 +251,12 @@ def show_setup(req: func.HttpRequest) -> func.HttpResponse:
 
     return answered(
         req,
-        lambda: setup.show_setup(req, room().front.site, room().front.sessions, room().setting_up),
+        lambda: setup.show_setup(
+            req,
+            services().page_context.site,
+            services().page_context.sessions,
+            services().checklist,
+        ),
     )
 
 
@@ -253,7 +268,10 @@ def change_setup(req: func.HttpRequest) -> func.HttpResponse:
     return answered(
         req,
         lambda: setup.change_setup(
-            req, room().front.site, room().front.sessions, room().setting_up
+            req,
+            services().page_context.site,
+            services().page_context.sessions,
+            services().checklist,
         ),
     )
 
@@ -272,7 +290,10 @@ def show_sign_in(req: func.HttpRequest) -> func.HttpResponse:
     from shared.web.pages import accounts_page
 
     return answered(
-        req, lambda: accounts_page.show_sign_in(req, room().front.site, room().front.sessions)
+        req,
+        lambda: accounts_page.show_sign_in(
+            req, services().page_context.site, services().page_context.sessions
+        ),
     )
 
 
@@ -281,7 +302,7 @@ def open_session(req: func.HttpRequest) -> func.HttpResponse:
     """A session for whoever has a function key: the host has checked it."""
     from shared.web.pages import accounts_page
 
-    return answered(req, lambda: accounts_page.open_session(req, room().front.sessions))
+    return answered(req, lambda: accounts_page.open_session(req, services().page_context.sessions))
 
 
 @app.route("signout", methods=["POST"], auth_level=ANONYMOUS)
@@ -290,7 +311,10 @@ def close_session(req: func.HttpRequest) -> func.HttpResponse:
     from shared.web.pages import accounts_page
 
     return answered(
-        req, lambda: accounts_page.close_session(req, room().front.site, room().front.sessions)
+        req,
+        lambda: accounts_page.close_session(
+            req, services().page_context.site, services().page_context.sessions
+        ),
     )
 
 
@@ -303,12 +327,12 @@ def show_accounts(req: func.HttpRequest) -> func.HttpResponse:
         req,
         lambda: accounts_page.show_accounts(
             req,
-            room().front.site,
-            room().front.sessions,
-            room().front.keys,
-            room().accounts,
-            room().checks,
-            room().watch_memory,
+            services().page_context.site,
+            services().page_context.sessions,
+            services().page_context.keys,
+            services().accounts,
+            services().checks,
+            services().watch_memory,
         ),
     )
 
@@ -322,11 +346,11 @@ def show_account_page(req: func.HttpRequest) -> func.HttpResponse:
         req,
         lambda: account_page.show(
             req,
-            room().front.site,
-            room().front.sessions,
-            room().account_changes,
-            room().checks,
-            room().situations,
+            services().page_context.site,
+            services().page_context.sessions,
+            services().account_changes,
+            services().checks,
+            services().overviews,
         ),
     )
 
@@ -339,7 +363,10 @@ def show_disconnect(req: func.HttpRequest) -> func.HttpResponse:
     return answered(
         req,
         lambda: disconnecting.show_disconnect(
-            req, room().front.site, room().front.sessions, room().disconnecting
+            req,
+            services().page_context.site,
+            services().page_context.sessions,
+            services().disconnecting,
         ),
     )
 
@@ -353,11 +380,11 @@ def change_account_from_page(req: func.HttpRequest) -> func.HttpResponse:
         req,
         lambda: account_page.change(
             req,
-            room().front.site,
-            room().front.sessions,
-            room().account_changes,
-            room().checks,
-            room().situations,
+            services().page_context.site,
+            services().page_context.sessions,
+            services().account_changes,
+            services().checks,
+            services().overviews,
         ),
     )
 
@@ -370,7 +397,10 @@ def disconnect_account_from_page(req: func.HttpRequest) -> func.HttpResponse:
     return answered(
         req,
         lambda: disconnecting.disconnect_from_page(
-            req, room().front.site, room().front.sessions, room().disconnecting
+            req,
+            services().page_context.site,
+            services().page_context.sessions,
+            services().disconnecting,
         ),
     )
 
@@ -383,7 +413,7 @@ def check_account_from_page(req: func.HttpRequest) -> func.HttpResponse:
     return answered(
         req,
         lambda: checks.check_from_page(
-            req, room().front.site, room().front.sessions, room().checking
+            req, services().page_context.site, services().page_context.sessions, services().checking
         ),
     )
 
@@ -393,20 +423,20 @@ def show_mails(req: func.HttpRequest) -> func.HttpResponse:
     """The page of mails. Asks for a session itself, as each page does."""
     from shared.web.pages import mail_list
 
-    front = room().front
+    page_context = services().page_context
     return answered(
         req,
         lambda: mail_list.show_mails(
             req,
-            front.site,
-            front.sessions,
-            front.keys,
-            room().ledger,
-            room().cases,
-            room().tally,
-            room().accounts,
-            room().submission,
-            room().clock,
+            page_context.site,
+            page_context.sessions,
+            page_context.keys,
+            services().ledger,
+            services().attention,
+            services().hourly_stats,
+            services().accounts,
+            services().submission,
+            services().clock,
         ),
     )
 
@@ -416,9 +446,12 @@ def search_mails(req: func.HttpRequest) -> func.HttpResponse:
     """Off to the mails that are looked for. Asks for a session and the same origin itself."""
     from shared.web.pages import mail_list
 
-    front = room().front
+    page_context = services().page_context
     return answered(
-        req, lambda: mail_list.search_mails(req, front.site, front.sessions, front.keys)
+        req,
+        lambda: mail_list.search_mails(
+            req, page_context.site, page_context.sessions, page_context.keys
+        ),
     )
 
 
@@ -427,9 +460,10 @@ def show_docs(req: func.HttpRequest) -> func.HttpResponse:
     """The API as a page. Asks for a session itself."""
     from shared.web.pages import api_docs
 
-    front, queues = room().front, room().settings.storage.queue_url
+    page_context, queues = services().page_context, services().settings.storage.queue_url
     return answered(
-        req, lambda: api_docs.show_docs(req, front.site, front.sessions, queues, OUTBOX)
+        req,
+        lambda: api_docs.show_docs(req, page_context.site, page_context.sessions, queues, OUTBOX),
     )
 
 
@@ -438,11 +472,11 @@ def change_many_mails(req: func.HttpRequest) -> func.HttpResponse:
     """One button for all mails of a cause."""
     from shared.web.pages import bulk_changes
 
-    front = room().front
+    page_context = services().page_context
     return answered(
         req,
         lambda: bulk_changes.change_many(
-            req, front.site, front.sessions, room().cases, room().changes
+            req, page_context.site, page_context.sessions, services().attention, services().changes
         ),
     )
 
@@ -452,10 +486,12 @@ def show_mail_page(req: func.HttpRequest) -> func.HttpResponse:
     """The page of one mail."""
     from shared.web.pages import mail_page
 
-    front = room().front
+    page_context = services().page_context
     return answered(
         req,
-        lambda: mail_page.show_mail(req, front.site, front.sessions, room().ledger, room().content),
+        lambda: mail_page.show_mail(
+            req, page_context.site, page_context.sessions, services().ledger, services().content
+        ),
     )
 
 
@@ -464,10 +500,12 @@ def show_mail_html(req: func.HttpRequest) -> func.HttpResponse:
     """The html of one mail, in a sandbox."""
     from shared.web.pages import mail_page
 
-    front = room().front
+    page_context = services().page_context
     return answered(
         req,
-        lambda: mail_page.show_html(req, front.site, front.sessions, room().ledger, room().content),
+        lambda: mail_page.show_html(
+            req, page_context.site, page_context.sessions, services().ledger, services().content
+        ),
     )
 
 
@@ -476,10 +514,12 @@ def save_raw_text(req: func.HttpRequest) -> func.HttpResponse:
     """The same, for the page of the mail. Asks for a session itself."""
     from shared.web import raw_text
 
-    front = room().front
+    page_context = services().page_context
     return answered(
         req,
-        lambda: raw_text.save(req, front.site, front.sessions, room().ledger, room().content),
+        lambda: raw_text.save(
+            req, page_context.site, page_context.sessions, services().ledger, services().content
+        ),
     )
 
 
@@ -488,11 +528,16 @@ def change_mail_page(req: func.HttpRequest) -> func.HttpResponse:
     """A button on the page of one mail."""
     from shared.web.pages import mail_page
 
-    front = room().front
+    page_context = services().page_context
     return answered(
         req,
         lambda: mail_page.change_mail(
-            req, front.site, front.sessions, room().ledger, room().content, room().changes
+            req,
+            page_context.site,
+            page_context.sessions,
+            services().ledger,
+            services().content,
+            services().changes,
         ),
     )
 
@@ -505,7 +550,11 @@ def begin_sign_in(req: func.HttpRequest) -> func.HttpResponse:
     return answered(
         req,
         lambda: sign_in.begin_sign_in(
-            req, room().front.sessions, room().consent, room().front.keys, room().front.site
+            req,
+            services().page_context.sessions,
+            services().consent,
+            services().page_context.keys,
+            services().page_context.site,
         ),
     )
 
@@ -518,7 +567,11 @@ def begin_device_sign_in(req: func.HttpRequest) -> func.HttpResponse:
     return answered(
         req,
         lambda: device_code.begin_device_sign_in(
-            req, room().front.sessions, room().device_sign_in, room().front.keys, room().front.site
+            req,
+            services().page_context.sessions,
+            services().device_sign_in,
+            services().page_context.keys,
+            services().page_context.site,
         ),
     )
 
@@ -531,7 +584,11 @@ def finish_device_sign_in(req: func.HttpRequest) -> func.HttpResponse:
     return answered(
         req,
         lambda: device_code.finish_device_sign_in(
-            req, room().front.sessions, room().device_sign_in, room().front.keys, room().front.site
+            req,
+            services().page_context.sessions,
+            services().device_sign_in,
+            services().page_context.keys,
+            services().page_context.site,
         ),
     )
 
@@ -543,7 +600,9 @@ def show_admin_consent(req: func.HttpRequest) -> func.HttpResponse:
 
     return answered(
         req,
-        lambda: sign_in.show_admin_consent(req, room().front.sessions, room().front.site),
+        lambda: sign_in.show_admin_consent(
+            req, services().page_context.sessions, services().page_context.site
+        ),
     )
 
 
@@ -555,7 +614,9 @@ def finish_sign_in(req: func.HttpRequest) -> func.HttpResponse:
 
     return answered(
         req,
-        lambda: sign_in.finish_sign_in(req, room().consent, room().front.keys, room().front.site),
+        lambda: sign_in.finish_sign_in(
+            req, services().consent, services().page_context.keys, services().page_context.site
+        ),
     )
 
 
@@ -564,37 +625,39 @@ def deliver(msg: func.QueueMessage) -> None:
     """Hear a bell, or take in a whole mail that an application dropped."""
     from shared.services.intake.outbox_message import read
 
-    room().outbox.hear(read(msg))
+    services().outbox.handle(read(msg))
 
 
 @app.queue_trigger("msg", POISON_QUEUE, STORAGE)
 @app.queue_output("again", POISON_QUEUE, STORAGE)
-def bury(msg: func.QueueMessage, again: func.Out[str]) -> None:
+def record_poisoned(msg: func.QueueMessage, again: func.Out[str]) -> None:
     """Write down what the host gave up on; it goes round until that succeeds."""
     from shared.services.intake import poisoned
 
-    poisoned.bury(msg, again.set, lambda message: room().outbox.bury(message))
+    poisoned.record_poisoned(
+        msg, again.set, lambda message: services().outbox.record_poisoned(message)
+    )
 
 
 @app.timer_trigger("timer", "40 17 2 * * *")
 def sweep(timer: func.TimerRequest) -> None:
     """Throw away what is past keeping."""
-    room().retention.sweep()
+    services().retention.sweep()
 
 
 @app.timer_trigger("timer", "20 23 * * * *")
 def watch(timer: func.TimerRequest) -> None:
     """Check the accounts that are due, and warn before something expires."""
-    room().watch.run()
+    services().watch.run()
 
 
 @app.timer_trigger("timer", "15 * * * * *")
-def ring_again(timer: func.TimerRequest) -> None:
+def requeue_overdue(timer: func.TimerRequest) -> None:
     """Ring for mails whose bell was lost or whose worker died."""
-    room().upkeep.ring_again()
+    services().upkeep.requeue_overdue()
 
 
 @app.timer_trigger("timer", "25 4 * * * *")
-def tally(timer: func.TimerRequest) -> None:
+def hourly_stats(timer: func.TimerRequest) -> None:
     """Count the hour that is over."""
-    room().tally.count()
+    services().hourly_stats.count()

@@ -214,17 +214,17 @@ def _warm(stacks: Mapping[int, Stack], runs: int) -> list[Warm]:
             calls.deliver_one(rooms[ledger], calls.accept(rooms[ledger], document))
         tables = {ledger: every.enter_context(_mails(stack)) for ledger, stack in stacks.items()}
         for number in range(runs):
-            for ledger, room in rooms.items():
-                _one(room, document, found[ledger])
+            for ledger, services in rooms.items():
+                _one(services, document, found[ledger])
                 row = to_row(seeded.mail(datetime.now(UTC), number, inline=_PAYLOAD))
                 began = time.perf_counter()
                 tables[ledger].insert("inserting a row", row)
                 found[ledger].insert.append(time.perf_counter() - began)
-        for ledger, room in rooms.items():
-            mail_id = calls.accept(room, document)
+        for ledger, services in rooms.items():
+            mail_id = calls.accept(services, document)
             tracemalloc.start()
             try:
-                calls.deliver_one(room, mail_id)
+                calls.deliver_one(services, mail_id)
                 found[ledger].peak = tracemalloc.get_traced_memory()[1]
             finally:
                 tracemalloc.stop()
@@ -242,11 +242,11 @@ def _mails(stack: Stack) -> Iterator[Table]:
         storage.close()
 
 
-def _one(room: Postroom, document: bytes, found: Warm) -> None:
+def _one(services: Postroom, document: bytes, found: Warm) -> None:
     began = time.perf_counter()
-    mail_id = calls.accept(room, document)
+    mail_id = calls.accept(services, document)
     accepted = time.perf_counter()
-    calls.deliver_one(room, mail_id)
+    calls.deliver_one(services, mail_id)
     found.accept.append(accepted - began)
     found.deliver.append(time.perf_counter() - accepted)
 

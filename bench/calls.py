@@ -23,7 +23,7 @@ from bench.wire import CountingProxy
 from local.azurite import Azurite
 from local.stack import Stack
 from shared.bootstrap import Postroom
-from shared.services.delivery.delivery import Heard
+from shared.services.delivery.delivery import DeliveryResult
 from shared.services.intake.outbox_message import OutboxMessage
 from shared.web.api import mails
 
@@ -127,28 +127,28 @@ def measure(*, quick: bool) -> list[Case]:
     mails = 2 if quick else 10
     with counted() as bench:
         lives = whole_lives(bench, mails)
-        with world.services(bench.stack) as room:
-            return [*steps(bench, room, mails), *lives]
+        with world.services(bench.stack) as services:
+            return [*steps(bench, services, mails), *lives]
 
 
-def steps(bench: Bench, room: Postroom, mails: int) -> list[Case]:
+def steps(bench: Bench, services: Postroom, mails: int) -> list[Case]:
     """Accepting and delivering, in this process, with everything warm."""
     small, _, large = samples()
-    _ready(room)
-    deliver_one(room, accept(room, small.document))
+    _ready(services)
+    deliver_one(services, accept(services, small.document))
     found = []
     for sample in (small, large):
-        found += _steps_of(bench, room, sample, mails, blob=sample is large)
-    found.append(_verified(bench, room, small, mails))
-    found.append(_dropped(bench, room, small, mails))
+        found += _steps_of(bench, services, sample, mails, blob=sample is large)
+    found.append(_verified(bench, services, small, mails))
+    found.append(_dropped(bench, services, small, mails))
     return found
 
 
 def _steps_of(
-    bench: Bench, room: Postroom, sample: Sample, mails: int, *, blob: bool
+    bench: Bench, services: Postroom, sample: Sample, mails: int, *, blob: bool
 ) -> list[Case]:
     def fresh() -> None:
-        _ready(room)
+        _ready(services)
 
     def case(name: str, title: str, work: Callable[[], object], budget: int, graph: int) -> Case:
         calls = bench.worst(work, mails, before=fresh)
@@ -160,18 +160,18 @@ def _steps_of(
 
     def accept_with_key() -> None:
         keys.append(uuid.uuid4().hex)
-        accept(room, sample.document, keys[-1])
+        accept(services, sample.document, keys[-1])
 
     def replay_sent() -> None:
-        accept(room, sample.document, sent_key, replayed=True)
+        accept(services, sample.document, sent_key, replayed=True)
 
     sent_key = uuid.uuid4().hex
-    deliver_one(room, accept(room, sample.document, sent_key))
+    deliver_one(services, accept(services, sample.document, sent_key))
     return [
         case(
             "accept",
             "accept by HTTP",
-            lambda: waiting.append(accept(room, sample.document)),
+            lambda: waiting.append(accept(services, sample.document)),
             ACCEPT,
             0,
         ),
@@ -179,11 +179,11 @@ def _steps_of(
         case(
             "replay_waiting",
             "the same key again while the mail waits",
-            lambda: accept(room, sample.document, keys[-1], replayed=True),
+            lambda: accept(services, sample.document, keys[-1], replayed=True),
             ACCEPT,
             0,
         ),
-        case("deliver", "deliver, warm", lambda: deliver_one(room, waiting.pop()), DELIVER, 1),
+        case("deliver", "deliver, warm", lambda: deliver_one(services, waiting.pop()), DELIVER, 1),
         case("replay_sent", "the same key again when the mail was sent", replay_sent, ACCEPT, 0),
     ]
 
@@ -193,23 +193,23 @@ def verified_document(sample: Sample) -> bytes:
     return json.dumps({**json.loads(sample.document), "account": world.VERIFIED}).encode()
 
 
-def _verified(bench: Bench, room: Postroom, sample: Sample, mails: int) -> Case:
+def _verified(bench: Bench, services: Postroom, sample: Sample, mails: int) -> Case:
     document = verified_document(sample)
-    deliver_one(room, accept(room, document))
+    deliver_one(services, accept(services, document))
     waiting: list[str] = []
 
     def accept_one() -> None:
-        waiting.append(accept(room, document))
-        _ready(room)
+        waiting.append(accept(services, document))
+        _ready(services)
 
-    calls = bench.worst(lambda: deliver_one(room, waiting.pop()), mails, before=accept_one)
+    calls = bench.worst(lambda: deliver_one(services, waiting.pop()), mails, before=accept_one)
     title = f"deliver as a draft that is looked for if need be, warm, {sample.title}"
     return Case("deliver_verified", title, calls, DELIVER_VERIFIED, 2)
 
 
-def _dropped(bench: Bench, room: Postroom, sample: Sample, mails: int) -> Case:
+def _dropped(bench: Bench, services: Postroom, sample: Sample, mails: int) -> Case:
     calls = bench.worst(
-        lambda: take_in_one(room, sample.document), mails, before=lambda: _ready(room)
+        lambda: take_in_one(services, sample.document), mails, before=lambda: _ready(services)
     )
     return Case(
         "queue_take_in",
@@ -220,32 +220,32 @@ def _dropped(bench: Bench, room: Postroom, sample: Sample, mails: int) -> Case:
     )
 
 
-def take_in_one(room: Postroom, document: bytes) -> None:
+def take_in_one(services: Postroom, document: bytes) -> None:
     """Hear a whole mail, as the queue trigger hands it over; it must go at once."""
-    heard = room.outbox.hear(OutboxMessage(str(uuid.uuid4()), datetime.now(UTC), document))
-    if heard is not Heard.SENT:
-        raise RuntimeError(f"the mail was not sent: {heard}")
+    result = services.outbox.handle(OutboxMessage(str(uuid.uuid4()), datetime.now(UTC), document))
+    if result is not DeliveryResult.SENT:
+        raise RuntimeError(f"the mail was not sent: {result}")
 
 
 def accept(
-    room: Postroom, document: bytes, key: str | None = None, *, replayed: bool = False
+    services: Postroom, document: bytes, key: str | None = None, *, replayed: bool = False
 ) -> str:
     """`POST /api/send`, in this process. Returns the mail's id."""
     headers = {"Content-Type": "application/json"}
     if key is not None:
         headers["Idempotency-Key"] = key
     request = func.HttpRequest("POST", "http://localhost/api/send", headers=headers, body=document)
-    answer = mails.send(request, room.submission, room.ledger, room.limits)
+    answer = mails.send(request, services.submission, services.ledger, services.limits)
     if answer.status_code != 202 or ("Idempotent-Replayed" in answer.headers) != replayed:
         raise RuntimeError(f"the send was answered {answer.status_code}")
     return str(json.loads(answer.get_body())["id"])
 
 
-def deliver_one(room: Postroom, mail_id: str) -> None:
+def deliver_one(services: Postroom, mail_id: str) -> None:
     """Deliver a mail, which must go."""
-    heard = room.delivery.deliver(mail_id)
-    if heard is not Heard.SENT:
-        raise RuntimeError(f"the mail was not sent: {heard}")
+    result = services.delivery.deliver(mail_id)
+    if result is not DeliveryResult.SENT:
+        raise RuntimeError(f"the mail was not sent: {result}")
 
 
 def whole_lives(bench: Bench, mails: int) -> list[Case]:
@@ -298,6 +298,6 @@ def _wait_for_the_end(bench: Bench) -> None:
         time.sleep(0.02)
 
 
-def _ready(room: Postroom) -> None:
+def _ready(services: Postroom) -> None:
     """The accounts are at hand, as they are on a worker that has just sent something."""
-    room.accounts.all(fresh=True)
+    services.accounts.all(fresh=True)

@@ -30,7 +30,7 @@ from bench.sending import addresses, check_peers, control, environment
 from local.stack import Stack
 from shared.bootstrap import Postroom
 from shared.services.intake.mail_document import read_json
-from shared.services.intake.outbox_message import bell_for
+from shared.services.intake.outbox_message import wake_up_for
 
 FLOOR_BUDGET = 1.6
 SDK_BUDGET = 0.5
@@ -79,16 +79,16 @@ def measure(*, quick: bool) -> Starts:
     ):
         world.change_simulator(stack, "options", {"graph": NO_LIMITS})
         bytecode = Bytecode(Path(directory))
-        with world.services(stack) as room:
+        with world.services(stack) as services:
             print(f"  {runs} cold starts of each app", flush=True)
             for app in APPS:
                 # Files come from the disk once, and Python compiles what is new.
-                start(stack, room, app, Started(), bytecode)
+                start(stack, services, app, Started(), bytecode)
             bytecode.leave_out_the_app()
             order = list(APPS)
             for turn in range(runs):
                 for app in order:
-                    start(stack, room, app, found[app], bytecode)
+                    start(stack, services, app, found[app], bytecode)
                 order.append(order.pop(0))
                 if (turn + 1) % 5 == 0 or turn + 1 == runs:
                     print(f"    round {turn + 1} of {runs}", flush=True)
@@ -124,11 +124,11 @@ def pair(found: Starts, yardstick: str, clock: str) -> Pair:
 
 
 def start(
-    stack: Stack, room: Postroom, app: str, into: Started, bytecode: Bytecode | None = None
+    stack: Stack, services: Postroom, app: str, into: Started, bytecode: Bytecode | None = None
 ) -> None:
     """One cold start. RuntimeError where no mail was sent."""
     own = app in (POSTROOM, UNCOMPILED)
-    message = _queued(room) if own else json.dumps(_MAIL)
+    message = _queued(services) if own else json.dumps(_MAIL)
     known = {name.upper(): str(value) for name, value in addresses(stack).items()}
     settings = {**environment(stack), **(stack.settings if own else known)}
     if bytecode is not None:
@@ -156,10 +156,10 @@ def start(
     into.calls = world.simulator_counts(stack)
 
 
-def _queued(room: Postroom) -> str:
+def _queued(services: Postroom) -> str:
     """The bell of a mail that waits in storage, as the queue trigger hands it over."""
     order = read_json(json.dumps({**_MAIL, "tags": [uuid.uuid4().hex]}).encode(), datetime.now(UTC))
-    return bell_for(room.submission.accept(order).mail.mail_id)
+    return wake_up_for(services.submission.accept(order).mail.mail_id)
 
 
 def _first_to_graph(stack: Stack) -> float:

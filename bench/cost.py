@@ -54,12 +54,12 @@ def template() -> Template:
         raise SystemExit(
             "log alerts are not looked at every 15 minutes any more: correct the price"
         )
-    places = len(re.findall(r"'[a-z]+-[a-z]+-[a-z0-9]+-azr'", alerts))
+    concurrency = len(re.findall(r"'[a-z]+-[a-z]+-[a-z0-9]+-azr'", alerts))
     return Template(
         memory_mb=int(_only(r"param instanceMemoryMB int = (\d+)", main)),
         log_alerts=len(re.findall(r"^    query: ", alerts, re.MULTILINE)),
         metric_alerts=len(re.findall(r"'Microsoft\.Insights/metricAlerts@", alerts)),
-        probes=places * MONTH_SECONDS / int(_only(r"Frequency: (\d+)", alerts)),
+        probes=concurrency * MONTH_SECONDS / int(_only(r"Frequency: (\d+)", alerts)),
         endpoints=len(re.findall(r"^    group: '", network, re.MULTILINE)),
     )
 

@@ -32,14 +32,14 @@ from bench.parts import parts_of
 from local.stack import Stack
 from shared.bootstrap import Postroom, utc_now
 from shared.mail.account import Account
-from shared.mail.backoff import Patience
+from shared.mail.backoff import RetryLimit
 from shared.mail.choice import choose
+from shared.mail.delivery_mode import DeliveryMode
 from shared.mail.graph_payload import send_request
-from shared.mail.looking import Looking
 from shared.mail.pace import Pace
-from shared.mail.way import Way
-from shared.services.delivery.concurrency import Places
-from shared.services.delivery.delivery import Delivery, Heard
+from shared.mail.search_plan import SearchPlan
+from shared.services.delivery.concurrency import ConcurrencyLimiter
+from shared.services.delivery.delivery import Delivery, DeliveryResult
 from shared.services.delivery.pacing import Pacing
 from shared.services.delivery.sending import DirectSending
 from shared.services.delivery.verified_sending import VerifiedSending
@@ -68,34 +68,34 @@ class Measured:
 def measure(*, quick: bool) -> list[Measured]:
     """All kinds of mail, one after the other."""
     found = []
-    with world.signed_in() as stack, world.services(stack) as room:
+    with world.signed_in() as stack, world.services(stack) as services:
         world.change_simulator(stack, "options", {"graph": NO_LIMITS})
         for sample in samples():
             large = len(sample.document) > 1_000_000
             runs = (6 if large else 20) if quick else (40 if large else 300)
-            found.append(_measure(stack, room, sample, runs))
+            found.append(_measure(stack, services, sample, runs))
     return found
 
 
-def _measure(stack: Stack, room: Postroom, sample: Sample, runs: int) -> Measured:
+def _measure(stack: Stack, services: Postroom, sample: Sample, runs: int) -> Measured:
     order = read_json(sample.document, datetime.now(UTC))
-    account = room.accounts.all()[0]
+    account = services.accounts.all()[0]
     body, content_type = _request(order, account)
-    token = room.tokens.access_token(account)
+    token = services.tokens.access_token(account)
     with (
         _bare(stack, token, content_type, body) as post,
         _bare(stack, token, content_type, body, trust_env=True) as default,
     ):
-        sender = Sender(room, account)
+        sender = Sender(services, account)
 
         def send_one() -> float:
             return sender.send(order)
 
         def accept() -> str:
-            return room.submission.accept(order).mail.mail_id
+            return services.submission.accept(order).mail.mail_id
 
         def deliver(mail_id: str) -> float:
-            return _timed(room.delivery, mail_id)
+            return _timed(services.delivery, mail_id)
 
         def whole_one() -> float:
             return deliver(accept())
@@ -141,42 +141,42 @@ def _bare(
 class Sender:
     """`Delivery` with the real Graph adapter and the token's hot path, and storage in memory."""
 
-    def __init__(self, room: Postroom, account: Account, files: Files | None = None) -> None:
+    def __init__(self, services: Postroom, account: Account, files: Files | None = None) -> None:
         self._ledger = MemoryLedger()
         files = files or NoFiles()
-        payloads, bell, accounts = MemoryPayloads(), SilentBell(), MemoryAccounts([account])
+        payloads, wake_ups, accounts = MemoryPayloads(), SilentBell(), MemoryAccounts([account])
         pacing = Pacing(MemoryTimetables(), utc_now, Pace(0))
         self._submission = Submission(
             ledger=self._ledger,
             payloads=payloads,
             files=files,
             keys=MemoryKeys(),
-            bell=bell,
+            wake_ups=wake_ups,
             accounts=accounts,
             pacing=pacing,
-            waiting=room.waiting,
+            waiting=services.waiting,
             clock=utc_now,
             random=os.urandom,
-            max_mail_bytes=room.settings.max_mail_bytes,
+            max_mail_bytes=services.settings.max_mail_bytes,
         )
-        verified = VerifiedSending(room.drafts, room.tokens, files, utc_now)
+        verified = VerifiedSending(services.drafts, services.tokens, files, utc_now)
         self._delivery = Delivery(
             ledger=self._ledger,
             payloads=payloads,
             accounts=accounts,
             submission=self._submission,
             pacing=pacing,
-            places=Places(),
-            ways={
-                Way.DIRECT: DirectSending(room.graph, room.tokens, files, utc_now),
-                Way.VERIFIED: verified,
+            concurrency=ConcurrencyLimiter(),
+            senders={
+                DeliveryMode.DIRECT: DirectSending(services.graph, services.tokens, files, utc_now),
+                DeliveryMode.VERIFIED: verified,
             },
             finding=verified,
-            looking=Looking((5, 15, 60, 300, 900), 48 * 3600),
+            search_plan=SearchPlan((5, 15, 60, 300, 900), 48 * 3600),
             clock=utc_now,
             jitter=random.SystemRandom().random,
             random=os.urandom,
-            patience=Patience(30, 48 * 3600),
+            patience=RetryLimit(30, 48 * 3600),
             lease_seconds=300,
             send_seconds=100,
         )
@@ -201,8 +201,8 @@ class Sender:
 
 def _timed(delivery: Delivery, mail_id: str) -> float:
     began = time.process_time()
-    heard = delivery.deliver(mail_id)
+    result = delivery.deliver(mail_id)
     took = time.process_time() - began
-    if heard is not Heard.SENT:
-        raise RuntimeError(f"the mail was not sent: {heard}")
+    if result is not DeliveryResult.SENT:
+        raise RuntimeError(f"the mail was not sent: {result}")
     return took

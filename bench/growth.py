@@ -86,16 +86,16 @@ def measure(*, quick: bool) -> Growth:
     progress.step("starting")
     with (
         world.signed_in(consented=("Mail.ReadWrite",)) as stack,
-        world.services(stack) as room,
+        world.services(stack) as services,
     ):
         world.change_simulator(stack, "options", {"graph": _LIMITS})
         for number in range(runs):
             progress.step(f"round {number + 1} of {runs}")
             for one in sizes:
-                _timed(room, one)
+                _timed(services, one)
         progress.step("memory")
         for one in sizes:
-            _traced(room, one)
+            _traced(services, one)
     return Growth(sizes)
 
 
@@ -107,20 +107,20 @@ def document(size: int) -> bytes:
     return json.dumps(mail).encode()
 
 
-def _timed(room: Postroom, one: Grown) -> None:
+def _timed(services: Postroom, one: Grown) -> None:
     mail = document(one.size)
     began = time.perf_counter()
-    mail_id = calls.accept(room, mail)
+    mail_id = calls.accept(services, mail)
     accepted = time.perf_counter()
-    calls.deliver_one(room, mail_id)
+    calls.deliver_one(services, mail_id)
     one.accept.append(accepted - began)
     one.deliver.append(time.perf_counter() - accepted)
 
 
-def _traced(room: Postroom, one: Grown) -> None:
+def _traced(services: Postroom, one: Grown) -> None:
     mail, ids = document(one.size), list[str]()
-    one.accept_peak = _peak(lambda: ids.append(calls.accept(room, mail)))
-    one.deliver_peak = _peak(lambda: calls.deliver_one(room, ids[0]))
+    one.accept_peak = _peak(lambda: ids.append(calls.accept(services, mail)))
+    one.deliver_peak = _peak(lambda: calls.deliver_one(services, ids[0]))
 
 
 def _peak(work: Callable[[], object]) -> int:

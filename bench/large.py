@@ -19,7 +19,7 @@ from local import demo
 from local.stack import Stack
 from shared.bootstrap import Postroom
 from shared.mail.limits import CHUNK_BYTES, MAX_FILE_BYTES
-from shared.services.delivery.delivery import Heard
+from shared.services.delivery.delivery import DeliveryResult
 from shared.services.intake.mail_document import read_json
 
 MEMORY_BUDGET = 32 * 1024 * 1024
@@ -54,15 +54,15 @@ def measure(*, quick: bool) -> Large:
         world.change_simulator(stack, "options", _LIMITS)
         _put(stack)
         settings = {"POSTROOM_MAX_MAIL_BYTES": str(_SIZE_OF_MAIL), "POSTROOM_MAILS_PER_MINUTE": "0"}
-        with world.services(stack, **settings) as room, _loop(stack, room) as bare:
+        with world.services(stack, **settings) as services, _loop(stack, services) as bare:
 
             def deliver() -> float:
-                return _delivered(room)
+                return _delivered(services)
 
             wall = alternate(deliver, bare, 2 if quick else 4, warm_up=1)
             tracemalloc.start()
             try:
-                _delivered(room)
+                _delivered(services)
                 peak = tracemalloc.get_traced_memory()[1]
             finally:
                 tracemalloc.stop()
@@ -75,25 +75,25 @@ def _put(stack: Stack) -> None:
         service.get_blob_client(_CONTAINER, _NAME).upload_blob(bytes(MAX_FILE_BYTES))
 
 
-def _delivered(room: Postroom) -> float:
+def _delivered(services: Postroom) -> float:
     """Seconds that one delivery takes; accepting the mail is not part of it."""
     file = {"filename": "large.bin", "blob": f"{_CONTAINER}/{_NAME}"}
     document = {"to": "ada@contoso.com", "subject": "Large", "text": "-", "attachments": [file]}
-    order = read_json(json.dumps(document).encode(), room.clock())
-    mail_id = room.submission.accept(order).mail.mail_id
+    order = read_json(json.dumps(document).encode(), services.clock())
+    mail_id = services.submission.accept(order).mail.mail_id
     began = time.perf_counter()
-    heard = room.delivery.deliver(mail_id)
+    result = services.delivery.deliver(mail_id)
     seconds = time.perf_counter() - began
-    if heard is not Heard.SENT:
-        raise RuntimeError(f"the large mail was not sent: {heard}")
+    if result is not DeliveryResult.SENT:
+        raise RuntimeError(f"the large mail was not sent: {result}")
     return seconds
 
 
 @contextmanager
-def _loop(stack: Stack, room: Postroom) -> Iterator[Callable[[], float]]:
+def _loop(stack: Stack, services: Postroom) -> Iterator[Callable[[], float]]:
     """What somebody would write who needs nothing else: a draft, a session, a piece from storage
     and a piece to Graph until all is there, send."""
-    (account,) = [row for row in room.accounts.all(fresh=True) if row.alias == demo.ALIAS]
+    (account,) = [row for row in services.accounts.all(fresh=True) if row.alias == demo.ALIAS]
     blob = BlobClient.from_connection_string(
         stack.info["storage_connection_string"],
         _CONTAINER,
@@ -107,7 +107,7 @@ def _loop(stack: Stack, room: Postroom) -> Iterator[Callable[[], float]]:
         base = f"{stack.info['graph_url']}/me/messages"
 
         def call(method: str, url: str, document: object = None) -> Any:
-            token = room.tokens.access_token(account)
+            token = services.tokens.access_token(account)
             answer = session.request(
                 method, url, json=document, headers={"Authorization": f"Bearer {token}"}, timeout=60
             )

@@ -10,7 +10,7 @@ from shared.mail.mail import Mail, MailFilter, MailPage
 from shared.mail.message import StoredFile
 from shared.mail.pace import Timetable
 from shared.services.intake.ports import KeyClaim
-from shared.services.mails.ports import Glimpse, Span, Versioned, WaitingPage
+from shared.services.mails.ports import MailSummary, Span, Versioned, WaitingPage
 
 
 class MemoryLedger:
@@ -41,7 +41,7 @@ class MemoryLedger:
         """Nobody lists here."""
         raise NotImplementedError
 
-    def glimpse(self, mail_id: str) -> Glimpse | None:
+    def summary(self, mail_id: str) -> MailSummary | None:
         """Nobody looks."""
         raise NotImplementedError
 
@@ -102,7 +102,7 @@ class MemoryPayloads:
 class NoFiles:
     """Fulfils `mails.ports.Files` for mails whose files are all in their payload."""
 
-    def look(self, container: str, name: str) -> StoredFile | None:
+    def head(self, container: str, name: str) -> StoredFile | None:
         """See `Files`."""
         return None
 
@@ -128,10 +128,10 @@ class MemoryKeys:
 
 
 class SilentBell:
-    """Fulfils `intake.ports.Bell`; whoever measures says when to deliver."""
+    """Fulfils `intake.ports.WakeUps`; whoever measures says when to deliver."""
 
-    def ring(self, mail_id: str, after_seconds: float = 0) -> None:
-        """See `Bell`."""
+    def enqueue(self, mail_id: str, after_seconds: float = 0) -> None:
+        """See `WakeUps`."""
 
 
 class MemoryAccounts:

@@ -12,7 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 from shared.adapters.graph.mail_service import Graph
-from shared.adapters.http.client import Line
+from shared.adapters.http.client import HttpClient
 from shared.adapters.storage.mails_table import MailsTable
 from shared.adapters.storage.payload_blobs import PayloadBlobs
 from shared.services.delivery import delivery, sending
@@ -26,7 +26,7 @@ _WATCHED: tuple[tuple[Any, str, str], ...] = (
     (Graph, "send_mail", "Graph: send"),
     (delivery, "unpack", "content: unpack"),
     (sending, "send_request", "content: request body"),
-    (Line, "request", TRANSPORT),
+    (HttpClient, "request", TRANSPORT),
 )
 REST = "everything else"
 
@@ -36,7 +36,7 @@ def parts_of(
 ) -> Mapping[str, float]:
     """Milliseconds by part, as medians; `deliver` delivers one mail and tells how long it took.
 
-    `TRANSPORT` is that part of the ledger and of Graph which is spent in `Line`; payloads go through
+    `TRANSPORT` is that part of the ledger and of Graph which is spent in `HttpClient`; payloads go through
     the SDK.
     """
     found: dict[str, list[float]] = defaultdict(list)

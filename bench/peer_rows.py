@@ -19,11 +19,14 @@ _STRETCHES = 20
 def of_sending(found: Kinds) -> Result:
     """Postroom against the floor and the best of the peers, kind by kind; all in one table."""
     rows: list[Row] = []
-    for kind, ways in found.items():
-        rows += _against_floor(kind, ways)
-        rows.append(_against_peers(kind, ways))
+    for kind, senders in found.items():
+        rows += _against_floor(kind, senders)
+        rows.append(_against_peers(kind, senders))
     rows += _upload(found[LARGEST])
-    raw = {kind: {way: _raw(sent) for way, sent in ways.items()} for kind, ways in found.items()}
+    raw = {
+        kind: {delivery_mode: _raw(sent) for delivery_mode, sent in senders.items()}
+        for kind, senders in found.items()
+    }
     versions = sending.versions()
     named = ", ".join(f"{name} {version}" for name, version in versions.items())
     return Result(
@@ -31,8 +34,8 @@ def of_sending(found: Kinds) -> Result:
     )
 
 
-def _against_floor(kind: str, ways: Mapping[str, Sent]) -> Iterable[Row]:
-    ours, floor = ways[POSTROOM].cpu_median, ways[FLOOR].cpu_median
+def _against_floor(kind: str, senders: Mapping[str, Sent]) -> Iterable[Row]:
+    ours, floor = senders[POSTROOM].cpu_median, senders[FLOOR].cpu_median
     yield Row(
         f"processor time of one mail beside its peers, {TITLES[kind]}",
         f"≤ {sending.CPU_BUDGET:.0f} {_TIMES} a bare session",
@@ -41,14 +44,14 @@ def _against_floor(kind: str, ways: Mapping[str, Sent]) -> Iterable[Row]:
     )
 
 
-def _against_peers(kind: str, ways: Mapping[str, Sent]) -> Row:
-    ours = ways[POSTROOM].cpu_median
+def _against_peers(kind: str, senders: Mapping[str, Sent]) -> Row:
+    ours = senders[POSTROOM].cpu_median
     peers = {
-        way: sent.cpu_median
-        for way, sent in ways.items()
-        if way not in (POSTROOM, FLOOR) and sent.refusal is None
+        delivery_mode: sent.cpu_median
+        for delivery_mode, sent in senders.items()
+        if delivery_mode not in (POSTROOM, FLOOR) and sent.refusal is None
     }
-    best = min(peers, key=lambda way: peers[way])
+    best = min(peers, key=lambda delivery_mode: peers[delivery_mode])
     return Row(
         f"processor time of one mail, {TITLES[kind]}",
         "below every peer",
@@ -57,8 +60,8 @@ def _against_peers(kind: str, ways: Mapping[str, Sent]) -> Row:
     )
 
 
-def _upload(ways: Mapping[str, Sent]) -> Iterable[Row]:
-    ours, floor = ways[POSTROOM], ways[FLOOR]
+def _upload(senders: Mapping[str, Sent]) -> Iterable[Row]:
+    ours, floor = senders[POSTROOM], senders[FLOOR]
     yield Row(
         f"time of {TITLES[LARGEST]}, from memory",
         f"≤ {sending.UPLOAD_TIME_BUDGET} {_TIMES} a bare chunk loop",
@@ -80,9 +83,9 @@ def _sending_table(found: Kinds) -> str:
         f"| {head} | " + " | ".join(TITLES[kind] for kind in found) + " |",
         "| --- |" + " --- |" * len(found),
     ]
-    for way in sending.WAYS:
-        cells = (_cell(ways[way], ways[FLOOR]) for ways in found.values())
-        lines.append(f"| {way} | " + " | ".join(cells) + " |")
+    for delivery_mode in sending.WAYS:
+        cells = (_cell(senders[delivery_mode], senders[FLOOR]) for senders in found.values())
+        lines.append(f"| {delivery_mode} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

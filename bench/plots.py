@@ -73,9 +73,10 @@ def _sending(raw: Mapping[str, Any]) -> Any:
     figure.suptitle(
         "Processor time of one mail, milliseconds (median)", x=0.01, ha="left", fontsize=11
     )
-    for panel, (kind, ways) in zip(panels.flat, raw.items(), strict=True):
+    for panel, (kind, senders) in zip(panels.flat, raw.items(), strict=True):
         values = {
-            way: one["cpu_ms"]["median"] if "cpu_ms" in one else None for way, one in ways.items()
+            delivery_mode: one["cpu_ms"]["median"] if "cpu_ms" in one else None
+            for delivery_mode, one in senders.items()
         }
         _bars(panel, TITLES[kind], values, "{:.1f}")
     return figure

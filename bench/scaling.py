@@ -158,14 +158,14 @@ def measure(*, quick: bool, full: bool = False) -> Scaling:
     progress = Progress("scaling", len(wanted) + 2)
     most = max(setting.mailboxes for setting in wanted)
     progress.step(f"signing in {most} mailboxes")
-    with drained_stack(most) as (stack, aliases), world.services(stack) as room:
+    with drained_stack(most) as (stack, aliases), world.services(stack) as services:
         found = []
         for setting in wanted:
             progress.step(
                 f"{mails:,} mails, mailboxes: {setting.mailboxes}, latency: {setting.latency} s, "
                 f"processes: {setting.workers}"
             )
-            found.append(_run(stack, room, aliases[: setting.mailboxes], setting, mails))
+            found.append(_run(stack, services, aliases[: setting.mailboxes], setting, mails))
             _forget(stack)
     counted = COUNTED_MAILS // 4 if quick else COUNTED_MAILS
     progress.step(f"counting the storage operations of {counted} mails")
@@ -199,13 +199,15 @@ def drained_stack(
         yield stack, drain.sign_in(stack, mailboxes)
 
 
-def _run(stack: Stack, room: Postroom, aliases: Sequence[str], setting: Setting, mails: int) -> Run:
+def _run(
+    stack: Stack, services: Postroom, aliases: Sequence[str], setting: Setting, mails: int
+) -> Run:
     world.change_simulator(
         stack,
         "options",
         {"graph": {"latency_seconds": setting.latency, "requests_per_window": 10**9}},
     )
-    _accept(room, aliases, mails)
+    _accept(services, aliases, mails)
     before, there = drain.graph_answers(stack), len(drain.deliveries(stack))
     stack.start_host(setting.workers)
     idle, began = processes.spent(stack), time.time()
@@ -248,12 +250,12 @@ def _forget(stack: Stack) -> None:
         storage.close()
 
 
-def _accept(room: Postroom, aliases: Sequence[str], mails: int) -> None:
+def _accept(services: Postroom, aliases: Sequence[str], mails: int) -> None:
     """In this process: how fast that goes is for `bench.accepting` to say."""
 
     def accept(number: int) -> None:
         document = drain.document(aliases[number % len(aliases)], number)
-        room.submission.accept(read_json(document, room.clock()))
+        services.submission.accept(read_json(document, services.clock()))
 
     with ThreadPoolExecutor(_ACCEPTING) as pool:
         list(pool.map(accept, range(mails)))

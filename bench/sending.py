@@ -88,7 +88,10 @@ def measure(*, quick: bool) -> Kinds:
         stack.stop_host()
         with ExitStack() as running:
             # All begin to import at once; the first question waits for that.
-            drivers = {way: running.enter_context(_driver(stack, way)) for way in WAYS}
+            drivers = {
+                delivery_mode: running.enter_context(_driver(stack, delivery_mode))
+                for delivery_mode in WAYS
+            }
             return {name: _measure(stack, drivers, name, quick=quick) for name in TITLES}
 
 
@@ -104,10 +107,10 @@ def versions() -> dict[str, str]:
     return found
 
 
-def graph_calls(stack: Stack, way: str) -> dict[str, Mapping[str, int]]:
+def graph_calls(stack: Stack, delivery_mode: str) -> dict[str, Mapping[str, int]]:
     """Requests to Graph for one mail of each kind, by operation."""
     found = {}
-    with _driver(stack, way) as driver:
+    with _driver(stack, delivery_mode) as driver:
         for letter in TITLES:
             driver.ask("warm", letter)
             _forget(stack)
@@ -120,20 +123,20 @@ def _measure(
     stack: Stack, drivers: Mapping[str, Driver], letter: str, *, quick: bool
 ) -> dict[str, Sent]:
     rounds, mails = _QUICK_ROUNDS.get(letter, (2, 1)) if quick else _ROUNDS[letter]
-    found = {way: Sent() for way in WAYS}
+    found = {delivery_mode: Sent() for delivery_mode in WAYS}
     print(f"  {TITLES[letter]}: {rounds * mails} mails through each", flush=True)
     order = list(WAYS)
     for turn in range(rounds):
-        for way in order:
-            if found[way].refusal is None:
-                _send(stack, drivers[way], found[way], letter, mails)
+        for delivery_mode in order:
+            if found[delivery_mode].refusal is None:
+                _send(stack, drivers[delivery_mode], found[delivery_mode], letter, mails)
         # Who goes first changes each time.
         order.append(order.pop(0))
         if (turn + 1) % 5 == 0 or turn + 1 == rounds:
             print(f"    round {turn + 1} of {rounds}", flush=True)
-    for way in WAYS:
-        if found[way].refusal is None:
-            found[way].peak = int(drivers[way].ask("memory", letter)["peak"])
+    for delivery_mode in WAYS:
+        if found[delivery_mode].refusal is None:
+            found[delivery_mode].peak = int(drivers[delivery_mode].ask("memory", letter)["peak"])
     _forget(stack)
     return found
 
@@ -143,7 +146,7 @@ def _send(stack: Stack, driver: Driver, sent: Sent, letter: str, mails: int) -> 
         driver.ask("warm", letter)
         _forget(stack)
         answer = driver.ask("send", letter, mails)
-    except Refusal as error:
+    except KnownError as error:
         sent.refusal = str(error)
         return
     calls = _graph_counts(stack)
@@ -156,7 +159,7 @@ def _send(stack: Stack, driver: Driver, sent: Sent, letter: str, mails: int) -> 
     sent.graph_calls = sum(calls.values()) / mails
 
 
-class Refusal(Exception):
+class KnownError(Exception):
     """A way cannot send a mail; its own words."""
 
 
@@ -176,7 +179,7 @@ class Driver:
         self.tell({"do": what, "letter": letter, "times": times})
         answer = self._answer()
         if "error" in answer:
-            raise Refusal(answer["error"])
+            raise KnownError(answer["error"])
         return answer
 
     def tell(self, document: object) -> None:
@@ -201,11 +204,15 @@ class Driver:
 
 
 @contextmanager
-def _driver(stack: Stack, way: str) -> Iterator[Driver]:
-    own = way == POSTROOM
+def _driver(stack: Stack, delivery_mode: str) -> Iterator[Driver]:
+    own = delivery_mode == POSTROOM
     if not own:
         check_peers()
-    command = [sys.executable if own else str(PEERS_PYTHON), "-m", f"bench.peers.{WAYS[way]}"]
+    command = [
+        sys.executable if own else str(PEERS_PYTHON),
+        "-m",
+        f"bench.peers.{WAYS[delivery_mode]}",
+    ]
     with tempfile.TemporaryDirectory(prefix="postroom-bench-") as directory:
         log = Path(directory) / "errors"
         with log.open("w") as errors:

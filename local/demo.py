@@ -117,14 +117,14 @@ def sign_in(
         if status != 204:
             raise DemoError(f"the session was not opened: {status}")
         browser.open(f"{info['app_url']}/accounts")
-        wish = {"alias": alias, "expected_address": mailbox}
+        sign_in_request = {"alias": alias, "expected_address": mailbox}
         ticked = {"replace": replace, "verified": verified, "shared": shared}
-        wish |= {name: "yes" for name, wanted in ticked.items() if wanted}
-        wish |= {"kind": "personal"} if personal else {}
+        sign_in_request |= {name: "yes" for name, wanted in ticked.items() if wanted}
+        sign_in_request |= {"kind": "personal"} if personal else {}
         if by_code:
-            _enter_code(browser, info, wish, mailbox)
+            _enter_code(browser, info, sign_in_request, mailbox)
         else:
-            browser.submit(wish, action="/auth/login", having="expected_address")
+            browser.submit(sign_in_request, action="/auth/login", having="expected_address")
             _through_microsoft(browser, mailbox)
     finally:
         browser.close()
@@ -151,9 +151,11 @@ def told(page: str, status: int) -> str:
     return words or f"the page says nothing ({status})"
 
 
-def _enter_code(browser: Browser, info: dict[str, Any], wish: dict[str, str], mailbox: str) -> None:
+def _enter_code(
+    browser: Browser, info: dict[str, Any], sign_in_request: dict[str, str], mailbox: str
+) -> None:
     """Ask for a code, type it at Microsoft in another browser, and come back."""
-    browser.submit(wish, having="expected_address", to="/auth/device")
+    browser.submit(sign_in_request, having="expected_address", to="/auth/device")
     found = re.search(r'id="user-code"[^>]*>([A-Z0-9-]+)<', browser.text)
     if found is None:
         raise DemoError(f"there is no code ({browser.status})")

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 
-from shared.mail import problems, refusals
+from shared.mail import known_errors, problems
+from shared.mail.known_errors import Actor, KnownError, Retry, app, entra, graph, oauth
 from shared.mail.outcome import GraphAnswer, Verdict, judge_send
-from shared.mail.refusals import Actor, Refusal, Retry, app, entra, graph, oauth
 
 ERRORS = Path(__file__).parents[1] / "docs" / "errors.md"
 
@@ -81,10 +81,10 @@ OWN_REASONS = {
         "`failed`",
         "Microsoft named a place to upload an attachment to that is not one of its own. Report it.",
     ),
-    "not_reached": ("tried again", refusals.find("not_reached").words),
-    "entra_unreachable": ("tried again", refusals.find("entra_unreachable").words),
-    "vault_unreachable": ("tried again", refusals.find("vault_unreachable").words),
-    "identity_unreachable": ("tried again", refusals.find("identity_unreachable").words),
+    "not_reached": ("tried again", known_errors.find("not_reached").words),
+    "entra_unreachable": ("tried again", known_errors.find("entra_unreachable").words),
+    "vault_unreachable": ("tried again", known_errors.find("vault_unreachable").words),
+    "identity_unreachable": ("tried again", known_errors.find("identity_unreachable").words),
     "lease_spent": ("tried again", "Getting a token took so long that no time was left to send."),
     "attachment_unreadable": ("tried again", "A file of the mail could not be read from storage."),
     "attachment_changed": (
@@ -111,9 +111,9 @@ OWN_REASONS = {
         "The account may not send from the mail's From address any more. Send it anew, from another.",
     ),
     "not_composed": ("`failed`", "Postroom could not write the mail as a message. Report it."),
-    "account_gone": ("`held`", refusals.find("account_gone").words),
+    "account_gone": ("`held`", known_errors.find("account_gone").words),
     **{
-        code: ("`held`, and the account for two minutes at a time", refusals.find(code).words)
+        code: ("`held`, and the account for two minutes at a time", known_errors.find(code).words)
         for code in (
             "vault_refused",
             "ForbiddenByRbac",
@@ -127,7 +127,7 @@ OWN_REASONS = {
     },
     "no_grant": (
         "`held`, until the mailbox is signed in again",
-        refusals.find("no_grant").words,
+        known_errors.find("no_grant").words,
     ),
     "daily_cap": (
         "`queued`, for another day",
@@ -335,7 +335,7 @@ def _status_rows() -> Iterable[tuple[str, ...]]:
 
 
 def _refusal_rows(
-    rows: Mapping[str, Refusal], known: Container[str] = ()
+    rows: Mapping[str, KnownError], known: Container[str] = ()
 ) -> Iterable[tuple[str, ...]]:
     """One row for all codes that mean the same. Those that the page has elsewhere get no anchor."""
     alike: dict[tuple[str, ...], list[str]] = {}
@@ -345,7 +345,7 @@ def _refusal_rows(
         yield ", ".join(codes), *told
 
 
-def _says(row: Refusal) -> tuple[str, ...]:
+def _says(row: KnownError) -> tuple[str, ...]:
     who = "nobody" if row.who is Actor.NOBODY else row.who.value
     return row.meaning, who, row.step, _PASSES[row.retry]
 

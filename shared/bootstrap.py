@@ -25,7 +25,7 @@ from shared.adapters.key_vault.credential import CLIENT_SECRET, ClientSecret
 from shared.adapters.key_vault.secrets import KeyVault
 from shared.adapters.storage import clients
 from shared.adapters.storage.accounts_table import AccountsTable
-from shared.adapters.storage.attention_rows import CasesTable
+from shared.adapters.storage.attention_rows import AttentionRows
 from shared.adapters.storage.blob_files import BlobFiles
 from shared.adapters.storage.keys_table import KeysTable
 from shared.adapters.storage.mails_table import MailsTable
@@ -33,12 +33,12 @@ from shared.adapters.storage.outbox_queue import OutboxQueue
 from shared.adapters.storage.payload_blobs import PayloadBlobs
 from shared.adapters.storage.timetable_rows import TimetableRows
 from shared.adapters.storage.waiting_table import WaitingTable
-from shared.mail.backoff import Patience
-from shared.mail.looking import Looking
+from shared.mail.backoff import RetryLimit
+from shared.mail.delivery_mode import DeliveryMode
 from shared.mail.pace import Pace
-from shared.mail.way import Way
+from shared.mail.search_plan import SearchPlan
 from shared.services.accounts.access_tokens import TokenSource
-from shared.services.delivery.concurrency import Places
+from shared.services.delivery.concurrency import ConcurrencyLimiter
 from shared.services.delivery.delivery import Delivery
 from shared.services.delivery.pacing import Pacing
 from shared.services.delivery.sending import DirectSending
@@ -46,7 +46,7 @@ from shared.services.delivery.verified_sending import VerifiedSending
 from shared.services.intake.mail_document import Limits
 from shared.services.intake.queue_messages import Outbox
 from shared.services.intake.submission import Submission
-from shared.services.mails.attention import AttentiveLedger
+from shared.services.mails.attention import IndexedLedger
 from shared.settings import Settings, load
 from shared.telemetry import quiet_libraries
 
@@ -58,21 +58,21 @@ if TYPE_CHECKING:
     from shared.services.accounts.changes import AccountChanges
     from shared.services.accounts.checking import Checking
     from shared.services.accounts.disconnecting import Disconnecting
-    from shared.services.accounts.overview import Situations
+    from shared.services.accounts.overview import AccountOverviews
     from shared.services.intake.batch import Batch
     from shared.services.mails.changes import Changes
     from shared.services.mails.content import Content
-    from shared.services.mails.hourly_stats import Tally
-    from shared.services.setup.checklist import SettingUp
+    from shared.services.mails.hourly_stats import HourlyStats
+    from shared.services.setup.checklist import Checklist
     from shared.services.sign_in.authorization_code import Consent
-    from shared.services.sign_in.connecting import ConsentRules, Linking
+    from shared.services.sign_in.connecting import Connecting, ConsentRules
     from shared.services.sign_in.device_code import DeviceSignIn
     from shared.services.sign_in.registration import Registration
     from shared.services.upkeep.operators import Operators
     from shared.services.upkeep.retention import Retention
     from shared.services.upkeep.sweep import Upkeep
     from shared.services.upkeep.watch import Watch
-    from shared.web.pages.front import Front
+    from shared.web.pages.page_context import PageContext
 
 T = TypeVar("T")
 
@@ -102,9 +102,9 @@ class Postroom:
         self._mails = MailsTable(_once(lambda: stored.table(clients.MAILS_TABLE)))
         self._waiting_table = _once(lambda: stored.table(clients.WAITING_TABLE))
         self.waiting = WaitingTable(self._waiting_table, self.clock)
-        self.cases = CasesTable(self._waiting_table)
-        self.ledger = AttentiveLedger(self._mails, self.cases)
-        self.bell = OutboxQueue(_once(lambda: stored.queue(clients.OUTBOX_QUEUE)))
+        self.attention = AttentionRows(self._waiting_table)
+        self.ledger = IndexedLedger(self._mails, self.attention)
+        self.wake_ups = OutboxQueue(_once(lambda: stored.queue(clients.OUTBOX_QUEUE)))
         payloads = PayloadBlobs(_once(lambda: stored.container(clients.PAYLOADS_CONTAINER)))
         files = BlobFiles(
             _once(lambda: stored.container(clients.ATTACHMENTS_CONTAINER)),
@@ -147,7 +147,7 @@ class Postroom:
             payloads=payloads,
             files=files,
             keys=keys,
-            bell=self.bell,
+            wake_ups=self.wake_ups,
             accounts=self.accounts,
             pacing=self.pacing,
             waiting=self.waiting,
@@ -173,19 +173,19 @@ class Postroom:
             accounts=self.accounts,
             submission=self.submission,
             pacing=self.pacing,
-            places=Places(),
-            ways={
-                Way.DIRECT: DirectSending(self.graph, self.tokens, files, self.clock),
-                Way.VERIFIED: verified,
+            concurrency=ConcurrencyLimiter(),
+            senders={
+                DeliveryMode.DIRECT: DirectSending(self.graph, self.tokens, files, self.clock),
+                DeliveryMode.VERIFIED: verified,
             },
             finding=verified,
             clock=self.clock,
             jitter=random.SystemRandom().random,
             random=os.urandom,
-            patience=Patience(settings.max_attempts, settings.give_up_after_seconds),
+            patience=RetryLimit(settings.max_attempts, settings.give_up_after_seconds),
             lease_seconds=settings.lease_seconds,
             send_seconds=settings.send_timeout_seconds,
-            looking=Looking(settings.look_after_seconds, settings.give_up_after_seconds),
+            search_plan=SearchPlan(settings.look_after_seconds, settings.give_up_after_seconds),
             send_unknown_again=settings.unknown == "send-again",
         )
         self.outbox = Outbox(
@@ -203,7 +203,7 @@ class Postroom:
         return {
             "ledger": self._mails.probe,
             "waiting": self.waiting.probe,
-            "queue": self.bell.probe,
+            "queue": self.wake_ups.probe,
             "payloads": self._payloads.probe,
             "attachments": self._files.probe,
             "key_vault": lambda: self.vault.get(CLIENT_SECRET),
@@ -212,12 +212,12 @@ class Postroom:
         }
 
     @functools.cached_property
-    def tally(self) -> Tally:
+    def hourly_stats(self) -> HourlyStats:
         """How many mails there were in each hour."""
-        from shared.adapters.storage.hour_rows import HoursTable
-        from shared.services.mails.hourly_stats import Tally
+        from shared.adapters.storage.hour_rows import HourRows
+        from shared.services.mails.hourly_stats import HourlyStats
 
-        return Tally(self._mails, HoursTable(self._waiting_table), self.clock)
+        return HourlyStats(self._mails, HourRows(self._waiting_table), self.clock)
 
     @functools.cached_property
     def checks(self) -> CheckRows:
@@ -238,13 +238,13 @@ class Postroom:
         """What rings again for mails that wait."""
         from shared.services.upkeep.sweep import Upkeep
 
-        return Upkeep(self.ledger, self.waiting, self.bell, self.accounts, self.clock)
+        return Upkeep(self.ledger, self.waiting, self.wake_ups, self.accounts, self.clock)
 
     @functools.cached_property
     def retention(self) -> Retention:
         """What throws away what is past keeping."""
         from shared.services.delivery.stray_drafts import StrayDrafts
-        from shared.services.mails.attention import Recount
+        from shared.services.mails.attention import AttentionReconciler
         from shared.services.sign_in.stray_grants import StrayGrants
         from shared.services.upkeep.retention import Keeping, Retention
 
@@ -261,7 +261,9 @@ class Postroom:
                 timedelta(days=self.settings.keep_payload_days),
             ),
             further={
-                "cases": Recount(self.ledger, self._mails, self.cases, self.clock).run,
+                "cases": AttentionReconciler(
+                    self.ledger, self._mails, self.attention, self.clock
+                ).run,
                 "drafts": StrayDrafts(
                     drafts=self.drafts,
                     tokens=self.tokens,
@@ -308,7 +310,7 @@ class Postroom:
     @functools.cached_property
     def changes(self) -> Changes:
         """What callers do to mails; an instance that only delivers never imports it."""
-        from shared.services.delivery.draft_removal import Withdrawal
+        from shared.services.delivery.draft_removal import DraftRemoval
         from shared.services.mails.changes import Changes
 
         return Changes(
@@ -316,7 +318,9 @@ class Postroom:
             payloads=self._payloads,
             accounts=self.accounts,
             submission=self.submission,
-            withdrawal=Withdrawal(finding=self._finding, accounts=self.accounts, clock=self.clock),
+            draft_removal=DraftRemoval(
+                finding=self._finding, accounts=self.accounts, clock=self.clock
+            ),
             clock=self.clock,
         )
 
@@ -328,14 +332,14 @@ class Postroom:
         return AccountChanges(self.accounts)
 
     @functools.cached_property
-    def situations(self) -> Situations:
+    def overviews(self) -> AccountOverviews:
         """What the page of an account says beside its row."""
-        from shared.services.accounts.overview import Situations
+        from shared.services.accounts.overview import AccountOverviews
 
-        return Situations(
+        return AccountOverviews(
             pace=Pace(self.settings.mails_per_minute),
             timetables=self._timetables,
-            cases=self.cases,
+            attention=self.attention,
             memory=self.watch_memory,
             credential=self.credential,
             clock=self.clock,
@@ -433,12 +437,12 @@ class Postroom:
         return Batch(self.submission, self.clock)
 
     @functools.cached_property
-    def linking(self) -> Linking:
+    def connecting(self) -> Connecting:
         """From a grant to a linked account."""
         from shared.services.delivery.known_header import KnownHeader
-        from shared.services.sign_in.connecting import Linking
+        from shared.services.sign_in.connecting import Connecting
 
-        return Linking(
+        return Connecting(
             rules=self._rules,
             identity=self._entra,
             mail_service=self.graph,
@@ -460,7 +464,7 @@ class Postroom:
             accounts=self.accounts,
             flows=self._flows,
             clock=self.clock,
-            linking=self.linking,
+            connecting=self.connecting,
         )
 
     @functools.cached_property
@@ -469,15 +473,15 @@ class Postroom:
         from shared.services.sign_in.device_code import DeviceSignIn
 
         return DeviceSignIn(
-            identity=self._entra, flows=self._flows, clock=self.clock, linking=self.linking
+            identity=self._entra, flows=self._flows, clock=self.clock, connecting=self.connecting
         )
 
     @functools.cached_property
-    def setting_up(self) -> SettingUp:
+    def checklist(self) -> Checklist:
         """The checklist of a new installation."""
-        from shared.services.setup.checklist import SettingUp
+        from shared.services.setup.checklist import Checklist
 
-        return SettingUp(
+        return Checklist(
             registration=self.registration,
             proves_by=self.settings.credential,
             vault=self.vault,
@@ -491,11 +495,11 @@ class Postroom:
         )
 
     @functools.cached_property
-    def front(self) -> Front:
+    def page_context(self) -> PageContext:
         """What the pages need; an instance that only delivers never imports it."""
-        from shared.web.pages.front import Front
+        from shared.web.pages.page_context import PageContext
 
-        return Front.of(
+        return PageContext.of(
             self.registration,
             self.vault,
             self.clock,

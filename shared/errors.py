@@ -52,7 +52,7 @@ class FieldProblem:
     message: str
 
 
-class Refused(PostroomError):
+class RequestRejected(PostroomError):
     """A caller asked for something that cannot be done as it is.
 
     `detail` says what is wrong in this case; the kind carries the HTTP status, the stable code and

@@ -33,23 +33,28 @@ from shared.errors import (
 )
 from shared.mail import ids
 from shared.mail.account import Account, AccountKind, with_holders
-from shared.mail.backoff import Patience
+from shared.mail.backoff import RetryLimit
+from shared.mail.delivery_mode import DeliveryMode
 from shared.mail.graph_payload import KEY_HEADER, KEY_PROPERTY, TRIAL_PROPERTY
-from shared.mail.looking import Looking
 from shared.mail.mail import Caller, Mail, MailFilter, MailPage
 from shared.mail.message import StoredFile
 from shared.mail.message_ids import mail_id_in
 from shared.mail.outcome import Copy, GraphAnswer, Sought
 from shared.mail.pace import Pace, Timetable
+from shared.mail.search_plan import SearchPlan
 from shared.mail.status import Status
-from shared.mail.way import Way
 from shared.services.accounts.changes import AccountChanges
 from shared.services.accounts.checking import Checking
 from shared.services.accounts.disconnecting import Disconnecting
-from shared.services.accounts.ports import CheckRecord, Departed, Profile, Roll
-from shared.services.delivery.concurrency import Places
-from shared.services.delivery.delivery import Delivery, Heard
-from shared.services.delivery.draft_removal import Withdrawal
+from shared.services.accounts.ports import (
+    AccountsSnapshot,
+    CheckRecord,
+    DisconnectedMailbox,
+    Profile,
+)
+from shared.services.delivery.concurrency import ConcurrencyLimiter
+from shared.services.delivery.delivery import Delivery, DeliveryResult
+from shared.services.delivery.draft_removal import DraftRemoval
 from shared.services.delivery.pacing import Pacing
 from shared.services.delivery.ports import AttachedFile, DraftAnswer, Found, MarkedDraft
 from shared.services.delivery.sending import DirectSending
@@ -57,23 +62,23 @@ from shared.services.delivery.stray_drafts import StrayDrafts
 from shared.services.delivery.verified_sending import VerifiedSending
 from shared.services.intake.batch import Batch
 from shared.services.intake.mail_document import Limits, Order, read_json
-from shared.services.intake.outbox_message import OutboxMessage, bell_for
+from shared.services.intake.outbox_message import OutboxMessage, wake_up_for
 from shared.services.intake.ports import KeyClaim
 from shared.services.intake.queue_messages import Outbox
 from shared.services.intake.submission import Receipt, Submission
 from shared.services.mails.changes import Changes
 from shared.services.mails.content import Content
 from shared.services.mails.packing import unpack
-from shared.services.mails.ports import Case, Glimpse, Span, Versioned, WaitingPage
+from shared.services.mails.ports import AttentionItem, MailSummary, Span, Versioned, WaitingPage
 from shared.services.sign_in.ports import CredentialVersion, Destruction, Grant
 from shared.services.upkeep.operators import Operators
 from shared.services.upkeep.ports import (
     Entry,
-    Glance,
     HeldMark,
     Remembered,
     SettledMail,
     SettledPage,
+    WaitingSnapshot,
     Watermark,
 )
 from shared.services.upkeep.retention import Keeping, Retention
@@ -195,8 +200,8 @@ class MemoryLedger:
         more = len(matching) > size
         return MailPage(page, _cursor(page[-1].mail_id) if more else None)
 
-    def glimpse(self, mail_id: str) -> Glimpse | None:
-        with self._faults.around("ledger.glimpse"), self._lock:
+    def summary(self, mail_id: str) -> MailSummary | None:
+        with self._faults.around("ledger.summary"), self._lock:
             found = self._rows.get(mail_id)
             return _glimpse(found.mail) if found else None
 
@@ -257,17 +262,17 @@ class MemoryLedger:
         return etag
 
 
-def _glimpse(mail: Mail) -> Glimpse:
-    return Glimpse(mail.mail_id, mail.status, mail.account, mail.look_at)
+def _glimpse(mail: Mail) -> MailSummary:
+    return MailSummary(mail.mail_id, mail.status, mail.account, mail.next_check_at)
 
 
 def _is_of(mail: Mail, span: Span, held_for: str | None) -> bool:
     made = ids.time_of(mail.mail_id)
-    if mail.look_at is None or made < _milliseconds(span.since):
+    if mail.next_check_at is None or made < _milliseconds(span.since):
         return False
     if held_for is not None:
         return mail.status is Status.HELD and mail.account == held_for
-    return made < _milliseconds(span.before) or span.after < mail.look_at <= span.until
+    return made < _milliseconds(span.before) or span.after < mail.next_check_at <= span.until
 
 
 def _milliseconds(moment: datetime) -> datetime:
@@ -292,9 +297,9 @@ class MemoryWaiting:
         with self._faults.around("waiting.note"), self._lock:
             self._look(mail_id, due_at)
 
-    def note_all(self, looks: Mapping[str, datetime]) -> None:
+    def note_all(self, search_count: Mapping[str, datetime]) -> None:
         # Its transactions are single steps, and the process may die between them.
-        for mail_id, due_at in looks.items():
+        for mail_id, due_at in search_count.items():
             with self._faults.around("waiting.note_all"), self._lock:
                 self._look(mail_id, due_at)
 
@@ -309,11 +314,11 @@ class MemoryWaiting:
                     mail_id, self._clock(), self._etag(), held_for=alias
                 )
 
-    def glance(self, now: datetime, most: int) -> Glance:
-        with self._faults.around("waiting.glance"), self._lock:
+    def snapshot(self, now: datetime, most: int) -> WaitingSnapshot:
+        with self._faults.around("waiting.snapshot"), self._lock:
             due = [entry for key, entry in sorted(self._looks.items()) if key[0] <= now]
             marks = [mark for _, mark in sorted(self._marks.items())]
-            return Glance(self.watermark, marks, due[:most])
+            return WaitingSnapshot(self.watermark, marks, due[:most])
 
     def of_account(self, alias: str, most: int) -> Sequence[Entry]:
         with self._faults.around("waiting.of_account"), self._lock:
@@ -386,23 +391,23 @@ def _read_cursor(cursor: str | None) -> str | None:
     return base64.urlsafe_b64decode(cursor.encode("ascii")).decode()
 
 
-class MemoryCases:
-    """Fulfils `mails.ports.Cases`."""
+class MemoryAttentionIndex:
+    """Fulfils `mails.ports.AttentionIndex`."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
-        self._open: dict[tuple[str, Status], Case] = {}
+        self._open: dict[tuple[str, Status], AttentionItem] = {}
 
-    def open(self, case: Case) -> None:
-        with self._faults.around("cases.open"):
+    def open(self, case: AttentionItem) -> None:
+        with self._faults.around("attention.open"):
             self._open[case.mail_id, case.status] = case
 
     def close(self, mail_id: str, status: Status) -> None:
-        with self._faults.around("cases.close"):
+        with self._faults.around("attention.close"):
             self._open.pop((mail_id, status), None)
 
-    def newest(self, most: int) -> Sequence[Case]:
-        with self._faults.around("cases.newest"):
+    def newest(self, most: int) -> Sequence[AttentionItem]:
+        with self._faults.around("attention.newest"):
             return [case for _, case in sorted(self._open.items(), reverse=True)][:most]
 
 
@@ -443,8 +448,8 @@ class MemoryFiles:
         self.read: list[int] = []
         """Bytes of each chunk that was given out."""
 
-    def look(self, container: str, name: str) -> StoredFile | None:
-        with self._faults.around("files.look"):
+    def head(self, container: str, name: str) -> StoredFile | None:
+        with self._faults.around("files.head"):
             return self._stored(container, name)
 
     def keep(self, name: str, content: bytes) -> StoredFile:
@@ -499,7 +504,7 @@ class MemoryKeys:
 
 
 @dataclass(frozen=True)
-class Ring:
+class WakeUp:
     """One message on the queue."""
 
     mail_id: str
@@ -507,26 +512,26 @@ class Ring:
     visible_at: datetime
 
 
-class MemoryBell:
-    """Fulfils `intake.ports.Bell`."""
+class MemoryWakeUps:
+    """Fulfils `intake.ports.WakeUps`."""
 
     def __init__(self, faults: Faults, clock: Clock) -> None:
         self._faults = faults
         self._clock = clock
-        self.rings: list[Ring] = []
+        self.enqueued: list[WakeUp] = []
 
-    def ring(self, mail_id: str, after_seconds: float = 0) -> None:
-        with self._faults.around("bell.ring"):
+    def enqueue(self, mail_id: str, after_seconds: float = 0) -> None:
+        with self._faults.around("wake_ups.enqueue"):
             # The storage queue refuses a longer delay.
             if not 0 <= after_seconds <= 7 * 24 * 3600:
                 raise RemoteRefused("storage", "ringing: storage answered 400")
             visible_at = self._clock() + timedelta(seconds=after_seconds)
-            self.rings.append(Ring(mail_id, after_seconds, visible_at))
+            self.enqueued.append(WakeUp(mail_id, after_seconds, visible_at))
 
-    def take_due(self) -> list[Ring]:
+    def take_due(self) -> list[WakeUp]:
         """Remove and return what a worker would see now."""
-        due = [ring for ring in self.rings if ring.visible_at <= self._clock()]
-        self.rings = [ring for ring in self.rings if ring not in due]
+        due = [ring for ring in self.enqueued if ring.visible_at <= self._clock()]
+        self.enqueued = [ring for ring in self.enqueued if ring not in due]
         return due
 
 
@@ -538,7 +543,7 @@ class MemoryAccounts:
         self._lock = threading.Lock()
         self._writes = 0
         self.rows: dict[str, Account] = {}
-        self.departed: dict[str, Departed] = {}
+        self.departed: dict[str, DisconnectedMailbox] = {}
         for account in accounts:
             self.put(account)
         self._cached: list[Account] | None = list(with_holders(self.rows.values()))
@@ -557,14 +562,14 @@ class MemoryAccounts:
             self._cached = None
             return self.put(account)
 
-    def roll(self) -> Roll:
-        with self._faults.around("accounts.roll"), self._lock:
+    def snapshot(self) -> AccountsSnapshot:
+        with self._faults.around("accounts.snapshot"), self._lock:
             rows = with_holders(self.rows.values())
-            return Roll(rows, self._version(), tuple(self.departed.values()))
+            return AccountsSnapshot(rows, self._version(), tuple(self.departed.values()))
 
-    def enrol(self, account: Account, roll: Roll, *beside: Account) -> Account:
-        with self._faults.around("accounts.enrol"), self._lock:
-            if roll.version != self._version():
+    def register(self, account: Account, snapshot: AccountsSnapshot, *beside: Account) -> Account:
+        with self._faults.around("accounts.register"), self._lock:
+            if snapshot.version != self._version():
                 raise LostRace("enrolling an account: another was enrolled meanwhile")
             self._cached = None
             for other in beside:
@@ -574,17 +579,19 @@ class MemoryAccounts:
     def _version(self) -> str:
         return f"r{self._writes}"
 
-    def depart(self, account: Account, roll: Roll, heir: str | None, now: datetime) -> None:
-        with self._faults.around("accounts.depart"), self._lock:
+    def remove_account(
+        self, account: Account, snapshot: AccountsSnapshot, new_default: str | None, now: datetime
+    ) -> None:
+        with self._faults.around("accounts.remove_account"), self._lock:
             found = self.rows.get(account.alias)
-            if found is None or found.etag != account.etag or roll.version != self._version():
+            if found is None or found.etag != account.etag or snapshot.version != self._version():
                 raise LostRace("the accounts were changed meanwhile")
             del self.rows[account.alias]
-            self.departed[account.alias] = Departed.of(account, now)
+            self.departed[account.alias] = DisconnectedMailbox.of(account, now)
             self._cached = None
             self._writes += 1
-            if heir is not None:
-                self.put(replace(self.rows[heir], is_default=True))
+            if new_default is not None:
+                self.put(replace(self.rows[new_default], is_default=True))
 
     def put(self, account: Account) -> Account:
         """Write as another instance would: what is cached here does not know of it."""
@@ -786,7 +793,7 @@ class MemoryDrafts:
         draft_id: str,
         session: bytes,
         file: AttachedFile,
-        going_on: Callable[[], None],
+        keep_alive: Callable[[], None],
     ) -> GraphAnswer:
         with self._at("upload", mailbox):
             answer = self._planned("upload")
@@ -794,7 +801,7 @@ class MemoryDrafts:
                 return answer
             content = b""
             for chunk in file.chunks(1_000_000):
-                going_on()
+                keep_alive()
                 content += chunk
                 with self._faults.around("drafts.chunk"):
                     pass
@@ -1077,7 +1084,7 @@ class Outside:
         self.payloads = MemoryPayloads(self.faults)
         self.files = MemoryFiles(self.faults, self.payloads)
         self.keys = MemoryKeys(self.faults)
-        self.bell = MemoryBell(self.faults, self.clock)
+        self.wake_ups = MemoryWakeUps(self.faults, self.clock)
         self.accounts = MemoryAccounts(self.faults, *(accounts or (account_of(),)))
         self.tokens = MemoryTokens(self.faults)
         self.graph = MemoryGraph(self.faults)
@@ -1107,7 +1114,7 @@ class FakeCredential:
         return self.versions
 
 
-class Room:
+class FakeServices:
     """All use cases over memory. Has the attributes that `function_app` uses of the real one."""
 
     def __init__(
@@ -1115,7 +1122,7 @@ class Room:
         *accounts: Account,
         seed: int = 7,
         mask: bool = False,
-        patience: Patience | None = None,
+        patience: RetryLimit | None = None,
         max_bytes: int = 8 * 1024 * 1024,
         mails_per_minute: int = 0,
         max_mail_bytes: int = 35 * 1024 * 1024,
@@ -1132,7 +1139,7 @@ class Room:
         self.payloads = outside.payloads
         self.files = outside.files
         self.keys = outside.keys
-        self.bell = outside.bell
+        self.wake_ups = outside.wake_ups
         self.accounts = outside.accounts
         self.tokens = outside.tokens
         self.graph = outside.graph
@@ -1145,10 +1152,10 @@ class Room:
         self.shredder = outside.shredder
         self.pace = Pace(mails_per_minute)
         self.pacing = Pacing(self.timetables, self.clock, self.pace)
-        self.places = Places()
+        self.concurrency = ConcurrencyLimiter()
         self.credential = FakeCredential()
         self.probes: Mapping[str, Callable[[], object]] = {
-            "ledger": lambda: self.waiting.glance(self.clock(), 0)
+            "ledger": lambda: self.waiting.snapshot(self.clock(), 0)
         }
         self._lock = threading.Lock()
         self._messages = 0
@@ -1157,7 +1164,7 @@ class Room:
             payloads=self.payloads,
             files=self.files,
             keys=self.keys,
-            bell=self.bell,
+            wake_ups=self.wake_ups,
             accounts=self.accounts,
             pacing=self.pacing,
             waiting=self.waiting,
@@ -1169,11 +1176,11 @@ class Room:
         self.changes = self.person()
         self.account_changes = AccountChanges(self.accounts)
         self.batch = Batch(self.submission, self.clock)
-        self.delivery = self.worker(patience or Patience(30, 48 * 3600))
+        self.delivery = self.worker(patience or RetryLimit(30, 48 * 3600))
         self.outbox = Outbox(
             self.ledger, self.submission, self.delivery, self.clock, remembers=timedelta(days=90)
         )
-        self.upkeep = Upkeep(self.ledger, self.waiting, self.bell, self.accounts, self.clock)
+        self.upkeep = Upkeep(self.ledger, self.waiting, self.wake_ups, self.accounts, self.clock)
         self.operators = Operators(
             operators,
             submission=self.submission,
@@ -1230,7 +1237,7 @@ class Room:
             },
         )
 
-    def worker(self, patience: Patience) -> Delivery:
+    def worker(self, patience: RetryLimit) -> Delivery:
         """Another worker on the same storage."""
         verified = VerifiedSending(
             self.drafts,
@@ -1245,13 +1252,13 @@ class Room:
             accounts=self.accounts,
             submission=self.submission,
             pacing=self.pacing,
-            places=self.places,
-            ways={
-                Way.DIRECT: DirectSending(self.graph, self.tokens, self.files, self.clock),
-                Way.VERIFIED: verified,
+            concurrency=self.concurrency,
+            senders={
+                DeliveryMode.DIRECT: DirectSending(self.graph, self.tokens, self.files, self.clock),
+                DeliveryMode.VERIFIED: verified,
             },
             finding=verified,
-            looking=Looking((5, 15, 60, 300, 900), 48 * 3600),
+            search_plan=SearchPlan((5, 15, 60, 300, 900), 48 * 3600),
             clock=self.clock,
             jitter=lambda: 0.5,
             random=self._bytes,
@@ -1269,7 +1276,7 @@ class Room:
             payloads=self.payloads,
             accounts=self.accounts,
             submission=self.submission,
-            withdrawal=Withdrawal(
+            draft_removal=DraftRemoval(
                 finding=VerifiedSending(self.drafts, self.tokens, self.files, self.clock),
                 accounts=self.accounts,
                 clock=self.clock,
@@ -1291,9 +1298,9 @@ class Room:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         return OutboxMessage(message_id or f"message-{self._messages}", self.clock(), raw)
 
-    def hear(self, mail_id: str) -> Heard:
+    def handle(self, mail_id: str) -> DeliveryResult:
         """A worker hears the bell for a mail."""
-        return self.outbox.hear(self.message(bell_for(mail_id).encode()))
+        return self.outbox.handle(self.message(wake_up_for(mail_id).encode()))
 
     def payload_text(self, mail: Mail) -> str:
         """The text of a mail that was not sent yet."""

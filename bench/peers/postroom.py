@@ -23,7 +23,7 @@ class MemoryFiles:
     def __init__(self) -> None:
         self._files: dict[str, bytes] = {}
 
-    def look(self, container: str, name: str) -> StoredFile | None:
+    def head(self, container: str, name: str) -> StoredFile | None:
         """Nobody else changes a file here."""
         found = self._files.get(name)
         return None if found is None else StoredFile(container, name, len(found), "1")
@@ -41,10 +41,10 @@ class MemoryFiles:
 
 
 def _opened(job: Job) -> Callable[[Letter], Callable[[], None]]:
-    room = Postroom(load(os.environ))
-    senders = {row.alias: Sender(room, row, MemoryFiles()) for row in room.accounts.all()}
-    for account in room.accounts.all():
-        room.tokens.access_token(account)
+    services = Postroom(load(os.environ))
+    senders = {row.alias: Sender(services, row, MemoryFiles()) for row in services.accounts.all()}
+    for account in services.accounts.all():
+        services.tokens.access_token(account)
 
     def prepare(letter: Letter) -> Callable[[], None]:
         # An upload session needs Mail.ReadWrite; who has only Mail.Send sends by one request.

@@ -61,10 +61,10 @@ def _run(options: WorkerOptions) -> int:
     invoker = Invoker(threads=_threads(settings), timeout=settings.function_timeout)
     count = counts.Counts(options.state_directory / "host-counts", options.index)
     listeners = application.Listeners(app, invoker, count, options.state_directory)
-    front = HttpFront(
+    page_context = HttpFront(
         app, keys.load_or_create(options.state_directory / "keys.json"), invoker, listeners, count
     )
-    server = Server(options.port, front.handle, front.may_read, _body_limit(settings))
+    server = Server(options.port, page_context.handle, page_context.may_read, _body_limit(settings))
     return _serve(options, server, listeners, invoker)
 
 

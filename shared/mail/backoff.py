@@ -27,7 +27,7 @@ def whole_seconds(header: str | None) -> float | None:
     return bounded(float(header)) if header and header.isascii() and header.isdigit() else None
 
 
-class Patience(msgspec.Struct, frozen=True):
+class RetryLimit(msgspec.Struct, frozen=True):
     """How long a mail is tried: by count and by time since it was due first."""
 
     max_attempts: int
@@ -47,7 +47,7 @@ def seconds_until_next(attempt: int, retry_after: float | None, jitter: Jitter) 
 
 
 def is_exhausted(
-    patience: Patience, attempts: int, first_due: datetime, next_try: datetime
+    patience: RetryLimit, attempts: int, first_due: datetime, next_try: datetime
 ) -> bool:
     """Whether another try would exceed the bounds."""
     return attempts >= patience.max_attempts or next_try - first_due > timedelta(

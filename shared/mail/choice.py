@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.errors import FieldProblem, Refused
+from shared.errors import FieldProblem, RequestRejected
 from shared.mail import problems
 from shared.mail.account import Account
 from shared.mail.address import Address
@@ -36,7 +36,7 @@ def _named(accounts: Sequence[Account], alias: str) -> Account:
     for account in accounts:
         if account.alias == alias:
             return account
-    raise Refused(
+    raise RequestRejected(
         problems.UNKNOWN_ACCOUNT,
         "The account that the mail names does not exist.",
         [FieldProblem("account", "names no account: GET /api/accounts lists those there are")],
@@ -65,7 +65,7 @@ def _default(accounts: Sequence[Account]) -> Account:
             return account
     if len(accounts) == 1:
         return accounts[0]
-    raise Refused(
+    raise RequestRejected(
         problems.UNKNOWN_ACCOUNT,
         "The mail names no account and no sender, and no account is the default.",
         [FieldProblem("account", "is needed: there are several accounts and no default")],
@@ -79,12 +79,12 @@ def _is_permitted(account: Account, address: str) -> bool:
     return account.owns(address) or account.may_send_shared
 
 
-def _no_account() -> Refused:
-    return Refused(problems.NO_ACCOUNT, "No mailbox has been signed in yet.")
+def _no_account() -> RequestRejected:
+    return RequestRejected(problems.NO_ACCOUNT, "No mailbox has been signed in yet.")
 
 
-def _not_allowed(why: str) -> Refused:
-    return Refused(
+def _not_allowed(why: str) -> RequestRejected:
+    return RequestRejected(
         problems.SENDER_NOT_ALLOWED,
         "The mail's From address may not be used.",
         [
@@ -97,8 +97,8 @@ def _not_allowed(why: str) -> Refused:
     )
 
 
-def _not_granted(account: Account) -> Refused:
-    return Refused(
+def _not_granted(account: Account) -> RequestRejected:
+    return RequestRejected(
         problems.SENDER_NOT_ALLOWED,
         "The mail's From address may not be used.",
         [

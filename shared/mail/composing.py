@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from shared.errors import FieldProblem, Refused
+from shared.errors import FieldProblem, RequestRejected
 from shared.mail import problems
 from shared.mail.account import Account
 from shared.mail.address import Address
@@ -63,7 +63,7 @@ def refuse_overrides(message: Message, account: Account, *, saves_copy: bool | N
         "leave it out",
     )
     if found:
-        raise Refused(
+        raise RequestRejected(
             problems.OVERRIDE_NOT_ALLOWED,
             f"The account '{account.alias}' does not let a mail override this.",
             found,

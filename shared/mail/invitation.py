@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.errors import FieldProblem, Refused
+from shared.errors import FieldProblem, RequestRejected
 from shared.mail import problems
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def refuse_wrong(message: Message, sender: Address) -> None:
         and (fault := _fault(item, method, message, sender)) is not None
     ]
     if found:
-        raise Refused(
+        raise RequestRejected(
             problems.INVALID_MAIL, "The mail has an invitation that cannot be accepted.", found
         )
 

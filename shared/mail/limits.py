@@ -17,10 +17,11 @@ from datetime import datetime
 
 import msgspec
 
-from shared.errors import FieldProblem, Refused
+from shared.errors import FieldProblem, RequestRejected
 from shared.mail import problems
 from shared.mail.account import Account, AccountKind
 from shared.mail.address import Address
+from shared.mail.delivery_mode import DeliveryMode, mode_for
 from shared.mail.graph_payload import (
     MAX_MIME_BYTES,
     MAX_REQUEST_BYTES,
@@ -29,7 +30,6 @@ from shared.mail.graph_payload import (
     without_files,
 )
 from shared.mail.message import Message, needs_mime
-from shared.mail.way import Way, way_for
 
 MEGABYTE = 1024 * 1024
 
@@ -69,7 +69,7 @@ class Excess(msgspec.Struct, frozen=True):
 def goes_direct(message: Message, account: Account) -> bool:
     """Whether the mail goes by `sendMail`, in one request: the account may write no drafts, or the
     mail shall leave no copy, which a draft always does."""
-    return way_for(account, saves_copy=message.save_to_sent_items) is Way.DIRECT
+    return mode_for(account, saves_copy=message.save_to_sent_items) is DeliveryMode.DIRECT
 
 
 def check(
@@ -79,7 +79,7 @@ def check(
     found = excesses(message, sender, account, max_mail_bytes, now)
     if found:
         lowest = found[0]
-        raise Refused(
+        raise RequestRejected(
             problems.MAIL_TOO_LARGE,
             lowest.whose,
             [

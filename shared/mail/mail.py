@@ -12,8 +12,8 @@ import msgspec
 from msgspec.structs import replace
 
 from shared.discreet import Discreet
+from shared.mail.delivery_mode import DeliveryMode
 from shared.mail.status import SETTLED, WAITING, Status, may_follow
-from shared.mail.way import Way
 
 POISONED = "poisoned"
 """The host gave up on a queue message."""
@@ -101,7 +101,7 @@ class Mail(msgspec.Struct, frozen=True):
     lease_until: datetime | None = None
     lease_id: str | None = None
     """Random: tells the worker that holds the lease from all others."""
-    delivery: Way = Way.DIRECT
+    delivery: DeliveryMode = DeliveryMode.DIRECT
     """The way it goes; the claim says it for good, since a grant can change after acceptance."""
     saves_copy: bool = True
     """Whether the caller left it a copy in Sent Items."""
@@ -113,7 +113,7 @@ class Mail(msgspec.Struct, frozen=True):
     message_id_given: bool = False
     """Whether the caller gave it a Message-ID, in raw MIME: others may have the same. False for mails
     that earlier versions accepted."""
-    looks: int = 0
+    search_count: int = 0
     """How often what became of it was looked for since it became `unknown`."""
     sent_at: datetime | None = None
     reason: str | None = None
@@ -163,7 +163,7 @@ class Mail(msgspec.Struct, frozen=True):
             request_id=request_id or self.request_id,
             draft_id=self.draft_id if keeps_draft else None,
             message_id=self.message_id if keeps_draft or status is Status.SENT else None,
-            looks=0,
+            search_count=0,
             payload=replace(self.payload, inline=None) if status in _DONE else self.payload,
             events=_with(self.events, Event(now, status, reason)),
         )
@@ -197,9 +197,13 @@ class Mail(msgspec.Struct, frozen=True):
         """Whether it will leave its status without a person's doing."""
         return self.status in WAITING or self.finding_out
 
-    def looked_for(self, now: datetime, next_look: datetime, looks: int, help_text: str) -> Mail:
+    def looked_for(
+        self, now: datetime, next_look: datetime, search_count: int, help_text: str
+    ) -> Mail:
         """This unknown mail after a look that settled nothing; no line of its story."""
-        return replace(self, updated_at=now, due_at=next_look, looks=looks, help=help_text)
+        return replace(
+            self, updated_at=now, due_at=next_look, search_count=search_count, help=help_text
+        )
 
     def given_up(self, now: datetime, reason: str, help_text: str) -> Mail:
         """This unknown mail after the last look: from here on it is a person's."""
@@ -261,9 +265,11 @@ class Mail(msgspec.Struct, frozen=True):
         )
 
     @property
-    def look_at(self) -> datetime | None:
-        """See `look_at`."""
-        return look_at(self.status, self.reason, self.due_at, self.updated_at, self.lease_until)
+    def next_check_at(self) -> datetime | None:
+        """See `next_check_at`."""
+        return next_check_at(
+            self.status, self.reason, self.due_at, self.updated_at, self.lease_until
+        )
 
     def lease_has_run_out(self, now: datetime) -> bool:
         """Whether a worker claimed it and has not reported within its lease."""
@@ -274,7 +280,7 @@ class Mail(msgspec.Struct, frozen=True):
         )
 
 
-def look_at(
+def next_check_at(
     status: Status,
     reason: str | None,
     due_at: datetime,

@@ -72,17 +72,17 @@ class _Nearest:
 def split_at_end(markup: str) -> tuple[str, str]:
     """What stands before the end of the body, or all where no end tag is written, and the rest. What is
     put between the two is content that is shown."""
-    ways = list(_ways(markup))
-    readings = [_read(markup, raw) for raw in ways]
+    senders = list(_ways(markup))
+    readings = [_read(markup, raw) for raw in senders]
     escapes = set[int]().union(*(one.escapes for one in readings))
     if escapes:
         markup = _escaped(markup, sorted(escapes))
-        readings = [_read(markup, raw) for raw in ways]
+        readings = [_read(markup, raw) for raw in senders]
     at = _end(readings, len(markup))
     before, behind = markup[:at], markup[at:]
     if behind:
-        readings = [_read(before, raw) for raw in ways]
-    return before + _closers(before, ways, readings), behind
+        readings = [_read(before, raw) for raw in senders]
+    return before + _closers(before, senders, readings), behind
 
 
 def _escaped(markup: str, tags: Iterable[int]) -> str:
@@ -103,7 +103,7 @@ def _end(readings: list[_Reading], length: int) -> int:
     return length
 
 
-def _closers(markup: str, ways: list[frozenset[str]], readings: list[_Reading]) -> str:
+def _closers(markup: str, senders: list[frozenset[str]], readings: list[_Reading]) -> str:
     """What closes all that the html, read as it is, leaves open."""
     added = ""
     for _ in range(_MOST_CLOSERS):
@@ -111,7 +111,7 @@ def _closers(markup: str, ways: list[frozenset[str]], readings: list[_Reading]) 
         if not closer:
             break
         added += closer
-        for one, raw in zip(readings, ways, strict=True):
+        for one, raw in zip(readings, senders, strict=True):
             _read_on(markup + added, raw, one)
     return added + "".join(dict.fromkeys(one.open.end_tags() for one in readings))
 

@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from shared.mail import message_ids
-from shared.mail.refusals import Refusal, Retry
+from shared.mail.known_errors import KnownError, Retry
 
 
 class GraphAnswer(msgspec.Struct, frozen=True):
@@ -63,7 +63,7 @@ class Outcome(msgspec.Struct, frozen=True):
     """Beside `UNKNOWN`: where the mail turns out not to have been sent, it has failed."""
 
 
-class Sight(StrEnum):
+class Evidence(StrEnum):
     """What a look for a mail found."""
 
     SENT = "sent"
@@ -74,10 +74,10 @@ class Sight(StrEnum):
     """The mailbox could not be looked into: no evidence of anything."""
 
 
-class Look(msgspec.Struct, frozen=True):
+class SearchResult(msgspec.Struct, frozen=True):
     """A sight; where nothing could be seen, with the reason for it."""
 
-    sight: Sight
+    sight: Evidence
     outcome: Outcome | None = None
 
 
@@ -199,7 +199,7 @@ def judge_send(answer: GraphAnswer) -> Outcome:
     if status == 202:
         return Outcome(Verdict.SENT, request_id=answer.request_id)
     # Read when something was refused: whoever's mails go does not pay for it.
-    from shared.mail.refusals import graph
+    from shared.mail.known_errors import graph
 
     hold = _hold(answer)
     if hold is not None:
@@ -277,7 +277,7 @@ def doubted(outcome: Outcome) -> Outcome:
 
 def remedy(code: str) -> str:
     """Who must do what about a mail that was refused with this code of Graph's."""
-    from shared.mail.refusals import graph
+    from shared.mail.known_errors import graph
 
     return (graph.ROWS.get(code) or graph.of_reason(code) or graph.of_status(403)).words
 
@@ -287,7 +287,7 @@ def is_missing_draft(answer: GraphAnswer) -> bool:
     return answer.status == 404 and answer.code in (None, "ErrorItemNotFound")
 
 
-def judge_look(answer: GraphAnswer, copies: Iterable[Copy], sought: Sought) -> Look:
+def judge_look(answer: GraphAnswer, copies: Iterable[Copy], sought: Sought) -> SearchResult:
     """Read the answer to looking for a mail.
 
     A copy with the mail's key that is no draft is evidence of sending. One without a key is no
@@ -297,15 +297,15 @@ def judge_look(answer: GraphAnswer, copies: Iterable[Copy], sought: Sought) -> L
     left by workers that died.
     """
     if answer.status != 200:
-        return Look(Sight.UNSEEN, judge_draft(answer))
+        return SearchResult(Evidence.UNSEEN, judge_draft(answer))
     found = [copy for copy in copies if _may_be(copy, sought)]
     sent = [copy for copy in found if not copy.is_draft]
     if any(copy.key is not None for copy in sent):
-        return Look(Sight.SENT)
+        return SearchResult(Evidence.SENT)
     has_draft = any(copy.message_id == sought.draft_id for copy in found if copy.is_draft)
     if has_draft == bool(sent):
-        return Look(Sight.NOTHING)
-    return Look(Sight.DRAFT if has_draft else Sight.SENT)
+        return SearchResult(Evidence.NOTHING)
+    return SearchResult(Evidence.DRAFT if has_draft else Evidence.SENT)
 
 
 def _may_be(copy: Copy, sought: Sought) -> bool:
@@ -336,9 +336,9 @@ def _outcome(verdict: Verdict, answer: GraphAnswer, *, retry_after: float | None
     return _told(verdict, answer.code or row.code, row.words, answer, retry_after=retry_after)
 
 
-def _row(verdict: Verdict, answer: GraphAnswer) -> Refusal:
+def _row(verdict: Verdict, answer: GraphAnswer) -> KnownError:
     """The code's own row, unless the status makes another thing of it."""
-    from shared.mail.refusals import graph
+    from shared.mail.known_errors import graph
 
     row = graph.ROWS.get(answer.code or "")
     named = row is not None and row.retry in FITTING[verdict]

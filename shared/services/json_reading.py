@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
-from shared.errors import FieldProblem, Refused
+from shared.errors import FieldProblem, RequestRejected
 from shared.mail import problems
 
 MAX_TOLD = 50
@@ -106,8 +106,10 @@ def where(raw: bytes, at: int) -> str:
     return f"line {before + 1}, column {len(line) + 1}"
 
 
-def _no_json(raw: bytes, error: Exception) -> Refused:
-    return Refused(problems.INVALID_JSON, f"The body is not valid JSON: {_fault(raw, error)}.")
+def _no_json(raw: bytes, error: Exception) -> RequestRejected:
+    return RequestRejected(
+        problems.INVALID_JSON, f"The body is not valid JSON: {_fault(raw, error)}."
+    )
 
 
 def _fault(raw: bytes, error: Exception) -> str:

@@ -11,7 +11,13 @@ from uuid import uuid4
 
 import azure.functions as func
 
-from shared.errors import ConfigurationError, FieldProblem, PostroomError, Refused, RemoteError
+from shared.errors import (
+    ConfigurationError,
+    FieldProblem,
+    PostroomError,
+    RemoteError,
+    RequestRejected,
+)
 from shared.mail import problems
 from shared.mail.problems import ProblemKind
 from shared.telemetry import event, where
@@ -31,7 +37,7 @@ def answered(req: func.HttpRequest, handler: Handler) -> func.HttpResponse:
     request_id = _request_id(req)
     try:
         answer = handler()
-    except Refused as refused:
+    except RequestRejected as refused:
         answer = respond(refused, request_id)
     except ConfigurationError as error:
         answer = respond(_misconfigured(error), request_id)
@@ -52,13 +58,13 @@ def answered(req: func.HttpRequest, handler: Handler) -> func.HttpResponse:
             request_id=request_id,
             where=where(error),
         )
-        answer = respond(Refused(problems.INTERNAL, "Postroom itself failed."), request_id)
+        answer = respond(RequestRejected(problems.INTERNAL, "Postroom itself failed."), request_id)
     answer.headers["X-Request-Id"] = request_id
     answer.headers["X-Content-Type-Options"] = "nosniff"
     return answer
 
 
-def document_of(refused: Refused) -> dict[str, object]:
+def document_of(refused: RequestRejected) -> dict[str, object]:
     """A refusal as a problem document."""
     kind = refused.kind
     document: dict[str, object] = {
@@ -76,7 +82,7 @@ def document_of(refused: Refused) -> dict[str, object]:
     return document | refused.members
 
 
-def respond(refused: Refused, request_id: str | None = None) -> func.HttpResponse:
+def respond(refused: RequestRejected, request_id: str | None = None) -> func.HttpResponse:
     """A refusal as an answer."""
     kind, document = refused.kind, document_of(refused)
     if request_id is not None:
@@ -99,9 +105,11 @@ def _encoded(document: dict[str, object]) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def bad_request(field: str, message: str, kind: ProblemKind = problems.INVALID_REQUEST) -> Refused:
+def bad_request(
+    field: str, message: str, kind: ProblemKind = problems.INVALID_REQUEST
+) -> RequestRejected:
     """A refusal of one parameter or header."""
-    return Refused(kind, f"{field} {message}.", [FieldProblem(field, message)])
+    return RequestRejected(kind, f"{field} {message}.", [FieldProblem(field, message)])
 
 
 def _request_id(req: func.HttpRequest) -> str:
@@ -109,9 +117,9 @@ def _request_id(req: func.HttpRequest) -> str:
     return given if _REQUEST_ID.fullmatch(given) else str(uuid4())
 
 
-def _misconfigured(error: ConfigurationError) -> Refused:
+def _misconfigured(error: ConfigurationError) -> RequestRejected:
     named = [fault.partition(" ") for fault in error.faults]
-    return Refused(
+    return RequestRejected(
         problems.MISCONFIGURED,
         "A setting is missing or wrong.",
         [FieldProblem(name, what) for name, _, what in named],
@@ -119,10 +127,10 @@ def _misconfigured(error: ConfigurationError) -> Refused:
     )
 
 
-def _unavailable(error: PostroomError) -> Refused:
+def _unavailable(error: PostroomError) -> RequestRejected:
     system = _system(error)
     wait = error.retry_after if isinstance(error, RemoteError) else None
-    return Refused(
+    return RequestRejected(
         problems.UNAVAILABLE,
         f"A service that Postroom needs did not do its part: {system}.",
         retry_after=wait,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from shared.errors import Refused
+from shared.errors import RequestRejected
 from shared.mail import ids, problems
 from shared.mail.mail import Mail
 from shared.services.mails.content import Content
@@ -36,7 +36,7 @@ def _file(req: func.HttpRequest, ledger: Ledger, content: Content) -> func.HttpR
     mail_id = req.route_params.get("id", "").lower()
     found = ledger.get(mail_id) if ids.is_id(mail_id) else None
     if found is None:
-        raise Refused(problems.UNKNOWN_MAIL, "No mail has this id.")
+        raise RequestRejected(problems.UNKNOWN_MAIL, "No mail has this id.")
     return func.HttpResponse(
         _text(found.mail, content),
         mimetype="text/plain",
@@ -56,9 +56,11 @@ def _file(req: func.HttpRequest, ledger: Ledger, content: Content) -> func.HttpR
 
 def _text(mail: Mail, content: Content) -> bytes:
     if not mail.is_refused_message:
-        raise Refused(problems.NO_RAW_TEXT, "The mail has no raw text: it came as a whole mail.")
+        raise RequestRejected(
+            problems.NO_RAW_TEXT, "The mail has no raw text: it came as a whole mail."
+        )
     raw = content.raw_bytes_of(mail)
     if raw is None:
-        raise Refused(problems.RAW_TEXT_GONE, "The raw text is not kept any more.")
+        raise RequestRejected(problems.RAW_TEXT_GONE, "The raw text is not kept any more.")
     # A message on a storage queue is text; what is no UTF-8 can only come from elsewhere.
     return raw.decode(errors="replace").encode()

@@ -65,7 +65,7 @@ Put = Callable[[bytes], str]
 
 
 def seen(files: BlobFiles, name: str) -> StoredFile:
-    found = files.look("attachments", name)
+    found = files.head("attachments", name)
     assert found is not None
     return found
 
@@ -80,7 +80,7 @@ def test_a_file_is_seen_with_its_size_and_version(files: BlobFiles, put: Put) ->
 
 
 def test_a_file_that_is_not_there_is_not_seen(files: BlobFiles) -> None:
-    assert files.look("attachments", "nothing") is None
+    assert files.head("attachments", "nothing") is None
 
 
 @pytest.mark.parametrize("size", [0, 1, 99, 100, 101, 1000])
@@ -101,7 +101,7 @@ def test_a_file_that_was_kept_comes_back_and_keeping_it_again_is_harmless(
     first = files.keep(name, b"content")
     again = files.keep(name, b"content")
 
-    assert first == again == files.look("payloads", name)
+    assert first == again == files.head("payloads", name)
     assert b"".join(files.chunks(first, 3)) == b"content"
 
 
@@ -164,7 +164,7 @@ def test_a_container_that_is_missing_holds_no_file_and_takes_none(storage: Stora
     with storage.container("missing") as client:
         files = BlobFiles(lambda: client, lambda: client)
 
-        assert files.look("attachments", "a") is None
+        assert files.head("attachments", "a") is None
         with pytest.raises(RemoteRefused):
             files.keep("a", b"x")
         with pytest.raises(LostRace):
@@ -188,6 +188,6 @@ def test_storage_that_is_not_there_is_known_to_have_done_nothing(
         files = BlobFiles(lambda: client, lambda: client)
 
         with pytest.raises(NotSent):
-            files.look("attachments", "a")
+            files.head("attachments", "a")
     storage.close()
     assert len(waits) == 3

@@ -10,12 +10,12 @@ import pytest
 from azure.data.tables import TableServiceClient
 
 from local.azurite import Azurite
-from shared.adapters.storage.attention_rows import CasesTable
+from shared.adapters.storage.attention_rows import AttentionRows
 from shared.adapters.storage.clients import Storage
 from shared.adapters.storage.waiting_table import WaitingTable
 from shared.mail import ids
 from shared.mail.status import Status
-from shared.services.mails.ports import Case
+from shared.services.mails.ports import AttentionItem
 from shared.settings import StorageSettings
 from tests.fakes import Clock
 
@@ -44,51 +44,53 @@ def table(connection_string: str) -> str:
 
 
 @pytest.fixture
-def cases(storage: Storage, table: str) -> CasesTable:
+def attention(storage: Storage, table: str) -> AttentionRows:
     client = storage.table(table)
-    return CasesTable(lambda: client)
+    return AttentionRows(lambda: client)
 
 
-def case(minutes_ago: int, status: Status = Status.FAILED, reason: str | None = "gone") -> Case:
+def case(
+    minutes_ago: int, status: Status = Status.FAILED, reason: str | None = "gone"
+) -> AttentionItem:
     mail_id = ids.new_id(NOW - timedelta(minutes=minutes_ago), lambda n: uuid4().bytes[:n])
-    return Case(mail_id, status, reason, "billing")
+    return AttentionItem(mail_id, status, reason, "billing")
 
 
-def test_the_newest_mail_comes_first_whenever_its_case_was_opened(cases: CasesTable) -> None:
+def test_the_newest_mail_comes_first_whenever_its_case_was_opened(attention: AttentionRows) -> None:
     oldest, middle, newest = case(9), case(5), case(1)
     for one in (middle, newest, oldest):
-        cases.open(one)
+        attention.open(one)
 
-    assert cases.newest(10) == [newest, middle, oldest]
-    assert cases.newest(2) == [newest, middle]
+    assert attention.newest(10) == [newest, middle, oldest]
+    assert attention.newest(2) == [newest, middle]
 
 
-def test_opening_a_case_again_takes_the_later_reason(cases: CasesTable) -> None:
+def test_opening_a_case_again_takes_the_later_reason(attention: AttentionRows) -> None:
     first = case(1)
-    cases.open(first)
-    cases.open(Case(first.mail_id, first.status, "other", "billing"))
+    attention.open(first)
+    attention.open(AttentionItem(first.mail_id, first.status, "other", "billing"))
 
-    assert [found.reason for found in cases.newest(10)] == ["other"]
+    assert [found.reason for found in attention.newest(10)] == ["other"]
 
 
-def test_closing_a_hold_leaves_the_failure_that_followed_it(cases: CasesTable) -> None:
+def test_closing_a_hold_leaves_the_failure_that_followed_it(attention: AttentionRows) -> None:
     held = case(1, Status.HELD)
-    failed = Case(held.mail_id, Status.FAILED, None, None)
-    cases.open(held)
-    cases.open(failed)
+    failed = AttentionItem(held.mail_id, Status.FAILED, None, None)
+    attention.open(held)
+    attention.open(failed)
 
-    cases.close(held.mail_id, Status.HELD)
-    cases.close(held.mail_id, Status.HELD)
+    attention.close(held.mail_id, Status.HELD)
+    attention.close(held.mail_id, Status.HELD)
 
-    assert cases.newest(10) == [failed]
+    assert attention.newest(10) == [failed]
 
 
 def test_a_case_is_not_taken_for_a_waiting_mail(
-    storage: Storage, table: str, cases: CasesTable
+    storage: Storage, table: str, attention: AttentionRows
 ) -> None:
     client = storage.table(table)
     waiting = WaitingTable(lambda: client, Clock(NOW))
-    cases.open(case(1))
+    attention.open(case(1))
 
     assert list(waiting.mail_ids()) == []
-    assert waiting.glance(NOW, 10).due == []
+    assert waiting.snapshot(NOW, 10).due == []

@@ -20,14 +20,14 @@ from shared.adapters.storage.clients import Storage
 from shared.adapters.storage.keys_table import KeysTable
 from shared.adapters.storage.mails_table import MailsTable
 from shared.adapters.storage.table_service import Step
-from shared.errors import Refused
+from shared.errors import RequestRejected
 from shared.mail import ids
 from shared.mail.mail import Caller, Event, Mail, MailFilter, Payload
 from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
 from shared.services.intake.batch import Batch
 from shared.settings import StorageSettings
-from tests.fakes import Outside, Room, account_of, document_of
+from tests.fakes import FakeServices, Outside, account_of, document_of
 
 ROUNDS = 12
 
@@ -61,14 +61,14 @@ def new_table(connection_string: str) -> Iterator[Callable[[], Any]]:
 
 
 @pytest.fixture
-def room(new_table: Callable[[], Any]) -> Room:
+def services(new_table: Callable[[], Any]) -> FakeServices:
     """The use cases over real tables and real time, with a Graph in memory."""
     mails, keys = new_table(), new_table()
     outside = Outside(account_of())
     outside.clock = Now()  # type: ignore[assignment]
     outside.ledger = MailsTable(lambda: mails)  # type: ignore[assignment]
     outside.keys = KeysTable(lambda: keys)  # type: ignore[assignment]
-    return Room(outside=outside)
+    return FakeServices(outside=outside)
 
 
 def at_once(*works: Callable[[], object]) -> list[object]:
@@ -79,76 +79,80 @@ def at_once(*works: Callable[[], object]) -> list[object]:
         gate.wait()
         try:
             return work()
-        except Refused as refused:
+        except RequestRejected as refused:
             return refused
 
     with ThreadPoolExecutor(len(works)) as pool:
         return list(pool.map(run, works))
 
 
-def standing(room: Room, mail_id: str) -> Mail:
-    found = room.ledger.get(mail_id)
+def standing(services: FakeServices, mail_id: str) -> Mail:
+    found = services.ledger.get(mail_id)
     assert found is not None
     return found.mail
 
 
-def test_a_mail_is_withdrawn_or_sent_and_never_both(room: Room) -> None:
+def test_a_mail_is_withdrawn_or_sent_and_never_both(services: FakeServices) -> None:
     outcomes = set()
     for round_ in range(ROUNDS):
-        mail_id = room.accepted()
-        sent_before = len(room.graph.posts)
+        mail_id = services.accepted()
+        sent_before = len(services.graph.posts)
 
         def withdraw(mail_id: str = mail_id, pause: float = round_ % 4 * 0.002) -> Mail:
             time.sleep(pause)
-            return room.person().cancel(mail_id)
+            return services.person().cancel(mail_id)
 
-        withdrawn, _ = at_once(withdraw, lambda mail_id=mail_id: room.hear(mail_id))  # type: ignore[misc]
+        withdrawn, _ = at_once(withdraw, lambda mail_id=mail_id: services.handle(mail_id))  # type: ignore[misc]
 
-        mail = standing(room, mail_id)
-        was_sent = len(room.graph.posts) > sent_before
+        mail = standing(services, mail_id)
+        was_sent = len(services.graph.posts) > sent_before
         outcomes.add(mail.status)
         assert mail.status is (Status.SENT if was_sent else Status.CANCELLED)
-        assert isinstance(withdrawn, Refused) is was_sent
+        assert isinstance(withdrawn, RequestRejected) is was_sent
     assert outcomes <= {Status.SENT, Status.CANCELLED}
 
 
-def test_a_mail_that_many_retry_at_once_is_queued_once(room: Room) -> None:
+def test_a_mail_that_many_retry_at_once_is_queued_once(services: FakeServices) -> None:
     for _ in range(ROUNDS // 3):
-        mail_id = room.accepted()
-        room.graph.answers = [GraphAnswer(403, "ErrorSendAsDenied")]
-        room.hear(mail_id)
+        mail_id = services.accepted()
+        services.graph.answers = [GraphAnswer(403, "ErrorSendAsDenied")]
+        services.handle(mail_id)
 
-        results = at_once(*[lambda mail_id=mail_id: room.person().retry(mail_id)] * 4)
+        results = at_once(*[lambda mail_id=mail_id: services.person().retry(mail_id)] * 4)
 
-        refused = [result for result in results if isinstance(result, Refused)]
+        refused = [result for result in results if isinstance(result, RequestRejected)]
         assert len(refused) == 3
-        assert [event.reason for event in standing(room, mail_id).events].count("retried") == 1
+        assert [event.reason for event in standing(services, mail_id).events].count("retried") == 1
 
 
-def test_a_lost_outcome_that_is_settled_in_two_ways_at_once_is_settled_one_way(room: Room) -> None:
+def test_a_lost_outcome_that_is_settled_in_two_ways_at_once_is_settled_one_way(
+    services: FakeServices,
+) -> None:
     from shared.errors import AnswerLost
     from shared.services.mails.changes import Decision
 
-    mail_id = room.accepted()
-    room.graph.answers = [AnswerLost("graph", "no answer")]
-    room.hear(mail_id)
+    mail_id = services.accepted()
+    services.graph.answers = [AnswerLost("graph", "no answer")]
+    services.handle(mail_id)
 
     results = at_once(
-        lambda: room.person().resolve(mail_id, Decision.SENT),
-        lambda: room.person().resolve(mail_id, Decision.SEND_AGAIN),
+        lambda: services.person().resolve(mail_id, Decision.SENT),
+        lambda: services.person().resolve(mail_id, Decision.SEND_AGAIN),
     )
 
-    assert sum(isinstance(result, Refused) for result in results) == 1
-    assert standing(room, mail_id).status in (Status.SENT, Status.QUEUED)
+    assert sum(isinstance(result, RequestRejected) for result in results) == 1
+    assert standing(services, mail_id).status in (Status.SENT, Status.QUEUED)
 
 
-def test_a_hundred_mails_are_stored_well_within_the_front_ends_patience(room: Room) -> None:
+def test_a_hundred_mails_are_stored_well_within_the_front_ends_patience(
+    services: FakeServices,
+) -> None:
     body = json.dumps({"mails": [document_of(subject=str(n)) for n in range(100)]}).encode()
     began = time.monotonic()
 
-    first = Batch(room.submission, room.clock).accept(body, "november")
+    first = Batch(services.submission, services.clock).accept(body, "november")
     took = time.monotonic() - began
-    second = Batch(room.submission, room.clock).accept(body, "november")
+    second = Batch(services.submission, services.clock).accept(body, "november")
 
     assert first.accepted == second.accepted == 100
     assert all(item.receipt and item.receipt.replayed for item in second.items)
@@ -159,13 +163,15 @@ def test_a_hundred_mails_are_stored_well_within_the_front_ends_patience(room: Ro
     assert took < 30
 
 
-def test_two_callers_who_send_one_batch_at_once_send_it_once(room: Room) -> None:
+def test_two_callers_who_send_one_batch_at_once_send_it_once(services: FakeServices) -> None:
     body = json.dumps({"mails": [document_of(subject=str(n)) for n in range(20)]}).encode()
 
-    results = at_once(*[lambda: Batch(room.submission, room.clock).accept(body, "november")] * 3)
+    results = at_once(
+        *[lambda: Batch(services.submission, services.clock).accept(body, "november")] * 3
+    )
 
     assert [getattr(result, "accepted", None) for result in results] == [20] * 3
-    assert len(room.ledger.page(MailFilter(), 100, None).mails) == 20
+    assert len(services.ledger.page(MailFilter(), 100, None).mails) == 20
 
 
 ROWS = int(os.environ.get("POSTROOM_LIST_ROWS", "2000"))

@@ -89,7 +89,7 @@ def test_of_more_findings_than_a_row_holds_the_first_are_kept(rows: CheckRows) -
 
 def test_senders_do_not_read_what_checks_found(table: Table, rows: CheckRows) -> None:
     accounts = AccountsTable(lambda: table)
-    account = accounts.enrol(account_of(), accounts.roll())
+    account = accounts.register(account_of(), accounts.snapshot())
     rows.save(CheckRecord(CHECK))
 
     assert accounts.all(fresh=True) == (account,)

@@ -20,10 +20,10 @@ from shared.adapters.key_vault.credential import CLIENT_SECRET, ClientSecret
 from shared.adapters.key_vault.secrets import KeyVault
 from shared.errors import ConsentRequired, CredentialRefused, NotSent, PostroomError
 from shared.mail.account import AccountKind, AccountState, user_path
-from shared.mail.refusals import SignInRefused
+from shared.mail.known_errors import SignInRejected
 from shared.services.accounts.access_tokens import TokenSource, grant_secret
 from shared.services.sign_in.authorization_code import Consent
-from shared.services.sign_in.connecting import ConsentRules, Linking
+from shared.services.sign_in.connecting import Connecting, ConsentRules
 from shared.services.sign_in.ports import Grant, IdentityPlatform
 from shared.services.sign_in.sign_in_request import read_wish
 from tests.canary import SECRET
@@ -134,7 +134,7 @@ class TestRedeem:
         stolen = person.sign_in(str(theirs["auth_uri"]), BILLING)
         ours = entra.begin(tenant, SCOPES)
 
-        with pytest.raises((SignInRefused, CredentialRefused)):
+        with pytest.raises((SignInRejected, CredentialRefused)):
             entra.redeem(tenant, ours, {**stolen, "state": str(ours["state"])})
 
     def test_a_code_works_once(self, entra: Entra, person: Person, tenant: str) -> None:
@@ -142,7 +142,7 @@ class TestRedeem:
         answer = person.sign_in(str(flow["auth_uri"]), BILLING)
         entra.redeem(tenant, flow, answer)
 
-        with pytest.raises(SignInRefused) as refused:
+        with pytest.raises(SignInRejected) as refused:
             entra.redeem(tenant, flow, answer)
         assert refused.value.code == "AADSTS54005"
 
@@ -153,7 +153,7 @@ class TestRedeem:
         flow = entra.begin(tenant, SCOPES)
         answer = person.sign_in(str(flow["auth_uri"]), BILLING)
 
-        with pytest.raises(SignInRefused, match="nonce"):
+        with pytest.raises(SignInRejected, match="nonce"):
             entra.redeem(tenant, flow, answer)
 
     def test_a_rotated_client_secret_is_read_again_without_losing_the_code(
@@ -361,7 +361,7 @@ def desk_of(
 ) -> Desk:
     accounts = FakeAccounts()
     rules = ConsentRules(stand.stack["client_id"], tenant, stand.stack["authority_host"])
-    linking = Linking(
+    connecting = Connecting(
         rules=rules,
         identity=entra,
         mail_service=graph,
@@ -375,7 +375,7 @@ def desk_of(
         accounts=accounts,
         flows=FakeFlows(),
         clock=_now,
-        linking=linking,
+        connecting=connecting,
     )
     return Desk(tenant, consent, TokenSource(entra, vault, accounts, _now), accounts, person)
 
@@ -451,7 +451,7 @@ class TestWholeSignIn:
         stand.control("options", {option: True})
         writes = stand.count("key_vault.set_secret")
 
-        with pytest.raises((SignInRefused, NotSent)):
+        with pytest.raises((SignInRejected, NotSent)):
             desk.link(BILLING)
         assert not desk.accounts.rows
         assert stand.count("key_vault.set_secret") == writes
@@ -466,7 +466,7 @@ class TestWholeSignIn:
         flow = desk.consent.begin(read_wish(desk.tenant, "box"))
         answer = desk.person.sign_in(str(flow.msal["auth_uri"]), BILLING, accept=False)
 
-        with pytest.raises(SignInRefused) as refused:
+        with pytest.raises(SignInRejected) as refused:
             desk.consent.finish(flow, answer)
         assert refused.value.code == "AADSTS65004"
 
@@ -486,7 +486,7 @@ def test_a_personal_mailbox_is_linked_or_found_out_at_once(
     stand.control("options", {"personal_common_refresh_fails": fails})
     desk = desk_of(stand, entra, vault, graph, person, authority)
     if fails and authority == "common":
-        with pytest.raises(SignInRefused) as refused:
+        with pytest.raises(SignInRejected) as refused:
             desk.link(PERSONAL)
         assert refused.value.code == "AADSTS70000"
         assert not desk.accounts.rows

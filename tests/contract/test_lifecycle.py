@@ -46,20 +46,20 @@ from shared.mail.pace import Timetable
 from shared.mail.status import WAITING, Status, may_follow
 from shared.services.intake.ports import KeyClaim
 from shared.services.mails.changes import Decision, Recipients
-from shared.services.mails.ports import Glimpse, Span, Versioned, WaitingPage
+from shared.services.mails.ports import MailSummary, Span, Versioned, WaitingPage
 from shared.settings import StorageSettings
 from tests.fakes import (
     ACCEPTED,
     LOST,
     NOT_REACHED,
     Crash,
+    FakeServices,
     Faults,
     MemoryAccounts,
     MemoryKeys,
     MemoryLedger,
     MemoryTimetables,
     Outside,
-    Room,
     account_of,
     document_of,
 )
@@ -90,7 +90,7 @@ FAULTS: dict[str, tuple[str, BaseException]] = {
     "dies before": ("before", Crash()),
     "dies after": ("after", Crash()),
 }
-CALLS = ("ledger.insert", "ledger.get", "ledger.update", "bell.ring", "keys.claim")
+CALLS = ("ledger.insert", "ledger.get", "ledger.update", "wake_ups.enqueue", "keys.claim")
 OPERATIONS = ("cancel", "put off", "now", "retry", "other", "sent", "again", "release")
 MEANWHILE = ("hear", "sweep", "lease runs out", *OPERATIONS)
 
@@ -122,9 +122,9 @@ class TableLedger(MemoryLedger):
         with self._faults.around("ledger.page"):
             return self._table.page(wanted, size, cursor)
 
-    def glimpse(self, mail_id: str) -> Glimpse | None:
-        with self._faults.around("ledger.glimpse"):
-            return self._table.glimpse(mail_id)
+    def summary(self, mail_id: str) -> MailSummary | None:
+        with self._faults.around("ledger.summary"):
+            return self._table.summary(mail_id)
 
     def waiting(
         self, span: Span, most: int, cursor: str | None = None, *, held_for: str | None = None
@@ -190,7 +190,7 @@ class Tables:
         self._service.close()
         self._storage.close()
 
-    def instances(self, *, careless: bool) -> list[Room]:
+    def instances(self, *, careless: bool) -> list[FakeServices]:
         """Instances of the app that share nothing but storage, Microsoft and the time."""
         mails, keys, accounts, waiting = (self._new() for _ in range(4))
         first = Outside()
@@ -198,7 +198,11 @@ class Tables:
         for number in range(INSTANCES):
             outside = Outside()
             outside.clock, outside.faults = first.clock, first.faults
-            outside.graph, outside.bell, outside.tokens = first.graph, first.bell, first.tokens
+            outside.graph, outside.wake_ups, outside.tokens = (
+                first.graph,
+                first.wake_ups,
+                first.tokens,
+            )
             outside.payloads, outside.files = first.payloads, first.files
             outside.drafts = first.drafts
             outside.ledger = TableLedger(first.faults, MailsTable(lambda: mails), careless=careless)
@@ -207,7 +211,7 @@ class Tables:
             seconds = lambda: first.clock.now.timestamp()  # noqa: E731
             outside.accounts = TableAccounts(first.faults, AccountsTable(lambda: accounts, seconds))
             outside.timetables = TableTimetables(first.faults, TimetableRows(lambda: accounts))
-            rooms.append(Room(seed=number, mails_per_minute=30, outside=outside))
+            rooms.append(FakeServices(seed=number, mails_per_minute=30, outside=outside))
         rooms[0].accounts.save(account_of())
         return rooms
 
@@ -234,8 +238,12 @@ class Life(RuleBasedStateMachine):
     @initialize()
     def open(self) -> None:
         self.rooms = self.tables.instances(careless=self.careless)
-        self.room = self.rooms[0]
-        self.faults, self.clock, self.graph = self.room.faults, self.room.clock, self.room.graph
+        self.services = self.rooms[0]
+        self.faults, self.clock, self.graph = (
+            self.services.faults,
+            self.services.clock,
+            self.services.graph,
+        )
         self.known: list[str] = []
         """Mails of which somebody was told that they are accepted."""
         self.messages: list[Any] = []
@@ -264,11 +272,11 @@ class Life(RuleBasedStateMachine):
     )
     def drop(self, instance: int, repeated: bool, answer: str, fault: Any) -> None:
         if not (repeated and self.messages):
-            self.messages.append(self.room.message(json.loads(json.dumps(document_of()))))
+            self.messages.append(self.services.message(json.loads(json.dumps(document_of()))))
         self._plan(fault)
         self.graph.answers = [lambda: self._answer(answer)]
         with self._tolerant():
-            self.rooms[instance].outbox.hear(self.messages[-1])
+            self.rooms[instance].outbox.handle(self.messages[-1])
 
     @precondition(lambda self: self.known)
     @rule(
@@ -277,12 +285,12 @@ class Life(RuleBasedStateMachine):
         answer=st.sampled_from(sorted(ANSWERS)),
         fault=st.none() | st.tuples(st.sampled_from(CALLS), st.sampled_from(sorted(FAULTS))),
     )
-    def hear(self, instance: int, which: int, answer: str, fault: Any) -> None:
+    def handle(self, instance: int, which: int, answer: str, fault: Any) -> None:
         """A worker hears a bell, early, late or for the tenth time."""
         self._plan(fault)
         self.graph.answers = [lambda: self._answer(answer)]
         with self._tolerant():
-            self.rooms[instance].hear(self._mail(which))
+            self.rooms[instance].handle(self._mail(which))
 
     @precondition(lambda self: self.known)
     @rule(
@@ -315,7 +323,7 @@ class Life(RuleBasedStateMachine):
         if not in_sending:
             self.faults.before(moment, others)
         with self._tolerant():
-            self.rooms[instance].hear(mail_id)
+            self.rooms[instance].handle(mail_id)
 
     @precondition(lambda self: self.known)
     @rule(
@@ -403,54 +411,56 @@ class Life(RuleBasedStateMachine):
             if not waiting:
                 break
             self.clock.forward(days=1)
-            self.rooms[1].upkeep.ring_again()
-            for ring in self.room.bell.take_due():
-                self.rooms[2].hear(ring.mail_id)
+            self.rooms[1].upkeep.requeue_overdue()
+            for ring in self.services.wake_ups.take_due():
+                self.rooms[2].handle(ring.mail_id)
         else:
             raise AssertionError(f"{len(waiting)} mails wait for ever")
         self.holds()
 
     def _check_story(self, mail: Mail) -> None:
-        story, before = mail.events, self.stories.get(mail.mail_id, ())
-        assert story[-1].status is mail.status
-        if len(story) < MAX_EVENTS:
-            assert story[: len(before)] == before, "a story was written anew"
-            for one, other in pairwise(story):
+        history, before = mail.events, self.stories.get(mail.mail_id, ())
+        assert history[-1].status is mail.status
+        if len(history) < MAX_EVENTS:
+            assert history[: len(before)] == before, "a story was written anew"
+            for one, other in pairwise(history):
                 legal = one.status is other.status or may_follow(one.status, other.status)
                 assert legal, f"{one.status} to {other.status}"
         if before and before[-1].status in (Status.SENT, Status.CANCELLED):
             assert mail.status is before[-1].status, "what was final has changed"
 
     def _act(self, instance: int, action: str, mail_id: str) -> None:
-        room = self.rooms[instance]
+        services = self.rooms[instance]
         actions: dict[str, Callable[[], object]] = {
-            "hear": lambda: room.hear(mail_id),
-            "sweep": lambda: self._ring(room),
+            "hear": lambda: services.handle(mail_id),
+            "sweep": lambda: self._ring(services),
             "lease runs out": lambda: self.clock.forward(seconds=301),
-            "cancel": lambda: room.changes.cancel(mail_id),
-            "put off": lambda: room.changes.reschedule(
+            "cancel": lambda: services.changes.cancel(mail_id),
+            "put off": lambda: services.changes.reschedule(
                 mail_id, self.clock.now + timedelta(hours=1)
             ),
-            "now": lambda: room.changes.reschedule(mail_id, None),
-            "retry": lambda: room.changes.retry(mail_id),
-            "other": lambda: room.changes.retry(mail_id, GRACE),
-            "sent": lambda: room.changes.resolve(mail_id, Decision.SENT),
-            "again": lambda: room.changes.resolve(mail_id, Decision.SEND_AGAIN),
-            "release": lambda: room.changes.release(mail_id),
+            "now": lambda: services.changes.reschedule(mail_id, None),
+            "retry": lambda: services.changes.retry(mail_id),
+            "other": lambda: services.changes.retry(mail_id, GRACE),
+            "sent": lambda: services.changes.resolve(mail_id, Decision.SENT),
+            "again": lambda: services.changes.resolve(mail_id, Decision.SEND_AGAIN),
+            "release": lambda: services.changes.release(mail_id),
         }
         actions[action]()
 
-    def _ring(self, room: Room) -> None:
-        room.upkeep.ring_again()
-        for ring in room.bell.take_due():
-            room.hear(ring.mail_id)
+    def _ring(self, services: FakeServices) -> None:
+        services.upkeep.requeue_overdue()
+        for ring in services.wake_ups.take_due():
+            services.handle(ring.mail_id)
 
     def _sign(self, state: AccountState) -> None:
         # A repeated write whose first answer was lost is told as a lost race: it is looked at anew.
         for _ in range(3):
-            (account,) = self.room.accounts.all(fresh=True)
+            (account,) = self.services.accounts.all(fresh=True)
             try:
-                self.room.accounts.save(replace(account, state=state, reason=None, held_until=None))
+                self.services.accounts.save(
+                    replace(account, state=state, reason=None, held_until=None)
+                )
             except LostRace:
                 continue
             return
@@ -498,7 +508,7 @@ class Life(RuleBasedStateMachine):
     def _all(self) -> Iterator[Mail]:
         cursor = None
         while True:
-            page = self.room.ledger.page(MailFilter(), 100, cursor)
+            page = self.services.ledger.page(MailFilter(), 100, cursor)
             yield from page.mails
             cursor = page.cursor
             if cursor is None:

@@ -20,15 +20,15 @@ from azure.data.tables import TableServiceClient
 from msgspec.structs import replace
 
 from local.azurite import Azurite
-from shared.adapters.storage.attention_rows import CasesTable
+from shared.adapters.storage.attention_rows import AttentionRows
 from shared.adapters.storage.clients import Storage
-from shared.adapters.storage.hour_rows import HoursTable
+from shared.adapters.storage.hour_rows import HourRows
 from shared.adapters.storage.mails_table import SIFTED, MailsTable, keys_of, to_row
 from shared.mail import ids
 from shared.mail.mail import Mail, MailFilter
 from shared.mail.status import Status
 from shared.services.intake.submission import Submission
-from shared.services.mails.hourly_stats import Tally
+from shared.services.mails.hourly_stats import HourlyStats
 from shared.services.mails.ports import Hour
 from shared.settings import StorageSettings
 from shared.web.pages import mail_list
@@ -225,21 +225,25 @@ def test_a_mail_to_more_than_can_be_indexed_is_found_by_each_of_its_addresses(
 
 def test_an_hour_is_counted_whole_and_by_status(ledger: MailsTable) -> None:
     begins = NOW.replace(hour=7, minute=0)
-    places = [at for at in range(COUNT) if begins <= NOW - at * APART < begins + timedelta(hours=1)]
+    concurrency = [
+        at for at in range(COUNT) if begins <= NOW - at * APART < begins + timedelta(hours=1)
+    ]
 
     hour = ledger.count(begins, begins + timedelta(hours=1))
 
-    assert (hour.total, hour.whole) == (len(places), True)
+    assert (hour.total, hour.whole) == (len(concurrency), True)
     for status in (Status.SENT, Status.FAILED, Status.HELD):
-        mine = sum(STATUSES[at % 100] is status for at in places)
+        mine = sum(STATUSES[at % 100] is status for at in concurrency)
         assert hour.counts.get(status, 0) == mine
 
 
 def test_the_last_hour_of_a_day_ends_with_the_day(ledger: MailsTable) -> None:
     begins = NOW.replace(hour=23, minute=0) - timedelta(days=1)
-    places = [at for at in range(COUNT) if begins <= NOW - at * APART < begins + timedelta(hours=1)]
+    concurrency = [
+        at for at in range(COUNT) if begins <= NOW - at * APART < begins + timedelta(hours=1)
+    ]
 
-    assert ledger.count(begins, begins + timedelta(hours=1)).total == len(places)
+    assert ledger.count(begins, begins + timedelta(hours=1)).total == len(concurrency)
 
 
 def test_a_count_with_an_end_says_that_it_is_not_whole(ledger: MailsTable) -> None:
@@ -253,7 +257,7 @@ def test_a_count_with_an_end_says_that_it_is_not_whole(ledger: MailsTable) -> No
 
 
 def test_hours_come_back_as_they_were_written_and_go_when_they_are_old(storage: Storage) -> None:
-    hours = HoursTable(lambda: storage.table("waiting"))
+    hours = HourRows(lambda: storage.table("waiting"))
     begun = NOW.replace(minute=0)
     for back in (3, 2, 1):
         hours.write(Hour(begun - timedelta(hours=back), {Status.SENT: back, Status.HELD: 1}))
@@ -276,8 +280,8 @@ def test_the_page_is_made_soon_with_its_chart_its_filters_and_its_search(
     app, browser, clock = App(), Browser(), Clock(NOW)
     browser.open_session(app)
     waiting = storage.table("waiting")
-    tally = Tally(ledger, HoursTable(lambda: waiting), clock)
-    tally.count()
+    hourly_stats = HourlyStats(ledger, HourRows(lambda: waiting), clock)
+    hourly_stats.count()
 
     def get(query: dict[str, str]) -> str:
         answer = mail_list.show_mails(
@@ -286,8 +290,8 @@ def test_the_page_is_made_soon_with_its_chart_its_filters_and_its_search(
             app.sessions,
             app.keys,
             ledger,
-            CasesTable(lambda: waiting),
-            tally,
+            AttentionRows(lambda: waiting),
+            hourly_stats,
             app.accounts,
             cast(Submission, None),
             clock,

@@ -28,7 +28,7 @@ from shared.mail.account import Account, AccountKind
 from shared.mail.address import Address
 from shared.mail.graph_payload import JSON, KEY_PROPERTY, MIME, draft_request
 from shared.mail.message import Message
-from shared.mail.outcome import Sight, Verdict
+from shared.mail.outcome import Evidence, Verdict
 from shared.services.delivery.known_header import KnownHeader
 from shared.services.delivery.ports import MarkedDraft
 from shared.services.delivery.verified_sending import VerifiedSending
@@ -103,7 +103,7 @@ class Post:
             account, Packed(message=message, sender=sender), self.claim
         ).verdict
 
-    def sight(self, account: Account = WORK) -> Sight:
+    def sight(self, account: Account = WORK) -> Evidence:
         return self.sending.find_out(account, self.claim.mail).sight
 
     def requests(self) -> Counter[str]:
@@ -223,7 +223,7 @@ def test_a_mail_whose_answer_was_lost_is_found_or_left_open_and_never_taken_for_
     assert post.send(account=account) is Verdict.UNKNOWN
 
     traceless = drops and renamed_at == "send"
-    assert post.sight(account) is (Sight.NOTHING if traceless else Sight.SENT)
+    assert post.sight(account) is (Evidence.NOTHING if traceless else Evidence.SENT)
     assert len(post.arrived()) == 1
 
 
@@ -238,7 +238,7 @@ def test_a_mail_that_was_not_sent_is_seen_as_the_draft_that_it_is(
 
     assert post.send(account=account) is Verdict.UNKNOWN
 
-    assert post.sight(account) is Sight.DRAFT
+    assert post.sight(account) is Evidence.DRAFT
     assert post.arrived() == []
 
 
@@ -249,7 +249,7 @@ def test_a_draft_that_is_gone_is_no_proof_of_anything(post: Post) -> None:
 
     post.drafts.remove(token, "/me", str(post.claim.mail.draft_id))
 
-    assert post.sight() is Sight.NOTHING
+    assert post.sight() is Evidence.NOTHING
 
 
 @pytest.mark.parametrize("status", [400, 429, 503])
@@ -259,7 +259,7 @@ def test_a_search_that_is_refused_never_makes_a_sent_mail_unsent(post: Post, sta
     post.send()
     post.stand.fault("graph.list_messages", status=status, times=-1)
 
-    assert post.sight() in (Sight.NOTHING, Sight.UNSEEN)
+    assert post.sight() in (Evidence.NOTHING, Evidence.UNSEEN)
 
 
 def test_a_filter_for_the_header_that_exchange_does_not_take_hides_no_draft(post: Post) -> None:
@@ -275,7 +275,7 @@ def test_a_filter_for_the_header_that_exchange_does_not_take_hides_no_draft(post
 
     post.drafts._searched = searched  # type: ignore[method-assign, assignment]
 
-    assert post.sight() is Sight.DRAFT
+    assert post.sight() is Evidence.DRAFT
 
 
 def test_another_mail_with_the_same_message_id_is_not_taken_for_this_one(post: Post) -> None:
@@ -293,9 +293,9 @@ def test_another_mail_with_the_same_message_id_is_not_taken_for_this_one(post: P
 
     post.send(twin)
 
-    assert post.sight() is Sight.NOTHING
+    assert post.sight() is Evidence.NOTHING
     post.claim.mail = mail_of(KEY, draft_id=post.claim.mail.draft_id)
-    assert post.sight() is Sight.DRAFT
+    assert post.sight() is Evidence.DRAFT
 
 
 def with_message_id_of(post: Post, count: int) -> None:
@@ -329,7 +329,7 @@ def test_the_message_id_of_a_json_mail_on_anothers_raw_mail_decides_nothing(
     if removed and not sent:
         post.drafts.remove(post.tokens.access_token(WORK), "/me", str(post.claim.mail.draft_id))
 
-    expected = Sight.SENT if sent else Sight.NOTHING if removed else Sight.DRAFT
+    expected = Evidence.SENT if sent else Evidence.NOTHING if removed else Evidence.DRAFT
     assert post.sight() is expected
 
 
@@ -339,7 +339,7 @@ def test_few_sources_of_copies_without_a_key_are_read(post: Post) -> None:
     post.send(PLAIN)
     with_message_id_of(post, MOST_SOURCES + 1)
 
-    assert post.sight() is Sight.DRAFT
+    assert post.sight() is Evidence.DRAFT
     assert post.stand.count("graph.message_source") == MOST_SOURCES
 
 
@@ -347,7 +347,7 @@ def test_a_copy_that_shows_its_key_has_its_source_unread(post: Post) -> None:
     post.stand.fault("graph.send_message", when="after", action="reset")
     post.send(PLAIN)
 
-    assert post.sight() is Sight.SENT
+    assert post.sight() is Evidence.SENT
     assert post.stand.count("graph.message_source") == 0
 
 
@@ -357,8 +357,8 @@ def test_a_source_that_is_not_given_out_leaves_a_sent_mail_open(post: Post) -> N
     post.send()
     post.stand.fault("graph.message_source", action="reset")
 
-    assert post.sight() is Sight.NOTHING
-    assert post.sight() is Sight.SENT
+    assert post.sight() is Evidence.NOTHING
+    assert post.sight() is Evidence.SENT
 
 
 # A draft whose answer was lost.
@@ -436,7 +436,7 @@ def test_a_draft_of_the_version_before_is_found_by_the_key_that_it_was_given(pos
     before = post.sight()
     post.drafts.send(token, "/me", draft_id)
 
-    assert (before, post.sight()) == (Sight.DRAFT, Sight.SENT)
+    assert (before, post.sight()) == (Evidence.DRAFT, Evidence.SENT)
 
 
 @pytest.mark.parametrize("message_id", [None, 7, "", "<a@b>\r\nBcc: <c@d>", "no brackets"])

@@ -22,13 +22,13 @@ from shared.adapters.graph.mail_service import Graph
 from shared.adapters.key_vault.credential import CLIENT_SECRET, ClientSecret
 from shared.adapters.key_vault.secrets import KeyVault
 from shared.errors import ConsentRequired, CredentialRefused, NotSent, PostroomError
-from shared.mail import refusals
+from shared.mail import known_errors
 from shared.mail.account import Account, AccountState
+from shared.mail.known_errors import Actor, entra
+from shared.mail.known_errors.account import why
 from shared.mail.outcome import Outcome, Verdict
-from shared.mail.refusals import Actor, entra
-from shared.mail.refusals.account import why
 from shared.services.accounts.access_tokens import SECOND_CHANCE_AFTER, SPREADING, TokenSource
-from shared.services.accounts.health import Standing
+from shared.services.accounts.health import AccountHealth
 from shared.services.delivery.sending import Acting
 from tests.contract.conftest import Stand
 from tests.contract.person import Person
@@ -107,7 +107,7 @@ class Office:
 
         outcome = Acting(self.tokens).act(self.account, send)
         if outcome.verdict in (Verdict.HOLD_ACCOUNT, Verdict.NEEDS_SIGN_IN):
-            Standing(self.desk.accounts, self.now).follow(self.account, outcome)
+            AccountHealth(self.desk.accounts, self.now).apply(self.account, outcome)
         return outcome
 
 
@@ -185,7 +185,7 @@ def test_the_simulator_answers_no_code_that_the_catalogue_does_not_know() -> Non
 
 @pytest.mark.parametrize("code", ENDED)
 def test_a_grant_that_ended_asks_for_a_person_and_says_which(answered: Office, code: str) -> None:
-    row = refusals.find(code)
+    row = known_errors.find(code)
     outcome = answered.sent()
 
     assert (outcome.verdict, outcome.reason) == (Verdict.NEEDS_SIGN_IN, row.code)
@@ -206,7 +206,7 @@ def test_a_grant_that_ended_asks_for_a_person_and_says_which(answered: Office, c
 def test_the_apps_own_trouble_holds_the_account_and_is_the_operators(
     answered: Office, code: str
 ) -> None:
-    row = refusals.find(code)
+    row = known_errors.find(code)
     outcome = answered.sent()
 
     assert (outcome.verdict, outcome.reason) == (Verdict.HOLD_ACCOUNT, row.code)
@@ -228,15 +228,15 @@ def test_a_federated_credential_gets_its_minutes_to_spread_and_is_then_the_opera
     then = answered.sent()
 
     assert (first.verdict, then.verdict) == (Verdict.AGAIN, Verdict.HOLD_ACCOUNT)
-    assert then.help == refusals.find(code).words
-    assert why(answered.account) == refusals.find(code)
+    assert then.help == known_errors.find(code).words
+    assert why(answered.account) == known_errors.find(code)
 
 
 @pytest.mark.parametrize("code", PASSING)
 def test_passing_trouble_is_tried_again_and_marks_nothing(answered: Office, code: str) -> None:
     outcome = answered.sent()
 
-    assert refusals.find(code).retryable
+    assert known_errors.find(code).retryable
     assert (outcome.verdict, outcome.reason) == (Verdict.AGAIN, "entra_unreachable")
     assert why(answered.account) is None
     with pytest.raises(NotSent):
@@ -333,7 +333,7 @@ def test_a_real_cause_is_named_with_its_code(
     fresh: Office, code: str, cause: Callable[[Office], object]
 ) -> None:
     cause(fresh)
-    row = refusals.find(code)
+    row = known_errors.find(code)
     wanted = CredentialRefused if row.blames_the_app else ConsentRequired
     with pytest.raises(PostroomError) as caught:
         fresh.token()
@@ -362,9 +362,9 @@ def test_why_key_vault_refuses_is_the_reason_of_the_account(
     outcome = fresh.sent()
 
     assert (outcome.verdict, outcome.reason) == (Verdict.HOLD_ACCOUNT, code)
-    assert outcome.help == refusals.find(code).words
+    assert outcome.help == known_errors.find(code).words
     assert (fresh.account.state, fresh.account.reason) == (AccountState.HELD, code)
-    assert why(fresh.account) == refusals.find(code)
+    assert why(fresh.account) == known_errors.find(code)
 
 
 def test_a_grant_that_somebody_disabled_in_the_vault_asks_for_a_sign_in(fresh: Office) -> None:

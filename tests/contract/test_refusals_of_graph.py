@@ -12,7 +12,7 @@ import pytest
 
 from local.docs import status_of
 from shared.adapters.graph.mail_service import Graph
-from shared.mail import refusals
+from shared.mail import known_errors
 from shared.mail.graph_payload import GraphRequest
 from shared.mail.outcome import FITTING, Outcome, Verdict, judge_send
 from tests.contract.conftest import Stand
@@ -36,7 +36,7 @@ def test_a_code_of_graphs_is_judged_and_explained(
 ) -> None:
     stand.fault("graph.send_mail", status=status, code=code)
     outcome = sent(graph, token)
-    row = refusals.find(code)
+    row = known_errors.find(code)
 
     assert (outcome.verdict.value, outcome.reason) == (verdict, code)
     assert outcome.help
@@ -54,7 +54,7 @@ def test_a_status_alone_is_judged_and_explained(
     outcome = sent(graph, token)
 
     assert outcome.verdict.value == verdict
-    assert outcome.help == refusals.find(f"http_{status}").words
+    assert outcome.help == known_errors.find(f"http_{status}").words
 
 
 # Real causes.
@@ -121,7 +121,7 @@ def test_a_mail_that_graph_refuses_is_explained(
     outcome = sent(graph, issue(stand, "Mail.Send", "Mail.Send.Shared", "User.Read"), request_)
 
     assert (outcome.verdict, outcome.reason) == (Verdict.FAILED, code)
-    assert outcome.help == refusals.find(code).words
+    assert outcome.help == known_errors.find(code).words
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_an_account_that_graph_refuses_is_explained(
     outcome = sent(graph, token_of(stand))
 
     assert (outcome.verdict, outcome.reason) == (verdict, code)
-    assert outcome.help == refusals.find(code).words
+    assert outcome.help == known_errors.find(code).words
 
 
 @pytest.mark.parametrize(
@@ -166,4 +166,4 @@ def test_a_mailbox_that_cannot_take_it_is_explained(
     outcome = sent(graph, token)
 
     assert (outcome.verdict, outcome.reason) == (verdict, code)
-    assert outcome.help == refusals.find(code).words
+    assert outcome.help == known_errors.find(code).words

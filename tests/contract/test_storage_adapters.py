@@ -34,11 +34,11 @@ from shared.mail.mail import FINDING_OUT, GRACE, Caller, Event, Mail, MailFilter
 from shared.mail.pace import Pace, Timetable
 from shared.mail.status import Status
 from shared.services.accounts.changes import AccountChange, AccountChanges
-from shared.services.accounts.ports import Departed
+from shared.services.accounts.ports import DisconnectedMailbox
 from shared.services.delivery.pacing import Pacing
 from shared.services.intake.outbox_message import mail_id_in
 from shared.services.intake.ports import KeyClaim
-from shared.services.mails.ports import Glimpse, Span
+from shared.services.mails.ports import MailSummary, Span
 from shared.settings import StorageSettings
 
 NOW = datetime(2026, 11, 22, 9, 30, 0, 123456, tzinfo=UTC)
@@ -316,10 +316,10 @@ class TestLedger:
         mail = a_mail(status=Status.SENDING, lease_until=NOW)
         ledger.insert(mail)
 
-        found = ledger.glimpse(mail.mail_id)
+        found = ledger.summary(mail.mail_id)
 
-        assert found == Glimpse(mail.mail_id, Status.SENDING, "billing", NOW)
-        assert ledger.glimpse(a_mail().mail_id) is None
+        assert found == MailSummary(mail.mail_id, Status.SENDING, "billing", NOW)
+        assert ledger.summary(a_mail().mail_id) is None
 
     def test_of_old_mails_every_one_that_waits_is_found_and_of_new_ones_what_is_due(
         self, ledger: MailsTable
@@ -412,8 +412,8 @@ class TestLedger:
         ledger.probe()
 
 
-def _all_waiting(ledger: MailsTable, span: Span) -> list[Glimpse]:
-    found: list[Glimpse] = []
+def _all_waiting(ledger: MailsTable, span: Span) -> list[MailSummary]:
+    found: list[MailSummary] = []
     page = ledger.waiting(span, 2)
     while page.cursor is not None:
         found += page.mails
@@ -610,43 +610,45 @@ class TestAccounts:
             accounts.save(an_account())
 
     def test_an_account_is_enrolled_on_the_roll_as_it_stands(self, accounts: AccountsTable) -> None:
-        first = accounts.enrol(an_account(), accounts.roll())
-        roll = accounts.roll()
-        second = accounts.enrol(an_account("second"), roll)
-        changed = accounts.enrol(replace(first, display_name="A"), accounts.roll())
+        first = accounts.register(an_account(), accounts.snapshot())
+        snapshot = accounts.snapshot()
+        second = accounts.register(an_account("second"), snapshot)
+        changed = accounts.register(replace(first, display_name="A"), accounts.snapshot())
 
-        assert roll.accounts == (first,)
+        assert snapshot.accounts == (first,)
         assert list(accounts.all()) == [changed, second]
         assert accounts.save(changed).etag != changed.etag
 
     def test_another_account_becomes_the_default_in_one_step(self, accounts: AccountsTable) -> None:
-        first = accounts.enrol(an_account(), accounts.roll())
-        second = accounts.enrol(replace(an_account("sales"), is_default=False), accounts.roll())
+        first = accounts.register(an_account(), accounts.snapshot())
+        second = accounts.register(
+            replace(an_account("sales"), is_default=False), accounts.snapshot()
+        )
         changes = AccountChanges(accounts)
 
         changes.change(second.alias, AccountChange(becomes_default=True))
 
-        rows = {row.alias: row.is_default for row in accounts.roll().accounts}
+        rows = {row.alias: row.is_default for row in accounts.snapshot().accounts}
         assert rows == {first.alias: False, second.alias: True}
 
     def test_an_account_departs_and_leaves_who_had_the_alias(self, accounts: AccountsTable) -> None:
-        first = accounts.enrol(an_account(), accounts.roll())
-        accounts.enrol(replace(an_account("second"), is_default=False), accounts.roll())
-        accounts.depart(first, accounts.roll(), "second", NOW)
-        roll = accounts.roll()
-        gone = Departed.of(first, NOW)
+        first = accounts.register(an_account(), accounts.snapshot())
+        accounts.register(replace(an_account("second"), is_default=False), accounts.snapshot())
+        accounts.remove_account(first, accounts.snapshot(), "second", NOW)
+        snapshot = accounts.snapshot()
+        gone = DisconnectedMailbox.of(first, NOW)
 
-        assert [(one.alias, one.is_default) for one in roll.accounts] == [("second", True)]
-        assert roll.departed == (gone,)
-        back = accounts.enrol(an_account(), roll)
-        accounts.depart(back, accounts.roll(), None, NOW)
-        assert accounts.roll().departed == (gone,)
+        assert [(one.alias, one.is_default) for one in snapshot.accounts] == [("second", True)]
+        assert snapshot.departed == (gone,)
+        back = accounts.register(an_account(), snapshot)
+        accounts.remove_account(back, accounts.snapshot(), None, NOW)
+        assert accounts.snapshot().departed == (gone,)
 
     def test_no_address_is_kept_of_an_account_that_departed(
         self, accounts: AccountsTable, connection_string: str
     ) -> None:
-        first = accounts.enrol(an_account(), accounts.roll())
-        accounts.depart(first, accounts.roll(), None, NOW)
+        first = accounts.register(an_account(), accounts.snapshot())
+        accounts.remove_account(first, accounts.snapshot(), None, NOW)
         (row,) = [
             row
             for row in accounts._table().rows("looking", "")
@@ -669,56 +671,56 @@ class TestAccounts:
             "seeding", {"PartitionKey": "account", "RowKey": "!departed-info", **old}
         )
 
-        assert accounts.roll().departed == (Departed("info", "i", "t", "", NOW),)
+        assert accounts.snapshot().departed == (DisconnectedMailbox("info", "i", "t", "", NOW),)
 
     def test_nobody_departs_on_a_roll_or_a_row_that_moved_on(self, accounts: AccountsTable) -> None:
-        first = accounts.enrol(an_account(), accounts.roll())
-        old = accounts.roll()
-        accounts.enrol(an_account("second"), old)
+        first = accounts.register(an_account(), accounts.snapshot())
+        old = accounts.snapshot()
+        accounts.register(an_account("second"), old)
         changed = accounts.save(replace(first, display_name="A"))
 
-        for row, roll in ((first, accounts.roll()), (changed, old)):
+        for row, snapshot in ((first, accounts.snapshot()), (changed, old)):
             with pytest.raises(LostRace):
-                accounts.depart(row, roll, None, NOW)
-        accounts.depart(changed, accounts.roll(), None, NOW)
+                accounts.remove_account(row, snapshot, None, NOW)
+        accounts.remove_account(changed, accounts.snapshot(), None, NOW)
         with pytest.raises(LostRace):
-            accounts.depart(changed, accounts.roll(), None, NOW)
+            accounts.remove_account(changed, accounts.snapshot(), None, NOW)
 
     def test_a_roll_that_moved_on_takes_nobody(self, accounts: AccountsTable) -> None:
-        empty = accounts.roll()
-        first = accounts.enrol(an_account(), empty)
-        old = accounts.roll()
-        second = accounts.enrol(an_account("second"), old)
+        empty = accounts.snapshot()
+        first = accounts.register(an_account(), empty)
+        old = accounts.snapshot()
+        second = accounts.register(an_account("second"), old)
 
         for late in (an_account("third"), replace(first, display_name="late")):
-            for roll in (empty, old):
+            for snapshot in (empty, old):
                 with pytest.raises(LostRace):
-                    accounts.enrol(late, roll)
+                    accounts.register(late, snapshot)
         assert list(accounts.all(fresh=True)) == [first, second]
 
     def test_a_row_that_was_changed_is_not_enrolled_over(self, accounts: AccountsTable) -> None:
-        first = accounts.enrol(an_account(), accounts.roll())
+        first = accounts.register(an_account(), accounts.snapshot())
         changed = accounts.save(replace(first, display_name="A"))
-        roll = accounts.roll()
+        snapshot = accounts.snapshot()
 
         for row in (first, replace(first, etag=None)):
             with pytest.raises(LostRace):
-                accounts.enrol(row, roll)
-        assert accounts.roll() == replace(roll, accounts=(changed,))
+                accounts.register(row, snapshot)
+        assert accounts.snapshot() == replace(snapshot, accounts=(changed,))
 
     @pytest.mark.parametrize("existing", [0, 1])
     def test_of_many_that_enrol_at_once_on_one_roll_one_gets_through(
         self, accounts: AccountsTable, existing: int
     ) -> None:
         for number in range(existing):
-            accounts.enrol(an_account(f"before-{number}"), accounts.roll())
-        roll = accounts.roll()
+            accounts.register(an_account(f"before-{number}"), accounts.snapshot())
+        snapshot = accounts.snapshot()
         barrier = threading.Barrier(8)
 
         def attempt(number: int) -> bool:
             barrier.wait()
             try:
-                accounts.enrol(an_account(f"at-once-{number}"), roll)
+                accounts.register(an_account(f"at-once-{number}"), snapshot)
             except LostRace:
                 return False
             return True
@@ -756,7 +758,7 @@ class TestBell:
         name = f"q{uuid4().hex}"
         with QueueServiceClient.from_connection_string(connection_string) as service:
             queue = service.create_queue(name)
-            OutboxQueue(lambda: queue).ring("0190-id")
+            OutboxQueue(lambda: queue).enqueue("0190-id")
 
             (message,) = queue.receive_messages(max_messages=32)
 
@@ -766,18 +768,18 @@ class TestBell:
         name = f"q{uuid4().hex}"
         with QueueServiceClient.from_connection_string(connection_string) as service:
             queue = service.create_queue(name)
-            OutboxQueue(lambda: queue).ring("0190-id", after_seconds=6.9 * 86400)
+            OutboxQueue(lambda: queue).enqueue("0190-id", after_seconds=6.9 * 86400)
 
-            heard = list(queue.receive_messages(max_messages=32))
+            result = list(queue.receive_messages(max_messages=32))
 
-        assert heard == []
+        assert result == []
 
     def test_a_missing_queue_is_an_error_of_ours(self, connection_string: str) -> None:
         with QueueServiceClient.from_connection_string(connection_string) as service:
             queue = service.get_queue_client("nowhere")
 
             with pytest.raises(RemoteRefused):
-                OutboxQueue(lambda: queue).ring("0190-id")
+                OutboxQueue(lambda: queue).enqueue("0190-id")
 
 
 class TestPayloads:

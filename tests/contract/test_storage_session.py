@@ -34,7 +34,7 @@ def transport() -> Iterator[RequestsTransport]:
 
 
 @contextmanager
-def served(answer: Callable[[socket.socket], None], heard: list[bytes]) -> Iterator[str]:
+def served(answer: Callable[[socket.socket], None], result: list[bytes]) -> Iterator[str]:
     """A server of one connection that reads a request whole and then does as it is told."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
@@ -45,7 +45,7 @@ def served(answer: Callable[[socket.socket], None], heard: list[bytes]) -> Itera
                     request = b""
                     while b"\r\n\r\n" not in request or not _whole(request):
                         request += client.recv(65536)
-                    heard.append(request)
+                    result.append(request)
                     answer(client)
 
         thread = threading.Thread(target=serve, daemon=True)
@@ -88,11 +88,11 @@ def test_a_stream_is_read_by_whoever_wants_it(transport: RequestsTransport) -> N
 def test_the_length_is_counted_in_bytes_and_said_once(
     transport: RequestsTransport, method: str, content: str | bytes | None, length: bytes | None
 ) -> None:
-    heard: list[bytes] = []
-    with served(lambda client: client.sendall(OK), heard) as url:
+    result: list[bytes] = []
+    with served(lambda client: client.sendall(OK), result) as url:
         transport.send(HttpRequest(method, url, content=content))
 
-    lines = heard[0].partition(b"\r\n\r\n")[0].lower().split(b"\r\n")
+    lines = result[0].partition(b"\r\n\r\n")[0].lower().split(b"\r\n")
     lengths = [line.partition(b":")[2].strip() for line in lines if b"content-length" in line]
     assert lengths == ([] if length is None else [length])
 
@@ -165,9 +165,9 @@ def test_a_server_that_cannot_prove_its_name_is_not_talked_to(
 
 
 def test_what_is_out_of_the_ordinary_still_goes(transport: RequestsTransport) -> None:
-    heard: list[bytes] = []
-    with served(lambda client: client.sendall(OK), heard) as url:
+    result: list[bytes] = []
+    with served(lambda client: client.sendall(OK), result) as url:
         answer = transport.send(HttpRequest("POST", url, data={"a": "b"}))
 
     assert answer.status_code == 200
-    assert heard[0].endswith(b"a=b")
+    assert result[0].endswith(b"a=b")

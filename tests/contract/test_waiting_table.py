@@ -55,20 +55,20 @@ def test_what_is_due_comes_the_longest_due_first(waiting: WaitingTable) -> None:
     waiting.note(second, NOW - MINUTE)
     waiting.note_all({third: NOW + MINUTE, first: NOW - 2 * MINUTE})
 
-    due = waiting.glance(NOW, 10).due
+    due = waiting.snapshot(NOW, 10).due
 
     assert [(entry.mail_id, entry.due_at) for entry in due] == [
         (first, NOW - 2 * MINUTE),
         (second, NOW - MINUTE),
     ]
-    assert [entry.mail_id for entry in waiting.glance(NOW, 1).due] == [first]
+    assert [entry.mail_id for entry in waiting.snapshot(NOW, 1).due] == [first]
 
 
 def test_what_is_due_at_this_very_moment_is_due(waiting: WaitingTable) -> None:
     mail_id = an_id()
     waiting.note(mail_id, NOW)
 
-    assert [entry.mail_id for entry in waiting.glance(NOW, 10).due] == [mail_id]
+    assert [entry.mail_id for entry in waiting.snapshot(NOW, 10).due] == [mail_id]
 
 
 def test_noting_twice_is_one_entry(waiting: WaitingTable, clock: Clock) -> None:
@@ -77,7 +77,7 @@ def test_noting_twice_is_one_entry(waiting: WaitingTable, clock: Clock) -> None:
     clock.forward(minutes=1)
     waiting.note(mail_id, NOW)
 
-    (entry,) = waiting.glance(clock(), 10).due
+    (entry,) = waiting.snapshot(clock(), 10).due
     assert entry.noted_at == NOW + MINUTE
 
 
@@ -85,23 +85,23 @@ def test_more_than_one_transaction_holds_are_noted_and_dropped(waiting: WaitingT
     mail_ids = [an_id() for _ in range(150)]
     waiting.note_all(dict.fromkeys(mail_ids, NOW))
 
-    due = waiting.glance(NOW, 200).due
+    due = waiting.snapshot(NOW, 200).due
     assert {entry.mail_id for entry in due} == set(mail_ids)
     waiting.drop(due)
 
-    assert waiting.glance(NOW, 200).due == []
+    assert waiting.snapshot(NOW, 200).due == []
 
 
 def test_an_entry_that_was_noted_anew_stays(waiting: WaitingTable) -> None:
     kept, gone, absent = an_id(), an_id(), an_id()
     waiting.note_all(dict.fromkeys((kept, gone, absent), NOW))
-    read = waiting.glance(NOW, 10).due
+    read = waiting.snapshot(NOW, 10).due
     waiting.note(kept, NOW)
     waiting.drop([entry for entry in read if entry.mail_id == absent])
 
     waiting.drop(read)
 
-    assert [entry.mail_id for entry in waiting.glance(NOW, 10).due] == [kept]
+    assert [entry.mail_id for entry in waiting.snapshot(NOW, 10).due] == [kept]
 
 
 def test_held_mails_of_an_account_come_oldest_first(waiting: WaitingTable) -> None:
@@ -114,9 +114,9 @@ def test_held_mails_of_an_account_come_oldest_first(waiting: WaitingTable) -> No
     assert [entry.mail_id for entry in held] == [oldest, middle, newest]
     assert {entry.held_for for entry in held} == {"billing"}
     assert len(waiting.of_account("billing", 2)) == 2
-    glance = waiting.glance(NOW, 10)
-    assert [mark.alias for mark in glance.held] == ["billing", "billing-2"]
-    assert glance.due == []
+    snapshot = waiting.snapshot(NOW, 10)
+    assert [mark.alias for mark in snapshot.held] == ["billing", "billing-2"]
+    assert snapshot.due == []
 
 
 def test_dropped_held_mails_are_gone(waiting: WaitingTable) -> None:
@@ -129,26 +129,26 @@ def test_dropped_held_mails_are_gone(waiting: WaitingTable) -> None:
 
 def test_a_mark_goes_unless_something_was_noted_since(waiting: WaitingTable) -> None:
     waiting.hold_all("billing", [an_id()])
-    (before,) = waiting.glance(NOW, 10).held
+    (before,) = waiting.snapshot(NOW, 10).held
     waiting.hold_all("billing", [an_id()])
 
     waiting.unmark(before)
-    (mark,) = waiting.glance(NOW, 10).held
+    (mark,) = waiting.snapshot(NOW, 10).held
     waiting.unmark(mark)
     waiting.unmark(mark)
 
-    assert waiting.glance(NOW, 10).held == []
+    assert waiting.snapshot(NOW, 10).held == []
 
 
 def test_the_watermark_comes_back_as_it_was_written(waiting: WaitingTable) -> None:
-    assert waiting.glance(NOW, 10).watermark is None
+    assert waiting.snapshot(NOW, 10).watermark is None
     span = Span(NOW - 4 * MINUTE, NOW - 3 * MINUTE, NOW - 2 * MINUTE, NOW - MINUTE)
     first = waiting.advance(Watermark(NOW, NOW + MINUTE, span, "cursor"))
-    assert waiting.glance(NOW, 10).watermark == first
+    assert waiting.snapshot(NOW, 10).watermark == first
 
     second = waiting.advance(Watermark(NOW + MINUTE, NOW + MINUTE, etag=first.etag))
 
-    assert waiting.glance(NOW, 10).watermark == second
+    assert waiting.snapshot(NOW, 10).watermark == second
     assert second.under_way is None
 
 

@@ -34,7 +34,7 @@ NextLook = Callable[[datetime, datetime], datetime]
 
 SHORTENED: Mapping[str, Mapping[str, object]] = {
     "shared.mail.backoff": {"FIRST_SECONDS": 0.5, "LONGEST_SECONDS": 5.0},
-    "shared.mail.looking": {"UNSEEN_SECONDS": 2.0, "UNSEEN_ACCOUNT_SECONDS": 4.0},
+    "shared.mail.search_plan": {"UNSEEN_SECONDS": 2.0, "UNSEEN_ACCOUNT_SECONDS": 4.0},
     "shared.mail.mail": {"GRACE": timedelta(seconds=3)},
     # In the proportion that decision 0012 asks for: what is new, a worker that froze, and clocks
     # that differ fit into the margin together.
@@ -54,9 +54,9 @@ SOONER = 40
 def looks_sooner(next_look: NextLook) -> NextLook:
     """The sweep's own rule, on a scale of its own."""
 
-    def sooner(look_at: datetime, now: datetime) -> datetime:
-        scaled = next_look(look_at, look_at + (now - look_at) * SOONER)
-        return look_at + (scaled - look_at) / SOONER
+    def sooner(next_check_at: datetime, now: datetime) -> datetime:
+        scaled = next_look(next_check_at, next_check_at + (now - next_check_at) * SOONER)
+        return next_check_at + (scaled - next_check_at) / SOONER
 
     return sooner
 

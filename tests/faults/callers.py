@@ -23,7 +23,7 @@ _RECIPIENT = "ada@contoso.com"
 
 
 @dataclass
-class Told:
+class TokenResponse:
     """What callers know in the end. Written by many threads."""
 
     accepted: list[Accepted] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Callers:
         *,
         threads: int = 6,
     ) -> None:
-        self.told = Told()
+        self.told = TokenResponse()
         self._stack = stack
         self._queue_of = queue_of
         self._mailboxes = mailboxes

@@ -19,7 +19,7 @@ import requests
 
 from local.browser import BrowserError
 from local.demo import DemoError
-from tests.faults.callers import Callers, Told
+from tests.faults.callers import Callers, TokenResponse
 from tests.faults.comparison import (
     Copy,
     Entry,
@@ -30,7 +30,7 @@ from tests.faults.comparison import (
     violations,
 )
 from tests.faults.plan import Act, Amounts, Step, draw, kind_of
-from tests.faults.world import WRITTEN_SECONDS, World, bell_for, until
+from tests.faults.world import WRITTEN_SECONDS, World, until, wake_up_for
 
 DIRECT = tuple(Mailbox(f"direct{n}", f"direct{n}@contoso.com") for n in range(1, 5))
 """Accounts with Mail.Send alone."""
@@ -57,7 +57,7 @@ class Result:
 
     seed: int
     seconds: float
-    told: Told
+    told: TokenResponse
     evidence: Evidence
     violations: Sequence[Violation]
     faults: Counter[str]
@@ -227,7 +227,7 @@ class Run:
         with self._world.queue(through_the_wire=False) as queue:
             for mail_id in [*known, *known[:2], forged]:
                 late = self._dice.choice((0, 0, 1, 4))
-                queue.send_message(bell_for(mail_id), visibility_timeout=late)
+                queue.send_message(wake_up_for(mail_id), visibility_timeout=late)
         return None
 
     def _box(self, step: Step) -> Mailbox:

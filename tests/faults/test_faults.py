@@ -97,16 +97,16 @@ def test_a_sender_that_retries_blindly_is_caught(world: Start, seed: int) -> Non
 
 
 def test_a_grant_revoked_in_the_middle_raises_one_alert_and_fails_no_mail(world: Start) -> None:
-    story = revoked_grant(world(STEADY), DIRECT[0], 60)
+    history = revoked_grant(world(STEADY), DIRECT[0], 60)
 
-    assert story.alerts == ["account_needs_sign_in"]
-    assert story.after == {"sent": 60}
-    assert story.ended_well
+    assert history.alerts == ["account_needs_sign_in"]
+    assert history.after == {"sent": 60}
+    assert history.ended_well
 
 
 def test_after_a_kill_mails_go_on_within_the_lease_and_one_sweep(world: Start) -> None:
-    story = killed_workers(world(STEADY), DIRECT[0], 6)
+    history = killed_workers(world(STEADY), DIRECT[0], 6)
 
-    print(f"{story.seconds:.1f} seconds after the SIGKILL: {dict(story.after)}")  # noqa: T201
-    assert story.within(STEADY.lease)
-    assert sum(story.after.values()) == story.mails
+    print(f"{history.seconds:.1f} seconds after the SIGKILL: {dict(history.after)}")  # noqa: T201
+    assert history.within(STEADY.lease)
+    assert sum(history.after.values()) == history.mails

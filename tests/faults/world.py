@@ -62,12 +62,16 @@ class World:
         self.terms = terms
         self._directory = directory
         behind = AzuritePorts(*ports.free_ports(3))
-        front = AzuritePorts(*ports.free_ports(3))
+        page_context = AzuritePorts(*ports.free_ports(3))
         self._azurite = Azurite(directory / "azurite.log", directory=directory / "data", at=behind)
         self._behind = connection_string(behind)
-        self._front = connection_string(front)
+        self._front = connection_string(page_context)
         self.relay = Relay(
-            {front.blob: behind.blob, front.queue: behind.queue, front.table: behind.table}
+            {
+                page_context.blob: behind.blob,
+                page_context.queue: behind.queue,
+                page_context.table: behind.table,
+            }
         )
         self.stack = Stack(
             directory / "stack",
@@ -96,7 +100,7 @@ class World:
                 self._narrow()
             # The SDK builds its classes at the first message, and not for several threads at once.
             with self.queue() as queue:
-                queue.send_message(bell_for("0199a000-0000-7000-8000-000000000000"))
+                queue.send_message(wake_up_for("0199a000-0000-7000-8000-000000000000"))
         except BaseException:
             self.stop()
             raise
@@ -290,7 +294,7 @@ def _is_worker(pid: int) -> bool:
     return b"local.host" in command and b"--worker" in command
 
 
-def bell_for(mail_id: str) -> str:
+def wake_up_for(mail_id: str) -> str:
     """The message that rings for a mail."""
     return json.dumps({"postroom": "bell", "mail_id": mail_id})
 

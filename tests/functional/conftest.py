@@ -15,20 +15,20 @@ import function_app
 from shared.web import problem
 from shared.web.api.openapi import document
 from shared.web.problem import Handler
-from tests.fakes import Room
+from tests.fakes import FakeServices
 from tests.functional.calling import functions
 
 
 @pytest.fixture
-def room(monkeypatch: pytest.MonkeyPatch) -> Room:
-    found = Room()
+def services(monkeypatch: pytest.MonkeyPatch) -> FakeServices:
+    found = FakeServices()
     use(found, monkeypatch)
     return found
 
 
-def use(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+def use(services: FakeServices, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put a room behind the functions."""
-    monkeypatch.setattr("shared.bootstrap.postroom", lambda: room)
+    monkeypatch.setattr("shared.bootstrap.postroom", lambda: services)
 
 
 OPERATIONS = {

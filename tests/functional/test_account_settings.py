@@ -14,7 +14,7 @@ from shared.mail.address import Address
 from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
 from shared.services.accounts.changes import ATTEMPTS
-from tests.fakes import Room, account_of, document_of, queue_message
+from tests.fakes import FakeServices, account_of, document_of, queue_message
 from tests.functional.calling import change_account, read, send, show_account
 from tests.functional.conftest import use
 
@@ -46,22 +46,22 @@ def settings_of(alias: str = "billing") -> Any:
     return read(show_account(alias))["defaults"]
 
 
-def hear_all(room: Room) -> None:
-    for mail in room.ledger.mails:
-        room.hear(mail.mail_id)
+def hear_all(services: FakeServices) -> None:
+    for mail in services.ledger.mails:
+        services.handle(mail.mail_id)
 
 
-def sent_document(room: Room) -> dict[str, Any]:
+def sent_document(services: FakeServices) -> dict[str, Any]:
     """The mail that Graph was given."""
-    document: dict[str, Any] = json.loads(room.graph.posts[-1].body)
+    document: dict[str, Any] = json.loads(services.graph.posts[-1].body)
     return document
 
 
-def test_an_account_begins_without_defaults(room: Room) -> None:
+def test_an_account_begins_without_defaults(services: FakeServices) -> None:
     assert settings_of() == NONE
 
 
-def test_everything_can_be_set_and_taken_back(room: Room) -> None:
+def test_everything_can_be_set_and_taken_back(services: FakeServices) -> None:
     answer = change_account("billing", {"defaults": ALL})
 
     assert answer.status_code == 200
@@ -71,7 +71,7 @@ def test_everything_can_be_set_and_taken_back(room: Room) -> None:
     assert settings_of() == NONE
 
 
-def test_what_is_not_named_stays(room: Room) -> None:
+def test_what_is_not_named_stays(services: FakeServices) -> None:
     change_account("billing", {"defaults": ALL, "allowed_from": ["Sales@contoso.com"]})
 
     found = read(change_account("billing", {"defaults": {"daily_cap": 7}}))
@@ -103,22 +103,22 @@ def test_what_is_not_named_stays(room: Room) -> None:
     ],
 )
 def test_what_cannot_be_set_is_refused_by_name_and_changes_nothing(
-    room: Room, body: dict[str, object], field: str
+    services: FakeServices, body: dict[str, object], field: str
 ) -> None:
-    before = room.accounts.rows["billing"]
+    before = services.accounts.rows["billing"]
 
     answer = change_account("billing", body)
 
     assert answer.status_code == 400
     assert fields_in(answer) == [field]
-    assert room.accounts.rows["billing"] == before
+    assert services.accounts.rows["billing"] == before
 
 
-def test_an_account_that_is_not_there_cannot_be_changed(room: Room) -> None:
+def test_an_account_that_is_not_there_cannot_be_changed(services: FakeServices) -> None:
     assert change_account("hr", {"defaults": ALL}).status_code == 404
 
 
-def test_of_two_editors_the_second_is_told_about_the_first(room: Room) -> None:
+def test_of_two_editors_the_second_is_told_about_the_first(services: FakeServices) -> None:
     etag = show_account("billing").headers["ETag"]
     change_account("billing", {"defaults": {"daily_cap": 7}}, if_match=etag)
 
@@ -128,26 +128,26 @@ def test_of_two_editors_the_second_is_told_about_the_first(room: Room) -> None:
     assert settings_of()["daily_cap"] == 7
 
 
-def test_what_happens_to_the_account_meanwhile_is_no_edit(room: Room) -> None:
+def test_what_happens_to_the_account_meanwhile_is_no_edit(services: FakeServices) -> None:
     etag = show_account("billing").headers["ETag"]
-    room.accounts.change("billing", reason="throttled")
+    services.accounts.change("billing", reason="throttled")
 
     answer = change_account("billing", {"defaults": {"daily_cap": 7}}, if_match=etag)
 
     assert answer.status_code == 200
-    assert room.accounts.rows["billing"].reason == "throttled"
+    assert services.accounts.rows["billing"].reason == "throttled"
 
 
 @pytest.mark.parametrize("etag", ["7", "W/x", '"7"'])
-def test_an_etag_that_was_never_given_out_is_refused(room: Room, etag: str) -> None:
+def test_an_etag_that_was_never_given_out_is_refused(services: FakeServices, etag: str) -> None:
     answer = change_account("billing", {"defaults": {}}, if_match=etag)
 
     assert fields_in(answer) == ["If-Match"]
 
 
-def test_two_editors_of_different_fields_both_get_through(room: Room) -> None:
-    room.faults.before(
-        "accounts.enrol", lambda: change_account("billing", {"defaults": {"daily_cap": 7}})
+def test_two_editors_of_different_fields_both_get_through(services: FakeServices) -> None:
+    services.faults.before(
+        "accounts.register", lambda: change_account("billing", {"defaults": {"daily_cap": 7}})
     )
 
     change_account("billing", {"defaults": {"display_name": "Contoso"}})
@@ -156,9 +156,11 @@ def test_two_editors_of_different_fields_both_get_through(room: Room) -> None:
 
 
 @pytest.mark.parametrize("trouble", [LostRace("twice"), AnswerLost("storage", "lost")])
-def test_a_write_that_is_not_confirmed_is_found_again(room: Room, trouble: Exception) -> None:
+def test_a_write_that_is_not_confirmed_is_found_again(
+    services: FakeServices, trouble: Exception
+) -> None:
     etag = show_account("billing").headers["ETag"]
-    room.faults.after("accounts.enrol", trouble)
+    services.faults.after("accounts.register", trouble)
 
     answer = change_account("billing", {"defaults": {"daily_cap": 7}}, if_match=etag)
 
@@ -166,9 +168,9 @@ def test_a_write_that_is_not_confirmed_is_found_again(room: Room, trouble: Excep
     assert settings_of()["daily_cap"] == 7
 
 
-def test_a_race_without_end_is_given_up(room: Room) -> None:
+def test_a_race_without_end_is_given_up(services: FakeServices) -> None:
     for _ in range(ATTEMPTS):
-        room.faults.before("accounts.enrol", LostRace("again"), nth=_ + 1)
+        services.faults.before("accounts.register", LostRace("again"), nth=_ + 1)
 
     answer = change_account("billing", {"defaults": {"daily_cap": 7}})
 
@@ -178,8 +180,8 @@ def test_a_race_without_end_is_given_up(room: Room) -> None:
 
 def test_there_is_exactly_one_default(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"box-{number}" for number in range(6)]
-    room = Room(*(account_of(name, is_default=name == "box-0") for name in names))
-    use(room, monkeypatch)
+    services = FakeServices(*(account_of(name, is_default=name == "box-0") for name in names))
+    use(services, monkeypatch)
     threads = [
         threading.Thread(target=change_account, args=(name, {"default": True})) for name in names
     ]
@@ -189,21 +191,21 @@ def test_there_is_exactly_one_default(monkeypatch: pytest.MonkeyPatch) -> None:
     for thread in threads:
         thread.join()
 
-    assert sum(row.is_default for row in room.accounts.rows.values()) == 1
+    assert sum(row.is_default for row in services.accounts.rows.values()) == 1
     change_account("box-3", {"default": True})
-    assert [n for n, row in room.accounts.rows.items() if row.is_default] == ["box-3"]
+    assert [n for n, row in services.accounts.rows.items() if row.is_default] == ["box-3"]
 
 
 # What mails have of it.
 
 
-def test_a_mail_goes_out_with_its_accounts_defaults(room: Room) -> None:
+def test_a_mail_goes_out_with_its_accounts_defaults(services: FakeServices) -> None:
     change_account("billing", {"defaults": ALL})
     send(document_of(html="<p>Hi</p>", text=None))
 
-    hear_all(room)
+    hear_all(services)
 
-    document = sent_document(room)
+    document = sent_document(services)
     message = document["message"]
     assert message["from"]["emailAddress"]["name"] == "Contoso Billing"
     assert message["replyTo"][0]["emailAddress"]["address"] == "desk@contoso.com"
@@ -211,18 +213,18 @@ def test_a_mail_goes_out_with_its_accounts_defaults(room: Room) -> None:
     assert document["saveToSentItems"] is False
 
 
-def test_a_signature_that_is_corrected_is_right_in_mails_that_wait(room: Room) -> None:
+def test_a_signature_that_is_corrected_is_right_in_mails_that_wait(services: FakeServices) -> None:
     change_account("billing", {"defaults": {"signature_text": "Old"}})
     send(document_of(scheduled_at="2026-08-20T13:00:00Z"))
     change_account("billing", {"defaults": {"signature_text": "New"}})
 
-    room.clock.forward(hours=1)
-    hear_all(room)
+    services.clock.forward(hours=1)
+    hear_all(services)
 
-    assert sent_document(room)["message"]["body"]["content"] == "Hello\n\nNew\n"
+    assert sent_document(services)["message"]["body"]["content"] == "Hello\n\nNew\n"
 
 
-def test_a_dry_run_shows_the_mail_with_them(room: Room) -> None:
+def test_a_dry_run_shows_the_mail_with_them(services: FakeServices) -> None:
     change_account("billing", {"defaults": {**ALL, "signature_html": None}})
 
     found = read(send(document_of(dry_run=True)))
@@ -234,7 +236,7 @@ def test_a_dry_run_shows_the_mail_with_them(room: Room) -> None:
 
 
 def test_the_same_document_is_the_first_mail_whatever_the_defaults_are_by_then(
-    room: Room,
+    services: FakeServices,
 ) -> None:
     document = document_of(reply_to="ada@contoso.com", save_to_sent_items=True)
     first = read(send(document, idempotency_key="k"))
@@ -246,7 +248,9 @@ def test_the_same_document_is_the_first_mail_whatever_the_defaults_are_by_then(
     assert read(again)["id"] == first["id"]
 
 
-def test_an_override_that_is_not_allowed_is_refused_before_anything_is_stored(room: Room) -> None:
+def test_an_override_that_is_not_allowed_is_refused_before_anything_is_stored(
+    services: FakeServices,
+) -> None:
     change_account("billing", {"defaults": {"overridable": []}})
 
     answer = send(
@@ -259,7 +263,7 @@ def test_an_override_that_is_not_allowed_is_refused_before_anything_is_stored(ro
 
     assert (answer.status_code, read(answer)["code"]) == (422, "override_not_allowed")
     assert fields_in(answer) == ["from", "reply_to", "save_to_sent_items"]
-    assert (room.ledger.mails, room.faults.calls["keys.claim"]) == ([], 0)
+    assert (services.ledger.mails, services.faults.calls["keys.claim"]) == ([], 0)
 
 
 @pytest.mark.parametrize(
@@ -272,33 +276,35 @@ def test_an_override_that_is_not_allowed_is_refused_before_anything_is_stored(ro
         ("Mail-Reply-To: evil@example.com", "Mail-Reply-To"),
     ],
 )
-def test_raw_mime_overrides_no_more_than_json_may(room: Room, header: str, field: str) -> None:
+def test_raw_mime_overrides_no_more_than_json_may(
+    services: FakeServices, header: str, field: str
+) -> None:
     change_account("billing", {"defaults": {"overridable": []}})
 
     answer = send(f"To: ada@example.com\r\n{header}\r\n\r\nx".encode(), "message/rfc822")
 
     assert (answer.status_code, fields_in(answer)) == (422, [field])
-    assert room.ledger.mails == []
+    assert services.ledger.mails == []
 
 
-def test_on_the_queue_it_becomes_a_failed_mail_with_that_reason(room: Room) -> None:
+def test_on_the_queue_it_becomes_a_failed_mail_with_that_reason(services: FakeServices) -> None:
     from shared.services.intake.outbox_message import read as read_message
 
     change_account("billing", {"defaults": {"overridable": []}})
     body = json.dumps(document_of(reply_to="a@b.de")).encode()
 
-    room.outbox.hear(read_message(queue_message(body)))
+    services.outbox.handle(read_message(queue_message(body)))
 
-    (mail,) = room.ledger.mails
+    (mail,) = services.ledger.mails
     assert (mail.status, mail.reason) == (Status.FAILED, "override_not_allowed")
     assert "reply_to" in (mail.help or "")
 
 
-def test_another_instances_refusal_is_no_older_than_the_change(room: Room) -> None:
+def test_another_instances_refusal_is_no_older_than_the_change(services: FakeServices) -> None:
     change_account("billing", {"defaults": {"overridable": []}})
-    strict = room.accounts.rows["billing"]
+    strict = services.accounts.rows["billing"]
     change_account("billing", {"defaults": {"overridable": None}})
-    room.accounts.remember(strict)
+    services.accounts.remember(strict)
 
     assert send(document_of(reply_to="a@b.de")).status_code == 202
 
@@ -308,21 +314,21 @@ def test_a_mail_that_another_account_sends_has_that_accounts_signature(
 ) -> None:
     from shared.mail.defaults import Defaults
 
-    room = Room(
+    services = FakeServices(
         account_of("billing", is_default=True, defaults=Defaults(signature_text="Billing")),
         account_of(
             "sales",
             defaults=Defaults(signature_text="Sales", reply_to=(Address("sales@contoso.com"),)),
         ),
     )
-    use(room, monkeypatch)
-    room.graph.answers = [GraphAnswer(403, "ErrorSendAsDenied")]
+    use(services, monkeypatch)
+    services.graph.answers = [GraphAnswer(403, "ErrorSendAsDenied")]
     mail_id = read(send())["id"]
-    room.hear(mail_id)
+    services.handle(mail_id)
 
-    room.changes.retry(mail_id, account="sales")
-    hear_all(room)
+    services.changes.retry(mail_id, account="sales")
+    hear_all(services)
 
-    message = sent_document(room)["message"]
+    message = sent_document(services)["message"]
     assert message["body"]["content"] == "Hello\n\nSales\n"
     assert message["replyTo"][0]["emailAddress"]["address"] == "sales@contoso.com"

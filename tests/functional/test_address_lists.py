@@ -12,7 +12,7 @@ from shared.mail.address import Address
 from shared.mail.message import MAX_RECIPIENTS, Message
 from shared.mail.outcome import GraphAnswer
 from shared.services.mails.packing import unpack
-from tests.fakes import Room, document_of
+from tests.fakes import FakeServices, document_of
 from tests.functional.calling import (
     change,
     change_account,
@@ -28,16 +28,16 @@ ADMIN = Address("admin@contoso.com", "Admin")
 TEXT = "Ada <ada@contoso.com>, Admin <admin@contoso.com>"
 
 
-def message_of(room: Room) -> Message:
-    found = unpack(room.ledger.mails[-1].payload.inline or b"").message
+def message_of(services: FakeServices) -> Message:
+    found = unpack(services.ledger.mails[-1].payload.inline or b"").message
     assert found is not None
     return found
 
 
-def failed(room: Room) -> str:
-    mail_id = room.accepted()
-    room.graph.answers = [GraphAnswer(403, "ErrorSendAsDenied")]
-    room.hear(mail_id)
+def failed(services: FakeServices) -> str:
+    mail_id = services.accepted()
+    services.graph.answers = [GraphAnswer(403, "ErrorSendAsDenied")]
+    services.handle(mail_id)
     return mail_id
 
 
@@ -62,31 +62,33 @@ def failed(room: Room) -> str:
     ],
 )
 def test_every_address_of_a_text_is_recorded_and_sent(
-    room: Room, field: str, value: object
+    services: FakeServices, field: str, value: object
 ) -> None:
     assert send(document_of(**{field: value})).status_code == 202
 
-    assert getattr(message_of(room), field) == (ADA, ADMIN)
+    assert getattr(message_of(services), field) == (ADA, ADMIN)
     if field != "reply_to":
-        assert {str(ADA), str(ADMIN)} <= set(room.ledger.mails[0].recipients)
+        assert {str(ADA), str(ADMIN)} <= set(services.ledger.mails[0].recipients)
 
 
-def test_a_batch_reads_lists_of_addresses_too(room: Room) -> None:
+def test_a_batch_reads_lists_of_addresses_too(services: FakeServices) -> None:
     assert send_batch(document_of(to=TEXT)).status_code == 202
 
-    assert message_of(room).to == (ADA, ADMIN)
+    assert message_of(services).to == (ADA, ADMIN)
 
 
 @pytest.mark.parametrize("field", ["to", "cc", "bcc"])
-def test_a_retry_reads_lists_of_addresses_too(room: Room, field: str) -> None:
-    mail_id = failed(room)
+def test_a_retry_reads_lists_of_addresses_too(services: FakeServices, field: str) -> None:
+    mail_id = failed(services)
 
     assert change("retry", mail_id, {field: TEXT}).status_code == 200
 
-    assert getattr(message_of(room), field) == (ADA, ADMIN)
+    assert getattr(message_of(services), field) == (ADA, ADMIN)
 
 
-def test_an_accounts_default_reply_to_and_its_from_addresses_are_lists_too(room: Room) -> None:
+def test_an_accounts_default_reply_to_and_its_from_addresses_are_lists_too(
+    services: FakeServices,
+) -> None:
     defaults = {"reply_to": TEXT}
 
     answer = change_account("billing", {"defaults": defaults, "allowed_from": TEXT})
@@ -97,13 +99,13 @@ def test_an_accounts_default_reply_to_and_its_from_addresses_are_lists_too(room:
     assert shown["allowed_from"] == ["ada@contoso.com", "admin@contoso.com"]
 
 
-REFUSED: list[tuple[Callable[[Room], func.HttpResponse], str]] = [
+REFUSED: list[tuple[Callable[[FakeServices], func.HttpResponse], str]] = [
     (lambda _: send(document_of(to="Doe, John <j@contoso.com>")), "to"),
     (lambda _: send(document_of(cc=["a@contoso.com", "b@contoso.com; x"])), "cc[1]"),
     (lambda _: send(document_of(bcc="<a@contoso.com> b@contoso.com")), "bcc"),
     (lambda _: send(document_of(reply_to="a@contoso.com b@contoso.com")), "reply_to"),
-    (lambda room: change("retry", failed(room), {"to": "Doe, J <j@contoso.com>"}), "to"),
-    (lambda room: change("retry", failed(room), {"cc": ["a@contoso.com, b"]}), "cc[0]"),
+    (lambda services: change("retry", failed(services), {"to": "Doe, J <j@contoso.com>"}), "to"),
+    (lambda services: change("retry", failed(services), {"cc": ["a@contoso.com, b"]}), "cc[0]"),
     (
         lambda _: change_account("billing", {"defaults": {"reply_to": "Doe, J <j@contoso.com>"}}),
         "defaults.reply_to",
@@ -117,14 +119,14 @@ REFUSED: list[tuple[Callable[[Room], func.HttpResponse], str]] = [
 
 @pytest.mark.parametrize(("call", "field"), REFUSED, ids=[field for _, field in REFUSED])
 def test_a_piece_that_is_no_address_refuses_the_whole_text(
-    room: Room, call: Callable[[Room], func.HttpResponse], field: str
+    services: FakeServices, call: Callable[[FakeServices], func.HttpResponse], field: str
 ) -> None:
-    answer = call(room)
+    answer = call(services)
 
     assert answer.status_code in (400, 422)
     (error,) = read(answer)["errors"]
     assert error["field"] == field
-    assert not any("Doe" in str(mail.recipients) for mail in room.ledger.mails)
+    assert not any("Doe" in str(mail.recipients) for mail in services.ledger.mails)
 
 
 MANY = ", ".join(f"a{n}@contoso.com" for n in range(MAX_RECIPIENTS + 1))
@@ -142,26 +144,26 @@ HALF = [", ".join(f"a{n}-{m}@contoso.com" for n in range(100)) for m in range(3)
     ids=["one text", "two fields", "reply_to", "more characters than are read"],
 )
 def test_recipients_are_counted_after_texts_are_split(
-    room: Room, fields: dict[str, object], field: str
+    services: FakeServices, fields: dict[str, object], field: str
 ) -> None:
     answer = send(document_of(**fields))
 
     assert problem(answer) == (422, "invalid_mail", [field])
 
 
-def test_a_retry_with_too_many_recipients_is_refused(room: Room) -> None:
-    mail_id = failed(room)
+def test_a_retry_with_too_many_recipients_is_refused(services: FakeServices) -> None:
+    mail_id = failed(services)
 
     assert problem(change("retry", mail_id, {"to": MANY}))[2] == ["to"]
 
 
-def test_a_blank_cc_of_a_retry_leaves_the_recipients_as_they_are(room: Room) -> None:
-    mail_id = failed(room)
-    before = message_of(room).recipients
+def test_a_blank_cc_of_a_retry_leaves_the_recipients_as_they_are(services: FakeServices) -> None:
+    mail_id = failed(services)
+    before = message_of(services).recipients
 
     assert change("retry", mail_id, {"cc": " ", "bcc": ""}).status_code == 200
 
-    assert message_of(room).recipients == before
+    assert message_of(services).recipients == before
 
 
 ONE_ONLY: list[tuple[Callable[[], func.HttpResponse], str, str]] = [
@@ -177,7 +179,7 @@ ONE_ONLY: list[tuple[Callable[[], func.HttpResponse], str, str]] = [
 
 @pytest.mark.parametrize(("call", "field", "words"), ONE_ONLY, ids=["from", "name", "object"])
 def test_several_addresses_where_one_is_taken_are_told_as_that(
-    room: Room, call: Callable[[], func.HttpResponse], field: str, words: str
+    services: FakeServices, call: Callable[[], func.HttpResponse], field: str, words: str
 ) -> None:
     answer = call()
 
@@ -192,7 +194,7 @@ NONE_AT_ALL: list[Any] = [None, "", "  ", [], [""], ["", " "], "\t\r\n"]
 
 @pytest.mark.parametrize("field", ["cc", "bcc", "reply_to"])
 @pytest.mark.parametrize("value", NONE_AT_ALL)
-def test_blank_addresses_are_none(room: Room, field: str, value: object) -> None:
+def test_blank_addresses_are_none(services: FakeServices, field: str, value: object) -> None:
     assert send(document_of(**{field: value})).status_code == 202
 
-    assert getattr(message_of(room), field) == ()
+    assert getattr(message_of(services), field) == ()

@@ -15,7 +15,7 @@ import function_app
 from shared.mail.message import MAX_ATTACHMENTS, Attachment, Message
 from shared.services.mails.packing import unpack
 from shared.web.api.request_body import read_form
-from tests.fakes import Room, document_of
+from tests.fakes import FakeServices, document_of
 from tests.functional.calling import change_account, read, request, send
 from tests.functional.conftest import use
 from tests.functional.test_send import BOUNDARY, FORM, MAIL_PART, form, part, problem
@@ -25,8 +25,8 @@ EURO = json.dumps(document_of(subject="5 €"), ensure_ascii=False)
 RAW = b"To: ada@example.com\r\nSubject: Hi\r\n\r\nhello"
 
 
-def sent(room: Room) -> Message:
-    found = unpack(room.ledger.mails[-1].payload.inline or b"").message
+def sent(services: FakeServices) -> Message:
+    found = unpack(services.ledger.mails[-1].payload.inline or b"").message
     assert found is not None
     return found
 
@@ -53,19 +53,19 @@ def sent(room: Room) -> Message:
     ],
 )
 def test_json_is_read_in_the_charset_that_is_declared(
-    room: Room, body: bytes, charset: str | None
+    services: FakeServices, body: bytes, charset: str | None
 ) -> None:
     content_type = f"application/json; charset={charset}" if charset else "application/json"
 
     assert send(body, content_type).status_code == 202
 
-    assert sent(room).subject == "Größe"
+    assert sent(services).subject == "Größe"
 
 
-def test_what_only_windows_1252_has_is_read_as_that(room: Room) -> None:
+def test_what_only_windows_1252_has_is_read_as_that(services: FakeServices) -> None:
     assert send(EURO.encode("cp1252"), "application/json; charset=windows-1252").status_code == 202
 
-    assert sent(room).subject == "5 €"
+    assert sent(services).subject == "5 €"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_what_only_windows_1252_has_is_read_as_that(room: Room) -> None:
     ],
 )
 def test_a_charset_that_cannot_be_honoured_is_refused_by_name(
-    room: Room, body: bytes, content_type: str, status: int, field: str, words: str
+    services: FakeServices, body: bytes, content_type: str, status: int, field: str, words: str
 ) -> None:
     answer = send(body, content_type)
 
@@ -111,7 +111,7 @@ def test_a_charset_that_cannot_be_honoured_is_refused_by_name(
     assert answer.status_code == status
     assert [error["field"] for error in document["errors"]] == [field]
     assert words in document["errors"][0]["message"]
-    assert room.ledger.mails == []
+    assert services.ledger.mails == []
 
 
 @pytest.mark.parametrize(
@@ -124,23 +124,25 @@ def test_a_charset_that_cannot_be_honoured_is_refused_by_name(
     ],
 )
 def test_a_raw_message_is_taken_with_a_byte_order_mark_and_a_charset_of_ascii(
-    room: Room, prefix: bytes, content_type: str
+    services: FakeServices, prefix: bytes, content_type: str
 ) -> None:
     assert send(prefix + RAW, content_type).status_code == 202
 
-    assert sent(room).subject == "Hi"
+    assert sent(services).subject == "Hi"
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "GZIP", "gzip, br"])
 @pytest.mark.parametrize("content_type", ["application/json", "message/rfc822", FORM])
-def test_a_compressed_body_is_refused_by_name(room: Room, coding: str, content_type: str) -> None:
+def test_a_compressed_body_is_refused_by_name(
+    services: FakeServices, coding: str, content_type: str
+) -> None:
     answer = send(gzip.compress(TEXT.encode()), content_type, content_encoding=coding)
 
     assert problem(answer) == (415, "unsupported_encoding", ["Content-Encoding"])
     assert coding.lower().partition(",")[0] in read(answer)["errors"][0]["message"]
 
 
-def test_a_body_with_the_coding_identity_is_taken(room: Room) -> None:
+def test_a_body_with_the_coding_identity_is_taken(services: FakeServices) -> None:
     assert send(content_encoding="identity").status_code == 202
 
 
@@ -165,7 +167,7 @@ def every_json_call(body: bytes, headers: Mapping[str, str]) -> list[func.HttpRe
     ]
 
 
-def test_every_call_with_a_json_body_refuses_what_it_does_not_read(room: Room) -> None:
+def test_every_call_with_a_json_body_refuses_what_it_does_not_read(services: FakeServices) -> None:
     wide = every_json_call("{}".encode("utf-16"), {"content-type": "application/json"})
     odd = every_json_call(b"{}", {"content-type": "application/json; charset=koi8-r"})
     packed = every_json_call(b"{}", {"content-type": "application/json", "content-encoding": "br"})
@@ -174,12 +176,12 @@ def test_every_call_with_a_json_body_refuses_what_it_does_not_read(room: Room) -
         assert problem(answer)[:2] == (415, "unsupported_encoding")
 
 
-def test_every_call_with_a_json_body_takes_a_byte_order_mark(room: Room) -> None:
+def test_every_call_with_a_json_body_takes_a_byte_order_mark(services: FakeServices) -> None:
     for answer in every_json_call(codecs.BOM_UTF8 + b"{}", {"content-type": "application/json"}):
         assert "json" not in read(answer).get("code", "")
 
 
-def test_an_account_is_changed_by_utf_16(room: Room) -> None:
+def test_an_account_is_changed_by_utf_16(services: FakeServices) -> None:
     raw = json.dumps({"defaults": {"display_name": "Größe"}}, ensure_ascii=False)
 
     answer = change_account(
@@ -207,11 +209,11 @@ def mail_part(body: bytes, content_type: str) -> bytes:
     ],
 )
 def test_the_mail_of_a_form_is_read_in_its_own_charset(
-    room: Room, body: bytes, content_type: str
+    services: FakeServices, body: bytes, content_type: str
 ) -> None:
     assert send(form(mail_part(body, content_type)), FORM).status_code == 202
 
-    assert sent(room).subject == "Größe"
+    assert sent(services).subject == "Größe"
 
 
 @pytest.mark.parametrize(
@@ -222,7 +224,7 @@ def test_the_mail_of_a_form_is_read_in_its_own_charset(
     ],
 )
 def test_the_mail_of_a_form_in_another_charset_is_refused_by_name(
-    room: Room, body: bytes, content_type: str, words: str
+    services: FakeServices, body: bytes, content_type: str, words: str
 ) -> None:
     answer = send(form(mail_part(body, content_type)), FORM)
 
@@ -238,14 +240,16 @@ def test_the_mail_of_a_form_in_another_charset_is_refused_by_name(
         'name=invoice; filename=" "',
     ],
 )
-def test_a_file_without_a_file_name_is_refused_as_that(room: Room, head: str) -> None:
+def test_a_file_without_a_file_name_is_refused_as_that(services: FakeServices, head: str) -> None:
     answer = send(form(MAIL_PART, part(head, b"%PDF")), FORM)
 
     assert problem(answer) == (400, "invalid_request", ["invoice"])
     assert "is a file without a file name" in read(answer)["detail"]
 
 
-def test_a_field_of_a_form_that_is_no_file_is_told_where_the_mail_belongs(room: Room) -> None:
+def test_a_field_of_a_form_that_is_no_file_is_told_where_the_mail_belongs(
+    services: FakeServices,
+) -> None:
     answer = send(form(MAIL_PART, part("name=subject", b"Hi")), FORM)
 
     assert problem(answer) == (400, "invalid_request", ["subject"])
@@ -266,16 +270,18 @@ def test_a_field_of_a_form_that_is_no_file_is_told_where_the_mail_belongs(room: 
         ('form-data; name="f"; filename="Größe; x=1.pdf"', "Größe; x=1.pdf"),
     ],
 )
-def test_file_names_are_read_as_clients_write_them(room: Room, head: str, name: str) -> None:
+def test_file_names_are_read_as_clients_write_them(
+    services: FakeServices, head: str, name: str
+) -> None:
     raw = f"--{BOUNDARY}\r\nContent-Disposition: {head}\r\n\r\n".encode() + b"x"
 
     assert send(form(MAIL_PART, raw), FORM).status_code == 202
 
-    assert [item.filename for item in sent(room).attachments] == [name]
+    assert [item.filename for item in sent(services).attachments] == [name]
 
 
 @pytest.mark.parametrize("line_end", [b"\r\n", b"\n"])
-def test_files_arrive_byte_for_byte(room: Room, line_end: bytes) -> None:
+def test_files_arrive_byte_for_byte(services: FakeServices, line_end: bytes) -> None:
     files = [
         b"",
         b"\r\n",
@@ -296,7 +302,7 @@ def test_files_arrive_byte_for_byte(room: Room, line_end: bytes) -> None:
 
     assert send(line_end.join(parts), FORM).status_code == 202
 
-    assert [item.in_memory for item in sent(room).attachments] == files
+    assert [item.in_memory for item in sent(services).attachments] == files
 
 
 @pytest.mark.parametrize(
@@ -342,17 +348,17 @@ def test_files_arrive_byte_for_byte(room: Room, line_end: bytes) -> None:
     ],
 )
 def test_a_form_that_is_not_one_is_refused_by_what_is_wrong(
-    room: Room, body: bytes, content_type: str, status: int, field: str
+    services: FakeServices, body: bytes, content_type: str, status: int, field: str
 ) -> None:
     answer = send(body, content_type)
 
     assert answer.status_code == status
     assert [error["field"] for error in read(answer)["errors"]] == [field]
-    assert room.ledger.mails == []
+    assert services.ledger.mails == []
 
 
 def test_parts_are_counted_before_any_of_them_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    use(Room(max_bytes=32 * 1024 * 1024), monkeypatch)
+    use(FakeServices(max_bytes=32 * 1024 * 1024), monkeypatch)
     body = form(MAIL_PART, *[part("name=f", b"x")] * 200_000)
     started = time.thread_time()
 
@@ -362,7 +368,7 @@ def test_parts_are_counted_before_any_of_them_is_read(monkeypatch: pytest.Monkey
     assert problem(answer) == (422, "invalid_mail", ["attachments"])
 
 
-def test_a_form_takes_as_many_files_as_a_mail_may_have(room: Room) -> None:
+def test_a_form_takes_as_many_files_as_a_mail_may_have(services: FakeServices) -> None:
     files = [part(f'name=f; filename="{index}"', b"x") for index in range(MAX_ATTACHMENTS)]
 
     assert send(form(MAIL_PART, *files), FORM).status_code == 202

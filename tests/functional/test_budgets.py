@@ -35,7 +35,7 @@ def lives(bench: Bench) -> dict[str, Calls]:
 
 
 @pytest.fixture(scope="module")
-def room(bench: Bench, lives: dict[str, Calls]) -> Iterator[Postroom]:
+def services(bench: Bench, lives: dict[str, Calls]) -> Iterator[Postroom]:
     """Postroom's services, warm: everything that is fetched once has been fetched."""
     with world.services(bench.stack) as services:
         calls.deliver_one(services, calls.accept(services, SMALL.document))
@@ -43,11 +43,11 @@ def room(bench: Bench, lives: dict[str, Calls]) -> Iterator[Postroom]:
 
 
 @pytest.fixture
-def count(bench: Bench, room: Postroom) -> Callable[[Callable[[], object]], Calls]:
+def count(bench: Bench, services: Postroom) -> Callable[[Callable[[], object]], Calls]:
     """Counts what one piece of work calls, with the accounts at hand."""
 
     def counting(work: Callable[[], object]) -> Calls:
-        room.accounts.all(fresh=True)
+        services.accounts.all(fresh=True)
         return bench.count(work)
 
     return counting
@@ -66,9 +66,9 @@ Count = Callable[[Callable[[], object]], Calls]
     ],
 )
 def test_accepting_a_mail_costs_no_more_than_this(
-    room: Postroom, count: Count, document: bytes, key: bool, most: int
+    services: Postroom, count: Count, document: bytes, key: bool, most: int
 ) -> None:
-    found = count(lambda: calls.accept(room, document, uuid.uuid4().hex if key else None))
+    found = count(lambda: calls.accept(services, document, uuid.uuid4().hex if key else None))
 
     assert found.storage_total <= most, found.storage
     assert found.microsoft == NOTHING_OF_MICROSOFT
@@ -76,14 +76,14 @@ def test_accepting_a_mail_costs_no_more_than_this(
 
 @pytest.mark.parametrize(("deliver_first", "most"), [(False, 4), (True, 3)])
 def test_repeating_an_accepted_mail_costs_no_more_than_this(
-    room: Postroom, count: Count, deliver_first: bool, most: int
+    services: Postroom, count: Count, deliver_first: bool, most: int
 ) -> None:
     key = uuid.uuid4().hex
-    mail_id = calls.accept(room, SMALL.document, key)
+    mail_id = calls.accept(services, SMALL.document, key)
     if deliver_first:
-        calls.deliver_one(room, mail_id)
+        calls.deliver_one(services, mail_id)
 
-    found = count(lambda: calls.accept(room, SMALL.document, key, replayed=True))
+    found = count(lambda: calls.accept(services, SMALL.document, key, replayed=True))
 
     assert found.storage_total <= most, found.storage
     assert found.microsoft == NOTHING_OF_MICROSOFT
@@ -97,11 +97,11 @@ def test_repeating_an_accepted_mail_costs_no_more_than_this(
     ],
 )
 def test_delivering_a_mail_costs_no_more_than_this(
-    room: Postroom, count: Count, document: bytes, most: int
+    services: Postroom, count: Count, document: bytes, most: int
 ) -> None:
-    mail_id = calls.accept(room, document)
+    mail_id = calls.accept(services, document)
 
-    found = count(lambda: calls.deliver_one(room, mail_id))
+    found = count(lambda: calls.deliver_one(services, mail_id))
 
     assert found.storage_total <= most, found.storage
     assert found.microsoft == ONE_SEND
@@ -112,32 +112,32 @@ AS_MIME = {"text": "plain", "html": "<p>rich</p>"}
 
 @pytest.mark.parametrize("body", [{}, AS_MIME], ids=["json", "mime"])
 def test_delivering_a_verified_mail_costs_no_more_than_this(
-    room: Postroom, count: Count, body: dict[str, str]
+    services: Postroom, count: Count, body: dict[str, str]
 ) -> None:
     document = json.dumps({**json.loads(calls.verified_document(SMALL)), **body}).encode()
-    calls.deliver_one(room, calls.accept(room, document))
-    mail_id = calls.accept(room, document)
+    calls.deliver_one(services, calls.accept(services, document))
+    mail_id = calls.accept(services, document)
 
-    found = count(lambda: calls.deliver_one(room, mail_id))
+    found = count(lambda: calls.deliver_one(services, mail_id))
 
     assert found.storage_total <= calls.DELIVER_VERIFIED, found.storage
     assert found.microsoft == {"graph.create_message": 1, "graph.send_message": 1}
-    mail = room.ledger.get(mail_id)
+    mail = services.ledger.get(mail_id)
     assert mail is not None
     assert mail.mail.message_id is not None
 
 
 def test_a_mail_from_the_queue_is_accepted_and_delivered_in_two_storage_calls(
-    room: Postroom, count: Count
+    services: Postroom, count: Count
 ) -> None:
-    found = count(lambda: calls.take_in_one(room, SMALL.document))
+    found = count(lambda: calls.take_in_one(services, SMALL.document))
 
     assert found.storage_total <= 2, found.storage
     assert found.microsoft == ONE_SEND
 
 
 @pytest.mark.parametrize(
-    ("way", "most"),
+    ("delivery_mode", "most"),
     [
         ("life_http", 7),
         ("life_http_key", calls.WHOLE_LIFE),
@@ -146,18 +146,18 @@ def test_a_mail_from_the_queue_is_accepted_and_delivered_in_two_storage_calls(
     ],
 )
 def test_a_whole_life_costs_no_more_than_this_with_the_hosts_own_calls(
-    lives: dict[str, Calls], way: str, most: int
+    lives: dict[str, Calls], delivery_mode: str, most: int
 ) -> None:
-    assert lives[way].storage_total <= most, lives[way].storage
-    assert lives[way].microsoft == ONE_SEND
+    assert lives[delivery_mode].storage_total <= most, lives[delivery_mode].storage
+    assert lives[delivery_mode].microsoft == ONE_SEND
 
 
 def test_a_run_of_the_timer_without_work_costs_no_more_than_this(
-    room: Postroom, count: Count
+    services: Postroom, count: Count
 ) -> None:
-    room.upkeep.ring_again()
+    services.upkeep.requeue_overdue()
 
-    found = count(room.upkeep.ring_again)
+    found = count(services.upkeep.requeue_overdue)
 
     assert found.storage_total <= 3, found.storage
     assert found.microsoft == NOTHING_OF_MICROSOFT

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import azure.functions as func
 import pytest
 
-from tests.fakes import Room, document_of
+from tests.fakes import FakeServices, document_of
 from tests.functional.calling import change_account, check_mail, read, send
 from tests.functional.test_send import FORM, MAIL_PART, form, part, problem
 
@@ -21,45 +21,47 @@ CHECKED = {
 }
 
 
-def untouched(room: Room) -> bool:
+def untouched(services: FakeServices) -> bool:
     """Whether nothing was stored, and no worker was told of anything."""
-    return (room.ledger.mails, room.bell.rings) == ([], [])
+    return (services.ledger.mails, services.wake_ups.enqueued) == ([], [])
 
 
-def test_a_mail_that_would_be_accepted_is_described_and_not_stored(room: Room) -> None:
+def test_a_mail_that_would_be_accepted_is_described_and_not_stored(services: FakeServices) -> None:
     answer = check_mail()
 
     assert (answer.status_code, read(answer)) == (200, CHECKED)
-    assert untouched(room)
+    assert untouched(services)
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_what_the_document_says_of_a_dry_run_changes_nothing(room: Room, dry_run: bool) -> None:
+def test_what_the_document_says_of_a_dry_run_changes_nothing(
+    services: FakeServices, dry_run: bool
+) -> None:
     answer = check_mail(document_of(dry_run=dry_run))
 
     assert (answer.status_code, read(answer)) == (200, CHECKED)
-    assert untouched(room)
+    assert untouched(services)
 
 
-def test_a_raw_message_can_be_checked(room: Room) -> None:
+def test_a_raw_message_can_be_checked(services: FakeServices) -> None:
     raw = b"To: ada@contoso.com\r\nSubject: Raw\r\n\r\nHello\r\n"
 
     answer = check_mail(raw, content_type="message/rfc822")
 
     assert (answer.status_code, read(answer)["recipient_count"]) == (200, 1)
-    assert untouched(room)
+    assert untouched(services)
 
 
-def test_a_form_with_a_file_can_be_checked(room: Room) -> None:
+def test_a_form_with_a_file_can_be_checked(services: FakeServices) -> None:
     body = form(MAIL_PART, part('name=file; filename="a.txt"', b"Hello"))
 
     answer = check_mail(body, content_type=FORM)
 
     assert answer.status_code == 200
-    assert untouched(room)
+    assert untouched(services)
 
 
-def test_a_key_is_not_used_up(room: Room) -> None:
+def test_a_key_is_not_used_up(services: FakeServices) -> None:
     assert check_mail(idempotency_key="k").status_code == 200
 
     first = send(document_of(subject="Another"), idempotency_key="k")
@@ -68,7 +70,7 @@ def test_a_key_is_not_used_up(room: Room) -> None:
     assert "Idempotent-Replayed" not in first.headers
 
 
-def test_nothing_is_waited_for_so_that_a_wait_is_refused(room: Room) -> None:
+def test_nothing_is_waited_for_so_that_a_wait_is_refused(services: FakeServices) -> None:
     answer = check_mail(params={"wait": "20"})
 
     assert (answer.status_code, read(answer)["errors"][0]["field"]) == (400, "wait")
@@ -95,14 +97,16 @@ REFUSED: Mapping[str, tuple[bytes | dict[str, object] | None, Mapping[str, str |
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_a_send_refuses_is_refused_with_the_same_words(room: Room, name: str) -> None:
+def test_what_a_send_refuses_is_refused_with_the_same_words(
+    services: FakeServices, name: str
+) -> None:
     body, options = REFUSED[name]
 
     sent, checked = send(body, **options), check_mail(body, **options)  # type: ignore[arg-type]
 
     assert sent.status_code >= 400
     assert problem_of(checked) == problem_of(sent)
-    assert untouched(room)
+    assert untouched(services)
 
 
 def problem_of(answer: func.HttpResponse) -> dict[str, object]:
@@ -110,7 +114,7 @@ def problem_of(answer: func.HttpResponse) -> dict[str, object]:
     return {name: value for name, value in read(answer).items() if name != "request_id"}
 
 
-def test_an_override_that_the_account_does_not_allow_is_refused(room: Room) -> None:
+def test_an_override_that_the_account_does_not_allow_is_refused(services: FakeServices) -> None:
     change_account("billing", {"defaults": {"overridable": []}})
 
     answer = check_mail(document_of(reply_to="a@contoso.com"))
@@ -118,7 +122,9 @@ def test_an_override_that_the_account_does_not_allow_is_refused(room: Room) -> N
     assert (answer.status_code, read(answer)["code"]) == (422, "override_not_allowed")
 
 
-def test_a_key_that_another_document_has_is_refused_and_its_own_is_not(room: Room) -> None:
+def test_a_key_that_another_document_has_is_refused_and_its_own_is_not(
+    services: FakeServices,
+) -> None:
     key = {"idempotency_key": "invoice-7"}
     assert send(document_of(**key)).status_code == 202
 

@@ -14,7 +14,7 @@ import azure.functions as func
 import pytest
 
 from shared.bootstrap import Postroom
-from shared.web.pages.front import Front
+from shared.web.pages.page_context import PageContext
 from tests.functional.calling import functions
 from tests.unit.web.browser import CROSS_SITE, ORIGIN, SAME_ORIGIN, App, Browser
 
@@ -84,7 +84,7 @@ class House(Untouched):
 
     def __init__(self, app: App) -> None:
         self.calls: list[str] = []
-        self.front = Front(app.site, app.keys, app.sessions)
+        self.page_context = PageContext(app.site, app.keys, app.sessions)
         super().__init__("room", self.calls)
 
 

@@ -17,7 +17,7 @@ from shared.services.accounts.change_document import MAX_BYTES as MAX_ACCOUNT
 from shared.services.intake.mail_document import MAX_TEXTS
 from shared.services.mails.change_document import MAX_BYTES as MAX_CHANGE
 from shared.web.forms import MAX_BODY_BYTES, MAX_FIELDS, form_of
-from tests.fakes import Room, document_of
+from tests.fakes import FakeServices, document_of
 from tests.functional.calling import list_mails, request
 from tests.functional.conftest import use
 from tests.functional.test_send import BOUNDARY, FORM, MAIL_PART, form, part
@@ -260,14 +260,14 @@ CASES: dict[str, Case] = {
 
 
 @pytest.fixture
-def room(monkeypatch: pytest.MonkeyPatch) -> Room:
-    found = Room(max_bytes=4 * LARGEST)
+def services(monkeypatch: pytest.MonkeyPatch) -> FakeServices:
+    found = FakeServices(max_bytes=4 * LARGEST)
     use(found, monkeypatch)
     return found
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_twice_the_body_takes_twice_the_time(room: Room, name: str) -> None:
+def test_twice_the_body_takes_twice_the_time(services: FakeServices, name: str) -> None:
     read, made, largest = CASES[name]
 
     assert_linear(read, made, largest)
@@ -298,7 +298,7 @@ HEADERS: dict[str, tuple[str, Callable[[int], str]]] = {
 
 
 @pytest.mark.parametrize("name", HEADERS)
-def test_twice_the_header_takes_twice_the_time(room: Room, name: str) -> None:
+def test_twice_the_header_takes_twice_the_time(services: FakeServices, name: str) -> None:
     header, made = HEADERS[name]
     assert_linear(with_header(header), made, MB)
 
@@ -322,13 +322,13 @@ PARAMETERS: dict[str, tuple[str, Callable[[int], str]]] = {
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_twice_the_parameter_takes_twice_the_time(room: Room, name: str) -> None:
+def test_twice_the_parameter_takes_twice_the_time(services: FakeServices, name: str) -> None:
     parameter, made = PARAMETERS[name]
 
     assert_linear(lambda value: list_mails(**{parameter: value}), made, 256 * 1024)
 
 
-def test_many_parameters_take_time_in_proportion(room: Room) -> None:
+def test_many_parameters_take_time_in_proportion(services: FakeServices) -> None:
     assert_linear(
         lambda names: list_mails(**dict.fromkeys(names, "")),
         lambda n: [f"a{i}" for i in range(n)],

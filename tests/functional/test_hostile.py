@@ -8,7 +8,7 @@ import pytest
 
 from shared.adapters.storage.mails_table import MailsTable
 from shared.adapters.storage.table_service import Page
-from tests.fakes import Room
+from tests.fakes import FakeServices
 from tests.functional.calling import list_mails, read, send
 from tests.functional.test_send import FORM, MAIL_PART, form, part
 
@@ -22,10 +22,10 @@ class EmptyTable:
 
 
 @pytest.fixture
-def stored(room: Room, monkeypatch: pytest.MonkeyPatch) -> Room:
+def stored(services: FakeServices, monkeypatch: pytest.MonkeyPatch) -> FakeServices:
     """A room whose ledger reads cursors as the real one does."""
-    monkeypatch.setattr(room, "ledger", MailsTable(lambda: EmptyTable()))  # type: ignore[arg-type,return-value]
-    return room
+    monkeypatch.setattr(services, "ledger", MailsTable(lambda: EmptyTable()))  # type: ignore[arg-type,return-value]
+    return services
 
 
 def cursor_of(text: bytes) -> str:
@@ -56,14 +56,14 @@ def cursor_of(text: bytes) -> str:
         cursor_of(b'["a","b"] x'),
     ],
 )
-def test_a_cursor_that_no_list_gave_out_is_refused(stored: Room, cursor: str) -> None:
+def test_a_cursor_that_no_list_gave_out_is_refused(stored: FakeServices, cursor: str) -> None:
     answer = list_mails(cursor=cursor)
 
     assert (answer.status_code, read(answer)["code"]) == (400, "invalid_request")
     assert [error["field"] for error in read(answer)["errors"]] == ["cursor"]
 
 
-def test_a_cursor_of_two_texts_is_read(stored: Room) -> None:
+def test_a_cursor_of_two_texts_is_read(stored: FakeServices) -> None:
     assert list_mails(cursor=cursor_of(b'["a","b"]')).status_code == 200
 
 
@@ -77,7 +77,9 @@ def test_a_cursor_of_two_texts_is_read(stored: Room) -> None:
         b"\xff",
     ],
 )
-def test_half_a_surrogate_pair_in_a_raw_message_is_no_500(room: Room, word: bytes) -> None:
+def test_half_a_surrogate_pair_in_a_raw_message_is_no_500(
+    services: FakeServices, word: bytes
+) -> None:
     raw = b"To: " + word + b" <a@example.com>\r\nSubject: " + word + b"\r\n\r\nx"
 
     assert send(raw, "message/rfc822").status_code in (202, 422)
@@ -96,18 +98,18 @@ def test_half_a_surrogate_pair_in_a_raw_message_is_no_500(room: Room, word: byte
         b'name=f; filename="a"\r\nContent-Type: \xed\xa0\x80',
     ],
 )
-def test_a_hostile_part_of_a_form_is_no_500(room: Room, head: bytes) -> None:
+def test_a_hostile_part_of_a_form_is_no_500(services: FakeServices, head: bytes) -> None:
     raw = form(MAIL_PART, part("@", b"x").replace(b"@", head))
 
     assert send(raw, FORM).status_code in (202, 400, 422)
 
 
-def test_a_form_of_very_many_parts_is_refused(room: Room) -> None:
+def test_a_form_of_very_many_parts_is_refused(services: FakeServices) -> None:
     answer = send(form(MAIL_PART, *[part('name=f; filename="a"', b"x")] * 2000), FORM)
 
     assert answer.status_code in (400, 413, 422)
 
 
 @pytest.mark.parametrize("length", ["²", "9" * 5000, "-1", "x"])
-def test_a_content_length_that_is_no_number_is_no_500(room: Room, length: str) -> None:
+def test_a_content_length_that_is_no_number_is_no_500(services: FakeServices, length: str) -> None:
     assert send(content_length=length).status_code in (202, 413)

@@ -12,7 +12,7 @@ import pytest
 
 import function_app
 from shared.mail.account import AccountKind
-from tests.fakes import NOT_REACHED, Room, account_of, document_of
+from tests.fakes import NOT_REACHED, FakeServices, account_of, document_of
 from tests.functional.calling import posted, read, send, send_batch
 from tests.functional.conftest import use
 from tests.functional.test_send import FORM, MAIL_PART, form, part
@@ -23,17 +23,17 @@ SENDS = account_of()
 WRITES = account_of(scopes=frozenset({"Mail.Send", "Mail.ReadWrite"}))
 PERSONAL = account_of(scopes=WRITES.scopes, kind=AccountKind.PERSONAL)
 
-Behind = Callable[[Room], Room]
+Behind = Callable[[FakeServices], FakeServices]
 
 
 @pytest.fixture
 def behind(monkeypatch: pytest.MonkeyPatch) -> Behind:
     """Puts a room of one's own behind the functions, with a file of 27 MB in storage."""
 
-    def put(room: Room) -> Room:
-        room.files.blobs["attachments"]["a.bin"] = bytes(27 * MB)
-        use(room, monkeypatch)
-        return room
+    def put(services: FakeServices) -> FakeServices:
+        services.files.blobs["attachments"]["a.bin"] = bytes(27 * MB)
+        use(services, monkeypatch)
+        return services
 
     return put
 
@@ -65,69 +65,69 @@ def problem(answer: func.HttpResponse) -> tuple[int, str, list[str]]:
 def test_a_large_file_is_accepted_in_either_form_and_kept_apart(
     behind: Behind, answer: Callable[[], func.HttpResponse]
 ) -> None:
-    room = behind(Room(WRITES))
+    services = behind(FakeServices(WRITES))
 
     assert answer().status_code == 202
 
-    (mail,) = room.ledger.mails
-    assert [room.payloads.blobs[name] for name in mail.payload.files] == [LARGE]
+    (mail,) = services.ledger.mails
+    assert [services.payloads.blobs[name] for name in mail.payload.files] == [LARGE]
 
 
 def test_a_file_by_name_is_accepted_and_not_copied(behind: Behind) -> None:
-    room = behind(Room(WRITES, max_mail_bytes=40 * MB))
+    services = behind(FakeServices(WRITES, max_mail_bytes=40 * MB))
 
     assert send(named()).status_code == 202
 
-    assert room.payloads.blobs == {}
+    assert services.payloads.blobs == {}
 
 
 @pytest.mark.parametrize(
-    ("room", "answer", "expected"),
+    ("services", "answer", "expected"),
     [
         pytest.param(
-            lambda: Room(SENDS),
+            lambda: FakeServices(SENDS),
             lambda: upload(LARGE),
             (413, "mail_too_large", ["attachments"]),
             id="without Mail.ReadWrite",
         ),
         pytest.param(
-            lambda: Room(WRITES),
+            lambda: FakeServices(WRITES),
             lambda: send(named()),
             (413, "mail_too_large", ["attachments"]),
             id="one mail",
         ),
         pytest.param(
-            lambda: Room(PERSONAL, max_mail_bytes=40 * MB),
+            lambda: FakeServices(PERSONAL, max_mail_bytes=40 * MB),
             lambda: send(named()),
             (413, "mail_too_large", ["attachments"]),
             id="personal account",
         ),
         pytest.param(
-            lambda: Room(WRITES),
+            lambda: FakeServices(WRITES),
             lambda: send(named(save_to_sent_items=False)),
             (413, "mail_too_large", ["attachments", "attachments"]),
             id="not saved",
         ),
         pytest.param(
-            lambda: Room(WRITES),
+            lambda: FakeServices(WRITES),
             lambda: upload(LARGE * 2),
             (413, "request_too_large", ["body"]),
             id="one request",
         ),
         pytest.param(
-            lambda: Room(WRITES),
+            lambda: FakeServices(WRITES),
             lambda: send(named("attachments/b.bin")),
             (422, "attachment_missing", ["attachments[0].blob"]),
             id="not there",
         ),
         pytest.param(
-            lambda: Room(WRITES),
+            lambda: FakeServices(WRITES),
             lambda: send(named("payloads/a.bin")),
             (422, "invalid_mail", ["attachments[0].blob"]),
             id="another container",
         ),
         pytest.param(
-            lambda: Room(WRITES),
+            lambda: FakeServices(WRITES),
             lambda: send(b'{"to": "a@example.com", "tags": [' + b'"a",' * 50_000 + b'"a"]}'),
             (422, "invalid_mail", ["body"]),
             id="crumbs",
@@ -136,11 +136,11 @@ def test_a_file_by_name_is_accepted_and_not_copied(behind: Behind) -> None:
 )
 def test_what_is_too_large_or_not_there_is_refused_by_name_and_nothing_is_stored(
     behind: Behind,
-    room: Callable[[], Room],
+    services: Callable[[], FakeServices],
     answer: Callable[[], func.HttpResponse],
     expected: tuple[int, str, list[str]],
 ) -> None:
-    found = behind(room())
+    found = behind(services())
 
     assert problem(answer()) == expected
 
@@ -150,20 +150,20 @@ def test_what_is_too_large_or_not_there_is_refused_by_name_and_nothing_is_stored
 def test_storage_that_does_not_tell_is_unavailable_and_says_when_to_come_back(
     behind: Behind,
 ) -> None:
-    room = behind(Room(WRITES))
-    room.faults.always("files.look", NOT_REACHED)
+    services = behind(FakeServices(WRITES))
+    services.faults.always("files.head", NOT_REACHED)
 
     answer = send(named())
 
     assert (answer.status_code, read(answer)["code"]) == (503, "unavailable")
     assert int(answer.headers["Retry-After"]) >= 1
-    assert room.ledger.mails == []
+    assert services.ledger.mails == []
 
 
 def test_a_repeated_key_finds_its_mail_though_the_file_is_gone(behind: Behind) -> None:
-    room = behind(Room(WRITES, max_mail_bytes=40 * MB))
+    services = behind(FakeServices(WRITES, max_mail_bytes=40 * MB))
     first = send(named(), idempotency_key="k")
-    room.files.blobs["attachments"].clear()
+    services.files.blobs["attachments"].clear()
 
     again = send(named(), idempotency_key="k")
     other = send(named(subject="Another"), idempotency_key="k")
@@ -174,11 +174,11 @@ def test_a_repeated_key_finds_its_mail_though_the_file_is_gone(behind: Behind) -
 
 
 def test_one_mail_of_a_batch_may_lack_its_file(behind: Behind) -> None:
-    room = behind(Room(WRITES, max_mail_bytes=40 * MB))
+    services = behind(FakeServices(WRITES, max_mail_bytes=40 * MB))
 
     send_batch(named(), named("attachments/b.bin"), document_of())
 
-    assert len(room.ledger.mails) == 2
+    assert len(services.ledger.mails) == 2
 
 
 def extra_bytes(work: Callable[[], object]) -> int:
@@ -192,7 +192,7 @@ def extra_bytes(work: Callable[[], object]) -> int:
 
 
 def test_reading_an_upload_takes_little_more_than_the_file_itself(behind: Behind) -> None:
-    behind(Room(WRITES, max_bytes=40 * MB))
+    behind(FakeServices(WRITES, max_bytes=40 * MB))
     body = form(MAIL_PART, part('name=f; filename="f.bin"', LARGE * 4))
     send()
 
@@ -210,7 +210,7 @@ def test_reading_an_upload_takes_little_more_than_the_file_itself(behind: Behind
     ids=["numbers", "lists", "twice", "many names"],
 )
 def test_a_batch_of_very_much_is_refused_before_it_is_read(behind: Behind, raw: bytes) -> None:
-    behind(Room(WRITES, max_bytes=40 * MB))
+    behind(FakeServices(WRITES, max_bytes=40 * MB))
     answers: list[func.HttpResponse] = []
 
     needed = extra_bytes(
@@ -225,7 +225,7 @@ def test_a_batch_of_very_much_is_refused_before_it_is_read(behind: Behind, raw: 
 
 @pytest.mark.parametrize("crumb", [b'"a",', b'"\\\\",', b'{"email":"a@b.c"},'])
 def test_a_document_of_crumbs_is_refused_before_it_is_read(behind: Behind, crumb: bytes) -> None:
-    behind(Room(WRITES, max_bytes=40 * MB))
+    behind(FakeServices(WRITES, max_bytes=40 * MB))
     body = b'{"to": [' + crumb * (16 * MB // len(crumb)) + b'"a@example.com"]}'
     send()
 

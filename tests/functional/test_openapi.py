@@ -17,7 +17,7 @@ from shared.errors import AnswerLost
 from shared.mail.outcome import GraphAnswer
 from shared.mail.problems import CATALOGUE
 from shared.web.api.openapi import document
-from tests.fakes import Room, document_of
+from tests.fakes import FakeServices, document_of
 from tests.functional.calling import (
     change,
     change_account,
@@ -238,25 +238,25 @@ def check(schema: dict[str, Any], value: object) -> list[str]:
     return [error.message for error in OAS31Validator(whole).iter_errors(value)]
 
 
-def sent_mail(room: Room) -> str:
-    mail_id = room.accepted(tags=["a"], metadata={"b": "c"})
-    room.hear(mail_id)
+def sent_mail(services: FakeServices) -> str:
+    mail_id = services.accepted(tags=["a"], metadata={"b": "c"})
+    services.handle(mail_id)
     return mail_id
 
 
-def failed_mail(room: Room) -> str:
-    room.graph.answers = [GraphAnswer(403, "ErrorSendAsDenied")]
-    return sent_mail(room)
+def failed_mail(services: FakeServices) -> str:
+    services.graph.answers = [GraphAnswer(403, "ErrorSendAsDenied")]
+    return sent_mail(services)
 
 
-def lost_mail(room: Room) -> str:
-    room.graph.answers = [AnswerLost("graph", "no answer")]
-    return sent_mail(room)
+def lost_mail(services: FakeServices) -> str:
+    services.graph.answers = [AnswerLost("graph", "no answer")]
+    return sent_mail(services)
 
 
-def refused_message(room: Room) -> str:
-    room.outbox.hear(room.message(b"hello"))
-    return room.ledger.mails[-1].mail_id
+def refused_message(services: FakeServices) -> str:
+    services.outbox.handle(services.message(b"hello"))
+    return services.ledger.mails[-1].mail_id
 
 
 LATER: dict[str, object] = {"scheduled_at": "2026-09-01T08:00:00Z"}
@@ -264,46 +264,66 @@ OTHER: dict[str, object] = {"to": "grace@example.com"}
 SENT: dict[str, object] = {"decision": "sent"}
 CAP: dict[str, object] = {"defaults": {"daily_cap": 100}}
 
-CALLS: list[tuple[str, str, Callable[[Room], func.HttpResponse], int]] = [
-    ("post", "/api/send", lambda room: send(), 202),
-    ("post", "/api/send/check", lambda room: check_mail(), 200),
-    ("post", "/api/send/check", lambda room: check_mail(document_of(to="x")), 422),
-    ("post", "/api/send", lambda room: send(document_of(to="x")), 422),
-    ("post", "/api/send", lambda room: send(b""), 400),
-    ("get", "/api/mails/{id}", lambda room: show_mail(sent_mail(room)), 200),
-    ("get", "/api/mails/{id}", lambda room: show_mail(failed_mail(room)), 200),
-    ("get", "/api/mails/{id}", lambda room: show_mail("7"), 404),
-    ("get", "/api/mails/{id}", lambda room: show_mail(refused_message(room)), 200),
-    ("get", "/api/mails/{id}/raw", lambda room: show_raw_text(sent_mail(room)), 404),
-    ("get", "/api/mails", lambda room: list_mails(limit="1"), 200),
-    ("get", "/api/mails", lambda room: list_mails(limit="x"), 400),
-    ("patch", "/api/mails/{id}", lambda room: reschedule(room.accepted(), LATER), 200),
-    ("patch", "/api/mails/{id}", lambda room: reschedule(sent_mail(room), LATER), 409),
-    ("post", "/api/mails/{id}/cancel", lambda room: change("cancel", room.accepted()), 200),
-    ("post", "/api/mails/{id}/cancel", lambda room: change("cancel", sent_mail(room)), 409),
-    ("post", "/api/mails/{id}/retry", lambda room: change("retry", failed_mail(room), OTHER), 200),
-    ("post", "/api/mails/{id}/resolve", lambda room: change("resolve", lost_mail(room), SENT), 200),
-    ("post", "/api/mails/{id}/release", lambda room: change("release", room.accepted()), 409),
-    ("post", "/api/accounts/{alias}/release", lambda room: release_account("billing"), 200),
-    ("get", "/api/accounts/{alias}", lambda room: show_account("billing"), 200),
-    ("get", "/api/accounts/{alias}", lambda room: show_account("hr"), 404),
-    ("patch", "/api/accounts/{alias}", lambda room: change_account("billing", CAP), 200),
-    ("patch", "/api/accounts/{alias}", lambda room: change_account("billing", {"x": 1}), 400),
-    ("post", "/api/accounts/{alias}/check", lambda room: check_account("billing"), 200),
-    ("post", "/api/accounts/{alias}/check", lambda room: check_account("hr"), 404),
+CALLS: list[tuple[str, str, Callable[[FakeServices], func.HttpResponse], int]] = [
+    ("post", "/api/send", lambda services: send(), 202),
+    ("post", "/api/send/check", lambda services: check_mail(), 200),
+    ("post", "/api/send/check", lambda services: check_mail(document_of(to="x")), 422),
+    ("post", "/api/send", lambda services: send(document_of(to="x")), 422),
+    ("post", "/api/send", lambda services: send(b""), 400),
+    ("get", "/api/mails/{id}", lambda services: show_mail(sent_mail(services)), 200),
+    ("get", "/api/mails/{id}", lambda services: show_mail(failed_mail(services)), 200),
+    ("get", "/api/mails/{id}", lambda services: show_mail("7"), 404),
+    ("get", "/api/mails/{id}", lambda services: show_mail(refused_message(services)), 200),
+    ("get", "/api/mails/{id}/raw", lambda services: show_raw_text(sent_mail(services)), 404),
+    ("get", "/api/mails", lambda services: list_mails(limit="1"), 200),
+    ("get", "/api/mails", lambda services: list_mails(limit="x"), 400),
+    ("patch", "/api/mails/{id}", lambda services: reschedule(services.accepted(), LATER), 200),
+    ("patch", "/api/mails/{id}", lambda services: reschedule(sent_mail(services), LATER), 409),
+    ("post", "/api/mails/{id}/cancel", lambda services: change("cancel", services.accepted()), 200),
+    ("post", "/api/mails/{id}/cancel", lambda services: change("cancel", sent_mail(services)), 409),
+    (
+        "post",
+        "/api/mails/{id}/retry",
+        lambda services: change("retry", failed_mail(services), OTHER),
+        200,
+    ),
+    (
+        "post",
+        "/api/mails/{id}/resolve",
+        lambda services: change("resolve", lost_mail(services), SENT),
+        200,
+    ),
+    (
+        "post",
+        "/api/mails/{id}/release",
+        lambda services: change("release", services.accepted()),
+        409,
+    ),
+    ("post", "/api/accounts/{alias}/release", lambda services: release_account("billing"), 200),
+    ("get", "/api/accounts/{alias}", lambda services: show_account("billing"), 200),
+    ("get", "/api/accounts/{alias}", lambda services: show_account("hr"), 404),
+    ("patch", "/api/accounts/{alias}", lambda services: change_account("billing", CAP), 200),
+    ("patch", "/api/accounts/{alias}", lambda services: change_account("billing", {"x": 1}), 400),
+    ("post", "/api/accounts/{alias}/check", lambda services: check_account("billing"), 200),
+    ("post", "/api/accounts/{alias}/check", lambda services: check_account("hr"), 404),
     (
         "delete",
         "/api/accounts/{alias}",
-        lambda room: disconnect_account("billing", waiting="hold"),
+        lambda services: disconnect_account("billing", waiting="hold"),
         200,
     ),
-    ("delete", "/api/accounts/{alias}", lambda room: disconnect_account("billing"), 400),
-    ("post", "/api/send/batch", lambda room: send_batch(document_of(), document_of(to=7)), 202),
-    ("post", "/api/send/batch", lambda room: send_batch(document_of(to=7)), 422),
-    ("get", "/api/accounts", lambda room: function_app.list_accounts(request()), 200),
-    ("get", "/api/health", lambda room: function_app.show_health(request()), 200),
-    ("get", "/api/health/details", lambda room: function_app.show_health_details(request()), 200),
-    ("get", "/api/openapi.json", lambda room: function_app.show_openapi(request()), 200),
+    ("delete", "/api/accounts/{alias}", lambda services: disconnect_account("billing"), 400),
+    ("post", "/api/send/batch", lambda services: send_batch(document_of(), document_of(to=7)), 202),
+    ("post", "/api/send/batch", lambda services: send_batch(document_of(to=7)), 422),
+    ("get", "/api/accounts", lambda services: function_app.list_accounts(request()), 200),
+    ("get", "/api/health", lambda services: function_app.show_health(request()), 200),
+    (
+        "get",
+        "/api/health/details",
+        lambda services: function_app.show_health_details(request()),
+        200,
+    ),
+    ("get", "/api/openapi.json", lambda services: function_app.show_openapi(request()), 200),
 ]
 
 
@@ -313,23 +333,23 @@ CALLS: list[tuple[str, str, Callable[[Room], func.HttpResponse], int]] = [
     ids=[f"{method} {path} {status}" for method, path, _, status in CALLS],
 )
 def test_a_real_answer_is_what_the_description_says(
-    room: Room,
+    services: FakeServices,
     method: str,
     path: str,
-    call: Callable[[Room], func.HttpResponse],
+    call: Callable[[FakeServices], func.HttpResponse],
     status: int,
 ) -> None:
-    room.accepted()
-    room.accepted()
+    services.accepted()
+    services.accepted()
 
-    answer = call(room)
+    answer = call(services)
 
     assert answer.status_code == status
     assert check(schema_of(method, path, answer), read(answer)) == []
 
 
-def test_a_raw_text_is_the_text_that_the_description_says(room: Room) -> None:
-    answer = show_raw_text(refused_message(room))
+def test_a_raw_text_is_the_text_that_the_description_says(services: FakeServices) -> None:
+    answer = show_raw_text(refused_message(services))
 
     text = answer.get_body().decode()
     assert text == "hello"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import function_app
-from tests.fakes import Room, document_of
+from tests.fakes import FakeServices, document_of
 from tests.functional.calling import change, list_mails, posted, read, send
 from tests.functional.test_send import problem
 
@@ -49,7 +49,7 @@ MEANT = [
 
 @pytest.mark.parametrize(("name", "meant"), MEANT)
 def test_a_name_of_another_service_is_refused_with_the_name_that_is_meant(
-    room: Room, name: str, meant: str
+    services: FakeServices, name: str, meant: str
 ) -> None:
     answer = send(document_of(**{name: "x"}))
 
@@ -72,7 +72,7 @@ def test_a_name_of_another_service_is_refused_with_the_name_that_is_meant(
     ],
 )
 def test_a_name_inside_of_a_field_is_told_too(
-    room: Room, fields: dict[str, object], field: str, meant: str
+    services: FakeServices, fields: dict[str, object], field: str, meant: str
 ) -> None:
     errors = read(send(document_of(**fields)))["errors"]
 
@@ -80,7 +80,7 @@ def test_a_name_inside_of_a_field_is_told_too(
     assert told[field].endswith(f"did you mean {meant}?")
 
 
-def test_other_documents_say_what_they_call_it(room: Room) -> None:
+def test_other_documents_say_what_they_call_it(services: FakeServices) -> None:
     batch = read(posted(function_app.send_batch, {"messages": []}, {}))
     retry = read(change("retry", "01990000-0000-7000-8000-000000000000", {"recipients": "a@b.de"}))
 
@@ -89,7 +89,9 @@ def test_other_documents_say_what_they_call_it(room: Room) -> None:
 
 
 @pytest.mark.parametrize("name", ["<script>", "a\u2028b", "\x1b[31m", "x" * 5000])
-def test_a_hostile_name_comes_back_short_and_without_its_signs(room: Room, name: str) -> None:
+def test_a_hostile_name_comes_back_short_and_without_its_signs(
+    services: FakeServices, name: str
+) -> None:
     errors = read(send(document_of(**{name: "x"})))["errors"]
 
     (shown,) = [error["field"] for error in errors]
@@ -102,7 +104,7 @@ def test_a_hostile_name_comes_back_short_and_without_its_signs(room: Room, name:
     "text", ["2026-12-01T08:00:00 00:00", "2026-12-01T08:00:00.5 02:00", "2026-12-01T08:00 0530"]
 )
 def test_a_time_whose_plus_became_a_space_says_how_to_write_it(
-    room: Room, name: str, text: str
+    services: FakeServices, name: str, text: str
 ) -> None:
     answer = list_mails(**{name: text})
 
@@ -111,9 +113,9 @@ def test_a_time_whose_plus_became_a_space_says_how_to_write_it(
 
 
 @pytest.mark.parametrize("text", ["2026-12-01T08:00:00+00:00", "2026-12-01 08:00:00Z"])
-def test_a_time_with_its_plus_is_taken(room: Room, text: str) -> None:
+def test_a_time_with_its_plus_is_taken(services: FakeServices, text: str) -> None:
     assert list_mails(since=text).status_code == 200
 
 
-def test_a_date_alone_is_told_that_it_has_no_zone(room: Room) -> None:
+def test_a_date_alone_is_told_that_it_has_no_zone(services: FakeServices) -> None:
     assert "%2B" not in read(list_mails(since="2026-12-01 08:00"))["detail"]

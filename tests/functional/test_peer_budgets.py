@@ -31,8 +31,8 @@ def stack() -> Iterator[Stack]:
 def started(stack: Stack) -> Started:
     """One cold start that sends a mail."""
     found = Started()
-    with world.services(stack) as room:
-        cold_start.start(stack, room, cold_start.POSTROOM, found)
+    with world.services(stack) as services:
+        cold_start.start(stack, services, cold_start.POSTROOM, found)
     return found
 
 

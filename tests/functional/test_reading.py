@@ -8,10 +8,10 @@ import pytest
 
 import function_app
 from shared.errors import AnswerLost, ConfigurationError, NotSent
-from shared.mail import refusals
+from shared.mail import known_errors
 from shared.mail.account import AccountState
 from shared.mail.outcome import GraphAnswer
-from tests.fakes import NOT_REACHED, NOW, Room, account_of
+from tests.fakes import NOT_REACHED, NOW, FakeServices, account_of
 from tests.functional.calling import list_mails, read, request, send, show_mail
 from tests.functional.test_send import problem
 
@@ -23,10 +23,10 @@ def listed(**params: str) -> list[str]:
 # One mail.
 
 
-def test_a_mail_is_shown_with_its_story(room: Room) -> None:
-    mail_id = room.accepted(tags=["invoice"], metadata={"order": "7"})
-    room.clock.forward(seconds=3)
-    room.hear(mail_id)
+def test_a_mail_is_shown_with_its_story(services: FakeServices) -> None:
+    mail_id = services.accepted(tags=["invoice"], metadata={"order": "7"})
+    services.clock.forward(seconds=3)
+    services.handle(mail_id)
 
     document = read(show_mail(mail_id))
 
@@ -57,21 +57,21 @@ def test_a_mail_is_shown_with_its_story(room: Room) -> None:
     }
 
 
-def test_a_verified_mail_shows_its_message_id_once_it_is_known(room: Room) -> None:
-    room.accounts.put(account_of("desk", scopes=account_of().scopes | {"Mail.ReadWrite"}))
-    mail_id = room.accepted(account="desk")
+def test_a_verified_mail_shows_its_message_id_once_it_is_known(services: FakeServices) -> None:
+    services.accounts.put(account_of("desk", scopes=account_of().scopes | {"Mail.ReadWrite"}))
+    mail_id = services.accepted(account="desk")
     assert "message_id" not in read(show_mail(mail_id))
-    room.faults.before("drafts.send", AnswerLost("graph", "no answer came back"))
-    room.hear(mail_id)
+    services.faults.before("drafts.send", AnswerLost("graph", "no answer came back"))
+    services.handle(mail_id)
 
     assert read(show_mail(mail_id))["message_id"] == "<draft-1@prod.outlook.com>"
     assert read(list_mails())["mails"][0]["message_id"] == "<draft-1@prod.outlook.com>"
 
 
-def test_a_failed_mail_says_why_and_what_to_do(room: Room) -> None:
-    mail_id = room.accepted()
-    room.graph.answers = [GraphAnswer(403, "ErrorSendAsDenied")]
-    room.hear(mail_id)
+def test_a_failed_mail_says_why_and_what_to_do(services: FakeServices) -> None:
+    mail_id = services.accepted()
+    services.graph.answers = [GraphAnswer(403, "ErrorSendAsDenied")]
+    services.handle(mail_id)
 
     document = read(show_mail(mail_id))
 
@@ -79,8 +79,8 @@ def test_a_failed_mail_says_why_and_what_to_do(room: Room) -> None:
     assert "Send as" in document["help"]
 
 
-def test_an_id_in_capitals_is_the_same_id(room: Room) -> None:
-    mail_id = room.accepted()
+def test_an_id_in_capitals_is_the_same_id(services: FakeServices) -> None:
+    mail_id = services.accepted()
 
     assert read(show_mail(mail_id.upper()))["id"] == mail_id
 
@@ -95,12 +95,12 @@ def test_an_id_in_capitals_is_the_same_id(room: Room) -> None:
         "x" * 5000,
     ],
 )
-def test_a_mail_that_is_not_there_is_a_404(room: Room, mail_id: str) -> None:
+def test_a_mail_that_is_not_there_is_a_404(services: FakeServices, mail_id: str) -> None:
     assert problem(show_mail(mail_id)) == (404, "unknown_mail", [])
 
 
-def test_reading_a_mail_takes_no_parameters(room: Room) -> None:
-    assert problem(show_mail(room.accepted(), {"verbose": "1"})) == (
+def test_reading_a_mail_takes_no_parameters(services: FakeServices) -> None:
+    assert problem(show_mail(services.accepted(), {"verbose": "1"})) == (
         400,
         "invalid_request",
         ["verbose"],
@@ -110,37 +110,39 @@ def test_reading_a_mail_takes_no_parameters(room: Room) -> None:
 # By key.
 
 
-def test_a_mail_is_found_by_its_key_after_its_answer_was_lost(room: Room) -> None:
-    mail_id = room.accepted(idempotency_key="invoice-7")
-    room.accepted()
+def test_a_mail_is_found_by_its_key_after_its_answer_was_lost(services: FakeServices) -> None:
+    mail_id = services.accepted(idempotency_key="invoice-7")
+    services.accepted()
 
     assert listed(idempotency_key="invoice-7") == [mail_id]
     assert listed(idempotency_key="invoice-8") == []
 
 
-def test_finding_by_key_reads_no_more_than_the_key_and_the_mail(room: Room) -> None:
-    room.accepted(idempotency_key="invoice-7")
-    room.faults.calls.clear()
+def test_finding_by_key_reads_no_more_than_the_key_and_the_mail(services: FakeServices) -> None:
+    services.accepted(idempotency_key="invoice-7")
+    services.faults.calls.clear()
 
     listed(idempotency_key="invoice-7")
 
-    assert dict(room.faults.calls) == {"keys.find": 1, "ledger.get": 1}
+    assert dict(services.faults.calls) == {"keys.find": 1, "ledger.get": 1}
 
 
 # The list.
 
 
 @pytest.fixture
-def five(room: Room) -> list[str]:
+def five(services: FakeServices) -> list[str]:
     """Five mails, an hour between each; oldest first."""
     written = []
     for number in range(5):
-        written.append(room.accepted(tags=[f"t{number % 2}"]))
-        room.clock.forward(hours=1)
+        written.append(services.accepted(tags=[f"t{number % 2}"]))
+        services.clock.forward(hours=1)
     return written
 
 
-def test_mails_are_listed_newest_first_without_their_stories(room: Room, five: list[str]) -> None:
+def test_mails_are_listed_newest_first_without_their_stories(
+    services: FakeServices, five: list[str]
+) -> None:
     document = read(list_mails())
 
     assert [mail["id"] for mail in document["mails"]] == five[::-1]
@@ -148,7 +150,7 @@ def test_mails_are_listed_newest_first_without_their_stories(room: Room, five: l
     assert "next_cursor" not in document
 
 
-def test_pages_follow_each_other_by_cursor(room: Room, five: list[str]) -> None:
+def test_pages_follow_each_other_by_cursor(services: FakeServices, five: list[str]) -> None:
     first = read(list_mails(limit="2"))
     second = read(list_mails(limit="2", cursor=first["next_cursor"]))
     third = read(list_mails(limit="2", cursor=second["next_cursor"]))
@@ -178,9 +180,9 @@ def test_pages_follow_each_other_by_cursor(room: Room, five: list[str]) -> None:
     ],
 )
 def test_the_list_is_filtered(
-    room: Room, five: list[str], params: dict[str, str], expected: list[int]
+    services: FakeServices, five: list[str], params: dict[str, str], expected: list[int]
 ) -> None:
-    room.hear(five[1])
+    services.handle(five[1])
 
     assert listed(**params) == [five[number] for number in expected]
 
@@ -213,18 +215,18 @@ def test_the_list_is_filtered(
     ],
 )
 def test_a_bad_parameter_is_refused_by_its_name(
-    room: Room, params: dict[str, str], field: str
+    services: FakeServices, params: dict[str, str], field: str
 ) -> None:
     assert problem(list_mails(**params)) == (400, "invalid_request", [field])
 
 
 @pytest.mark.parametrize("limit", ["1", "100"])
-def test_the_smallest_and_the_largest_page_are_allowed(room: Room, limit: str) -> None:
+def test_the_smallest_and_the_largest_page_are_allowed(services: FakeServices, limit: str) -> None:
     assert list_mails(limit=limit).status_code == 200
 
 
-def test_a_ledger_that_is_away_is_a_503(room: Room) -> None:
-    room.faults.before("ledger.page", NOT_REACHED)
+def test_a_ledger_that_is_away_is_a_503(services: FakeServices) -> None:
+    services.faults.before("ledger.page", NOT_REACHED)
 
     assert problem(list_mails()) == (503, "unavailable", [])
 
@@ -232,8 +234,8 @@ def test_a_ledger_that_is_away_is_a_503(room: Room) -> None:
 # Accounts.
 
 
-def test_accounts_are_listed_by_alias_and_fresh(room: Room) -> None:
-    room.accounts.put(
+def test_accounts_are_listed_by_alias_and_fresh(services: FakeServices) -> None:
+    services.accounts.put(
         account_of(
             "accounting",
             is_default=True,
@@ -261,7 +263,7 @@ def test_accounts_are_listed_by_alias_and_fresh(room: Room) -> None:
                 "code": "ErrorExceededMessageLimit",
                 "meaning": "Outlook.com's daily limit for this mailbox is used up.",
                 "who": "the person whose mailbox it is",
-                "step": refusals.find("ErrorExceededMessageLimit").step,
+                "step": known_errors.find("ErrorExceededMessageLimit").step,
                 "retryable": True,
             },
             "held_until": "2026-08-20T13:00:00Z",
@@ -280,7 +282,7 @@ def test_accounts_are_listed_by_alias_and_fresh(room: Room) -> None:
     ]
 
 
-def test_listing_accounts_takes_no_parameters(room: Room) -> None:
+def test_listing_accounts_takes_no_parameters(services: FakeServices) -> None:
     answer = function_app.list_accounts(request(params={"alias": "hr"}))
 
     assert problem(answer) == (400, "invalid_request", ["alias"])
@@ -289,14 +291,14 @@ def test_listing_accounts_takes_no_parameters(room: Room) -> None:
 # Health.
 
 
-def test_a_process_with_sound_settings_is_alive(room: Room) -> None:
+def test_a_process_with_sound_settings_is_alive(services: FakeServices) -> None:
     answer = function_app.show_health(request(path="/api/health"))
 
     assert (answer.status_code, read(answer)) == (200, {"status": "ok"})
-    assert sum(room.faults.calls.values()) == 0
+    assert sum(services.faults.calls.values()) == 0
 
 
-def broken() -> Room:
+def broken() -> FakeServices:
     raise ConfigurationError(["POSTROOM_TENANT is missing: set it", "POSTROOM_CLIENT_ID is wrong"])
 
 
@@ -320,7 +322,7 @@ def test_a_call_with_broken_settings_names_them_all(monkeypatch: pytest.MonkeyPa
     assert answer.headers["Retry-After"] == "60"
 
 
-def test_health_in_detail_asks_each_dependency(room: Room) -> None:
+def test_health_in_detail_asks_each_dependency(services: FakeServices) -> None:
     answer = function_app.show_health_details(request(path="/api/health/details"))
 
     document = read(answer)
@@ -329,7 +331,9 @@ def test_health_in_detail_asks_each_dependency(room: Room) -> None:
     assert [account["alias"] for account in document["accounts"]] == ["billing"]
 
 
-def test_health_in_detail_says_which_version_of_the_credential_answers(room: Room) -> None:
+def test_health_in_detail_says_which_version_of_the_credential_answers(
+    services: FakeServices,
+) -> None:
     answer = function_app.show_health_details(request(path="/api/health/details"))
 
     assert read(answer)["credential"] == [
@@ -346,17 +350,17 @@ def test_health_in_detail_says_which_version_of_the_credential_answers(room: Roo
 
 
 def test_health_in_detail_does_without_the_credential_where_the_vault_is_silent(
-    room: Room,
+    services: FakeServices,
 ) -> None:
-    room.credential.trouble = NotSent("vault", "Key Vault cannot be reached.")
+    services.credential.trouble = NotSent("vault", "Key Vault cannot be reached.")
 
     answer = function_app.show_health_details(request(path="/api/health/details"))
 
     assert (answer.status_code, read(answer)["credential"]) == (200, [])
 
 
-def test_a_dependency_that_is_away_is_named(room: Room) -> None:
-    room.faults.before("waiting.glance", NotSent("storage", "storage was not reached"))
+def test_a_dependency_that_is_away_is_named(services: FakeServices) -> None:
+    services.faults.before("waiting.snapshot", NotSent("storage", "storage was not reached"))
 
     answer = function_app.show_health_details(request(path="/api/health/details"))
 
@@ -367,8 +371,8 @@ def test_a_dependency_that_is_away_is_named(room: Room) -> None:
     assert ledger["problem"] == "NotSent: storage was not reached"
 
 
-def test_an_account_that_cannot_send_makes_the_whole_not_well(room: Room) -> None:
-    room.accounts.change("billing", state=AccountState.NEEDS_SIGN_IN, reason="AADSTS50173")
+def test_an_account_that_cannot_send_makes_the_whole_not_well(services: FakeServices) -> None:
+    services.accounts.change("billing", state=AccountState.NEEDS_SIGN_IN, reason="AADSTS50173")
 
     answer = function_app.show_health_details(request(path="/api/health/details"))
 
@@ -376,9 +380,9 @@ def test_an_account_that_cannot_send_makes_the_whole_not_well(room: Room) -> Non
     assert read(answer)["accounts"][0]["reason"] == "AADSTS50173"
 
 
-def test_health_in_detail_has_the_last_check_of_each_account(room: Room) -> None:
-    room.tokens.granted["billing"] = frozenset({"User.Read"})
-    room.watch.run()
+def test_health_in_detail_has_the_last_check_of_each_account(services: FakeServices) -> None:
+    services.tokens.granted["billing"] = frozenset({"User.Read"})
+    services.watch.run()
     answer = function_app.show_health_details(request(path="/api/health/details"))
 
     assert read(answer)["checks"] == [

@@ -15,7 +15,7 @@ from shared.mail import ids, problems
 from shared.mail.defaults import Defaults
 from shared.mail.status import Status
 from shared.services.mails.attention import case_of
-from tests.fakes import Room, account_of, document_of, queue_message
+from tests.fakes import FakeServices, account_of, document_of, queue_message
 from tests.functional.calling import change, list_mails, read, send, show_mail, show_raw_text
 from tests.functional.conftest import use
 from tests.functional.test_send import problem
@@ -34,23 +34,23 @@ REFUSED: dict[str, object] = {
 
 
 @pytest.fixture
-def masked(monkeypatch: pytest.MonkeyPatch) -> Room:
+def masked(monkeypatch: pytest.MonkeyPatch) -> FakeServices:
     """A room whose ledger shows neither names nor subjects."""
-    found = Room(mask=True)
+    found = FakeServices(mask=True)
     use(found, monkeypatch)
     return found
 
 
-def put(room: Room, body: bytes | dict[str, object]) -> str:
+def put(services: FakeServices, body: bytes | dict[str, object]) -> str:
     """Put a message on the queue, and have it dealt with."""
     function_app.deliver(
         queue_message(body if isinstance(body, bytes) else json.dumps(body).encode())
     )
-    return room.ledger.mails[-1].mail_id
+    return services.ledger.mails[-1].mail_id
 
 
-def test_a_refused_message_shows_all_that_could_be_read(room: Room) -> None:
-    document = read(show_mail(put(room, REFUSED)))
+def test_a_refused_message_shows_all_that_could_be_read(services: FakeServices) -> None:
+    document = read(show_mail(put(services, REFUSED)))
 
     assert (document["status"], document["reason"]) == ("failed", "invalid_mail")
     assert document["subject"] == "Your invoice 4711"
@@ -66,16 +66,16 @@ def test_a_refused_message_shows_all_that_could_be_read(room: Room) -> None:
 @pytest.mark.parametrize("deal_with", ["deliver", "bury"])
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_it_does_so_in_every_form_and_keeps_its_raw_text(
-    room: Room, form: Form, deal_with: str
+    services: FakeServices, form: Form, deal_with: str
 ) -> None:
     body = form.wrap(json.dumps(REFUSED))
     message = queue_message(body)
     if deal_with == "deliver":
         function_app.deliver(message)
     else:
-        function_app.bury(message, Unset())
+        function_app.record_poisoned(message, Unset())
 
-    (mail,) = room.ledger.mails
+    (mail,) = services.ledger.mails
     assert (mail.status, mail.subject) == (Status.FAILED, "Your invoice 4711")
     answer = show_raw_text(mail.mail_id)
     assert answer.status_code == 200
@@ -93,7 +93,7 @@ class Unset(func.Out[str]):
         return None
 
 
-def test_a_masked_ledger_shows_of_it_what_it_shows_of_others(masked: Room) -> None:
+def test_a_masked_ledger_shows_of_it_what_it_shows_of_others(masked: FakeServices) -> None:
     document = read(show_mail(put(masked, REFUSED | {"from": "Eve <eve@example.org>"})))
 
     assert document["subject"] == ""
@@ -103,18 +103,20 @@ def test_a_masked_ledger_shows_of_it_what_it_shows_of_others(masked: Room) -> No
     assert document["account"] == "billing"
 
 
-def test_a_masked_ledger_shows_no_account_that_could_be_a_persons_address(masked: Room) -> None:
+def test_a_masked_ledger_shows_no_account_that_could_be_a_persons_address(
+    masked: FakeServices,
+) -> None:
     mail_id = put(masked, document_of(account="ada@contoso.com"))
 
     assert "account" not in read(show_mail(mail_id))
 
 
 def test_nothing_of_a_refused_message_is_logged(
-    room: Room, caplog: pytest.LogCaptureFixture
+    services: FakeServices, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        show_raw_text(put(room, REFUSED))
-        put(room, b"Your invoice 4711")
+        show_raw_text(put(services, REFUSED))
+        put(services, b"Your invoice 4711")
 
     assert "mail_failed" in caplog.text
     for word in ("4711", "contoso", "example.org", "Friday", "nobody"):
@@ -126,30 +128,30 @@ def test_nothing_of_a_refused_message_is_logged(
 TOO_LARGE = "x" * 60_000
 
 
-def no_file(room: Room) -> dict[str, object]:
+def no_file(services: FakeServices) -> dict[str, object]:
     return document_of(attachments=[{"filename": "a.pdf", "blob": "attachments/a.pdf"}])
 
 
-def key_of_another(room: Room) -> dict[str, object]:
+def key_of_another(services: FakeServices) -> dict[str, object]:
     send(document_of(subject="Another", idempotency_key="k"))
     return document_of(idempotency_key="k")
 
 
-def another_address(room: Room) -> dict[str, object]:
+def another_address(services: FakeServices) -> dict[str, object]:
     return document_of(**{"from": "ceo@contoso.com"})
 
 
-WAYS: dict[str, Callable[[Room], bytes | dict[str, object]]] = {
-    "invalid_mail": lambda room: document_of(to="nobody"),
-    "invalid_json": lambda room: b'{"to": ',
-    "unknown_account": lambda room: document_of(account="nobody"),
+WAYS: dict[str, Callable[[FakeServices], bytes | dict[str, object]]] = {
+    "invalid_mail": lambda services: document_of(to="nobody"),
+    "invalid_json": lambda services: b'{"to": ',
+    "unknown_account": lambda services: document_of(account="nobody"),
     "sender_not_allowed": another_address,
-    "override_not_allowed": lambda room: document_of(reply_to="desk@contoso.com"),
+    "override_not_allowed": lambda services: document_of(reply_to="desk@contoso.com"),
     "attachment_missing": no_file,
     "idempotency_conflict": key_of_another,
-    "mail_too_large": lambda room: document_of(text=TOO_LARGE),
-    "no_account": lambda room: document_of(),
-    "unreadable_message": lambda room: b"hello",
+    "mail_too_large": lambda services: document_of(text=TOO_LARGE),
+    "no_account": lambda services: document_of(),
+    "unreadable_message": lambda services: b"hello",
 }
 
 
@@ -157,15 +159,17 @@ WAYS: dict[str, Callable[[Room], bytes | dict[str, object]]] = {
 def test_whatever_refuses_it_says_what_to_do_at_a_queue(
     code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    room = Room(account_of(defaults=Defaults(overridable=frozenset())), max_mail_bytes=50_000)
+    services = FakeServices(
+        account_of(defaults=Defaults(overridable=frozenset())), max_mail_bytes=50_000
+    )
     if code == "no_account":
-        room.accounts.rows.clear()
-        room.accounts.all(fresh=True)
-    use(room, monkeypatch)
+        services.accounts.rows.clear()
+        services.accounts.all(fresh=True)
+    use(services, monkeypatch)
 
-    put(room, WAYS[code](room))
+    put(services, WAYS[code](services))
 
-    mail = next(mail for mail in room.ledger.mails if mail.status is Status.FAILED)
+    mail = next(mail for mail in services.ledger.mails if mail.status is Status.FAILED)
     assert mail.reason == code
     told = mail.help or ""
     assert "put the message on the queue again" in told
@@ -188,8 +192,8 @@ def test_whatever_refuses_it_says_what_to_do_at_a_queue(
         pytest.param(b"x" * 65_536, id="as large as can be"),
     ],
 )
-def test_its_raw_text_is_what_came(room: Room, body: bytes) -> None:
-    mail_id = put(room, body)
+def test_its_raw_text_is_what_came(services: FakeServices, body: bytes) -> None:
+    mail_id = put(services, body)
 
     answer = show_raw_text(mail_id)
 
@@ -200,8 +204,8 @@ def test_its_raw_text_is_what_came(room: Room, body: bytes) -> None:
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_every_view_of_the_mail_says_where_its_raw_text_is(room: Room) -> None:
-    mail_id = put(room, b"hello")
+def test_every_view_of_the_mail_says_where_its_raw_text_is(services: FakeServices) -> None:
+    mail_id = put(services, b"hello")
 
     (listed,) = read(list_mails())["mails"]
     for document in (read(show_mail(mail_id)), listed):
@@ -211,65 +215,67 @@ def test_every_view_of_the_mail_says_where_its_raw_text_is(room: Room) -> None:
         }
 
 
-def test_a_message_that_is_no_text_gives_what_of_it_is(room: Room) -> None:
+def test_a_message_that_is_no_text_gives_what_of_it_is(services: FakeServices) -> None:
     """No storage queue hands such a one over."""
-    assert show_raw_text(put(room, b"\xff\xfehello")).get_body() == "��hello".encode()
+    assert show_raw_text(put(services, b"\xff\xfehello")).get_body() == "��hello".encode()
 
 
-def test_a_mail_that_was_accepted_has_no_raw_text(room: Room) -> None:
-    accepted = room.accepted()
-    put(room, document_of())
+def test_a_mail_that_was_accepted_has_no_raw_text(services: FakeServices) -> None:
+    accepted = services.accepted()
+    put(services, document_of())
 
-    for mail in room.ledger.mails:
+    for mail in services.ledger.mails:
         answer = show_raw_text(mail.mail_id)
         assert problem(answer)[:2] == (404, "no_raw_text")
         assert "raw" not in read(show_mail(mail.mail_id))["links"]
-    assert len(room.ledger.mails) == 2
-    assert accepted in {mail.mail_id for mail in room.ledger.mails}
+    assert len(services.ledger.mails) == 2
+    assert accepted in {mail.mail_id for mail in services.ledger.mails}
 
 
 @pytest.mark.parametrize("mail_id", ["7", "ffffffff-ffff-7fff-bfff-ffffffffffff"])
-def test_a_mail_that_is_not_there_has_none(room: Room, mail_id: str) -> None:
+def test_a_mail_that_is_not_there_has_none(services: FakeServices, mail_id: str) -> None:
     assert problem(show_raw_text(mail_id))[:2] == (404, "unknown_mail")
 
 
-def test_after_the_days_that_contents_are_kept_it_is_gone(room: Room) -> None:
-    mail_id = put(room, b"hello")
-    room.clock.forward(days=31)
-    room.retention.sweep()
+def test_after_the_days_that_contents_are_kept_it_is_gone(services: FakeServices) -> None:
+    mail_id = put(services, b"hello")
+    services.clock.forward(days=31)
+    services.retention.sweep()
 
     assert problem(show_raw_text(mail_id))[:2] == (410, "raw_text_gone")
 
 
-def test_an_unknown_parameter_is_refused(room: Room) -> None:
-    answer = show_raw_text(put(room, b"hello"), params={"format": "json"})
+def test_an_unknown_parameter_is_refused(services: FakeServices) -> None:
+    answer = show_raw_text(put(services, b"hello"), params={"format": "json"})
 
     assert problem(answer)[:2] == (400, "invalid_request")
 
 
-def test_nothing_of_it_can_be_sent(room: Room) -> None:
-    mail_id = put(room, REFUSED)
+def test_nothing_of_it_can_be_sent(services: FakeServices) -> None:
+    mail_id = put(services, REFUSED)
 
     for what in ("retry", "cancel", "release", "resolve"):
         document = {"decision": "send_again"} if what == "resolve" else {}
         given = problem(change(what, mail_id, document))
         assert given[:2] == (409, problems.UNREADABLE_MAIL.code), what
     assert ids.is_id(mail_id)
-    assert room.graph.posts == []
+    assert services.graph.posts == []
 
 
-def test_a_refused_message_belongs_to_no_account_on_the_page_of_causes(room: Room) -> None:
+def test_a_refused_message_belongs_to_no_account_on_the_page_of_causes(
+    services: FakeServices,
+) -> None:
     """A button there would send every failed mail of the account again."""
-    put(room, REFUSED)
+    put(services, REFUSED)
 
-    (mail,) = room.ledger.mails
+    (mail,) = services.ledger.mails
     assert (mail.account, case_of(mail).account) == ("billing", None)
 
 
-def test_the_page_shows_what_a_wrapped_message_holds(room: Room) -> None:
-    mail_id = put(room, FORMS["base64 of UTF-16 LE"].wrap('{"subject": "Grüße", "to": "x"}'))
+def test_the_page_shows_what_a_wrapped_message_holds(services: FakeServices) -> None:
+    mail_id = put(services, FORMS["base64 of UTF-16 LE"].wrap('{"subject": "Grüße", "to": "x"}'))
 
-    raw = room.content.raw_of(room.ledger.mail(mail_id))
+    raw = services.content.raw_of(services.ledger.mail(mail_id))
 
     assert raw is not None
     assert raw.text == '{"subject": "Grüße", "to": "x"}'
@@ -277,10 +283,10 @@ def test_the_page_shows_what_a_wrapped_message_holds(room: Room) -> None:
     assert (raw.is_cut, raw.first_bytes) == (False, "")
 
 
-def test_the_page_shows_the_first_bytes_of_what_is_no_text(room: Room) -> None:
+def test_the_page_shows_the_first_bytes_of_what_is_no_text(services: FakeServices) -> None:
     body = base64.b64encode(b"\x1f\x8b\x08" + bytes(range(128, 255)))
 
-    raw = room.content.raw_of(room.ledger.mail(put(room, body)))
+    raw = services.content.raw_of(services.ledger.mail(put(services, body)))
 
     assert raw is not None
     assert raw.text == body.decode()

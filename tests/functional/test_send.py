@@ -16,7 +16,7 @@ from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
 from shared.services.mails.packing import Packed, unpack
 from shared.web.api import mails
-from tests.fakes import LOST, NOT_REACHED, Room, account_of, document_of
+from tests.fakes import LOST, NOT_REACHED, FakeServices, account_of, document_of
 from tests.functional.calling import read, send
 
 BOUNDARY = "bound"
@@ -50,18 +50,18 @@ def form(*parts: bytes) -> bytes:
 MAIL_PART = part("name=mail", json.dumps(document_of()).encode())
 
 
-def packed(room: Room) -> Packed:
-    (mail,) = room.ledger.mails
+def packed(services: FakeServices) -> Packed:
+    (mail,) = services.ledger.mails
     return unpack(mail.payload.inline or b"")
 
 
 # Accepted.
 
 
-def test_a_mail_is_accepted_with_its_id_and_its_address(room: Room) -> None:
+def test_a_mail_is_accepted_with_its_id_and_its_address(services: FakeServices) -> None:
     answer = send()
 
-    (mail,) = room.ledger.mails
+    (mail,) = services.ledger.mails
     where = f"/api/mails/{mail.mail_id}"
     assert answer.status_code == 202
     assert answer.headers["Location"] == where
@@ -74,33 +74,33 @@ def test_a_mail_is_accepted_with_its_id_and_its_address(room: Room) -> None:
     }
 
 
-def test_an_answer_is_not_cached_and_has_a_request_id(room: Room) -> None:
+def test_an_answer_is_not_cached_and_has_a_request_id(services: FakeServices) -> None:
     answer = send()
 
     assert answer.headers["Cache-Control"] == "no-store"
     assert len(answer.headers["X-Request-Id"]) == 36
 
 
-def test_the_callers_request_id_comes_back(room: Room) -> None:
+def test_the_callers_request_id_comes_back(services: FakeServices) -> None:
     assert send(x_request_id="abc-1").headers["X-Request-Id"] == "abc-1"
 
 
 @pytest.mark.parametrize("given", ["a\r\nX: y", "<script>", "x" * 65, "é"])
-def test_a_hostile_request_id_does_not_come_back(room: Room, given: str) -> None:
+def test_a_hostile_request_id_does_not_come_back(services: FakeServices, given: str) -> None:
     assert send(x_request_id=given).headers["X-Request-Id"] != given
 
 
 @pytest.mark.parametrize("spelled", ["application/json; charset=utf-8", "Application/JSON"])
-def test_a_content_type_may_be_spelled_in_other_ways(room: Room, spelled: str) -> None:
+def test_a_content_type_may_be_spelled_in_other_ways(services: FakeServices, spelled: str) -> None:
     assert send(content_type=spelled).status_code == 202
 
 
 @pytest.mark.parametrize("parameter", ["code", "clientId"])
-def test_the_hosts_own_parameters_are_let_through(room: Room, parameter: str) -> None:
+def test_the_hosts_own_parameters_are_let_through(services: FakeServices, parameter: str) -> None:
     assert send(params={parameter: "key"}).status_code == 202
 
 
-def test_a_dry_run_is_checked_and_not_stored(room: Room) -> None:
+def test_a_dry_run_is_checked_and_not_stored(services: FakeServices) -> None:
     answer = send(document_of(dry_run=True, to=["a@example.com", "b@example.com"]))
 
     assert answer.status_code == 200
@@ -112,10 +112,10 @@ def test_a_dry_run_is_checked_and_not_stored(room: Room) -> None:
         "delivery": "direct",
         "save_to_sent_items": True,
     }
-    assert (room.ledger.mails, room.bell.rings) == ([], [])
+    assert (services.ledger.mails, services.wake_ups.enqueued) == ([], [])
 
 
-def test_a_replay_says_so_and_answers_the_first_mail(room: Room) -> None:
+def test_a_replay_says_so_and_answers_the_first_mail(services: FakeServices) -> None:
     first = send(idempotency_key="k")
 
     again = send(idempotency_key="k")
@@ -125,7 +125,7 @@ def test_a_replay_says_so_and_answers_the_first_mail(room: Room) -> None:
     assert (again.status_code, read(again)["id"]) == (202, read(first)["id"])
 
 
-def test_the_key_in_the_document_and_in_the_header_are_one(room: Room) -> None:
+def test_the_key_in_the_document_and_in_the_header_are_one(services: FakeServices) -> None:
     first = send(idempotency_key="k")
 
     again = send(document_of(idempotency_key="k"))
@@ -133,18 +133,18 @@ def test_the_key_in_the_document_and_in_the_header_are_one(room: Room) -> None:
     assert read(again)["id"] == read(first)["id"]
 
 
-def test_a_raw_message_is_accepted(room: Room) -> None:
+def test_a_raw_message_is_accepted(services: FakeServices) -> None:
     raw = b"To: ada@example.com\r\nSubject: Raw\r\n\r\nhello"
 
     answer = send(raw, "message/rfc822")
 
-    message = packed(room).message
+    message = packed(services).message
     assert answer.status_code == 202
     assert message is not None
     assert (message.subject, message.mime) == ("Raw", b"\r\nhello")
 
 
-def test_a_raw_message_takes_a_key_from_the_header(room: Room) -> None:
+def test_a_raw_message_takes_a_key_from_the_header(services: FakeServices) -> None:
     raw = b"To: ada@example.com\r\n\r\nhello"
     send(raw, "message/rfc822", idempotency_key="k")
 
@@ -153,7 +153,7 @@ def test_a_raw_message_takes_a_key_from_the_header(room: Room) -> None:
     assert again.headers["Idempotent-Replayed"] == "true"
 
 
-def test_a_form_carries_the_mail_and_its_files(room: Room) -> None:
+def test_a_form_carries_the_mail_and_its_files(services: FakeServices) -> None:
     answer = send(
         form(
             MAIL_PART,
@@ -166,7 +166,7 @@ def test_a_form_carries_the_mail_and_its_files(room: Room) -> None:
         FORM,
     )
 
-    message = packed(room).message
+    message = packed(services).message
     assert answer.status_code == 202
     assert message is not None
     assert [(a.filename, a.content, a.content_type, a.content_id) for a in message.attachments] == [
@@ -178,7 +178,7 @@ def test_a_form_carries_the_mail_and_its_files(room: Room) -> None:
     ]
 
 
-def test_the_mail_part_may_be_a_file(room: Room) -> None:
+def test_the_mail_part_may_be_a_file(services: FakeServices) -> None:
     as_file = part(
         'name=mail; filename="mail.json"\r\nContent-Type: application/json',
         json.dumps(document_of()).encode(),
@@ -191,7 +191,7 @@ def test_the_mail_part_may_be_a_file(room: Room) -> None:
 
 
 @pytest.fixture
-def naps(monkeypatch: pytest.MonkeyPatch, room: Room) -> list[float]:
+def naps(monkeypatch: pytest.MonkeyPatch, services: FakeServices) -> list[float]:
     """Sleeping only moves the clock that waiting goes by."""
     slept: list[float] = []
     monkeypatch.setattr(mails, "time", SimpleNamespace(monotonic=lambda: sum(slept)))
@@ -199,8 +199,10 @@ def naps(monkeypatch: pytest.MonkeyPatch, room: Room) -> list[float]:
     return slept
 
 
-def deliver_at_the_next_look(room: Room) -> None:
-    room.faults.before("ledger.get", lambda: room.hear(room.bell.rings[0].mail_id))
+def deliver_at_the_next_look(services: FakeServices) -> None:
+    services.faults.before(
+        "ledger.get", lambda: services.handle(services.wake_ups.enqueued[0].mail_id)
+    )
 
 
 @pytest.mark.parametrize(
@@ -212,10 +214,10 @@ def deliver_at_the_next_look(room: Room) -> None:
     ],
 )
 def test_a_caller_who_waits_hears_the_outcome(
-    room: Room, naps: list[float], answer: GraphAnswer, status: str, reason: str | None
+    services: FakeServices, naps: list[float], answer: GraphAnswer, status: str, reason: str | None
 ) -> None:
-    room.graph.answers = [answer]
-    deliver_at_the_next_look(room)
+    services.graph.answers = [answer]
+    deliver_at_the_next_look(services)
 
     found = send(params={"wait": "20"})
 
@@ -226,7 +228,7 @@ def test_a_caller_who_waits_hears_the_outcome(
 
 
 def test_a_caller_who_waits_in_vain_is_answered_when_the_time_is_up(
-    room: Room, naps: list[float]
+    services: FakeServices, naps: list[float]
 ) -> None:
     answer = send(params={"wait": "20"})
 
@@ -234,15 +236,19 @@ def test_a_caller_who_waits_in_vain_is_answered_when_the_time_is_up(
     assert sum(naps) == pytest.approx(20)
 
 
-def test_a_preference_in_a_header_is_met_as_far_as_it_can_be(room: Room, naps: list[float]) -> None:
+def test_a_preference_in_a_header_is_met_as_far_as_it_can_be(
+    services: FakeServices, naps: list[float]
+) -> None:
     answer = send(prefer="respond-async, wait=600")
 
     assert answer.headers["Preference-Applied"] == "wait=60"
     assert sum(naps) == pytest.approx(60)
 
 
-def test_whoever_finds_no_place_to_wait_is_answered_at_once(room: Room, naps: list[float]) -> None:
-    room.limits.waiting.acquire()
+def test_whoever_finds_no_place_to_wait_is_answered_at_once(
+    services: FakeServices, naps: list[float]
+) -> None:
+    services.limits.waiting.acquire()
 
     answer = send(params={"wait": "20"})
 
@@ -251,27 +257,27 @@ def test_whoever_finds_no_place_to_wait_is_answered_at_once(room: Room, naps: li
     assert naps == []
 
 
-def test_a_place_to_wait_is_given_back(room: Room, naps: list[float]) -> None:
-    room.faults.before("ledger.get", NOT_REACHED)
+def test_a_place_to_wait_is_given_back(services: FakeServices, naps: list[float]) -> None:
+    services.faults.before("ledger.get", NOT_REACHED)
     send(params={"wait": "5"})
 
     assert "Preference-Applied" in send(params={"wait": "1"}).headers
 
 
 def test_a_caller_who_waits_is_answered_202_though_the_ledger_is_not_reached_meanwhile(
-    room: Room, naps: list[float]
+    services: FakeServices, naps: list[float]
 ) -> None:
     for trouble in (NOT_REACHED, LOST):
-        room.faults.before("ledger.get", trouble)
+        services.faults.before("ledger.get", trouble)
         answer = send(params={"wait": "5"})
 
         assert (answer.status_code, read(answer)["status"]) == (202, "queued")
-        assert read(answer)["id"] == room.ledger.mails[-1].mail_id
+        assert read(answer)["id"] == services.ledger.mails[-1].mail_id
 
 
 @pytest.mark.parametrize("prefer", ["wait=abc", "wait", "respond-async", "wait=-1", ""])
 def test_a_preference_that_is_not_understood_is_ignored(
-    room: Room, naps: list[float], prefer: str
+    services: FakeServices, naps: list[float], prefer: str
 ) -> None:
     answer = send(prefer=prefer)
 
@@ -404,40 +410,44 @@ BIG = b"x" * (8 * 1024 * 1024 + 1)
     ],
 )
 def test_a_bad_request_is_refused_by_what_is_wrong_and_stores_nothing(
-    room: Room, answer: Callable[[], func.HttpResponse], expected: tuple[int, str, list[str]]
+    services: FakeServices,
+    answer: Callable[[], func.HttpResponse],
+    expected: tuple[int, str, list[str]],
 ) -> None:
     assert problem(answer()) == expected
-    assert (room.ledger.mails, room.bell.rings, room.keys.claims) == ([], [], {})
+    assert (services.ledger.mails, services.wake_ups.enqueued, services.keys.claims) == ([], [], {})
 
 
-def test_an_account_that_needs_a_sign_in_is_a_conflict(room: Room) -> None:
-    room.accounts.change("billing", state=AccountState.NEEDS_SIGN_IN)
-    room.accounts.all(fresh=True)
+def test_an_account_that_needs_a_sign_in_is_a_conflict(services: FakeServices) -> None:
+    services.accounts.change("billing", state=AccountState.NEEDS_SIGN_IN)
+    services.accounts.all(fresh=True)
 
     assert problem(send()) == (409, "account_needs_sign_in", ["account"])
 
 
-def test_without_any_account_the_answer_says_what_comes_first(room: Room) -> None:
-    room.accounts.rows.clear()
-    room.accounts.all(fresh=True)
+def test_without_any_account_the_answer_says_what_comes_first(services: FakeServices) -> None:
+    services.accounts.rows.clear()
+    services.accounts.all(fresh=True)
 
     assert problem(send()) == (409, "no_account", [])
 
 
-def test_several_accounts_without_a_default_are_told_apart_by_the_caller(room: Room) -> None:
-    room.accounts.put(account_of("hr"))
-    room.accounts.all(fresh=True)
+def test_several_accounts_without_a_default_are_told_apart_by_the_caller(
+    services: FakeServices,
+) -> None:
+    services.accounts.put(account_of("hr"))
+    services.accounts.all(fresh=True)
 
     assert problem(send()) == (422, "unknown_account", ["account"])
 
 
-def test_a_key_used_with_another_document_is_a_conflict(room: Room) -> None:
+def test_a_key_used_with_another_document_is_a_conflict(services: FakeServices) -> None:
     send(idempotency_key="k")
 
     answer = send(document_of(subject="Another"), idempotency_key="k")
 
     assert problem(answer) == (409, "idempotency_conflict", ["idempotency_key"])
-    assert len(room.ledger.mails) == 1
+    assert len(services.ledger.mails) == 1
 
 
 @pytest.mark.parametrize(
@@ -449,9 +459,9 @@ def test_a_key_used_with_another_document_is_a_conflict(room: Room) -> None:
     ],
 )
 def test_storage_that_fails_is_a_503_with_a_time_to_come_back(
-    room: Room, call: str, trouble: Exception
+    services: FakeServices, call: str, trouble: Exception
 ) -> None:
-    room.faults.before(call, trouble)
+    services.faults.before(call, trouble)
 
     answer = send(idempotency_key="k")
 
@@ -460,27 +470,29 @@ def test_storage_that_fails_is_a_503_with_a_time_to_come_back(
     assert "storage" in read(answer)["detail"]
 
 
-def test_the_same_request_after_a_503_is_accepted_once(room: Room) -> None:
-    room.faults.before("ledger.insert", LOST)
+def test_the_same_request_after_a_503_is_accepted_once(services: FakeServices) -> None:
+    services.faults.before("ledger.insert", LOST)
     send(idempotency_key="k")
 
     answer = send(idempotency_key="k")
 
     assert answer.status_code == 202
-    assert [mail.status for mail in room.ledger.mails] == [Status.QUEUED]
+    assert [mail.status for mail in services.ledger.mails] == [Status.QUEUED]
 
 
-def test_the_wait_that_storage_asked_for_is_passed_on_in_whole_seconds(room: Room) -> None:
-    room.faults.before("ledger.insert", NotSent("storage", "busy", retry_after=2.1))
+def test_the_wait_that_storage_asked_for_is_passed_on_in_whole_seconds(
+    services: FakeServices,
+) -> None:
+    services.faults.before("ledger.insert", NotSent("storage", "busy", retry_after=2.1))
 
     assert send().headers["Retry-After"] == "3"
 
 
 @pytest.mark.parametrize("error", [RuntimeError("ada@example.com"), KeyError("hush")])
 def test_a_bug_is_a_500_that_says_nothing_of_it(
-    room: Room, caplog: pytest.LogCaptureFixture, error: Exception
+    services: FakeServices, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    room.faults.before("ledger.insert", error)
+    services.faults.before("ledger.insert", error)
 
     answer = send(x_request_id="req-7")
 
@@ -491,8 +503,10 @@ def test_a_bug_is_a_500_that_says_nothing_of_it(
     assert "req-7" in caplog.text
 
 
-def test_a_remotes_failure_is_told_by_its_system_and_never_by_its_text(room: Room) -> None:
-    room.faults.before("ledger.insert", AnswerLost("storage", "hush"))
+def test_a_remotes_failure_is_told_by_its_system_and_never_by_its_text(
+    services: FakeServices,
+) -> None:
+    services.faults.before("ledger.insert", AnswerLost("storage", "hush"))
 
     answer = send()
 
@@ -515,7 +529,7 @@ def test_a_remotes_failure_is_told_by_its_system_and_never_by_its_text(room: Roo
     ],
 )
 def test_an_error_has_no_angle_brackets_for_powershell_to_cut(
-    room: Room, answer: Callable[[], func.HttpResponse]
+    services: FakeServices, answer: Callable[[], func.HttpResponse]
 ) -> None:
     """`$_.ErrorDetails` removes `<…>`, wherever in the body the two stand."""
     given = answer()
@@ -525,6 +539,8 @@ def test_an_error_has_no_angle_brackets_for_powershell_to_cut(
     problem(given)
 
 
-def test_a_name_that_a_caller_wrote_in_angle_brackets_is_told_without_them(room: Room) -> None:
+def test_a_name_that_a_caller_wrote_in_angle_brackets_is_told_without_them(
+    services: FakeServices,
+) -> None:
     assert problem(send(document_of(**{"<b>": 1}))) == (422, "invalid_mail", ["?b?"])
     assert problem(send(params={"<b>": "1"})) == (400, "invalid_request", ["?b?"])

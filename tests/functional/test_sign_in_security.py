@@ -21,7 +21,7 @@ import function_app
 from shared.bootstrap import Postroom
 from shared.mail.account import PERSONAL_TENANT, AccountState
 from shared.services.accounts.ports import Profile
-from shared.web.pages.front import Front
+from shared.web.pages.page_context import PageContext
 from tests.functional.calling import functions
 from tests.unit.sign_in_fakes import (
     CLIENT_INFO,
@@ -139,7 +139,7 @@ class _Desk:
     """As much of the composition root as signing in touches."""
 
     def __init__(self, app: App) -> None:
-        self.front = Front(app.site, app.keys, app.sessions)
+        self.page_context = PageContext(app.site, app.keys, app.sessions)
         self.consent = app.consent
         self.device_sign_in = app.device_sign_in
         self.accounts = app.accounts

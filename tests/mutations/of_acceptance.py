@@ -61,8 +61,8 @@ IDEMPOTENCY = (
     Mutation(
         "mails-of-a-batch-share-a-key",
         "shared/services/intake/batch.py",
-        "place=place_of(key, index)",
-        "place=place_of(key, 0)",
+        "place=internal_key(key, index)",
+        "place=internal_key(key, 0)",
         "Each mail of a batch has a key of its own.",
         unit("services/intake/test_batch"),
     ),

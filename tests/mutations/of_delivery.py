@@ -11,7 +11,7 @@ CLAIM_AND_LEASE = (
     Mutation(
         "lost-claim-is-sent",
         _DELIVERY,
-        "return self._send(Versioned(claimed, etag), account) if etag else Heard.LEFT",
+        "return self._send(Versioned(claimed, etag), account) if etag else DeliveryResult.LEFT",
         "return self._send(Versioned(claimed, etag or found.etag), account)",
         "A worker that lost the race for the claim does not send.",
         unit("services/delivery/test_delivery", "services/delivery/test_interleavings"),
@@ -19,7 +19,7 @@ CLAIM_AND_LEASE = (
     Mutation(
         "living-lease-is-taken-over",
         _DELIVERY,
-        "return self._abandoned(found) if mail.lease_has_run_out(now) else Heard.LEFT",
+        "return self._abandoned(found) if mail.lease_has_run_out(now) else DeliveryResult.LEFT",
         "return self._abandoned(found)",
         "A mail whose lease has not run out is left to the worker that has it.",
         unit("services/delivery/test_delivery"),
@@ -35,7 +35,7 @@ CLAIM_AND_LEASE = (
     Mutation(
         "direct-mail-of-a-dead-worker-goes-again",
         _DELIVERY,
-        "if mail.delivery is Way.VERIFIED and mail.draft_id is None:",
+        "if mail.delivery is DeliveryMode.VERIFIED and mail.draft_id is None:",
         "if mail.draft_id is None:",
         "A mail that a dead worker may have sent directly is unknown, and is not sent again.",
         unit("services/delivery/test_delivery"),
@@ -151,9 +151,9 @@ OUTCOME = (
     ),
     Mutation(
         "first-look-decides",
-        "shared/mail/looking.py",
-        "if look.sight is Sight.DRAFT and number >= DECIDING_LOOK:",
-        "if look.sight is Sight.DRAFT:",
+        "shared/mail/search_plan.py",
+        "if look.sight is Evidence.DRAFT and number >= DECIDING_SEARCH:",
+        "if look.sight is Evidence.DRAFT:",
         "A draft that still is one is sent again only after several looks.",
         unit("services/delivery/test_verified_delivery"),
     ),

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from shared.errors import LostRace
 from shared.mail.account import Account, AccountKind, with_holders
 from shared.mail.outcome import GraphAnswer
-from shared.services.accounts.ports import Departed, Profile, Roll
+from shared.services.accounts.ports import AccountsSnapshot, DisconnectedMailbox, Profile
 from shared.services.sign_in.ports import DeviceCode, Grant, StoredSecret
 from shared.services.upkeep.ports import ListedSecret
 
@@ -96,22 +96,22 @@ class FakeAccounts:
     losing: int = 0
     trouble: Exception | None = None
     enrolled: int = 0
-    departed: list[Departed] = field(default_factory=list)
+    departed: list[DisconnectedMailbox] = field(default_factory=list)
     before_enrol: Callable[[], object] = lambda: None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def all(self, *, fresh: bool = False) -> Sequence[Account]:
         return list(with_holders(self.rows.values()))
 
-    def roll(self) -> Roll:
+    def snapshot(self) -> AccountsSnapshot:
         with self.lock:
             version = f"r{self.enrolled}" if self.enrolled else None
-            return Roll(with_holders(self.rows.values()), version, tuple(self.departed))
+            return AccountsSnapshot(with_holders(self.rows.values()), version, tuple(self.departed))
 
-    def enrol(self, account: Account, roll: Roll, *beside: Account) -> Account:
+    def register(self, account: Account, snapshot: AccountsSnapshot, *beside: Account) -> Account:
         self.before_enrol()
         with self.lock:
-            if roll.version != (f"r{self.enrolled}" if self.enrolled else None):
+            if snapshot.version != (f"r{self.enrolled}" if self.enrolled else None):
                 raise LostRace
             stored = self.save(account)
             for other in beside:

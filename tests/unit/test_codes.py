@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from local.docs import ERRORS, anchor
-from shared.mail import refusals
+from shared.mail import known_errors
 
 ROOT = Path(__file__).parents[2]
 SYSTEMS = ("graph", "entra", "vault", "identity")
@@ -105,8 +105,8 @@ def test_the_codes_are_found_where_they_are_written() -> None:
     "code", ["scope_missing", "mailbox_refused", "address_changed", "holder_gone", "disconnecting"]
 )
 def test_a_code_of_a_check_says_who_does_what(code: str) -> None:
-    row = refusals.find(code)
+    row = known_errors.find(code)
 
-    assert refusals.is_known(code)
-    assert row.who is not refusals.Actor.NOBODY
+    assert known_errors.is_known(code)
+    assert row.who is not known_errors.Actor.NOBODY
     assert row.step

@@ -6,7 +6,7 @@ from local.demo import told
 from local.simulator.directory import User
 from local.simulator.entra import pages
 from local.simulator.entra.errors import EntraError
-from shared.mail import refusals
+from shared.mail import known_errors
 from shared.web.auth.sign_in import refusal_page
 from shared.web.pages import notices
 from tests.unit.web.browser import App, text_of
@@ -15,7 +15,7 @@ ADA = User("ada@contoso.com", "Ada", "22222222-2222-4222-8222-222222222222", "co
 
 
 def test_the_reason_on_the_page_and_its_remedy_are_said() -> None:
-    refused = refusals.refused_sign_in(refusals.find("AADSTS90094"))
+    refused = known_errors.refused_sign_in(known_errors.find("AADSTS90094"))
     page = refusal_page(App().site, notices.of(refused))
 
     said = told(text_of(page), page.status_code)

@@ -21,7 +21,7 @@ from local.simulator.state import SimulatorState
 from shared.errors import ConfigurationError
 from shared.mail import limits, problems
 from shared.mail.graph_payload import MAX_MIME_BYTES, MAX_REQUEST_BYTES
-from shared.mail.refusals import app, entra, graph, oauth
+from shared.mail.known_errors import app, entra, graph, oauth
 from shared.mail.status import Status, may_follow
 from shared.services.intake.mail_document import MailDocument, read_json
 from shared.settings import Settings, load
@@ -83,7 +83,7 @@ def test_every_reason_that_the_services_write_is_in_the_errors_page() -> None:
             "services/delivery/sending.py",
             "services/mails/stored_files.py",
             "services/delivery/verified_sending.py",
-            "mail/looking.py",
+            "mail/search_plan.py",
         )
         for node in ast.walk(parsed(ROOT / "shared" / path))
         if isinstance(node, ast.Constant)

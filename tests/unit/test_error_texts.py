@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from shared.mail import problems
-from shared.mail.refusals import app, entra, graph, oauth
+from shared.mail.known_errors import app, entra, graph, oauth
 
 SHARED = Path(__file__).parents[2] / "shared"
 CUT = re.compile(r"<[^>]*>")

@@ -13,8 +13,8 @@ from shared.errors import (
     FieldProblem,
     NotSent,
     PostroomError,
-    Refused,
     RemoteError,
+    RequestRejected,
 )
 from shared.mail import problems
 
@@ -54,8 +54,10 @@ def test_a_configuration_error_names_every_fault() -> None:
 
 
 def test_a_refusal_has_its_kinds_remedy_where_it_has_none_of_its_own() -> None:
-    plain = Refused(problems.UNKNOWN_MAIL, "No mail has this id.")
-    own = Refused(problems.UNKNOWN_MAIL, "No.", [FieldProblem("id", "x")], help="Look again.")
+    plain = RequestRejected(problems.UNKNOWN_MAIL, "No mail has this id.")
+    own = RequestRejected(
+        problems.UNKNOWN_MAIL, "No.", [FieldProblem("id", "x")], help="Look again."
+    )
 
     assert plain.help == problems.UNKNOWN_MAIL.help
     assert (own.help, own.errors) == ("Look again.", (FieldProblem("id", "x"),))

@@ -22,14 +22,14 @@ from shared.adapters.entra.token_endpoint import (
     CONNECT_SECONDS,
     READ_SECONDS,
     TokenEndpoint,
-    Told,
+    TokenResponse,
     shown,
 )
 from shared.errors import ConsentRequired, CredentialRefused, NotFinishedYet, NotSent
-from shared.mail import refusals
+from shared.mail import known_errors
 from shared.mail.backoff import whole_seconds
+from shared.mail.known_errors import Actor, KnownError, SignInRejected
 from shared.mail.permissions import EMAIL
-from shared.mail.refusals import Actor, Refusal, SignInRefused
 from shared.services.sign_in.ports import DeviceCode, Grant
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Entra:
     def redeem(
         self, authority: str, flow: Mapping[str, object], answer: Mapping[str, str]
     ) -> Grant:
-        """Exchange the code. Raises SignInRefused, CredentialRefused or NotSent.
+        """Exchange the code. Raises SignInRejected, CredentialRefused or NotSent.
 
         A NotSent that stands for a lost answer is no loss: the sign-in is simply begun anew.
         """
@@ -117,12 +117,12 @@ class Entra:
             )
         except RuntimeError:
             # Not chained, here and below: MSAL's messages quote nonces and parts of tokens.
-            raise SignInRefused(
+            raise SignInRejected(
                 "Microsoft's confirmation belongs to another sign-in (its nonce differs).",
                 "Open /accounts and start the sign-in again, in one tab.",
             ) from None
         except ConsentRequired as error:
-            raise refusals.refused_sign_in(refusals.find(error.code)) from error
+            raise known_errors.refused_sign_in(known_errors.find(error.code)) from error
 
     def begin_device(self, authority: str, scopes: Sequence[str]) -> DeviceCode:
         """Ask for a code that a person types at Microsoft."""
@@ -293,7 +293,7 @@ class Entra:
 
 def _ask_for_device_code(app: msal.ConfidentialClientApplication, scopes: Sequence[str]) -> _Answer:
     if not app.client.configuration.get("device_authorization_endpoint"):
-        raise SignInRefused(
+        raise SignInRejected(
             "Microsoft offers no sign-in by code here.",
             "Sign the mailbox in through the browser, on /accounts.",
         )
@@ -377,10 +377,12 @@ def _is_json_object(text: str) -> bool:
         return False
 
 
-def _refusal(result: _Answer, wire: _Wire | Told) -> ConsentRequired | CredentialRefused | NotSent:
+def _refusal(
+    result: _Answer, wire: _Wire | TokenResponse
+) -> ConsentRequired | CredentialRefused | NotSent:
     """The error that an OAuth error answer stands for."""
     numbers = result.get("error_codes")
-    row = refusals.read(
+    row = known_errors.read(
         str(result.get("error", "")),
         str(result.get("error_description", "")),
         tuple(n for n in numbers if isinstance(n, int)) if isinstance(numbers, list) else (),
@@ -393,16 +395,16 @@ def _refusal(result: _Answer, wire: _Wire | Told) -> ConsentRequired | Credentia
     return ConsentRequired(row.code, _words(row))
 
 
-def _words(row: Refusal) -> str:
+def _words(row: KnownError) -> str:
     return f"{row.meaning} ({row.code}) {row.help}"
 
 
-def _unusable(wire: _Wire | Told) -> NotSent | CredentialRefused:
+def _unusable(wire: _Wire | TokenResponse) -> NotSent | CredentialRefused:
     """What to make of an answer that MSAL could not use.
 
     MSAL turns a 4xx of the authority's metadata, which is how Microsoft answers for a tenant that
     does not exist, into a bare ValueError.
     """
     if wire.status is not None and 400 <= wire.status < 429:
-        return CredentialRefused("AADSTS90002", _words(refusals.find("AADSTS90002")))
+        return CredentialRefused("AADSTS90002", _words(known_errors.find("AADSTS90002")))
     return NotSent("entra", "Microsoft's sign-in answered with something unusable.")

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from shared.adapters.http.client import Answer, Line
+from shared.adapters.http.client import Answer, HttpClient
 from shared.errors import AnswerLost, NotSent
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class AppIdentity:
         self._lock = threading.Lock()
         self._tokens: dict[str, Token] = {}
         self._trouble: dict[str, tuple[float, Exception | None]] = {}
-        self._line: Line | None = None
+        self._line: HttpClient | None = None
         self._credential: TokenCredential | None = None
 
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
@@ -118,7 +118,7 @@ class AppIdentity:
     def _asked(self, endpoint: str, header: str, query: str) -> Answer:
         """Asked three times where trouble is likely to pass: twice is once here."""
         if self._line is None:
-            self._line = Line(
+            self._line = HttpClient(
                 endpoint,
                 system="identity",
                 ca_file=None,

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from shared.adapters.http.client import Line
+from shared.adapters.http.client import HttpClient
 from shared.errors import AnswerLost, NotSent
 from shared.mail.backoff import whole_seconds
 
@@ -24,7 +24,7 @@ _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ALWAYS = ("openid", "profile", "offline_access")
 
 
-class Told(NamedTuple):
+class TokenResponse(NamedTuple):
     """What Entra answered."""
 
     result: Mapping[str, Any]
@@ -51,7 +51,7 @@ class TokenEndpoint:
         self._client_id = client_id
         self._ca_file = ca_file
         self._lock = threading.Lock()
-        self._line: Line | None = None
+        self._line: HttpClient | None = None
 
     def refresh(
         self,
@@ -59,7 +59,7 @@ class TokenEndpoint:
         proof: Mapping[str, str],
         refresh_token: str,
         scopes: Sequence[str],
-    ) -> Told:
+    ) -> TokenResponse:
         """One request. Raises NotSent where no usable answer came: the old token stays good."""
         form = {
             "client_id": self._client_id,
@@ -95,17 +95,17 @@ class TokenEndpoint:
                 f"Microsoft's sign-in answered {answer.status} with something unreadable.",
                 retry_after=retry_after,
             ) from None
-        return Told(result, answer.status, retry_after)
+        return TokenResponse(result, answer.status, retry_after)
 
     def close(self) -> None:
         """Give the connections back."""
         if self._line is not None:
             self._line.close()
 
-    def _shared_line(self) -> Line:
+    def _shared_line(self) -> HttpClient:
         with self._lock:
             if self._line is None:
-                self._line = Line(
+                self._line = HttpClient(
                     self._authority_host,
                     system="entra",
                     ca_file=self._ca_file,

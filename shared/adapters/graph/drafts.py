@@ -82,7 +82,7 @@ class GraphDrafts:
         draft_id: str,
         session: bytes,
         file: AttachedFile,
-        going_on: Callable[[], None],
+        keep_alive: Callable[[], None],
     ) -> GraphAnswer:
         """See `Drafts`. https://learn.microsoft.com/graph/api/attachment-createuploadsession"""
         path = f"{_path(mailbox, draft_id)}/attachments/createUploadSession"
@@ -91,7 +91,7 @@ class GraphDrafts:
         )
         if answer.status != 201:
             return answer
-        return self._uploads.carry(_object(content).get("uploadUrl"), file, going_on)
+        return self._uploads.carry(_object(content).get("uploadUrl"), file, keep_alive)
 
     def send(self, access_token: str, mailbox: str, draft_id: str) -> GraphAnswer:
         """See `Drafts`. https://learn.microsoft.com/graph/api/message-send"""

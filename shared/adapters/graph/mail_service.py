@@ -8,7 +8,7 @@ import threading
 from email.utils import parsedate_to_datetime
 from uuid import uuid4
 
-from shared.adapters.http.client import Answer, Line
+from shared.adapters.http.client import Answer, HttpClient
 from shared.errors import AnswerLost, NotSent, RemoteRefused
 from shared.mail.backoff import bounded
 from shared.mail.outcome import GraphAnswer
@@ -33,7 +33,7 @@ class Graph:
         self._send_seconds = send_seconds
         self._clock = clock
         self._lock = threading.Lock()
-        self._line: Line | None = None
+        self._line: HttpClient | None = None
 
     def send_mail(
         self, access_token: str, mailbox: str, content_type: str, body: bytes
@@ -47,7 +47,7 @@ class Graph:
             content_type=content_type,
             body=body,
         )
-        return boiled_down(answer, self._clock)
+        return graph_answer(answer, self._clock)
 
     def me(self, access_token: str) -> Profile:
         """See `MailService`."""
@@ -68,7 +68,7 @@ class Graph:
         if answer.status == 429 or answer.status >= 500:
             raise NotSent(SYSTEM, f"Microsoft Graph answered {answer.status}")
         if answer.status != 200:
-            found = boiled_down(answer, self._clock)
+            found = graph_answer(answer, self._clock)
             code = found.code or f"http_{found.status}"
             raise RemoteRefused(SYSTEM, f"Microsoft Graph refused: {code}", code=code)
         try:
@@ -112,7 +112,7 @@ class Graph:
             body=body,
             most_answered=most_answered,
         )
-        return boiled_down(answer, self._clock), answer.content
+        return graph_answer(answer, self._clock), answer.content
 
     def path_of(self, link: object) -> str | None:
         """The path of a link that Graph gave out, as `ask` takes it; None where it leads elsewhere."""
@@ -148,14 +148,16 @@ class Graph:
             most_answered=most_answered,
         )
 
-    def _open(self) -> Line:
+    def _open(self) -> HttpClient:
         if self._line is None:
             with self._lock:
-                self._line = self._line or Line(self._url, system=SYSTEM, ca_file=self._ca_file)
+                self._line = self._line or HttpClient(
+                    self._url, system=SYSTEM, ca_file=self._ca_file
+                )
         return self._line
 
 
-def boiled_down(answer: Answer, clock: Clock) -> GraphAnswer:
+def graph_answer(answer: Answer, clock: Clock) -> GraphAnswer:
     """What of an answer is judged."""
     return GraphAnswer(
         status=answer.status,

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from shared.adapters.graph.mail_service import READ_SECONDS, SYSTEM, boiled_down
-from shared.adapters.http.client import Answer, Line
+from shared.adapters.graph.mail_service import READ_SECONDS, SYSTEM, graph_answer
+from shared.adapters.http.client import Answer, HttpClient
 from shared.errors import AnswerLost, NotSent, PostroomError, RemoteError, RemoteRefused
 from shared.mail.limits import CHUNK_BYTES
 from shared.mail.outcome import GraphAnswer
@@ -61,46 +61,46 @@ class UploadSessions:
         self._local_host = local_host
         self._sleep = sleep
         self._lock = threading.Lock()
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[str, HttpClient] = {}
 
     def carry(
-        self, upload_url: object, file: AttachedFile, going_on: Callable[[], None]
+        self, upload_url: object, file: AttachedFile, keep_alive: Callable[[], None]
     ) -> GraphAnswer:
         """Put a file through, chunk by chunk and strictly in order. See `Drafts.upload`."""
         session = self._session(upload_url, file.size)
         try:
-            answer = self._all(session, file, going_on)
+            answer = self._all(session, file, keep_alive)
         except PostroomError:
             session.cancel()
             raise
         if answer.status != 201:
             session.cancel()
-        return boiled_down(answer, self._clock)
+        return graph_answer(answer, self._clock)
 
     def close(self) -> None:
         """Close its connections."""
         for line in self._lines.values():
             line.close()
 
-    def _all(self, session: _Session, file: AttachedFile, going_on: Callable[[], None]) -> Answer:
+    def _all(self, session: _Session, file: AttachedFile, keep_alive: Callable[[], None]) -> Answer:
         for chunk in file.chunks(CHUNK_BYTES):
-            answer = self._chunk(session, chunk, going_on)
+            answer = self._chunk(session, chunk, keep_alive)
             if answer.status != 200:
                 return answer
         raise AnswerLost(SYSTEM, "the upload ended before Exchange had all of the file")
 
-    def _chunk(self, session: _Session, chunk: bytes, going_on: Callable[[], None]) -> Answer:
+    def _chunk(self, session: _Session, chunk: bytes, keep_alive: Callable[[], None]) -> Answer:
         """Offer one chunk until Exchange has all of it, or says something final."""
         first, end = session.at, session.at + len(chunk)
         lost, assumed = False, session.is_assumed
         session.is_assumed = False
         for attempt in range(TRIES):
-            going_on()
+            keep_alive()
             answer = self._offer(session, chunk[session.at - first :], last=attempt + 1 == TRIES)
             if answer is None:
                 lost = True
                 self._sleep(2.0**attempt)
-                session.look(first, end)
+                session.head(first, end)
             elif _passes(answer):
                 # It may have been taken all the same.
                 lost = True
@@ -133,7 +133,7 @@ class UploadSessions:
             return None
 
     def _wait(self, answer: Answer, attempt: int) -> float:
-        asked = boiled_down(answer, self._clock).retry_after
+        asked = graph_answer(answer, self._clock).retry_after
         return min(asked if asked is not None else 2.0**attempt, LONGEST_WAIT)
 
     def _session(self, upload_url: object, size: int) -> _Session:
@@ -149,7 +149,7 @@ class UploadSessions:
         with self._lock:
             line = self._lines.get(named)
             if line is None:
-                line = Line(f"https://{named}", system=SYSTEM, ca_file=self._ca_file)
+                line = HttpClient(f"https://{named}", system=SYSTEM, ca_file=self._ca_file)
                 self._lines[named] = line
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
         return _Session(line, path, size, self._chunk_seconds)
@@ -158,7 +158,7 @@ class UploadSessions:
 class _Session(msgspec.Struct):
     """One open session, and how far it is."""
 
-    line: Line
+    line: HttpClient
     path: str
     size: int
     seconds: float
@@ -180,7 +180,7 @@ class _Session(msgspec.Struct):
             body=chunk,
         )
 
-    def look(self, first: int, end: int) -> None:
+    def head(self, first: int, end: int) -> None:
         """Ask how far Exchange is, after an answer was lost.
 
         UNCONFIRMED, and kept to this method: that a GET answers it is documented for other

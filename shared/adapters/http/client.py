@@ -41,7 +41,7 @@ class Answer(Discreet, frozen=True):
     content: bytes
 
 
-class Line:
+class HttpClient:
     """Pooled connections to one https service, for as many threads as there are.
 
     `ca_file` stands in for the public CAs on a laptop. Neither proxies nor CAs are taken from the
@@ -113,7 +113,7 @@ class Line:
         """Give the connections back."""
         self._pool.close()
 
-    def __enter__(self) -> Line:
+    def __enter__(self) -> HttpClient:
         return self
 
     def __exit__(
@@ -130,7 +130,7 @@ def reach(system: str, url: str, ca_file: str | None) -> None:
 
     Raises NotSent where it is not.
     """
-    with Line(url, system=system, ca_file=ca_file, connections=1) as line:
+    with HttpClient(url, system=system, ca_file=ca_file, connections=1) as line:
         try:
             answer = line.request("GET", "", read_seconds=10.0, headers={})
         except AnswerLost as error:

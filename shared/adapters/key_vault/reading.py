@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from shared.adapters.http.client import Answer, Line
+from shared.adapters.http.client import Answer, HttpClient
 from shared.errors import AnswerLost, NotSent, RemoteRefused
 from shared.mail.backoff import whole_seconds
 from shared.services.sign_in.ports import StoredSecret
@@ -57,7 +57,7 @@ class SecretReader:
         self._credential = credential
         self._ca_file = ca_file
         self._sleep = sleep
-        self._line: Line | None = None
+        self._line: HttpClient | None = None
 
     def get(self, name: str, version: str) -> StoredSecret | None:
         """A version, the newest where it is empty; None where there is none that is enabled.
@@ -82,7 +82,7 @@ class SecretReader:
 
     def _asked(self, path: str) -> Answer:
         if self._line is None:
-            self._line = Line(
+            self._line = HttpClient(
                 self._vault_url,
                 system="vault",
                 ca_file=self._ca_file,

@@ -16,7 +16,7 @@ from shared.adapters.storage.table_service import Step
 from shared.adapters.storage.timetable_rows import TIMETABLES, timetable_of
 from shared.errors import AlreadyExists, LostRace
 from shared.mail.account import Account, AccountKind, AccountState, with_holders
-from shared.services.accounts.ports import Departed, Roll
+from shared.services.accounts.ports import AccountsSnapshot, DisconnectedMailbox
 
 if TYPE_CHECKING:
     from shared.adapters.storage.table_service import Table
@@ -33,7 +33,7 @@ KEPT_SECONDS = 15.0
 
 
 class AccountsTable:
-    """Fulfils `accounts.ports.Accounts`, `accounts.ports.Enrolment` and `accounts.ports.Departures`."""
+    """Fulfils `accounts.ports.Accounts`, `accounts.ports.AccountRegister` and `accounts.ports.AccountRemoval`."""
 
     def __init__(
         self, table: Callable[[], Table], monotonic: Callable[[], float] = time.monotonic
@@ -52,7 +52,7 @@ class AccountsTable:
         with self._lock:
             if self._read_at < asked:
                 reading = self._monotonic()
-                self._cached = tuple(self.roll().accounts)
+                self._cached = tuple(self.snapshot().accounts)
                 self._read_at = reading
             return self._cached
 
@@ -70,8 +70,8 @@ class AccountsTable:
             self._forget()
         return replace(account, etag=etag)
 
-    def roll(self) -> Roll:
-        """See `Enrolment`."""
+    def snapshot(self) -> AccountsSnapshot:
+        """See `AccountRegister`."""
         everything = list(self._table().rows("reading the accounts", _WANTED))
         rows = [row for row in everything if row["PartitionKey"] == _PARTITION]
         etags = {row["RowKey"]: row.etag for row in rows}
@@ -83,32 +83,34 @@ class AccountsTable:
             if row["PartitionKey"] == TIMETABLES
         }
         accounts = (_from_row(row, etags[row["RowKey"]]) for row in rows if row["RowKey"][0] != "!")
-        return Roll(
+        return AccountsSnapshot(
             with_holders(replace(one, resting_until=rests.get(one.account_id)) for one in accounts),
             version,
             tuple(_departed(row) for row in rows if row["RowKey"].startswith(_DEPARTED)),
         )
 
-    def enrol(self, account: Account, roll: Roll, *beside: Account) -> Account:
-        """See `Enrolment`. One transaction writes the accounts and moves the roll's version on."""
+    def register(self, account: Account, snapshot: AccountsSnapshot, *beside: Account) -> Account:
+        """See `AccountRegister`. One transaction writes the accounts and moves the roll's version on."""
         steps = [
-            Step.write({"PartitionKey": _PARTITION, "RowKey": _ROLL}, roll.version),
+            Step.write({"PartitionKey": _PARTITION, "RowKey": _ROLL}, snapshot.version),
             *(Step.write(_to_row(one), one.etag) for one in (account, *beside)),
         ]
         _, etag, *_ = self._together("enrolling an account", steps)
         return replace(account, etag=etag)
 
-    def depart(self, account: Account, roll: Roll, heir: str | None, now: datetime) -> None:
-        """See `Departures`. One transaction, under the roll's version."""
+    def remove_account(
+        self, account: Account, snapshot: AccountsSnapshot, new_default: str | None, now: datetime
+    ) -> None:
+        """See `AccountRemoval`. One transaction, under the roll's version."""
         steps = [
-            Step.write({"PartitionKey": _PARTITION, "RowKey": _ROLL}, roll.version),
+            Step.write({"PartitionKey": _PARTITION, "RowKey": _ROLL}, snapshot.version),
             Step("remove", {"PartitionKey": _PARTITION, "RowKey": account.alias}, account.etag),
-            Step("upsert", _departed_row(Departed.of(account, now))),
+            Step("upsert", _departed_row(DisconnectedMailbox.of(account, now))),
         ]
         steps += [
             Step.write(_to_row(replace(one, is_default=True)), one.etag)
-            for one in roll.accounts
-            if one.alias == heir
+            for one in snapshot.accounts
+            if one.alias == new_default
         ]
         self._together("removing an account", steps)
 
@@ -126,7 +128,7 @@ class AccountsTable:
             self._read_at = float("-inf")
 
 
-def _departed_row(gone: Departed) -> dict[str, Any]:
+def _departed_row(gone: DisconnectedMailbox) -> dict[str, Any]:
     row: dict[str, Any] = {
         "PartitionKey": _PARTITION,
         "RowKey": f"{_DEPARTED}{gone.alias}",
@@ -140,8 +142,8 @@ def _departed_row(gone: Departed) -> dict[str, Any]:
     return {name: value for name, value in row.items() if value is not None}
 
 
-def _departed(row: Mapping[str, Any]) -> Departed:
-    return Departed(
+def _departed(row: Mapping[str, Any]) -> DisconnectedMailbox:
+    return DisconnectedMailbox(
         alias=row["RowKey"].removeprefix(_DEPARTED),
         account_id=row["account_id"],
         tenant_id=row["tenant_id"],

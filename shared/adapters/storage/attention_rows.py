@@ -1,4 +1,4 @@
-"""The mails that need attention, in partition `cases` of table `waiting`.
+"""The mails that need attention, in partition `attention` of table `waiting`.
 
 A row's key is the mail's id counted down, so that the newest come first, and the status: who closes
 the case of a mail that was held leaves alone the one that has been opened since it failed.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.adapters.storage.mails_table import id_of, keys_of
 from shared.mail.status import Status
-from shared.services.mails.ports import Case
+from shared.services.mails.ports import AttentionItem
 
 if TYPE_CHECKING:
     from shared.adapters.storage.table_service import Table
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 _CASES = "cases"
 
 
-class CasesTable:
-    """Fulfils `mails.ports.Cases`."""
+class AttentionRows:
+    """Fulfils `mails.ports.AttentionIndex`."""
 
     def __init__(self, table: Callable[[], Table]) -> None:
         self._table = table
 
-    def open(self, case: Case) -> None:
-        """See `Cases`."""
+    def open(self, case: AttentionItem) -> None:
+        """See `AttentionIndex`."""
         row: dict[str, Any] = {
             "PartitionKey": _CASES,
             "RowKey": _key(case.mail_id, case.status),
@@ -38,12 +38,12 @@ class CasesTable:
         self._table().upsert("noting a mail that needs attention", given)
 
     def close(self, mail_id: str, status: Status) -> None:
-        """See `Cases`."""
+        """See `AttentionIndex`."""
         what = "striking out a mail that needed attention"
         self._table().remove(what, _CASES, _key(mail_id, status))
 
-    def newest(self, most: int) -> Sequence[Case]:
-        """See `Cases`."""
+    def newest(self, most: int) -> Sequence[AttentionItem]:
+        """See `AttentionIndex`."""
         what, size = "looking for mails that need attention", min(most, 1000)
         columns = ["RowKey", "reason", "account"]
         rows = self._table().rows(what, f"PartitionKey eq '{_CASES}'", select=columns, size=size)
@@ -55,6 +55,6 @@ def _key(mail_id: str, status: Status) -> str:
     return f"!{keys_of(mail_id)[1]}_{status.value}"
 
 
-def _case(row: Any) -> Case:
+def _case(row: Any) -> AttentionItem:
     key, _, status = str(row["RowKey"]).removeprefix("!").partition("_")
-    return Case(id_of(key), Status(status), row.get("reason"), row.get("account"))
+    return AttentionItem(id_of(key), Status(status), row.get("reason"), row.get("account"))

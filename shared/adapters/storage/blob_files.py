@@ -26,7 +26,7 @@ class BlobFiles:
     ) -> None:
         self._clients = {ATTACHMENTS_CONTAINER: attachments, PAYLOADS_CONTAINER: payloads}
 
-    def look(self, container: str, name: str) -> StoredFile | None:
+    def head(self, container: str, name: str) -> StoredFile | None:
         """See `Files`."""
         try:
             with translated("looking at a file"):
@@ -41,7 +41,7 @@ class BlobFiles:
             with translated("storing a file"):
                 answer = self._blob(PAYLOADS_CONTAINER, name).upload_blob(content, overwrite=False)
         except AlreadyExists:
-            found = self.look(PAYLOADS_CONTAINER, name)
+            found = self.head(PAYLOADS_CONTAINER, name)
             if found is None:
                 raise RemoteRefused("storage", "the file was removed while it was stored") from None
             return found
@@ -52,7 +52,7 @@ class BlobFiles:
     def chunks(self, file: StoredFile, chunk_bytes: int) -> Iterator[bytes]:
         """See `Files`. Nothing is read ahead."""
         if file.size == 0:
-            now = self.look(file.container, file.name)
+            now = self.head(file.container, file.name)
             if now != file:
                 raise FileChanged(gone=now is None)
         for start in range(0, file.size, chunk_bytes):
@@ -74,7 +74,7 @@ class BlobFiles:
             raise RemoteRefused("storage", "the file is archived and cannot be read") from error
         except LostRace as error:
             # A condition on what is not there is answered in one way by Azure, in another by Azurite.
-            gone = self.look(file.container, file.name) is None
+            gone = self.head(file.container, file.name) is None
             raise FileChanged(gone=gone) from error
 
     def probe(self) -> None:

@@ -18,7 +18,7 @@ _KEY = "!%Y-%m-%dT%H"
 # The mark keeps it out of what `WaitingTable.mail_ids` takes for waiting mails.
 
 
-class HoursTable:
+class HourRows:
     """Fulfils `mails.ports.Hours`."""
 
     def __init__(self, table: Callable[[], Table]) -> None:

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from shared.adapters.storage.table_service import Row, RowVersion
 from shared.mail import ids
+from shared.mail.delivery_mode import DeliveryMode
 from shared.mail.mail import (
     FINDING_OUT,
     Caller,
@@ -30,11 +31,10 @@ from shared.mail.mail import (
     MailPage,
     Payload,
     address_in,
-    look_at,
+    next_check_at,
 )
 from shared.mail.status import Status
-from shared.mail.way import Way
-from shared.services.mails.ports import Glimpse, Hour, Span, Versioned, WaitingPage
+from shared.services.mails.ports import Hour, MailSummary, Span, Versioned, WaitingPage
 from shared.services.upkeep.ports import SettledMail, SettledPage
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class MailsTable:
         return page.rows, page.next
 
     def count(self, since: datetime, until: datetime, most: int | None = None) -> Hour:
-        """See `Census`."""
+        """See `MailCounter`."""
         condition = (
             f"PartitionKey eq '{_partition(since)}' and RowKey gt '{_row_of(until)}~' "
             f"and RowKey le '{_row_of(since)}~'"
@@ -196,7 +196,7 @@ class MailsTable:
             if start is None or (most is not None and counts.total() >= most):
                 return Hour(since, dict(counts), start is None)
 
-    def glimpse(self, mail_id: str) -> Glimpse | None:
+    def summary(self, mail_id: str) -> MailSummary | None:
         """See `Ledger`."""
         row = self._table().get("reading a mail", *keys_of(mail_id), select=_GLIMPSED)
         return _glimpse(row) if row else None
@@ -207,7 +207,7 @@ class MailsTable:
         """See `Ledger`."""
         ranges = _ranges(span)
         at, token = _place(cursor)
-        found: list[Glimpse] = []
+        found: list[MailSummary] = []
         for _ in range(PAGES_A_CALL):
             page = self._table().page(
                 "looking for waiting mails",
@@ -303,13 +303,13 @@ def to_row(mail: Mail) -> dict[str, Any]:
         "attempts": mail.attempts,
         "lease_until": stamp(mail.lease_until) if mail.lease_until else None,
         "lease_id": mail.lease_id,
-        "look_at": stamp(mail.look_at) if mail.look_at else None,
+        "look_at": stamp(mail.next_check_at) if mail.next_check_at else None,
         "delivery": mail.delivery.value,
         "saves_copy": mail.saves_copy,
         "draft_id": mail.draft_id,
         "message_id": mail.message_id,
         "message_id_given": mail.message_id_given or None,
-        "looks": mail.looks,
+        "looks": mail.search_count,
         "sent_at": stamp(mail.sent_at) if mail.sent_at else None,
         "reason": mail.reason,
         "help": mail.help,
@@ -373,12 +373,12 @@ def from_row(entity: Mapping[str, Any]) -> Mail:
         attempts=entity.get("attempts", 0),
         lease_until=_moment(entity["lease_until"]) if entity.get("lease_until") else None,
         lease_id=entity.get("lease_id") or None,
-        delivery=Way(entity.get("delivery", Way.DIRECT)),
+        delivery=DeliveryMode(entity.get("delivery", DeliveryMode.DIRECT)),
         saves_copy=entity.get("saves_copy", True),
         draft_id=entity.get("draft_id") or None,
         message_id=entity.get("message_id") or None,
         message_id_given=entity.get("message_id_given", False),
-        looks=entity.get("looks", 0),
+        search_count=entity.get("looks", 0),
         sent_at=_moment(entity["sent_at"]) if "sent_at" in entity else None,
         reason=entity.get("reason") or None,
         help=entity.get("help") or None,
@@ -397,14 +397,14 @@ def from_row(entity: Mapping[str, Any]) -> Mail:
     )
 
 
-def _glimpse(entity: Mapping[str, Any]) -> Glimpse:
+def _glimpse(entity: Mapping[str, Any]) -> MailSummary:
     status = Status(entity["status"])
     lease = entity.get("lease_until")
-    return Glimpse(
+    return MailSummary(
         id_of(str(entity["RowKey"])),
         status,
         entity.get("account"),
-        look_at(
+        next_check_at(
             status,
             entity.get("reason"),
             _moment(entity["due_at"]),

@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING
 
 from shared.adapters.storage.clients import translated
 from shared.errors import AlreadyExists, LostRace, RemoteRefused
-from shared.services.intake.outbox_message import bell_for
+from shared.services.intake.outbox_message import wake_up_for
 
 if TYPE_CHECKING:
     from azure.storage.queue import QueueClient
 
 
 class OutboxQueue:
-    """Fulfils `intake.ports.Bell`."""
+    """Fulfils `intake.ports.WakeUps`."""
 
     def __init__(self, client: Callable[[], QueueClient]) -> None:
         self._client = client
         self._lock = threading.Lock()
         self._has_rung = False
 
-    def ring(self, mail_id: str, after_seconds: float = 0) -> None:
-        """See `Bell`. A bell never expires by itself: one that is heard late does no harm."""
+    def enqueue(self, mail_id: str, after_seconds: float = 0) -> None:
+        """See `WakeUps`. A bell never expires by itself: one that is heard late does no harm."""
         try:
             with translated("ringing"), self._alone_at_first():
                 self._client().send_message(
-                    bell_for(mail_id), visibility_timeout=ceil(after_seconds), time_to_live=-1
+                    wake_up_for(mail_id), visibility_timeout=ceil(after_seconds), time_to_live=-1
                 )
         except (LostRace, AlreadyExists) as error:
             raise RemoteRefused("storage", "the queue outbox is not there") from error

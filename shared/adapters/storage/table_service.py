@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from shared.adapters.http.client import Answer, Line
+from shared.adapters.http.client import Answer, HttpClient
 from shared.adapters.storage import table_changes
 from shared.errors import AlreadyExists, AnswerLost, LostRace, NotSent, RemoteRefused
 
@@ -92,7 +92,7 @@ class TableService:
         sleep: Callable[[float], None] = time.sleep,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._line = Line(
+        self._line = HttpClient(
             url,
             system="storage",
             ca_file=None,
@@ -123,10 +123,10 @@ class TableService:
         query: str = "",
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-        repeatable: bool,
+        idempotent: bool,
     ) -> Answer:
         """One call, answered with something below 500. `what` is what could not be done, for messages;
-        `repeatable` says that twice is once.
+        `idempotent` says that twice is once.
 
         Raises NotSent where it had no effect, AnswerLost where it may have had one.
         """
@@ -137,7 +137,7 @@ class TableService:
                 if pause is None:
                     raise
             except AnswerLost:
-                if pause is None or not repeatable:
+                if pause is None or not idempotent:
                     raise
             self._sleep(pause)
         raise AssertionError("unreachable")
@@ -191,7 +191,7 @@ class Table:
             f"/{self._name}",
             body=encode(row),
             headers={"Prefer": "return-no-content"},
-            repeatable=False,
+            idempotent=False,
         )
         return _written(what, answer)
 
@@ -223,7 +223,7 @@ class Table:
     def get(self, what: str, partition: str, row: str, select: Sequence[str] = ()) -> Row | None:
         """A row, or what was selected of it; None where there is none."""
         answer = self._service.ask(
-            what, "GET", self._address(partition, row), query=_query(select=select), repeatable=True
+            what, "GET", self._address(partition, row), query=_query(select=select), idempotent=True
         )
         if answer.status == 404 and _code(answer) == "ResourceNotFound":
             return None
@@ -241,7 +241,7 @@ class Table:
             "DELETE",
             self._address(partition, row),
             headers={"If-Match": etag or "*"},
-            repeatable=etag is None,
+            idempotent=etag is None,
         )
         if etag is None and answer.status == 404 and _code(answer) == "ResourceNotFound":
             return
@@ -263,7 +263,7 @@ class Table:
             "GET",
             f"/{self._name}()",
             query=_query(condition, select, size, start),
-            repeatable=True,
+            idempotent=True,
         )
         _refuse(what, answer)
         rows = _decoded_all(what, answer)
@@ -308,7 +308,7 @@ class Table:
             "/$batch",
             body=table_changes.written(boundary, [self._part(what, step) for step in steps]),
             headers={"Content-Type": f"multipart/mixed; boundary=batch_{boundary}"},
-            repeatable=all(step.action == "upsert" for step in steps),
+            idempotent=all(step.action == "upsert" for step in steps),
         )
         _refuse(what, answer)
         answers = table_changes.read(answer.content)
@@ -352,7 +352,7 @@ class Table:
             self._address(row["PartitionKey"], row["RowKey"]),
             body=encode(row),
             headers={"If-Match": etag} if etag else None,
-            repeatable=etag is None,
+            idempotent=etag is None,
         )
         return _written(what, answer)
 

@@ -19,7 +19,7 @@ from shared.adapters.storage.table_service import TRANSACTION, Row, Step
 from shared.errors import AlreadyExists, LostRace
 from shared.services.clock import Clock
 from shared.services.mails.ports import Span
-from shared.services.upkeep.ports import Entry, Glance, HeldMark, Watermark
+from shared.services.upkeep.ports import Entry, HeldMark, WaitingSnapshot, Watermark
 
 if TYPE_CHECKING:
     from shared.adapters.storage.table_service import Table
@@ -45,9 +45,9 @@ class WaitingTable:
         """See `Waiting`."""
         self._table().upsert("noting a waiting mail", self._look(mail_id, due_at))
 
-    def note_all(self, looks: Mapping[str, datetime]) -> None:
+    def note_all(self, search_count: Mapping[str, datetime]) -> None:
         """See `Waiting`."""
-        self._put(self._look(mail_id, due_at) for mail_id, due_at in looks.items())
+        self._put(self._look(mail_id, due_at) for mail_id, due_at in search_count.items())
 
     def hold_all(self, alias: str, mail_ids: Sequence[str]) -> None:
         """See `Waiting`. The mark comes first: it leads to the rows."""
@@ -57,7 +57,7 @@ class WaitingTable:
         self._table().upsert(what, self._row(_TIME, _MARK + alias))
         self._put(self._row(_HELD + alias, mail_id) for mail_id in dict.fromkeys(mail_ids))
 
-    def glance(self, now: datetime, most: int) -> Glance:
+    def snapshot(self, now: datetime, most: int) -> WaitingSnapshot:
         """See `Waiting`."""
         watermark: Watermark | None = None
         held: list[HeldMark] = []
@@ -75,7 +75,7 @@ class WaitingTable:
                 break
             else:
                 due.append(_entry(row))
-        return Glance(watermark, held, due)
+        return WaitingSnapshot(watermark, held, due)
 
     def of_account(self, alias: str, most: int) -> Sequence[Entry]:
         """See `Waiting`. Ids are ordered by time."""

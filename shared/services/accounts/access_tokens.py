@@ -26,7 +26,7 @@ from shared.errors import (
     RemoteError,
     RemoteRefused,
 )
-from shared.mail import refusals
+from shared.mail import known_errors
 from shared.mail.account import DISCONNECTING, HOLDER_GONE, Account, AccountKind, AccountState
 from shared.mail.backoff import bounded
 from shared.services.accounts.ports import Accounts
@@ -246,7 +246,7 @@ class TokenSource:
     @staticmethod
     def _doubt(slot: _Slot, now: datetime, error: ConsentRequired) -> None:
         """Raise NotSent for an answer that has been seen to pass, the first time."""
-        if refusals.find(error.code).retry is refusals.Retry.ONCE:
+        if known_errors.find(error.code).retry is known_errors.Retry.ONCE:
             slot.doubted_at = slot.doubted_at or now
             wait = (slot.doubted_at + SECOND_CHANCE_AFTER - now).total_seconds()
             if wait > 0:
@@ -290,7 +290,7 @@ def _still_spreading(error: PostroomError, slot: _Slot, now: datetime) -> NotSen
     """What to make of a refusal of the app's credential that passes, where it does, by itself."""
     if not isinstance(error, CredentialRefused):
         return None
-    if refusals.find(error.code).retry is not refusals.Retry.LATER:
+    if known_errors.find(error.code).retry is not known_errors.Retry.LATER:
         return None
     slot.doubted_at = slot.doubted_at or now
     if now - slot.doubted_at >= SPREADING:

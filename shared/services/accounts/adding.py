@@ -20,11 +20,11 @@ from shared.errors import (
     FieldProblem,
     NotSent,
     PostroomError,
-    Refused,
     RemoteError,
     RemoteRefused,
+    RequestRejected,
 )
-from shared.mail import problems, refusals, rights
+from shared.mail import known_errors, problems, rights
 from shared.mail.account import (
     ALIAS,
     DISCONNECTING,
@@ -39,7 +39,12 @@ from shared.mail.address import BadAddress, make
 from shared.mail.graph_payload import trial_request
 from shared.mail.outcome import DENIED, Outcome, Verdict, judge_draft
 from shared.mail.permissions import DRAFTS, DRAFTS_SHARED, SEND, SEND_SHARED
-from shared.services.accounts.ports import Departed, Enrolment, Roll, Tokens
+from shared.services.accounts.ports import (
+    AccountRegister,
+    AccountsSnapshot,
+    DisconnectedMailbox,
+    Tokens,
+)
 from shared.services.accounts.registering import by_alias, enrolled
 from shared.services.clock import Clock
 from shared.services.delivery.ports import Drafts, MailService
@@ -104,7 +109,7 @@ class Adding:
         *,
         tenant: str,
         allowed_mailboxes: tuple[str, ...],
-        accounts: Enrolment,
+        accounts: AccountRegister,
         tokens: Tokens,
         mail_service: MailService,
         drafts: Drafts,
@@ -136,11 +141,11 @@ class Adding:
         self._admit(account)
         before: list[Account | None] = []
 
-        def row_on(roll: Roll) -> Account:
-            before.append(by_alias(roll.accounts, account.alias))
-            return _row_on(roll, account, request)
+        def row_on(snapshot: AccountsSnapshot) -> Account:
+            before.append(by_alias(snapshot.accounts, account.alias))
+            return _row_on(snapshot, account, request)
 
-        _row_on(self._accounts.roll(), account, request)
+        _row_on(self._accounts.snapshot(), account, request)
         self._try_out(account)
         row = enrolled(self._accounts, row_on)
         is_new = before[-1] is None
@@ -149,7 +154,7 @@ class Adding:
         return Added(row, is_new, untried(account))
 
     def _shared(self, request: Request) -> Account:
-        holder = _fit(by_alias(self._accounts.roll().accounts, request.through or ""), request)
+        holder = _fit(by_alias(self._accounts.snapshot().accounts, request.through or ""), request)
         return Account(
             alias=request.alias,
             account_id=self._new_account_id(),
@@ -222,9 +227,9 @@ class Adding:
         try:
             return self._tokens.renew(account)
         except (ConsentRequired, CredentialRefused) as error:
-            row = refusals.find(error.code)
+            row = known_errors.find(error.code)
             step = rights.APP_REFUSED if isinstance(error, ConsentRequired) else row.step
-            raise Refused(
+            raise RequestRejected(
                 problems.ACCOUNT_NOT_ADDED,
                 f"Microsoft gave the app no token of its own for this directory: {row.meaning} "
                 f"({row.code})",
@@ -321,7 +326,9 @@ def _checked(request: Request) -> Request:
     if not shared and through is not None:
         found.append(FieldProblem("through", "belongs to shared mailboxes: leave it out"))
     if found:
-        raise Refused(problems.INVALID_REQUEST, "The mailbox cannot be added as written.", found)
+        raise RequestRejected(
+            problems.INVALID_REQUEST, "The mailbox cannot be added as written.", found
+        )
     return replace(request, alias=alias, mailbox=mailbox, through=through)
 
 
@@ -354,22 +361,22 @@ def _unfit(holder: Account, request: Request) -> tuple[str, str] | None:
     return None
 
 
-def _row_on(roll: Roll, account: Account, request: Request) -> Account:
+def _row_on(snapshot: AccountsSnapshot, account: Account, request: Request) -> Account:
     """The row for a roll: a new one, or the one that is there, renewed. Raises Refused where the
     alias or the mailbox is another's or on its way out, or the holder is not what it was."""
     if account.through is not None:
-        account = _reached(roll, account, request)
-    for row in roll.accounts:
+        account = _reached(snapshot, account, request)
+    for row in snapshot.accounts:
         if row.alias != account.alias and _is_same_mailbox(row, account):
             raise _taken("mailbox", f"is linked already, as '{row.alias}'")
-    existing = by_alias(roll.accounts, account.alias)
+    existing = by_alias(snapshot.accounts, account.alias)
     if existing is None:
         # Disconnected and connected again: the mails that waited are its own.
-        own = (gone.account_id for gone in roll.departed if _had(gone, account))
+        own = (gone.account_id for gone in snapshot.departed if _had(gone, account))
         return replace(
             account,
             account_id=next(own, account.account_id),
-            is_default=not roll.accounts,
+            is_default=not snapshot.accounts,
         )
     if existing.reason == DISCONNECTING:
         raise _taken(
@@ -396,10 +403,10 @@ def _row_on(roll: Roll, account: Account, request: Request) -> Account:
     )
 
 
-def _reached(roll: Roll, account: Account, request: Request) -> Account:
+def _reached(snapshot: AccountsSnapshot, account: Account, request: Request) -> Account:
     """A shared mailbox with what it takes from its holder on a roll. Raises Refused where the
     account that was asked is not there any more, or is not fit by now."""
-    holder = next((row for row in roll.accounts if row.account_id == account.through), None)
+    holder = next((row for row in snapshot.accounts if row.account_id == account.through), None)
     if holder is None:
         raise _refused(
             "through",
@@ -415,7 +422,7 @@ def _reached(roll: Roll, account: Account, request: Request) -> Account:
     )
 
 
-def _had(gone: Departed, account: Account) -> bool:
+def _had(gone: DisconnectedMailbox, account: Account) -> bool:
     """Whether it is the mailbox that had its alias. Where one of the two was not looked up in the
     directory, the address decides."""
     if gone.kind is None or gone.kind.is_signed_in:
@@ -435,27 +442,27 @@ def _is_same_mailbox(one: Account, other: Account) -> bool:
     )
 
 
-def _refused(field: str, message: str) -> Refused:
-    return Refused(
+def _refused(field: str, message: str) -> RequestRejected:
+    return RequestRejected(
         problems.ACCOUNT_NOT_ADDED,
         "The mailbox cannot be added: nothing was stored.",
         [FieldProblem(field, message)],
     )
 
 
-def _taken(field: str, message: str) -> Refused:
-    return Refused(
+def _taken(field: str, message: str) -> RequestRejected:
+    return RequestRejected(
         problems.ACCOUNT_TAKEN,
         "The alias or the mailbox is taken: nothing was stored.",
         [FieldProblem(field, message)],
     )
 
 
-def _refused_by_microsoft(outcome: Outcome, *, app_only: bool) -> Refused:
+def _refused_by_microsoft(outcome: Outcome, *, app_only: bool) -> RequestRejected:
     help_text = outcome.help
     if app_only and outcome.reason in DENIED:
         help_text = rights.NO_APP_DRAFTS
-    return Refused(
+    return RequestRejected(
         problems.ACCOUNT_NOT_ADDED,
         f"Microsoft does not let Postroom make a draft in the mailbox ({outcome.reason}): nothing "
         "was stored.",

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from shared.errors import FieldProblem, Refused
+from shared.errors import FieldProblem, RequestRejected
 from shared.mail import problems
 from shared.mail.defaults import (
     MAX_ALLOWED_FROM,
@@ -65,7 +65,9 @@ def read_change(raw: bytes) -> AccountChange:
         becomes_default=document.default is True,
     )
     if found:
-        raise Refused(problems.INVALID_REQUEST, "The account cannot be changed like this.", found)
+        raise RequestRejected(
+            problems.INVALID_REQUEST, "The account cannot be changed like this.", found
+        )
     return change
 
 

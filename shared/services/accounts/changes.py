@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from shared.errors import AnswerLost, FieldProblem, LostRace, Refused
+from shared.errors import AnswerLost, FieldProblem, LostRace, RequestRejected
 from shared.mail import problems
 from shared.mail.account import Account
 from shared.mail.defaults import NO_DEFAULTS, allowed_from_problems, problems_of
-from shared.services.accounts.ports import Enrolment, Roll
+from shared.services.accounts.ports import AccountRegister, AccountsSnapshot
 from shared.telemetry import event
 
 ATTEMPTS = 10
@@ -65,12 +65,12 @@ def version_of(account: Account) -> str:
 class AccountChanges:
     """Changes accounts for administrators."""
 
-    def __init__(self, accounts: Enrolment) -> None:
+    def __init__(self, accounts: AccountRegister) -> None:
         self._accounts = accounts
 
     def find(self, alias: str) -> Account:
         """The account as it stands now. Raises Refused where there is none."""
-        return _named(self._accounts.roll(), alias)
+        return _named(self._accounts.snapshot(), alias)
 
     def change(self, alias: str, change: AccountChange, version: str | None = None) -> Account:
         """Change an account; `version` is that of the account which the change was made for, None
@@ -81,13 +81,13 @@ class AccountChanges:
         """
         wanted: Account | None = None
         for _ in range(ATTEMPTS):
-            roll = self._accounts.roll()
-            account = _named(roll, alias)
+            snapshot = self._accounts.snapshot()
+            account = _named(snapshot, alias)
             if wanted is not None and _is_same(account, wanted):
                 # Our own write, whose answer was lost or that the storage client repeated.
                 return account
             if version not in (None, version_of(account)):
-                raise Refused(
+                raise RequestRejected(
                     problems.ACCOUNT_EDITED,
                     f"The account '{account.alias}' is not any more as it was read.",
                 )
@@ -96,32 +96,32 @@ class AccountChanges:
             if wanted == account:
                 return account
             try:
-                found = self._accounts.enrol(wanted, roll, *_stepping_down(wanted, roll))
+                found = self._accounts.register(wanted, snapshot, *_stepping_down(wanted, snapshot))
             except (LostRace, AnswerLost):
                 continue
             event("account_edited", account=found.alias)
             return found
-        raise Refused(
+        raise RequestRejected(
             problems.UNAVAILABLE,
             "The account was changed by others again and again, or storage did not answer.",
             retry_after=1.0,
         )
 
 
-def _named(roll: Roll, alias: str) -> Account:
-    for account in roll.accounts:
+def _named(snapshot: AccountsSnapshot, alias: str) -> Account:
+    for account in snapshot.accounts:
         if account.alias == alias:
             return account
-    raise Refused(problems.UNKNOWN_ALIAS, "No account has this alias.")
+    raise RequestRejected(problems.UNKNOWN_ALIAS, "No account has this alias.")
 
 
-def _stepping_down(account: Account, roll: Roll) -> list[Account]:
+def _stepping_down(account: Account, snapshot: AccountsSnapshot) -> list[Account]:
     """Those that are the default account till now."""
     if not account.is_default:
         return []
     return [
         replace(other, is_default=False)
-        for other in roll.accounts
+        for other in snapshot.accounts
         if other.is_default and other.alias != account.alias
     ]
 
@@ -140,4 +140,6 @@ def _refuse_faults(account: Account) -> None:
     ]
     found += allowed_from_problems(account.allowed_from)
     if found:
-        raise Refused(problems.INVALID_REQUEST, "The account cannot be changed like this.", found)
+        raise RequestRejected(
+            problems.INVALID_REQUEST, "The account cannot be changed like this.", found
+        )

@@ -21,17 +21,17 @@ from shared.errors import (
     LostRace,
     NotSent,
     PostroomError,
-    Refused,
     RemoteError,
     RemoteRefused,
+    RequestRejected,
 )
-from shared.mail import problems, refusals
+from shared.mail import known_errors, problems
 from shared.mail.account import DISCONNECTING, Account, AccountKind, AccountState
 from shared.mail.findings import Change, Check, Finding, Result, Topic, compared
 from shared.mail.graph_payload import trial_request
+from shared.mail.known_errors import Actor
 from shared.mail.outcome import DENIED, Outcome, Verdict, judge_draft
 from shared.mail.permissions import DRAFTS, DRAFTS_SHARED, SEND, SEND_SHARED
-from shared.mail.refusals import Actor
 from shared.services.accounts.ports import Accounts, CheckRecord, Checks, Tokens
 from shared.services.clock import Clock
 from shared.services.delivery.ports import Drafts, MailService
@@ -46,7 +46,9 @@ Announce = Callable[[Account, Check, Change, datetime | None], None]
 must bear being told again. Raises RemoteError to be told again at the next check."""
 
 
-def _untold(account: Account, check: Check, change: Change, since: datetime | None) -> None:
+def _no_announcement(
+    account: Account, check: Check, change: Change, since: datetime | None
+) -> None:
     """Tells nobody."""
 
 
@@ -63,7 +65,7 @@ class Checking:
         drafts: Drafts,
         clock: Clock,
         released: Callable[[Account], int],
-        announce: Announce = _untold,
+        announce: Announce = _no_announcement,
         ticks: Callable[[], float] = time.perf_counter,
     ) -> None:
         """`released` is called with an account that is well again, and lets its mails go."""
@@ -81,7 +83,7 @@ class Checking:
         """Check one account. Raises Refused where there is none of that alias."""
         account = next((a for a in self._accounts.all(fresh=True) if a.alias == alias), None)
         if account is None:
-            raise Refused(problems.UNKNOWN_ALIAS, "No account has this alias.")
+            raise RequestRejected(problems.UNKNOWN_ALIAS, "No account has this alias.")
         return self.examine(account)
 
     def examine(self, account: Account) -> Check:
@@ -116,8 +118,8 @@ class Checking:
         try:
             return self._tokens.renew(account)
         except (ConsentRequired, CredentialRefused) as error:
-            row = refusals.find(error.code)
-            known = refusals.is_known(error.code)
+            row = known_errors.find(error.code)
+            known = known_errors.is_known(error.code)
             blames_app = isinstance(error, CredentialRefused)
             return Finding(
                 Topic.GRANT,
@@ -144,7 +146,7 @@ class Checking:
                     "need.",
                     code=error.code,
                 )
-            row = refusals.find("mailbox_refused")
+            row = known_errors.find("mailbox_refused")
             return Finding(
                 Topic.MAILBOX,
                 Result.NOT_OK,
@@ -160,8 +162,8 @@ class Checking:
                 f"The directory has its user, whose address is {profile.address} by now; mail still "
                 f"goes out as {account.address}.",
                 code="address_changed",
-                who=refusals.find("address_changed").who,
-                step=refusals.find("address_changed").step,
+                who=known_errors.find("address_changed").who,
+                step=known_errors.find("address_changed").step,
             )
         return Finding(
             Topic.MAILBOX, Result.OK, "The directory has its user, with the same address."
@@ -287,8 +289,8 @@ def _scopes(account: Account, grant: Grant) -> Iterator[Finding]:
             f"The permission {scope} is missing.",
             subject=scope,
             code="scope_missing",
-            who=refusals.find("scope_missing").who,
-            step=refusals.find("scope_missing").step,
+            who=known_errors.find("scope_missing").who,
+            step=known_errors.find("scope_missing").step,
         )
 
 
@@ -406,7 +408,7 @@ def _is_well_again(row: Account, check: Check) -> bool:
         # A right in Exchange was missing, which nobody's sign-in gives.
         return check.is_ok(Topic.DRAFT)
     if row.state is AccountState.HELD:
-        return refusals.is_known(reason) and refusals.find(reason).blames_the_app
+        return known_errors.is_known(reason) and known_errors.find(reason).blames_the_app
     if row.state is not AccountState.NEEDS_SIGN_IN or row.through is not None:
         return False  # a shared mailbox is well as soon as its holder is
     # The token held the permission when it was denied: only the mailbox itself can say that this

@@ -23,13 +23,13 @@ from enum import StrEnum
 import msgspec
 from msgspec.structs import replace
 
-from shared.errors import LostRace, Refused, RemoteRefused
+from shared.errors import LostRace, RemoteRefused, RequestRejected
 from shared.mail import problems
 from shared.mail.account import DISCONNECTING, Account, AccountState
 from shared.mail.mail import Mail, MailFilter
 from shared.mail.status import Status
 from shared.services.accounts.access_tokens import grant_secret
-from shared.services.accounts.ports import Checks, Departures, Roll
+from shared.services.accounts.ports import AccountRemoval, AccountsSnapshot, Checks
 from shared.services.clock import Clock
 from shared.services.delivery.ports import Timetables
 from shared.services.mails.changes import Changes
@@ -47,7 +47,7 @@ ATTEMPTS = 10
 WAITING = (Status.SCHEDULED, Status.QUEUED, Status.HELD)
 
 
-class Waiting(StrEnum):
+class PendingMailAction(StrEnum):
     """What becomes of the mails that wait for the account."""
 
     HOLD = "hold"
@@ -63,7 +63,7 @@ class Outlook(msgspec.Struct, frozen=True):
     """Mails that wait, `MOST_COUNTED` at most."""
     through: tuple[str, ...]
     """Aliases of the shared mailboxes that are reached through it."""
-    heir: str | None
+    new_default: str | None
     """Which account becomes the default; None where none does."""
 
     @property
@@ -78,7 +78,7 @@ class Disconnected(msgspec.Struct, frozen=True):
     alias: str
     done: bool
     """False where waiting mails are left to be cancelled: the same call goes on."""
-    waiting: Waiting
+    waiting: PendingMailAction
     cancelled: int = 0
     left: int = 0
     """Waiting mails that were not cancelled yet, `MOST_COUNTED` at most."""
@@ -86,7 +86,7 @@ class Disconnected(msgspec.Struct, frozen=True):
     """What became of the secret; None where there was none of its own, or it went earlier."""
     taken_along: tuple[str, ...] = ()
     was_default: bool = False
-    heir: str | None = None
+    new_default: str | None = None
 
 
 class Disconnecting:
@@ -95,7 +95,7 @@ class Disconnecting:
     def __init__(
         self,
         *,
-        departures: Departures,
+        departures: AccountRemoval,
         shredder: Shredder,
         timetables: Timetables,
         checks: Checks,
@@ -113,44 +113,44 @@ class Disconnecting:
 
     def outlook(self, alias: str) -> Outlook:
         """What disconnecting an account would do. Raises Refused where there is none."""
-        roll = self._departures.roll()
-        account = _named(roll, alias)
-        through = _through(roll, account)
+        snapshot = self._departures.snapshot()
+        account = _named(snapshot, alias)
+        through = _through(snapshot, account)
         leaving = [account, *through]
         return Outlook(
             account,
             self._count(leaving),
             tuple(one.alias for one in through),
-            _heir(roll, leaving),
+            _heir(snapshot, leaving),
         )
 
     def disconnect(
-        self, alias: str, waiting: Waiting, *, with_shared: bool = False
+        self, alias: str, waiting: PendingMailAction, *, with_shared: bool = False
     ) -> Disconnected:
         """Disconnect an account. Raises Refused, and RemoteError where a step failed; then the same
         call goes on from there."""
-        roll = self._departures.roll()
-        if alias in {one.alias for one in roll.departed} and not _has(roll, alias):
+        snapshot = self._departures.snapshot()
+        if alias in {one.alias for one in snapshot.departed} and not _has(snapshot, alias):
             return Disconnected(alias, True, waiting)
-        account = _named(roll, alias)
-        through = _through(roll, account)
+        account = _named(snapshot, alias)
+        through = _through(snapshot, account)
         if through and not with_shared:
             raise _still_used(account, through)
         # What is removed is what the marked row names: a sign-in that was finished just before is in
         # it, and one that comes later has a secret of its own.
         account, *through = leaving = [self._mark(one) for one in (account, *through)]
         cancelled = 0
-        if waiting is Waiting.CANCEL:
+        if waiting is PendingMailAction.CANCEL:
             cancelled = self._cancel(leaving)
             left = self._count(leaving)
             if left:
                 return Disconnected(alias, False, waiting, cancelled, left)
         secret = self._destroy(account)
-        heir = None
+        new_default = None
         for one in (*through, account):
             self._timetables.forget(one.account_id)
             self._checks.remove(one.account_id)
-            heir = self._depart(one) or heir
+            new_default = self._depart(one) or new_default
         event(
             "account_disconnected",
             account=account.alias,
@@ -166,13 +166,13 @@ class Disconnecting:
             secret=secret,
             taken_along=tuple(one.alias for one in through),
             was_default=any(one.is_default for one in leaving),
-            heir=heir,
+            new_default=new_default,
         )
 
     def _mark(self, account: Account) -> Account:
         """The row, marked. Where it is gone, the same call made at the same time was faster."""
         for _ in range(ATTEMPTS):
-            row = _same(self._departures.roll(), account)
+            row = _same(self._departures.snapshot(), account)
             if row is None or row.reason == DISCONNECTING:
                 return row or account
             try:
@@ -198,7 +198,7 @@ class Disconnecting:
             try:
                 self._changes.cancel(mail.mail_id)
                 cancelled += 1
-            except Refused as refused:
+            except RequestRejected as refused:
                 # A worker has it by now, or its draft cannot be withdrawn at this moment.
                 event(
                     "mail_not_cancelled",
@@ -235,7 +235,7 @@ class Disconnecting:
         try:
             return self._shredder.destroy(grant_secret(account))
         except RemoteRefused as error:
-            raise Refused(
+            raise RequestRejected(
                 problems.SECRET_NOT_REMOVED,
                 f"{error} The account cannot send any more, and its secret is still there.",
             ) from error
@@ -244,60 +244,60 @@ class Disconnecting:
         """Take the row out, under the roll that it was seen on. Returns the new default, if this
         made one."""
         for _ in range(ATTEMPTS):
-            roll = self._departures.roll()
-            row = _same(roll, account)
+            snapshot = self._departures.snapshot()
+            row = _same(snapshot, account)
             if row is None:
                 return None  # the same call, made at the same time, did it
             if row.reason != DISCONNECTING:
                 raise _busy(account)
-            heir = _heir(roll, [row])
+            new_default = _heir(snapshot, [row])
             try:
-                self._departures.depart(row, roll, heir, self._clock())
+                self._departures.remove_account(row, snapshot, new_default, self._clock())
             except LostRace:
                 continue
-            return heir
+            return new_default
         raise _busy(account)
 
 
-def _heir(roll: Roll, leaving: Sequence[Account]) -> str | None:
+def _heir(snapshot: AccountsSnapshot, leaving: Sequence[Account]) -> str | None:
     """The next default: the only account that is left. Of several nobody can know which one callers
     mean that name none, and mail from a wrong address is worse than a refusal."""
     gone = {one.account_id for one in leaving}
-    rest = [one for one in roll.accounts if one.account_id not in gone]
+    rest = [one for one in snapshot.accounts if one.account_id not in gone]
     if len(rest) == 1 and any(one.is_default for one in leaving):
         return rest[0].alias
     return None
 
 
-def _has(roll: Roll, alias: str) -> bool:
-    return any(one.alias == alias for one in roll.accounts)
+def _has(snapshot: AccountsSnapshot, alias: str) -> bool:
+    return any(one.alias == alias for one in snapshot.accounts)
 
 
-def _named(roll: Roll, alias: str) -> Account:
-    for one in roll.accounts:
+def _named(snapshot: AccountsSnapshot, alias: str) -> Account:
+    for one in snapshot.accounts:
         if one.alias == alias:
             return one
-    raise Refused(problems.UNKNOWN_ALIAS, "No account has this alias.")
+    raise RequestRejected(problems.UNKNOWN_ALIAS, "No account has this alias.")
 
 
-def _same(roll: Roll, account: Account) -> Account | None:
-    return next((one for one in roll.accounts if one.account_id == account.account_id), None)
+def _same(snapshot: AccountsSnapshot, account: Account) -> Account | None:
+    return next((one for one in snapshot.accounts if one.account_id == account.account_id), None)
 
 
-def _through(roll: Roll, account: Account) -> list[Account]:
-    return [one for one in roll.accounts if one.through == account.account_id]
+def _through(snapshot: AccountsSnapshot, account: Account) -> list[Account]:
+    return [one for one in snapshot.accounts if one.through == account.account_id]
 
 
-def _still_used(account: Account, through: Sequence[Account]) -> Refused:
+def _still_used(account: Account, through: Sequence[Account]) -> RequestRejected:
     names = ", ".join(f"'{one.alias}'" for one in through)
-    return Refused(
+    return RequestRejected(
         problems.ACCOUNT_IN_USE,
         f"Shared mailboxes are reached through '{account.alias}': {names}.",
     )
 
 
-def _busy(account: Account) -> Refused:
-    return Refused(
+def _busy(account: Account) -> RequestRejected:
+    return RequestRejected(
         problems.UNAVAILABLE,
         f"The account '{account.alias}' was changed by others again and again.",
         retry_after=1.0,

@@ -16,14 +16,14 @@ from shared.services.clock import Clock
 from shared.telemetry import event
 
 
-class Standing:
+class AccountHealth:
     """Keeps the accounts' states."""
 
     def __init__(self, accounts: Accounts, clock: Clock) -> None:
         self._accounts = accounts
         self._clock = clock
 
-    def follow(self, account: Account, outcome: Outcome) -> None:
+    def apply(self, account: Account, outcome: Outcome) -> None:
         """Put the account into the state that an answer implies. Never raises for storage."""
         try:
             self._mark(account, outcome)

@@ -18,7 +18,7 @@ from shared.mail.pace import Pace
 from shared.mail.status import Status
 from shared.services.clock import Clock
 from shared.services.delivery.ports import Timetables
-from shared.services.mails.ports import Cases
+from shared.services.mails.ports import AttentionIndex
 from shared.services.sign_in.ports import AppCredentialStatus
 from shared.services.upkeep.ports import WatchMemory
 from shared.services.upkeep.watch import newest_expiry
@@ -50,7 +50,7 @@ class Rate(msgspec.Struct, frozen=True):
     given_today: int = 0
 
 
-class Situation(msgspec.Struct, frozen=True):
+class AccountOverview(msgspec.Struct, frozen=True):
     """None stands for what could not be read."""
 
     rate: Rate | None
@@ -60,7 +60,7 @@ class Situation(msgspec.Struct, frozen=True):
     days_left: int | None
 
 
-class Situations:
+class AccountOverviews:
     """Reads them."""
 
     def __init__(
@@ -68,22 +68,22 @@ class Situations:
         *,
         pace: Pace,
         timetables: Timetables,
-        cases: Cases,
+        attention: AttentionIndex,
         memory: WatchMemory,
         credential: AppCredentialStatus,
         clock: Clock,
     ) -> None:
         self._pace = pace
         self._timetables = timetables
-        self._cases = cases
+        self._cases = attention
         self._memory = memory
         self._credential = credential
         self._clock = clock
 
-    def of(self, account: Account) -> Situation:
+    def of(self, account: Account) -> AccountOverview:
         """How things are with an account now. Raises nothing for services that do not answer."""
         expiry = _or_none(self._expiry)
-        return Situation(
+        return AccountOverview(
             rate=_or_none(lambda: self._rate(account)),
             held=_or_none(lambda: self._held(account)),
             credential=expiry,
@@ -102,10 +102,12 @@ class Situations:
         )
 
     def _held(self, account: Account) -> Held:
-        cases = self._cases.newest(MOST_CASES)
-        mine = [one for one in cases if one.status is Status.HELD and one.account == account.alias]
+        attention = self._cases.newest(MOST_CASES)
+        mine = [
+            one for one in attention if one.status is Status.HELD and one.account == account.alias
+        ]
         oldest = ids.time_of(mine[-1].mail_id) if mine else None
-        return Held(len(mine), oldest, len(cases) == MOST_CASES)
+        return Held(len(mine), oldest, len(attention) == MOST_CASES)
 
     def _expiry(self) -> Expiry | None:
         """What the watch saw last costs a row; before its first run the vault is asked."""

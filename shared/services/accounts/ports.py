@@ -71,7 +71,7 @@ class Checks(Protocol):
         ...
 
 
-class Departed(msgspec.Struct, frozen=True):
+class DisconnectedMailbox(msgspec.Struct, frozen=True):
     """Which mailbox had an alias until it was disconnected. Nothing else is kept of it."""
 
     alias: str
@@ -86,7 +86,7 @@ class Departed(msgspec.Struct, frozen=True):
     """By which a mailbox is known that was never looked up, so that it has no object id."""
 
     @classmethod
-    def of(cls, account: Account, now: datetime) -> Departed:
+    def of(cls, account: Account, now: datetime) -> DisconnectedMailbox:
         """What is kept of an account."""
         return cls(
             account.alias,
@@ -99,19 +99,19 @@ class Departed(msgspec.Struct, frozen=True):
         )
 
 
-class Roll(msgspec.Struct, frozen=True):
+class AccountsSnapshot(msgspec.Struct, frozen=True):
     """Every account as it stood at one moment."""
 
     accounts: Sequence[Account]
     version: str | None
     """Moves on with every account that is enrolled or departs; None before the first one."""
-    departed: Sequence[Departed] = ()
+    departed: Sequence[DisconnectedMailbox] = ()
 
 
-class Departures(Protocol):
+class AccountRemoval(Protocol):
     """Table `accounts`, for taking mailboxes out."""
 
-    def roll(self) -> Roll:
+    def snapshot(self) -> AccountsSnapshot:
         """The accounts as they stand now, never older."""
         ...
 
@@ -119,8 +119,10 @@ class Departures(Protocol):
         """See `Accounts`."""
         ...
 
-    def depart(self, account: Account, roll: Roll, heir: str | None, now: datetime) -> None:
-        """In one step: remove the row, keep who had the alias, and make `heir` (an alias of the
+    def remove_account(
+        self, account: Account, snapshot: AccountsSnapshot, new_default: str | None, now: datetime
+    ) -> None:
+        """In one step: remove the row, keep who had the alias, and make `new_default` (an alias of the
         roll) the default.
 
         Raises LostRace where a row was changed, or any account was enrolled or departed, since the
@@ -129,15 +131,15 @@ class Departures(Protocol):
         ...
 
 
-class Enrolment(Protocol):
+class AccountRegister(Protocol):
     """Table `accounts`, for signing mailboxes in: what holds for all accounts together, such as
     one alias for a mailbox and one default, is decided on a roll that cannot have changed."""
 
-    def roll(self) -> Roll:
+    def snapshot(self) -> AccountsSnapshot:
         """The accounts as they stand now, never older."""
         ...
 
-    def enrol(self, account: Account, roll: Roll, *beside: Account) -> Account:
+    def register(self, account: Account, snapshot: AccountsSnapshot, *beside: Account) -> Account:
         """Insert (`etag` None) or replace under the account's ETag; returns it with the new one.
         Those `beside` it are written along with it, or none is.
 

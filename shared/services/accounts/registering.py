@@ -10,22 +10,22 @@ from collections.abc import Callable, Sequence
 
 from shared.errors import AnswerLost, LostRace, RemoteError
 from shared.mail.account import Account
-from shared.services.accounts.ports import Enrolment, Roll
+from shared.services.accounts.ports import AccountRegister, AccountsSnapshot
 
 ATTEMPTS = 10
 """Of rows that are written at the same moment, one at least gets through at each attempt."""
 
 
-def enrolled(accounts: Enrolment, row_on: Callable[[Roll], Account]) -> Account:
+def enrolled(accounts: AccountRegister, row_on: Callable[[AccountsSnapshot], Account]) -> Account:
     """Write the row that `row_on` makes for a roll; it is asked anew where the roll has moved on.
 
     Raises what `row_on` raises, and LostRace or RemoteError where the row was not written.
     """
     for _ in range(ATTEMPTS):
-        roll = accounts.roll()
-        row = row_on(roll)
+        snapshot = accounts.snapshot()
+        row = row_on(snapshot)
         try:
-            return accounts.enrol(row, roll)
+            return accounts.register(row, snapshot)
         except LostRace:
             continue
         except AnswerLost as error:
@@ -38,10 +38,10 @@ def by_alias(rows: Sequence[Account], alias: str) -> Account | None:
     return next((row for row in rows if row.alias == alias), None)
 
 
-def _found_again(accounts: Enrolment, row: Account, lost: AnswerLost) -> Account:
+def _found_again(accounts: AccountRegister, row: Account, lost: AnswerLost) -> Account:
     """The row whose write was answered by silence, if it got through after all."""
     try:
-        found = by_alias(accounts.roll().accounts, row.alias)
+        found = by_alias(accounts.snapshot().accounts, row.alias)
     except RemoteError:
         found = None
     if found is not None and _marks(found) == _marks(row):

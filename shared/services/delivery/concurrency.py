@@ -22,7 +22,7 @@ class _Mailbox(msgspec.Struct):
     is_silent: bool = False
 
 
-class Places:
+class ConcurrencyLimiter:
     """Four places for each mailbox, in this process; one for a mailbox that did not answer, so that a
     few silent mailboxes do not keep every thread from the others."""
 
@@ -45,7 +45,7 @@ class Places:
                 mailbox.taken -= got
                 self._changed.notify_all()
 
-    def heard(self, account: Account, *, in_time: bool) -> None:
+    def result(self, account: Account, *, in_time: bool) -> None:
         """Whether Microsoft answered the last request for the account's mailbox in time."""
         with self._changed:
             self._mailboxes.setdefault(account.account_id, _Mailbox()).is_silent = not in_time

@@ -16,27 +16,27 @@ from enum import StrEnum
 from msgspec.structs import replace
 
 from shared.errors import AnswerLost, LostRace, NotSent, RemoteError
-from shared.mail import ids, refusals
+from shared.mail import ids, known_errors
 from shared.mail.account import Account, AccountState
 from shared.mail.address import Address
 from shared.mail.backoff import (
     Jitter,
-    Patience,
+    RetryLimit,
     is_exhausted,
     seconds_until_next,
 )
 from shared.mail.composing import compose
-from shared.mail.looking import DECIDING_LOOK, NOT_SENT, Looking, refusal_of, withdrawn
+from shared.mail.delivery_mode import DeliveryMode, mode_for
+from shared.mail.known_errors.account import why
 from shared.mail.mail import FINDING_OUT, Mail
-from shared.mail.outcome import Look, Outcome, Sight, Verdict, doubted
-from shared.mail.refusals.account import why
+from shared.mail.outcome import Evidence, Outcome, SearchResult, Verdict, doubted
+from shared.mail.search_plan import DECIDING_SEARCH, NOT_SENT, SearchPlan, refusal_of, withdrawn
 from shared.mail.status import SETTLED, Status, may_follow
-from shared.mail.way import Way, way_for
-from shared.services.accounts.health import Standing
+from shared.services.accounts.health import AccountHealth
 from shared.services.accounts.ports import Accounts
 from shared.services.clock import Clock
-from shared.services.delivery.concurrency import Places
-from shared.services.delivery.mail_lease import HeldMail
+from shared.services.delivery.concurrency import ConcurrencyLimiter
+from shared.services.delivery.mail_lease import MailLease
 from shared.services.delivery.pacing import SOON, Pacing
 from shared.services.delivery.sending import FindingOut, Removal, Sending
 from shared.services.intake.submission import Submission
@@ -63,7 +63,7 @@ MAILBOX_BUSY = Outcome(
 )
 
 
-class Heard(StrEnum):
+class DeliveryResult(StrEnum):
     """What came of a bell. None of them is an error."""
 
     SENT = "sent"
@@ -77,15 +77,15 @@ class Heard(StrEnum):
 
 _TO_SEND = frozenset({Status.QUEUED, Status.SCHEDULED, Status.HELD})
 _LOOKED = {
-    Status.SENT: Heard.SENT,
-    Status.QUEUED: Heard.LATER,
-    Status.UNKNOWN: Heard.UNKNOWN,
-    Status.FAILED: Heard.FAILED,
+    Status.SENT: DeliveryResult.SENT,
+    Status.QUEUED: DeliveryResult.LATER,
+    Status.UNKNOWN: DeliveryResult.UNKNOWN,
+    Status.FAILED: DeliveryResult.FAILED,
 }
 _WITHDRAWN = {
-    Removal.REMOVED: Sight.DRAFT,
-    Removal.MISSING: Sight.NOTHING,
-    Removal.UNDONE: Sight.UNSEEN,
+    Removal.REMOVED: Evidence.DRAFT,
+    Removal.MISSING: Evidence.NOTHING,
+    Removal.UNDONE: Evidence.UNSEEN,
 }
 
 
@@ -100,27 +100,27 @@ class Delivery:
         accounts: Accounts,
         submission: Submission,
         pacing: Pacing,
-        places: Places,
-        ways: Mapping[Way, Sending],
+        concurrency: ConcurrencyLimiter,
+        senders: Mapping[DeliveryMode, Sending],
         finding: FindingOut,
         clock: Clock,
         jitter: Jitter,
         random: ids.RandomBytes,
-        patience: Patience,
+        patience: RetryLimit,
         lease_seconds: int,
         send_seconds: int,
-        looking: Looking,
+        search_plan: SearchPlan,
         send_unknown_again: bool = False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._ledger = ledger
         self._payloads = payloads
         self._accounts = accounts
-        self._standing = Standing(accounts, clock)
+        self._standing = AccountHealth(accounts, clock)
         self._submission = submission
         self._pacing = pacing
-        self._places = places
-        self._ways = ways
+        self._places = concurrency
+        self._ways = senders
         self._finding = finding
         self._clock = clock
         self._jitter = jitter
@@ -128,26 +128,28 @@ class Delivery:
         self._patience = patience
         self._lease = timedelta(seconds=lease_seconds)
         self._send_seconds = send_seconds
-        self._looking = looking
+        self._looking = search_plan
         self._send_unknown_again = send_unknown_again
         self._sleep = sleep
 
-    def deliver(self, mail_id: str) -> Heard:
+    def deliver(self, mail_id: str) -> DeliveryResult:
         """Send a mail of the ledger, or look for it, if it is due and nobody else has it."""
         found = self._ledger.get(mail_id)
         if found is None:
-            return Heard.LEFT
+            return DeliveryResult.LEFT
         mail, now = found.mail, self._clock()
         if mail.status is Status.SENDING:
-            return self._abandoned(found) if mail.lease_has_run_out(now) else Heard.LEFT
+            return self._abandoned(found) if mail.lease_has_run_out(now) else DeliveryResult.LEFT
         if not mail.finding_out and mail.status not in _TO_SEND:
-            return Heard.LEFT
+            return DeliveryResult.LEFT
         if mail.due_at > now:
-            self._submission.ring(mail)
-            return Heard.LATER
-        return self._look(found, mail.looks + 1) if mail.finding_out else self._take(found, now)
+            self._submission.enqueue(mail)
+            return DeliveryResult.LATER
+        return (
+            self._look(found, mail.search_count + 1) if mail.finding_out else self._take(found, now)
+        )
 
-    def _take(self, found: Versioned, now: datetime) -> Heard:
+    def _take(self, found: Versioned, now: datetime) -> DeliveryResult:
         """Claim a mail that is due and send it, if its account can."""
         mail = found.mail
         account = self._account(mail)
@@ -163,11 +165,11 @@ class Delivery:
             return self._put_off(found, until, account)
         with self._places.of(account, PLACE_SECONDS) as place:
             if not place:
-                self._submission.ring(mail, BUSY_SECONDS * (1 + self._jitter()))
-                return Heard.LATER
+                self._submission.enqueue(mail, BUSY_SECONDS * (1 + self._jitter()))
+                return DeliveryResult.LATER
             claimed = self._claimed(mail, account, now)
             etag = self._write(claimed, found.etag, claiming=True)
-            return self._send(Versioned(claimed, etag), account) if etag else Heard.LEFT
+            return self._send(Versioned(claimed, etag), account) if etag else DeliveryResult.LEFT
 
     def claim_or_hold(self, mail: Mail, account: Account, now: datetime) -> Mail:
         """A new mail as its first write shall say: claimed by this worker, due later, or held."""
@@ -175,7 +177,7 @@ class Delivery:
             return mail.moved(Status.HELD, now, reason=account.reason, help=_why_held(account))
         slot = self._pacing.slot(account, urgent=mail.urgent)
         if slot > now + SOON:
-            return self._submission.told_why(mail.put_off(slot, now), account)
+            return self._submission.with_reason(mail.put_off(slot, now), account)
         return self._claimed(mail, account, now)
 
     def _account(self, mail: Mail, *, fresh: bool = False) -> Account | None:
@@ -186,32 +188,36 @@ class Delivery:
 
     def _claimed(self, mail: Mail, account: Account, now: datetime) -> Mail:
         # A draft that exists is sent even where the grant has shrunk to sending since.
-        way = Way.VERIFIED if mail.draft_id else way_for(account, saves_copy=mail.saves_copy)
+        delivery_mode = (
+            DeliveryMode.VERIFIED
+            if mail.draft_id
+            else mode_for(account, saves_copy=mail.saves_copy)
+        )
         claimed = mail.moved(
             Status.SENDING,
             now,
             lease_until=now + self._lease,
             lease_id=self._random(8).hex(),
         )
-        return replace(claimed, delivery=way)
+        return replace(claimed, delivery=delivery_mode)
 
-    def _put_off(self, found: Versioned, until: datetime, account: Account) -> Heard:
+    def _put_off(self, found: Versioned, until: datetime, account: Account) -> DeliveryResult:
         """Its mailbox has sent enough for now, or rests."""
-        later = self._submission.told_why(found.mail.put_off(until, self._clock()), account)
+        later = self._submission.with_reason(found.mail.put_off(until, self._clock()), account)
         if self._write(later, found.etag):
-            self._submission.ring(later)
-        return Heard.LATER
+            self._submission.enqueue(later)
+        return DeliveryResult.LATER
 
-    def _hold(self, found: Versioned, account: Account | None) -> Heard:
+    def _hold(self, found: Versioned, account: Account | None) -> DeliveryResult:
         if found.mail.status is Status.HELD:
-            return Heard.HELD
+            return DeliveryResult.HELD
         reason = account.reason if account is not None else "account_gone"
         held = found.mail.moved(Status.HELD, self._clock(), reason=reason, help=_why_held(account))
         self._write(held, found.etag)
         event("mail_held", mail_id=held.mail_id, account=held.account, reason=reason)
-        return Heard.HELD
+        return DeliveryResult.HELD
 
-    def _fail_replaced(self, found: Versioned) -> Heard:
+    def _fail_replaced(self, found: Versioned) -> DeliveryResult:
         """Another mailbox was put under the alias since this mail was accepted."""
         outcome = Outcome(
             Verdict.FAILED,
@@ -222,20 +228,20 @@ class Delivery:
         failed = self._moved(found.mail, Status.FAILED, outcome)
         self._write(failed, found.etag)
         self._tell(failed, outcome)
-        return Heard.FAILED
+        return DeliveryResult.FAILED
 
-    def _abandoned(self, found: Versioned) -> Heard:
+    def _abandoned(self, found: Versioned) -> DeliveryResult:
         """A worker claimed it and died, or has been frozen for longer than its lease."""
         mail = found.mail
-        if mail.delivery is Way.VERIFIED and mail.draft_id is None:
+        if mail.delivery is DeliveryMode.VERIFIED and mail.draft_id is None:
             # Nothing is sent before the draft's id is written down.
             again = Outcome(
                 Verdict.AGAIN, "worker_lost", "The worker died before it sent anything.", 0.0
             )
             return self._settle(found, None, again)
-        if mail.delivery is Way.VERIFIED:
+        if mail.delivery is DeliveryMode.VERIFIED:
             # The lease outlasts a request by far: there is nothing to wait for any more.
-            return self._look(found, DECIDING_LOOK)
+            return self._look(found, DECIDING_SEARCH)
         lost = Outcome(
             Verdict.UNKNOWN,
             "worker_lost",
@@ -244,20 +250,20 @@ class Delivery:
         )
         return self._settle(found, self._account(mail), lost)
 
-    def _look(self, found: Versioned, number: int) -> Heard:
+    def _look(self, found: Versioned, number: int) -> DeliveryResult:
         """Look for a mail, and write down what that says. Many may look: one write counts."""
         mail = found.mail
         look = self._sight(mail)
-        unsent = look.sight is Sight.DRAFT and number >= DECIDING_LOOK
+        unsent = look.sight is Evidence.DRAFT and number >= DECIDING_SEARCH
         reason = self._why_not_again(mail) if unsent else None
         if reason is not None:
             look = self._withdrawn(mail)
-        if reason is not None and look.sight is Sight.DRAFT:
+        if reason is not None and look.sight is Evidence.DRAFT:
             after = withdrawn(mail, self._clock(), reason)
         else:
             after = self._looking.after(mail, look, number, self._clock())
         if self._write(after, found.etag) is None:
-            return Heard.LEFT
+            return DeliveryResult.LEFT
         event(
             "mail_looked_for",
             mail_id=mail.mail_id,
@@ -268,7 +274,7 @@ class Delivery:
             looks=number,
         )
         if after.moves_on:
-            self._submission.ring(after)
+            self._submission.enqueue(after)
         else:
             self._tell(after, look.outcome or Outcome(Verdict.UNKNOWN, after.reason))
         if after.status is Status.SENT:
@@ -281,39 +287,39 @@ class Delivery:
         tried_enough = is_exhausted(self._patience, mail.attempts, _first_attempt(mail, now), now)
         return refusal_of(mail) or (NOT_SENT if tried_enough else None)
 
-    def _withdrawn(self, mail: Mail) -> Look:
+    def _withdrawn(self, mail: Mail) -> SearchResult:
         """Take a mail's draft away, so that no worker that wakes late can send it after all. The
         draft that a look saw counts as one only where that was done."""
 
-        def withdraw(account: Account) -> Look:
-            done, trouble = self._finding.withdraw(account, str(mail.draft_id))
-            return Look(_WITHDRAWN[done], trouble)
+        def withdraw(account: Account) -> SearchResult:
+            done, trouble = self._finding.remove_draft(account, str(mail.draft_id))
+            return SearchResult(_WITHDRAWN[done], trouble)
 
         return self._in_its_mailbox(mail, withdraw)
 
-    def _sight(self, mail: Mail) -> Look:
+    def _sight(self, mail: Mail) -> SearchResult:
         return self._in_its_mailbox(mail, lambda account: self._finding.find_out(account, mail))
 
-    def _in_its_mailbox(self, mail: Mail, look: Callable[[Account], Look]) -> Look:
+    def _in_its_mailbox(self, mail: Mail, look: Callable[[Account], SearchResult]) -> SearchResult:
         account = self._account(mail)
         if account is None or not _is_its_mailbox(account, mail):
             account = self._account(mail, fresh=True)
         if account is None or not _is_its_mailbox(account, mail):
             gone = Outcome(Verdict.HOLD_ACCOUNT, "account_gone", _why_held(None))
-            return Look(Sight.UNSEEN, gone)
+            return SearchResult(Evidence.UNSEEN, gone)
         with self._places.of(account, PLACE_SECONDS) as place:
             if place:
                 return look(account)
-        return Look(Sight.UNSEEN, MAILBOX_BUSY)
+        return SearchResult(Evidence.UNSEEN, MAILBOX_BUSY)
 
-    def send_claimed(self, claimed: Versioned, account: Account) -> Heard:
+    def send_claimed(self, claimed: Versioned, account: Account) -> DeliveryResult:
         """Send a mail that this worker holds, and write down what became of it."""
         with self._places.of(account, PLACE_SECONDS) as place:
             if place:
                 return self._send(claimed, account)
         return self._settle(claimed, account, MAILBOX_BUSY)
 
-    def _send(self, claimed: Versioned, account: Account) -> Heard:
+    def _send(self, claimed: Versioned, account: Account) -> DeliveryResult:
         mail = claimed.mail
         try:
             packed = self._content(mail)
@@ -332,7 +338,7 @@ class Delivery:
             known = mail.draft_id is not None
             return self._settle(claimed, account, doubted(outcome) if known else outcome)
         packed = _composed(packed, account)
-        claim = HeldMail(
+        claim = MailLease(
             claimed,
             self._write,
             self._clock,
@@ -342,7 +348,7 @@ class Delivery:
         try:
             outcome = self._ways[mail.delivery].send(account, packed, claim)
         except LostRace:
-            return Heard.LEFT
+            return DeliveryResult.LEFT
         except RemoteError:
             # The ledger is out of reach; what became of the mail cannot be written down.
             raise
@@ -351,7 +357,7 @@ class Delivery:
         return self._settle(claim.held, account, outcome)
 
     @staticmethod
-    def _broken(claim: HeldMail, error: Exception) -> Outcome:
+    def _broken(claim: MailLease, error: Exception) -> Outcome:
         """Postroom itself failed: what that leaves known of the mail."""
         mail = claim.mail
         event(
@@ -361,7 +367,7 @@ class Delivery:
             mail_id=mail.mail_id,
             where=where(error),
         )
-        verified = mail.delivery is Way.VERIFIED
+        verified = mail.delivery is DeliveryMode.VERIFIED
         if mail.draft_id is not None if verified else claim.may_have_asked:
             return Outcome(
                 Verdict.UNKNOWN,
@@ -390,9 +396,11 @@ class Delivery:
     def _widen_or_narrow(self, account: Account | None, outcome: Outcome) -> None:
         answered = outcome.verdict is Verdict.SENT
         if account is not None and (answered or outcome.reason == SILENCE):
-            self._places.heard(account, in_time=answered)
+            self._places.result(account, in_time=answered)
 
-    def _settle(self, claimed: Versioned, account: Account | None, outcome: Outcome) -> Heard:
+    def _settle(
+        self, claimed: Versioned, account: Account | None, outcome: Outcome
+    ) -> DeliveryResult:
         """Write what became of an attempt; the account first where its state follows from it."""
         mail, now = claimed.mail, self._clock()
         self._widen_or_narrow(account, outcome)
@@ -402,31 +410,35 @@ class Delivery:
                 sent = mail.moved(
                     Status.SENT, now, request_id=outcome.request_id, help=_told_of(mail)
                 )
-                after, heard = sent, Heard.SENT
+                after, result = sent, DeliveryResult.SENT
             case Verdict.UNKNOWN:
-                after, heard = self._left_open(mail, outcome)
+                after, result = self._left_open(mail, outcome)
             case Verdict.AGAIN | Verdict.THROTTLED:
                 next_try = now + timedelta(
                     seconds=seconds_until_next(mail.attempts, outcome.retry_after, self._jitter)
                 )
                 if outcome.verdict is Verdict.THROTTLED and account is not None:
                     self._pacing.rest(account, next_try)
-                after, heard = self._again(mail, outcome, next_try)
+                after, result = self._again(mail, outcome, next_try)
             case Verdict.HOLD_ACCOUNT | Verdict.NEEDS_SIGN_IN:
                 if account is not None:
-                    self._standing.follow(account, outcome)
-                after, heard = self._moved(mail, Status.HELD, outcome), Heard.HELD
+                    self._standing.apply(account, outcome)
+                after, result = self._moved(mail, Status.HELD, outcome), DeliveryResult.HELD
             case _:
-                after, heard = self._moved(mail, Status.FAILED, outcome), Heard.FAILED
+                after, result = self._moved(mail, Status.FAILED, outcome), DeliveryResult.FAILED
         self._write(after, claimed.etag)
         self._tell(after, outcome)
-        if heard is Heard.SENT and account is not None and account.state is AccountState.HELD:
-            self._standing.follow(account, outcome)
+        if (
+            result is DeliveryResult.SENT
+            and account is not None
+            and account.state is AccountState.HELD
+        ):
+            self._standing.apply(account, outcome)
         if after.status is Status.QUEUED or after.finding_out:
-            self._submission.ring(after)
-        if heard is Heard.SENT:
+            self._submission.enqueue(after)
+        if result is DeliveryResult.SENT:
             self._drop(mail.payload.blobs)
-        return heard
+        return result
 
     def _moved(self, mail: Mail, status: Status, outcome: Outcome) -> Mail:
         return mail.moved(
@@ -437,12 +449,12 @@ class Delivery:
             request_id=outcome.request_id,
         )
 
-    def _left_open(self, mail: Mail, outcome: Outcome) -> tuple[Mail, Heard]:
+    def _left_open(self, mail: Mail, outcome: Outcome) -> tuple[Mail, DeliveryResult]:
         """It may have been sent: to be found out, for a person, or as the setting says."""
-        if mail.delivery is Way.VERIFIED:
-            return self._looking.begun(mail, outcome, self._clock()), Heard.UNKNOWN
+        if mail.delivery is DeliveryMode.VERIFIED:
+            return self._looking.begun(mail, outcome, self._clock()), DeliveryResult.UNKNOWN
         if not self._send_unknown_again:
-            return self._moved(mail, Status.UNKNOWN, outcome), Heard.UNKNOWN
+            return self._moved(mail, Status.UNKNOWN, outcome), DeliveryResult.UNKNOWN
         again = replace(
             outcome,
             reason=SENT_AGAIN,
@@ -450,10 +462,10 @@ class Delivery:
             "POSTROOM_UNKNOWN says: it may arrive twice.",
         )
         wait = seconds_until_next(mail.attempts, again.retry_after, self._jitter)
-        after, heard = self._again(mail, again, self._clock() + timedelta(seconds=wait))
+        after, result = self._again(mail, again, self._clock() + timedelta(seconds=wait))
         if after.status is not Status.FAILED:
-            return after, heard
-        return self._moved(mail, Status.UNKNOWN, outcome), Heard.UNKNOWN
+            return after, result
+        return self._moved(mail, Status.UNKNOWN, outcome), DeliveryResult.UNKNOWN
 
     def _or_held(self, mail: Mail, account: Account | None, outcome: Outcome) -> Outcome:
         """A remote that asks for a pause which outlasts every mail's patience says that the account
@@ -464,7 +476,9 @@ class Delivery:
             return outcome
         return replace(outcome, verdict=Verdict.HOLD_ACCOUNT)
 
-    def _again(self, mail: Mail, outcome: Outcome, next_try: datetime) -> tuple[Mail, Heard]:
+    def _again(
+        self, mail: Mail, outcome: Outcome, next_try: datetime
+    ) -> tuple[Mail, DeliveryResult]:
         now = self._clock()
         if outcome.draft_is_gone:
             mail = replace(mail, draft_id=None, message_id=None)
@@ -476,10 +490,10 @@ class Delivery:
             )
             if mail.draft_id is not None:
                 # An earlier attempt may have sent it, and its draft has to be taken away.
-                return self._looking.begun(mail, doubted(gave_up), now), Heard.UNKNOWN
-            return self._moved(mail, Status.FAILED, gave_up), Heard.FAILED
+                return self._looking.begun(mail, doubted(gave_up), now), DeliveryResult.UNKNOWN
+            return self._moved(mail, Status.FAILED, gave_up), DeliveryResult.FAILED
         later = replace(self._moved(mail, Status.QUEUED, outcome), due_at=next_try)
-        return later, Heard.LATER
+        return later, DeliveryResult.LATER
 
     def _write(self, mail: Mail, etag: str, *, claiming: bool = False) -> str | None:
         """Write under the ETag; returns the new one, or None where another worker was first.
@@ -551,7 +565,7 @@ def _told_of(mail: Mail) -> str | None:
 
 def _why_held(account: Account | None) -> str:
     if account is None:
-        return refusals.find("account_gone").words
+        return known_errors.find("account_gone").words
     row = why(account)
     after = "The mail goes by itself when its account can send again."
     return f"{row.words} {after}" if row else after
@@ -568,7 +582,7 @@ def _is_same_move(found: Mail, wanted: Mail) -> bool:
         and found.lease_id == wanted.lease_id
         and found.lease_until == wanted.lease_until
         and found.draft_id == wanted.draft_id
-        and found.looks == wanted.looks
+        and found.search_count == wanted.search_count
     )
 
 

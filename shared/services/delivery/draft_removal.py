@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from enum import StrEnum
 
-from shared.errors import Refused
+from shared.errors import RequestRejected
 from shared.mail import problems
 from shared.mail.account import Account
 from shared.mail.mail import Mail
@@ -40,7 +40,7 @@ class Withdrawn(StrEnum):
     there, and no worker is left that could send it."""
 
 
-class Withdrawal:
+class DraftRemoval:
     """Removes the drafts of mails that are withdrawn, or become other mails."""
 
     def __init__(self, *, finding: FindingOut, accounts: Accounts, clock: Clock) -> None:
@@ -48,12 +48,12 @@ class Withdrawal:
         self._accounts = accounts
         self._clock = clock
 
-    def withdraw(self, mail: Mail) -> Withdrawn:
+    def remove_draft(self, mail: Mail) -> Withdrawn:
         """Remove the draft of a mail that no worker has. Raises Refused (503) for what passes."""
         account = self._mailbox(mail)
         if account is None:
             return self._out_of_reach(mail)
-        done, trouble = self._finding.withdraw(account, mail.draft_id or "")
+        done, trouble = self._finding.remove_draft(account, mail.draft_id or "")
         if trouble is None:
             return Withdrawn.REMOVED if done is Removal.REMOVED else Withdrawn.MISSING
         if trouble.verdict in _NOT_PASSING:
@@ -75,8 +75,8 @@ class Withdrawal:
         return Withdrawn.OUT_OF_REACH
 
 
-def _later(mail: Mail, seconds: float) -> Refused:
-    return Refused(
+def _later(mail: Mail, seconds: float) -> RequestRejected:
+    return RequestRejected(
         problems.UNAVAILABLE,
         "The mail has a draft in its mailbox that could still be sent, and it could not be removed "
         "just now: nothing was changed.",

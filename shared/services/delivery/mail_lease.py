@@ -22,7 +22,7 @@ an upload, removing its draft, writing the outcome) has what is left of `functio
 host.json: a host that ends the process ends other mails' requests with it."""
 
 
-class HeldMail:
+class MailLease:
     """Fulfils `sending.Claim` by conditional writes."""
 
     def __init__(

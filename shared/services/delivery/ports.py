@@ -121,11 +121,11 @@ class Drafts(Protocol):
         draft_id: str,
         session: bytes,
         file: AttachedFile,
-        going_on: Callable[[], None],
+        keep_alive: Callable[[], None],
     ) -> GraphAnswer:
         """Add a file of 3 MB or more by an upload session, in chunks; done is 201.
 
-        `session` is the body that opens it. `going_on` is called before each chunk and may raise
+        `session` is the body that opens it. `keep_alive` is called before each chunk and may raise
         LostRace. A chunk whose answer was lost is taken up where Graph says. On whatever else than
         201 the upload is cancelled and the draft is not to be used. Raises RemoteRefused where the
         session is not on Microsoft's own host.

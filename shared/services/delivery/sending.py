@@ -17,11 +17,11 @@ from shared.errors import (
     NotSent,
     RemoteError,
 )
-from shared.mail import limits, refusals, rights
+from shared.mail import known_errors, limits, rights
 from shared.mail.account import Account
 from shared.mail.graph_payload import send_request
 from shared.mail.mail import Mail
-from shared.mail.outcome import Look, Outcome, Verdict, judge_send
+from shared.mail.outcome import Outcome, SearchResult, Verdict, judge_send
 from shared.services.accounts.ports import Tokens
 from shared.services.clock import Clock
 from shared.services.delivery.ports import MailService
@@ -93,11 +93,11 @@ class Removal(StrEnum):
 class FindingOut(Protocol):
     """Looks for what became of a mail, and takes its draft out of the mailbox."""
 
-    def find_out(self, account: Account, mail: Mail) -> Look:
+    def find_out(self, account: Account, mail: Mail) -> SearchResult:
         """Look once. Changes nothing, and never raises for what Microsoft does."""
         ...
 
-    def withdraw(self, account: Account, draft_id: str) -> tuple[Removal, Outcome | None]:
+    def remove_draft(self, account: Account, draft_id: str) -> tuple[Removal, Outcome | None]:
         """Remove a draft, so that nobody can send it; where that was not done, the reason.
 
         Never raises for what Microsoft does. Whoever lets a mail go whose row knows a draft calls
@@ -142,17 +142,19 @@ class Acting:
         try:
             return self._tokens.access_token(account)
         except ConsentRequired as error:
-            row = refusals.find(error.code)
+            row = known_errors.find(error.code)
             return Outcome(Verdict.NEEDS_SIGN_IN, error.code, row.words)
         except CredentialRefused as error:
-            row = refusals.find(error.code)
+            row = known_errors.find(error.code)
             return Outcome(
                 Verdict.HOLD_ACCOUNT, error.code, row.words, retry_after=CREDENTIAL_SECONDS
             )
         except (NotSent, AnswerLost) as error:
             # A token request that was answered late or not at all has sent no mail.
             reason = f"{error.system}_unreachable"
-            return Outcome(Verdict.AGAIN, reason, refusals.find(reason).words, error.retry_after)
+            return Outcome(
+                Verdict.AGAIN, reason, known_errors.find(reason).words, error.retry_after
+            )
 
 
 class DirectSending:
@@ -202,7 +204,7 @@ class DirectSending:
 
 def unreached(error: RemoteError) -> Outcome:
     """Graph was not reached: nothing left."""
-    words = refusals.find("not_reached").words
+    words = known_errors.find("not_reached").words
     return Outcome(Verdict.AGAIN, "not_reached", words, error.retry_after)
 
 

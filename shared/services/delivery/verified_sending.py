@@ -35,10 +35,10 @@ from shared.mail.lost_drafts import DRAFT_UNANSWERED, lost_between
 from shared.mail.mail import Mail
 from shared.mail.message import Attachment, Message
 from shared.mail.outcome import (
+    Evidence,
     GraphAnswer,
-    Look,
     Outcome,
-    Sight,
+    SearchResult,
     Sought,
     Verdict,
     doubted,
@@ -137,9 +137,9 @@ class VerifiedSending:
             self._drop(account, draft_id)
         return outcome
 
-    def find_out(self, account: Account, mail: Mail) -> Look:
+    def find_out(self, account: Account, mail: Mail) -> SearchResult:
         """See `FindingOut`. Looks by the mail's key and Message-ID: ids change when a draft is sent."""
-        seen: list[Look] = []
+        seen: list[SearchResult] = []
         sought = Sought(
             mail.mail_id,
             mail.draft_id,
@@ -156,7 +156,7 @@ class VerifiedSending:
             return _seen(found, sought, seen)
 
         outcome = self._acting.act(account, look)
-        return seen[0] if seen else Look(Sight.UNSEEN, outcome)
+        return seen[0] if seen else SearchResult(Evidence.UNSEEN, outcome)
 
     def _make(
         self, account: Account, message: Message, sender: Address, claim: Claim
@@ -294,7 +294,7 @@ class VerifiedSending:
             self._sleep(wait)
         return outcome
 
-    def withdraw(self, account: Account, draft_id: str) -> tuple[Removal, Outcome | None]:
+    def remove_draft(self, account: Account, draft_id: str) -> tuple[Removal, Outcome | None]:
         """See `FindingOut`."""
         answers: list[GraphAnswer] = []
 
@@ -336,14 +336,14 @@ class VerifiedSending:
 
     def _drop(self, account: Account, draft_id: str) -> None:
         """Remove a draft that nobody will send. One that stays is swept later."""
-        if self.withdraw(account, draft_id)[0] is Removal.UNDONE:
+        if self.remove_draft(account, draft_id)[0] is Removal.UNDONE:
             event("draft_left_behind", level=logging.WARNING, account=account.alias)
 
 
 _DONE = Outcome(Verdict.SENT)
 
 
-def _seen(found: Found, sought: Sought, seen: list[Look]) -> Outcome:
+def _seen(found: Found, sought: Sought, seen: list[SearchResult]) -> Outcome:
     look = judge_look(found.answer, found.copies, sought)
     if look.outcome is not None:
         return look.outcome

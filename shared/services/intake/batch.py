@@ -16,15 +16,15 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec.structs import replace
 
-from shared.errors import FieldProblem, PostroomError, Refused, RemoteError
+from shared.errors import FieldProblem, PostroomError, RemoteError, RequestRejected
 from shared.mail import problems
 from shared.services.clock import Clock
 from shared.services.intake.mail_document import (
     MAX_KEY,
     MailDocument,
     Order,
+    internal_key,
     is_key,
-    place_of,
     read_json,
     refuse_crumbs,
 )
@@ -79,7 +79,7 @@ class Item(msgspec.Struct):
     index: int
     order: Order | None = None
     receipt: Receipt | None = None
-    refusal: Refused | None = None
+    refusal: RequestRejected | None = None
 
 
 class BatchReceipt(msgspec.Struct, frozen=True):
@@ -145,7 +145,7 @@ class Batch:
             try:
                 self._submission.check(item.order)
                 self._submission.refuse_taken_key(item.order)
-            except Refused as refused:
+            except RequestRejected as refused:
                 # A repeated batch finds its mails, whatever could refuse them today.
                 if self._submission.earlier(item.order) is None:
                     item.refusal = refused
@@ -165,7 +165,7 @@ class Batch:
                 return
             try:
                 item.receipt = self._submission.accept(item.order)
-            except Refused as refused:
+            except RequestRejected as refused:
                 item.refusal = refused
             except PostroomError as error:
                 failures.append(error)
@@ -214,9 +214,9 @@ def _guarded(work: Callable[[Item], None], item: Item, detail: str) -> None:
         item.refusal = _failed(error, detail)
 
 
-def _failed(error: Exception, detail: str) -> Refused:
+def _failed(error: Exception, detail: str) -> RequestRejected:
     event("internal_error", level=logging.ERROR, kind=type(error).__name__, where=where(error))
-    return Refused(problems.INTERNAL, detail)
+    return RequestRejected(problems.INTERNAL, detail)
 
 
 def _decoded(raw: bytes) -> BatchEnvelope:
@@ -224,14 +224,14 @@ def _decoded(raw: bytes) -> BatchEnvelope:
     found: list[FieldProblem] = []
     document = decode(raw, _decoder, "a batch", found)
     if document is None or found:
-        raise Refused(
+        raise RequestRejected(
             problems.INVALID_REQUEST,
             "The batch has a field that is not understood.",
             found[:MAX_TOLD],
         )
     twice = _repeated_name(raw, document.mails)
     if twice is not None:
-        raise Refused(
+        raise RequestRejected(
             problems.INVALID_REQUEST,
             "The batch has a field twice.",
             [FieldProblem(twice, "is given more than once: keep one")],
@@ -264,8 +264,8 @@ def _mails_in(document: BatchEnvelope) -> list[bytes]:
     return mails
 
 
-def _refused(field: str, message: str) -> Refused:
-    return Refused(
+def _refused(field: str, message: str) -> RequestRejected:
+    return RequestRejected(
         problems.INVALID_REQUEST,
         "The batch cannot be read.",
         [FieldProblem(field, message)],
@@ -274,7 +274,7 @@ def _refused(field: str, message: str) -> Refused:
 
 def _read(document: BatchEnvelope, key: str | None, now: datetime) -> list[Item]:
     if key is not None and not is_key(key):
-        raise Refused(
+        raise RequestRejected(
             problems.INVALID_REQUEST,
             "The batch's Idempotency-Key cannot be taken.",
             [FieldProblem("Idempotency-Key", f"must have 1 to {MAX_KEY} printable characters")],
@@ -288,26 +288,26 @@ def _item(index: int, raw: bytes, key: str | None, now: datetime) -> Item:
     try:
         order = read_json(raw, now)
         if order.dry_run:
-            raise Refused(
+            raise RequestRejected(
                 problems.INVALID_MAIL,
                 "A batch is no dry run.",
                 [FieldProblem("dry_run", "is not for a batch: use POST /api/send/check")],
             )
-    except Refused as refused:
+    except RequestRejected as refused:
         return Item(index, refusal=refused)
     except Exception as error:  # noqa: BLE001 - logged and told in the answer
         return Item(index, refusal=_failed(error, _NOT_STORED))
     if order.idempotency_key is None and key is not None:
-        order = replace(order, idempotency_key=f"{key}/{index}", place=place_of(key, index))
+        order = replace(order, idempotency_key=f"{key}/{index}", place=internal_key(key, index))
     return Item(index, order)
 
 
-def _unavailable(error: PostroomError | None, *, tried: bool) -> Refused:
+def _unavailable(error: PostroomError | None, *, tried: bool) -> RequestRejected:
     if not tried:
-        return Refused(
+        return RequestRejected(
             problems.UNAVAILABLE, "The mail was not tried: storage failed on others before it."
         )
     wait = error.retry_after if isinstance(error, RemoteError) else None
-    return Refused(
+    return RequestRejected(
         problems.UNAVAILABLE, "Storage did not do its part for this mail.", retry_after=wait
     )

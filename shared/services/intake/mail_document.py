@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from shared.errors import FieldProblem, Refused
+from shared.errors import FieldProblem, RequestRejected
 from shared.mail import problems
 from shared.mail.message import (
     MAX_RECIPIENTS,
@@ -190,7 +190,7 @@ def _decode(raw: bytes, files: int, found: list[FieldProblem]) -> MailDocument:
     _refuse_if(_crowded(document, files))
     twice = None if found else repeated_name(raw)
     if twice is not None:
-        raise Refused(
+        raise RequestRejected(
             problems.INVALID_MAIL,
             "The mail document has a field twice.",
             [FieldProblem(twice, "is given more than once: keep one")],
@@ -203,7 +203,7 @@ def refuse_crumbs(raw: bytes, most: int) -> None:
     ends a name or a text. One behind a backslash that is itself escaped is missed; its text still
     counts as half."""
     if raw.count(b'"') - raw.count(b'\\"') > 2 * most:
-        raise Refused(
+        raise RequestRejected(
             problems.INVALID_MAIL,
             "The document has more names and texts than are taken.",
             [FieldProblem("body", f"has more than {most} names and texts: send less in it")],
@@ -286,7 +286,7 @@ def _key(in_document: str | None, in_header: str | None, found: list[FieldProble
     return key
 
 
-def place_of(key: str, index: int) -> str:
+def internal_key(key: str, index: int) -> str:
     """The key of a mail that has none of its own, by its place in the batch of `key`.
 
     No caller's own key can hold the control character between the two, so that the third mail of
@@ -342,8 +342,8 @@ def _refuse_if(found: Sequence[FieldProblem]) -> None:
         raise _refusal(found)
 
 
-def _refusal(found: Sequence[FieldProblem]) -> Refused:
-    return Refused(problems.INVALID_MAIL, _how_many(len(found)), found[:MAX_TOLD])
+def _refusal(found: Sequence[FieldProblem]) -> RequestRejected:
+    return RequestRejected(problems.INVALID_MAIL, _how_many(len(found)), found[:MAX_TOLD])
 
 
 def _how_many(count: int) -> str:

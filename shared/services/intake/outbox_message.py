@@ -55,7 +55,7 @@ def read(message: TriggerMessage) -> OutboxMessage:
     return OutboxMessage(message.id, message.insertion_time, message.get_body())
 
 
-class BellMessage(msgspec.Struct, forbid_unknown_fields=True):
+class WakeUpMessage(msgspec.Struct, forbid_unknown_fields=True):
     """Wakes a worker for a mail. It holds nothing but the mail's id, so that one that comes twice,
     late or from a stranger does no harm."""
 
@@ -63,12 +63,12 @@ class BellMessage(msgspec.Struct, forbid_unknown_fields=True):
     mail_id: str
 
 
-_decoder = msgspec.json.Decoder(BellMessage)
+_decoder = msgspec.json.Decoder(WakeUpMessage)
 
 
-def bell_for(mail_id: str) -> str:
+def wake_up_for(mail_id: str) -> str:
     """The text of the bell for a mail."""
-    return msgspec.json.encode(BellMessage("bell", mail_id)).decode()
+    return msgspec.json.encode(WakeUpMessage("bell", mail_id)).decode()
 
 
 def mail_id_in(document: bytes) -> str | None:

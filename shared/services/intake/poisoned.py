@@ -17,7 +17,7 @@ GOES_ROUND_AT = 3
 """Attempts; a process that dies in one of the two that are left loses nothing yet."""
 
 
-def bury(
+def record_poisoned(
     message: TriggerMessage,
     put_back: Callable[[str], None],
     write_down: Callable[[OutboxMessage], object],

@@ -49,9 +49,9 @@ class IdempotencyKeys(Protocol):
         ...
 
 
-class Bell(Protocol):
+class WakeUps(Protocol):
     """Queue `outbox`: tells a worker to look at a mail in the ledger."""
 
-    def ring(self, mail_id: str, after_seconds: float = 0) -> None:
+    def enqueue(self, mail_id: str, after_seconds: float = 0) -> None:
         """Ring for a mail, now or later (at most seven days)."""
         ...

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
-from shared.errors import LostRace, Refused
+from shared.errors import LostRace, RequestRejected
 from shared.mail import ids, problems
 from shared.mail.status import Status
 from shared.services.clock import Clock
-from shared.services.delivery.delivery import Delivery, Heard
+from shared.services.delivery.delivery import Delivery, DeliveryResult
 from shared.services.intake import outbox_message as messages
 from shared.services.intake import queue_wording as wording
 from shared.services.intake.mail_document import read_json
@@ -39,7 +39,7 @@ class Outbox:
         self._clock = clock
         self._remembers = remembers
 
-    def hear(self, message: OutboxMessage) -> Heard:
+    def handle(self, message: OutboxMessage) -> DeliveryResult:
         """Deal with one message of the queue `outbox`.
 
         Raises only where the ledger itself cannot be reached; the message then comes back.
@@ -54,10 +54,10 @@ class Outbox:
             )
         mail_id = messages.mail_id_in(found.content)
         if mail_id is not None:
-            return self._delivery.deliver(mail_id) if ids.is_id(mail_id) else Heard.LEFT
+            return self._delivery.deliver(mail_id) if ids.is_id(mail_id) else DeliveryResult.LEFT
         return self._take_in(message, found.content)
 
-    def bury(self, message: OutboxMessage) -> Heard:
+    def record_poisoned(self, message: OutboxMessage) -> DeliveryResult:
         """Deal with one message of `outbox-poison`: the host gave up after repeated failures.
 
         A mail that still waits goes on waiting: the timer rings for it
@@ -72,30 +72,30 @@ class Outbox:
         found = self._ledger.get(mail_id) if ids.is_id(mail_id) else None
         if found is None or found.mail.status not in (Status.QUEUED, Status.SCHEDULED):
             # A mail that is held, settled or unknown stays so; of one that is being sent, the lease ends.
-            return Heard.LEFT
+            return DeliveryResult.LEFT
         mail = found.mail.poisoned(self._clock())
         try:
             self._ledger.update(mail, found.etag)
         except LostRace:
-            return Heard.LEFT  # another worker has changed it: its word counts
+            return DeliveryResult.LEFT  # another worker has changed it: its word counts
         event(
             "mail_poisoned",
             level=logging.ERROR,
             mail_id=mail_id,
             status=mail.status.value,
         )
-        return Heard.FAILED if mail.status is Status.FAILED else Heard.LATER
+        return DeliveryResult.FAILED if mail.status is Status.FAILED else DeliveryResult.LATER
 
-    def _take_in(self, message: OutboxMessage, document: bytes) -> Heard:
+    def _take_in(self, message: OutboxMessage, document: bytes) -> DeliveryResult:
         mail_id = _mail_id_of(message)
         if self._clock() - message.inserted_at >= self._remembers:
             return self._too_old(message, mail_id, document)
         try:
             order = read_json(document, self._clock())
             if order.dry_run:
-                raise Refused(problems.INVALID_MAIL, "dry_run has no meaning on the queue.")
+                raise RequestRejected(problems.INVALID_MAIL, "dry_run has no meaning on the queue.")
             receipt = self._submission.take_in(order, mail_id, self._delivery.claim_or_hold)
-        except Refused as refused:
+        except RequestRejected as refused:
             return self._write_failure(
                 message, refused.kind.code, wording.help_for(refused), document
             )
@@ -103,14 +103,14 @@ class Outbox:
         if receipt.replayed:
             return self._delivery.deliver(mail.mail_id)
         if mail.status is Status.HELD:
-            return Heard.HELD
+            return DeliveryResult.HELD
         if mail.status is not Status.SENDING:
-            return Heard.LATER
+            return DeliveryResult.LATER
         if receipt.etag is None or receipt.account is None:
-            return Heard.LEFT
+            return DeliveryResult.LEFT
         return self._delivery.send_claimed(Versioned(mail, receipt.etag), receipt.account)
 
-    def _too_old(self, message: OutboxMessage, mail_id: str, document: bytes) -> Heard:
+    def _too_old(self, message: OutboxMessage, mail_id: str, document: bytes) -> DeliveryResult:
         """A redelivery is recognised by its mail's row, which retention may have removed by now."""
         if self._ledger.get(mail_id) is not None:
             return self._delivery.deliver(mail_id)
@@ -118,11 +118,11 @@ class Outbox:
 
     def _write_failure(
         self, message: OutboxMessage, reason: str, help_text: str, document: bytes | None
-    ) -> Heard:
+    ) -> DeliveryResult:
         self._submission.record_failure(
             _mail_id_of(message), message.body, reason, help_text, readable_parts(document)
         )
-        return Heard.FAILED
+        return DeliveryResult.FAILED
 
 
 def _mail_id_of(message: OutboxMessage) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shared.errors import FieldProblem, Refused
+from shared.errors import FieldProblem, RequestRejected
 from shared.mail import problems
 
 LONGEST_HELP = 2_000
@@ -52,7 +52,7 @@ TOO_OLD = (
 )
 
 
-def help_for(refused: Refused) -> str:
+def help_for(refused: RequestRejected) -> str:
     """What was wrong with a message, and what to do."""
     told = "; ".join(f"{_field(problem)} {problem.message}" for problem in refused.errors)
     remedy = _remedy(refused)
@@ -71,7 +71,7 @@ def help_for_unreadable(fault: str) -> str:
     )
 
 
-def _remedy(refused: Refused) -> str:
+def _remedy(refused: RequestRejected) -> str:
     """The refusal's own advice where it has some of its own, else the one for its kind."""
     if refused.help == refused.kind.help:
         return REMEDIES.get(refused.kind.code, CORRECT)

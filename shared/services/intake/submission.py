@@ -13,34 +13,34 @@ from datetime import datetime, timedelta
 import msgspec
 from msgspec.structs import replace
 
-from shared.errors import AlreadyExists, AnswerLost, FieldProblem, Refused, RemoteError
+from shared.errors import AlreadyExists, AnswerLost, FieldProblem, RemoteError, RequestRejected
 from shared.mail import ids, invitation, limits, problems
 from shared.mail.account import Account, AccountState
 from shared.mail.address import Address
 from shared.mail.choice import choose
 from shared.mail.composing import compose, refuse_overrides, sender_of, with_sent_items
+from shared.mail.delivery_mode import DeliveryMode, mode_for
+from shared.mail.known_errors.account import why
 from shared.mail.mail import Caller, Event, Mail, Payload
 from shared.mail.message import Attachment, Importance, Message, StoredFile
-from shared.mail.refusals.account import why
 from shared.mail.status import WAITING, Status
-from shared.mail.way import Way, way_for
 from shared.services.accounts.ports import Accounts
 from shared.services.clock import Clock
 from shared.services.delivery.pacing import Pacing
-from shared.services.intake.mail_document import Order, place_of
+from shared.services.intake.mail_document import Order, internal_key
 from shared.services.intake.outbox_message import LONGEST_DELAY
-from shared.services.intake.ports import Bell, IdempotencyKeys, KeyClaim
+from shared.services.intake.ports import IdempotencyKeys, KeyClaim, WakeUps
 from shared.services.intake.readable_parts import NOTHING, ReadableParts, Recipient
 from shared.services.mails.packing import Packed, pack
 from shared.services.mails.ports import Files, Ledger, Payloads, Versioned
-from shared.services.upkeep.ports import Waiting
+from shared.services.upkeep.ports import WaitingIndex
 from shared.telemetry import event
 
 INLINE_BYTES = 480 * 1024
 """A packed payload up to this size stays in the ledger row (1 MiB at most); above, a blob."""
 
 NEW = timedelta(minutes=5)
-"""A mail whose id is older when it is written is noted as waiting first: see `Waiting`."""
+"""A mail whose id is older when it is written is noted as waiting first: see `WaitingIndex`."""
 
 RECIPIENT_ROOM = 16_000
 """Characters of recipients that a ledger row keeps for people to see."""
@@ -84,10 +84,10 @@ class Submission:
         payloads: Payloads,
         files: Files,
         keys: IdempotencyKeys,
-        bell: Bell,
+        wake_ups: WakeUps,
         accounts: Accounts,
         pacing: Pacing,
-        waiting: Waiting,
+        waiting: WaitingIndex,
         clock: Clock,
         random: ids.RandomBytes,
         max_mail_bytes: int,
@@ -97,7 +97,7 @@ class Submission:
         self._payloads = payloads
         self._files = files
         self._keys = keys
-        self._bell = bell
+        self._bell = wake_ups
         self._accounts = accounts
         self._pacing = pacing
         self._waiting = waiting
@@ -124,7 +124,7 @@ class Submission:
     def _accept(self, order: Order) -> Receipt:
         try:
             order, account, sender = self.check(order)
-        except Refused:
+        except RequestRejected:
             # What has changed since says nothing about a mail that was accepted then.
             earlier = None if order.dry_run else self.earlier(order)
             if earlier is None:
@@ -138,7 +138,7 @@ class Submission:
             return Receipt(mail, account=account, dry_run=True, message=order.message)
         receipt = self._store(order, mail, sender, lambda new: self.with_slot(new, account))
         if receipt.mail.status in WAITING and receipt.mail.attempts == 0:
-            self.ring(receipt.mail)
+            self.enqueue(receipt.mail)
         _tell(receipt)
         return receipt
 
@@ -172,7 +172,7 @@ class Submission:
         batch, slash, index = key.rpartition("/")
         names = [key]
         if slash and batch and index.isascii() and index.isdigit() and len(index) < 4:
-            names.append(place_of(batch, int(index)))
+            names.append(internal_key(batch, int(index)))
         claims = [claim for claim in map(self._keys.find, names) if claim is not None]
         found = [self._ledger.get(claim.mail_id) for claim in claims]
         return [row.mail for row in found if row is not None]
@@ -191,7 +191,7 @@ class Submission:
             account, sender = self._account_for(order)
             order = self._with_files(self._in_thread(_settled(order, account)))
             self.check_size(order.message, account, sender)
-        except Refused:
+        except RequestRejected:
             earlier = self.earlier(order)
             if earlier is None:
                 raise
@@ -205,7 +205,7 @@ class Submission:
         receipt = replace(self._store(order, mail, sender, begun), account=account)
         waits = receipt.mail.status in (Status.SCHEDULED, Status.QUEUED)
         if waits and not receipt.replayed:
-            self.ring(receipt.mail)
+            self.enqueue(receipt.mail)
         _tell(receipt)
         return receipt
 
@@ -256,16 +256,16 @@ class Submission:
 
     def note_if_old(self, mail: Mail) -> None:
         """Note a mail that is about to be written as waiting, where the sweep may have passed the
-        time of its id: see `Waiting`."""
-        if mail.look_at and self._clock() - ids.time_of(mail.mail_id) > NEW:
-            self._waiting.note(mail.mail_id, mail.look_at)
+        time of its id: see `WaitingIndex`."""
+        if mail.next_check_at and self._clock() - ids.time_of(mail.mail_id) > NEW:
+            self._waiting.note(mail.mail_id, mail.next_check_at)
 
-    def ring(self, mail: Mail, after_seconds: float = 0.0) -> None:
+    def enqueue(self, mail: Mail, after_seconds: float = 0.0) -> None:
         """Ring for a mail when it is due, or later. A bell that cannot be rung is left to the
         timer."""
         delay = max(after_seconds, (mail.due_at - self._clock()).total_seconds())
         try:
-            self._bell.ring(mail.mail_id, min(max(0.0, delay), LONGEST_DELAY))
+            self._bell.enqueue(mail.mail_id, min(max(0.0, delay), LONGEST_DELAY))
         except RemoteError:
             event("bell_failed", level=logging.WARNING, mail_id=mail.mail_id)
 
@@ -286,7 +286,7 @@ class Submission:
             found = _chosen(order, self._accounts.all())
             if found[0].state is not AccountState.NEEDS_SIGN_IN:
                 return found
-        except Refused:
+        except RequestRejected:
             pass
         return _chosen(order, self._accounts.all(fresh=True))
 
@@ -311,7 +311,7 @@ class Submission:
             caller=caller,
             account=account.alias,
             account_id=account.account_id,
-            delivery=way_for(account, saves_copy=order.message.save_to_sent_items),
+            delivery=mode_for(account, saves_copy=order.message.save_to_sent_items),
             saves_copy=order.message.save_to_sent_items,
             message_id_given=_has_message_id(order.message),
             sender=str(sender_of(order.message, sender, account)),
@@ -331,14 +331,14 @@ class Submission:
         if mail.status is not Status.QUEUED:
             return mail
         slot = self._pacing.slot(account, urgent=mail.urgent)
-        return self.told_why(replace(mail, due_at=max(mail.due_at, slot)), account)
+        return self.with_reason(replace(mail, due_at=max(mail.due_at, slot)), account)
 
     def with_slot_today(self, mail: Mail, account: Account) -> Mail | None:
         """A mail that waits for another day, due today; None where today has no room for it."""
         slot = self._pacing.slot_today(account, urgent=mail.urgent)
         return replace(mail, due_at=slot, reason=None, help=None) if slot is not None else None
 
-    def told_why(self, mail: Mail, account: Account) -> Mail:
+    def with_reason(self, mail: Mail, account: Account) -> Mail:
         """A mail that has its slot, with the reason where it is not today's."""
         cap = account.defaults.daily_cap
         if cap is None or not self._pacing.is_capped(account, mail.due_at):
@@ -432,7 +432,7 @@ class Submission:
         found = self._ledger.get(order.answers)
         message_id = found.mail.message_id if found is not None else None
         if message_id is None:
-            raise Refused(
+            raise RequestRejected(
                 problems.INVALID_MAIL,
                 "The mail that this one answers cannot be named in it.",
                 [FieldProblem("in_reply_to", _why_not_answered(found))],
@@ -452,7 +452,7 @@ class Submission:
         for index, item in enumerate(order.message.attachments):
             file = item.content
             if isinstance(file, StoredFile):
-                seen = self._files.look(file.container, file.name)
+                seen = self._files.head(file.container, file.name)
                 if seen is None:
                     missing.append(
                         FieldProblem(
@@ -463,7 +463,7 @@ class Submission:
                 item = replace(item, content=seen or file)
             found.append(item)
         if missing:
-            raise Refused(
+            raise RequestRejected(
                 problems.ATTACHMENT_MISSING, "The mail names a file that is not there.", missing
             )
         return replace(order, message=replace(order.message, attachments=tuple(found)))
@@ -487,7 +487,7 @@ def _why_not_answered(found: Versioned | None) -> str:
     """Why a mail of ours, named by its id, cannot be answered."""
     if found is None:
         return _NO_MAIL
-    return _NEVER_A_MESSAGE_ID if found.mail.delivery is Way.DIRECT else _NO_MESSAGE_ID
+    return _NEVER_A_MESSAGE_ID if found.mail.delivery is DeliveryMode.DIRECT else _NO_MESSAGE_ID
 
 
 def _chosen(order: Order, accounts: Sequence[Account]) -> tuple[Account, Address]:
@@ -510,9 +510,9 @@ def _has_message_id(message: Message) -> bool:
     return any(name.lower() == "message-id" for name in header_section.names(message.mime))
 
 
-def key_conflict() -> Refused:
+def key_conflict() -> RequestRejected:
     """The refusal of a key that stands for another document."""
-    return Refused(
+    return RequestRejected(
         problems.IDEMPOTENCY_CONFLICT,
         "The idempotency key stands for another document already.",
         [FieldProblem("idempotency_key", "was used with another document")],
@@ -523,7 +523,7 @@ def refuse_signed_out(account: Account) -> None:
     """Raise Refused (409) for an account that needs a sign-in: over HTTP the caller can be told."""
     if account.state is AccountState.NEEDS_SIGN_IN:
         row = why(account)
-        raise Refused(
+        raise RequestRejected(
             problems.ACCOUNT_NEEDS_SIGN_IN,
             f"The account '{account.alias}' cannot send until its mailbox is signed in again"
             f"{f' ({account.reason})' if account.reason else ''}.",

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from shared.errors import RemoteError
 from shared.mail.status import Status
 from shared.services.clock import Clock
-from shared.services.mails.ports import Case, Cases, Ledger, Versioned
+from shared.services.mails.ports import AttentionIndex, AttentionItem, Ledger, Versioned
 from shared.services.upkeep.ports import Archive
 from shared.telemetry import event
 
 if TYPE_CHECKING:
     from shared.mail.mail import Mail, MailFilter, MailPage
-    from shared.services.mails.ports import Glimpse, Span, WaitingPage
+    from shared.services.mails.ports import MailSummary, Span, WaitingPage
 
 ATTENTION = (Status.HELD, Status.UNKNOWN, Status.FAILED)
 """What a mail does not leave by a bell alone."""
@@ -28,16 +28,16 @@ MOST = 100_000
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class AttentiveLedger:
+class IndexedLedger:
     """A ledger that keeps the cases too. Fulfils `mails.ports.Ledger`.
 
     A case costs one call where a mail gets into trouble and one where it gets out; a mail that is
     simply sent costs none.
     """
 
-    def __init__(self, ledger: Ledger, cases: Cases) -> None:
+    def __init__(self, ledger: Ledger, attention: AttentionIndex) -> None:
         self._ledger = ledger
-        self._cases = cases
+        self._cases = attention
 
     def insert(self, mail: Mail) -> str:
         """See `Ledger`."""
@@ -64,9 +64,9 @@ class AttentiveLedger:
         """See `Ledger`."""
         return self._ledger.page(wanted, size, cursor)
 
-    def glimpse(self, mail_id: str) -> Glimpse | None:
+    def summary(self, mail_id: str) -> MailSummary | None:
         """See `Ledger`."""
-        return self._ledger.glimpse(mail_id)
+        return self._ledger.summary(mail_id)
 
     def waiting(
         self, span: Span, most: int, cursor: str | None = None, *, held_for: str | None = None
@@ -84,13 +84,15 @@ class AttentiveLedger:
                 event("case_not_opened", level=logging.WARNING, mail_id=mail.mail_id)
 
 
-class Recount:
+class AttentionReconciler:
     """Puts right, once a day, what the cases and the ledger do not agree on."""
 
-    def __init__(self, ledger: Ledger, archive: Archive, cases: Cases, clock: Clock) -> None:
+    def __init__(
+        self, ledger: Ledger, archive: Archive, attention: AttentionIndex, clock: Clock
+    ) -> None:
         self._ledger = ledger
         self._archive = archive
-        self._cases = cases
+        self._cases = attention
         self._clock = clock
 
     def run(self, stop: datetime) -> int:
@@ -121,17 +123,17 @@ class Recount:
         return True
 
     def _close(self, mail_id: str, status: Status) -> bool:
-        mail = self._ledger.glimpse(mail_id)
+        mail = self._ledger.summary(mail_id)
         if mail is not None and mail.status is status:
             return False
         self._cases.close(mail_id, status)
         return True
 
 
-def case_of(mail: Mail) -> Case:
+def case_of(mail: Mail) -> AttentionItem:
     """The case that a mail is. A refused queue message belongs to no account, whatever it names."""
     account = None if mail.is_refused_message else mail.account
-    return Case(mail.mail_id, mail.status, mail.reason, account)
+    return AttentionItem(mail.mail_id, mail.status, mail.reason, account)
 
 
 def _has_moved(mail: Mail) -> bool:

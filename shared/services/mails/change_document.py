@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from shared.errors import FieldProblem, Refused
+from shared.errors import FieldProblem, RequestRejected
 from shared.mail import problems
 from shared.mail.message import too_many
 from shared.services.intake.address_fields import AddressesField, read_addresses
@@ -55,7 +55,7 @@ def read_reschedule(raw: bytes, now: datetime) -> datetime | None:
     found: list[FieldProblem] = []
     due = read_due(decoded(raw, RescheduleDocument).scheduled_at, now, found)
     if found:
-        raise Refused(problems.INVALID_REQUEST, "The time cannot be taken.", found)
+        raise RequestRejected(problems.INVALID_REQUEST, "The time cannot be taken.", found)
     return due
 
 
@@ -71,7 +71,9 @@ def read_retry(raw: bytes) -> tuple[Recipients | None, str | None]:
     count = len(recipients.to) + len(recipients.cc) + len(recipients.bcc)
     found += too_many(recipients=count, reply_to=0)
     if found:
-        raise Refused(problems.INVALID_REQUEST, "A recipient cannot be taken.", found[:MAX_TOLD])
+        raise RequestRejected(
+            problems.INVALID_REQUEST, "A recipient cannot be taken.", found[:MAX_TOLD]
+        )
     # A blank cc or bcc is none, as in a mail; a blank to is a list of recipients without any.
     changes = document.to is not None or count > 0
     return recipients if changes else None, document.account
@@ -92,14 +94,14 @@ def decoded(raw: bytes, kind: type[T]) -> T:
     found: list[FieldProblem] = []
     document = decode(raw, msgspec.json.Decoder(kind), "this request", found)
     if document is None or found:
-        raise Refused(
+        raise RequestRejected(
             problems.INVALID_REQUEST,
             "The request has a field that is not understood.",
             found[:MAX_TOLD],
         )
     twice = repeated_name(raw)
     if twice is not None:
-        raise Refused(
+        raise RequestRejected(
             problems.INVALID_REQUEST,
             "The request has a field twice.",
             [FieldProblem(twice, "is given more than once: keep one")],

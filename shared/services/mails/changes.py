@@ -15,21 +15,21 @@ from enum import StrEnum
 import msgspec
 from msgspec.structs import replace
 
-from shared.errors import AnswerLost, FieldProblem, LostRace, Refused, RemoteRefused
+from shared.errors import AnswerLost, FieldProblem, LostRace, RemoteRefused, RequestRejected
 from shared.mail import problems
 from shared.mail.account import Account
 from shared.mail.address import Address
 from shared.mail.choice import choose
 from shared.mail.composing import compose, refuse_overrides, with_sent_items
 from shared.mail.defaults import Overridable
+from shared.mail.delivery_mode import mode_for
+from shared.mail.known_errors.account import why
 from shared.mail.mail import DAILY_CAP, FINDING_OUT, Mail
 from shared.mail.message import Message, problems_of
-from shared.mail.refusals.account import why
 from shared.mail.status import Status
-from shared.mail.way import way_for
 from shared.services.accounts.ports import Accounts
 from shared.services.clock import Clock
-from shared.services.delivery.draft_removal import Withdrawal, Withdrawn
+from shared.services.delivery.draft_removal import DraftRemoval, Withdrawn
 from shared.services.intake.submission import Submission, as_many_as_fit, refuse_signed_out
 from shared.services.mails.packing import Packed, unpack
 from shared.services.mails.ports import Ledger, Payloads, Versioned
@@ -87,13 +87,13 @@ Step = Callable[[Mail, datetime], Mail]
 
 def cannot_send(
     account: Account, otherwise: str = "", members: Mapping[str, object] | None = None
-) -> Refused:
+) -> RequestRejected:
     """The refusal to let mails of an account go that cannot send now; `otherwise`: what else the
     caller can do."""
     row = why(account)
     until = "GET /api/accounts says until when. " if account.held_until else ""
     remedy = f"{row.words if row else ''} {until}Its mails go by themselves then".strip()
-    return Refused(
+    return RequestRejected(
         problems.ACCOUNT_CANNOT_SEND,
         f"The account '{account.alias}' is {account.state.value}"
         f"{f' ({account.reason})' if account.reason else ''}.",
@@ -112,14 +112,14 @@ class Changes:
         payloads: Payloads,
         accounts: Accounts,
         submission: Submission,
-        withdrawal: Withdrawal,
+        draft_removal: DraftRemoval,
         clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._payloads = payloads
         self._accounts = accounts
         self._submission = submission
-        self._withdrawal = withdrawal
+        self._withdrawal = draft_removal
         self._clock = clock
 
     def cancel(self, mail_id: str) -> Mail:
@@ -178,7 +178,7 @@ class Changes:
                 return replace(sent, sent_at=_last_attempt(mail) or now)
             if mail.finding_out:
                 # What a person cannot see yet may show at the next look: it would go out twice.
-                raise Refused(
+                raise RequestRejected(
                     problems.WRONG_STATUS,
                     "Postroom is still finding out whether the mail was sent. Wait until its "
                     "reason is another one, or settle it as sent.",
@@ -196,7 +196,7 @@ class Changes:
             _require(mail, frozenset({Status.HELD}), "released")
             account = _named(self._accounts.all(fresh=True), mail.account)
             if account is None:
-                raise Refused(
+                raise RequestRejected(
                     problems.ACCOUNT_CANNOT_SEND,
                     "The mail's account is not there any more.",
                     help="Link the mailbox again on /accounts, or retry the mail with another "
@@ -215,7 +215,7 @@ class Changes:
         for _ in range(ATTEMPTS):
             found = self._ledger.get(mail_id)
             if found is None:
-                raise Refused(problems.UNKNOWN_MAIL, "No mail has this id.")
+                raise RequestRejected(problems.UNKNOWN_MAIL, "No mail has this id.")
             before = found.mail
             after = step(before, self._clock())
             if after is before:
@@ -229,7 +229,7 @@ class Changes:
                 self._finish(operation, before, after)
                 return after
             self._drop_new(before, after)
-        raise Refused(
+        raise RequestRejected(
             problems.UNAVAILABLE, "The mail was changed by others again and again.", retry_after=1.0
         )
 
@@ -238,8 +238,8 @@ class Changes:
         may have been sent; Postroom then finds that out."""
         before = found.mail
         try:
-            withdrawn = self._withdrawal.withdraw(before)
-        except Refused:
+            withdrawn = self._withdrawal.remove_draft(before)
+        except RequestRejected:
             self._drop_new(before, after)
             raise
         if withdrawn is Withdrawn.OUT_OF_REACH:
@@ -249,7 +249,7 @@ class Changes:
             return after
         self._drop_new(before, after)
         self._find_out(found)
-        raise Refused(
+        raise RequestRejected(
             problems.WRONG_STATUS,
             "The mail's draft is not in its mailbox any more, as after it was sent: Postroom finds "
             "out whether it was. Ask for its status again in some minutes.",
@@ -269,7 +269,7 @@ class Changes:
         self._submission.note_if_old(unsure)
         # Whoever was first has the mail by now, and finds its draft gone as well.
         if self._write(found.mail, unsure, found.etag):
-            self._submission.ring(unsure)
+            self._submission.enqueue(unsure)
 
     def _drop_new(self, before: Mail, after: Mail) -> None:
         """Remove the content that was stored for a change that is not made."""
@@ -318,7 +318,7 @@ class Changes:
                 self._submission.drop(blob)
         self._give_back_slot(before, after)
         if after.status in (Status.QUEUED, Status.SCHEDULED):
-            self._submission.ring(after)
+            self._submission.enqueue(after)
         event(
             "mail_changed",
             mail_id=after.mail_id,
@@ -357,7 +357,7 @@ class Changes:
             account=account.alias,
             account_id=account.account_id,
             sender=str(compose(message, sender, account)[1]),
-            delivery=way_for(account, saves_copy=message.save_to_sent_items),
+            delivery=mode_for(account, saves_copy=message.save_to_sent_items),
             saves_copy=message.save_to_sent_items,
             draft_id=after.draft_id if same else None,
             message_id=after.message_id if same else None,
@@ -412,15 +412,15 @@ def _require(mail: Mail, allowed: frozenset[Status], what: str) -> None:
     if mail.status not in allowed and mail.is_refused_message:
         raise _unreadable(mail)
     if mail.status not in allowed:
-        raise Refused(
+        raise RequestRejected(
             problems.WRONG_STATUS,
             f"The mail is {mail.status.value} and cannot be {what}. {INSTEAD[mail.status]}",
             members=_where(mail),
         )
 
 
-def _unreadable(mail: Mail) -> Refused:
-    return Refused(
+def _unreadable(mail: Mail) -> RequestRejected:
+    return RequestRejected(
         problems.UNREADABLE_MAIL,
         "The ledger holds the raw text of a queue message, and no mail.",
         members=_where(mail),
@@ -441,13 +441,15 @@ def _addressed(message: Message, recipients: Recipients | None) -> Message:
     if recipients is None:
         return message
     if message.mime is not None:
-        raise Refused(
+        raise RequestRejected(
             problems.RAW_RECIPIENTS, "The mail is a raw message: its recipients are its headers."
         )
     changed = replace(message, to=recipients.to, cc=recipients.cc, bcc=recipients.bcc)
     found = problems_of(changed)
     if found:
-        raise Refused(problems.INVALID_MAIL, "The mail cannot be sent to these recipients.", found)
+        raise RequestRejected(
+            problems.INVALID_MAIL, "The mail cannot be sent to these recipients.", found
+        )
     return changed
 
 
@@ -470,7 +472,7 @@ def _named(accounts: Sequence[Account], alias: str | None) -> Account | None:
 
 def _refuse_replaced(mail: Mail, account: Account) -> None:
     if mail.account_id not in (None, account.account_id):
-        raise Refused(
+        raise RequestRejected(
             problems.MAILBOX_REPLACED,
             f"The alias '{account.alias}' stood for another mailbox when the mail was accepted.",
             [FieldProblem("account", "must be named, for the mail to go out from that mailbox")],
@@ -483,8 +485,8 @@ def _last_attempt(mail: Mail) -> datetime | None:
     return next((e.at for e in reversed(mail.events) if e.status is Status.SENDING), None)
 
 
-def _gone(mail: Mail) -> Refused:
-    return Refused(
+def _gone(mail: Mail) -> RequestRejected:
+    return RequestRejected(
         problems.CONTENT_GONE,
         "The content of the mail cannot be read any more.",
         members=_where(mail),

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from shared.mail.status import WAITING, Status
 from shared.services.clock import Clock
-from shared.services.mails.ports import Census, Hour, Hours
+from shared.services.mails.ports import Hour, Hours, MailCounter
 
 HOUR = timedelta(hours=1)
 SHOWN = 24
@@ -21,11 +21,11 @@ MOST_AT_A_LOOK = 2000
 MOST_SECONDS = 240.0
 
 
-class Tally:
+class HourlyStats:
     """Counts."""
 
-    def __init__(self, census: Census, hours: Hours, clock: Clock) -> None:
-        self._census = census
+    def __init__(self, counter: MailCounter, hours: Hours, clock: Clock) -> None:
+        self._census = counter
         self._hours = hours
         self._clock = clock
 

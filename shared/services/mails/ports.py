@@ -33,7 +33,7 @@ class Versioned(msgspec.Struct, frozen=True):
 
 class Span(msgspec.Struct, frozen=True):
     """What one look through the ledger covers: mails whose ids are of `since` or later. Of those
-    before `before` every one that waits; of the others those whose `Mail.look_at` is later than
+    before `before` every one that waits; of the others those whose `Mail.next_check_at` is later than
     `after` and not later than `until`."""
 
     since: datetime
@@ -42,20 +42,20 @@ class Span(msgspec.Struct, frozen=True):
     until: datetime
 
 
-class Glimpse(msgspec.Struct, frozen=True):
+class MailSummary(msgspec.Struct, frozen=True):
     """What a sweep needs to know of a mail."""
 
     mail_id: str
     status: Status
     account: str | None
-    look_at: datetime | None
-    """See `Mail.look_at`."""
+    next_check_at: datetime | None
+    """See `Mail.next_check_at`."""
 
 
 class WaitingPage(msgspec.Struct, frozen=True):
     """Some mails that wait, and the cursor that leads to more; there may be more after none."""
 
-    mails: Sequence[Glimpse]
+    mails: Sequence[MailSummary]
     cursor: str | None
 
 
@@ -84,7 +84,7 @@ class Ledger(Protocol):
         ValueError for a malformed cursor."""
         ...
 
-    def glimpse(self, mail_id: str) -> Glimpse | None:
+    def summary(self, mail_id: str) -> MailSummary | None:
         """What a sweep needs to know of one mail."""
         ...
 
@@ -96,7 +96,7 @@ class Ledger(Protocol):
         ...
 
 
-class Case(msgspec.Struct, frozen=True):
+class AttentionItem(msgspec.Struct, frozen=True):
     """A mail that waits for a person or for its account, as the index of such mails has it: a hint,
     for the ledger is the truth."""
 
@@ -106,11 +106,11 @@ class Case(msgspec.Struct, frozen=True):
     account: str | None
 
 
-class Cases(Protocol):
+class AttentionIndex(Protocol):
     """Table `waiting`: which mails are held, unknown or failed, so that a page need not look
     through the ledger for them."""
 
-    def open(self, case: Case) -> None:
+    def open(self, case: AttentionItem) -> None:
         """Write a case down; doing it again is harmless."""
         ...
 
@@ -118,7 +118,7 @@ class Cases(Protocol):
         """Remove the case of a mail that was in this status; there may be none."""
         ...
 
-    def newest(self, most: int) -> Sequence[Case]:
+    def newest(self, most: int) -> Sequence[AttentionItem]:
         """Open cases, the latest mail first."""
         ...
 
@@ -137,7 +137,7 @@ class Hour(msgspec.Struct, frozen=True):
         return sum(self.counts.values())
 
 
-class Census(Protocol):
+class MailCounter(Protocol):
     """Table `mails`, for counting."""
 
     def count(self, since: datetime, until: datetime, most: int | None = None) -> Hour:
@@ -182,7 +182,7 @@ class Files(Protocol):
     """Files in blob storage: what callers put into container `attachments`, and what came with a
     request and is too large for its payload."""
 
-    def look(self, container: str, name: str) -> StoredFile | None:
+    def head(self, container: str, name: str) -> StoredFile | None:
         """A file as it stands now, or None where it is not there."""
         ...
 

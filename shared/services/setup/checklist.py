@@ -20,21 +20,21 @@ from shared.errors import (
     CredentialRefused,
     FieldProblem,
     PostroomError,
-    Refused,
     RemoteRefused,
+    RequestRejected,
 )
 from shared.mail import problems
 from shared.mail.account import Account
+from shared.mail.delivery_mode import DeliveryMode
 from shared.mail.mail import Mail, MailFilter
-from shared.mail.outcome import Look, Sight
+from shared.mail.outcome import Evidence, SearchResult
 from shared.mail.status import Status
-from shared.mail.way import Way
 from shared.services.accounts.ports import Accounts
 from shared.services.clock import Clock
 from shared.services.intake.mail_document import read_json
 from shared.services.intake.submission import Submission
 from shared.services.mails.ports import Ledger
-from shared.services.setup.deadline import Patience
+from shared.services.setup.deadline import Deadline
 from shared.services.setup.steps import Found, Step, Trial, steps
 from shared.services.sign_in.ports import (
     AppCredentialStatus,
@@ -86,12 +86,12 @@ class AppIdentityPlatform(Protocol):
 class LooksForMail(Protocol):
     """What setting up needs of verified sending."""
 
-    def find_out(self, account: Account, mail: Mail) -> Look:
+    def find_out(self, account: Account, mail: Mail) -> SearchResult:
         """Look into the mailbox for a mail."""
         ...
 
 
-class SettingUp:
+class Checklist:
     """Finds out how far it is, and takes what a person gives."""
 
     def __init__(
@@ -121,10 +121,10 @@ class SettingUp:
         self._clock = clock
         self._patience_seconds = patience_seconds
 
-    def look(self) -> Found:
+    def head(self) -> Found:
         """Ask everybody now. Raises where storage does not answer; what the vault and Entra have
         to say is part of what is found."""
-        patience = Patience(self._patience_seconds)
+        patience = Deadline(self._patience_seconds)
         accounts, mail = self._accounts.all(fresh=True), self._newest_test()
         found = Found(accounts=accounts, mail=mail, sent=mail is None and self._any_sent())
         signed_in = any(row.kind.is_signed_in for row in accounts)
@@ -153,7 +153,7 @@ class SettingUp:
 
     def steps(self) -> tuple[Found, Sequence[Step], datetime]:
         """What was found, the checklist that follows from it, and when that was."""
-        found, now = self.look(), self._clock()
+        found, now = self.head(), self._clock()
         return found, steps(found, self.registration, proves_by=self.proves_by, now=now), now
 
     def try_vault(self) -> None:
@@ -167,7 +167,7 @@ class SettingUp:
         """
         if self.proves_by != "secret":
             used = {"certificate": "a certificate", "managed-identity": "its managed identity"}
-            raise Refused(
+            raise RequestRejected(
                 problems.INVALID_REQUEST,
                 f"This app uses {used[self.proves_by]} and no client secret.",
                 help="Nothing is to be done. To use a secret, set POSTROOM_CREDENTIAL to secret.",
@@ -196,9 +196,13 @@ class SettingUp:
         return page.mails[0] if page.mails else None
 
     def _seen(
-        self, mail: Mail | None, accounts: Sequence[Account], patience: Patience
-    ) -> Sight | None:
-        if mail is None or mail.status is not Status.SENT or mail.delivery is not Way.VERIFIED:
+        self, mail: Mail | None, accounts: Sequence[Account], patience: Deadline
+    ) -> Evidence | None:
+        if (
+            mail is None
+            or mail.status is not Status.SENT
+            or mail.delivery is not DeliveryMode.VERIFIED
+        ):
             return None
         account = next((row for row in accounts if row.account_id == mail.account_id), None)
         if account is None:
@@ -206,9 +210,9 @@ class SettingUp:
         try:
             return patience.ask("mailbox", lambda: self._finding.find_out(account, mail)).sight
         except PostroomError:
-            return Sight.UNSEEN
+            return Evidence.UNSEEN
 
-    def _tried(self, patience: Patience) -> tuple[Trial, str | None]:
+    def _tried(self, patience: Deadline) -> tuple[Trial, str | None]:
         if self.registration.tenant.lower() in _SHARED_AUTHORITIES:
             return Trial.NOT_ASKED, None
         try:
@@ -251,9 +255,9 @@ def refuse_what_is_no_secret(value: str) -> None:
         )
 
 
-def _wrong(field: str, message: str) -> Refused:
+def _wrong(field: str, message: str) -> RequestRejected:
     name = {"secret": "The client secret", "expires": "The day of expiry"}[field]
-    return Refused(
+    return RequestRejected(
         problems.INVALID_REQUEST,
         f"{name} {message}.",
         [FieldProblem(field, message)],

@@ -18,7 +18,7 @@ T = TypeVar("T")
 _NAMES = {"vault": "Key Vault", "entra": "Entra", "mailbox": "The mailbox"}
 
 
-class Patience:
+class Deadline:
     """A number of seconds for everything that is asked with it."""
 
     def __init__(self, seconds: float) -> None:

@@ -10,10 +10,10 @@ import msgspec
 
 from shared.mail import permissions
 from shared.mail.account import Account, AccountState
+from shared.mail.delivery_mode import DeliveryMode
 from shared.mail.mail import Mail
-from shared.mail.outcome import Sight
+from shared.mail.outcome import Evidence
 from shared.mail.status import Status
-from shared.mail.way import Way
 from shared.services.sign_in.ports import CredentialVersion
 from shared.services.sign_in.registration import Registration
 
@@ -72,7 +72,7 @@ class Found(msgspec.Struct, frozen=True):
     """The newest test mail."""
     sent: bool = False
     """Whether any mail was sent, a test mail or not."""
-    sight: Sight | None = None
+    sight: Evidence | None = None
     """What a look into the mailbox found, where one is possible."""
 
 
@@ -324,15 +324,15 @@ def _mail(found: Found) -> Step:
     )
 
 
-def _seen_words(mail: Mail, sight: Sight | None) -> tuple[StepState, str]:
+def _seen_words(mail: Mail, sight: Evidence | None) -> tuple[StepState, str]:
     """What is known of a sent mail beyond that Microsoft took it."""
-    if mail.delivery is not Way.VERIFIED:
+    if mail.delivery is not DeliveryMode.VERIFIED:
         return (
             StepState.DONE,
             "Microsoft took it. This account sends directly, so Postroom may not look into Sent "
             "Items: look yourself, or sign in again with verified sending.",
         )
-    if sight is Sight.SENT:
+    if sight is Evidence.SENT:
         return StepState.DONE, "Sent, and its copy was just seen in the mailbox's Sent Items."
     return (
         StepState.UNSURE,
@@ -355,12 +355,12 @@ LOOKED_FOR = timedelta(minutes=5)
 """So long after it was sent a copy is waited for."""
 
 
-def stages(mail: Mail, sight: Sight | None) -> Sequence[Stage]:
+def stages(mail: Mail, sight: Evidence | None) -> Sequence[Stage]:
     """The four stages of a test mail, in their order."""
     begun = next((e.at for e in mail.events if e.status is Status.SENDING), None)
     sent = mail.status is Status.SENT
-    seen = sent and sight is Sight.SENT
-    if mail.delivery is not Way.VERIFIED:
+    seen = sent and sight is Evidence.SENT
+    if mail.delivery is not DeliveryMode.VERIFIED:
         words = (
             "Not looked for: an account that sends directly does not let Postroom into its mailbox. "
             "Look there yourself, or sign in again with 'Verified sending'."
@@ -381,6 +381,6 @@ def is_followed(found: Found, now: datetime) -> bool:
     if mail is None:
         return False
     if mail.status is Status.SENT:
-        waits = mail.delivery is Way.VERIFIED and found.sight is not Sight.SENT
+        waits = mail.delivery is DeliveryMode.VERIFIED and found.sight is not Evidence.SENT
         return waits and mail.sent_at is not None and now - mail.sent_at < LOOKED_FOR
     return mail.moves_on

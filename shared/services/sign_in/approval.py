@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shared.mail import refusals
+from shared.mail import known_errors
 
 
 def would_mend(code: str | None) -> bool:
@@ -12,7 +12,7 @@ def would_mend(code: str | None) -> bool:
 
     Of a bare `access_denied` nobody can tell whether the person or the directory said no.
     """
-    return code is not None and refusals.find(code).admin_consent
+    return code is not None and known_errors.find(code).admin_consent
 
 
 def is_wanted(answer: Mapping[str, str], code: str | None) -> bool:

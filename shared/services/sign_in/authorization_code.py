@@ -1,6 +1,6 @@
 """Signing a mailbox in: the authorisation-code flow, from the button to Microsoft's answer.
 
-MSAL makes and redeems the flow; what it leaves unchecked is checked here and in `linking`. The flow
+MSAL makes and redeems the flow; what it leaves unchecked is checked here and in `connecting`. The flow
 is taken out of the table before the code is redeemed, so that it can be finished once.
 """
 
@@ -13,15 +13,15 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from shared.errors import ConsentRequired
-from shared.mail import permissions, refusals
+from shared.mail import known_errors, permissions
 from shared.mail.account import Account
-from shared.mail.refusals import SignInRefused
-from shared.services.accounts.ports import Enrolment
+from shared.mail.known_errors import SignInRejected
+from shared.services.accounts.ports import AccountRegister
 from shared.services.accounts.registering import by_alias
 from shared.services.clock import Clock
-from shared.services.sign_in.connecting import ConsentRules, Linking
+from shared.services.sign_in.connecting import Connecting, ConsentRules
 from shared.services.sign_in.identity_claims import check_client_info
-from shared.services.sign_in.ports import Flows, Grant, IdentityPlatform, SignInFlow, Wish
+from shared.services.sign_in.ports import Flows, Grant, IdentityPlatform, SignInFlow, SignInRequest
 
 FLOW_LIFETIME = timedelta(minutes=10)
 
@@ -39,50 +39,50 @@ class Consent:
         *,
         rules: ConsentRules,
         identity: IdentityPlatform,
-        accounts: Enrolment,
+        accounts: AccountRegister,
         flows: Flows,
         clock: Clock,
-        linking: Linking,
+        connecting: Connecting,
     ) -> None:
         self._rules = rules
         self._identity = identity
         self._accounts = accounts
         self._flows = flows
         self._clock = clock
-        self._linking = linking
+        self._linking = connecting
 
-    def begin(self, wish: Wish, *, choose_account: bool = False) -> SignInFlow:
+    def begin(self, sign_in_request: SignInRequest, *, choose_account: bool = False) -> SignInFlow:
         """Start a sign-in; the browser goes to `msal["auth_uri"]` next.
 
         `choose_account` lets the person pick another account than the one they are signed in
         with, as after a mismatch. Raises CredentialRefused, or NotSent where Microsoft cannot be
         reached.
         """
-        known = wish.expected_address
-        if known is None and not wish.replace:
-            existing = by_alias(self._accounts.roll().accounts, wish.alias)
+        known = sign_in_request.expected_address
+        if known is None and not sign_in_request.replace:
+            existing = by_alias(self._accounts.snapshot().accounts, sign_in_request.alias)
             known = existing.address if existing else None
         # The two do not go together: with both, Microsoft ignores the hint.
         hint = None if choose_account else known
         msal = self._identity.begin(
-            wish.authority,
-            (*wish.choices.scopes, permissions.EMAIL),
+            sign_in_request.authority,
+            (*sign_in_request.choices.scopes, permissions.EMAIL),
             login_hint=hint,
             prompt=None if hint else "select_account",
-            domain_hint=_domain_hint(wish, known),
+            domain_hint=_domain_hint(sign_in_request, known),
         )
         expires_at = self._clock() + FLOW_LIFETIME
         self._flows.open(state_hash(str(msal["state"])), expires_at)
-        return SignInFlow(wish, msal, expires_at)
+        return SignInFlow(sign_in_request, msal, expires_at)
 
     def finish(self, flow: SignInFlow, answer: Mapping[str, str]) -> Account:
         """Turn what Microsoft sent back into a linked account, and release its held mails.
 
-        Raises SignInRefused, CredentialRefused or NotSent; in all of these cases nothing is
+        Raises SignInRejected, CredentialRefused or NotSent; in all of these cases nothing is
         linked.
         """
         self._take(flow, answer)
-        return self._linking.link(flow.wish, self._redeem(flow, answer))
+        return self._linking.link(flow.sign_in_request, self._redeem(flow, answer))
 
     def _take(self, flow: SignInFlow, answer: Mapping[str, str]) -> None:
         state = str(flow.msal.get("state", ""))
@@ -96,8 +96,8 @@ class Consent:
         if min(expires_at, flow.expires_at) <= now:
             raise _stale("The sign-in took longer than ten minutes.")
         if "error" in answer:
-            raise refusals.refused_sign_in(
-                refusals.read(answer["error"], answer.get("error_description", ""))
+            raise known_errors.refused_sign_in(
+                known_errors.read(answer["error"], answer.get("error_description", ""))
             )
         if not answer.get("code"):
             raise _stale("Microsoft's answer holds neither a code nor an error.")
@@ -106,20 +106,20 @@ class Consent:
     def _redeem(self, flow: SignInFlow, answer: Mapping[str, str]) -> Grant:
         passed_on = {key: answer[key] for key in ("code", "state", "client_info") if key in answer}
         try:
-            return self._identity.redeem(flow.wish.authority, flow.msal, passed_on)
+            return self._identity.redeem(flow.sign_in_request.authority, flow.msal, passed_on)
         except ConsentRequired as error:
-            raise refusals.refused_sign_in(refusals.find(error.code)) from error
+            raise known_errors.refused_sign_in(known_errors.find(error.code)) from error
 
 
-def _domain_hint(wish: Wish, address: str | None) -> str | None:
+def _domain_hint(sign_in_request: SignInRequest, address: str | None) -> str | None:
     """What spares the person Microsoft's question for the sort of account, where it is certain:
     the directory is named by a domain that the address has, or only personal accounts may come.
     https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
     """
-    if wish.authority == "consumers":
+    if sign_in_request.authority == "consumers":
         return "consumers"
     domain = address.rpartition("@")[2].lower() if address else None
-    return domain if domain == wish.authority.lower() else None
+    return domain if domain == sign_in_request.authority.lower() else None
 
 
 def _check_issuer(issuer: str | None, authority_host: str) -> None:
@@ -130,5 +130,5 @@ def _check_issuer(issuer: str | None, authority_host: str) -> None:
         raise _stale("The answer did not come from the Microsoft sign-in service that was asked.")
 
 
-def _stale(detail: str) -> SignInRefused:
-    return SignInRefused(detail, "Open /accounts and start the sign-in again, in one tab.")
+def _stale(detail: str) -> SignInRejected:
+    return SignInRejected(detail, "Open /accounts and start the sign-in again, in one tab.")

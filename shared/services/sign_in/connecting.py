@@ -21,7 +21,7 @@ from shared.errors import (
     RemoteError,
     RemoteRefused,
 )
-from shared.mail import permissions, refusals
+from shared.mail import known_errors, permissions
 from shared.mail.account import (
     DISCONNECTING,
     PERSONAL_TENANT,
@@ -33,14 +33,19 @@ from shared.mail.account import (
     kind_of,
 )
 from shared.mail.defaults import NO_DEFAULTS
-from shared.mail.refusals import SignInRefused
+from shared.mail.known_errors import SignInRejected
 from shared.services.accounts.access_tokens import grant_secret
-from shared.services.accounts.ports import Departed, Enrolment, Profile, Roll
+from shared.services.accounts.ports import (
+    AccountRegister,
+    AccountsSnapshot,
+    DisconnectedMailbox,
+    Profile,
+)
 from shared.services.accounts.registering import by_alias, enrolled
 from shared.services.clock import Clock
 from shared.services.delivery.ports import MailService
 from shared.services.sign_in.identity_claims import Person, read_person
-from shared.services.sign_in.ports import Grant, IdentityPlatform, Vault, Wish
+from shared.services.sign_in.ports import Grant, IdentityPlatform, SignInRequest, Vault
 
 _SHARED_AUTHORITIES = ("organizations", "consumers")
 
@@ -56,7 +61,7 @@ class ConsentRules(msgspec.Struct, frozen=True):
     allowed_mailboxes: tuple[str, ...] = ()
 
 
-class Linking:
+class Connecting:
     """Turns a grant into a linked account."""
 
     def __init__(
@@ -66,7 +71,7 @@ class Linking:
         identity: IdentityPlatform,
         mail_service: MailService,
         vault: Vault,
-        accounts: Enrolment,
+        accounts: AccountRegister,
         clock: Clock,
         released: Callable[[Account], int] = lambda account: 0,
         linked: Callable[[Account, str], None] = lambda account, access_token: None,
@@ -84,23 +89,25 @@ class Linking:
         self._linked = linked
         self._new_account_id = new_account_id
 
-    def link(self, wish: Wish, grant: Grant) -> Account:
+    def link(self, sign_in_request: SignInRequest, grant: Grant) -> Account:
         """Check whose grant it is and that it works, link the mailbox, release its held mails.
 
-        Raises SignInRefused, CredentialRefused or NotSent; in all of these cases nothing is
+        Raises SignInRejected, CredentialRefused or NotSent; in all of these cases nothing is
         linked.
         """
-        person = read_person(grant.id_token_claims, wish.authority, self._rules, self._clock())
+        person = read_person(
+            grant.id_token_claims, sign_in_request.authority, self._rules, self._clock()
+        )
         self._check_grant(grant, person)
         profile = self._profile(grant, person)
-        self._check_mailbox(wish, person, profile)
-        authority = _authority_of(wish, person)
+        self._check_mailbox(sign_in_request, person, profile)
+        authority = _authority_of(sign_in_request, person)
         newer = self._test_refresh(authority, grant, profile)
-        return self._enter(wish, person, profile, authority, newer)
+        return self._enter(sign_in_request, person, profile, authority, newer)
 
     def _check_grant(self, grant: Grant, person: Person) -> None:
         if not grant.refresh_token:
-            raise SignInRefused(
+            raise SignInRejected(
                 "Microsoft gave no refresh token, so Postroom could send for an hour only.",
                 "In the app registration, under API permissions, allow Microsoft Graph's delegated "
                 "offline_access, and register the redirect URI as platform 'Web'. Then start "
@@ -108,7 +115,7 @@ class Linking:
                 chosen=person.label,
             )
         if "Mail.Send" not in grant.scopes:
-            raise SignInRefused(
+            raise SignInRejected(
                 "The permission to send mail (Mail.Send) was not granted.",
                 "In the app registration, under API permissions, add Microsoft Graph's delegated "
                 "Mail.Send; accept it when Microsoft asks. Then start again.",
@@ -119,74 +126,85 @@ class Linking:
         try:
             profile = self._mail_service.me(grant.access_token)
         except RemoteRefused as error:
-            raise SignInRefused(
+            raise SignInRejected(
                 "Microsoft Graph would not say whose mailbox it is.",
                 "In the app registration, under API permissions, add Microsoft Graph's delegated "
                 "User.Read. Then start again.",
                 chosen=person.label,
             ) from error
         if not _same_object(profile.object_id, person.object_id):
-            raise SignInRefused(
+            raise SignInRejected(
                 "Microsoft's sign-in and Microsoft Graph name two different accounts.",
                 "Sign out at Microsoft, then start again.",
                 chosen=profile.address,
             )
         return profile
 
-    def _check_mailbox(self, wish: Wish, person: Person, profile: Profile) -> None:
+    def _check_mailbox(
+        self, sign_in_request: SignInRequest, person: Person, profile: Profile
+    ) -> None:
         chosen = profile.address
-        expected = wish.expected_address
+        expected = sign_in_request.expected_address
         if not chosen:
-            raise SignInRefused(
+            raise SignInRejected(
                 "Microsoft knows no address for the account that was chosen: it has no mailbox.",
                 "Choose an account with a mailbox, or assign it a licence with Exchange Online.",
                 chosen=person.label,
             )
         if expected and folded(expected) != folded(chosen):
-            raise SignInRefused(
+            raise SignInRejected(
                 f"The account that was chosen is {chosen}, not {expected}.",
                 f"Choose the account {expected}. If {chosen} is right, start again with that "
                 "address.",
                 chosen=chosen,
             )
-        if wish.expected_object_id and wish.expected_object_id != person.object_id:
-            raise SignInRefused(
+        if (
+            sign_in_request.expected_object_id
+            and sign_in_request.expected_object_id != person.object_id
+        ):
+            raise SignInRejected(
                 f"The account that was chosen ({chosen}) has another object id than the one that "
                 "is expected.",
                 "Choose the account whose object id Entra shows as "
-                f"{wish.expected_object_id}, or start again with the right id.",
+                f"{sign_in_request.expected_object_id}, or start again with the right id.",
                 chosen=chosen,
             )
         if not is_allowed(chosen, person.tenant_id, self._rules.allowed_mailboxes):
-            raise SignInRefused(
+            raise SignInRejected(
                 f"{chosen} is not among the mailboxes that may be linked here.",
                 "Choose another account, or have whoever runs Postroom add the address, its "
                 "domain or its directory's id to POSTROOM_ALLOWED_MAILBOXES.",
                 chosen=chosen,
             )
-        self._existing(self._accounts.roll(), wish, person, chosen)
+        self._existing(self._accounts.snapshot(), sign_in_request, person, chosen)
 
-    def _existing(self, roll: Roll, wish: Wish, person: Person, chosen: str) -> Account | None:
+    def _existing(
+        self,
+        snapshot: AccountsSnapshot,
+        sign_in_request: SignInRequest,
+        person: Person,
+        chosen: str,
+    ) -> Account | None:
         """The account that has the alias, if any.
 
-        Raises SignInRefused where the alias or the mailbox is taken.
+        Raises SignInRejected where the alias or the mailbox is taken.
         """
-        for row in roll.accounts:
-            if row.alias != wish.alias and _is_theirs(row, person, chosen):
+        for row in snapshot.accounts:
+            if row.alias != sign_in_request.alias and _is_theirs(row, person, chosen):
                 raise _linked_already(row, chosen)
-        existing = by_alias(roll.accounts, wish.alias)
+        existing = by_alias(snapshot.accounts, sign_in_request.alias)
         if existing and existing.reason == DISCONNECTING:
-            raise SignInRefused(
-                f"'{wish.alias}' is being disconnected, and that did not come to its end.",
-                f"Open /accounts/{wish.alias}/disconnect and disconnect it once more; then sign the "
+            raise SignInRejected(
+                f"'{sign_in_request.alias}' is being disconnected, and that did not come to its end.",
+                f"Open /accounts/{sign_in_request.alias}/disconnect and disconnect it once more; then sign the "
                 "mailbox in.",
                 chosen=chosen,
             )
-        if existing and not existing.kind.is_signed_in and not wish.replace:
+        if existing and not existing.kind.is_signed_in and not sign_in_request.replace:
             raise _added_already(existing, chosen)
-        if existing and not person.owns(existing) and not wish.replace:
-            raise SignInRefused(
-                f"'{wish.alias}' is the mailbox {existing.address}; {chosen} is another one.",
+        if existing and not person.owns(existing) and not sign_in_request.replace:
+            raise SignInRejected(
+                f"'{sign_in_request.alias}' is the mailbox {existing.address}; {chosen} is another one.",
                 f"Choose the account {existing.address}, or start again and tick 'Put another "
                 "mailbox under this alias'.",
                 chosen=chosen,
@@ -203,16 +221,21 @@ class Linking:
             scopes = sorted(grant.scopes & permissions.ALL)
             newer = self._identity.refresh(authority, str(grant.refresh_token), scopes)
         except ConsentRequired as error:
-            raise refusals.refused_sign_in(
-                refusals.find(error.code), chosen=profile.address
+            raise known_errors.refused_sign_in(
+                known_errors.find(error.code), chosen=profile.address
             ) from error
         return replace(newer, refresh_token=newer.refresh_token or grant.refresh_token)
 
     def _enter(
-        self, wish: Wish, person: Person, profile: Profile, authority: str, grant: Grant
+        self,
+        sign_in_request: SignInRequest,
+        person: Person,
+        profile: Profile,
+        authority: str,
+        grant: Grant,
     ) -> Account:
-        roll = self._accounts.roll()
-        existing = self._existing(roll, wish, person, profile.address)
+        snapshot = self._accounts.snapshot()
+        existing = self._existing(snapshot, sign_in_request, person, profile.address)
         same = existing if existing and person.owns(existing) else None
         # Another mailbox gets another id: the old one's token, in the memory of some instance,
         # can then never send for the new one.
@@ -220,11 +243,16 @@ class Linking:
         if existing is None:
             # Disconnected and connected again: the mails that waited are its own.
             account_id = next(
-                (gone.account_id for gone in roll.departed if _had(gone, wish, person)), None
+                (
+                    gone.account_id
+                    for gone in snapshot.departed
+                    if _had(gone, sign_in_request, person)
+                ),
+                None,
             )
         account_id = account_id or self._new_account_id()
         account = Account(
-            alias=wish.alias,
+            alias=sign_in_request.alias,
             account_id=account_id,
             tenant_id=person.tenant_id,
             object_id=person.object_id,
@@ -239,8 +267,8 @@ class Linking:
         )
         self._store(account, grant)
         try:
-            account = self._enrol(account, existing, wish, person)
-        except SignInRefused:
+            account = self._enrol(account, existing, sign_in_request, person)
+        except SignInRejected:
             self._drop_unused(account)
             raise
         if existing:
@@ -258,7 +286,7 @@ class Linking:
         except RemoteError as error:
             if isinstance(error, AnswerLost):
                 self._drop_unused(account)
-            raise SignInRefused(
+            raise SignInRejected(
                 f"The mailbox was signed in, but Key Vault did not take the grant: {error}",
                 "Give the app's identity the right to read and set secrets in the vault, or wait "
                 "until the vault answers; then start again. Nothing was linked.",
@@ -276,18 +304,20 @@ class Linking:
     def _drop_unused(self, account: Account) -> None:
         """Take back the grant of a sign-in that was refused, unless a row refers to it."""
         try:
-            used = any(row.grant == account.grant for row in self._accounts.roll().accounts)
+            used = any(row.grant == account.grant for row in self._accounts.snapshot().accounts)
         except RemoteError:
             # Whoever signs in is told that nothing was linked, and begins anew.
             used = False
         if not used:
             self._drop_grant(account)
 
-    def _enrol(self, account: Account, seen: Account | None, wish: Wish, person: Person) -> Account:
+    def _enrol(
+        self, account: Account, seen: Account | None, sign_in_request: SignInRequest, person: Person
+    ) -> Account:
         expected = (seen.account_id if seen else None, account.account_id)
 
-        def row_on(roll: Roll) -> Account:
-            existing = self._existing(roll, wish, person, account.address)
+        def row_on(snapshot: AccountsSnapshot) -> Account:
+            existing = self._existing(snapshot, sign_in_request, person, account.address)
             # Whoever takes the place of a row drops its grant. A row is replaced only by one
             # that saw it from the start, so that no grant is dropped that comes back later.
             if (existing.account_id if existing else None) not in expected:
@@ -297,7 +327,7 @@ class Linking:
                 account,
                 allowed_from=existing.allowed_from if existing and same else (),
                 defaults=existing.defaults if existing and same else NO_DEFAULTS,
-                is_default=existing.is_default if existing else not roll.accounts,
+                is_default=existing.is_default if existing else not snapshot.accounts,
                 etag=existing.etag if existing else None,
             )
 
@@ -309,7 +339,7 @@ class Linking:
     def _release(self, account: Account) -> int:
         """Let the mails go that were held for the account, and for what is reached through it."""
         try:
-            rows = self._accounts.roll().accounts
+            rows = self._accounts.snapshot().accounts
             reached = [row for row in rows if row.through == account.account_id]
             return sum(self._released(row) for row in (account, *reached))
         except PostroomError:
@@ -318,19 +348,19 @@ class Linking:
             return 0
 
 
-def _had(gone: Departed, wish: Wish, person: Person) -> bool:
+def _had(gone: DisconnectedMailbox, sign_in_request: SignInRequest, person: Person) -> bool:
     mailbox = (gone.tenant_id.lower(), gone.object_id.lower())
-    return gone.alias == wish.alias and mailbox == (person.tenant_id, person.object_id)
+    return gone.alias == sign_in_request.alias and mailbox == (person.tenant_id, person.object_id)
 
 
-def _authority_of(wish: Wish, person: Person) -> str:
+def _authority_of(sign_in_request: SignInRequest, person: Person) -> str:
     """Where the grant is refreshed: where it was given, as far as that names one place.
 
     Personal accounts, in particular, need the authority that they signed in at (entra-oauth, 2.6);
     of a directory its id is kept, since its domains may change.
     """
-    if wish.authority in _SHARED_AUTHORITIES:
-        return wish.authority
+    if sign_in_request.authority in _SHARED_AUTHORITIES:
+        return sign_in_request.authority
     return "consumers" if person.tenant_id == PERSONAL_TENANT else person.tenant_id
 
 
@@ -352,19 +382,19 @@ def _is_theirs(row: Account, person: Person, address: str) -> bool:
     return row.tenant_id.lower() == person.tenant_id and row.owns(address)
 
 
-def _linked_already(row: Account, chosen: str) -> SignInRefused:
+def _linked_already(row: Account, chosen: str) -> SignInRejected:
     remedy = f"Use the account '{row.alias}', or choose another mailbox."
     if not row.kind.is_signed_in:
         remedy = (
             f"It sends as '{row.alias}' without a sign-in of its own. Go on using that, or disconnect "
             f"it at /accounts/{row.alias}/disconnect first, then sign the mailbox in."
         )
-    return SignInRefused(f"{chosen} is linked already, as '{row.alias}'.", remedy, chosen=chosen)
+    return SignInRejected(f"{chosen} is linked already, as '{row.alias}'.", remedy, chosen=chosen)
 
 
-def _added_already(existing: Account, chosen: str) -> SignInRefused:
+def _added_already(existing: Account, chosen: str) -> SignInRejected:
     how = "a shared mailbox" if existing.kind is AccountKind.SHARED else "an app-only mailbox"
-    return SignInRefused(
+    return SignInRejected(
         f"'{existing.alias}' is {how}, {existing.address}, which nobody signs in.",
         "Sign in under another alias; or, to have it signed in from now on, start again and tick 'Put "
         "another mailbox under this alias'.",
@@ -372,19 +402,19 @@ def _added_already(existing: Account, chosen: str) -> SignInRefused:
     )
 
 
-def _overtaken(existing: Account | None, account: Account, person: Person) -> SignInRefused:
+def _overtaken(existing: Account | None, account: Account, person: Person) -> SignInRejected:
     """Another sign-in for the alias was finished while this one was under way."""
     if existing and person.owns(existing):
         return _linked_already(existing, account.address)
-    return SignInRefused(
+    return SignInRejected(
         f"Somebody else changed '{account.alias}' while this sign-in was under way.",
         "Open /accounts to see what it is now; start again if that is not what you want.",
         chosen=account.address,
     )
 
 
-def _not_written(account: Account) -> SignInRefused:
-    return SignInRefused(
+def _not_written(account: Account) -> SignInRejected:
+    return SignInRejected(
         "Microsoft accepted the sign-in, but Postroom could not write the account down.",
         "Nothing was linked. Check that the app can reach its storage, then start again.",
         chosen=account.address,

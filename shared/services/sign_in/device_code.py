@@ -14,13 +14,13 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from shared.errors import ConsentRequired
-from shared.mail import permissions, refusals
+from shared.mail import known_errors, permissions
 from shared.mail.account import Account
-from shared.mail.refusals import SignInRefused
+from shared.mail.known_errors import SignInRejected
 from shared.services.clock import Clock
 from shared.services.sign_in.authorization_code import state_hash
-from shared.services.sign_in.connecting import Linking
-from shared.services.sign_in.ports import DeviceFlow, Flows, Grant, IdentityPlatform, Wish
+from shared.services.sign_in.connecting import Connecting
+from shared.services.sign_in.ports import DeviceFlow, Flows, Grant, IdentityPlatform, SignInRequest
 
 
 class DeviceSignIn:
@@ -32,46 +32,46 @@ class DeviceSignIn:
         identity: IdentityPlatform,
         flows: Flows,
         clock: Clock,
-        linking: Linking,
+        connecting: Connecting,
         new_handle: Callable[[], str] = lambda: secrets.token_urlsafe(24),
     ) -> None:
         self._identity = identity
         self._flows = flows
         self._clock = clock
-        self._linking = linking
+        self._linking = connecting
         self._new_handle = new_handle
 
-    def begin(self, wish: Wish) -> DeviceFlow:
-        """Ask Microsoft for a code. Raises SignInRefused, CredentialRefused or NotSent."""
+    def begin(self, sign_in_request: SignInRequest) -> DeviceFlow:
+        """Ask Microsoft for a code. Raises SignInRejected, CredentialRefused or NotSent."""
         try:
             code = self._identity.begin_device(
-                wish.authority, (*wish.choices.scopes, permissions.EMAIL)
+                sign_in_request.authority, (*sign_in_request.choices.scopes, permissions.EMAIL)
             )
         except ConsentRequired as error:
-            raise refusals.refused_sign_in(refusals.find(error.code)) from error
+            raise known_errors.refused_sign_in(known_errors.find(error.code)) from error
         expires_at = self._clock() + timedelta(seconds=code.expires_in_seconds)
         handle = self._new_handle()
         self._flows.open(state_hash(handle), expires_at)
-        return DeviceFlow(wish, handle, code, expires_at)
+        return DeviceFlow(sign_in_request, handle, code, expires_at)
 
     def ask(self, flow: DeviceFlow) -> Grant:
         """Ask Microsoft once whether the person has finished.
 
-        Raises NotFinishedYet; NotSent, after which asking again may help; or SignInRefused and
+        Raises NotFinishedYet; NotSent, after which asking again may help; or SignInRejected and
         CredentialRefused, after which it will not.
         """
         if flow.expires_at <= self._clock():
-            raise refusals.refused_sign_in(refusals.find("expired_token"))
+            raise known_errors.refused_sign_in(known_errors.find("expired_token"))
         try:
-            return self._identity.poll_device(flow.wish.authority, flow.code)
+            return self._identity.poll_device(flow.sign_in_request.authority, flow.code)
         except ConsentRequired as error:
-            raise refusals.refused_sign_in(refusals.find(error.code)) from error
+            raise known_errors.refused_sign_in(known_errors.find(error.code)) from error
 
     def finish(self, flow: DeviceFlow, grant: Grant) -> Account:
-        """Link the mailbox, once. Raises as `Linking.link` does."""
+        """Link the mailbox, once. Raises as `Connecting.link` does."""
         if self._flows.take(state_hash(flow.handle)) is None:
-            raise SignInRefused(
+            raise SignInRejected(
                 "This sign-in was finished already.",
                 "Look at /accounts: the mailbox may be there. If it is not, start again.",
             )
-        return self._linking.link(flow.wish, grant)
+        return self._linking.link(flow.sign_in_request, grant)

@@ -18,7 +18,7 @@ from typing import Protocol
 import msgspec
 
 from shared.mail.account import PERSONAL_TENANT, Account
-from shared.mail.refusals import SignInRefused
+from shared.mail.known_errors import SignInRejected
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 CLOCK_SKEW_SECONDS = 300
@@ -100,22 +100,22 @@ def _check_tenant(authority: str, tenant: str) -> None:
         or (authority == "organizations" and personal)
     )
     if wrong:
-        raise SignInRefused(
+        raise SignInRejected(
             "The account belongs to another directory than the one Postroom is set up for.",
             "Choose an account of the right kind, or have whoever runs Postroom set "
             "POSTROOM_TENANT to admit it.",
         )
 
 
-def _unreadable() -> SignInRefused:
-    return SignInRefused(
+def _unreadable() -> SignInRejected:
+    return SignInRejected(
         "Microsoft's answer cannot be read: part of it is malformed.",
         "Open /accounts and start the sign-in again.",
     )
 
 
-def _doubtful(detail: str) -> SignInRefused:
-    return SignInRefused(
+def _doubtful(detail: str) -> SignInRejected:
+    return SignInRejected(
         detail,
         "Open /accounts and start the sign-in again. If it happens again, check the server's "
         "clock, POSTROOM_CLIENT_ID and POSTROOM_TENANT.",

@@ -103,7 +103,7 @@ class AppCredentialStatus(Protocol):
         ...
 
 
-class Wish(msgspec.Struct, frozen=True):
+class SignInRequest(msgspec.Struct, frozen=True):
     """Which mailbox a sign-in is to link, and with which permissions."""
 
     alias: str
@@ -143,7 +143,7 @@ class Shredder(Protocol):
 class SignInFlow(msgspec.Struct, frozen=True):
     """What MSAL needs to finish a sign-in, plus whom it is for. Secret while it lasts."""
 
-    wish: Wish
+    sign_in_request: SignInRequest
     msal: Mapping[str, object]
     """MSAL's own flow dictionary: state, nonce, PKCE verifier, redirect URI, scopes."""
     expires_at: datetime
@@ -165,7 +165,7 @@ class DeviceCode(msgspec.Struct, frozen=True):
 class DeviceFlow(msgspec.Struct, frozen=True):
     """A sign-in by code under way, and whom it is for. Secret while it lasts."""
 
-    wish: Wish
+    sign_in_request: SignInRequest
     handle: str
     """Names the flow; known to the browser that began it only."""
     code: DeviceCode
@@ -219,7 +219,7 @@ class IdentityPlatform(Protocol):
     def poll_device(self, authority: str, code: DeviceCode) -> Grant:
         """Ask once whether the person has finished.
 
-        Raises NotFinishedYet while they have not, SignInRefused where they cannot any more.
+        Raises NotFinishedYet while they have not, SignInRejected where they cannot any more.
         """
         ...
 

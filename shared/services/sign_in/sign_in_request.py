@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from shared.errors import FieldProblem, Refused
+from shared.errors import FieldProblem, RequestRejected
 from shared.mail.account import ALIAS, AccountKind
 from shared.mail.address import MAX_ADDRESS
 from shared.mail.problems import INVALID_REQUEST
-from shared.services.sign_in.ports import Wish
+from shared.services.sign_in.ports import SignInRequest
 
 # Good enough to catch a slip of the pen; what counts is the comparison with the real mailbox.
 _ADDRESS = re.compile(r"[^\s@<>\"',;:]{1,64}@[^\s@<>\"',;:]{1,255}")
@@ -25,7 +25,7 @@ def read_wish(
     replace: bool = False,
     verified: bool = False,
     shared: bool = False,
-) -> Wish:
+) -> SignInRequest:
     """The wish behind a form's fields. Raises Refused naming every field that is wrong.
 
     `tenant` is the setting's. `kind` (`work`, `personal` or nothing) matters where that is
@@ -69,8 +69,8 @@ def read_wish(
             FieldProblem("shared", "Personal accounts have no shared mailboxes: untick the box.")
         )
     if problems or authority is None:
-        raise Refused(INVALID_REQUEST, problems[0].message, problems)
-    return Wish(
+        raise RequestRejected(INVALID_REQUEST, problems[0].message, problems)
+    return SignInRequest(
         alias=alias,
         authority=authority,
         expected_address=address or None,

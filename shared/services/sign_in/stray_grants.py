@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from shared.errors import RemoteRefused
 from shared.services.accounts.access_tokens import GRANTS, grant_secret
-from shared.services.accounts.ports import Enrolment
+from shared.services.accounts.ports import AccountRegister
 from shared.services.clock import Clock
 from shared.services.upkeep.ports import SecretShelf
 from shared.telemetry import event
@@ -23,7 +23,7 @@ OLD = timedelta(days=1)
 class StrayGrants:
     """Takes them out of the vault."""
 
-    def __init__(self, *, shelf: SecretShelf, accounts: Enrolment, clock: Clock) -> None:
+    def __init__(self, *, shelf: SecretShelf, accounts: AccountRegister, clock: Clock) -> None:
         self._shelf = shelf
         self._accounts = accounts
         self._clock = clock
@@ -40,11 +40,11 @@ class StrayGrants:
             if one.changed_at is not None and self._clock() - one.changed_at > OLD
         ]
         # Read after the names: no row comes to refer to a secret that is older than it.
-        roll = self._accounts.roll()
-        if roll.version is None:
+        snapshot = self._accounts.snapshot()
+        if snapshot.version is None:
             # No account was ever written to this table: it may be the wrong one.
             return 0
-        used = {grant_secret(account) for account in roll.accounts}
+        used = {grant_secret(account) for account in snapshot.accounts}
         removed = 0
         for name in old:
             if name in used:

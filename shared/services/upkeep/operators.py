@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from shared.errors import Refused
+from shared.errors import RequestRejected
 from shared.mail.account import Account, AccountState
 from shared.services.accounts.ports import Accounts
 from shared.services.clock import Clock
@@ -64,7 +64,7 @@ class Operators:
         try:
             order = read_json(json.dumps(document).encode(), self._clock())
             self._submission.accept(replace(order, place=own_place(key)))
-        except Refused as refused:
+        except RequestRejected as refused:
             if refused.kind.code == "idempotency_conflict":
                 return True  # told earlier, by another account or in other words
             event("operators_not_told", level=logging.WARNING, reason=refused.kind.code)

@@ -49,7 +49,7 @@ class HeldMark(msgspec.Struct, frozen=True):
 
 class Watermark(msgspec.Struct, frozen=True):
     """How far the sweep has come. Each mail that waits, and whose id is of a time before
-    `noted_before`, is in the index; each whose `Mail.look_at` was not later than `looked_until`
+    `noted_before`, is in the index; each whose `Mail.next_check_at` was not later than `looked_until`
     was looked at. With `under_way` a look has stopped at `cursor` and goes on there."""
 
     noted_before: datetime
@@ -59,7 +59,7 @@ class Watermark(msgspec.Struct, frozen=True):
     etag: str | None = None
 
 
-class Glance(msgspec.Struct, frozen=True):
+class WaitingSnapshot(msgspec.Struct, frozen=True):
     """The index at one moment: how far the sweep has come (None before the first one), for which
     accounts mails are noted as held, and what is due, the longest due first."""
 
@@ -68,7 +68,7 @@ class Glance(msgspec.Struct, frozen=True):
     due: Sequence[Entry]
 
 
-class Waiting(Protocol):
+class WaitingIndex(Protocol):
     """Table `waiting`: where to look for mails that wait, so that nobody looks through the ledger.
 
     Whoever makes a mail wait whose id may lie before the watermark notes it first, and changes the
@@ -79,7 +79,7 @@ class Waiting(Protocol):
         """Have somebody look at a mail at a time; doing it again is harmless."""
         ...
 
-    def note_all(self, looks: Mapping[str, datetime]) -> None:
+    def note_all(self, search_count: Mapping[str, datetime]) -> None:
         """`note` for many: when to look, by mail id."""
         ...
 
@@ -87,7 +87,7 @@ class Waiting(Protocol):
         """Have somebody look at mails when their account can send again."""
         ...
 
-    def glance(self, now: datetime, most: int) -> Glance:
+    def snapshot(self, now: datetime, most: int) -> WaitingSnapshot:
         """The watermark, the accounts, and at most so many entries that are due; in one call."""
         ...
 

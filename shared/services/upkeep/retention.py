@@ -19,7 +19,13 @@ from shared.mail.mail import Payload
 from shared.mail.status import Status
 from shared.services.clock import Clock
 from shared.services.mails.ports import Ledger
-from shared.services.upkeep.ports import Archive, Expiring, SettledMail, StoredPayloads, Waiting
+from shared.services.upkeep.ports import (
+    Archive,
+    Expiring,
+    SettledMail,
+    StoredPayloads,
+    WaitingIndex,
+)
 from shared.services.upkeep.sweep import BEGINNING, Upkeep
 from shared.telemetry import event
 
@@ -58,7 +64,7 @@ class Retention:
         *,
         ledger: Ledger,
         archive: Archive,
-        waiting: Waiting,
+        waiting: WaitingIndex,
         payloads: StoredPayloads,
         expiring: Mapping[str, Expiring],
         upkeep: Upkeep,
@@ -165,7 +171,7 @@ class Retention:
 
     def _strip(self, mail_id: str, before: datetime) -> bool:
         found = self._ledger.get(mail_id)
-        if found is None or found.mail.look_at is not None or found.mail.updated_at >= before:
+        if found is None or found.mail.next_check_at is not None or found.mail.updated_at >= before:
             return False
         payload = found.mail.payload
         if payload == Payload():
@@ -189,7 +195,7 @@ class Retention:
             mail_id = name.partition("/")[0]
             if not ids.is_id(mail_id):
                 continue  # not ours to judge
-            mail = self._ledger.glimpse(mail_id)
+            mail = self._ledger.summary(mail_id)
             if mail is None or mail.status in (Status.SENT, Status.CANCELLED):
                 self._payloads.delete(name)
                 removed += 1

@@ -1,6 +1,6 @@
 """What the timer does, and what a sign-in sets free.
 
-Mails that wait are found without looking through the ledger: see `Waiting` and
+Mails that wait are found without looking through the ledger: see `WaitingIndex` and
 `docs/decisions/0012-index-of-waiting-mails.md`.
 """
 
@@ -16,9 +16,9 @@ from shared.mail.account import Account
 from shared.mail.status import Status
 from shared.services.accounts.ports import Accounts
 from shared.services.clock import Clock
-from shared.services.intake.ports import Bell
-from shared.services.mails.ports import Glimpse, Ledger, Span
-from shared.services.upkeep.ports import Entry, HeldMark, Waiting, Watermark
+from shared.services.intake.ports import WakeUps
+from shared.services.mails.ports import Ledger, MailSummary, Span
+from shared.services.upkeep.ports import Entry, HeldMark, WaitingIndex, Watermark
 from shared.telemetry import event
 
 MOST_RUNG = 500
@@ -41,25 +41,30 @@ class Upkeep:
     """Rings for mails that nobody else will ring for."""
 
     def __init__(
-        self, ledger: Ledger, waiting: Waiting, bell: Bell, accounts: Accounts, clock: Clock
+        self,
+        ledger: Ledger,
+        waiting: WaitingIndex,
+        wake_ups: WakeUps,
+        accounts: Accounts,
+        clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._waiting = waiting
-        self._bell = bell
+        self._bell = wake_ups
         self._accounts = accounts
         self._clock = clock
 
-    def ring_again(self) -> int:
+    def requeue_overdue(self) -> int:
         """Ring for mails whose bell was lost, whose worker died, or whose account is well again.
 
         Returns for how many. What is more than one run can do is left to the next.
         """
         run = self._run()
-        glance = self._waiting.glance(run.now, MOST_RUNG)
-        run.follow(glance.due)
-        for mark in glance.held:
+        snapshot = self._waiting.snapshot(run.now, MOST_RUNG)
+        run.apply(snapshot.due)
+        for mark in snapshot.held:
             run.release(mark)
-        run.look_through(glance.watermark or Watermark(BEGINNING, BEGINNING))
+        run.look_through(snapshot.watermark or Watermark(BEGINNING, BEGINNING))
         if run.rung:
             event("rung_again", count=run.rung)
         return run.rung
@@ -68,8 +73,8 @@ class Upkeep:
         """Ring for the mails that are held for an account, oldest first. Returns for how many; what
         is more than one run can do is left to the timer."""
         run = self._run()
-        watermark = self._waiting.glance(run.now, 0).watermark
-        run.follow(self._waiting.of_account(account.alias, MOST_RUNG))
+        watermark = self._waiting.snapshot(run.now, 0).watermark
+        run.apply(self._waiting.of_account(account.alias, MOST_RUNG))
         run.release_new(account, watermark.noted_before if watermark else BEGINNING)
         if run.rung:
             event("mails_released", account=account.alias, released=run.rung)
@@ -81,13 +86,13 @@ class Upkeep:
         Goes through the whole ledger from `cursor` on, until `stop`. Returns how many there were
         (there should be none), and where to go on.
         """
-        watermark = self._waiting.glance(self._clock(), 0).watermark
+        watermark = self._waiting.snapshot(self._clock(), 0).watermark
         if watermark is None:
             return 0, None
         nowhere = watermark.noted_before
         span = Span(BEGINNING, watermark.noted_before, nowhere, nowhere)
         noted = set(self._waiting.mail_ids())
-        missing: list[Glimpse] = []
+        missing: list[MailSummary] = []
         while True:
             page = self._ledger.waiting(span, PAGE, cursor)
             missing += [mail for mail in page.mails if mail.mail_id not in noted]
@@ -97,9 +102,13 @@ class Upkeep:
         if missing:
             # An entry that was moved within the index while that was read may have been overseen.
             noted = set(self._waiting.mail_ids())
-        looks = {m.mail_id: m.look_at for m in missing if m.look_at and m.mail_id not in noted}
-        self._waiting.note_all(looks)
-        return len(looks), cursor
+        search_count = {
+            m.mail_id: m.next_check_at
+            for m in missing
+            if m.next_check_at and m.mail_id not in noted
+        }
+        self._waiting.note_all(search_count)
+        return len(search_count), cursor
 
     def _run(self) -> _Run:
         return _Run(self._ledger, self._waiting, self._bell, self._accounts, self._clock)
@@ -109,11 +118,16 @@ class _Run:
     """One run: what it sees at one moment, and for which mails it has rung."""
 
     def __init__(
-        self, ledger: Ledger, waiting: Waiting, bell: Bell, accounts: Accounts, clock: Clock
+        self,
+        ledger: Ledger,
+        waiting: WaitingIndex,
+        wake_ups: WakeUps,
+        accounts: Accounts,
+        clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._waiting = waiting
-        self._bell = bell
+        self._bell = wake_ups
         self._clock = clock
         self._accounts = accounts
         self._known: Mapping[str, Account] | None = None
@@ -126,31 +140,31 @@ class _Run:
         """For how many mails."""
         return len(self._rung)
 
-    def follow(self, entries: Sequence[Entry]) -> None:
+    def apply(self, entries: Sequence[Entry]) -> None:
         """Look up the mails of these entries, ring for those that are overdue, and note when to
         look again."""
-        looks: dict[str, datetime] = {}
+        search_count: dict[str, datetime] = {}
         stuck: dict[str, list[str]] = {}
         done: list[Entry] = []
         for entry in entries:
             if self._is_late:
                 break
-            mail = self._ledger.glimpse(entry.mail_id)
-            if mail is None or mail.look_at is None:
+            mail = self._ledger.summary(entry.mail_id)
+            if mail is None or mail.next_check_at is None:
                 # Whoever noted it may be about to make it wait.
                 if self.now - entry.noted_at < MARGIN:
-                    looks[entry.mail_id] = self.now + MARGIN
+                    search_count[entry.mail_id] = self.now + MARGIN
             elif self._is_stuck(mail):
                 if entry.held_for == mail.account:
                     continue
                 stuck.setdefault(mail.account or "", []).append(mail.mail_id)
-            elif mail.look_at > self.now:
-                looks[entry.mail_id] = mail.look_at
+            elif mail.next_check_at > self.now:
+                search_count[entry.mail_id] = mail.next_check_at
             else:
                 self._ring(entry.mail_id)
-                looks[entry.mail_id] = next_look(mail.look_at, self.now)
+                search_count[entry.mail_id] = next_look(mail.next_check_at, self.now)
             done.append(entry)
-        self._note(looks, stuck)
+        self._note(search_count, stuck)
         self._waiting.drop(done)
 
     def release(self, mark: HeldMark) -> None:
@@ -159,7 +173,7 @@ class _Run:
         if account is None or not account.can_send_at(self.now) or self._is_late:
             return
         entries = self._waiting.of_account(mark.alias, MOST_RUNG)
-        self.follow(entries)
+        self.apply(entries)
         if not entries and self.now - mark.noted_at >= MARGIN:
             self._waiting.unmark(mark)
 
@@ -169,11 +183,11 @@ class _Run:
         page = self._ledger.waiting(
             Span(since, for_all, self.now, self.now), MOST_RUNG, held_for=account.alias
         )
-        looks = {}
+        search_count = {}
         for mail in sorted(page.mails, key=lambda mail: mail.mail_id):
             self._ring(mail.mail_id)
-            looks[mail.mail_id] = next_look(mail.look_at or self.now, self.now)
-        self._note(looks, {})
+            search_count[mail.mail_id] = next_look(mail.next_check_at or self.now, self.now)
+        self._note(search_count, {})
 
     def look_through(self, watermark: Watermark) -> None:
         """Note what the watermark passes and what is overdue since the last look, ring for the
@@ -206,36 +220,36 @@ class _Run:
                 return
             begun_before = True
 
-    def _take_note(self, mails: Sequence[Glimpse], newly_after: datetime, most: int) -> None:
-        looks: dict[str, datetime] = {}
+    def _take_note(self, mails: Sequence[MailSummary], newly_after: datetime, most: int) -> None:
+        search_count: dict[str, datetime] = {}
         stuck: dict[str, list[str]] = {}
-        for mail in sorted(mails, key=lambda mail: mail.look_at or self.now):
-            look_at = mail.look_at or self.now
+        for mail in sorted(mails, key=lambda mail: mail.next_check_at or self.now):
+            next_check_at = mail.next_check_at or self.now
             if self._is_stuck(mail):
                 stuck.setdefault(mail.account or "", []).append(mail.mail_id)
-            elif look_at > self.now:
-                looks[mail.mail_id] = look_at
-            elif look_at <= newly_after:
+            elif next_check_at > self.now:
+                search_count[mail.mail_id] = next_check_at
+            elif next_check_at <= newly_after:
                 # An earlier look has rung for it; the same moment comes out as at that time.
-                looks[mail.mail_id] = next_look(look_at, self.now)
+                search_count[mail.mail_id] = next_look(next_check_at, self.now)
             elif self.rung < most and not self._is_late:
                 self._ring(mail.mail_id)
-                looks[mail.mail_id] = next_look(look_at, self.now)
+                search_count[mail.mail_id] = next_look(next_check_at, self.now)
             else:
-                looks[mail.mail_id] = look_at
-        self._note(looks, stuck)
+                search_count[mail.mail_id] = next_check_at
+        self._note(search_count, stuck)
 
-    def _note(self, looks: Mapping[str, datetime], stuck: Mapping[str, list[str]]) -> None:
-        self._waiting.note_all(looks)
+    def _note(self, search_count: Mapping[str, datetime], stuck: Mapping[str, list[str]]) -> None:
+        self._waiting.note_all(search_count)
         for alias, mail_ids in stuck.items():
             self._waiting.hold_all(alias, mail_ids)
 
     def _ring(self, mail_id: str) -> None:
         if mail_id not in self._rung:
-            self._bell.ring(mail_id)
+            self._bell.enqueue(mail_id)
             self._rung.add(mail_id)
 
-    def _is_stuck(self, mail: Glimpse) -> bool:
+    def _is_stuck(self, mail: MailSummary) -> bool:
         if mail.status is not Status.HELD:
             return False
         account = self._account(mail.account)

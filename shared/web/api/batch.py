@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from shared.errors import Refused
+from shared.errors import RequestRejected
 from shared.mail import problems
 from shared.services.intake.batch import Batch, BatchReceipt
 from shared.services.intake.mail_document import Limits
@@ -25,18 +25,18 @@ def send_batch(req: func.HttpRequest, batch: Batch, limits: Limits) -> func.Http
     raise _refusal(found, refused)
 
 
-def _refusal(found: BatchReceipt, refused: list[Refused]) -> Refused:
+def _refusal(found: BatchReceipt, refused: list[RequestRejected]) -> RequestRejected:
     view = documents.batch_view(found)
     failed = [item for item in refused if item.kind.status >= 500]
     if found.accepted or failed:
         waits = [item.retry_after for item in failed if item.retry_after]
-        return Refused(
+        return RequestRejected(
             problems.BATCH_INCOMPLETE,
             f"{found.accepted} of {len(found.items)} mails were accepted.",
             retry_after=max(waits, default=None),
             members=documents.plain(view),
         )
-    return Refused(
+    return RequestRejected(
         problems.BATCH_REFUSED,
         f"{len(refused)} of {len(found.items)} mails cannot be accepted, and none was stored.",
         members=documents.plain(view),

@@ -8,7 +8,7 @@ import codecs
 import re
 from collections.abc import Mapping
 
-from shared.errors import FieldProblem, Refused
+from shared.errors import FieldProblem, RequestRejected
 from shared.mail import problems
 from shared.mail.problems import ProblemKind
 from shared.services.intake.text_encoding import UTF_16_LE, encoding_of
@@ -161,7 +161,7 @@ def _charset_in(content_type: str, field: str) -> str | None:
     return charset or None
 
 
-def _unknown(charset: str, field: str) -> Refused:
+def _unknown(charset: str, field: str) -> RequestRejected:
     return _refused(
         "Content-Type" if field == "body" else field,
         f"says charset={_shown(charset)}, which is not read: use one of {_TAKEN}",
@@ -174,7 +174,7 @@ def _not_in(
     charset: str | None,
     remedy: str,
     kind: ProblemKind = problems.INVALID_JSON,
-) -> Refused:
+) -> RequestRejected:
     return _refused(
         field, f"has bytes that are not in the declared charset {charset}: {remedy}", kind
     )
@@ -184,5 +184,5 @@ def _shown(word: str) -> str:
     return re.sub(r"[^\w.:+-]", "?", word[:40], flags=re.ASCII)
 
 
-def _refused(field: str, message: str, kind: ProblemKind) -> Refused:
-    return Refused(kind, f"{field} {message}.", [FieldProblem(field, message)])
+def _refused(field: str, message: str, kind: ProblemKind) -> RequestRejected:
+    return RequestRejected(kind, f"{field} {message}.", [FieldProblem(field, message)])

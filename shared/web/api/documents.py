@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from shared.errors import FieldProblem, Refused
+from shared.errors import FieldProblem, RequestRejected
 from shared.mail.account import Account
 from shared.mail.address import Address
 from shared.mail.composing import compose, signatures
 from shared.mail.defaults import Defaults
+from shared.mail.delivery_mode import NO_COPY
 from shared.mail.expiry import days_left
 from shared.mail.findings import Check
+from shared.mail.known_errors.account import why
 from shared.mail.mail import Mail
-from shared.mail.refusals.account import why
 from shared.mail.status import Status
-from shared.mail.way import NO_COPY
 from shared.services.accounts.disconnecting import Disconnected
 from shared.services.accounts.ports import CheckRecord
 from shared.services.intake.batch import BatchReceipt, Item
@@ -362,7 +362,7 @@ def checked(receipt: Receipt) -> Checked:
     )
 
 
-def mail_view(mail: Mail, *, story: bool) -> MailView:
+def mail_view(mail: Mail, *, history: bool) -> MailView:
     """A mail, with its story or without."""
     return MailView(
         id=mail.mail_id,
@@ -390,7 +390,7 @@ def mail_view(mail: Mail, *, story: bool) -> MailView:
         help=mail.help,
         request_id=mail.request_id,
         idempotency_key=mail.idempotency_key,
-        events=[MailEvent(e.at, e.status.value, e.reason) for e in mail.events] if story else [],
+        events=[MailEvent(e.at, e.status.value, e.reason) for e in mail.events] if history else [],
         links=_links(mail),
     )
 
@@ -421,7 +421,7 @@ def _batch_item(item: Item) -> BatchItem:
     )
 
 
-def problem_view(refused: Refused) -> Problem:
+def problem_view(refused: RequestRejected) -> Problem:
     """A refusal as a problem document within another document."""
     return msgspec.convert(document_of(refused), Problem)
 
@@ -487,8 +487,8 @@ def disconnected_view(done: Disconnected) -> DisconnectedView:
     default_note = None
     if done.was_default:
         default_note = (
-            f"'{done.heir}' is the default account now."
-            if done.heir
+            f"'{done.new_default}' is the default account now."
+            if done.new_default
             else "No account is the default now: name one with each mail, or make one the default."
         )
     return DisconnectedView(
@@ -502,7 +502,7 @@ def disconnected_view(done: Disconnected) -> DisconnectedView:
         secret_note=secret_note(done.secret) if done.secret else None,
         grant_note=GRANT_NOTE if done.done else "",
         disconnected_too=list(done.taken_along),
-        default=done.heir,
+        default=done.new_default,
         default_note=default_note,
     )
 

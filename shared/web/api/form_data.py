@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from shared.errors import FieldProblem, Refused
+from shared.errors import FieldProblem, RequestRejected
 from shared.mail import problems
 from shared.mail.message import MAX_ATTACHMENTS
 from shared.web.api.charset import parameters
@@ -62,7 +62,7 @@ def read_parts(body: bytes, content_type: str) -> list[Part]:
     count = body.count(mark) - 1
     if count > MAX_PARTS:
         told = FieldProblem("attachments", f"are more than {MAX_ATTACHMENTS}: send fewer")
-        raise Refused(problems.INVALID_MAIL, f"The form has {count} parts.", [told])
+        raise RequestRejected(problems.INVALID_MAIL, f"The form has {count} parts.", [told])
     return [_part(body, *place) for place in _split(body, mark)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from shared.errors import Refused
+from shared.errors import RequestRejected
 from shared.mail import ids, problems
 from shared.mail.mail import Mail
 from shared.services.accounts.ports import Accounts
@@ -55,7 +55,7 @@ def release_account(
     alias = req.route_params.get("alias", "").lower()
     account = next((row for row in accounts.all(fresh=True) if row.alias == alias), None)
     if account is None:
-        raise Refused(problems.UNKNOWN_ALIAS, "No account has this alias.")
+        raise RequestRejected(problems.UNKNOWN_ALIAS, "No account has this alias.")
     if not account.can_send_at(clock()):
         raise cannot_send(account)
     return answer(200, documents.Released(upkeep.release(account)))
@@ -69,9 +69,9 @@ def _body(req: func.HttpRequest, *, optional: bool = False) -> bytes:
 def _mail_id(req: func.HttpRequest) -> str:
     mail_id: str = req.route_params.get("id", "").lower()
     if not ids.is_id(mail_id):
-        raise Refused(problems.UNKNOWN_MAIL, "No mail has this id.")
+        raise RequestRejected(problems.UNKNOWN_MAIL, "No mail has this id.")
     return mail_id
 
 
 def _shown(mail: Mail) -> func.HttpResponse:
-    return answer(200, documents.mail_view(mail, story=True))
+    return answer(200, documents.mail_view(mail, history=True))

@@ -11,7 +11,7 @@ from datetime import datetime
 import azure.functions as func
 import msgspec
 
-from shared.errors import PostroomError, Refused
+from shared.errors import PostroomError, RequestRejected
 from shared.mail import ids, problems
 from shared.mail.mail import Mail, MailFilter
 from shared.mail.status import Status
@@ -79,8 +79,8 @@ def show_mail(req: func.HttpRequest, ledger: Ledger) -> func.HttpResponse:
     mail_id = req.route_params.get("id", "").lower()
     found = ledger.get(mail_id) if ids.is_id(mail_id) else None
     if found is None:
-        raise Refused(problems.UNKNOWN_MAIL, "No mail has this id.")
-    return answer(200, documents.mail_view(found.mail, story=True))
+        raise RequestRejected(problems.UNKNOWN_MAIL, "No mail has this id.")
+    return answer(200, documents.mail_view(found.mail, history=True))
 
 
 def list_mails(req: func.HttpRequest, ledger: Ledger, submission: Submission) -> func.HttpResponse:
@@ -109,7 +109,7 @@ def list_mails(req: func.HttpRequest, ledger: Ledger, submission: Submission) ->
     return answer(
         200,
         documents.MailList(
-            [documents.mail_view(mail, story=False) for mail in page.mails], page.cursor
+            [documents.mail_view(mail, history=False) for mail in page.mails], page.cursor
         ),
     )
 
@@ -124,7 +124,7 @@ def _with_key(req: func.HttpRequest, key: str, submission: Submission) -> func.H
         raise bad_request("idempotency_key", f"must have 1 to {MAX_KEY} printable characters")
     mails = submission.find(key)
     return answer(
-        200, documents.MailList([documents.mail_view(mail, story=False) for mail in mails])
+        200, documents.MailList([documents.mail_view(mail, history=False) for mail in mails])
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from shared.errors import FieldProblem, Refused
+from shared.errors import FieldProblem, RequestRejected
 from shared.mail import problems
 from shared.mail.message import Attachment
 from shared.services.intake.file_fields import ANY_FILE
@@ -49,7 +49,7 @@ def read_json_body(req: func.HttpRequest, max_bytes: int, *, optional: bool = Fa
     return utf8_json(body, content_type)
 
 
-def _wrong_type(given: str, taken: str) -> Refused:
+def _wrong_type(given: str, taken: str) -> RequestRejected:
     what = f"is {shown_name(given)}" if given else "is missing"
     return bad_request(
         "Content-Type", f"{what}: it must be {taken}", problems.UNSUPPORTED_CONTENT_TYPE
@@ -89,7 +89,7 @@ def read_body(req: func.HttpRequest, max_bytes: int) -> bytes:
     declared = req.headers.get("content-length", "")
     body = req.get_body()
     if (_is_number(declared) and float(declared) > max_bytes) or len(body) > max_bytes:
-        raise Refused(
+        raise RequestRejected(
             problems.REQUEST_TOO_LARGE,
             f"A request may have {max_bytes} bytes at most (POSTROOM_MAX_REQUEST_BYTES).",
             [FieldProblem("body", f"is larger than {max_bytes} bytes")],

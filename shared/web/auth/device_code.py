@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from shared import telemetry
 from shared.errors import NotFinishedYet, NotSent, PostroomError
-from shared.mail.refusals import SignInRefused
+from shared.mail.known_errors import SignInRejected
 from shared.services.sign_in.device_code import DeviceSignIn
 from shared.services.sign_in.ports import DeviceFlow, Grant
 from shared.web.auth import device_cookie
@@ -59,18 +59,23 @@ def finish_device_sign_in(
         code = getattr(error, "code", None) or type(error).__name__
         telemetry.event("sign_in_refused", level=logging.WARNING, code=code)
         notice = notices.of(
-            error, flow.wish if flow else None, registration=site.registration, by_code=True
+            error,
+            flow.sign_in_request if flow else None,
+            registration=site.registration,
+            by_code=True,
         )
         clearing = [device_cookie.clear(flow.handle)] if flow else []
         return refusal_page(site, notice, clearing)
-    return see_other(linked_at(account, flow.wish), set_cookies=[device_cookie.clear(flow.handle)])
+    return see_other(
+        linked_at(account, flow.sign_in_request), set_cookies=[device_cookie.clear(flow.handle)]
+    )
 
 
 def _flow_of(req: func.HttpRequest, keys: Keys) -> DeviceFlow:
     handle = read_form(req).get("handle", "")
     flow = device_cookie.read(keys, req.headers.get("Cookie", ""), handle) if handle else None
     if flow is None:
-        raise SignInRefused(
+        raise SignInRejected(
             "This browser has no sign-in by code under way that fits: it was begun elsewhere, has "
             "expired, or was finished already.",
             "Look at /accounts: the mailbox may be there. If it is not, start again.",
@@ -112,7 +117,7 @@ def _code_page(
         status=status,
         retry_after=(wait or interval) if status != 200 else None,
         set_cookies=[cookie] if cookie else [],
-        wish=flow.wish,
+        sign_in_request=flow.sign_in_request,
         handle=flow.handle,
         user_code=flow.code.user_code,
         address=flow.code.verification_uri,

@@ -12,7 +12,7 @@ from datetime import datetime
 import msgspec
 
 from shared.services.sign_in.authorization_code import state_hash
-from shared.services.sign_in.ports import DeviceCode, DeviceFlow, Wish
+from shared.services.sign_in.ports import DeviceCode, DeviceFlow, SignInRequest
 from shared.web.auth import cookies, signing
 from shared.web.auth.signing import Keys, Purpose
 
@@ -40,7 +40,7 @@ def read(keys: Keys, cookie_header: str, handle: str) -> DeviceFlow | None:
         return None
     document = json.loads(content)
     return DeviceFlow(
-        Wish(**document["wish"]),
+        SignInRequest(**document["wish"]),
         document["handle"],
         DeviceCode(**document["code"]),
         datetime.fromisoformat(document["expires_at"]),

@@ -13,7 +13,7 @@ from datetime import datetime
 import msgspec
 
 from shared.services.sign_in.authorization_code import FLOW_LIFETIME, state_hash
-from shared.services.sign_in.ports import SignInFlow, Wish
+from shared.services.sign_in.ports import SignInFlow, SignInRequest
 from shared.web.auth import cookies, signing
 from shared.web.auth.signing import Keys, Purpose
 
@@ -44,7 +44,7 @@ def read(keys: Keys, cookie_header: str, state: str) -> SignInFlow | None:
         return None
     document = json.loads(content)
     return SignInFlow(
-        Wish(**document["wish"]),
+        SignInRequest(**document["wish"]),
         document["msal"],
         datetime.fromisoformat(document["expires_at"]),
     )

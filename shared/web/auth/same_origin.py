@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.errors import Refused
+from shared.errors import RequestRejected
 from shared.mail.problems import CROSS_ORIGIN
 
 if TYPE_CHECKING:
@@ -27,4 +27,4 @@ def require_same_origin(req: func.HttpRequest, origin: str) -> None:
     same_site = site is None or site == "same-origin"
     same_origin = sent == origin or (site == "same-origin" and sent in (None, "null"))
     if not (same_site and same_origin):
-        raise Refused(CROSS_ORIGIN, f"This can be done only from a page of {origin}.")
+        raise RequestRejected(CROSS_ORIGIN, f"This can be done only from a page of {origin}.")

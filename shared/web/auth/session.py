@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from shared.errors import Refused
+from shared.errors import RequestRejected
 from shared.mail.problems import SESSION_REQUIRED
 from shared.services.clock import Clock
 from shared.web.auth import cookies, signing
@@ -53,4 +53,4 @@ class Sessions:
     def require_session(self, req: func.HttpRequest) -> None:
         """Raise Refused (401) without a session."""
         if not self.is_open(req):
-            raise Refused(SESSION_REQUIRED, "This needs a session.")
+            raise RequestRejected(SESSION_REQUIRED, "This needs a session.")

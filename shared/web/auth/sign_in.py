@@ -9,14 +9,14 @@ from urllib.parse import quote
 import azure.functions as func
 
 from shared import telemetry
-from shared.errors import PostroomError, Refused
-from shared.mail import refusals
+from shared.errors import PostroomError, RequestRejected
+from shared.mail import known_errors
 from shared.mail.account import Account
+from shared.mail.known_errors import SignInRejected
 from shared.mail.permissions import Choices
 from shared.mail.problems import INVALID_REQUEST
-from shared.mail.refusals import SignInRefused
 from shared.services.sign_in.authorization_code import Consent
-from shared.services.sign_in.ports import Wish
+from shared.services.sign_in.ports import SignInRequest
 from shared.services.sign_in.registration import ADMIN_CONSENT_STATE, REDIRECT_CHECK_STATE
 from shared.services.sign_in.sign_in_request import authority_for
 from shared.web.auth import flow_cookie
@@ -39,8 +39,8 @@ def begin_sign_in(
         if not sessions.is_open(req):
             return see_other("/signin")
         form = read_form(req)
-        wish = wish_of(form, site.registration.tenant)
-        flow = consent.begin(wish, choose_account=form.get("choose") == "yes")
+        sign_in_request = wish_of(form, site.registration.tenant)
+        flow = consent.begin(sign_in_request, choose_account=form.get("choose") == "yes")
         cookie = flow_cookie.build(keys, flow)
     except PostroomError as error:
         return refusal_page(site, notices.of(error))
@@ -89,7 +89,10 @@ def finish_sign_in(
         code = getattr(error, "code", None) or type(error).__name__
         telemetry.event("sign_in_refused", level=logging.WARNING, code=code)
         notice = notices.of(
-            error, flow.wish if flow else None, registration=site.registration, answer=answer
+            error,
+            flow.sign_in_request if flow else None,
+            registration=site.registration,
+            answer=answer,
         )
         clearing = [flow_cookie.clear(state)] if flow else []
         if req.method == "GET" and flow is not None:
@@ -97,12 +100,18 @@ def finish_sign_in(
             carried = notices.build_cookie(keys, notice)
             return see_other("/accounts", set_cookies=[*clearing, carried])
         return refusal_page(site, notice, clearing)
-    return see_other(linked_at(account, flow.wish), set_cookies=[flow_cookie.clear(state)])
+    return see_other(
+        linked_at(account, flow.sign_in_request), set_cookies=[flow_cookie.clear(state)]
+    )
 
 
-def linked_at(account: Account, wish: Wish) -> str:
+def linked_at(account: Account, sign_in_request: SignInRequest) -> str:
     """The page that tells that an account is linked, and what of the wish was not granted."""
-    ticked = [name for name, value in fields_of(wish) if name in ("verified", "shared") and value]
+    ticked = [
+        name
+        for name, value in fields_of(sign_in_request)
+        if name in ("verified", "shared") and value
+    ]
     asked = f"&asked={'+'.join(ticked)}" if ticked else ""
     return f"/accounts?linked={quote(account.alias)}{asked}"
 
@@ -112,7 +121,7 @@ def read_form(req: func.HttpRequest) -> dict[str, str]:
     try:
         return form_of(req)
     except ValueError as error:
-        raise Refused(INVALID_REQUEST, "The form cannot be read.") from error
+        raise RequestRejected(INVALID_REQUEST, "The form cannot be read.") from error
 
 
 def _is_about_admin_consent(answer: dict[str, str]) -> bool:
@@ -127,7 +136,7 @@ def _admin_consent_page(site: Site, answer: dict[str, str]) -> func.HttpResponse
     nothing is stored. Whether consent was given shows at the next sign-in.
     """
     error = answer.get("error")
-    refusal = refusals.read(error, answer.get("error_description", "")) if error else None
+    refusal = known_errors.read(error, answer.get("error_description", "")) if error else None
     granted = refusal is None and answer.get("admin_consent", "").lower() == "true"
     return page(
         site,
@@ -142,15 +151,15 @@ def _answer(req: func.HttpRequest) -> dict[str, str]:
     try:
         return query_of(req) if req.method == "GET" else form_of(req)
     except ValueError as error:
-        raise SignInRefused(
+        raise SignInRejected(
             "What was sent here is not an answer that Microsoft would send: it is too large, or "
             "part of it is malformed.",
             "Open /accounts and start the sign-in again.",
         ) from error
 
 
-def _not_begun_here(site: Site) -> SignInRefused:
-    return SignInRefused(
+def _not_begun_here(site: Site) -> SignInRejected:
+    return SignInRejected(
         "This browser has no sign-in under way that fits the answer: it was begun elsewhere, took "
         "longer than ten minutes, or was finished already.",
         f"Open {site.origin}/accounts in this browser and start the sign-in again there.",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shared.mail.account import AccountKind
-from shared.services.sign_in.ports import Wish
+from shared.services.sign_in.ports import SignInRequest
 from shared.services.sign_in.sign_in_request import read_wish
 
 _KINDS = {"organizations": AccountKind.WORK, "consumers": AccountKind.PERSONAL}
 
 
-def wish_of(form: Mapping[str, str], tenant: str) -> Wish:
+def wish_of(form: Mapping[str, str], tenant: str) -> SignInRequest:
     """The wish that a form holds. Raises Refused."""
     return read_wish(
         tenant,
@@ -25,14 +25,18 @@ def wish_of(form: Mapping[str, str], tenant: str) -> Wish:
     )
 
 
-def fields_of(wish: Wish) -> tuple[tuple[str, str], ...]:
+def fields_of(sign_in_request: SignInRequest) -> tuple[tuple[str, str], ...]:
     """The fields that make the same wish again."""
-    ticked = (("replace", wish.replace), ("verified", wish.verified), ("shared", wish.shared))
+    ticked = (
+        ("replace", sign_in_request.replace),
+        ("verified", sign_in_request.verified),
+        ("shared", sign_in_request.shared),
+    )
     fields = (
-        ("alias", wish.alias),
-        ("expected_address", wish.expected_address),
-        ("expected_object_id", wish.expected_object_id),
-        ("kind", _KINDS.get(wish.authority)),
+        ("alias", sign_in_request.alias),
+        ("expected_address", sign_in_request.expected_address),
+        ("expected_object_id", sign_in_request.expected_object_id),
+        ("kind", _KINDS.get(sign_in_request.authority)),
         *((name, "yes" if wanted else None) for name, wanted in ticked),
     )
     return tuple((name, str(value)) for name, value in fields if value)

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from shared.errors import FieldProblem, Refused
+from shared.errors import FieldProblem, RequestRejected
 from shared.mail import problems
 from shared.mail.account import Account
 from shared.mail.defaults import MAX_DAILY_CAP, NO_DEFAULTS, Overridable, clean, problems_of
@@ -69,11 +69,11 @@ def change_in(form: Mapping[str, str]) -> AccountChange:
         if f"defaults.{one.field}" not in named:
             found.append(FieldProblem(f"defaults.{one.field}", one.message))
     if found:
-        raise Refused(problems.INVALID_REQUEST, "Nothing was saved.", found)
+        raise RequestRejected(problems.INVALID_REQUEST, "Nothing was saved.", found)
     return AccountChange(values, allowed_from=allowed_from)
 
 
-def told_by_field(refused: Refused) -> dict[str, str]:
+def told_by_field(refused: RequestRejected) -> dict[str, str]:
     """What is wrong, by the form's fields, as sentences that stand beside them."""
     told: dict[str, list[str]] = {}
     for problem in refused.errors:

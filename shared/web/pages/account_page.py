@@ -7,11 +7,11 @@ from urllib.parse import quote
 
 import azure.functions as func
 
-from shared.errors import Refused
+from shared.errors import RequestRejected
 from shared.mail import permissions, problems
 from shared.mail.account import Account
 from shared.services.accounts.changes import AccountChange, AccountChanges
-from shared.services.accounts.overview import Rate, Situation, Situations
+from shared.services.accounts.overview import AccountOverview, AccountOverviews, Rate
 from shared.services.accounts.ports import Checks
 from shared.web.auth.same_origin import require_same_origin
 from shared.web.auth.session import Sessions
@@ -42,14 +42,14 @@ def show(
     sessions: Sessions,
     changes: AccountChanges,
     checks: Checks,
-    situations: Situations,
+    overviews: AccountOverviews,
 ) -> func.HttpResponse:
     """`GET /accounts/{alias}`."""
     if not sessions.is_open(req):
         return to_sign_in(req)
     account = changes.find(_alias(req))
     saved = _SAVED.get(req.params.get("saved", ""))
-    return _page(site, account, checks, situations, account_form.values_of(account), saved=saved)
+    return _page(site, account, checks, overviews, account_form.values_of(account), saved=saved)
 
 
 @explained
@@ -59,7 +59,7 @@ def change(
     sessions: Sessions,
     changes: AccountChanges,
     checks: Checks,
-    situations: Situations,
+    overviews: AccountOverviews,
 ) -> func.HttpResponse:
     """`POST /accounts/{alias}`: save what the form says, or make it the default account."""
     require_same_origin(req, site.origin)
@@ -71,10 +71,10 @@ def change(
         return see_other(f"/accounts/{quote(alias)}?saved=default")
     try:
         changes.change(alias, account_form.change_in(form), form.get("version", ""))
-    except Refused as refused:
+    except RequestRejected as refused:
         if refused.kind not in (problems.INVALID_REQUEST, problems.ACCOUNT_EDITED):
             raise
-        return _again(site, changes.find(alias), checks, situations, form, refused)
+        return _again(site, changes.find(alias), checks, overviews, form, refused)
     return see_other(f"/accounts/{quote(alias)}?saved=settings")
 
 
@@ -82,9 +82,9 @@ def _again(
     site: Site,
     account: Account,
     checks: Checks,
-    situations: Situations,
+    overviews: AccountOverviews,
     form: Mapping[str, str],
-    refused: Refused,
+    refused: RequestRejected,
 ) -> func.HttpResponse:
     """The page with what was typed, and beside each field what is wrong with it."""
     values, told = account_form.typed(form), account_form.told_by_field(refused)
@@ -97,7 +97,7 @@ def _again(
         site,
         account,
         checks,
-        situations,
+        overviews,
         values,
         told,
         overtaken=overtaken,
@@ -109,7 +109,7 @@ def _page(
     site: Site,
     account: Account,
     checks: Checks,
-    situations: Situations,
+    overviews: AccountOverviews,
     values: Mapping[str, str],
     told: Mapping[str, str] | None = None,
     *,
@@ -118,8 +118,8 @@ def _page(
     status: int = 200,
 ) -> func.HttpResponse:
     record = checks.find(account.account_id)
-    situation = situations.of(account)
-    expired = situation.days_left is not None and situation.days_left <= 0
+    overview = overviews.of(account)
+    expired = overview.days_left is not None and overview.days_left <= 0
     return page(
         site,
         "account.html",
@@ -131,12 +131,10 @@ def _page(
         told=told or {},
         overtaken=overtaken,
         saved=saved,
-        rate=_rate_words(situation.rate),
-        held=situation.held,
-        held_since=moment(situation.held.oldest)
-        if situation.held and situation.held.oldest
-        else None,
-        expiry=_expiry_words(situation),
+        rate=_rate_words(overview.rate),
+        held=overview.held,
+        held_since=moment(overview.held.oldest) if overview.held and overview.held.oldest else None,
+        expiry=_expiry_words(overview),
         checked=shown(record) if record is not None else None,
     )
 
@@ -159,17 +157,17 @@ def _rate_words(rate: Rate | None) -> list[str]:
     return words
 
 
-def _expiry_words(situation: Situation) -> str:
+def _expiry_words(overview: AccountOverview) -> str:
     """Until when what the app proves itself with is good, for every account alike."""
-    found = situation.credential
+    found = overview.credential
     if found is None:
         return "Nothing that expires is known of."
     name = found.kind.capitalize() if found.kind != "secret" else "Client secret"
-    if found.expires_at is None or situation.days_left is None:
+    if found.expires_at is None or overview.days_left is None:
         return f"{name}: nobody wrote down in Key Vault when it expires."
-    if situation.days_left <= 0:
+    if overview.days_left <= 0:
         return f"{name}: expired on {moment(found.expires_at)}. No mailbox can send: /setup says what to do."
-    days = "1 day" if situation.days_left == 1 else f"{situation.days_left} days"
+    days = "1 day" if overview.days_left == 1 else f"{overview.days_left} days"
     return f"{name}: {days} left, until {moment(found.expires_at)}."
 
 
@@ -177,7 +175,7 @@ def _form(req: func.HttpRequest) -> dict[str, str]:
     try:
         return form_of(req)
     except ValueError as error:
-        raise Refused(problems.INVALID_REQUEST, "The form cannot be read.") from error
+        raise RequestRejected(problems.INVALID_REQUEST, "The form cannot be read.") from error
 
 
 def _alias(req: func.HttpRequest) -> str:

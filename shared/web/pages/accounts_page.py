@@ -11,9 +11,9 @@ import msgspec
 
 from shared.mail import permissions
 from shared.mail.account import Account, AccountKind, AccountState
+from shared.mail.known_errors import Actor
+from shared.mail.known_errors.account import why
 from shared.mail.permissions import Choices
-from shared.mail.refusals import Actor
-from shared.mail.refusals.account import why
 from shared.services.accounts.ports import Accounts, CheckRecord, Checks
 from shared.services.sign_in import approval
 from shared.services.upkeep.ports import WatchMemory

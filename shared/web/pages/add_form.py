@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from shared.errors import PostroomError, Refused
+from shared.errors import PostroomError, RequestRejected
 from shared.mail.account import Account, AccountKind
 
 _FIELDS = {
@@ -50,13 +50,13 @@ class AddForm(msgspec.Struct, frozen=True):
         shown = _FIELDS.get(kind, ())
         told: dict[str, str] = {}
         besides: list[str] = []
-        for problem in error.errors if isinstance(error, Refused) else ():
+        for problem in error.errors if isinstance(error, RequestRejected) else ():
             sentence = _sentence(problem.message)
             if problem.field in shown:
                 told[problem.field] = f"{told.get(problem.field, '')} {sentence}".strip()
             else:
                 besides.append(f"{problem.field.capitalize()}: {sentence}")
-        detail = error.detail if isinstance(error, Refused) else _sentence(str(error))
+        detail = error.detail if isinstance(error, RequestRejected) else _sentence(str(error))
         return cls(
             _holders(accounts),
             bool(accounts),
@@ -86,7 +86,7 @@ def _holders(accounts: Sequence[Account]) -> tuple[Holder, ...]:
 
 def _help(error: PostroomError, *, marked: bool) -> str:
     """The remedy in this case. That of the kind is for callers of the API: it names their fields."""
-    if not isinstance(error, Refused):
+    if not isinstance(error, RequestRejected):
         return _TRY_LATER
     if error.help != error.kind.help:
         return error.help

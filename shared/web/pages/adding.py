@@ -8,7 +8,7 @@ from urllib.parse import quote
 import azure.functions as func
 
 from shared import telemetry
-from shared.errors import PostroomError, Refused
+from shared.errors import PostroomError, RequestRejected
 from shared.mail.account import AccountKind
 from shared.mail.problems import INVALID_REQUEST
 from shared.services.accounts import add_document
@@ -49,7 +49,7 @@ def add_from_page(
         telemetry.event(
             "account_not_added",
             level=logging.WARNING,
-            code=error.kind.code if isinstance(error, Refused) else type(error).__name__,
+            code=error.kind.code if isinstance(error, RequestRejected) else type(error).__name__,
         )
         notice = notices.of(error)
         return page(
@@ -66,7 +66,7 @@ def add_from_page(
 def _request(form: dict[str, str]) -> Request:
     kind = _KINDS.get(form.get("kind", ""))
     if kind is None:
-        raise Refused(INVALID_REQUEST, "Choose what sort of mailbox it is.")
+        raise RequestRejected(INVALID_REQUEST, "Choose what sort of mailbox it is.")
     return Request(
         alias=form.get("alias", ""),
         kind=kind,

@@ -10,11 +10,11 @@ import azure.functions as func
 import msgspec
 from msgspec.structs import asdict
 
-from shared.errors import Refused, RemoteError
+from shared.errors import RemoteError, RequestRejected
 from shared.mail import problems
 from shared.mail.status import Status
 from shared.services.mails.changes import Changes
-from shared.services.mails.ports import Case, Cases
+from shared.services.mails.ports import AttentionIndex, AttentionItem
 from shared.web.forms import form_of
 from shared.web.pages import wording
 from shared.web.pages.guard import guarded
@@ -65,15 +65,15 @@ class Progress(msgspec.Struct, frozen=True):
 
 @guarded
 def change_many(
-    req: func.HttpRequest, site: Site, cases: Cases, changes: Changes
+    req: func.HttpRequest, site: Site, attention: AttentionIndex, changes: Changes
 ) -> func.HttpResponse:
     """One step. With script the page asks for the next one by itself, without it a button does."""
     try:
         progress = Progress.of(form_of(req))
         act = {"release": changes.release, "retry": changes.retry}[progress.action]
     except (ValueError, KeyError) as error:
-        raise Refused(problems.INVALID_REQUEST, "The form cannot be read.") from error
-    progress = _step(progress, cases, act)
+        raise RequestRejected(problems.INVALID_REQUEST, "The form cannot be read.") from error
+    progress = _step(progress, attention, act)
     if req.headers.get("Accept", "").startswith("application/json"):
         return func.HttpResponse(
             json.dumps({**asdict(progress), "over": progress.over}),
@@ -85,9 +85,9 @@ def change_many(
     )
 
 
-def _step(progress: Progress, cases: Cases, act: Callable[[str], object]) -> Progress:
+def _step(progress: Progress, attention: AttentionIndex, act: Callable[[str], object]) -> Progress:
     until = time.monotonic() + SECONDS
-    mine = [case for case in cases.newest(MOST_CASES) if _is_of(case, progress)]
+    mine = [case for case in attention.newest(MOST_CASES) if _is_of(case, progress)]
     total = progress.total or len(mine)
     # What this run has seen already was refused: it is still a case.
     rest = [case for case in mine if not progress.last or case.mail_id < progress.last]
@@ -96,11 +96,11 @@ def _step(progress: Progress, cases: Cases, act: Callable[[str], object]) -> Pro
         try:
             act(case.mail_id)
             done += 1
-        except Refused as error:
+        except RequestRejected as error:
             refused, why = refused + 1, error.detail
             if error.kind in (problems.WRONG_STATUS, problems.UNKNOWN_MAIL):
                 # The case has outlived the trouble.
-                cases.close(case.mail_id, case.status)
+                attention.close(case.mail_id, case.status)
         except RemoteError as error:
             refused, why = refused + 1, str(error)
         last = case.mail_id
@@ -121,7 +121,7 @@ def _step(progress: Progress, cases: Cases, act: Callable[[str], object]) -> Pro
     )
 
 
-def _is_of(case: Case, progress: Progress) -> bool:
+def _is_of(case: AttentionItem, progress: Progress) -> bool:
     return (case.status.value, case.reason or "", case.account or "") == (
         progress.status,
         progress.reason,

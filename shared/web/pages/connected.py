@@ -7,13 +7,13 @@ import msgspec
 from shared.mail.account import Account, AccountKind
 from shared.mail.defaults import NO_DEFAULTS
 from shared.mail.findings import Result
-from shared.mail.refusals.account import why
+from shared.mail.known_errors.account import why
 from shared.services.accounts.adding import untried
 from shared.services.accounts.ports import CheckRecord
 from shared.web.pages.checks_shown import moment
 
 
-class LinkedShown(msgspec.Struct, frozen=True):
+class ConnectedShown(msgspec.Struct, frozen=True):
     """A mailbox that has just been linked."""
 
     alias: str
@@ -27,10 +27,10 @@ class LinkedShown(msgspec.Struct, frozen=True):
     """Whether nothing is set for its mails."""
 
 
-def linked_shown(account: Account, record: CheckRecord | None) -> LinkedShown:
+def linked_shown(account: Account, record: CheckRecord | None) -> ConnectedShown:
     """A mailbox that has just been linked, with no more said of it than is known."""
     tone, sentences = _standing(account, record)
-    return LinkedShown(
+    return ConnectedShown(
         alias=account.alias,
         address=account.address,
         how=_how(account),

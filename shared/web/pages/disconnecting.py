@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from shared.errors import Refused
+from shared.errors import RequestRejected
 from shared.mail.problems import INVALID_REQUEST
-from shared.services.accounts.disconnecting import Disconnected, Disconnecting, Waiting
+from shared.services.accounts.disconnecting import Disconnected, Disconnecting, PendingMailAction
 from shared.web.api import documents
 from shared.web.api.mails import answer, only
 from shared.web.auth.same_origin import require_same_origin
@@ -50,7 +50,7 @@ def disconnect_from_page(
     try:
         form = form_of(req)
     except ValueError as error:
-        raise Refused(INVALID_REQUEST, "The form cannot be read.") from error
+        raise RequestRejected(INVALID_REQUEST, "The form cannot be read.") from error
     done = disconnecting.disconnect(
         _alias(req), _waiting(form.get("waiting")), with_shared=form.get("with_shared") == "yes"
     )
@@ -61,9 +61,9 @@ def _secret_words(done: Disconnected) -> str:
     return documents.secret_note(done.secret)
 
 
-def _waiting(text: str | None) -> Waiting:
+def _waiting(text: str | None) -> PendingMailAction:
     try:
-        return Waiting(text or "")
+        return PendingMailAction(text or "")
     except ValueError as error:
         raise bad_request(
             "waiting",

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 import azure.functions as func
 import msgspec
 
-from shared.errors import Refused, RemoteError
-from shared.mail import ids, problems, refusals, rights
+from shared.errors import RemoteError, RequestRejected
+from shared.mail import ids, known_errors, problems, rights
 from shared.mail.account import Account, AccountState
 from shared.mail.mail import FINDING_OUT, Mail, MailFilter, MailPage
 from shared.mail.status import Status
@@ -21,8 +21,8 @@ from shared.services.clock import Clock
 from shared.services.intake.mail_document import is_key
 from shared.services.intake.submission import Submission
 from shared.services.mails.attention import ATTENTION
-from shared.services.mails.hourly_stats import Tally
-from shared.services.mails.ports import Case, Cases, Ledger
+from shared.services.mails.hourly_stats import HourlyStats
+from shared.services.mails.ports import AttentionIndex, AttentionItem, Ledger
 from shared.web.auth import signing
 from shared.web.auth.signing import Keys, Purpose
 from shared.web.forms import form_of, query_of
@@ -143,7 +143,7 @@ def search_mails(req: func.HttpRequest, site: Site, keys: Keys) -> func.HttpResp
     try:
         form = form_of(req)
     except ValueError as error:
-        raise Refused(problems.INVALID_REQUEST, "The form cannot be read.") from error
+        raise RequestRejected(problems.INVALID_REQUEST, "The form cannot be read.") from error
     asked = Asked.of_form(form, keys)
     if ids.is_id(asked.find.lower()):
         return see_other(f"/mails/{asked.find.lower()}")
@@ -156,8 +156,8 @@ def show_mails(
     site: Site,
     keys: Keys,
     ledger: Ledger,
-    cases: Cases,
-    tally: Tally,
+    attention: AttentionIndex,
+    hourly_stats: HourlyStats,
     accounts: Accounts,
     submission: Submission,
     clock: Clock,
@@ -174,14 +174,14 @@ def show_mails(
     except ValueError as error:
         asked, problem = Asked(**_chosen(query)), _sentence(error)
     first = problem is None and asked.is_empty and "cursor" not in query
-    opened = cases.newest(MOST_CASES) if first else ()
+    opened = attention.newest(MOST_CASES) if first else ()
     known = accounts.all()
     return page(
         site,
         "mails.html",
         rows=[row_of(mail) for mail in found.mails],
         groups=group(opened, known, more=len(opened) == MOST_CASES),
-        chart=_chart(tally) if first else None,
+        chart=_chart(hourly_stats) if first else None,
         asked=asked,
         problem=problem,
         statuses=[(status.value, wording.STATUSES[status]) for status in Status],
@@ -259,10 +259,10 @@ def _day(text: str, name: str) -> datetime | None:
     return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
 
 
-def _chart(tally: Tally) -> Chart | None:
+def _chart(hourly_stats: HourlyStats) -> Chart | None:
     """None where the counts are out of reach: the list is worth more."""
     try:
-        return Chart.of(tally.last_day())
+        return Chart.of(hourly_stats.last_day())
     except RemoteError:
         return None
 
@@ -283,11 +283,13 @@ def row_of(mail: Mail) -> Row:
     )
 
 
-def group(cases: Sequence[Case], accounts: Sequence[Account], *, more: bool) -> list[Group]:
+def group(
+    attention: Sequence[AttentionItem], accounts: Sequence[Account], *, more: bool
+) -> list[Group]:
     """Cases by what they have in common, the largest group first."""
     known = {account.alias: account for account in accounts}
     counts: dict[tuple[Status, str | None, str | None], int] = {}
-    for case in cases:
+    for case in attention:
         key = (case.status, case.reason, case.account)
         counts[key] = counts.get(key, 0) + 1
     largest = sorted(counts.items(), key=lambda item: -item[1])
@@ -306,7 +308,7 @@ def _group(
     *,
     more: bool,
 ) -> Group:
-    row = refusals.find(reason) if reason and refusals.is_known(reason) else None
+    row = known_errors.find(reason) if reason and known_errors.is_known(reason) else None
     account = known.get(alias or "")
     return Group(
         status=status.value,

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import azure.functions as func
 import msgspec
 
-from shared.errors import FieldProblem, PostroomError, Refused
-from shared.mail import ids, problems, refusals
+from shared.errors import FieldProblem, PostroomError, RequestRejected
+from shared.mail import ids, known_errors, problems
+from shared.mail.delivery_mode import DeliveryMode
 from shared.mail.mail import DAILY_CAP, Mail
 from shared.mail.message import Message, StoredFile
 from shared.mail.status import Status
-from shared.mail.way import Way
 from shared.services.intake.address_fields import read_addresses
 from shared.services.mails.changes import Changes, Decision, Recipients
 from shared.services.mails.content import Content
@@ -28,7 +28,7 @@ _IN_A_LIST = re.compile(r"\[(\d+)\]$")
 _WITHDRAWABLE = (Status.SCHEDULED, Status.QUEUED, Status.HELD)
 
 
-class Line(msgspec.Struct, frozen=True):
+class HistoryLine(msgspec.Struct, frozen=True):
     """One line of the story."""
 
     status: str
@@ -90,7 +90,7 @@ def change_mail(
     try:
         form = form_of(req)
     except ValueError as error:
-        raise Refused(problems.INVALID_REQUEST, "The form cannot be read.") from error
+        raise RequestRejected(problems.INVALID_REQUEST, "The form cannot be read.") from error
     try:
         _apply(changes, mail.mail_id, form)
     except PostroomError as error:
@@ -104,7 +104,7 @@ def _apply(changes: Changes, mail_id: str, form: dict[str, str]) -> None:
             changes.cancel(mail_id)
         case "now":
             if changes.reschedule(mail_id, None).reason == DAILY_CAP:
-                raise Refused(
+                raise RequestRejected(
                     problems.WRONG_STATUS,
                     "The mail still waits: its account's daily cap is used up for today.",
                     help="Raise the cap or leave it empty on the account's page (/accounts), then "
@@ -119,7 +119,7 @@ def _apply(changes: Changes, mail_id: str, form: dict[str, str]) -> None:
         case "send_again":
             changes.resolve(mail_id, Decision.SEND_AGAIN)
         case _:
-            raise Refused(problems.INVALID_REQUEST, "There is no such action.")
+            raise RequestRejected(problems.INVALID_REQUEST, "There is no such action.")
 
 
 def _recipients(text: str) -> Recipients | None:
@@ -129,7 +129,7 @@ def _recipients(text: str) -> Recipients | None:
     found: list[FieldProblem] = []
     addresses = read_addresses("to", lines[0] if len(lines) == 1 else list(lines), found)
     if found:
-        raise Refused(
+        raise RequestRejected(
             problems.INVALID_REQUEST,
             " ".join(_sentence(problem) for problem in found[:_MOST_SENTENCES]),
             found,
@@ -149,7 +149,7 @@ def _found(req: func.HttpRequest, ledger: Ledger) -> Mail:
     mail_id = req.route_params.get("id", "").lower()
     found = ledger.get(mail_id) if ids.is_id(mail_id) else None
     if found is None:
-        raise Refused(
+        raise RequestRejected(
             problems.UNKNOWN_MAIL,
             "There is no mail with this id.",
             help="Look for it on /mails. Finished mails are thrown away after the days that "
@@ -167,7 +167,11 @@ def _page(
     to: str = "",
 ) -> func.HttpResponse:
     raw = content.raw_of(mail)
-    row = refusals.find(mail.reason) if mail.reason and refusals.is_known(mail.reason) else None
+    row = (
+        known_errors.find(mail.reason)
+        if mail.reason and known_errors.is_known(mail.reason)
+        else None
+    )
     return page(
         site,
         "mail.html",
@@ -181,7 +185,7 @@ def _page(
         named=mail.reason in wording.REASONS,
         step=_step(mail, row),
         who=row.who.value if row else None,
-        lines=story(mail),
+        lines=history(mail),
         facts=facts(mail),
         held=_held(content.of(mail)),
         raw=raw,
@@ -192,19 +196,19 @@ def _page(
     )
 
 
-def _step(mail: Mail, row: refusals.Refusal | None) -> str | None:
+def _step(mail: Mail, row: known_errors.KnownError | None) -> str | None:
     """What to do. The help of a mail may begin with the reason, which stands above it."""
     if row is not None and (not mail.help or mail.help.startswith(row.meaning)):
         return row.step
     return mail.help
 
 
-def story(mail: Mail) -> list[Line]:
+def history(mail: Mail) -> list[HistoryLine]:
     """What happened, with how long each step took."""
     lines, before = [], mail.accepted_at
     for number, event in enumerate(mail.events):
         lines.append(
-            Line(
+            HistoryLine(
                 event.status.value,
                 wording.STATUSES[event.status],
                 event.reason,
@@ -241,7 +245,7 @@ def facts(mail: Mail) -> list[tuple[str, str]]:
 def _way(mail: Mail) -> str | None:
     if mail.is_refused_message:
         return None
-    return "verified" if mail.delivery is Way.VERIFIED else "directly"
+    return "verified" if mail.delivery is DeliveryMode.VERIFIED else "directly"
 
 
 def _due(mail: Mail) -> str | None:

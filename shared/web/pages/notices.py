@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from shared.errors import CredentialRefused, PostroomError, Refused, RemoteError
-from shared.mail import refusals
+from shared.errors import CredentialRefused, PostroomError, RemoteError, RequestRejected
+from shared.mail import known_errors
+from shared.mail.known_errors import SignInRejected
 from shared.mail.permissions import Choices
-from shared.mail.refusals import SignInRefused
 from shared.services.sign_in import approval
-from shared.services.sign_in.ports import Wish
+from shared.services.sign_in.ports import SignInRequest
 from shared.services.sign_in.registration import Registration
 from shared.web.auth import cookies, signing
 from shared.web.auth.sign_in_form import fields_of
@@ -42,7 +42,7 @@ class Notice(msgspec.Struct, frozen=True):
 
 def of(
     error: PostroomError,
-    wish: Wish | None = None,
+    sign_in_request: SignInRequest | None = None,
     *,
     registration: Registration | None = None,
     answer: Mapping[str, str] | None = None,
@@ -56,15 +56,17 @@ def of(
     detail, remedy, status, code = _told(error)
     url = None
     if registration and approval.is_wanted(answer or {}, code):
-        choices = wish.choices if wish else Choices()
-        url = registration.admin_consent_url(choices, wish.authority if wish else None)
+        choices = sign_in_request.choices if sign_in_request else Choices()
+        url = registration.admin_consent_url(
+            choices, sign_in_request.authority if sign_in_request else None
+        )
     return Notice(
         detail=detail,
         help=remedy,
         status=status,
         code=code,
-        chosen=error.chosen if isinstance(error, SignInRefused) else None,
-        again=fields_of(wish) if wish else (),
+        chosen=error.chosen if isinstance(error, SignInRejected) else None,
+        again=fields_of(sign_in_request) if sign_in_request else (),
         admin_consent_url=url,
         by_code=by_code,
         retry_after=_wait(error) if status == 503 else None,
@@ -72,11 +74,11 @@ def of(
 
 
 def _told(error: PostroomError) -> tuple[str, str, int, str | None]:
-    if isinstance(error, Refused):
-        code = error.code if isinstance(error, SignInRefused) else None
+    if isinstance(error, RequestRejected):
+        code = error.code if isinstance(error, SignInRejected) else None
         return error.detail, error.help, error.kind.status, code
     if isinstance(error, CredentialRefused):
-        row = refusals.find(error.code)
+        row = known_errors.find(error.code)
         return row.meaning, row.help, 503, row.code
     return str(error), "Wait a little, then try again.", 503, None
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from shared.errors import PostroomError, Refused
+from shared.errors import PostroomError, RequestRejected
 from shared.mail import permissions, problems
 from shared.mail.account import AccountState
 from shared.services.accounts.ports import Accounts
-from shared.services.setup.checklist import SettingUp, redirect_check_url
+from shared.services.setup.checklist import Checklist, redirect_check_url
 from shared.services.setup.steps import StepState, is_followed, stages
 from shared.web.forms import form_of
 from shared.web.pages import wording
@@ -42,45 +42,45 @@ def show_home(req: func.HttpRequest, site: Site, accounts: Accounts) -> func.Htt
 
 
 @guarded
-def show_setup(req: func.HttpRequest, site: Site, setting_up: SettingUp) -> func.HttpResponse:
+def show_setup(req: func.HttpRequest, site: Site, checklist: Checklist) -> func.HttpResponse:
     """`GET /setup`"""
-    return _page(site, setting_up, said=_SAID.get(req.params.get("said", "")))
+    return _page(site, checklist, said=_SAID.get(req.params.get("said", "")))
 
 
 @guarded
-def change_setup(req: func.HttpRequest, site: Site, setting_up: SettingUp) -> func.HttpResponse:
+def change_setup(req: func.HttpRequest, site: Site, checklist: Checklist) -> func.HttpResponse:
     """`POST /setup`: one of the forms. What was typed as a secret is never in the answer."""
     try:
         form = form_of(req)
     except ValueError:
         # Not chained: the error may quote what was typed.
-        raise Refused(problems.INVALID_REQUEST, "The form cannot be read.") from None
+        raise RequestRejected(problems.INVALID_REQUEST, "The form cannot be read.") from None
     try:
         match form.get("action"):
             case "vault":
-                setting_up.try_vault()
+                checklist.try_vault()
                 return see_other("/setup?said=vault")
             case "secret":
-                setting_up.keep_secret(form.get("secret", ""), form.get("expires", ""))
+                checklist.keep_secret(form.get("secret", ""), form.get("expires", ""))
                 return see_other("/setup?said=secret")
             case "mail":
-                setting_up.send_test(form.get("to", ""), form.get("account"))
+                checklist.send_test(form.get("to", ""), form.get("account"))
                 return see_other("/setup#mail")
             case _:
-                raise Refused(problems.INVALID_REQUEST, "There is no such action.")
+                raise RequestRejected(problems.INVALID_REQUEST, "There is no such action.")
     except PostroomError as error:
-        return _page(site, setting_up, refused=error, to=form.get("to", ""))
+        return _page(site, checklist, refused=error, to=form.get("to", ""))
 
 
 def _page(
     site: Site,
-    setting_up: SettingUp,
+    checklist: Checklist,
     *,
     said: str | None = None,
     refused: PostroomError | None = None,
     to: str = "",
 ) -> func.HttpResponse:
-    found, steps, now = setting_up.steps()
+    found, steps, now = checklist.steps()
     mail = found.mail
     return page(
         site,
@@ -88,8 +88,8 @@ def _page(
         status=getattr(getattr(refused, "kind", None), "status", 503) if refused else 200,
         steps=[(step, _STATES[step.state], _LOOKS[step.state]) for step in steps],
         open_steps=sum(step.state is StepState.OPEN for step in steps),
-        uses_secret=setting_up.proves_by == "secret",
-        redirect_check=redirect_check_url(setting_up.registration),
+        uses_secret=checklist.proves_by == "secret",
+        redirect_check=redirect_check_url(checklist.registration),
         permissions=_PERMISSIONS,
         ready=sorted(
             (row for row in found.accounts if row.state is AccountState.READY),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from shared.mail import refusals
+from shared.mail import known_errors
 from shared.mail.mail import DAILY_CAP, Mail
 from shared.mail.status import Status
 
@@ -87,7 +87,7 @@ def reason(code: str | None) -> str | None:
         return None
     if code in REASONS:
         return REASONS[code]
-    return refusals.find(code).meaning if refusals.is_known(code) else None
+    return known_errors.find(code).meaning if known_errors.is_known(code) else None
 
 
 def waits(mail: Mail) -> str | None:

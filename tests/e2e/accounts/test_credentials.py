@@ -90,8 +90,8 @@ def test_renewing_the_client_secret_under_load_loses_fails_and_doubles_no_mail(
     assert set(arrived.values()) == {1}
     assert len(arrived) == len(accepted) > 50
     stories = [busy.api("GET", f"mails/{mail_id}").json() for mail_id in accepted]
-    assert {story["status"] for story in stories} == {"sent"}
-    passed = {event["status"] for story in stories for event in story["events"]}
+    assert {history["status"] for history in stories} == {"sent"}
+    passed = {event["status"] for history in stories for event in history["events"]}
     assert not {"held", "failed", "unknown"} & passed
     assert busy.accounts()[0]["state"] == "ready"
     answers = said_by(busy, "app_credential_answers")

@@ -14,7 +14,7 @@ import pytest
 from azure.data.tables import TableClient, TableServiceClient
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from shared.mail import refusals
+from shared.mail import known_errors
 from tests.e2e.browser import PATIENCE, Watch, accept, begin_sign_in, choose, give_session
 from tests.e2e.control import Control
 from tests.unit.mail.test_refusals import AADSTS
@@ -173,12 +173,12 @@ def desk(window: Desk) -> Iterator[Desk]:
 
 def explained(page: Page, code: str) -> None:
     """The page says what it means, who acts, and how; and with which code."""
-    row = refusals.find(code)
+    row = known_errors.find(code)
     expect(page.locator("#code")).to_have_text(row.code)
     refused, helped, links = page.evaluate(READ)
     assert row.meaning in refused
     assert row.step in helped
-    assert f"(Who: {row.who}.)" in helped or row.who is refusals.Actor.NOBODY
+    assert f"(Who: {row.who}.)" in helped or row.who is known_errors.Actor.NOBODY
     assert links == (1 if row.admin_consent else 0)
 
 
@@ -208,7 +208,7 @@ def test_a_sign_in_that_ends_at_microsoft_links_nothing(desk: Desk, code: str) -
     desk.control.fault("entra.authorize", action="aadsts", code=int(code), times=-1)
     expect(desk.begin(BILLING).locator("#error-code")).to_have_text(f"AADSTS{code}")
     desk.nothing_is_linked()
-    assert refusals.is_known(code)
+    assert known_errors.is_known(code)
     (ends,) = desk.flow_cookies()
     assert ends <= time.time() + FLOW_SECONDS
 

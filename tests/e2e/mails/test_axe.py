@@ -54,7 +54,7 @@ class Inspector:
         self.visited.append(path.partition("?")[0])
         self.page.goto(f"{self.app}{path}")
         assert self.page.url == f"{self.app}{path}", "no other page is looked at in its place"
-        self.look(path)
+        self.head(path)
 
     def _answered(self, response: Response) -> None:
         ours = response.url.startswith(self.app) and response.frame == self.page.main_frame
@@ -84,7 +84,7 @@ class Inspector:
             if wrong:
                 self.found[f"answer of {answer.url}"] = wrong
 
-    def look(self, name: str) -> None:
+    def head(self, name: str) -> None:
         """Look at the page as it is, with everything opened that can be."""
         expect(self.page.locator("h1")).to_be_visible()
         self.page.evaluate(HELD_STILL)
@@ -129,15 +129,15 @@ def test_the_pages_of_signing_in(inspector: Inspector, control: Control) -> None
     page.get_by_label("Alias", exact=True).fill("billing")
     page.evaluate("() => document.querySelectorAll('details').forEach(d => d.open = true)")
     page.get_by_role("button", name="Show the link for an administrator").click()
-    inspector.look("the link for an administrator")
+    inspector.head("the link for an administrator")
     page.goto(f"{inspector.app}/accounts")
     page.get_by_label("Alias", exact=True).fill("billing")
     page.evaluate("() => document.querySelectorAll('details').forEach(d => d.open = true)")
     page.get_by_role("button", name="Sign in with a code").click()
     expect(page.locator("#user-code")).to_be_visible()
-    inspector.look("a code")
+    inspector.head("a code")
     page.goto(f"{inspector.app}/api/auth/callback?error=access_denied&state=x")
-    inspector.look("a refusal")
+    inspector.head("a refusal")
 
     assert inspector.found == {}
 
@@ -190,11 +190,11 @@ def test_the_pages_of_accounts_and_mails_in_every_state(
     ] == []
     page.goto(f"{inspector.app}/mails/{mails[-1]['id']}")
     page.get_by_role("button", name="Release").click()
-    inspector.look("what was refused beside a mail")
+    inspector.head("what was refused beside a mail")
     page.goto(f"{inspector.app}/mails")
     page.get_by_role("button", name="Try all 2 again").click()
     expect(page.locator("#bulk")).to_be_visible()
-    inspector.look("changes")
+    inspector.head("changes")
     page.goto(f"{inspector.app}/mails")
     page.get_by_label("Recipient").fill(SOUGHT)
     page.get_by_label("Tag").fill(TAG)
@@ -202,7 +202,7 @@ def test_the_pages_of_accounts_and_mails_in_every_state(
     expect(page.get_by_label("Recipient")).to_have_value(SOUGHT)
     page.goto(f"{inspector.app}/accounts/billing/disconnect")
     page.get_by_role("button", name="Disconnect billing").click()
-    inspector.look("disconnected")
+    inspector.head("disconnected")
 
     assert inspector.found == {}
     assert [url for url in watch.requests if kept.search(unquote(url))] == []

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.e2e.conftest import SignedIn
 from tests.e2e.control import Control
-from tests.e2e.mails.test_sending import ADA, story
+from tests.e2e.mails.test_sending import ADA, history
 
 GRACE = "grace@contoso.com"
 
@@ -27,7 +27,7 @@ def test_a_mail_withdrawn_before_its_time_never_arrives(
 
     assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
     assert control.deliveries() == []
-    assert story(control, later["id"], "cancelled")["attempts"] == 0
+    assert history(control, later["id"], "cancelled")["attempts"] == 0
 
 
 def test_a_mail_arrives_at_its_time_and_one_that_was_put_forward_before_it(
@@ -38,7 +38,7 @@ def test_a_mail_arrives_at_its_time_and_one_that_was_put_forward_before_it(
     control.api("PATCH", f"mails/{far['id']}", {"scheduled_at": None})
 
     first, second = control.deliveries(2)
-    sent = story(control, soon["id"], "sent")
+    sent = history(control, soon["id"], "sent")
 
     assert (first["subject"], second["subject"]) == ("Far", "Soon")
     assert sent["sent_at"] >= sent["due_at"]
@@ -54,7 +54,7 @@ def test_a_failed_mail_is_retried_to_somebody_else_and_arrives_there(
     control.api("POST", f"mails/{mail['id']}/retry", {"to": GRACE})
 
     (delivery,) = control.deliveries(1)
-    told = story(control, mail["id"], "sent")
+    told = history(control, mail["id"], "sent")
     assert delivery["to"] == [GRACE]
     assert told["former_recipients"] == [ADA]
     assert [event.get("reason") for event in told["events"]].count("recipients_changed") == 1
@@ -65,7 +65,7 @@ def test_a_lost_outcome_is_settled_by_a_person(
 ) -> None:
     control.fault("graph.send_mail", when="after", action="reset")
     mail = control.send(wait=20, to=ADA, subject="Lost", text="x")
-    found = story(control, mail["id"], "unknown")
+    found = history(control, mail["id"], "unknown")
 
     settled = control.api("POST", f"mails/{found['id']}/resolve", {"decision": "sent"}).json()
 

@@ -11,11 +11,11 @@ import pytest
 from azure.storage.queue import QueueClient
 from playwright.sync_api import Browser, Dialog, Page, expect
 
-from shared.adapters.storage.attention_rows import CasesTable
+from shared.adapters.storage.attention_rows import AttentionRows
 from shared.adapters.storage.clients import Storage
 from shared.adapters.storage.mails_table import keys_of
 from shared.mail.status import Status
-from shared.services.mails.ports import Case
+from shared.services.mails.ports import AttentionItem
 from shared.settings import StorageSettings
 from tests.e2e.browser import PATIENCE, TOO_WIDE, give_session
 from tests.e2e.conftest import SignedIn
@@ -117,20 +117,21 @@ LOOKS_LIKE = """() => {
 """What no mail may change of its page."""
 
 
-def look_at_each(page: Page, control: Control, cases: Sequence[HostileCase]) -> None:
+def look_at_each(page: Page, control: Control, attention: Sequence[HostileCase]) -> None:
     """A mail of each case on its page, and where its html is opened alone, in a window of its own:
     nothing runs, nothing is fetched, and the page is as it is with a harmless mail."""
     app = control.stack.app_url
     sent = {
-        case.name: control.send(**mail_of(case.words or "Words", case.html))["id"] for case in cases
+        case.name: control.send(**mail_of(case.words or "Words", case.html))["id"]
+        for case in attention
     }
     plain = control.send(**mail_of("Harmless", "<p>Hello</p>"))["id"]
     page.goto(f"{app}/mails/{plain}")
     usual = page.evaluate(LOOKS_LIKE)
     alone = page.context.new_page()
-    looks = [Lookout(page), Lookout(alone)]
+    search_count = [Lookout(page), Lookout(alone)]
 
-    for case in cases:
+    for case in attention:
         url = f"{app}/mails/{sent[case.name]}"
         alone.goto(f"{url}/html", wait_until="commit")
         page.goto(url)
@@ -142,7 +143,7 @@ def look_at_each(page: Page, control: Control, cases: Sequence[HostileCase]) -> 
         assert {**found, "title": ""} == {**usual, "title": ""}, case.name
         alone.wait_for_load_state()
         assert alone.url == f"{url}/html", case.name
-        for look in looks:
+        for look in search_count:
             look.check(case.name)
 
 
@@ -239,8 +240,8 @@ def test_hostile_reasons_and_accounts_are_words_in_the_causes_and_on_the_way_thr
     partition, row = keys_of(mail_id)
     changed = {"status": "failed", "reason": reason, "help": reason, "request_id": reason}
     storage.table("mails").upsert("seeding", {"PartitionKey": partition, "RowKey": row, **changed})
-    CasesTable(lambda: storage.table("waiting")).open(
-        Case(mail_id, Status.FAILED, reason, f"<b>{reason}")
+    AttentionRows(lambda: storage.table("waiting")).open(
+        AttentionItem(mail_id, Status.FAILED, reason, f"<b>{reason}")
     )
     storage.close()
     look = Lookout(page)

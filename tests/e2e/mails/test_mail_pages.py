@@ -13,7 +13,7 @@ from azure.data.tables import TableClient
 from msgspec.structs import replace
 from playwright.sync_api import Browser, BrowserContext, Error, Page, expect
 
-from shared.adapters.storage.attention_rows import CasesTable
+from shared.adapters.storage.attention_rows import AttentionRows
 from shared.adapters.storage.clients import Storage
 from shared.adapters.storage.mails_table import keys_of
 from shared.mail import ids
@@ -173,8 +173,8 @@ def copy_failed(control: Control, count: int) -> None:
     fail(control, 1)
     connection = control.stack.info["storage_connection_string"]
     storage = Storage(StorageSettings(connection_string=connection), None)
-    cases = CasesTable(lambda: storage.table("waiting"))
-    while not (found := cases.newest(1)):
+    attention = AttentionRows(lambda: storage.table("waiting"))
+    while not (found := attention.newest(1)):
         time.sleep(0.1)
     (case,) = found
     copies = [
@@ -182,7 +182,7 @@ def copy_failed(control: Control, count: int) -> None:
         for at in range(1, count)
     ]
     for mail_id in copies:
-        cases.open(replace(case, mail_id=mail_id))
+        attention.open(replace(case, mail_id=mail_id))
     with TableClient.from_connection_string(connection, "mails") as mails:
         row = mails.get_entity(*keys_of(case.mail_id))
         rows = [

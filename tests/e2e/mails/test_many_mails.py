@@ -21,8 +21,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from local import demo
 from local.stack import Stack
-from shared.adapters.storage.attention_rows import CasesTable
-from shared.adapters.storage.hour_rows import HoursTable
+from shared.adapters.storage.attention_rows import AttentionRows
+from shared.adapters.storage.hour_rows import HourRows
 from shared.adapters.storage.mails_table import to_row
 from shared.mail.mail import Mail
 from shared.mail.status import Status
@@ -86,11 +86,11 @@ def waiting_rows(mails: list[Mail]) -> list[dict[str, Any]]:
     """The cases of the mails that need attention, and the hours as the timer counts them."""
     noted = Rows()
     table = cast("Table", noted)
-    cases, hours = CasesTable(lambda: table), HoursTable(lambda: table)
+    attention, hours = AttentionRows(lambda: table), HourRows(lambda: table)
     counts: dict[datetime, Counter[Status]] = {}
     for mail in reversed(mails):
         if mail.status in ATTENTION:
-            cases.open(case_of(mail))
+            attention.open(case_of(mail))
         begun = mail.accepted_at.replace(minute=0, second=0)
         counts.setdefault(begun, Counter())[mail.status] += 1
     for begins, count in counts.items():

@@ -17,7 +17,7 @@ from azure.storage.queue import BinaryBase64EncodePolicy, QueueClient, TextBase6
 from playwright.sync_api import Page, expect
 
 from shared.adapters.storage.mails_table import keys_of
-from shared.services.intake.outbox_message import bell_for
+from shared.services.intake.outbox_message import wake_up_for
 from tests.e2e.browser import open_session
 from tests.e2e.conftest import SignedIn
 from tests.e2e.control import Control
@@ -100,7 +100,7 @@ def test_a_bell_wakes_its_mail_in_whatever_form_it_comes_back(
     bells: dict[str, str] = {}
     for name in TEXT_FORMS:
         mail = control.send(to=ADA, subject=name, text="x", scheduled_at=later)
-        bells[name] = bell_for(mail["id"])
+        bells[name] = wake_up_for(mail["id"])
         partition, row = keys_of(mail["id"])
         with TableClient.from_connection_string(connection, "mails") as table:
             table.update_entity({"PartitionKey": partition, "RowKey": row, "due_at": LONG_AGO})
@@ -125,7 +125,7 @@ def test_the_poison_queue_is_read_in_every_form_too(
         for name, form in TEXT_FORMS.items():
             poison.send_message(form.wrap(mail_named(name)).decode())
         for mail_id, form in bells.items():
-            poison.send_message(form.wrap(bell_for(mail_id)).decode())
+            poison.send_message(form.wrap(wake_up_for(mail_id)).decode())
 
     failed = once(lambda: listed(control, "status=failed"), len(TEXT_FORMS))
     assert {(mail["reason"], mail["subject"]) for mail in failed} == {

@@ -17,7 +17,7 @@ from local import demo
 from local.provision import CERTIFICATE_NAME, CLIENT_SECRET_NAME
 from local.stack import Stack
 from tests.e2e.control import Control
-from tests.e2e.mails.test_sending import story
+from tests.e2e.mails.test_sending import history
 
 SECRETS = re.compile(
     rb"SIM(?:AT|RT|CODE|DC|CTX)\.[\w-]{4}|SIMSECRET~|SIMIDENTITY-|eyJ[\w-]{10,}\.eyJ|PRIVATE KEY"
@@ -107,14 +107,14 @@ def test_what_is_secret_is_in_the_vault_alone_and_once_disconnected_nowhere(
     control.ask("POST", "clock", {"offset_seconds": 0})
     control.ask("POST", "expire-access-tokens", {"mailbox": demo.MAILBOX})
     again = control.send(wait=20, subject="with a rotated grant", **ada)
-    story(control, again["id"], "sent")
+    history(control, again["id"], "sent")
     _, second, _ = grant_of(control)
     assert second != first
 
     # A refresh that fails, and ends the grant.
     control.ask("POST", "revoke", {"mailbox": demo.MAILBOX, "access_tokens": True})
     held = control.send(wait=20, subject="with a dead grant", **ada)
-    story(control, held["id"], "held")
+    history(control, held["id"], "held")
 
     kind = CERTIFICATE_NAME if CERTIFICATE_NAME in control.secret_names() else CLIENT_SECRET_NAME
     own = str(control.secret(kind)["value"])

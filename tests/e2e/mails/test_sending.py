@@ -34,7 +34,7 @@ def queue(control: Control) -> Iterator[QueueClient]:
         yield client
 
 
-def story(control: Control, mail_id: str, *statuses: str) -> dict[str, Any]:
+def history(control: Control, mail_id: str, *statuses: str) -> dict[str, Any]:
     """A mail, once it is in one of the statuses."""
     until = time.monotonic() + PATIENCE
     while True:
@@ -142,7 +142,7 @@ def test_twenty_callers_with_one_key_send_one_mail(
         )
 
     ids = {answer.json()["id"] for answer in answers}
-    story(control, ids.copy().pop(), "sent")
+    history(control, ids.copy().pop(), "sent")
     assert [answer.status_code for answer in answers] == [202] * 20
     assert len(ids) == 1
     assert len(control.deliveries()) == 1
@@ -183,7 +183,7 @@ def test_a_throttled_mail_goes_out_after_the_time_that_microsoft_asked_for(
 
     answer = control.send(to=ADA, subject="Later", text="x")
 
-    mail = story(control, answer["id"], "sent")
+    mail = history(control, answer["id"], "sent")
     assert time.monotonic() - began >= 2
     assert mail["attempts"] == 2
     assert [event["status"] for event in mail["events"]] == [
@@ -313,7 +313,7 @@ def test_the_timer_rings_for_a_mail_whose_bell_was_lost(
 ) -> None:
     control.fault("graph.send_mail", status=423, code="ErrorLocked", headers={"Retry-After": "600"})
     answer = control.send(wait=3, to=ADA, subject="Forgotten", text="x")
-    story(control, answer["id"], "queued")
+    history(control, answer["id"], "queued")
     queue.clear_messages()
     _make_due(control, answer["id"])
 
@@ -325,7 +325,7 @@ def test_the_timer_rings_for_a_mail_whose_bell_was_lost(
     )
 
     assert run.status_code == 202
-    assert story(control, answer["id"], "sent")["attempts"] == 2
+    assert history(control, answer["id"], "sent")["attempts"] == 2
 
 
 def test_health_names_every_dependency_and_account(
@@ -403,7 +403,7 @@ def test_mail_for_a_replaced_mailbox_fails_and_the_new_one_goes_on(
 
     after = control.send(wait=20, to=ADA, subject="From the new one", text="x")
 
-    mail = story(control, scheduled["id"], "failed")
+    mail = history(control, scheduled["id"], "failed")
     (delivery,) = control.deliveries(1)
     assert mail["reason"] == "mailbox_replaced"
     assert after["status"] == "sent"

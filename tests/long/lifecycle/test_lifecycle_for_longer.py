@@ -7,7 +7,7 @@ import pytest
 from hypothesis import Phase
 
 from shared.mail.outcome import Outcome, Verdict
-from shared.services.delivery.delivery import Delivery, Heard
+from shared.services.delivery.delivery import Delivery, DeliveryResult
 from shared.services.mails.ports import Versioned
 from tests.contract.test_lifecycle import Life, Tables, run, tables
 
@@ -30,7 +30,7 @@ def test_a_write_that_forgets_its_condition_is_caught(tables: Tables) -> None:
 def test_a_worker_that_sends_again_without_knowing_is_caught(
     tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def again(delivery: Delivery, found: Versioned) -> Heard:
+    def again(delivery: Delivery, found: Versioned) -> DeliveryResult:
         return delivery._settle(found, None, Outcome(Verdict.AGAIN, "worker_lost"))
 
     monkeypatch.setattr(Delivery, "_abandoned", again)

@@ -12,7 +12,7 @@ from shared.mail.backoff import (
     FIRST_SECONDS,
     LONGEST_ASKED_SECONDS,
     LONGEST_SECONDS,
-    Patience,
+    RetryLimit,
     is_exhausted,
     seconds_until_next,
 )
@@ -20,7 +20,7 @@ from tests.fakes import NOW
 
 quick = settings(deadline=None, derandomize=True, max_examples=50)
 jitters = st.floats(0, 1, exclude_max=True)
-PATIENCE = Patience(max_attempts=5, give_up_after_seconds=3600)
+PATIENCE = RetryLimit(max_attempts=5, give_up_after_seconds=3600)
 
 
 @quick

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.errors import Refused
+from shared.errors import RequestRejected
 from shared.mail import problems
 from shared.mail.account import Account, AccountKind
 from shared.mail.address import Address
@@ -79,7 +79,7 @@ def test_a_mail_that_no_account_can_carry_is_refused(
     kind: ProblemKind,
     field: str | None,
 ) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRejected) as caught:
         alias_for(accounts, alias, sender)
 
     assert caught.value.kind is kind
@@ -87,7 +87,7 @@ def test_a_mail_that_no_account_can_carry_is_refused(
 
 
 def test_without_a_default_the_help_asks_for_an_account() -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRejected) as caught:
         choose([BILLING, HR], None, None)
 
     assert "leave 'account' out" not in caught.value.help
@@ -95,7 +95,7 @@ def test_without_a_default_the_help_asks_for_an_account() -> None:
 
 
 def test_a_refused_from_names_the_right_that_is_missing() -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRejected) as caught:
         alias_for([BILLING], None, "ceo@contoso.com")
 
     assert "'Send as' or 'Send on behalf'" in caught.value.errors[0].message
@@ -103,7 +103,7 @@ def test_a_refused_from_names_the_right_that_is_missing() -> None:
 
 @pytest.mark.parametrize("alias", ["plain", None])
 def test_a_refused_from_names_the_permission_that_is_missing(alias: str | None) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRejected) as caught:
         alias_for([PLAIN], alias, "info@contoso.com")
 
     assert caught.value.kind is problems.SENDER_NOT_ALLOWED

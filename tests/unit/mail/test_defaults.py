@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from shared.errors import Refused
+from shared.errors import RequestRejected
 from shared.mail import problems
 from shared.mail.account import Account
 from shared.mail.address import Address
@@ -150,7 +150,7 @@ def test_an_override_is_refused_by_its_field_where_the_account_does_not_allow_it
     message = message_of(**fields)
     strict = account(signature_text="A", overridable=frozenset(Overridable) - {what})
 
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRejected) as caught:
         refuse_overrides(message, strict, saves_copy=saves_copy)
 
     assert caught.value.kind is problems.OVERRIDE_NOT_ALLOWED
@@ -174,7 +174,7 @@ def test_what_equals_the_default_overrides_nothing() -> None:
 
 
 def test_only_the_signature_is_not_to_be_left_off_as_long_as_nobody_says_otherwise() -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRejected):
         refuse_overrides(message_of(signature=False), account(signature_text="A"), saves_copy=None)
     refuse_overrides(
         message_of(sender=Address("b@contoso.com", "Ada"), reply_to=(DESK,)),

@@ -166,9 +166,9 @@ def sized(size: int, mime: bool) -> Message:
 def test_around_the_limit_yes_means_that_it_fits_and_no_that_it_does_not(
     offset: int, mime: bool
 ) -> None:
-    room = limit_of(sized(0, mime)) - overhead(mime)
+    services = limit_of(sized(0, mime)) - overhead(mime)
     # MIME is base64 twice, with a line break after each 76 characters of the inner one.
-    size = int(room * 3 / 4 * (3 / 4 * 76 / 78 if mime else 1)) + offset
+    size = int(services * 3 / 4 * (3 / 4 * 76 / 78 if mime else 1)) + offset
     message = sized(size, mime)
 
     fits = fits_one_request(message, SENDER, NOW)

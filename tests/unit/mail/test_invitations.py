@@ -11,7 +11,7 @@ from email.message import EmailMessage
 import pytest
 from msgspec.structs import replace
 
-from shared.errors import Refused
+from shared.errors import RequestRejected
 from shared.mail import calendar, invitation
 from shared.mail.address import Address
 from shared.mail.calendar import MAX_CALENDAR, MAX_EVENTS, MAX_LINES, BadCalendar
@@ -38,13 +38,13 @@ def invite(text: str | bytes = ICS, content_type: str = "text/calendar; method=R
     )
 
 
-def refusals(message: Message, sender: Address = SENDER) -> list[str]:
+def known_errors(message: Message, sender: Address = SENDER) -> list[str]:
     found = [problem.field for problem in problems_of(message)]
     if found:
         return found
     try:
         invitation.refuse_wrong(message, sender)
-    except Refused as refused:
+    except RequestRejected as refused:
         return [problem.field for problem in refused.errors if refused.kind.status == 422]
     return []
 
@@ -56,7 +56,7 @@ def kinds(part: mime_reader.Part) -> object:
 @pytest.mark.parametrize("html", [None, "<p>On Monday at ten.</p>"])
 def test_an_invitation_is_the_last_alternative(html: str | None) -> None:
     message = replace(invite(), html=html)
-    assert refusals(message) == []
+    assert known_errors(message) == []
     assert needs_mime(message)
 
     part = mime_reader.read(compose(message, SENDER, KEY, NOW))
@@ -105,7 +105,7 @@ def test_files_and_pictures_beside_an_invitation_keep_their_places() -> None:
 def test_a_calendar_without_a_method_is_an_ordinary_file(content_type: str) -> None:
     message = invite("anything", content_type)
 
-    assert refusals(message) == []
+    assert known_errors(message) == []
     assert not needs_mime(message)
     part = mime_reader.read(compose(message, SENDER, KEY, NOW))
     assert kinds(part) == ("multipart/mixed", ["text/plain", "text/calendar"])
@@ -123,7 +123,7 @@ def test_a_calendar_without_a_method_is_an_ordinary_file(content_type: str) -> N
 def test_an_invitation_is_known_by_its_method(content_type: str) -> None:
     message = invite(content_type=content_type)
 
-    assert refusals(message) == []
+    assert known_errors(message) == []
     part = mime_reader.read(compose(message, SENDER, KEY, NOW)).leaves[-1]
     assert part.kind == "text/calendar"
     assert mime_reader.parameters(part.get("Content-Type"))["method"] == "REQUEST"
@@ -131,7 +131,7 @@ def test_an_invitation_is_known_by_its_method(content_type: str) -> None:
 
 def test_line_feeds_become_the_line_ends_that_calendars_have() -> None:
     message = invite(ICS.replace("\r\n", "\n").rstrip("\n"))
-    assert refusals(message) == []
+    assert known_errors(message) == []
 
     part = mime_reader.read(compose(message, SENDER, KEY, NOW)).leaves[-1]
 
@@ -159,7 +159,7 @@ SOUND = {
 def test_a_sound_invitation_is_taken(name: str) -> None:
     method = "CANCEL" if name == "cancel" else "REQUEST"
 
-    assert refusals(invite(SOUND[name], f"text/calendar; method={method}")) == []
+    assert known_errors(invite(SOUND[name], f"text/calendar; method={method}")) == []
 
 
 WRONG = {
@@ -209,7 +209,7 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_an_invitation_that_is_none_of_this_mail_is_refused_by_its_file(name: str) -> None:
-    assert refusals(invite(WRONG[name])) == ["attachments[0]"]
+    assert known_errors(invite(WRONG[name])) == ["attachments[0]"]
 
 
 @pytest.mark.parametrize(
@@ -222,25 +222,25 @@ def test_an_invitation_that_is_none_of_this_mail_is_refused_by_its_file(name: st
     ],
 )
 def test_an_invitation_is_utf_8_without_a_mark_and_of_limited_size(content: bytes) -> None:
-    assert refusals(invite(content)) == ["attachments[0]"]
+    assert known_errors(invite(content)) == ["attachments[0]"]
 
 
 @pytest.mark.parametrize("method", ["PUBLISH", "REPLY", "COUNTER", "ADD", "x", ""])
 def test_only_what_an_organizer_sends_to_attendees_is_an_invitation(method: str) -> None:
     message = invite(content_type=f'text/calendar; method="{method}"')
 
-    assert refusals(message) == ["attachments[0]"]
+    assert known_errors(message) == ["attachments[0]"]
 
 
 def test_an_invitation_comes_from_the_address_that_the_account_gives_the_mail() -> None:
-    assert refusals(invite(), Address("Billing@contoso.com")) == []
-    assert refusals(invite(), Address("other@contoso.com", "Billing")) == ["attachments[0]"]
+    assert known_errors(invite(), Address("Billing@contoso.com")) == []
+    assert known_errors(invite(), Address("other@contoso.com", "Billing")) == ["attachments[0]"]
 
 
 def test_a_second_invitation_is_refused() -> None:
     message = invite()
 
-    assert refusals(replace(message, attachments=message.attachments * 2)) == ["attachments[1]"]
+    assert known_errors(replace(message, attachments=message.attachments * 2)) == ["attachments[1]"]
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_an_invitation_is_given_in_the_document_as_utf_8(changes: dict[str, obje
     message = invite()
     item = replace(message.attachments[0], **changes)
 
-    assert refusals(replace(message, attachments=(item,))) == ["attachments[0]"]
+    assert known_errors(replace(message, attachments=(item,))) == ["attachments[0]"]
 
 
 def test_an_invitation_stays_in_the_draft_when_files_travel_apart() -> None:
@@ -276,7 +276,7 @@ def test_an_invitation_stays_in_the_draft_when_files_travel_apart() -> None:
 def test_a_mail_with_an_invitation_is_always_saved() -> None:
     message = replace(invite(), save_to_sent_items=False)
 
-    assert refusals(message) == ["save_to_sent_items"]
+    assert known_errors(message) == ["save_to_sent_items"]
 
 
 # The time of reading.

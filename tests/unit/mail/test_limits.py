@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from shared.errors import Refused
+from shared.errors import RequestRejected
 from shared.mail import limits
 from shared.mail.account import Account, AccountKind
 from shared.mail.address import Address
@@ -113,7 +113,7 @@ def test_each_limit_that_a_mail_is_above_is_named_the_lowest_first(
 def test_a_refusal_says_what_raises_the_limit(
     message: Message, account: Account, words: str
 ) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRejected) as caught:
         limits.check(message, SENDER, account, MAX_MAIL, NOW)
 
     assert caught.value.kind.code == "mail_too_large"
@@ -121,7 +121,7 @@ def test_a_refusal_says_what_raises_the_limit(
 
 
 def test_a_refusal_says_each_thing_once() -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRejected) as caught:
         limits.check(with_files(UNSAVED, 40 * MB), SENDER, SENDS, MAX_MAIL, NOW)
 
     refused = caught.value

@@ -10,7 +10,7 @@ from shared.mail.address import Address
 from shared.mail.lost_drafts import DRAFT_UNANSWERED, lost_between, made_by
 from shared.mail.mail import Event
 from shared.mail.message_ids import MAX_MESSAGE_ID, mail_id_in, own_message_id, usable
-from shared.mail.outcome import Copy, GraphAnswer, Sight, Sought, judge_look
+from shared.mail.outcome import Copy, Evidence, GraphAnswer, Sought, judge_look
 from shared.mail.status import Status
 from tests.fakes import NOW, mail_of
 
@@ -79,7 +79,7 @@ def test_any_other_message_id_is_used_as_it_is(text: str) -> None:
 # Drafts that were made without their id being learnt.
 
 
-def story(*steps: tuple[Status, float, str | None]) -> tuple[Event, ...]:
+def history(*steps: tuple[Status, float, str | None]) -> tuple[Event, ...]:
     return tuple(Event(NOW + timedelta(seconds=at), status, why) for status, at, why in steps)
 
 
@@ -87,7 +87,7 @@ def story(*steps: tuple[Status, float, str | None]) -> tuple[Event, ...]:
     "reason", [DRAFT_UNANSWERED, "worker_lost", "worker_failed", "http_504", "UnknownError"]
 )
 def test_the_minutes_of_an_attempt_that_was_left_open_are_searched(reason: str) -> None:
-    events = story(
+    events = history(
         (Status.QUEUED, 0, None),
         (Status.SENDING, 1000, None),
         (Status.QUEUED, 1060, reason),
@@ -113,7 +113,7 @@ def test_the_minutes_of_an_attempt_that_was_left_open_are_searched(reason: str) 
 def test_nothing_is_searched_where_no_draft_can_have_been_lost(
     reason: str | None, changes: dict[str, object]
 ) -> None:
-    events = story(
+    events = history(
         (Status.SENDING, 0, None), (Status.QUEUED, 10, reason), (Status.SENDING, 20, None)
     )
 
@@ -125,13 +125,13 @@ def test_nothing_is_searched_where_no_draft_can_have_been_lost(
     [(-121, False), (-119, True), (0, True), (149, True), (151, False), (3600, False)],
 )
 def test_a_message_of_ours_was_created_while_an_attempt_ran(at: float, expected: bool) -> None:
-    mail = mail_of(MAIL_ID, events=story((Status.SENDING, 0, None), (Status.SENT, 30, None)))
+    mail = mail_of(MAIL_ID, events=history((Status.SENDING, 0, None), (Status.SENT, 30, None)))
 
     assert made_by(mail, NOW + timedelta(seconds=at)) is expected
 
 
 def test_an_attempt_without_an_end_lasts_no_longer_than_a_run() -> None:
-    mail = mail_of(MAIL_ID, events=story((Status.SENDING, 0, None)))
+    mail = mail_of(MAIL_ID, events=history((Status.SENDING, 0, None)))
 
     assert made_by(mail, NOW + timedelta(minutes=12))
     assert not made_by(mail, NOW + timedelta(minutes=13))
@@ -151,31 +151,31 @@ TWIN = Copy("sent", is_draft=False, key=OTHER, sent_at=LATER)
 @pytest.mark.parametrize(
     ("copies", "sight"),
     [
-        ([], Sight.NOTHING),
-        ([SENT], Sight.SENT),
-        ([SENT, DRAFT], Sight.SENT),
-        ([BARE], Sight.SENT),
-        ([BARE, OTHER_DRAFT], Sight.SENT),
-        ([BARE, DRAFT], Sight.NOTHING),
-        ([BARE, BARE_DRAFT], Sight.NOTHING),
-        ([OLD], Sight.NOTHING),
-        ([OLD, DRAFT], Sight.DRAFT),
-        ([TWIN], Sight.NOTHING),
-        ([TWIN, DRAFT], Sight.DRAFT),
-        ([DRAFT], Sight.DRAFT),
-        ([BARE_DRAFT], Sight.DRAFT),
-        ([OTHER_DRAFT], Sight.NOTHING),
+        ([], Evidence.NOTHING),
+        ([SENT], Evidence.SENT),
+        ([SENT, DRAFT], Evidence.SENT),
+        ([BARE], Evidence.SENT),
+        ([BARE, OTHER_DRAFT], Evidence.SENT),
+        ([BARE, DRAFT], Evidence.NOTHING),
+        ([BARE, BARE_DRAFT], Evidence.NOTHING),
+        ([OLD], Evidence.NOTHING),
+        ([OLD, DRAFT], Evidence.DRAFT),
+        ([TWIN], Evidence.NOTHING),
+        ([TWIN, DRAFT], Evidence.DRAFT),
+        ([DRAFT], Evidence.DRAFT),
+        ([BARE_DRAFT], Evidence.DRAFT),
+        ([OTHER_DRAFT], Evidence.NOTHING),
     ],
 )
 def test_a_mail_counts_as_unsent_only_by_its_own_draft_and_without_a_sent_copy(
-    copies: list[Copy], sight: Sight
+    copies: list[Copy], sight: Evidence
 ) -> None:
     for sought in (
         Sought(MAIL_ID, "draft-1", "<one@app>", True, NOW),
         Sought(MAIL_ID, "draft-1", f"<postroom.{MAIL_ID}@contoso.com>", False, NOW),
     ):
         assert judge_look(GraphAnswer(200), copies, sought).sight is sight
-        assert judge_look(GraphAnswer(503), copies, sought).sight is Sight.UNSEEN
+        assert judge_look(GraphAnswer(503), copies, sought).sight is Evidence.UNSEEN
 
 
 @pytest.mark.parametrize(
@@ -185,21 +185,21 @@ def test_a_mail_counts_as_unsent_only_by_its_own_draft_and_without_a_sent_copy(
 @pytest.mark.parametrize(
     ("copies", "sight"),
     [
-        ([BARE], Sight.NOTHING),
-        ([BARE, OTHER_DRAFT], Sight.NOTHING),
-        ([BARE, DRAFT], Sight.DRAFT),
-        ([BARE, BARE_DRAFT], Sight.DRAFT),
-        ([TWIN, DRAFT], Sight.DRAFT),
-        ([BARE, SENT], Sight.SENT),
-        ([SENT, DRAFT], Sight.SENT),
-        ([BARE_DRAFT], Sight.DRAFT),
+        ([BARE], Evidence.NOTHING),
+        ([BARE, OTHER_DRAFT], Evidence.NOTHING),
+        ([BARE, DRAFT], Evidence.DRAFT),
+        ([BARE, BARE_DRAFT], Evidence.DRAFT),
+        ([TWIN, DRAFT], Evidence.DRAFT),
+        ([BARE, SENT], Evidence.SENT),
+        ([SENT, DRAFT], Evidence.SENT),
+        ([BARE_DRAFT], Evidence.DRAFT),
     ],
 )
 def test_a_message_id_that_exchange_gave_is_no_evidence_without_the_key(
-    copies: list[Copy], sight: Sight, message_id: str | None
+    copies: list[Copy], sight: Evidence, message_id: str | None
 ) -> None:
     """Any caller can read it in the mail's view and write it into raw MIME."""
     sought = Sought(MAIL_ID, "draft-1", message_id, False, NOW)
 
     assert judge_look(GraphAnswer(200), copies, sought).sight is sight
-    assert judge_look(GraphAnswer(503), copies, sought).sight is Sight.UNSEEN
+    assert judge_look(GraphAnswer(503), copies, sought).sight is Evidence.UNSEEN

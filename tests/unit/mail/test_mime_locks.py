@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.errors import Refused
+from shared.errors import RequestRejected
 from shared.mail.account import Account
 from shared.mail.address import Address
 from shared.mail.composing import compose, refuse_overrides
@@ -29,7 +29,7 @@ def refused_fields(raw: bytes, account: Account = LOCKED) -> list[str]:
         return [problem.field for problem in problems]
     try:
         refuse_overrides(message, account, saves_copy=None)
-    except Refused as error:
+    except RequestRejected as error:
         return [problem.field for problem in error.errors]
     return []
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from local.docs import status_of
+from shared.mail.known_errors import graph
 from shared.mail.outcome import DAY, FITTING, GraphAnswer, Verdict, judge_send
-from shared.mail.refusals import graph
 
 LIMITS = {
     "ErrorSubmissionQuotaExceeded",

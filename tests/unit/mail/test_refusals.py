@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.mail import refusals
-from shared.mail.refusals import Actor, Retry, app, entra, graph, oauth
+from shared.mail import known_errors
+from shared.mail.known_errors import Actor, Retry, app, entra, graph, oauth
 
 SETTINGS = Path(__file__).parents[3] / "shared" / "settings.py"
 PARTS = (entra, oauth, graph, app)
@@ -223,16 +223,16 @@ LISTED = [
 
 @pytest.mark.parametrize("code", LISTED)
 def test_every_listed_code_has_words_of_its_own(code: str) -> None:
-    row = refusals.find(code)
+    row = known_errors.find(code)
 
-    assert refusals.is_known(code)
+    assert known_errors.is_known(code)
     assert row.code == code or code.startswith("http_")
     assert row.meaning.endswith((".", ")."))
     assert row.step.endswith(".")
 
 
 def test_a_number_alone_is_found_too() -> None:
-    assert refusals.find("50173") == refusals.find("AADSTS50173")
+    assert known_errors.find("50173") == known_errors.find("AADSTS50173")
 
 
 def test_no_code_means_two_things() -> None:
@@ -253,7 +253,7 @@ def test_where_an_administrators_consent_helps_the_step_says_so() -> None:
     assert [row.code for row in EVERY_ROW if row.admin_consent and "onsent" not in row.step] == [
         "ErrorAccessDenied"
     ]
-    assert all(refusals.find(code).admin_consent for code in ("65001", "90094", "90095"))
+    assert all(known_errors.find(code).admin_consent for code in ("65001", "90094", "90095"))
 
 
 def test_whatever_ends_in_needs_sign_in_ends_its_step_with_a_sign_in() -> None:
@@ -269,7 +269,7 @@ def test_whatever_ends_in_needs_sign_in_ends_its_step_with_a_sign_in() -> None:
 
 
 def test_an_unknown_code_gets_a_cautious_answer() -> None:
-    row = refusals.find("AADSTS999999999")
+    row = known_errors.find("AADSTS999999999")
 
     assert row.code == "AADSTS999999999"
     assert not row.retryable
@@ -277,40 +277,40 @@ def test_an_unknown_code_gets_a_cautious_answer() -> None:
 
 
 def test_the_number_decides_over_the_errors_name() -> None:
-    row = refusals.read("invalid_grant", "AADSTS50196: loop detected. Trace ID: x")
+    row = known_errors.read("invalid_grant", "AADSTS50196: loop detected. Trace ID: x")
 
     assert (row.code, row.retry) == ("AADSTS50196", Retry.LATER)
 
 
 def test_error_codes_are_read_where_the_description_says_nothing() -> None:
-    assert refusals.read("invalid_client", "", (7000222,)).code == "AADSTS7000222"
+    assert known_errors.read("invalid_client", "", (7000222,)).code == "AADSTS7000222"
 
 
 def test_an_unknown_number_keeps_its_name_for_people_and_follows_the_error() -> None:
-    row = refusals.read("invalid_client", "AADSTS123456: something new")
+    row = known_errors.read("invalid_client", "AADSTS123456: something new")
 
     assert row.code == "AADSTS123456"
     assert row.who is Actor.OPERATOR
 
 
 def test_a_known_number_among_unknown_ones_is_found() -> None:
-    row = refusals.read("invalid_grant", "AADSTS999999: see AADSTS53003 below")
+    row = known_errors.read("invalid_grant", "AADSTS999999: see AADSTS53003 below")
 
     assert row.code == "AADSTS53003"
 
 
 def test_an_unknown_invalid_grant_may_be_a_passing_one() -> None:
-    assert refusals.read("invalid_grant", "").retry is Retry.ONCE
+    assert known_errors.read("invalid_grant", "").retry is Retry.ONCE
 
 
 @pytest.mark.parametrize("error", ["temporarily_unavailable", "server_error"])
 def test_passing_errors_are_retryable(error: str) -> None:
-    assert refusals.read(error, "").retryable
+    assert known_errors.read(error, "").retryable
 
 
 @pytest.mark.parametrize("error", ["", "<script>", "x" * 5000, "invalid\r\ngrant"])
 def test_a_crafted_error_name_goes_no_further(error: str) -> None:
-    row = refusals.read(error, "<script>alert(1)</script>" * 1000)
+    row = known_errors.read(error, "<script>alert(1)</script>" * 1000)
 
     assert row.code == "unknown_error"
 
@@ -321,7 +321,7 @@ def test_every_row_says_who_acts() -> None:
 
 
 def test_the_refused_sign_in_names_the_step_the_actor_and_the_code() -> None:
-    refused = refusals.refused_sign_in(refusals.find("90094"), chosen="a@b.com")
+    refused = known_errors.refused_sign_in(known_errors.find("90094"), chosen="a@b.com")
 
     assert refused.code == "AADSTS90094"
     assert "Grant admin consent" in refused.help

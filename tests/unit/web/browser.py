@@ -9,9 +9,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import azure.functions as func
 
 from shared.mail.pace import Pace
-from shared.services.accounts.overview import Situations
+from shared.services.accounts.overview import AccountOverviews
 from shared.services.sign_in.authorization_code import Consent
-from shared.services.sign_in.connecting import ConsentRules, Linking
+from shared.services.sign_in.connecting import Connecting, ConsentRules
 from shared.services.sign_in.device_code import DeviceSignIn
 from shared.services.sign_in.registration import Registration
 from shared.web.auth import device_code, sign_in
@@ -22,7 +22,7 @@ from shared.web.pages.rendering import Site
 from tests.fakes import (
     FakeCredential,
     Faults,
-    MemoryCases,
+    MemoryAttentionIndex,
     MemoryChecks,
     MemoryOfWatch,
     MemoryTimetables,
@@ -63,12 +63,12 @@ class App:
         self.memory = MemoryOfWatch(Faults())
         self.faults = Faults()
         self.timetables = MemoryTimetables(self.faults)
-        self.cases = MemoryCases(self.faults)
+        self.attention = MemoryAttentionIndex(self.faults)
         self.credential = FakeCredential()
-        self.situations = Situations(
+        self.overviews = AccountOverviews(
             pace=Pace(30),
             timetables=self.timetables,
-            cases=self.cases,
+            attention=self.attention,
             memory=self.memory,
             credential=self.credential,
             clock=self.clock,
@@ -76,7 +76,7 @@ class App:
         self.keys = Keys(self.vault, self.clock)
         self.sessions = Sessions(self.keys, self.clock, 8 * 3600)
         rules = ConsentRules(CLIENT, self.tenant, HOST)
-        self.linking = Linking(
+        self.connecting = Connecting(
             rules=rules,
             identity=self.identity,
             mail_service=self.mail_service,
@@ -90,13 +90,13 @@ class App:
             accounts=self.accounts,
             flows=self.flows,
             clock=self.clock,
-            linking=self.linking,
+            connecting=self.connecting,
         )
         self.device_sign_in = DeviceSignIn(
             identity=self.identity,
             flows=self.flows,
             clock=self.clock,
-            linking=self.linking,
+            connecting=self.connecting,
             new_handle=lambda: "handle-1",
         )
 
@@ -187,8 +187,8 @@ class Browser:
 
     def ask_for_code(self, app: App, **form: str) -> func.HttpResponse:
         """Press the other button on /accounts."""
-        wish = {"alias": "billing", **form}
-        req = self.request("POST", "/auth/device", form=wish, headers=SAME_ORIGIN)
+        sign_in_request = {"alias": "billing", **form}
+        req = self.request("POST", "/auth/device", form=sign_in_request, headers=SAME_ORIGIN)
         return self.take(app.begin_device(req))
 
     def has_entered(self, app: App) -> func.HttpResponse:

@@ -14,7 +14,7 @@ import pytest
 from shared.adapters.graph import upload_session
 from shared.adapters.graph.mail_service import error_code, retry_after
 from shared.adapters.graph.upload_session import UploadSessions
-from shared.adapters.http.client import Answer, Line
+from shared.adapters.http.client import Answer, HttpClient
 from shared.errors import AnswerLost, NotSent
 from shared.mail.backoff import LONGEST_ASKED_SECONDS, bounded, whole_seconds
 from shared.mail.message import Attachment
@@ -41,8 +41,8 @@ def server(script: Callable[[socket.socket], object]) -> Iterator[int]:
         thread.join()
 
 
-def plain_line(port: int) -> Line:
-    return Line(f"http://127.0.0.1:{port}", system="graph", ca_file=None, plain=True)
+def plain_line(port: int) -> HttpClient:
+    return HttpClient(f"http://127.0.0.1:{port}", system="graph", ca_file=None, plain=True)
 
 
 def broken_off(status: str) -> Callable[[socket.socket], object]:
@@ -72,7 +72,7 @@ def test_any_other_answer_that_breaks_off_is_lost() -> None:
 def test_a_connection_that_ends_in_its_handshake_has_sent_nothing() -> None:
     with (
         server(lambda connection: connection.recv(10)) as port,
-        Line(f"https://localhost:{port}", system="graph", ca_file=None) as line,
+        HttpClient(f"https://localhost:{port}", system="graph", ca_file=None) as line,
         pytest.raises(NotSent),
     ):
         line.request("POST", "/me/sendMail", read_seconds=3, headers={}, body=b"x")
@@ -82,7 +82,7 @@ def test_a_server_that_is_silent_in_the_handshake_was_sent_nothing() -> None:
     over = threading.Event()
     with (
         server(lambda connection: over.wait(10)) as port,
-        Line(
+        HttpClient(
             f"https://localhost:{port}", system="graph", ca_file=None, connect_seconds=0.2
         ) as line,
     ):
@@ -154,7 +154,7 @@ def test_a_part_that_exchange_did_not_have_after_all_leaves_the_upload_open(
             assert not headers["Content-Range"].startswith("bytes 0-")
             return Answer(416, {}, b"{}")
 
-    monkeypatch.setattr(upload_session, "Line", Glitch)
+    monkeypatch.setattr(upload_session, "HttpClient", Glitch)
     uploads = UploadSessions(
         ca_file=None, chunk_seconds=100, clock=lambda: NOW, sleep=lambda seconds: None
     )

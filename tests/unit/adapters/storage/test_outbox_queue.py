@@ -30,15 +30,15 @@ class SlowQueue:
 
 def test_the_first_bell_of_a_process_rings_alone_and_the_others_together() -> None:
     queue = SlowQueue()
-    bell = OutboxQueue(lambda: cast(QueueClient, queue))
-    threads = [threading.Thread(target=bell.ring, args=("some-id",)) for _ in range(4)]
+    wake_ups = OutboxQueue(lambda: cast(QueueClient, queue))
+    threads = [threading.Thread(target=wake_ups.enqueue, args=("some-id",)) for _ in range(4)]
 
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     first = queue.together[0]
-    more = [threading.Thread(target=bell.ring, args=("some-id",)) for _ in range(4)]
+    more = [threading.Thread(target=wake_ups.enqueue, args=("some-id",)) for _ in range(4)]
     for thread in more:
         thread.start()
     for thread in more:

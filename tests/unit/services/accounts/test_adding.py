@@ -13,9 +13,9 @@ from shared.errors import (
     ConsentRequired,
     CredentialRefused,
     NotSent,
-    Refused,
     RemoteError,
     RemoteRefused,
+    RequestRejected,
 )
 from shared.mail import rights
 from shared.mail.account import DISCONNECTING, Account, AccountKind, AccountState
@@ -82,17 +82,17 @@ class Desk:
         self.released.append(account.alias)
         return 0
 
-    def refused(self, request: Request) -> Refused:
+    def refused(self, request: Request) -> RequestRejected:
         """Add what must be refused, leaving everything as it was."""
         before = dict(self.accounts.rows)
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RequestRejected) as refused:
             self.add(request)
         assert self.accounts.rows == before
         assert self.released == []
         return refused.value
 
 
-def fields(refused: Refused) -> list[str]:
+def fields(refused: RequestRejected) -> list[str]:
     return [problem.field for problem in refused.errors]
 
 
@@ -373,7 +373,7 @@ def test_nor_what_began_to_be_disconnected_after_the_look(request_: Request) -> 
         desk.accounts.save(replace(row, state=AccountState.NEEDS_SIGN_IN, reason=DISCONNECTING))
 
     desk.accounts.before_enrol = disconnect
-    with pytest.raises(Refused, match="taken"):
+    with pytest.raises(RequestRejected, match="taken"):
         desk.add(request_)
 
     assert desk.accounts.rows[request_.alias].reason == DISCONNECTING
@@ -413,7 +413,7 @@ def test_a_holder_that_is_not_what_it_was_any_more_takes_nobody(
             desk.accounts.rows["ada"] = holder
 
     desk.accounts.before_enrol = change_holder
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRejected) as refused:
         desk.add(INFO)
 
     assert fields(refused.value) == ["through"]

@@ -8,14 +8,14 @@ from contextlib import suppress
 import pytest
 from msgspec.structs import replace
 
-from shared.errors import Refused, RemoteRefused
+from shared.errors import RemoteRefused, RequestRejected
 from shared.mail.account import Account, AccountKind, AccountState
 from shared.mail.status import Status
 from shared.services.accounts.access_tokens import TokenSource
 from shared.services.accounts.adding import Adding, Request
-from shared.services.accounts.disconnecting import Waiting
+from shared.services.accounts.disconnecting import PendingMailAction
 from shared.services.accounts.ports import Profile
-from tests.fakes import Room, account_of
+from tests.fakes import FakeServices, account_of
 from tests.unit.sign_in_fakes import FakeIdentity, FakeMailService, FakeVault
 
 ADA = account_of("ada", scopes=frozenset({"Mail.Send", "Mail.Send.Shared"}), is_default=True)
@@ -31,21 +31,21 @@ class Desk:
     """A room with an Adding beside it."""
 
     def __init__(self) -> None:
-        self.room = Room(ADA)
+        self.services = FakeServices(ADA)
         self.directory = FakeMailService(users=dict.fromkeys(WRITTEN, LOOKED_UP))
         self.made = 0
 
     def add(self, request: Request) -> Account:
-        room = self.room
+        services = self.services
         adding = Adding(
             tenant=ADA.tenant_id,
             allowed_mailboxes=(),
-            accounts=room.accounts,
-            tokens=TokenSource(FakeIdentity(), FakeVault(), room.accounts, room.clock),
+            accounts=services.accounts,
+            tokens=TokenSource(FakeIdentity(), FakeVault(), services.accounts, services.clock),
             mail_service=self.directory,
-            drafts=room.drafts,
-            clock=room.clock,
-            released=room.upkeep.release,
+            drafts=services.drafts,
+            clock=services.clock,
+            released=services.upkeep.release,
             new_account_id=self._new_id,
         )
         return adding.add(request).account
@@ -55,15 +55,17 @@ class Desk:
         return f"new-{self.made}"
 
     def leave(self, alias: str = "info", *, with_shared: bool = False) -> None:
-        done = self.room.disconnecting.disconnect(alias, Waiting.HOLD, with_shared=with_shared)
+        done = self.services.disconnecting.disconnect(
+            alias, PendingMailAction.HOLD, with_shared=with_shared
+        )
         assert done.done
 
     def held(self) -> str:
         """A mail that waits for the mailbox, which is gone."""
-        mail_id = self.room.accepted(account="info")
+        mail_id = self.services.accepted(account="info")
         self.leave()
-        self.room.hear(mail_id)
-        assert self.room.status(mail_id) is Status.HELD
+        self.services.handle(mail_id)
+        assert self.services.status(mail_id) is Status.HELD
         return mail_id
 
 
@@ -78,10 +80,10 @@ def test_the_same_mailbox_gets_its_mails_back(desk: Desk, request_: Request) -> 
     mail_id = desk.held()
 
     again = desk.add(replace(request_, mailbox="Info@contoso.com"))
-    desk.room.hear(mail_id)
+    desk.services.handle(mail_id)
 
     assert again.account_id == first.account_id
-    assert desk.room.status(mail_id) is Status.SENT
+    assert desk.services.status(mail_id) is Status.SENT
 
 
 @pytest.mark.parametrize(("before", "now"), [(SHARED, APP), (APP, SHARED)], ids=["app", "shared"])
@@ -91,9 +93,9 @@ def test_so_it_does_where_it_is_reached_in_the_other_way(
     desk.add(before)
     mail_id = desk.held()
     desk.add(now)
-    desk.room.hear(mail_id)
+    desk.services.handle(mail_id)
 
-    assert desk.room.status(mail_id) is Status.SENT
+    assert desk.services.status(mail_id) is Status.SENT
 
 
 @pytest.mark.parametrize(
@@ -126,10 +128,10 @@ def test_another_mailbox_gets_none_of_them(desk: Desk, other: Callable[[Desk], R
     mail_id = desk.held()
 
     again = desk.add(other(desk))
-    desk.room.hear(mail_id)
+    desk.services.handle(mail_id)
 
     assert again.account_id != first.account_id
-    assert desk.room.ledger.mail(mail_id).reason == "mailbox_replaced"
+    assert desk.services.ledger.mail(mail_id).reason == "mailbox_replaced"
 
 
 def test_a_user_whose_address_changed_is_the_same_mailbox(desk: Desk) -> None:
@@ -156,45 +158,45 @@ def test_nor_does_what_cannot_be_known_again(
 ) -> None:
     first = desk.add(request_)
     desk.leave()
-    (gone,) = desk.room.accounts.departed.values()
-    desk.room.accounts.departed = {"info": replace(gone, **changes)}
+    (gone,) = desk.services.accounts.departed.values()
+    desk.services.accounts.departed = {"info": replace(gone, **changes)}
 
     assert desk.add(request_).account_id != first.account_id
 
 
 def test_a_shared_mailbox_that_was_taken_along_comes_back_with_its_holder(desk: Desk) -> None:
     first = desk.add(SHARED)
-    mail_id = desk.room.accepted(account="info")
+    mail_id = desk.services.accepted(account="info")
     desk.leave("ada", with_shared=True)
-    desk.room.hear(mail_id)
-    desk.room.accounts.put(ADA)
+    desk.services.handle(mail_id)
+    desk.services.accounts.put(ADA)
     again = desk.add(SHARED)
-    desk.room.hear(mail_id)
+    desk.services.handle(mail_id)
 
     assert again.account_id == first.account_id
-    assert desk.room.status(mail_id) is Status.SENT
+    assert desk.services.status(mail_id) is Status.SENT
 
 
 @each_kind
-@pytest.mark.parametrize("step", ["timetables.forget", "checks.remove", "accounts.depart"])
+@pytest.mark.parametrize("step", ["timetables.forget", "checks.remove", "accounts.remove_account"])
 def test_nothing_is_lost_where_two_disconnect_it_and_it_is_added_in_between(
     desk: Desk, request_: Request, step: str
 ) -> None:
     first = desk.add(request_)
-    mail_id = desk.room.accepted(account="info")
+    mail_id = desk.services.accepted(account="info")
 
     def overtake() -> None:
         desk.leave()
         desk.add(request_)
 
-    desk.room.faults.before(step, overtake)
-    with suppress(Refused):
+    desk.services.faults.before(step, overtake)
+    with suppress(RequestRejected):
         desk.leave()
-    row = desk.room.accounts.rows["info"]
-    desk.room.hear(mail_id)
+    row = desk.services.accounts.rows["info"]
+    desk.services.handle(mail_id)
 
     assert (row.account_id, row.state) == (first.account_id, AccountState.READY)
-    assert desk.room.status(mail_id) is Status.SENT
+    assert desk.services.status(mail_id) is Status.SENT
 
 
 @each_kind
@@ -202,10 +204,10 @@ def test_an_add_that_is_overtaken_by_the_departure_gets_the_id_back(
     desk: Desk, request_: Request
 ) -> None:
     first = desk.add(request_)
-    mail_id = desk.room.accepted(account="info")
-    desk.room.faults.before("accounts.enrol", desk.leave)
+    mail_id = desk.services.accepted(account="info")
+    desk.services.faults.before("accounts.register", desk.leave)
     again = desk.add(request_)
-    desk.room.hear(mail_id)
+    desk.services.handle(mail_id)
 
     assert again.account_id == first.account_id
-    assert desk.room.status(mail_id) is Status.SENT
+    assert desk.services.status(mail_id) is Status.SENT

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from shared.mail.account import DISCONNECTING, AccountState
-from shared.mail.refusals import SignInRefused
+from shared.mail.known_errors import SignInRejected
 from shared.services.accounts.access_tokens import grant_secret
-from shared.services.accounts.ports import Departed
+from shared.services.accounts.ports import DisconnectedMailbox
 from tests.unit.services.sign_in.test_authorization_code import Office
 from tests.unit.sign_in_fakes import NOW, OBJECT, TENANT, account_of
 
 
-def gone(alias: str = "billing", object_id: str = OBJECT) -> Departed:
-    return Departed(alias, "id-before", TENANT, object_id, NOW)
+def gone(alias: str = "billing", object_id: str = OBJECT) -> DisconnectedMailbox:
+    return DisconnectedMailbox(alias, "id-before", TENANT, object_id, NOW)
 
 
 @pytest.fixture
@@ -34,7 +34,9 @@ def test_the_same_mailbox_gets_its_mails_back(office: Office) -> None:
 @pytest.mark.parametrize(
     "departed", [gone("hr"), gone(object_id="99999999-9999-4999-8999-999999999999")]
 )
-def test_another_mailbox_or_alias_gets_none_of_them(office: Office, departed: Departed) -> None:
+def test_another_mailbox_or_alias_gets_none_of_them(
+    office: Office, departed: DisconnectedMailbox
+) -> None:
     office.accounts.departed = [departed]
 
     assert office.finish(office.begin()).account_id == "new-0"
@@ -48,7 +50,7 @@ def leaving(office: Office) -> None:
 
 def test_what_is_being_disconnected_cannot_be_signed_in(office: Office) -> None:
     leaving(office)
-    with pytest.raises(SignInRefused, match="being disconnected") as refused:
+    with pytest.raises(SignInRejected, match="being disconnected") as refused:
         office.finish(office.begin())
 
     assert "/accounts/billing/disconnect" in refused.value.help
@@ -66,7 +68,7 @@ def test_a_sign_in_that_is_overtaken_by_it_leaves_no_secret_behind(office: Offic
         return stored(name, value)
 
     office.vault.set = set_late  # type: ignore[method-assign, assignment]
-    with pytest.raises(SignInRefused, match="being disconnected"):
+    with pytest.raises(SignInRejected, match="being disconnected"):
         office.finish(flow)
 
     assert office.vault.grants() == []

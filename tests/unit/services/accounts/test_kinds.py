@@ -8,11 +8,11 @@ from msgspec.structs import replace
 from shared.errors import ConsentRequired
 from shared.mail import rights
 from shared.mail.account import Account, AccountKind, AccountState, with_holders
+from shared.mail.known_errors.account import why
 from shared.mail.outcome import GraphAnswer
-from shared.mail.refusals.account import why
 from shared.mail.status import Status
-from shared.services.delivery.delivery import Heard
-from tests.fakes import NOW, Room, account_of
+from shared.services.delivery.delivery import DeliveryResult
+from tests.fakes import NOW, FakeServices, account_of
 
 GRANTED = frozenset({"Mail.Send", "Mail.Send.Shared", "Mail.ReadWrite", "Mail.ReadWrite.Shared"})
 DIRECT = GRANTED - {"Mail.ReadWrite", "Mail.ReadWrite.Shared"}
@@ -22,8 +22,8 @@ APP = account_of("noreply", kind=AccountKind.APP, object_id="oid-noreply")
 REVOKED = ConsentRequired("AADSTS50173", "revoked")
 
 
-def rows(room: Room) -> dict[str, Account]:
-    return {row.alias: row for row in room.accounts.all(fresh=True)}
+def rows(services: FakeServices) -> dict[str, Account]:
+    return {row.alias: row for row in services.accounts.all(fresh=True)}
 
 
 def test_a_shared_mailbox_has_its_holders_permissions_and_sign_in() -> None:
@@ -69,76 +69,80 @@ def test_a_hold_of_a_shared_mailbox_is_its_own() -> None:
     ("account", "path"), [(INFO, "/users/info@contoso.com"), (APP, "/users/oid-noreply")]
 )
 def test_a_direct_mail_leaves_from_the_mailbox_itself(account: Account, path: str) -> None:
-    room = Room(replace(ADA, scopes=DIRECT), account)
-    mail_id = room.accepted(account=account.alias)
+    services = FakeServices(replace(ADA, scopes=DIRECT), account)
+    mail_id = services.accepted(account=account.alias)
 
-    assert room.hear(mail_id) is Heard.SENT
-    assert [post.mailbox for post in room.graph.posts] == [path]
+    assert services.handle(mail_id) is DeliveryResult.SENT
+    assert [post.mailbox for post in services.graph.posts] == [path]
 
 
 @pytest.mark.parametrize(
     ("account", "path"), [(INFO, "/users/info@contoso.com"), (APP, "/users/oid-noreply")]
 )
 def test_a_verified_mail_stays_in_the_mailbox_at_every_step(account: Account, path: str) -> None:
-    room = Room(ADA, replace(account, scopes=frozenset({"Mail.Send", "Mail.ReadWrite"})))
-    mail_id = room.accepted(account=account.alias)
-    room.drafts.answers["send"] = [GraphAnswer(503)]
+    services = FakeServices(
+        ADA, replace(account, scopes=frozenset({"Mail.Send", "Mail.ReadWrite"}))
+    )
+    mail_id = services.accepted(account=account.alias)
+    services.drafts.answers["send"] = [GraphAnswer(503)]
     for _ in range(8):
-        room.hear(mail_id)
-        room.clock.forward(hours=1)
+        services.handle(mail_id)
+        services.clock.forward(hours=1)
 
-    assert room.status(mail_id) is Status.SENT
-    assert {call for call, _ in room.drafts.asked} == {"create", "send", "find"}
-    assert {mailbox for _, mailbox in room.drafts.asked} == {path}
+    assert services.status(mail_id) is Status.SENT
+    assert {call for call, _ in services.drafts.asked} == {"create", "send", "find"}
+    assert {mailbox for _, mailbox in services.drafts.asked} == {path}
 
 
 def test_a_grant_that_ended_is_marked_at_the_holder_and_holds_both_ones_mails() -> None:
-    room = Room(ADA, INFO)
-    mine, shared = room.accepted(account="ada"), room.accepted(account="info")
-    room.faults.before("tokens.access_token", REVOKED)
+    services = FakeServices(ADA, INFO)
+    mine, shared = services.accepted(account="ada"), services.accepted(account="info")
+    services.faults.before("tokens.access_token", REVOKED)
 
-    assert room.hear(shared) is Heard.HELD
-    assert room.accounts.rows["ada"].state is AccountState.NEEDS_SIGN_IN
-    assert room.accounts.rows["info"].state is AccountState.READY
-    assert rows(room)["info"].state is AccountState.NEEDS_SIGN_IN
-    assert room.hear(mine) is Heard.HELD
+    assert services.handle(shared) is DeliveryResult.HELD
+    assert services.accounts.rows["ada"].state is AccountState.NEEDS_SIGN_IN
+    assert services.accounts.rows["info"].state is AccountState.READY
+    assert rows(services)["info"].state is AccountState.NEEDS_SIGN_IN
+    assert services.handle(mine) is DeliveryResult.HELD
 
 
 def test_a_missing_right_of_a_shared_mailbox_leaves_its_holder_alone() -> None:
-    room = Room(replace(ADA, scopes=DIRECT), INFO)
-    first, second = room.accepted(account="info"), room.accepted(account="info")
-    mine = room.accepted(account="ada")
-    room.graph.answers = [GraphAnswer(403, "ErrorAccessDenied")]
+    services = FakeServices(replace(ADA, scopes=DIRECT), INFO)
+    first, second = services.accepted(account="info"), services.accepted(account="info")
+    mine = services.accepted(account="ada")
+    services.graph.answers = [GraphAnswer(403, "ErrorAccessDenied")]
 
-    assert room.hear(first) is Heard.HELD
-    assert room.hear(second) is Heard.HELD
-    assert room.hear(mine) is Heard.SENT
-    assert all(rights.NO_FULL_ACCESS in str(room.ledger.mail(one).help) for one in (first, second))
-    room.clock.forward(seconds=rights.RIGHT_SECONDS)
-    assert room.hear(first) is Heard.SENT
-    assert rows(room)["info"].state is AccountState.READY
+    assert services.handle(first) is DeliveryResult.HELD
+    assert services.handle(second) is DeliveryResult.HELD
+    assert services.handle(mine) is DeliveryResult.SENT
+    assert all(
+        rights.NO_FULL_ACCESS in str(services.ledger.mail(one).help) for one in (first, second)
+    )
+    services.clock.forward(seconds=rights.RIGHT_SECONDS)
+    assert services.handle(first) is DeliveryResult.SENT
+    assert rows(services)["info"].state is AccountState.READY
 
 
 def test_an_app_that_is_refused_holds_its_mailbox_and_tries_again_by_itself() -> None:
-    room = Room(APP)
-    mail_id = room.accepted()
-    room.faults.before("tokens.access_token", ConsentRequired("AADSTS7000112", "disabled"))
+    services = FakeServices(APP)
+    mail_id = services.accepted()
+    services.faults.before("tokens.access_token", ConsentRequired("AADSTS7000112", "disabled"))
 
-    assert room.hear(mail_id) is Heard.HELD
-    row = rows(room)["noreply"]
+    assert services.handle(mail_id) is DeliveryResult.HELD
+    row = rows(services)["noreply"]
     assert (row.state, row.reason) == (AccountState.HELD, "AADSTS7000112")
-    assert room.ledger.mail(mail_id).help == rights.APP_REFUSED
-    room.clock.forward(seconds=rights.RIGHT_SECONDS)
-    assert room.hear(mail_id) is Heard.SENT
-    assert room.status(mail_id) is Status.SENT
+    assert services.ledger.mail(mail_id).help == rights.APP_REFUSED
+    services.clock.forward(seconds=rights.RIGHT_SECONDS)
+    assert services.handle(mail_id) is DeliveryResult.SENT
+    assert services.status(mail_id) is Status.SENT
 
 
 def test_the_pace_of_a_shared_mailbox_is_its_own() -> None:
-    room = Room(replace(ADA, scopes=DIRECT), INFO)
-    room.graph.answers = [GraphAnswer(429, "ApplicationThrottled", 60.0)]
-    room.hear(room.accepted(account="ada"))
+    services = FakeServices(replace(ADA, scopes=DIRECT), INFO)
+    services.graph.answers = [GraphAnswer(429, "ApplicationThrottled", 60.0)]
+    services.handle(services.accepted(account="ada"))
 
-    assert room.hear(room.accepted(account="info")) is Heard.SENT
+    assert services.handle(services.accepted(account="info")) is DeliveryResult.SENT
 
 
 def test_whose_sign_in_it_takes_is_said_of_a_shared_mailbox() -> None:

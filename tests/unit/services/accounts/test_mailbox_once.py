@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from shared.errors import Refused
+from shared.errors import RequestRejected
 from shared.mail.account import Account, AccountKind
-from shared.mail.refusals import SignInRefused
+from shared.mail.known_errors import SignInRejected
 from shared.services.accounts.access_tokens import grant_secret
 from tests.unit.services.accounts.test_adding import INFO, Desk, fields
 from tests.unit.services.sign_in.test_authorization_code import OTHER, Office
@@ -40,7 +40,7 @@ def test_a_mailbox_that_was_added_cannot_be_signed_in_under_another_alias(
     refused = office.refuse(office.begin("billing"))
 
     assert str(refused) == "billing@contoso.com is linked already, as 'desk'."
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, RequestRejected)
     assert "/accounts/desk/disconnect" in refused.help
 
 
@@ -56,7 +56,7 @@ def test_nor_where_it_was_added_while_the_sign_in_was_under_way(
         return stored(name, value)
 
     office.vault.set = set_late  # type: ignore[method-assign, assignment]
-    with pytest.raises(SignInRefused, match="is linked already, as 'desk'"):
+    with pytest.raises(SignInRejected, match="is linked already, as 'desk'"):
         office.finish(flow)
 
     assert office.vault.grants() == []
@@ -75,7 +75,7 @@ def test_under_its_own_alias_it_is_signed_in_only_where_that_is_asked_for(
     account = office.finish(office.begin("desk", replace=True))
 
     assert f"'desk' is {how}" in str(refused)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, RequestRejected)
     assert "tick 'Put another mailbox under this alias'" in refused.help
     assert (account.kind, account.through) == (AccountKind.WORK, None)
     assert office.vault.grants() == [grant_secret(account)]
@@ -95,7 +95,7 @@ def test_an_account_that_takes_over_the_address_of_one_that_was_added_is_refused
     office.accounts.rows["billing"] = account_of("billing", address="before@contoso.com")
     office.accounts.rows["desk"] = SHARED
 
-    with pytest.raises(SignInRefused, match="is linked already, as 'desk'"):
+    with pytest.raises(SignInRejected, match="is linked already, as 'desk'"):
         office.finish(office.begin("billing"))
 
 

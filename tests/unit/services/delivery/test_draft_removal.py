@@ -8,96 +8,96 @@ from datetime import timedelta
 
 import pytest
 
-from shared.errors import AnswerLost, LostRace, NotSent, Refused
+from shared.errors import AnswerLost, LostRace, NotSent, RequestRejected
 from shared.mail.account import AccountState
 from shared.mail.address import Address
-from shared.mail.backoff import Patience
+from shared.mail.backoff import RetryLimit
 from shared.mail.mail import Mail
 from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
 from shared.services.mails.changes import DRAFT_STAYS, Decision, Recipients
-from tests.fakes import Letter, Room, account_of
+from tests.fakes import FakeServices, Letter, account_of
 
 SCOPES = frozenset({"Mail.Send", "Mail.ReadWrite", "User.Read"})
 GRACE = Recipients(to=(Address("grace@example.com"),))
 
-CHANGES: dict[str, Callable[[Room, str], Mail]] = {
-    "cancel": lambda room, mail_id: room.changes.cancel(mail_id),
-    "retry": lambda room, mail_id: room.changes.retry(mail_id, GRACE),
+CHANGES: dict[str, Callable[[FakeServices, str], Mail]] = {
+    "cancel": lambda services, mail_id: services.changes.cancel(mail_id),
+    "retry": lambda services, mail_id: services.changes.retry(mail_id, GRACE),
 }
 
 
 @pytest.fixture
-def room() -> Room:
-    return Room(account_of(scopes=SCOPES))
+def services() -> FakeServices:
+    return FakeServices(account_of(scopes=SCOPES))
 
 
-def held_with_a_draft(room: Room) -> str:
-    mail_id = room.accepted()
-    room.drafts.answers["send"] = [GraphAnswer(429, "ErrorSubmissionQuotaExceeded")]
-    room.hear(mail_id)
-    assert room.status(mail_id) is Status.HELD
-    assert room.ledger.mail(mail_id).draft_id
-    room.accounts.remember(
-        room.accounts.change("billing", state=AccountState.READY, held_until=None)
+def held_with_a_draft(services: FakeServices) -> str:
+    mail_id = services.accepted()
+    services.drafts.answers["send"] = [GraphAnswer(429, "ErrorSubmissionQuotaExceeded")]
+    services.handle(mail_id)
+    assert services.status(mail_id) is Status.HELD
+    assert services.ledger.mail(mail_id).draft_id
+    services.accounts.remember(
+        services.accounts.change("billing", state=AccountState.READY, held_until=None)
     )
     return mail_id
 
 
-def went_to(room: Room) -> list[str]:
+def went_to(services: FakeServices) -> list[str]:
     return [
         json.loads(letter.body)["toRecipients"][0]["emailAddress"]["address"]
-        for letter in room.drafts.sent
+        for letter in services.drafts.sent
     ]
 
 
-def drafts(room: Room) -> list[Letter]:
-    return [letter for letter in room.drafts.letters if letter.is_draft]
+def drafts(services: FakeServices) -> list[Letter]:
+    return [letter for letter in services.drafts.letters if letter.is_draft]
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_the_draft_goes_before_the_mail_is_changed(room: Room, name: str) -> None:
-    mail_id = held_with_a_draft(room)
-    CHANGES[name](room, mail_id)
+def test_the_draft_goes_before_the_mail_is_changed(services: FakeServices, name: str) -> None:
+    mail_id = held_with_a_draft(services)
+    CHANGES[name](services, mail_id)
 
-    assert drafts(room) == []
-    room.hear(mail_id)
-    assert went_to(room) == ([] if name == "cancel" else ["grace@example.com"])
+    assert drafts(services) == []
+    services.handle(mail_id)
+    assert went_to(services) == ([] if name == "cancel" else ["grace@example.com"])
 
 
-def test_a_mail_that_is_retried_as_it_was_keeps_its_draft(room: Room) -> None:
-    mail_id = held_with_a_draft(room)
-    room.changes.retry(mail_id)
-    room.hear(mail_id)
+def test_a_mail_that_is_retried_as_it_was_keeps_its_draft(services: FakeServices) -> None:
+    mail_id = held_with_a_draft(services)
+    services.changes.retry(mail_id)
+    services.handle(mail_id)
 
-    assert room.drafts.removed == []
-    assert went_to(room) == ["ada@example.com"]
+    assert services.drafts.removed == []
+    assert went_to(services) == ["ada@example.com"]
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_worker_that_was_frozen_in_its_request_sends_nothing_of_the_mail_as_it_was(
-    room: Room, name: str
+    services: FakeServices, name: str
 ) -> None:
-    mail_id = room.accepted()
-    other = room.worker(Patience(30, 48 * 3600))
+    mail_id = services.accepted()
+    other = services.worker(RetryLimit(30, 48 * 3600))
 
     def frozen() -> None:
-        room.clock.forward(seconds=301)
+        services.clock.forward(seconds=301)
         other.deliver(mail_id)
-        room.drafts.answers["send"] = [GraphAnswer(429, "ErrorSubmissionQuotaExceeded")]
+        services.drafts.answers["send"] = [GraphAnswer(429, "ErrorSubmissionQuotaExceeded")]
         other.deliver(mail_id)
-        assert room.status(mail_id) is Status.HELD
-        CHANGES[name](room, mail_id)
+        assert services.status(mail_id) is Status.HELD
+        CHANGES[name](services, mail_id)
 
-    room.faults.before("drafts.send", frozen)
-    room.hear(mail_id)
-    room.accounts.remember(
-        room.accounts.change("billing", state=AccountState.READY, held_until=None)
+    services.faults.before("drafts.send", frozen)
+    services.handle(mail_id)
+    services.accounts.remember(
+        services.accounts.change("billing", state=AccountState.READY, held_until=None)
     )
-    room.hear(mail_id)
+    services.handle(mail_id)
 
-    assert went_to(room) == ([] if name == "cancel" else ["grace@example.com"])
-    assert room.status(mail_id) is (Status.CANCELLED if name == "cancel" else Status.SENT)
+    assert went_to(services) == ([] if name == "cancel" else ["grace@example.com"])
+    assert services.status(mail_id) is (Status.CANCELLED if name == "cancel" else Status.SENT)
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -111,103 +111,113 @@ def test_a_worker_that_was_frozen_in_its_request_sends_nothing_of_the_mail_as_it
     ],
 )
 def test_what_keeps_the_draft_for_a_moment_changes_nothing(
-    room: Room, name: str, trouble: GraphAnswer | Exception, seconds: float
+    services: FakeServices, name: str, trouble: GraphAnswer | Exception, seconds: float
 ) -> None:
-    mail_id = held_with_a_draft(room)
-    before = room.ledger.mail(mail_id)
+    mail_id = held_with_a_draft(services)
+    before = services.ledger.mail(mail_id)
     if isinstance(trouble, GraphAnswer):
-        room.drafts.answers["remove"] = [trouble]
+        services.drafts.answers["remove"] = [trouble]
     else:
-        room.faults.before("drafts.remove", trouble)
+        services.faults.before("drafts.remove", trouble)
 
-    with pytest.raises(Refused) as caught:
-        CHANGES[name](room, mail_id)
+    with pytest.raises(RequestRejected) as caught:
+        CHANGES[name](services, mail_id)
 
     assert (caught.value.kind.code, caught.value.retry_after) == ("unavailable", seconds)
-    assert room.ledger.mail(mail_id) == before
-    CHANGES[name](room, mail_id)
-    assert drafts(room) == []
+    assert services.ledger.mail(mail_id) == before
+    CHANGES[name](services, mail_id)
+    assert drafts(services) == []
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_mail_whose_draft_has_gone_may_have_been_sent_and_is_looked_for(
-    room: Room, name: str
+    services: FakeServices, name: str
 ) -> None:
-    mail_id = held_with_a_draft(room)
-    room.drafts.send("another's token", "/me", str(room.ledger.mail(mail_id).draft_id))
+    mail_id = held_with_a_draft(services)
+    services.drafts.send("another's token", "/me", str(services.ledger.mail(mail_id).draft_id))
 
-    with pytest.raises(Refused) as caught:
-        CHANGES[name](room, mail_id)
+    with pytest.raises(RequestRejected) as caught:
+        CHANGES[name](services, mail_id)
 
     assert caught.value.members == {"mail_status": "unknown"}
-    assert room.ledger.mail(mail_id).finding_out
-    room.clock.forward(seconds=5)
-    for ring in room.bell.take_due():
-        room.hear(ring.mail_id)
-    assert room.status(mail_id) is Status.SENT
-    assert went_to(room) == ["ada@example.com"]
+    assert services.ledger.mail(mail_id).finding_out
+    services.clock.forward(seconds=5)
+    for ring in services.wake_ups.take_due():
+        services.handle(ring.mail_id)
+    assert services.status(mail_id) is Status.SENT
+    assert went_to(services) == ["ada@example.com"]
 
 
-NO_WAY_IN: dict[str, Callable[[Room], object]] = {
-    "needs a sign-in": lambda room: room.drafts.answers.update(
+NO_WAY_IN: dict[str, Callable[[FakeServices], object]] = {
+    "needs a sign-in": lambda services: services.drafts.answers.update(
         remove=[GraphAnswer(403, "ErrorAccessDenied")] * 2
     ),
-    "account gone": lambda room: room.accounts.rows.pop("billing"),
+    "account gone": lambda services: services.accounts.rows.pop("billing"),
 }
 
 
 @pytest.mark.parametrize("prepare", NO_WAY_IN.values(), ids=list(NO_WAY_IN))
 def test_a_mailbox_that_nobody_can_get_into_keeps_the_draft_once_no_worker_can_be_left(
-    room: Room, prepare: Callable[[Room], object]
+    services: FakeServices, prepare: Callable[[FakeServices], object]
 ) -> None:
-    mail_id = held_with_a_draft(room)
-    prepare(room)
-    room.clock.forward(minutes=5)
+    mail_id = held_with_a_draft(services)
+    prepare(services)
+    services.clock.forward(minutes=5)
 
-    with pytest.raises(Refused) as caught:
-        room.changes.cancel(mail_id)
+    with pytest.raises(RequestRejected) as caught:
+        services.changes.cancel(mail_id)
     assert caught.value.retry_after == 600.0
-    room.clock.forward(minutes=10)
+    services.clock.forward(minutes=10)
 
-    mail = room.changes.cancel(mail_id)
+    mail = services.changes.cancel(mail_id)
     assert (mail.status, mail.help) == (Status.CANCELLED, DRAFT_STAYS)
 
 
-def test_what_a_person_has_sent_again_leaves_no_second_draft_to_send(room: Room) -> None:
-    mail_id = room.accepted()
-    room.drafts.answers["send"] = [GraphAnswer(500)]
-    room.hear(mail_id)
-    room.ledger.overwrite(room.ledger.mail(mail_id).given_up(room.clock(), "not_found", "Look."))
+def test_what_a_person_has_sent_again_leaves_no_second_draft_to_send(
+    services: FakeServices,
+) -> None:
+    mail_id = services.accepted()
+    services.drafts.answers["send"] = [GraphAnswer(500)]
+    services.handle(mail_id)
+    services.ledger.overwrite(
+        services.ledger.mail(mail_id).given_up(services.clock(), "not_found", "Look.")
+    )
 
-    room.changes.resolve(mail_id, Decision.SEND_AGAIN)
-    assert drafts(room) == []
-    room.clock.forward(seconds=5)
-    room.hear(mail_id)
+    services.changes.resolve(mail_id, Decision.SEND_AGAIN)
+    assert drafts(services) == []
+    services.clock.forward(seconds=5)
+    services.handle(mail_id)
 
-    assert went_to(room) == ["ada@example.com"]
-
-
-def test_what_a_person_has_sent_again_goes_though_its_draft_is_not_there(room: Room) -> None:
-    mail_id = room.accepted()
-    room.drafts.answers["send"] = [GraphAnswer(500)]
-    room.hear(mail_id)
-    room.ledger.overwrite(room.ledger.mail(mail_id).given_up(room.clock(), "not_found", "Look."))
-    room.drafts.letters.clear()
-
-    assert room.changes.resolve(mail_id, Decision.SEND_AGAIN).status is Status.QUEUED
+    assert went_to(services) == ["ada@example.com"]
 
 
-def test_a_draft_that_is_removed_is_not_missed_when_the_write_is_decided_anew(room: Room) -> None:
-    mail_id = held_with_a_draft(room)
-    room.faults.before("ledger.update", LostRace("another was first"))
+def test_what_a_person_has_sent_again_goes_though_its_draft_is_not_there(
+    services: FakeServices,
+) -> None:
+    mail_id = services.accepted()
+    services.drafts.answers["send"] = [GraphAnswer(500)]
+    services.handle(mail_id)
+    services.ledger.overwrite(
+        services.ledger.mail(mail_id).given_up(services.clock(), "not_found", "Look.")
+    )
+    services.drafts.letters.clear()
 
-    assert room.changes.cancel(mail_id).status is Status.CANCELLED
-    assert room.faults.calls["drafts.remove"] == 1
+    assert services.changes.resolve(mail_id, Decision.SEND_AGAIN).status is Status.QUEUED
 
 
-def test_a_scheduled_mail_with_a_draft_is_put_off_with_it(room: Room) -> None:
-    mail_id = held_with_a_draft(room)
-    room.changes.reschedule(mail_id, room.clock() + timedelta(days=1))
+def test_a_draft_that_is_removed_is_not_missed_when_the_write_is_decided_anew(
+    services: FakeServices,
+) -> None:
+    mail_id = held_with_a_draft(services)
+    services.faults.before("ledger.update", LostRace("another was first"))
 
-    assert len(drafts(room)) == 1
-    assert room.ledger.mail(mail_id).draft_id == drafts(room)[0].draft_id
+    assert services.changes.cancel(mail_id).status is Status.CANCELLED
+    assert services.faults.calls["drafts.remove"] == 1
+
+
+def test_a_scheduled_mail_with_a_draft_is_put_off_with_it(services: FakeServices) -> None:
+    mail_id = held_with_a_draft(services)
+    services.changes.reschedule(mail_id, services.clock() + timedelta(days=1))
+
+    assert len(drafts(services)) == 1
+    assert services.ledger.mail(mail_id).draft_id == drafts(services)[0].draft_id

@@ -15,7 +15,7 @@ from shared.mail.account import AccountState
 from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
 from shared.services.intake.outbox_message import OutboxMessage
-from tests.fakes import ACCEPTED, LOST, NOT_REACHED, Crash, Room, account_of, document_of
+from tests.fakes import ACCEPTED, LOST, NOT_REACHED, Crash, FakeServices, account_of, document_of
 
 SEEDS = range(40)
 
@@ -23,9 +23,9 @@ CALLS = (
     "ledger.insert",
     "ledger.get",
     "ledger.update",
-    "ledger.glimpse",
+    "ledger.summary",
     "ledger.waiting",
-    "waiting.glance",
+    "waiting.snapshot",
     "waiting.note",
     "waiting.note_all",
     "waiting.mark",
@@ -33,7 +33,7 @@ CALLS = (
     "waiting.drop",
     "waiting.unmark",
     "waiting.advance",
-    "bell.ring",
+    "wake_ups.enqueue",
     "accounts.all",
     "accounts.fresh",
     "accounts.save",
@@ -64,8 +64,10 @@ class World:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)  # noqa: S311 - reproducible, not secret
-        self.room = Room(account_of("billing", is_default=True), account_of("hr"), seed=seed)
-        self.room.graph.default = self._answer
+        self.services = FakeServices(
+            account_of("billing", is_default=True), account_of("hr"), seed=seed
+        )
+        self.services.graph.default = self._answer
         self.posts: dict[str, list[bool]] = defaultdict(list)
         """Per mail, for each request in turn: whether it may have been sent."""
         self.accepted: set[str] = set()
@@ -76,28 +78,28 @@ class World:
         """One thing happens; a port may fail, or the process die, at any call of it."""
         if self.random.random() < 0.35:
             trouble = self.random.choice([NOT_REACHED, LOST, Crash()])
-            plan = self.random.choice([self.room.faults.before, self.room.faults.after])
+            plan = self.random.choice([self.services.faults.before, self.services.faults.after])
             plan(self.random.choice(CALLS), trouble, nth=self.random.randint(1, 3))
         self.attempt(
             self.random.choice(
                 [self._accept, self._drop, self._hear, self._hear, self._hear, self._timer]
             )
         )
-        self.room.clock.forward(seconds=self.random.choice([0, 1, 30, 130, 310, 3700]))
+        self.services.clock.forward(seconds=self.random.choice([0, 1, 30, 130, 310, 3700]))
 
     def settle(self) -> None:
         """No more trouble: everything that can still move does."""
         self.calm = True
-        self.room.faults.forget()
-        for alias in self.room.accounts.rows:
-            self.room.accounts.change(alias, state=AccountState.READY)
+        self.services.faults.forget()
+        for alias in self.services.accounts.rows:
+            self.services.accounts.change(alias, state=AccountState.READY)
         for message in self.messages:
-            self.room.outbox.hear(message)
+            self.services.outbox.handle(message)
         for _ in range(30):
-            self.room.clock.forward(minutes=20)
-            self.room.upkeep.ring_again()
-            for ring in self.room.bell.take_due():
-                self.room.hear(ring.mail_id)
+            self.services.clock.forward(minutes=20)
+            self.services.upkeep.requeue_overdue()
+            for ring in self.services.wake_ups.take_due():
+                self.services.handle(ring.mail_id)
 
     @staticmethod
     def attempt(act: Callable[[], object]) -> None:
@@ -108,14 +110,14 @@ class World:
             return
 
     def _answer(self) -> GraphAnswer:
-        mail_id = self.room.graph.posts[-1].mail_id
+        mail_id = self.services.graph.posts[-1].mail_id
         refused = not self.calm and self.random.random() < 0.4
         self.posts[mail_id].append(not refused)
         if not self.calm and self.random.random() < 0.2:
             # The worker freezes for longer than its lease, and the others go on.
-            self.room.clock.forward(seconds=self.random.choice([50, 301]))
+            self.services.clock.forward(seconds=self.random.choice([50, 301]))
             self.attempt(self._timer)
-            self.attempt(lambda: self.room.hear(mail_id))
+            self.attempt(lambda: self.services.handle(mail_id))
         answers = (ACCEPTED,) if self.calm else CERTAIN_NO if refused else MAY_BE_SENT
         answer = self.random.choice(answers)
         if isinstance(answer, BaseException):
@@ -123,21 +125,21 @@ class World:
         return answer
 
     def _accept(self) -> None:
-        self.accepted.add(self.room.accepted(account=self.random.choice(["billing", "hr"])))
+        self.accepted.add(self.services.accepted(account=self.random.choice(["billing", "hr"])))
 
     def _drop(self) -> None:
-        message = self.room.message(document_of())
+        message = self.services.message(document_of())
         self.messages.append(message)
-        self.room.outbox.hear(message)
+        self.services.outbox.handle(message)
 
     def _hear(self) -> None:
         if self.messages and self.random.random() < 0.2:
-            self.room.outbox.hear(self.random.choice(self.messages))
-        elif self.room.bell.rings:
-            self.room.hear(self.random.choice(self.room.bell.rings).mail_id)
+            self.services.outbox.handle(self.random.choice(self.messages))
+        elif self.services.wake_ups.enqueued:
+            self.services.handle(self.random.choice(self.services.wake_ups.enqueued).mail_id)
 
     def _timer(self) -> None:
-        self.room.upkeep.ring_again()
+        self.services.upkeep.requeue_overdue()
 
 
 @cache
@@ -153,7 +155,7 @@ def lived(seed: int) -> World:
 def test_every_accepted_mail_comes_to_rest(seed: int) -> None:
     world = lived(seed)
 
-    rest = {mail.mail_id: mail.status for mail in world.room.ledger.mails}
+    rest = {mail.mail_id: mail.status for mail in world.services.ledger.mails}
     assert world.accepted <= rest.keys()
     assert set(rest.values()) <= {Status.SENT, Status.UNKNOWN, Status.FAILED}
 
@@ -170,7 +172,7 @@ def test_nothing_is_sent_again_that_may_have_been_sent(seed: int) -> None:
 def test_what_is_called_sent_was_sent(seed: int) -> None:
     world = lived(seed)
 
-    sent = [mail.mail_id for mail in world.room.ledger.mails if mail.status is Status.SENT]
+    sent = [mail.mail_id for mail in world.services.ledger.mails if mail.status is Status.SENT]
     assert all(world.posts[mail_id].count(True) == 1 for mail_id in sent)
 
 
@@ -179,11 +181,13 @@ def test_every_dropped_message_is_one_mail(seed: int) -> None:
     world = lived(seed)
 
     expected = {ids.id_of_message(m.message_id, m.inserted_at) for m in world.messages}
-    assert {mail.mail_id for mail in world.room.ledger.mails if mail.caller == "queue"} == expected
+    assert {
+        mail.mail_id for mail in world.services.ledger.mails if mail.caller == "queue"
+    } == expected
 
 
 def test_the_worlds_are_rough_enough_to_mean_something() -> None:
-    mails = [mail for seed in SEEDS for mail in lived(seed).room.ledger.mails]
+    mails = [mail for seed in SEEDS for mail in lived(seed).services.ledger.mails]
 
     statuses = [mail.status for mail in mails]
     assert {Status.SENT, Status.UNKNOWN, Status.FAILED} == set(statuses)

@@ -41,12 +41,12 @@ class Desk:
         self.graph = MemoryGraph(self.faults)
         self.tokens = MemoryTokens(self.faults)
         self.files = MemoryFiles(self.faults, MemoryPayloads(self.faults))
-        self.way = DirectSending(self.graph, self.tokens, self.files, Clock())
+        self.delivery_mode = DirectSending(self.graph, self.tokens, self.files, Clock())
 
     def send(self, *answers: Answer, packed: Packed = PACKED, still_ours: bool = True) -> Outcome:
         self.graph.answers = list(answers)
         claim = FreeClaim(mail_of(MAIL_ID), ours=still_ours)
-        return self.way.send(account_of(), packed, claim)
+        return self.delivery_mode.send(account_of(), packed, claim)
 
 
 @pytest.fixture

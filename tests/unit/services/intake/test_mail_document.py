@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.adapters.storage.mails_table import to_row
-from shared.errors import Refused
+from shared.errors import RequestRejected
 from shared.mail import problems
 from shared.mail.address import Address
 from shared.mail.message import Attachment, Importance
@@ -26,7 +26,7 @@ from shared.services.intake.mail_document import (
     schema,
 )
 from shared.services.json_reading import MAX_TOLD
-from tests.fakes import NOW, Room, document_of
+from tests.fakes import NOW, FakeServices, document_of
 
 quick = settings(deadline=None, derandomize=True, max_examples=60)
 
@@ -59,13 +59,13 @@ def read(document: object, *, key: str | None = None) -> Order:
     return read_json(json.dumps(document).encode(), NOW, key=key)
 
 
-def refusal_of(raw: bytes, *, key: str | None = None) -> Refused:
-    with pytest.raises(Refused) as caught:
+def refusal_of(raw: bytes, *, key: str | None = None) -> RequestRejected:
+    with pytest.raises(RequestRejected) as caught:
         read_json(raw, NOW, key=key)
     return caught.value
 
 
-def fields_of(refused: Refused) -> list[str]:
+def fields_of(refused: RequestRejected) -> list[str]:
     return [problem.field for problem in refused.errors]
 
 
@@ -371,7 +371,7 @@ def test_a_list_that_is_too_long_is_one_problem_and_its_entries_are_not_looked_a
 
 
 def test_files_beside_the_document_count_as_attachments() -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRejected) as caught:
         read_json(json.dumps(document_of()).encode(), NOW, files=[Attachment("", b"")] * 101)
 
     assert fields_of(caught.value) == ["attachments"]
@@ -409,10 +409,10 @@ def test_the_farthest_time_is_accepted() -> None:
 def test_the_longest_tags_and_metadata_fit_into_a_property_of_the_ledgers_row(worst: str) -> None:
     names = [f"{n:02d}" + worst * 62 for n in range(20)]
 
-    room = Room()
-    room.accepted(tags=[worst * 64] * 10, metadata=dict.fromkeys(names, worst * 512))
+    services = FakeServices()
+    services.accepted(tags=[worst * 64] * 10, metadata=dict.fromkeys(names, worst * 512))
 
-    row = to_row(room.ledger.mails[0])
+    row = to_row(services.ledger.mails[0])
     assert all(len(row[name].encode("utf-16-le")) < 64 * 1024 for name in ("tags", "metadata"))
 
 
@@ -565,7 +565,7 @@ def test_any_json_is_read_or_refused_and_nothing_else(document: dict[str, object
 def outcome_of(raw: bytes) -> Order | ProblemKind:
     try:
         return read_json(raw, NOW)
-    except Refused as refused:
+    except RequestRejected as refused:
         return refused.kind
 
 
@@ -606,7 +606,7 @@ def test_raw_messages_differ_by_every_byte() -> None:
     ],
 )
 def test_a_wrong_raw_message_is_refused_by_its_header(raw: bytes, fields: list[str]) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRejected) as caught:
         read_mime(raw)
 
     assert caught.value.kind is problems.INVALID_MAIL

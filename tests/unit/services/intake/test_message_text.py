@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.services.intake.message_text import MAX_MESSAGE_BYTES, from_base64, unwrap
-from shared.services.intake.outbox_message import bell_for, mail_id_in
+from shared.services.intake.outbox_message import mail_id_in, wake_up_for
 from tests.growth import assert_linear
 from tests.message_forms import FORMS, Form, wrapped
 
@@ -37,7 +37,7 @@ def test_a_whole_mail_is_read_in_every_form(form: Form) -> None:
 
 @every_form
 def test_a_bell_is_read_in_every_form(form: Form) -> None:
-    found = unwrap(form.wrap(bell_for(MAIL_ID)))
+    found = unwrap(form.wrap(wake_up_for(MAIL_ID)))
 
     assert mail_id_in(found.document or b"") == MAIL_ID
 

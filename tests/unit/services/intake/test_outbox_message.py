@@ -7,18 +7,18 @@ from datetime import UTC, datetime
 import pytest
 
 from shared.errors import RemoteRefused
-from shared.services.intake.outbox_message import bell_for, mail_id_in, read
+from shared.services.intake.outbox_message import mail_id_in, read, wake_up_for
 from tests.fakes import NOW, queue_message
 
 MAIL_ID = "01a01f0a-da00-72d3-a652-e44da7f29e26"
 
 
 def test_a_bell_carries_nothing_but_the_id() -> None:
-    assert bell_for(MAIL_ID) == f'{{"postroom":"bell","mail_id":"{MAIL_ID}"}}'
+    assert wake_up_for(MAIL_ID) == f'{{"postroom":"bell","mail_id":"{MAIL_ID}"}}'
 
 
 def test_a_bell_is_understood() -> None:
-    assert mail_id_in(bell_for(MAIL_ID).encode()) == MAIL_ID
+    assert mail_id_in(wake_up_for(MAIL_ID).encode()) == MAIL_ID
 
 
 @pytest.mark.parametrize(

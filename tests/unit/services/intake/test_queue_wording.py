@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import FieldProblem, Refused
+from shared.errors import FieldProblem, RequestRejected
 from shared.mail import problems
 from shared.mail.problems import ProblemKind
 from shared.services.intake.queue_wording import (
@@ -62,7 +62,7 @@ def test_every_kind_of_refusal_on_the_queue_has_its_remedy_and_no_other() -> Non
 
 @every_kind
 def test_no_remedy_speaks_of_a_request(kind: ProblemKind) -> None:
-    told = help_for(Refused(kind, "The mail is refused.", [FieldProblem("to", "is wrong")]))
+    told = help_for(RequestRejected(kind, "The mail is refused.", [FieldProblem("to", "is wrong")]))
 
     assert told.startswith("The mail is refused. to is wrong. ")
     assert "put the message on the queue again" in told
@@ -71,7 +71,7 @@ def test_no_remedy_speaks_of_a_request(kind: ProblemKind) -> None:
 
 def test_the_bodys_faults_are_the_messages() -> None:
     told = help_for(
-        Refused(
+        RequestRejected(
             problems.INVALID_JSON,
             "The body is not valid JSON: it ends too early, at line 1, column 7.",
             [FieldProblem("body", "has too much in it")],
@@ -84,7 +84,9 @@ def test_the_bodys_faults_are_the_messages() -> None:
 
 def test_advice_for_the_single_case_is_kept() -> None:
     told = help_for(
-        Refused(problems.MAIL_TOO_LARGE, "It is too large.", help="Split it, or send a link to it.")
+        RequestRejected(
+            problems.MAIL_TOO_LARGE, "It is too large.", help="Split it, or send a link to it."
+        )
     )
 
     assert told == (
@@ -95,7 +97,9 @@ def test_advice_for_the_single_case_is_kept() -> None:
 def test_however_much_is_wrong_the_remedy_is_said() -> None:
     many = [FieldProblem(f"to[{index}]", "is no address") for index in range(500)]
 
-    told = help_for(Refused(problems.INVALID_MAIL, "The mail has fields that are wrong.", many))
+    told = help_for(
+        RequestRejected(problems.INVALID_MAIL, "The mail has fields that are wrong.", many)
+    )
 
     assert len(told) <= LONGEST_HELP
     assert told.endswith(REMEDIES["invalid_mail"])
@@ -116,6 +120,6 @@ def test_what_may_have_been_sent_is_looked_for_before_it_is_sent_again(told: str
 
 def test_a_field_that_is_called_body_is_told_by_its_name() -> None:
     unknown = FieldProblem("body", "is not a field of a mail: did you mean 'text' or 'html'?")
-    refused = Refused(problems.INVALID_MAIL, "The mail is not accepted.", [unknown])
+    refused = RequestRejected(problems.INVALID_MAIL, "The mail is not accepted.", [unknown])
 
     assert "body is not a field of a mail" in help_for(refused)

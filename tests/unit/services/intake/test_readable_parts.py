@@ -165,8 +165,8 @@ def _texts(field: str, text: str) -> Callable[[int], bytes]:
     """A document of about a size, filled with a text in a field."""
 
     def made(size: int) -> bytes:
-        room = (size - 30) // len(json.dumps(text)[1:-1])
-        return json.dumps({field: text * room}).encode()
+        services = (size - 30) // len(json.dumps(text)[1:-1])
+        return json.dumps({field: text * services}).encode()
 
     return made
 

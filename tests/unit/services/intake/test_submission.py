@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.errors import AlreadyExists, NotSent, Refused, RemoteRefused
+from shared.errors import AlreadyExists, NotSent, RemoteRefused, RequestRejected
 from shared.mail import ids, problems
 from shared.mail.account import Account, AccountState
 from shared.mail.mail import Caller, Mail, Payload
@@ -28,8 +28,8 @@ from tests.fakes import (
     NOT_REACHED,
     NOW,
     Crash,
+    FakeServices,
     MemoryLedger,
-    Room,
     account_of,
     document_of,
     order_of,
@@ -37,13 +37,13 @@ from tests.fakes import (
 
 
 @pytest.fixture
-def room() -> Room:
-    return Room()
+def services() -> FakeServices:
+    return FakeServices()
 
 
-def refusal(room: Room, order: Order) -> Refused:
-    with pytest.raises(Refused) as caught:
-        room.submission.accept(order)
+def refusal(services: FakeServices, order: Order) -> RequestRejected:
+    with pytest.raises(RequestRejected) as caught:
+        services.submission.accept(order)
     return caught.value
 
 
@@ -59,22 +59,26 @@ def held_by_nobody(mail: Mail, account: Account, now: datetime) -> Mail:
     return mail
 
 
-def test_an_accepted_mail_is_queued_in_the_ledger_and_its_bell_rings(room: Room) -> None:
-    receipt = room.accept(tags=["invoice"], metadata={"order": "7"})
+def test_an_accepted_mail_is_queued_in_the_ledger_and_its_bell_rings(
+    services: FakeServices,
+) -> None:
+    receipt = services.accept(tags=["invoice"], metadata={"order": "7"})
 
-    mail = room.ledger.mail(receipt.mail.mail_id)
+    mail = services.ledger.mail(receipt.mail.mail_id)
     assert (mail.status, mail.caller, mail.account) == (Status.QUEUED, Caller.HTTP, "billing")
     assert (mail.sender, mail.recipients) == (
         "Billing <billing@contoso.com>",
         ("Ada <ada@example.com>",),
     )
     assert (mail.tags, mail.metadata) == (("invoice",), (("order", "7"),))
-    assert [(ring.mail_id, ring.after_seconds) for ring in room.bell.rings] == [(mail.mail_id, 0)]
+    assert [(ring.mail_id, ring.after_seconds) for ring in services.wake_ups.enqueued] == [
+        (mail.mail_id, 0)
+    ]
 
 
-def test_the_packed_payload_holds_what_was_ordered(room: Room) -> None:
+def test_the_packed_payload_holds_what_was_ordered(services: FakeServices) -> None:
     order = order_of(html="<p>Hello</p>")
-    mail = room.submission.accept(order).mail
+    mail = services.submission.accept(order).mail
 
     packed = unpack(mail.payload.inline or b"")
     assert packed.message == order.message
@@ -83,93 +87,97 @@ def test_the_packed_payload_holds_what_was_ordered(room: Room) -> None:
     assert mail.size == len(mail.payload.inline or b"")
 
 
-def test_the_ledger_is_written_before_the_bell_rings(room: Room) -> None:
+def test_the_ledger_is_written_before_the_bell_rings(services: FakeServices) -> None:
     known: list[int] = []
-    room.faults.before("bell.ring", lambda: known.append(len(room.ledger.mails)))
+    services.faults.before("wake_ups.enqueue", lambda: known.append(len(services.ledger.mails)))
 
-    room.accept()
+    services.accept()
 
     assert known == [1]
 
 
-def test_no_bell_rings_for_a_mail_that_the_ledger_did_not_take(room: Room) -> None:
-    room.faults.before("ledger.insert", NOT_REACHED)
+def test_no_bell_rings_for_a_mail_that_the_ledger_did_not_take(services: FakeServices) -> None:
+    services.faults.before("ledger.insert", NOT_REACHED)
 
     with pytest.raises(NotSent):
-        room.accept()
-    assert (room.ledger.mails, room.bell.rings) == ([], [])
+        services.accept()
+    assert (services.ledger.mails, services.wake_ups.enqueued) == ([], [])
 
 
 @pytest.mark.parametrize(
     "trouble", [NOT_REACHED, LOST, RemoteRefused("storage", "403")], ids=["out", "lost", "no"]
 )
 def test_a_bell_that_cannot_be_rung_still_means_accepted_and_the_timer_rings(
-    room: Room, trouble: Exception
+    services: FakeServices, trouble: Exception
 ) -> None:
-    room.faults.before("bell.ring", trouble)
+    services.faults.before("wake_ups.enqueue", trouble)
 
-    mail_id = room.accepted()
+    mail_id = services.accepted()
 
-    assert room.status(mail_id) is Status.QUEUED
-    room.clock.forward(seconds=121)
-    assert room.upkeep.ring_again() == 1
-    assert [ring.mail_id for ring in room.bell.rings] == [mail_id]
+    assert services.status(mail_id) is Status.QUEUED
+    services.clock.forward(seconds=121)
+    assert services.upkeep.requeue_overdue() == 1
+    assert [ring.mail_id for ring in services.wake_ups.enqueued] == [mail_id]
 
 
-def test_a_mail_over_the_inline_size_has_its_payload_in_a_blob(room: Room) -> None:
-    mail = room.submission.accept(incompressible(INLINE_BYTES + 1)).mail
+def test_a_mail_over_the_inline_size_has_its_payload_in_a_blob(services: FakeServices) -> None:
+    mail = services.submission.accept(incompressible(INLINE_BYTES + 1)).mail
 
     assert mail.payload.inline is None
-    assert list(room.payloads.blobs) == [mail.payload.blob]
-    assert mail.size == len(room.payloads.blobs[mail.payload.blob or ""]) > INLINE_BYTES
+    assert list(services.payloads.blobs) == [mail.payload.blob]
+    assert mail.size == len(services.payloads.blobs[mail.payload.blob or ""]) > INLINE_BYTES
 
 
-def test_a_mail_that_compresses_below_the_inline_size_stays_in_its_row(room: Room) -> None:
-    receipt = room.accept(text="la " * INLINE_BYTES)
+def test_a_mail_that_compresses_below_the_inline_size_stays_in_its_row(
+    services: FakeServices,
+) -> None:
+    receipt = services.accept(text="la " * INLINE_BYTES)
 
     assert receipt.mail.payload.inline is not None
-    assert room.payloads.blobs == {}
+    assert services.payloads.blobs == {}
 
 
-def test_the_payload_is_stored_before_the_mail_that_refers_to_it(room: Room) -> None:
+def test_the_payload_is_stored_before_the_mail_that_refers_to_it(services: FakeServices) -> None:
     known: list[int] = []
-    room.faults.before("ledger.insert", lambda: known.append(len(room.payloads.blobs)))
+    services.faults.before("ledger.insert", lambda: known.append(len(services.payloads.blobs)))
 
-    room.submission.accept(incompressible(INLINE_BYTES + 1))
+    services.submission.accept(incompressible(INLINE_BYTES + 1))
 
     assert known == [1]
 
 
-def test_a_mail_for_later_is_scheduled_and_its_bell_delayed(room: Room) -> None:
-    mail = room.accept(scheduled_at="2026-08-20T13:00:00+00:00").mail
+def test_a_mail_for_later_is_scheduled_and_its_bell_delayed(services: FakeServices) -> None:
+    mail = services.accept(scheduled_at="2026-08-20T13:00:00+00:00").mail
 
     assert (mail.status, mail.due_at) == (Status.SCHEDULED, NOW + timedelta(hours=1))
-    assert [ring.after_seconds for ring in room.bell.rings] == [3600]
+    assert [ring.after_seconds for ring in services.wake_ups.enqueued] == [3600]
 
 
-def test_a_bell_is_never_delayed_longer_than_the_queue_hides_messages(room: Room) -> None:
-    room.accept(scheduled_at="2026-12-01T08:00:00Z")
+def test_a_bell_is_never_delayed_longer_than_the_queue_hides_messages(
+    services: FakeServices,
+) -> None:
+    services.accept(scheduled_at="2026-12-01T08:00:00Z")
 
-    assert [ring.after_seconds for ring in room.bell.rings] == [LONGEST_DELAY]
+    assert [ring.after_seconds for ring in services.wake_ups.enqueued] == [LONGEST_DELAY]
 
 
-def test_a_time_that_has_passed_means_now(room: Room) -> None:
-    mail = room.accept(scheduled_at="2026-08-01T00:00:00Z").mail
+def test_a_time_that_has_passed_means_now(services: FakeServices) -> None:
+    mail = services.accept(scheduled_at="2026-08-01T00:00:00Z").mail
 
     assert (mail.status, mail.due_at) == (Status.QUEUED, NOW)
 
 
-def test_a_dry_run_stores_nothing_and_rings_nothing(room: Room) -> None:
-    receipt = room.accept(dry_run=True, idempotency_key="k")
+def test_a_dry_run_stores_nothing_and_rings_nothing(services: FakeServices) -> None:
+    receipt = services.accept(dry_run=True, idempotency_key="k")
 
     assert receipt.dry_run
-    assert (room.ledger.mails, room.bell.rings, room.keys.claims) == ([], [], {})
+    assert (services.ledger.mails, services.wake_ups.enqueued, services.keys.claims) == ([], [], {})
 
 
 def test_a_masked_ledger_shows_neither_names_nor_subject() -> None:
-    room = Room(mask=True)
+    services = FakeServices(mask=True)
 
-    mail = room.accept(to=["Ada <ada@example.com>", "b@example.org"]).mail
+    mail = services.accept(to=["Ada <ada@example.com>", "b@example.org"]).mail
 
     assert mail.recipients == ("a***@example.com", "b***@example.org")
     assert (mail.subject, mail.recipient_count) == ("", 2)
@@ -178,8 +186,8 @@ def test_a_masked_ledger_shows_neither_names_nor_subject() -> None:
     assert packed.message.subject == "Your invoice"
 
 
-def test_a_row_shows_as_many_recipients_as_it_has_room_for(room: Room) -> None:
-    mail = room.accept(to=[f"{'x' * 60}{n}@example.com" for n in range(500)]).mail
+def test_a_row_shows_as_many_recipients_as_it_has_room_for(services: FakeServices) -> None:
+    mail = services.accept(to=[f"{'x' * 60}{n}@example.com" for n in range(500)]).mail
 
     assert sum(len(shown) for shown in mail.recipients) <= RECIPIENT_ROOM
     assert 0 < len(mail.recipients) < mail.recipient_count == 500
@@ -194,72 +202,74 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("fields", "kind", "named"), REFUSALS)
 def test_a_refused_mail_leaves_no_trace(
-    room: Room, fields: dict[str, object], kind: ProblemKind, named: str
+    services: FakeServices, fields: dict[str, object], kind: ProblemKind, named: str
 ) -> None:
-    refused = refusal(room, order_of(idempotency_key="k", **fields))
+    refused = refusal(services, order_of(idempotency_key="k", **fields))
 
     assert refused.kind is kind
     assert [problem.field for problem in refused.errors] == [named]
-    assert (room.ledger.mails, room.bell.rings) == ([], [])
-    assert (room.keys.claims, room.payloads.blobs) == ({}, {})
+    assert (services.ledger.mails, services.wake_ups.enqueued) == ([], [])
+    assert (services.keys.claims, services.payloads.blobs) == ({}, {})
 
 
 def test_an_account_that_needs_a_sign_in_takes_no_mail_over_http() -> None:
-    room = Room(account_of(state=AccountState.NEEDS_SIGN_IN, reason="AADSTS50173"))
+    services = FakeServices(account_of(state=AccountState.NEEDS_SIGN_IN, reason="AADSTS50173"))
 
-    refused = refusal(room, order_of())
+    refused = refusal(services, order_of())
 
     assert refused.kind is problems.ACCOUNT_NEEDS_SIGN_IN
     assert [problem.field for problem in refused.errors] == ["account"]
-    assert room.ledger.mails == []
+    assert services.ledger.mails == []
 
 
 def test_an_account_that_is_held_for_a_while_takes_mail() -> None:
-    room = Room(account_of(state=AccountState.HELD, held_until=NOW + timedelta(hours=1)))
+    services = FakeServices(
+        account_of(state=AccountState.HELD, held_until=NOW + timedelta(hours=1))
+    )
 
-    assert room.accept().mail.status is Status.QUEUED
+    assert services.accept().mail.status is Status.QUEUED
 
 
 def test_a_sign_in_elsewhere_counts_at_once_though_the_cached_row_is_old() -> None:
-    room = Room(account_of(state=AccountState.NEEDS_SIGN_IN))
-    room.accounts.change("billing", state=AccountState.READY)
+    services = FakeServices(account_of(state=AccountState.NEEDS_SIGN_IN))
+    services.accounts.change("billing", state=AccountState.READY)
 
-    assert room.accept().mail.status is Status.QUEUED
+    assert services.accept().mail.status is Status.QUEUED
 
 
 def test_an_account_that_was_linked_elsewhere_is_found_though_the_cached_list_is_old(
-    room: Room,
+    services: FakeServices,
 ) -> None:
-    room.accounts.put(account_of("hr"))
+    services.accounts.put(account_of("hr"))
 
-    assert room.accept(account="hr").mail.account == "hr"
-
-
-def test_the_common_path_asks_the_accounts_table_for_nothing_fresh(room: Room) -> None:
-    room.accept()
-
-    assert room.faults.calls["accounts.fresh"] == 0
+    assert services.accept(account="hr").mail.account == "hr"
 
 
-def test_the_attachment_is_named_where_it_makes_a_mail_too_large(room: Room) -> None:
-    refused = refusal(room, incompressible(3_100_000))
+def test_the_common_path_asks_the_accounts_table_for_nothing_fresh(services: FakeServices) -> None:
+    services.accept()
+
+    assert services.faults.calls["accounts.fresh"] == 0
+
+
+def test_the_attachment_is_named_where_it_makes_a_mail_too_large(services: FakeServices) -> None:
+    refused = refusal(services, incompressible(3_100_000))
 
     assert refused.kind is problems.MAIL_TOO_LARGE
     assert [problem.field for problem in refused.errors] == ["attachments"]
     assert "4000000" in refused.detail
 
 
-def test_the_lower_limit_of_mime_is_explained(room: Room) -> None:
-    refused = refusal(room, order_of(text="x" * 2_300_000, html="<p>x</p>"))
+def test_the_lower_limit_of_mime_is_explained(services: FakeServices) -> None:
+    refused = refusal(services, order_of(text="x" * 2_300_000, html="<p>x</p>"))
 
     assert "2200000" in refused.detail
     assert "text and html together" in refused.detail
 
 
-def test_raw_mime_is_accepted_with_what_its_headers_say(room: Room) -> None:
+def test_raw_mime_is_accepted_with_what_its_headers_say(services: FakeServices) -> None:
     raw = b"To: ada@example.com\r\nX-A: 1\r\nSubject: Raw\r\n\r\nhello"
 
-    mail = room.submission.accept(read_mime(raw)).mail
+    mail = services.submission.accept(read_mime(raw)).mail
 
     assert (mail.recipients, mail.subject) == (("ada@example.com",), "Raw")
     packed = unpack(mail.payload.inline or b"")
@@ -267,215 +277,223 @@ def test_raw_mime_is_accepted_with_what_its_headers_say(room: Room) -> None:
     assert packed.message.mime == b"X-A: 1\r\n\r\nhello"
 
 
-def test_the_same_key_with_the_same_document_answers_the_first_mail(room: Room) -> None:
-    first = room.accept(idempotency_key="invoice-7")
-    room.clock.forward(hours=23)
+def test_the_same_key_with_the_same_document_answers_the_first_mail(services: FakeServices) -> None:
+    first = services.accept(idempotency_key="invoice-7")
+    services.clock.forward(hours=23)
 
-    again = room.accept(idempotency_key="invoice-7")
+    again = services.accept(idempotency_key="invoice-7")
 
     assert (again.replayed, first.replayed) == (True, False)
     assert again.mail.mail_id == first.mail.mail_id
-    assert len(room.ledger.mails) == 1
+    assert len(services.ledger.mails) == 1
 
 
-CHANGES_SINCE: dict[str, Callable[[Room], object]] = {
-    "needs a sign-in": lambda room: room.accounts.change(
+CHANGES_SINCE: dict[str, Callable[[FakeServices], object]] = {
+    "needs a sign-in": lambda services: services.accounts.change(
         "billing", state=AccountState.NEEDS_SIGN_IN
     ),
-    "account gone": lambda room: room.accounts.rows.clear(),
-    "sender not allowed": lambda room: room.accounts.change("billing", allowed_from=()),
-    "size": lambda room: setattr(room.submission, "_max_mail_bytes", 1),
+    "account gone": lambda services: services.accounts.rows.clear(),
+    "sender not allowed": lambda services: services.accounts.change("billing", allowed_from=()),
+    "size": lambda services: setattr(services.submission, "_max_mail_bytes", 1),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES_SINCE.values(), ids=list(CHANGES_SINCE))
 def test_a_replay_is_answered_with_its_mail_whatever_would_refuse_a_new_one(
-    change: Callable[[Room], object],
+    change: Callable[[FakeServices], object],
 ) -> None:
     scopes = frozenset({"Mail.Send", "Mail.Send.Shared"})
-    room = Room(account_of(scopes=scopes, allowed_from=("info@contoso.com",)))
+    services = FakeServices(account_of(scopes=scopes, allowed_from=("info@contoso.com",)))
     fields = {"from": "info@contoso.com", "idempotency_key": "k"}
-    first = room.accepted(**fields)
-    change(room)
-    room.accounts.remember(*room.accounts.rows.values())
+    first = services.accepted(**fields)
+    change(services)
+    services.accounts.remember(*services.accounts.rows.values())
 
-    again = room.accept(**fields)
+    again = services.accept(**fields)
 
     assert (again.replayed, again.mail.mail_id) == (True, first)
-    room.outbox.hear(room.message(document_of(**fields)))
+    services.outbox.handle(services.message(document_of(**fields)))
     for others in ({**fields, "subject": "Another"}, {**fields, "idempotency_key": "new"}):
-        with pytest.raises(Refused) as caught:
-            room.accept(**others)
+        with pytest.raises(RequestRejected) as caught:
+            services.accept(**others)
         assert caught.value.kind is not problems.IDEMPOTENCY_CONFLICT
-    assert len(room.ledger.mails) == 1
+    assert len(services.ledger.mails) == 1
 
 
-def test_a_replay_shows_the_mail_as_it_stands_now(room: Room) -> None:
-    mail_id = room.accepted(idempotency_key="k")
-    room.hear(mail_id)
+def test_a_replay_shows_the_mail_as_it_stands_now(services: FakeServices) -> None:
+    mail_id = services.accepted(idempotency_key="k")
+    services.handle(mail_id)
 
-    assert room.accept(idempotency_key="k").mail.status is Status.SENT
-
-
-def test_a_replay_of_a_mail_whose_bell_was_lost_rings_for_it(room: Room) -> None:
-    room.faults.before("bell.ring", NOT_REACHED)
-    mail_id = room.accepted(idempotency_key="k")
-
-    room.accept(idempotency_key="k")
-
-    assert [ring.mail_id for ring in room.bell.rings] == [mail_id]
+    assert services.accept(idempotency_key="k").mail.status is Status.SENT
 
 
-def test_a_replay_of_a_mail_that_went_rings_for_nothing(room: Room) -> None:
-    room.hear(room.accepted(idempotency_key="k"))
-    room.bell.rings.clear()
+def test_a_replay_of_a_mail_whose_bell_was_lost_rings_for_it(services: FakeServices) -> None:
+    services.faults.before("wake_ups.enqueue", NOT_REACHED)
+    mail_id = services.accepted(idempotency_key="k")
 
-    room.accept(idempotency_key="k")
+    services.accept(idempotency_key="k")
 
-    assert room.bell.rings == []
+    assert [ring.mail_id for ring in services.wake_ups.enqueued] == [mail_id]
 
 
-def test_the_same_key_with_another_document_is_a_conflict(room: Room) -> None:
-    room.accept(idempotency_key="k")
+def test_a_replay_of_a_mail_that_went_rings_for_nothing(services: FakeServices) -> None:
+    services.handle(services.accepted(idempotency_key="k"))
+    services.wake_ups.enqueued.clear()
 
-    refused = refusal(room, order_of(idempotency_key="k", subject="Another"))
+    services.accept(idempotency_key="k")
+
+    assert services.wake_ups.enqueued == []
+
+
+def test_the_same_key_with_another_document_is_a_conflict(services: FakeServices) -> None:
+    services.accept(idempotency_key="k")
+
+    refused = refusal(services, order_of(idempotency_key="k", subject="Another"))
 
     assert refused.kind is problems.IDEMPOTENCY_CONFLICT
     assert [problem.field for problem in refused.errors] == ["idempotency_key"]
-    assert len(room.ledger.mails) == 1
+    assert len(services.ledger.mails) == 1
 
 
-def test_a_key_is_free_again_after_a_day(room: Room) -> None:
-    first = room.accepted(idempotency_key="k")
-    room.clock.forward(hours=24, seconds=1)
+def test_a_key_is_free_again_after_a_day(services: FakeServices) -> None:
+    first = services.accepted(idempotency_key="k")
+    services.clock.forward(hours=24, seconds=1)
 
-    assert room.accepted(idempotency_key="k") != first
-
-
-def test_different_keys_mean_different_mails(room: Room) -> None:
-    assert room.accepted(idempotency_key="a") != room.accepted(idempotency_key="b")
+    assert services.accepted(idempotency_key="k") != first
 
 
-def test_a_crash_between_key_and_mail_is_healed_by_the_next_request(room: Room) -> None:
-    room.faults.before("ledger.insert", Crash())
+def test_different_keys_mean_different_mails(services: FakeServices) -> None:
+    assert services.accepted(idempotency_key="a") != services.accepted(idempotency_key="b")
+
+
+def test_a_crash_between_key_and_mail_is_healed_by_the_next_request(services: FakeServices) -> None:
+    services.faults.before("ledger.insert", Crash())
     with pytest.raises(Crash):
-        room.accept(idempotency_key="k")
-    claimed = room.keys.claims["k"]
+        services.accept(idempotency_key="k")
+    claimed = services.keys.claims["k"]
 
-    receipt = room.accept(idempotency_key="k")
+    receipt = services.accept(idempotency_key="k")
 
     assert receipt.mail.mail_id == claimed.mail_id
     assert not receipt.replayed
-    assert [mail.mail_id for mail in room.ledger.mails] == [claimed.mail_id]
+    assert [mail.mail_id for mail in services.ledger.mails] == [claimed.mail_id]
 
 
-def test_a_caller_that_comes_second_to_the_row_answers_the_first_ones_mail(room: Room) -> None:
+def test_a_caller_that_comes_second_to_the_row_answers_the_first_ones_mail(
+    services: FakeServices,
+) -> None:
     """Two callers with one key, both past the claim: the later insert finds the row there."""
     other = order_of(idempotency_key="k")
     earlier: list[Receipt] = []
 
     def other_caller() -> None:
-        room.clock.forward(milliseconds=3)
-        earlier.append(room.submission.accept(other))
+        services.clock.forward(milliseconds=3)
+        earlier.append(services.submission.accept(other))
 
-    room.faults.before("ledger.insert", other_caller)
-    receipt = room.accept(idempotency_key="k")
+    services.faults.before("ledger.insert", other_caller)
+    receipt = services.accept(idempotency_key="k")
 
     assert receipt.mail == earlier[0].mail
     assert receipt.replayed
-    assert len(room.ledger.mails) == 1
+    assert len(services.ledger.mails) == 1
 
 
-def test_one_key_from_twenty_threads_is_one_mail(room: Room) -> None:
+def test_one_key_from_twenty_threads_is_one_mail(services: FakeServices) -> None:
     with ThreadPoolExecutor(20) as pool:
-        receipts = list(pool.map(lambda _: room.accept(idempotency_key="k"), range(20)))
+        receipts = list(pool.map(lambda _: services.accept(idempotency_key="k"), range(20)))
 
     assert len({receipt.mail.mail_id for receipt in receipts}) == 1
-    assert len(room.ledger.mails) == 1
+    assert len(services.ledger.mails) == 1
 
 
-def test_without_a_key_twenty_threads_are_twenty_mails(room: Room) -> None:
+def test_without_a_key_twenty_threads_are_twenty_mails(services: FakeServices) -> None:
     with ThreadPoolExecutor(20) as pool:
-        list(pool.map(lambda _: room.accept(), range(20)))
+        list(pool.map(lambda _: services.accept(), range(20)))
 
-    assert len(room.ledger.mails) == 20
-    assert Counter(ring.mail_id for ring in room.bell.rings) == Counter(
-        {mail.mail_id: 1 for mail in room.ledger.mails}
+    assert len(services.ledger.mails) == 20
+    assert Counter(ring.mail_id for ring in services.wake_ups.enqueued) == Counter(
+        {mail.mail_id: 1 for mail in services.ledger.mails}
     )
 
 
-def test_an_insert_that_the_storage_client_repeated_is_no_replay(room: Room) -> None:
+def test_an_insert_that_the_storage_client_repeated_is_no_replay(services: FakeServices) -> None:
     """Its first try took effect, its second found the row."""
-    room.faults.after("ledger.insert", AlreadyExists("it is there already"))
+    services.faults.after("ledger.insert", AlreadyExists("it is there already"))
 
-    receipt = room.accept()
+    receipt = services.accept()
 
     assert not receipt.replayed
-    assert [mail.mail_id for mail in room.ledger.mails] == [receipt.mail.mail_id]
-    assert len(room.bell.rings) == 1
+    assert [mail.mail_id for mail in services.ledger.mails] == [receipt.mail.mail_id]
+    assert len(services.wake_ups.enqueued) == 1
 
 
-def test_an_insert_whose_answer_was_lost_counts_where_the_row_is_there(room: Room) -> None:
-    room.faults.after("ledger.insert", LOST)
+def test_an_insert_whose_answer_was_lost_counts_where_the_row_is_there(
+    services: FakeServices,
+) -> None:
+    services.faults.after("ledger.insert", LOST)
 
-    receipt = room.accept()
+    receipt = services.accept()
 
-    assert receipt.mail.mail_id == room.ledger.mails[0].mail_id
-    assert len(room.bell.rings) == 1
+    assert receipt.mail.mail_id == services.ledger.mails[0].mail_id
+    assert len(services.wake_ups.enqueued) == 1
 
 
 def test_an_insert_whose_answer_was_lost_is_an_error_where_the_row_is_not_there(
-    room: Room,
+    services: FakeServices,
 ) -> None:
-    room.faults.before("ledger.insert", LOST)
+    services.faults.before("ledger.insert", LOST)
 
     with pytest.raises(type(LOST)):
-        room.accept()
-    assert room.bell.rings == []
+        services.accept()
+    assert services.wake_ups.enqueued == []
 
 
-def test_a_claim_whose_row_belongs_to_a_mail_that_was_purged_writes_it_anew(room: Room) -> None:
+def test_a_claim_whose_row_belongs_to_a_mail_that_was_purged_writes_it_anew(
+    services: FakeServices,
+) -> None:
     order = order_of(idempotency_key="k")
     gone = ids.new_id(NOW, secrets.token_bytes)
-    room.keys.claims["k"] = KeyClaim(gone, order.document_hash, NOW)
+    services.keys.claims["k"] = KeyClaim(gone, order.document_hash, NOW)
 
-    assert room.submission.accept(order).mail.mail_id == gone
+    assert services.submission.accept(order).mail.mail_id == gone
 
 
-def test_a_mail_from_the_queue_carries_the_id_of_its_message(room: Room) -> None:
+def test_a_mail_from_the_queue_carries_the_id_of_its_message(services: FakeServices) -> None:
     mail_id = ids.id_of_message("storage-1", NOW)
 
-    receipt = room.submission.take_in(order_of(), mail_id, room.delivery.claim_or_hold)
+    receipt = services.submission.take_in(order_of(), mail_id, services.delivery.claim_or_hold)
 
     assert (receipt.mail.mail_id, receipt.mail.caller) == (mail_id, Caller.QUEUE)
-    assert room.bell.rings == []
+    assert services.wake_ups.enqueued == []
 
 
-def test_a_scheduled_mail_from_the_queue_rings_later(room: Room) -> None:
+def test_a_scheduled_mail_from_the_queue_rings_later(services: FakeServices) -> None:
     order = order_of(scheduled_at="2026-08-20T13:00:00Z")
 
-    room.submission.take_in(order, ids.id_of_message("storage-1", NOW), held_by_nobody)
+    services.submission.take_in(order, ids.id_of_message("storage-1", NOW), held_by_nobody)
 
-    assert [ring.after_seconds for ring in room.bell.rings] == [3600]
+    assert [ring.after_seconds for ring in services.wake_ups.enqueued] == [3600]
 
 
-def test_a_mail_from_the_queue_for_an_account_without_sign_in_is_taken(room: Room) -> None:
-    room = Room(account_of(state=AccountState.NEEDS_SIGN_IN))
+def test_a_mail_from_the_queue_for_an_account_without_sign_in_is_taken(
+    services: FakeServices,
+) -> None:
+    services = FakeServices(account_of(state=AccountState.NEEDS_SIGN_IN))
 
-    receipt = room.submission.take_in(
+    receipt = services.submission.take_in(
         order_of(), ids.id_of_message("storage-1", NOW), held_by_nobody
     )
 
     assert receipt.mail.account == "billing"
 
 
-def test_a_failure_is_recorded_once_with_its_raw_text(room: Room) -> None:
+def test_a_failure_is_recorded_once_with_its_raw_text(services: FakeServices) -> None:
     mail_id = ids.id_of_message("storage-1", NOW)
 
     for _ in range(2):
-        room.submission.record_failure(mail_id, b"\xff\x00noise", "unreadable_message", "Help.")
+        services.submission.record_failure(mail_id, b"\xff\x00noise", "unreadable_message", "Help.")
 
-    (mail,) = room.ledger.mails
+    (mail,) = services.ledger.mails
     assert (mail.status, mail.reason, mail.help) == (
         Status.FAILED,
         "unreadable_message",
@@ -485,22 +503,22 @@ def test_a_failure_is_recorded_once_with_its_raw_text(room: Room) -> None:
     assert unpack(mail.payload.inline or b"").raw == b"\xff\x00noise"
 
 
-def test_a_failure_never_overwrites_a_mail_that_is_there(room: Room) -> None:
-    mail_id = room.accepted()
+def test_a_failure_never_overwrites_a_mail_that_is_there(services: FakeServices) -> None:
+    mail_id = services.accepted()
 
-    room.submission.record_failure(mail_id, b"x", "poisoned", "Help.")
+    services.submission.record_failure(mail_id, b"x", "poisoned", "Help.")
 
-    assert room.status(mail_id) is Status.QUEUED
+    assert services.status(mail_id) is Status.QUEUED
 
 
-def test_pages_of_the_fake_ledger_are_newest_first_and_go_on(room: Room) -> None:
+def test_pages_of_the_fake_ledger_are_newest_first_and_go_on(services: FakeServices) -> None:
     """The stand-in has to keep what the port promises."""
     written = []
     for _ in range(5):
-        written.append(room.accepted())
-        room.clock.forward(seconds=1)
+        written.append(services.accepted())
+        services.clock.forward(seconds=1)
 
-    seen, cursor = _walk(room.ledger)
+    seen, cursor = _walk(services.ledger)
 
     assert seen == written[::-1]
     assert cursor is None
@@ -519,33 +537,37 @@ def _walk(ledger: MemoryLedger) -> tuple[list[str], str | None]:
     return seen, cursor
 
 
-def test_another_document_under_the_same_id_leaves_the_stored_payload_alone(room: Room) -> None:
+def test_another_document_under_the_same_id_leaves_the_stored_payload_alone(
+    services: FakeServices,
+) -> None:
     mail_id = ids.id_of_message("storage-1", NOW)
-    first = room.submission.take_in(incompressible(INLINE_BYTES + 1), mail_id, held_by_nobody)
-    kept = room.payloads.blobs[first.mail.payload.blob or ""]
+    first = services.submission.take_in(incompressible(INLINE_BYTES + 1), mail_id, held_by_nobody)
+    kept = services.payloads.blobs[first.mail.payload.blob or ""]
 
-    room.submission.take_in(incompressible(INLINE_BYTES + 2), mail_id, held_by_nobody)
+    services.submission.take_in(incompressible(INLINE_BYTES + 2), mail_id, held_by_nobody)
 
-    assert room.ledger.mail(mail_id).payload == first.mail.payload
-    assert room.payloads.blobs[first.mail.payload.blob or ""] == kept
+    assert services.ledger.mail(mail_id).payload == first.mail.payload
+    assert services.payloads.blobs[first.mail.payload.blob or ""] == kept
 
 
-def test_a_payload_left_by_a_first_try_is_not_taken_for_another_senders(room: Room) -> None:
+def test_a_payload_left_by_a_first_try_is_not_taken_for_another_senders(
+    services: FakeServices,
+) -> None:
     """The row's write failed, the default account changed, and the caller repeats with its key."""
-    room.accounts.put(account_of("sales"))
-    room.accounts.change("billing", is_default=True)
-    room.accounts.all(fresh=True)
+    services.accounts.put(account_of("sales"))
+    services.accounts.change("billing", is_default=True)
+    services.accounts.all(fresh=True)
     order = order_of(html=secrets.token_hex(INLINE_BYTES), idempotency_key="k")
-    room.faults.before("ledger.insert", NOT_REACHED)
+    services.faults.before("ledger.insert", NOT_REACHED)
     with pytest.raises(NotSent):
-        room.submission.accept(order)
-    room.accounts.change("billing", is_default=False)
-    room.accounts.change("sales", is_default=True)
-    room.accounts.all(fresh=True)
+        services.submission.accept(order)
+    services.accounts.change("billing", is_default=False)
+    services.accounts.change("sales", is_default=True)
+    services.accounts.all(fresh=True)
 
-    mail = room.submission.accept(order).mail
+    mail = services.submission.accept(order).mail
 
-    packed = unpack(room.payloads.blobs[mail.payload.blob or ""])
+    packed = unpack(services.payloads.blobs[mail.payload.blob or ""])
     assert mail.account == "sales"
     assert packed.sender is not None
     assert packed.sender.email == "sales@contoso.com"

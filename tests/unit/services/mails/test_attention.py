@@ -9,9 +9,18 @@ from msgspec.structs import replace
 
 from shared.mail.mail import Caller, Mail
 from shared.mail.status import Status
-from shared.services.mails.attention import AttentiveLedger, Recount
-from shared.services.mails.ports import Case
-from tests.fakes import LOST, NOT_REACHED, NOW, Clock, Crash, Faults, MemoryCases, MemoryLedger
+from shared.services.mails.attention import AttentionReconciler, IndexedLedger
+from shared.services.mails.ports import AttentionItem
+from tests.fakes import (
+    LOST,
+    NOT_REACHED,
+    NOW,
+    Clock,
+    Crash,
+    Faults,
+    MemoryAttentionIndex,
+    MemoryLedger,
+)
 
 ID = "0190d6e4-6b80-7abc-8def-0123456789ab"
 
@@ -23,9 +32,9 @@ class Desk:
         self.clock = Clock()
         self.faults = Faults()
         self.rows = MemoryLedger(self.faults)
-        self.cases = MemoryCases(self.faults)
-        self.ledger = AttentiveLedger(self.rows, self.cases)
-        self.recount = Recount(self.ledger, self.rows, self.cases, self.clock)
+        self.attention = MemoryAttentionIndex(self.faults)
+        self.ledger = IndexedLedger(self.rows, self.attention)
+        self.recount = AttentionReconciler(self.ledger, self.rows, self.attention, self.clock)
 
     def accept(self) -> None:
         self.ledger.insert(
@@ -47,7 +56,7 @@ class Desk:
         self.ledger.update(found.mail.moved(status, self.clock(), reason=reason), found.etag)
 
     def open_cases(self) -> list[tuple[Status, str | None]]:
-        return [(case.status, case.reason) for case in self.cases.newest(10)]
+        return [(case.status, case.reason) for case in self.attention.newest(10)]
 
     def count_again(self) -> int:
         self.clock.forward(days=1)
@@ -106,12 +115,12 @@ def test_a_look_that_settles_nothing_costs_no_call(desk: Desk) -> None:
     later = found.mail.looked_for(desk.clock(), desk.clock() + timedelta(minutes=1), 2, "Looking.")
     desk.ledger.update(later, found.etag)
 
-    assert desk.faults.calls["cases.open"] == 1
+    assert desk.faults.calls["attention.open"] == 1
 
 
 def test_a_mail_moves_on_where_the_cases_are_out_of_reach(desk: Desk) -> None:
-    desk.faults.always("cases.open", NOT_REACHED)
-    desk.faults.always("cases.close", LOST)
+    desk.faults.always("attention.open", NOT_REACHED)
+    desk.faults.always("attention.close", LOST)
 
     desk.move(Status.HELD, "AADSTS50173")
     desk.move(Status.QUEUED)
@@ -120,7 +129,7 @@ def test_a_mail_moves_on_where_the_cases_are_out_of_reach(desk: Desk) -> None:
 
 
 def test_the_recount_opens_the_case_that_was_missed(desk: Desk) -> None:
-    desk.faults.always("cases.open", NOT_REACHED)
+    desk.faults.always("attention.open", NOT_REACHED)
     desk.move(Status.FAILED, "too_old")
     desk.faults.forget()
 
@@ -131,7 +140,7 @@ def test_the_recount_opens_the_case_that_was_missed(desk: Desk) -> None:
 
 def test_the_recount_closes_the_case_that_a_dying_worker_left(desk: Desk) -> None:
     desk.move(Status.HELD, "AADSTS50173")
-    desk.faults.before("cases.close", Crash())
+    desk.faults.before("attention.close", Crash())
     with pytest.raises(Crash):
         desk.move(Status.QUEUED)
     assert desk.open_cases() == [(Status.HELD, "AADSTS50173")]
@@ -141,7 +150,7 @@ def test_the_recount_closes_the_case_that_a_dying_worker_left(desk: Desk) -> Non
 
 
 def test_the_recount_closes_the_case_of_a_mail_that_was_thrown_away(desk: Desk) -> None:
-    desk.cases.open(Case(ID.replace("ab", "cd"), Status.FAILED, "too_old", "billing"))
+    desk.attention.open(AttentionItem(ID.replace("ab", "cd"), Status.FAILED, "too_old", "billing"))
 
     assert desk.count_again() == 1
     assert desk.open_cases() == []

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.mail.status import Status
-from shared.services.mails.hourly_stats import MOST_AT_A_LOOK, MOST_SECONDS, SHOWN, Tally
+from shared.services.mails.hourly_stats import MOST_AT_A_LOOK, MOST_SECONDS, SHOWN, HourlyStats
 from shared.services.mails.ports import Hour
 from tests.fakes import Clock
 
@@ -19,7 +19,7 @@ SENT = {Status.SENT: 3}
 
 
 class Books:
-    """The ledger to count, and what was counted: `mails.ports.Census` and `mails.ports.Hours` over memory."""
+    """The ledger to count, and what was counted: `mails.ports.MailCounter` and `mails.ports.Hours` over memory."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -49,56 +49,62 @@ def books() -> Books:
 
 
 @pytest.fixture
-def tally(books: Books) -> Tally:
-    return Tally(books, books, books.clock)
+def hourly_stats(books: Books) -> HourlyStats:
+    return HourlyStats(books, books, books.clock)
 
 
 def test_the_hours_that_are_over_are_counted_once_the_latest_first(
-    books: Books, tally: Tally
+    books: Books, hourly_stats: HourlyStats
 ) -> None:
-    assert tally.count() == SHOWN - 1
+    assert hourly_stats.count() == SHOWN - 1
     assert [since for since, _, _ in books.asked[:2]] == [BEGUN - HOUR, BEGUN - 2 * HOUR]
     assert BEGUN not in books.kept
 
-    assert tally.count() == 0
+    assert hourly_stats.count() == 0
 
 
 @pytest.mark.parametrize(
     "status", [Status.QUEUED, Status.SCHEDULED, Status.SENDING, Status.HELD, Status.UNKNOWN]
 )
 def test_an_hour_with_a_mail_that_may_change_is_counted_again(
-    books: Books, tally: Tally, status: Status
+    books: Books, hourly_stats: HourlyStats, status: Status
 ) -> None:
     books.counts[BEGUN - 5 * HOUR] = {Status.SENT: 2, status: 1}
-    tally.count()
+    hourly_stats.count()
     books.counts[BEGUN - 5 * HOUR] = {Status.SENT: 3, status: 0}
 
-    assert tally.count() == 1
+    assert hourly_stats.count() == 1
     assert books.kept[BEGUN - 5 * HOUR].counts[Status.SENT] == 3
-    assert tally.count() == 0
+    assert hourly_stats.count() == 0
 
 
-def test_counting_ends_in_time_and_goes_on_at_the_next_run(books: Books, tally: Tally) -> None:
+def test_counting_ends_in_time_and_goes_on_at_the_next_run(
+    books: Books, hourly_stats: HourlyStats
+) -> None:
     books.seconds = MOST_SECONDS / 4
 
-    assert tally.count() == 4
+    assert hourly_stats.count() == 4
     books.seconds = 0
-    assert tally.count() == SHOWN - 1 - 4
+    assert hourly_stats.count() == SHOWN - 1 - 4
 
 
-def test_hours_that_nobody_sees_any_more_are_forgotten(books: Books, tally: Tally) -> None:
+def test_hours_that_nobody_sees_any_more_are_forgotten(
+    books: Books, hourly_stats: HourlyStats
+) -> None:
     books.write(Hour(BEGUN - SHOWN * HOUR, SENT))
     books.write(Hour(BEGUN - (SHOWN - 1) * HOUR, SENT))
 
-    tally.count()
+    hourly_stats.count()
 
     assert min(books.kept) == BEGUN - (SHOWN - 1) * HOUR
 
 
-def test_a_look_counts_the_hour_that_has_begun_and_no_other(books: Books, tally: Tally) -> None:
+def test_a_look_counts_the_hour_that_has_begun_and_no_other(
+    books: Books, hourly_stats: HourlyStats
+) -> None:
     books.write(Hour(BEGUN - HOUR, SENT))
 
-    hours = tally.last_day()
+    hours = hourly_stats.last_day()
 
     assert books.asked == [(BEGUN, BEGUN + HOUR, MOST_AT_A_LOOK)]
     assert [hour.begins for hour in hours] == [BEGUN - n * HOUR for n in range(SHOWN - 1, -1, -1)]

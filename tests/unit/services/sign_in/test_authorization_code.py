@@ -20,15 +20,15 @@ from shared.errors import (
     CredentialRefused,
     NotSent,
     PostroomError,
-    Refused,
     RemoteRefused,
+    RequestRejected,
 )
 from shared.mail.account import PERSONAL_TENANT, Account, AccountKind, AccountState
-from shared.mail.refusals import SignInRefused
+from shared.mail.known_errors import SignInRejected
 from shared.services.accounts.access_tokens import grant_secret
 from shared.services.accounts.ports import Profile
 from shared.services.sign_in.authorization_code import Consent, state_hash
-from shared.services.sign_in.connecting import ConsentRules, Linking
+from shared.services.sign_in.connecting import Connecting, ConsentRules
 from shared.services.sign_in.ports import SignInFlow
 from shared.services.sign_in.sign_in_request import read_wish
 from tests.unit.sign_in_fakes import (
@@ -81,7 +81,7 @@ class Office:
             accounts=self.accounts,
             flows=self.flows,
             clock=self.clock,
-            linking=self.linking,
+            connecting=self.connecting,
         )
 
     @property
@@ -89,8 +89,8 @@ class Office:
         return ConsentRules(CLIENT, self.tenant, HOST, self.allowed)
 
     @property
-    def linking(self) -> Linking:
-        return Linking(
+    def connecting(self) -> Connecting:
+        return Connecting(
             rules=self.rules,
             identity=self.identity,
             mail_service=self.mail_service,
@@ -117,8 +117,8 @@ class Office:
         choose_account: bool = False,
         **wishes: Any,
     ) -> SignInFlow:
-        wish = read_wish(self.tenant, alias, expected_address=expected, **wishes)
-        return self.consent.begin(wish, choose_account=choose_account)
+        sign_in_request = read_wish(self.tenant, alias, expected_address=expected, **wishes)
+        return self.consent.begin(sign_in_request, choose_account=choose_account)
 
     def finish(self, flow: SignInFlow | None = None, **changes: str) -> Account:
         flow = flow or self.begin()
@@ -229,7 +229,7 @@ class TestBegin:
         flow = office.begin()
 
         assert office.identity.begun[0]["hint"] == "billing@contoso.com"
-        assert flow.wish.expected_address is None
+        assert flow.sign_in_request.expected_address is None
 
     def test_the_flow_is_written_down_by_the_hash_of_its_state(self, office: Office) -> None:
         flow = office.begin()
@@ -242,7 +242,7 @@ class TestBegin:
         "alias", ["", "-a", "a b", "a" * 41, "ä", "../x", "<script>", "a\r\nSet-Cookie:x"]
     )
     def test_an_alias_of_another_shape_is_refused(self, office: Office, alias: str) -> None:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RequestRejected) as refused:
             office.begin(alias)
 
         assert [problem.field for problem in refused.value.errors] == ["alias"]
@@ -252,7 +252,7 @@ class TestBegin:
     def test_an_expected_address_of_another_shape_is_refused(
         self, office: Office, address: str
     ) -> None:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RequestRejected) as refused:
             office.begin(expected=address)
 
         assert [problem.field for problem in refused.value.errors] == ["expected_address"]
@@ -425,7 +425,7 @@ class TestAttacks:
         def attempt(_: int) -> bool:
             try:
                 office.finish(flow)
-            except SignInRefused:
+            except SignInRejected:
                 return False
             return True
 
@@ -461,7 +461,7 @@ class TestAttacks:
         ],
     )
     def test_crafted_client_info_is_refused(self, office: Office, client_info: str) -> None:
-        assert isinstance(office.refuse(client_info=client_info), SignInRefused)
+        assert isinstance(office.refuse(client_info=client_info), SignInRejected)
         assert not office.identity.redemptions
 
     @pytest.mark.parametrize(
@@ -546,13 +546,13 @@ class TestWrongAccount:
     ) -> None:
         refused = office.refuse(office.begin(expected="billing@conto\u017fo.com"))
 
-        assert isinstance(refused, SignInRefused)
+        assert isinstance(refused, SignInRejected)
         assert refused.chosen == "billing@contoso.com"
 
     def test_another_mailbox_than_expected_is_named_and_not_linked(self, office: Office) -> None:
         refused = office.refuse(office.begin(expected="ceo@contoso.com"))
 
-        assert isinstance(refused, SignInRefused)
+        assert isinstance(refused, SignInRejected)
         assert refused.chosen == "billing@contoso.com"
         assert "ceo@contoso.com" in refused.detail
 
@@ -618,7 +618,7 @@ class TestAtOnce:
         def attempt(flow: SignInFlow) -> str:
             try:
                 return consent.finish(flow, answer_to(flow)).alias
-            except SignInRefused as refused:
+            except SignInRejected as refused:
                 return refused.detail
 
         with ThreadPoolExecutor(6) as pool:
@@ -650,7 +650,7 @@ class TestAtOnce:
         first = account_of(account_id="first")
         meanwhile(office, lambda: enrolled(office, first))
 
-        with pytest.raises(SignInRefused, match="is linked already, as 'billing'"):
+        with pytest.raises(SignInRejected, match="is linked already, as 'billing'"):
             office.finish()
         assert office.accounts.rows["billing"].account_id == "first"
         assert office.vault.grants() == ["postroom-grant-first"]
@@ -661,7 +661,7 @@ class TestAtOnce:
         third = account_of(account_id="third", object_id="third")
         meanwhile(office, lambda: enrolled(office, third))
 
-        with pytest.raises(SignInRefused, match="Somebody else changed 'billing'"):
+        with pytest.raises(SignInRejected, match="Somebody else changed 'billing'"):
             office.finish(flow)
         assert office.accounts.rows["billing"].account_id == "third"
         assert office.vault.grants() == ["postroom-grant-third"]
@@ -673,7 +673,7 @@ class TestAtOnce:
         third = account_of(account_id="third", object_id="third", address="c@contoso.com")
         meanwhile(office, lambda: enrolled(office, third))
 
-        with pytest.raises(SignInRefused, match=r"is the mailbox c@contoso\.com"):
+        with pytest.raises(SignInRejected, match=r"is the mailbox c@contoso\.com"):
             office.finish()
         assert office.vault.grants() == ["postroom-grant-third"]
 
@@ -729,7 +729,7 @@ def enrolled(office: Office, account: Account) -> Account:
     hook, office.accounts.before_enrol = office.accounts.before_enrol, lambda: None
     try:
         changed = replace(account, etag=row.etag if row else None)
-        return office.accounts.enrol(changed, office.accounts.roll())
+        return office.accounts.register(changed, office.accounts.snapshot())
     finally:
         office.accounts.before_enrol = hook
 
@@ -742,7 +742,7 @@ class TestRefusals:
             error_description="AADSTS65004: <script>alert(1)</script>",
         )
 
-        assert isinstance(refused, SignInRefused)
+        assert isinstance(refused, SignInRejected)
         assert refused.code == "AADSTS65004"
         assert "script" not in refused.detail + refused.help
 
@@ -763,7 +763,7 @@ class TestRefusals:
         office.identity.refreshed = [ConsentRequired("AADSTS70000", "bad_token")]
         refused = office.refuse()
 
-        assert isinstance(refused, SignInRefused)
+        assert isinstance(refused, SignInRejected)
         assert refused.code == "AADSTS70000"
 
     @pytest.mark.parametrize(
@@ -791,7 +791,7 @@ class TestRefusals:
     ) -> None:
         """The grant, which was in the vault by then, is taken out again."""
         office.accounts.trouble = error
-        with pytest.raises(SignInRefused, match="could not write"):
+        with pytest.raises(SignInRejected, match="could not write"):
             office.finish()
 
         assert not office.accounts.rows
@@ -820,7 +820,7 @@ class TestRefusals:
 
         def set_then_fail(name: str, value: str) -> None:
             set_secret(name, value)
-            monkeypatch.setattr(office.accounts, "roll", fail)
+            monkeypatch.setattr(office.accounts, "snapshot", fail)
 
         monkeypatch.setattr(office.vault, "set", set_then_fail)
         office.refuse()
@@ -860,5 +860,5 @@ def personal_office(tenant: str) -> Office:
 def test_a_flow_for_another_browser_has_another_state(office: Office) -> None:
     first, second = office.begin("a"), office.begin("b")
 
-    with pytest.raises(SignInRefused):
+    with pytest.raises(SignInRejected):
         office.consent.finish(replace(first, msal=second.msal), answer_to(first))

@@ -10,9 +10,9 @@ import pytest
 
 from shared.errors import ConsentRequired, NotFinishedYet, NotSent, PostroomError
 from shared.mail.account import PERSONAL_TENANT, Account
-from shared.mail.refusals import SignInRefused
+from shared.mail.known_errors import SignInRejected
 from shared.services.accounts.ports import Profile
-from shared.services.sign_in.connecting import ConsentRules, Linking
+from shared.services.sign_in.connecting import Connecting, ConsentRules
 from shared.services.sign_in.device_code import DeviceSignIn
 from shared.services.sign_in.ports import DeviceFlow
 from shared.services.sign_in.sign_in_request import read_wish
@@ -51,7 +51,7 @@ class Counter:
 
     @property
     def device(self) -> DeviceSignIn:
-        linking = Linking(
+        connecting = Connecting(
             rules=ConsentRules(CLIENT, self.tenant, HOST, self.allowed),
             identity=self.identity,
             mail_service=self.mail_service,
@@ -60,7 +60,7 @@ class Counter:
             clock=self.clock,
         )
         return DeviceSignIn(
-            identity=self.identity, flows=self.flows, clock=self.clock, linking=linking
+            identity=self.identity, flows=self.flows, clock=self.clock, connecting=connecting
         )
 
     def begin(self, **wishes: Any) -> DeviceFlow:
@@ -145,7 +145,7 @@ def test_each_ending_is_told_in_its_own_words(counter: Counter, code: str, words
     counter.identity.redeemed = [ConsentRequired(code, "x")]
     error = counter.refuse()
 
-    assert isinstance(error, SignInRefused)
+    assert isinstance(error, SignInRejected)
     assert error.code == code
     assert words in str(error)
 
@@ -166,7 +166,7 @@ def test_claims_are_checked_as_by_the_browsers_way(
 ) -> None:
     counter.identity.redeemed = [grant_of(claims)]
 
-    assert isinstance(counter.refuse(), SignInRefused)
+    assert isinstance(counter.refuse(), SignInRejected)
 
 
 def test_another_mailbox_than_expected_is_refused(counter: Counter) -> None:
@@ -192,7 +192,7 @@ def test_another_mailbox_under_a_taken_alias_needs_replace(counter: Counter) -> 
 def test_a_grant_that_fails_at_its_first_refresh_is_refused(counter: Counter) -> None:
     counter.identity.refreshed = [ConsentRequired("AADSTS70000", "x")]
 
-    assert isinstance(counter.refuse(), SignInRefused)
+    assert isinstance(counter.refuse(), SignInRejected)
 
 
 def test_of_two_that_finish_at_once_one_links_the_mailbox(counter: Counter) -> None:
@@ -201,7 +201,7 @@ def test_of_two_that_finish_at_once_one_links_the_mailbox(counter: Counter) -> N
     def attempt(_: int) -> bool:
         try:
             counter.finish(flow)
-        except SignInRefused:
+        except SignInRejected:
             return False
         return True
 

@@ -9,13 +9,13 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from shared.errors import Refused
+from shared.errors import RequestRejected
 from shared.mail.account import DISCONNECTING, Account, AccountState
 from shared.services.accounts.access_tokens import TokenSource, grant_secret
-from shared.services.accounts.disconnecting import Disconnecting, Waiting
-from shared.services.sign_in.connecting import ConsentRules, Linking
-from shared.services.sign_in.ports import Destruction, Wish
-from tests.fakes import Room
+from shared.services.accounts.disconnecting import Disconnecting, PendingMailAction
+from shared.services.sign_in.connecting import Connecting, ConsentRules
+from shared.services.sign_in.ports import Destruction, SignInRequest
+from tests.fakes import FakeServices
 from tests.unit import sign_in_fakes as fakes
 from tests.unit.sign_in_fakes import NOW, FakeAccounts, FakeIdentity, FakeVault, account_of
 
@@ -39,42 +39,42 @@ class House:
     """Disconnecting and signing in, on the same accounts and the same vault."""
 
     def __init__(self) -> None:
-        self.room = Room(account_of(grant="first"))
+        self.services = FakeServices(account_of(grant="first"))
         self.vault = FakeVault(fakes.FakeClock())
         self.vault.set("postroom-grant-first", "refresh-0")
         self.shredder = Shredder(self.vault)
 
     def disconnect(self) -> bool:
-        room = self.room
+        services = self.services
         return (
             Disconnecting(
-                departures=room.accounts,
+                departures=services.accounts,
                 shredder=self.shredder,
-                timetables=room.timetables,
-                checks=room.checks,
-                ledger=room.ledger,
-                changes=room.changes,
-                clock=room.clock,
+                timetables=services.timetables,
+                checks=services.checks,
+                ledger=services.ledger,
+                changes=services.changes,
+                clock=services.clock,
             )
-            .disconnect("billing", Waiting.HOLD)
+            .disconnect("billing", PendingMailAction.HOLD)
             .done
         )
 
     def sign_in(self) -> Account:
-        linking = Linking(
+        connecting = Connecting(
             rules=ConsentRules(fakes.CLIENT, fakes.TENANT, fakes.HOST),
             identity=FakeIdentity(),
             mail_service=fakes.FakeMailService(),
             vault=self.vault,
-            accounts=self.room.accounts,
+            accounts=self.services.accounts,
             clock=fakes.FakeClock(),
         )
-        wish = Wish(alias="billing", authority=fakes.TENANT)
-        return linking.link(wish, fakes.grant_of(fakes.claims_of()))
+        sign_in_request = SignInRequest(alias="billing", authority=fakes.TENANT)
+        return connecting.link(sign_in_request, fakes.grant_of(fakes.claims_of()))
 
     @property
     def row(self) -> Account:
-        return self.room.accounts.rows["billing"]
+        return self.services.accounts.rows["billing"]
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_a_repeated_disconnect_leaves_the_mailbox_that_was_connected_again(house
         house.sign_in()
 
     house.shredder.before = overtaken
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRejected):
         house.disconnect()
 
     assert house.row.state is AccountState.READY
@@ -100,16 +100,16 @@ def test_disconnecting_destroys_the_grant_of_the_sign_in_that_was_just_finished(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The roll was read before it, and the row marked after it."""
-    accounts, roll = house.room.accounts, house.room.accounts.roll
+    accounts, snapshot = house.services.accounts, house.services.accounts.snapshot
     once = [house.sign_in]
 
     def roll_then_sign_in() -> object:
-        seen = roll()
+        seen = snapshot()
         if once:
             once.pop()()
         return seen
 
-    monkeypatch.setattr(accounts, "roll", roll_then_sign_in)
+    monkeypatch.setattr(accounts, "snapshot", roll_then_sign_in)
     house.disconnect()
 
     assert house.vault.grants() == []

@@ -11,8 +11,8 @@ import pytest
 from shared.errors import NotSent, RemoteRefused
 from shared.mail.account import Account
 from shared.services.accounts.access_tokens import grant_secret
-from shared.services.sign_in.connecting import ConsentRules, Linking
-from shared.services.sign_in.ports import Wish
+from shared.services.sign_in.connecting import Connecting, ConsentRules
+from shared.services.sign_in.ports import SignInRequest
 from shared.services.sign_in.stray_grants import StrayGrants
 from tests.fakes import Crash
 from tests.unit import sign_in_fakes as fakes
@@ -31,7 +31,7 @@ class House:
         self.vault.set("postroom-session-key", "not a grant")
 
     def sign_in(self) -> Account:
-        linking = Linking(
+        connecting = Connecting(
             rules=ConsentRules(fakes.CLIENT, fakes.TENANT, fakes.HOST),
             identity=fakes.FakeIdentity(),
             mail_service=fakes.FakeMailService(),
@@ -39,8 +39,8 @@ class House:
             accounts=self.accounts,
             clock=self.clock,
         )
-        wish = Wish(alias="billing", authority=fakes.TENANT)
-        return linking.link(wish, fakes.grant_of(fakes.claims_of()))
+        sign_in_request = SignInRequest(alias="billing", authority=fakes.TENANT)
+        return connecting.link(sign_in_request, fakes.grant_of(fakes.claims_of()))
 
     def sweep(self, seconds: float = 60) -> int:
         stop = self.clock() + timedelta(seconds=seconds)
@@ -125,7 +125,7 @@ def test_accounts_that_cannot_be_read_leave_everything(
         raise NotSent("storage", "The table service did not answer.")
 
     house.clock.forward(days=2)
-    monkeypatch.setattr(house.accounts, "roll", unread)
+    monkeypatch.setattr(house.accounts, "snapshot", unread)
     with pytest.raises(NotSent):
         house.sweep()
 

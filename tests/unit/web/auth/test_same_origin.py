@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.errors import Refused
+from shared.errors import RequestRejected
 from shared.mail.problems import CROSS_ORIGIN
 from shared.web.auth.same_origin import require_same_origin
 from tests.unit.web.browser import ORIGIN, Browser
@@ -42,7 +42,7 @@ def test_our_own_pages_pass(headers: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("headers", FOREIGN)
 def test_anything_else_is_refused(headers: dict[str, str]) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRejected) as refused:
         require_same_origin(Browser().request("POST", "/x", headers=headers), ORIGIN)
 
     assert refused.value.kind is CROSS_ORIGIN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.errors import Refused
+from shared.errors import RequestRejected
 from shared.mail.problems import SESSION_REQUIRED
 from shared.web.auth import signing
 from shared.web.auth.signing import Purpose
@@ -57,7 +57,7 @@ def test_an_open_session_is_recognised(app: App, browser: Browser) -> None:
 
 
 def test_without_a_session_the_request_is_refused(app: App, browser: Browser) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRejected) as refused:
         app.sessions.require_session(browser.request("GET", "/accounts"))
 
     assert refused.value.kind is SESSION_REQUIRED

@@ -20,7 +20,7 @@ from shared.mail.expiry import Expiry
 from shared.mail.pace import Timetable
 from shared.mail.status import Status
 from shared.services.accounts.changes import AccountChanges, version_of
-from shared.services.mails.ports import Case
+from shared.services.mails.ports import AttentionItem
 from shared.services.upkeep.ports import Remembered
 from shared.web.pages import account_page
 from tests.unit.sign_in_fakes import NOW, account_of
@@ -77,7 +77,7 @@ def show(app: App, browser: Browser, alias: str = "billing", **params: str) -> f
     req = browser.request("GET", f"/accounts/{alias}", params=params)
     changes = AccountChanges(app.accounts)
     return account_page.show(
-        routed(req, alias), app.site, app.sessions, changes, app.checks, app.situations
+        routed(req, alias), app.site, app.sessions, changes, app.checks, app.overviews
     )
 
 
@@ -91,7 +91,7 @@ def post(
     req = browser.request("POST", f"/accounts/{alias}", form=form, headers=headers)
     changes = AccountChanges(app.accounts)
     return account_page.change(
-        routed(req, alias), app.site, app.sessions, changes, app.checks, app.situations
+        routed(req, alias), app.site, app.sessions, changes, app.checks, app.overviews
     )
 
 
@@ -268,7 +268,7 @@ def words(response: func.HttpResponse, name: str) -> str:
 
 def hold(app: App, minutes_ago: int, account: str = "billing") -> None:
     mail_id = ids.new_id(app.clock() - timedelta(minutes=minutes_ago), lambda size: bytes(size))
-    app.cases.open(Case(mail_id, Status.HELD, "AADSTS50173", account))
+    app.attention.open(AttentionItem(mail_id, Status.HELD, "AADSTS50173", account))
 
 
 def test_it_says_how_many_mails_are_held_for_it_and_since_when(app: App, browser: Browser) -> None:
@@ -349,7 +349,7 @@ def test_before_the_watch_has_looked_the_vault_is_asked(app: App, browser: Brows
 def test_what_does_not_answer_is_said_and_the_rest_is_shown(app: App, browser: Browser) -> None:
     silence = NotSent("storage", "The table service did not answer.")
     app.credential.trouble = NotSent("vault", "Key Vault cannot be reached.")
-    for place in ("timetables.read", "cases.newest"):
+    for place in ("timetables.read", "attention.newest"):
         app.faults.always(place, silence)
 
     answer = show(app, browser)

@@ -10,7 +10,7 @@ import azure.functions as func
 import pytest
 from msgspec.structs import replace
 
-from shared.errors import NotSent, Refused
+from shared.errors import NotSent, RequestRejected
 from shared.services.accounts.access_tokens import TokenSource
 from shared.services.accounts.adding import UNTRIED_SHARED, Added, Adding, Request
 from shared.web.pages.adding import add_account, add_from_page
@@ -80,7 +80,7 @@ def test_the_api_says_that_it_was_added_and_then_that_it_was_there(adding: Addin
 def test_the_api_names_the_field_that_is_wrong(
     adding: Adding, change: dict[str, str], field: str
 ) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRejected) as refused:
         post(adding, {**INFO, **change})
 
     assert [problem.field for problem in refused.value.errors] == [field]

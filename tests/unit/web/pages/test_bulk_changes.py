@@ -11,13 +11,13 @@ from typing import Any, cast
 import azure.functions as func
 import pytest
 
-from shared.errors import NotSent, Refused
+from shared.errors import NotSent, RequestRejected
 from shared.mail import ids, problems
 from shared.mail.status import Status
 from shared.services.mails.changes import Changes
-from shared.services.mails.ports import Case
+from shared.services.mails.ports import AttentionItem
 from shared.web.pages import bulk_changes
-from tests.fakes import NOW, Faults, MemoryCases
+from tests.fakes import NOW, Faults, MemoryAttentionIndex
 from tests.unit.web.browser import CROSS_SITE, SAME_ORIGIN, App, Browser, text_of
 
 
@@ -27,7 +27,7 @@ class Desk:
     def __init__(self) -> None:
         self.app, self.browser = App(), Browser()
         self.browser.open_session(self.app)
-        self.cases = MemoryCases(Faults())
+        self.attention = MemoryAttentionIndex(Faults())
         self.refuse: Callable[[str], Exception | None] = lambda mail_id: None
         self.acted: list[str] = []
 
@@ -36,7 +36,7 @@ class Desk:
             ids.new_id(NOW + timedelta(seconds=at), lambda size: bytes(size)) for at in range(count)
         ]
         for mail_id in made:
-            self.cases.open(Case(mail_id, status, "gone", "billing"))
+            self.attention.open(AttentionItem(mail_id, status, "gone", "billing"))
         return made[::-1]
 
     def press(self, sent: dict[str, str] | None = None, /, **form: Any) -> func.HttpResponse:
@@ -48,7 +48,9 @@ class Desk:
             headers=sent or {**SAME_ORIGIN, "Accept": "application/json"},
         )
         changes = cast(Changes, SimpleNamespace(retry=self._act, release=self._act))
-        return bulk_changes.change_many(made, self.app.site, self.app.sessions, self.cases, changes)
+        return bulk_changes.change_many(
+            made, self.app.site, self.app.sessions, self.attention, changes
+        )
 
     def step(self, **form: object) -> Any:
         answer = self.press(**form)
@@ -61,7 +63,7 @@ class Desk:
         error = self.refuse(mail_id)
         if error is not None:
             raise error
-        self.cases.close(mail_id, Status.FAILED)
+        self.attention.close(mail_id, Status.FAILED)
 
 
 @pytest.fixture
@@ -84,7 +86,9 @@ def test_it_goes_on_step_by_step_newest_first_until_all_are_done(desk: Desk) -> 
 def test_what_is_refused_stays_a_case_and_is_not_tried_twice_in_a_run(desk: Desk) -> None:
     mails = desk.open(30)
     desk.refuse = lambda mail_id: (
-        Refused(problems.ACCOUNT_NEEDS_SIGN_IN, "Sign in first.") if mail_id == mails[0] else None
+        RequestRejected(problems.ACCOUNT_NEEDS_SIGN_IN, "Sign in first.")
+        if mail_id == mails[0]
+        else None
     )
 
     progress = desk.step(total=30)
@@ -93,18 +97,18 @@ def test_what_is_refused_stays_a_case_and_is_not_tried_twice_in_a_run(desk: Desk
     assert (progress["done"], progress["refused"], progress["over"]) == (29, 1, True)
     assert progress["why"] == "Sign in first."
     assert desk.acted.count(mails[0]) == 1
-    assert [case.mail_id for case in desk.cases.newest(99)] == [mails[0]]
+    assert [case.mail_id for case in desk.attention.newest(99)] == [mails[0]]
 
 
 @pytest.mark.parametrize("kind", [problems.WRONG_STATUS, problems.UNKNOWN_MAIL])
 def test_a_case_that_outlived_its_trouble_is_closed(desk: Desk, kind: problems.ProblemKind) -> None:
     desk.open(2)
-    desk.refuse = lambda mail_id: Refused(kind, "It was sent by now.")
+    desk.refuse = lambda mail_id: RequestRejected(kind, "It was sent by now.")
 
     progress = desk.step(total=2)
 
     assert (progress["refused"], progress["over"]) == (2, True)
-    assert list(desk.cases.newest(99)) == []
+    assert list(desk.attention.newest(99)) == []
 
 
 def test_a_storage_that_does_not_answer_is_counted_and_told(desk: Desk) -> None:
@@ -112,18 +116,20 @@ def test_a_storage_that_does_not_answer_is_counted_and_told(desk: Desk) -> None:
     desk.refuse = lambda mail_id: NotSent("storage", "The table service did not answer.")
 
     assert desk.step(total=1)["why"] == "The table service did not answer."
-    assert len(desk.cases.newest(9)) == 1
+    assert len(desk.attention.newest(9)) == 1
 
 
 def test_other_causes_are_left_alone_and_fewer_than_were_seen_end_it(desk: Desk) -> None:
     desk.open(3)
-    other = Case(ids.new_id(NOW - timedelta(days=1), bytes), Status.FAILED, "other", "billing")
-    desk.cases.open(other)
+    other = AttentionItem(
+        ids.new_id(NOW - timedelta(days=1), bytes), Status.FAILED, "other", "billing"
+    )
+    desk.attention.open(other)
 
     progress = desk.step(total=500)
 
     assert (progress["done"], progress["total"], progress["over"]) == (3, 3, True)
-    assert list(desk.cases.newest(9)) == [other]
+    assert list(desk.attention.newest(9)) == [other]
 
 
 def test_a_step_ends_after_its_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

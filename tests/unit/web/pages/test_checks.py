@@ -13,7 +13,7 @@ from shared.errors import ConsentRequired, RemoteRefused
 from shared.mail.expiry import Expiry
 from shared.services.upkeep.ports import Remembered
 from shared.web.pages import accounts_page, checks
-from tests.fakes import NOT_REACHED, NOW, Room, account_of
+from tests.fakes import NOT_REACHED, NOW, FakeServices, account_of
 from tests.unit.web.browser import CROSS_SITE, SAME_ORIGIN, App, Browser, text_of
 
 
@@ -21,7 +21,7 @@ class Page:
     """/accounts over a room, with a session."""
 
     def __init__(self) -> None:
-        self.room = Room(account_of(allowed_from=("info@contoso.com",)))
+        self.services = FakeServices(account_of(allowed_from=("info@contoso.com",)))
         self.app = App()
         self.browser = Browser()
         self.browser.open_session(self.app)
@@ -39,15 +39,15 @@ class Page:
             route_params={"alias": alias},
             body=urlencode({"back": back} if back else {}).encode(),
         )
-        return checks.check_from_page(req, self.app.site, self.app.sessions, self.room.checking)
+        return checks.check_from_page(req, self.app.site, self.app.sessions, self.services.checking)
 
     def shown(self, **params: str) -> str:
         req = self.browser.request("GET", "/accounts", params=params)
-        app, room = self.app, self.room
-        memory = room.watch_memory
+        app, services = self.app, self.services
+        memory = services.watch_memory
         return text_of(
             accounts_page.show_accounts(
-                req, app.site, app.sessions, app.keys, room.accounts, room.checks, memory
+                req, app.site, app.sessions, app.keys, services.accounts, services.checks, memory
             )
         )
 
@@ -80,14 +80,16 @@ def test_a_check_leads_nowhere_else(page: Page, back: str) -> None:
 
 def test_a_mailbox_in_which_a_draft_was_made_works(page: Page) -> None:
     account = account_of()
-    page.room.accounts.put(replace(account, scopes=account.scopes | {"Mail.ReadWrite"}))
+    page.services.accounts.put(replace(account, scopes=account.scopes | {"Mail.ReadWrite"}))
     page.check()
 
     assert "billing works" in page.shown(checked="billing")
 
 
 def test_an_account_with_known_trouble_is_not_simply_called_ready(page: Page) -> None:
-    page.room.faults.before("graph.user", RemoteRefused("graph", "no", code="ErrorAccessDenied"))
+    page.services.faults.before(
+        "graph.user", RemoteRefused("graph", "no", code="ErrorAccessDenied")
+    )
     page.check()
     shown = page.shown(linked="billing")
 
@@ -98,7 +100,7 @@ def test_an_account_with_known_trouble_is_not_simply_called_ready(page: Page) ->
 
 def test_once_the_credential_has_expired_no_account_is_called_ready(page: Page) -> None:
     ended = Expiry("secret", "1", NOW - timedelta(days=1), told=0)
-    page.room.watch_memory.remember(Remembered(ended))
+    page.services.watch_memory.remember(Remembered(ended))
     shown = page.shown()
 
     assert "Cannot send" in shown
@@ -107,7 +109,7 @@ def test_once_the_credential_has_expired_no_account_is_called_ready(page: Page) 
 
 
 def test_trouble_is_shown_with_its_code_and_who_does_what(page: Page) -> None:
-    page.room.faults.always("tokens.renew", ConsentRequired("AADSTS50173", "revoked"))
+    page.services.faults.always("tokens.renew", ConsentRequired("AADSTS50173", "revoked"))
     page.check()
     shown = page.shown(checked="billing")
 
@@ -131,14 +133,14 @@ def test_what_was_never_checked_shows_nothing(page: Page, alias: str) -> None:
 
 def test_another_site_cannot_have_an_account_checked(page: Page) -> None:
     assert page.check(headers=CROSS_SITE).status_code == 403
-    assert page.room.tokens.renewed == []
+    assert page.services.tokens.renewed == []
 
 
 def test_without_a_session_nothing_is_checked(page: Page) -> None:
     page.browser.cookies.clear()
 
     assert page.check().headers["Location"] == "/signin"
-    assert page.room.tokens.renewed == []
+    assert page.services.tokens.renewed == []
 
 
 def test_an_account_that_is_not_there_is_told_on_a_page(page: Page) -> None:
@@ -149,7 +151,7 @@ def test_an_account_that_is_not_there_is_told_on_a_page(page: Page) -> None:
 
 
 def test_storage_that_fails_is_told_on_a_page(page: Page) -> None:
-    page.room.faults.always("accounts.fresh", NOT_REACHED)
+    page.services.faults.always("accounts.fresh", NOT_REACHED)
 
     assert page.check().status_code == 503
 
@@ -166,7 +168,7 @@ def test_a_credential_that_expires_is_told_on_top(
     page: Page, told: int | None, days: int, words: str | None
 ) -> None:
     found = Expiry("secret", "0f3c9a1b", NOW + timedelta(days=days), told)
-    page.room.watch_memory.remember(Remembered(found))
+    page.services.watch_memory.remember(Remembered(found))
     shown = page.shown()
 
     assert ('id="expiry"' in shown) == (words is not None)
@@ -174,7 +176,7 @@ def test_a_credential_that_expires_is_told_on_top(
 
 
 def test_accounts_with_trouble_are_named_on_top(page: Page) -> None:
-    page.room.faults.always("tokens.renew", ConsentRequired("AADSTS50173", "revoked"))
-    page.room.watch.run()
+    page.services.faults.always("tokens.renew", ConsentRequired("AADSTS50173", "revoked"))
+    page.services.watch.run()
 
     assert 'href="/accounts?checked=billing#checked"' in page.shown()

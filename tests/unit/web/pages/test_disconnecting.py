@@ -7,7 +7,7 @@ import pytest
 
 from shared.mail.account import AccountKind
 from shared.web.pages import disconnecting
-from tests.fakes import Room, account_of
+from tests.fakes import FakeServices, account_of
 from tests.unit.web.browser import CROSS_SITE, SAME_ORIGIN, App, Browser, text_of
 
 
@@ -15,7 +15,7 @@ class Page:
     """The page over a room, with a session."""
 
     def __init__(self, *more: object) -> None:
-        self.room = Room(account_of(is_default=True), *more)  # type: ignore[arg-type]
+        self.services = FakeServices(account_of(is_default=True), *more)  # type: ignore[arg-type]
         self.app = App()
         self.browser = Browser()
         self.browser.open_session(self.app)
@@ -25,7 +25,7 @@ class Page:
             self._request("GET", alias, {}, {}),
             self.app.site,
             self.app.sessions,
-            self.room.disconnecting,
+            self.services.disconnecting,
         )
 
     def press(
@@ -35,7 +35,7 @@ class Page:
             self._request("POST", alias, form, headers or SAME_ORIGIN),
             self.app.site,
             self.app.sessions,
-            self.room.disconnecting,
+            self.services.disconnecting,
         )
 
     def _request(
@@ -59,13 +59,13 @@ def page() -> Page:
 
 
 def test_the_first_step_says_what_will_happen_and_does_nothing(page: Page) -> None:
-    page.room.accepted()
+    page.services.accepted()
     shown = text_of(page.ask())
 
     assert "1\n      mail waits" in shown
     assert "myapps.microsoft.com" in shown
     assert "It is the default account" in shown
-    assert "billing" in page.room.accounts.rows
+    assert "billing" in page.services.accounts.rows
 
 
 def test_a_personal_mailboxs_owner_is_sent_elsewhere() -> None:
@@ -80,7 +80,7 @@ def test_shared_mailboxes_have_to_be_ticked() -> None:
     assert "with-shared" in text_of(page.ask())
     assert page.press(waiting="hold").status_code == 409
     assert "info" in text_of(page.press(waiting="hold", with_shared="yes"))
-    assert page.room.accounts.rows == {}
+    assert page.services.accounts.rows == {}
 
 
 def test_the_second_step_does_it_and_says_what_was_done(page: Page) -> None:
@@ -88,13 +88,13 @@ def test_the_second_step_does_it_and_says_what_was_done(page: Page) -> None:
 
     assert answer.status_code == 200
     assert "billing is disconnected" in text_of(answer)
-    assert page.room.accounts.rows == {}
+    assert page.services.accounts.rows == {}
 
 
 def test_what_is_left_has_a_button_to_go_on(page: Page) -> None:
     for _ in range(2):
-        page.room.accepted()
-    page.room.faults.after("ledger.update", lambda: page.room.clock.forward(seconds=61))
+        page.services.accepted()
+    page.services.faults.after("ledger.update", lambda: page.services.clock.forward(seconds=61))
     shown = text_of(page.press(waiting="cancel"))
 
     assert "being disconnected" in shown
@@ -107,7 +107,7 @@ def test_a_form_that_does_not_say_what_becomes_of_mails_does_nothing(
     page: Page, waiting: str
 ) -> None:
     assert page.press(waiting=waiting).status_code == 400
-    assert "billing" in page.room.accounts.rows
+    assert "billing" in page.services.accounts.rows
 
 
 def test_another_site_and_nobody_cannot(page: Page) -> None:
@@ -115,4 +115,4 @@ def test_another_site_and_nobody_cannot(page: Page) -> None:
     page.browser.cookies.clear()
     assert page.press(waiting="hold").headers["Location"] == "/signin"
     assert page.ask().headers["Location"] == "/signin?to=%2Faccounts%2Fbilling%2Fdisconnect"
-    assert "billing" in page.room.accounts.rows
+    assert "billing" in page.services.accounts.rows

@@ -10,15 +10,15 @@ import azure.functions as func
 import pytest
 
 from shared.errors import NotSent
-from shared.mail import ids, refusals
+from shared.mail import ids, known_errors
 from shared.mail.account import AccountKind, AccountState
 from shared.mail.mail import MailPage
 from shared.mail.status import Status
-from shared.services.mails.hourly_stats import Tally
-from shared.services.mails.ports import Case
+from shared.services.mails.hourly_stats import HourlyStats
+from shared.services.mails.ports import AttentionItem
 from shared.web.pages import mail_list, wording
 from shared.web.pages.rendering import with_links
-from tests.fakes import NOW, Faults, MemoryCases, Room, account_of, mail_of
+from tests.fakes import NOW, FakeServices, Faults, MemoryAttentionIndex, account_of, mail_of
 from tests.unit.web.browser import CROSS_SITE, SAME_ORIGIN, App, Browser, text_of
 
 
@@ -35,13 +35,13 @@ class Desk:
     def __init__(self) -> None:
         self.app, self.browser = App(), Browser()
         self.browser.open_session(self.app)
-        self.room = Room(account_of(is_default=True))
-        self.cases = MemoryCases(Faults())
+        self.services = FakeServices(account_of(is_default=True))
+        self.attention = MemoryAttentionIndex(Faults())
 
     def add(self, minutes_ago: int, **fields: object) -> str:
         at = NOW - timedelta(minutes=minutes_ago)
         mail_id = ids.new_id(at, lambda size: bytes(size))
-        self.room.ledger.insert(
+        self.services.ledger.insert(
             mail_of(mail_id, **{"accepted_at": at, "updated_at": at, "lease_until": None, **fields})
         )
         return mail_id
@@ -53,12 +53,12 @@ class Desk:
             self.app.site,
             self.app.sessions,
             self.app.keys,
-            self.room.ledger,
-            self.cases,
-            cast(Tally, NoTally()),
-            self.room.accounts,
-            self.room.submission,
-            self.room.clock,
+            self.services.ledger,
+            self.attention,
+            cast(HourlyStats, NoTally()),
+            self.services.accounts,
+            self.services.submission,
+            self.services.clock,
         )
 
     def post(self, sent: dict[str, str] | None = None, /, **form: str) -> func.HttpResponse:
@@ -134,7 +134,7 @@ def test_a_page_that_looked_through_a_part_tells_how_far_and_leads_on(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     part = MailPage((), "further", NOW)
-    monkeypatch.setattr(desk.room.ledger, "page", lambda *_: part)
+    monkeypatch.setattr(desk.services.ledger, "page", lambda *_: part)
 
     _, page = desk.search(to="nobody@")
 
@@ -151,7 +151,7 @@ def test_an_id_leads_to_its_mail_and_nothing_asked_for_to_the_plain_list(desk: D
 
 
 def test_a_key_finds_its_mail_and_what_is_no_key_is_told(desk: Desk) -> None:
-    desk.room.accept(idempotency_key="order-7", subject="Keyed")
+    desk.services.accept(idempotency_key="order-7", subject="Keyed")
     desk.add(1, subject="Another")
 
     _, page = desk.search(find="order-7")
@@ -217,9 +217,9 @@ def test_a_filter_by_status_reason_and_day(desk: Desk) -> None:
 def test_causes_are_shown_on_the_first_page_alone_the_largest_first(desk: Desk) -> None:
     for at in range(3):
         mail_id = ids.new_id(NOW - timedelta(minutes=at), lambda size: bytes(size))
-        desk.cases.open(Case(mail_id, Status.HELD, None, "billing"))
+        desk.attention.open(AttentionItem(mail_id, Status.HELD, None, "billing"))
     unknown = ids.new_id(NOW - timedelta(hours=1), lambda size: bytes(size))
-    desk.cases.open(Case(unknown, Status.UNKNOWN, None, None))
+    desk.attention.open(AttentionItem(unknown, Status.UNKNOWN, None, None))
 
     page = text_of(desk.get())
 
@@ -231,7 +231,7 @@ def test_causes_are_shown_on_the_first_page_alone_the_largest_first(desk: Desk) 
 
 def test_what_could_not_become_a_mail_is_not_offered_to_be_tried_again(desk: Desk) -> None:
     mail_id = ids.new_id(NOW, lambda size: bytes(size))
-    desk.cases.open(Case(mail_id, Status.FAILED, "unreadable_message", None))
+    desk.attention.open(AttentionItem(mail_id, Status.FAILED, "unreadable_message", None))
 
     page = text_of(desk.get())
 
@@ -251,7 +251,7 @@ def test_a_mail_that_waits_says_until_when_and_why(desk: Desk) -> None:
     until = f"until {wording.moment(later)}: "
     assert page.count(until) == 3
     assert f"{until}The daily cap of its account is used up." in page
-    assert until + refusals.find("ApplicationThrottled").meaning in page
+    assert until + known_errors.find("ApplicationThrottled").meaning in page
 
 
 def test_a_search_needs_a_session_our_own_page_and_a_form(desk: Desk) -> None:
@@ -271,8 +271,8 @@ def test_no_page_is_kept_by_a_browser_and_a_session_ends(desk: Desk) -> None:
     assert desk.get().headers["Location"] == "/signin?to=%2Fmails"
 
 
-def held(alias: str = "billing", reason: str | None = None) -> Case:
-    return Case(ids.new_id(NOW, lambda size: bytes(size)), Status.HELD, reason, alias)
+def held(alias: str = "billing", reason: str | None = None) -> AttentionItem:
+    return AttentionItem(ids.new_id(NOW, lambda size: bytes(size)), Status.HELD, reason, alias)
 
 
 def test_what_waits_for_a_sign_in_is_not_offered_to_be_released_and_leads_to_it() -> None:
@@ -297,9 +297,9 @@ def test_a_shared_mailbox_names_whom_it_is_reached_by_and_the_right_that_it_lack
         state=AccountState.HELD,
         reason="ErrorAccessDenied",
     )
-    cases = [held("info", "AADSTS50173"), held("post", "ErrorAccessDenied")]
+    attention = [held("info", "AADSTS50173"), held("post", "ErrorAccessDenied")]
 
-    first, second = mail_list.group(cases, [holder, waiting, denied], more=False)
+    first, second = mail_list.group(attention, [holder, waiting, denied], more=False)
 
     assert "Sign 'sales' in again" in str(first.step)
     assert "Full Access" in str(second.step)

@@ -11,7 +11,7 @@ from shared.mail.defaults import Defaults
 from shared.mail.outcome import GraphAnswer
 from shared.services.mails.content import MOST_SHOWN, Content
 from shared.web.pages import mail_page
-from tests.fakes import Room, account_of
+from tests.fakes import FakeServices, account_of
 from tests.unit.web.browser import SAME_ORIGIN, App, Browser, text_of
 
 
@@ -21,14 +21,14 @@ class Desk:
     def __init__(self) -> None:
         self.app, self.browser = App(), Browser()
         self.browser.open_session(self.app)
-        self.room = Room(account_of(defaults=Defaults(daily_cap=1)))
-        self.content = Content(self.room.payloads)
+        self.services = FakeServices(account_of(defaults=Defaults(daily_cap=1)))
+        self.content = Content(self.services.payloads)
 
     def show(self, mail_id: str) -> str:
         made = self.browser.request("GET", f"/mails/{mail_id}", route_params={"id": mail_id})
         return text_of(
             mail_page.show_mail(
-                made, self.app.site, self.app.sessions, self.room.ledger, self.content
+                made, self.app.site, self.app.sessions, self.services.ledger, self.content
             )
         ).replace("&#39;", "'")
 
@@ -47,9 +47,9 @@ class Desk:
             made,
             self.app.site,
             self.app.sessions,
-            self.room.ledger,
+            self.services.ledger,
             self.content,
-            self.room.changes,
+            self.services.changes,
         )
 
 
@@ -59,8 +59,8 @@ def desk() -> Desk:
 
 
 def capped(desk: Desk) -> str:
-    desk.room.accepted()
-    return desk.room.accepted()
+    desk.services.accepted()
+    return desk.services.accepted()
 
 
 def test_a_mail_beyond_the_cap_says_why_and_until_when_in_plain_words(desk: Desk) -> None:
@@ -87,7 +87,7 @@ def test_send_now_without_room_says_why_not_and_what_to_do(desk: Desk) -> None:
 
 def test_send_now_goes_once_the_cap_is_raised(desk: Desk) -> None:
     mail_id = capped(desk)
-    desk.room.accounts.change("billing", defaults=Defaults(daily_cap=2))
+    desk.services.accounts.change("billing", defaults=Defaults(daily_cap=2))
 
     assert desk.send_now(mail_id).status_code == 303
 
@@ -97,9 +97,9 @@ def test_send_now_goes_once_the_cap_is_raised(desk: Desk) -> None:
 
 
 def failed(desk: Desk) -> str:
-    mail_id = desk.room.accepted()
-    desk.room.graph.answers = [GraphAnswer(403, "ErrorSendAsDenied")]
-    desk.room.hear(mail_id)
+    mail_id = desk.services.accepted()
+    desk.services.graph.answers = [GraphAnswer(403, "ErrorSendAsDenied")]
+    desk.services.handle(mail_id)
     return mail_id
 
 
@@ -119,7 +119,10 @@ def test_the_field_for_other_recipients_takes_addresses_as_people_write_them(
 
     assert desk.press(mail_id, action="retry", to=typed).status_code == 303
 
-    assert desk.room.ledger.mail(mail_id).recipients == ("Ada <ada@contoso.com>", "bob@contoso.com")
+    assert desk.services.ledger.mail(mail_id).recipients == (
+        "Ada <ada@contoso.com>",
+        "bob@contoso.com",
+    )
 
 
 @pytest.mark.parametrize(
@@ -138,15 +141,15 @@ def test_a_recipient_that_is_no_address_is_told_by_its_line_and_place(
 
     assert answer.status_code == 400
     assert told in text_of(answer)
-    assert desk.room.ledger.mail(mail_id).recipients == ("Ada <ada@example.com>",)
+    assert desk.services.ledger.mail(mail_id).recipients == ("Ada <ada@example.com>",)
 
 
 def test_what_could_not_become_a_mail_shows_its_text_and_no_way_to_try_it_again(
     desk: Desk,
 ) -> None:
     body = b"<script>alert(1)</script>" + b"x" * MOST_SHOWN
-    desk.room.outbox.hear(desk.room.message(body))
-    mail_id = desk.room.ledger.mails[0].mail_id
+    desk.services.outbox.handle(desk.services.message(body))
+    mail_id = desk.services.ledger.mails[0].mail_id
 
     page = desk.show(mail_id)
 
@@ -161,11 +164,11 @@ def test_what_could_not_become_a_mail_shows_its_text_and_no_way_to_try_it_again(
 
 
 def test_a_refused_message_whose_text_is_gone_offers_nothing_to_try_again(desk: Desk) -> None:
-    desk.room.outbox.hear(desk.room.message(b'{"subject": "Invoice 7", "to": "nobody"}'))
-    desk.room.clock.forward(days=31)
-    desk.room.retention.sweep()
+    desk.services.outbox.handle(desk.services.message(b'{"subject": "Invoice 7", "to": "nobody"}'))
+    desk.services.clock.forward(days=31)
+    desk.services.retention.sweep()
 
-    page = desk.show(desk.room.ledger.mails[0].mail_id)
+    page = desk.show(desk.services.ledger.mails[0].mail_id)
 
     assert "Invoice 7" in page
     assert "not kept any more" in page
@@ -174,18 +177,18 @@ def test_a_refused_message_whose_text_is_gone_offers_nothing_to_try_again(desk: 
 
 
 def test_a_refused_message_without_a_subject_is_called_what_it_is(desk: Desk) -> None:
-    desk.room.outbox.hear(desk.room.message(b"hello"))
+    desk.services.outbox.handle(desk.services.message(b"hello"))
 
-    page = desk.show(desk.room.ledger.mails[0].mail_id)
+    page = desk.show(desk.services.ledger.mails[0].mail_id)
 
     assert '<h1 class="subject">(queue message)</h1>' in page
     assert "<dt>Goes</dt>" not in page
 
 
 def test_bytes_behind_base64_that_are_no_text_are_shown_as_bytes(desk: Desk) -> None:
-    desk.room.outbox.hear(desk.room.message(base64.b64encode(bytes(range(128, 255)))))
+    desk.services.outbox.handle(desk.services.message(base64.b64encode(bytes(range(128, 255)))))
 
-    page = desk.show(desk.room.ledger.mails[0].mail_id)
+    page = desk.show(desk.services.ledger.mails[0].mail_id)
 
     assert "Read as base64 it holds bytes that are no text" in page
     assert "80 81 82 83" in page

@@ -17,19 +17,19 @@ from msgspec.structs import replace
 from shared.errors import CredentialRefused, NotSent, RemoteRefused
 from shared.mail import mail as mails
 from shared.mail.account import Account, AccountState
-from shared.mail.outcome import Look, Sight
+from shared.mail.delivery_mode import DeliveryMode
+from shared.mail.outcome import Evidence, SearchResult
 from shared.mail.status import Status
-from shared.mail.way import Way
 from shared.services.setup.checklist import (
     CLIENT_SECRET,
     WRITE_CHECK,
-    SettingUp,
+    Checklist,
     redirect_check_url,
 )
 from shared.services.setup.steps import Found, Step, StepState, Trial, is_followed, stages, steps
 from shared.services.sign_in.ports import CredentialVersion, Vault
 from shared.web.pages import setup
-from tests.fakes import FakeCredential, MemoryAccounts, Room, mail_of
+from tests.fakes import FakeCredential, FakeServices, MemoryAccounts, mail_of
 from tests.unit.sign_in_fakes import NOW, TENANT, FakeVault, account_of
 from tests.unit.web.browser import CROSS_SITE, ORIGIN, SAME_ORIGIN, App, Browser, text_of
 
@@ -42,10 +42,10 @@ LATER = "2027-08-20"
 class Mailbox:
     """What a look into the mailbox finds."""
 
-    sight: Sight = Sight.SENT
+    sight: Evidence = Evidence.SENT
 
-    def find_out(self, account: Account, mail: object) -> Look:
-        return Look(self.sight)
+    def find_out(self, account: Account, mail: object) -> SearchResult:
+        return SearchResult(self.sight)
 
 
 @dataclass
@@ -54,20 +54,20 @@ class World:
 
     app: App
     browser: Browser
-    room: Room
+    services: FakeServices
     credential: FakeCredential
     mailbox: Mailbox
 
-    def setting_up(self, *, proves_by: str = "secret", patience_seconds: float = 6.0) -> SettingUp:
-        return SettingUp(
+    def checklist(self, *, proves_by: str = "secret", patience_seconds: float = 6.0) -> Checklist:
+        return Checklist(
             registration=self.app.site.registration,
             proves_by=proves_by,
             vault=self.app.vault,
             credential=self.credential,
             identity=self.app.identity,
-            accounts=self.room.accounts,
-            ledger=self.room.ledger,
-            submission=self.room.submission,
+            accounts=self.services.accounts,
+            ledger=self.services.ledger,
+            submission=self.services.submission,
             finding=self.mailbox,
             clock=self.app.clock,
             patience_seconds=patience_seconds,
@@ -75,7 +75,7 @@ class World:
 
     def show(self, **params: str) -> str:
         req = self.browser.request("GET", "/setup", params=params)
-        return text_of(setup.show_setup(req, self.app.site, self.app.sessions, self.setting_up()))
+        return text_of(setup.show_setup(req, self.app.site, self.app.sessions, self.checklist()))
 
     def post(
         self,
@@ -85,17 +85,17 @@ class World:
         proves_by: str = "secret",
     ) -> func.HttpResponse:
         req = self.browser.request("POST", "/setup", form=form, headers=headers)
-        setting_up = self.setting_up(proves_by=proves_by)
-        return setup.change_setup(req, self.app.site, self.app.sessions, setting_up)
+        checklist = self.checklist(proves_by=proves_by)
+        return setup.change_setup(req, self.app.site, self.app.sessions, checklist)
 
 
 def world_of(*accounts: Account) -> World:
     app, browser = App(), Browser()
     browser.open_session(app)
-    room = Room(*accounts)
+    services = FakeServices(*accounts)
     if not accounts:
-        room.accounts = MemoryAccounts(room.faults)
-    return World(app, browser, room, FakeCredential([]), Mailbox())
+        services.accounts = MemoryAccounts(services.faults)
+    return World(app, browser, services, FakeCredential([]), Mailbox())
 
 
 @pytest.fixture
@@ -137,27 +137,27 @@ class TestSteps:
         mail = mail_of(
             "0190-id",
             status=Status.SENT,
-            delivery=Way.VERIFIED,
+            delivery=DeliveryMode.VERIFIED,
             accepted_at=NOW,
             sent_at=NOW + timedelta(seconds=2),
             events=(begun,),
         )
-        sent_alone = [stage.reached for stage in stages(mail, Sight.UNSEEN)]
-        with_copy = [stage.reached for stage in stages(mail, Sight.SENT)]
+        sent_alone = [stage.reached for stage in stages(mail, Evidence.UNSEEN)]
+        with_copy = [stage.reached for stage in stages(mail, Evidence.SENT)]
 
         assert sent_alone == [True, True, True, False]
         assert with_copy == [True, True, True, True]
         assert [s.at for s in stages(mail, None)] == [NOW, begun.at, mail.sent_at, None]
         for sight, after, expected in (
-            (Sight.UNSEEN, 10, True),
-            (Sight.UNSEEN, 600, False),
-            (Sight.SENT, 10, False),
+            (Evidence.UNSEEN, 10, True),
+            (Evidence.UNSEEN, 600, False),
+            (Evidence.SENT, 10, False),
         ):
             now = NOW + timedelta(seconds=after)
             assert is_followed(Found(mail=mail, sight=sight), now) is expected
 
     def test_a_mail_that_went_directly_says_why_nobody_looks_for_its_copy(self) -> None:
-        mail = mail_of("0190-id", status=Status.SENT, delivery=Way.DIRECT, sent_at=NOW)
+        mail = mail_of("0190-id", status=Status.SENT, delivery=DeliveryMode.DIRECT, sent_at=NOW)
         last = stages(mail, None)[-1]
 
         assert not last.reached
@@ -240,18 +240,28 @@ class TestSteps:
         assert step_of(Found(accounts=[account_of()]), "account").state is StepState.DONE
 
     @pytest.mark.parametrize(
-        ("way", "sight", "state", "words"),
+        ("delivery_mode", "sight", "state", "words"),
         [
-            (Way.DIRECT, None, StepState.DONE, "may not look into Sent Items"),
-            (Way.VERIFIED, Sight.SENT, StepState.DONE, "just seen in the mailbox's Sent Items"),
-            (Way.VERIFIED, Sight.NOTHING, StepState.UNSURE, "not seen in the mailbox"),
+            (DeliveryMode.DIRECT, None, StepState.DONE, "may not look into Sent Items"),
+            (
+                DeliveryMode.VERIFIED,
+                Evidence.SENT,
+                StepState.DONE,
+                "just seen in the mailbox's Sent Items",
+            ),
+            (DeliveryMode.VERIFIED, Evidence.NOTHING, StepState.UNSURE, "not seen in the mailbox"),
         ],
     )
     def test_a_sent_mail_is_called_seen_only_where_it_was(
-        self, world: World, way: Way, sight: Sight | None, state: StepState, words: str
+        self,
+        world: World,
+        delivery_mode: DeliveryMode,
+        sight: Evidence | None,
+        state: StepState,
+        words: str,
     ) -> None:
-        mail = world.setting_up().send_test("me@contoso.com", None)
-        mail = replace(mail, status=Status.SENT, delivery=way)
+        mail = world.checklist().send_test("me@contoso.com", None)
+        mail = replace(mail, status=Status.SENT, delivery=delivery_mode)
         step = step_of(Found(mail=mail, sight=sight), "mail")
         assert step.state is state
         assert words in step.found
@@ -264,7 +274,7 @@ class TestSteps:
         assert step.state is StepState.DONE
         assert "were sent already" in step.found
         assert states(world.show())["mail"] == "open"
-        world.room.ledger.insert(
+        world.services.ledger.insert(
             mail_of("0198f1f2-0000-7000-8000-000000000001", status=Status.SENT)
         )
         assert states(world.show())["mail"] == "done"
@@ -329,7 +339,7 @@ class TestThePage:
                 world.browser.request("GET", "/setup"),
                 world.app.site,
                 world.app.sessions,
-                world.setting_up(patience_seconds=0.2),
+                world.checklist(patience_seconds=0.2),
             )
         )
         took = time.monotonic() - begun
@@ -341,7 +351,7 @@ class TestThePage:
     def test_without_a_session_it_leads_to_the_key(self, world: World) -> None:
         world.browser.cookies.clear()
         req = world.browser.request("GET", "/setup")
-        answer = setup.show_setup(req, world.app.site, world.app.sessions, world.setting_up())
+        answer = setup.show_setup(req, world.app.site, world.app.sessions, world.checklist())
         assert answer.headers["Location"] == "/signin?to=%2Fsetup"
 
     def test_the_front_door_leads_to_setup_without_an_account_and_to_the_mails_with_one(
@@ -350,10 +360,10 @@ class TestThePage:
         for app_world, wanted in ((world_of(), "/setup"), (world, "/mails")):
             req = app_world.browser.request("GET", "/")
             app = app_world.app
-            answer = setup.show_home(req, app.site, app.sessions, app_world.room.accounts)
+            answer = setup.show_home(req, app.site, app.sessions, app_world.services.accounts)
             assert answer.headers["Location"] == wanted
         answer = setup.show_home(
-            Browser().request("GET", "/"), app.site, app.sessions, world.room.accounts
+            Browser().request("GET", "/"), app.site, app.sessions, world.services.accounts
         )
         assert answer.headers["Location"] == "/signin"
 
@@ -455,7 +465,7 @@ class TestTheForms:
         world.post({"action": "mail", "to": "me@contoso.com; Ada <ada@contoso.com>;"})
         page = world.show()
         assert re.search(r'<div id="followed" data-live data-status="queued">', page)
-        (mail,) = world.room.ledger.mails
+        (mail,) = world.services.ledger.mails
         assert mail.recipients == ("me@contoso.com", "Ada <ada@contoso.com>")
 
     def test_an_address_that_is_none_is_refused_and_stands_in_the_field_again(
@@ -475,7 +485,7 @@ class TestTheForms:
         assert world.post(form).headers["Location"] == "/signin"
         assert vault_of(world).get(CLIENT_SECRET) is None
         assert vault_of(world).get(WRITE_CHECK) is None
-        assert world.setting_up().look().mail is None
+        assert world.checklist().head().mail is None
 
 
 def vault_of(world: World) -> FakeVault:

@@ -6,10 +6,10 @@ from msgspec.structs import replace
 
 from shared.mail import rights
 from shared.mail.account import HOLDER_GONE, NOT_GRANTED_SHARED, Account, AccountState
-from shared.mail.refusals import Actor, Refusal, Retry, find
+from shared.mail.known_errors import Actor, KnownError, Retry, find
 
 
-def why(account: Account) -> Refusal | None:
+def why(account: Account) -> KnownError | None:
     """The row for an account that is held or needs a sign-in; None where it is ready."""
     if account.state is AccountState.READY:
         return None
@@ -28,16 +28,16 @@ def why(account: Account) -> Refusal | None:
     return row
 
 
-def _unexplained(account: Account) -> Refusal:
+def _unexplained(account: Account) -> KnownError:
     if account.state is AccountState.HELD:
-        return Refusal(
+        return KnownError(
             "held",
             "Sending from this mailbox is paused.",
             Actor.NOBODY,
             "Its mails go by themselves when that ends.",
             Retry.LATER,
         )
-    return Refusal(
+    return KnownError(
         "needs_sign_in",
         "The mailbox has to be signed in again.",
         Actor.MAILBOX_OWNER,

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from shared.mail.refusals import steps
-from shared.mail.refusals.row import Actor, Refusal, Retry, alike
-from shared.mail.refusals.steps import (
+from shared.mail.known_errors import steps
+from shared.mail.known_errors.row import Actor, KnownError, Retry, alike
+from shared.mail.known_errors.steps import (
     AGAIN,
     CONSENT,
     ENTERPRISE_APP,
@@ -392,7 +392,7 @@ _PASSING = {
     ),
 }
 
-ROWS: dict[str, Refusal] = {
+ROWS: dict[str, KnownError] = {
     **_ENDED,
     **_POLICIES,
     **_ACCOUNT,

@@ -7,7 +7,7 @@ from enum import StrEnum
 from shared.mail.account import Account
 
 
-class Way(StrEnum):
+class DeliveryMode(StrEnum):
     """How a mail is handed to Microsoft (docs/delivery.md has the promise of each)."""
 
     VERIFIED = "verified"
@@ -22,10 +22,10 @@ NO_COPY = (
 )
 
 
-def way_for(account: Account, *, saves_copy: bool) -> Way:
+def mode_for(account: Account, *, saves_copy: bool) -> DeliveryMode:
     """The way that an account's grant and the mail itself allow.
 
     Sending a draft always keeps a copy in Sent Items (https://learn.microsoft.com/graph/api/message-send),
     and that copy is the evidence: a mail without one can only go directly.
     """
-    return Way.VERIFIED if account.can_write_drafts and saves_copy else Way.DIRECT
+    return DeliveryMode.VERIFIED if account.can_write_drafts and saves_copy else DeliveryMode.DIRECT

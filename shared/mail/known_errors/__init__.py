@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import re
 
-from shared.errors import Refused
+from shared.errors import RequestRejected
+from shared.mail.known_errors.row import Actor, KnownError, Retry
 from shared.mail.problems import SIGN_IN_REFUSED
-from shared.mail.refusals.row import Actor, Refusal, Retry
 
 __all__ = [
     "Actor",
-    "Refusal",
+    "KnownError",
     "Retry",
-    "SignInRefused",
+    "SignInRejected",
     "find",
     "is_known",
     "read",
@@ -30,7 +30,7 @@ _CODE = re.compile(r"AADSTS([0-9]{2,9})")
 _WORD = re.compile(r"[a-z_]{1,40}")
 
 
-class SignInRefused(Refused):
+class SignInRejected(RequestRejected):
     """A sign-in that was not finished. Nothing was linked."""
 
     def __init__(
@@ -48,9 +48,9 @@ def is_known(code: str) -> bool:
     return _known(code) is not None
 
 
-def find(code: str) -> Refusal:
+def find(code: str) -> KnownError:
     """The row for a code of any origin, or for a bare AADSTS number; a cautious one where unknown."""
-    return _known(code) or Refusal(
+    return _known(code) or KnownError(
         code,
         "Microsoft refused, with a code that Postroom does not know.",
         Actor.OPERATOR if code.startswith("Error") else Actor.MAILBOX_OWNER,
@@ -59,13 +59,13 @@ def find(code: str) -> Refusal:
     )
 
 
-def read(error: str, description: str, numbers: tuple[int, ...] = ()) -> Refusal:
+def read(error: str, description: str, numbers: tuple[int, ...] = ()) -> KnownError:
     """The row that fits an OAuth error answer.
 
     The number decides where the catalogue has it; else the error's name does, and the number is
     kept for people to look up. Nothing else of the description goes any further.
     """
-    from shared.mail.refusals import entra, oauth
+    from shared.mail.known_errors import entra, oauth
 
     spelled = [f"AADSTS{number}" for number in numbers] + [
         match.group(0) for match in _CODE.finditer(description[:2000])
@@ -77,16 +77,16 @@ def read(error: str, description: str, numbers: tuple[int, ...] = ()) -> Refusal
     row = oauth.ROWS.get(name) or find(name)
     if not spelled:
         return row
-    return Refusal(spelled[0], row.meaning, row.who, row.step, row.retry, row.admin_consent)
+    return KnownError(spelled[0], row.meaning, row.who, row.step, row.retry, row.admin_consent)
 
 
-def refused_sign_in(refusal: Refusal, *, chosen: str | None = None) -> SignInRefused:
+def refused_sign_in(refusal: KnownError, *, chosen: str | None = None) -> SignInRejected:
     """The error for a sign-in that met a refusal."""
-    return SignInRefused(refusal.meaning, refusal.help, code=refusal.code, chosen=chosen)
+    return SignInRejected(refusal.meaning, refusal.help, code=refusal.code, chosen=chosen)
 
 
-def _known(code: str) -> Refusal | None:
-    from shared.mail.refusals import app, entra, graph, oauth
+def _known(code: str) -> KnownError | None:
+    from shared.mail.known_errors import app, entra, graph, oauth
 
     return (
         entra.ROWS.get(f"AADSTS{code.removeprefix('AADSTS')}")

@@ -7,8 +7,8 @@ https://learn.microsoft.com/graph/errors
 
 from __future__ import annotations
 
-from shared.mail.refusals.row import Actor, Refusal, Retry, alike
-from shared.mail.refusals.steps import AGAIN, CONSENT, LICENCES, MAILBOX, MAILBOXES
+from shared.mail.known_errors.row import Actor, KnownError, Retry, alike
+from shared.mail.known_errors.steps import AGAIN, CONSENT, LICENCES, MAILBOX, MAILBOXES
 
 _LOOK = (
     "Look into the mailbox's Sent Items, then mark the mail as sent or have it sent again. Postroom "
@@ -218,28 +218,28 @@ _OPEN = {
     ),
 }
 
-ROWS: dict[str, Refusal] = {**_MAIL, **_RIGHTS, **_MAILBOX, **_LIMITS, **_OPEN}
+ROWS: dict[str, KnownError] = {**_MAIL, **_RIGHTS, **_MAILBOX, **_LIMITS, **_OPEN}
 
-_UNAUTHORISED = Refusal(
+_UNAUTHORISED = KnownError(
     "unauthorised",
     "Microsoft refused the access token, and a fresh one too.",
     Actor.MAILBOX_OWNER,
     AGAIN,
     Retry.ONCE,
 )
-_TOO_LARGE = Refusal(
+_TOO_LARGE = KnownError(
     "request_too_large",
     "Microsoft refused the size of the mail.",
     Actor.SENDER,
     "Send fewer or smaller attachments.",
 )
-_NOT_UNDERSTOOD = Refusal(
+_NOT_UNDERSTOOD = KnownError(
     "bad_request",
     "Microsoft did not understand the mail.",
     Actor.OPERATOR,
     f"This is a fault in Postroom or an unusual header; the code says more. {_REPORT}",
 )
-_THROTTLED = Refusal(
+_THROTTLED = KnownError(
     "throttled",
     "Microsoft asked Postroom to slow down for this mailbox.",
     Actor.NOBODY,
@@ -253,7 +253,7 @@ CONFLICT = frozenset({409, 412, 423})
 """The item was busy or had changed; nothing was done."""
 
 
-def of_status(status: int) -> Refusal:
+def of_status(status: int) -> KnownError:
     """The row for an HTTP status that came without a code that is known."""
     if status == 401:
         return _UNAUTHORISED
@@ -264,7 +264,7 @@ def of_status(status: int) -> Refusal:
     if status in REFUSED:
         return _NOT_UNDERSTOOD
     if status in (403, 404):
-        return Refusal(
+        return KnownError(
             f"http_{status}",
             "Microsoft refused the mail.",
             Actor.OPERATOR,
@@ -272,8 +272,10 @@ def of_status(status: int) -> Refusal:
             "/accounts, then retry the mail.",
         )
     if status in CONFLICT:
-        return Refusal(f"http_{status}", "The mailbox was busy.", Actor.NOBODY, _WAITS, Retry.LATER)
-    return Refusal(
+        return KnownError(
+            f"http_{status}", "The mailbox was busy.", Actor.NOBODY, _WAITS, Retry.LATER
+        )
+    return KnownError(
         f"http_{status}",
         "Microsoft's answer leaves open whether the mail was sent.",
         Actor.OPERATOR,
@@ -282,7 +284,7 @@ def of_status(status: int) -> Refusal:
     )
 
 
-def of_reason(reason: str) -> Refusal | None:
+def of_reason(reason: str) -> KnownError | None:
     """The row for a reason that `of_status` gave a name."""
     named = {row.code: row for row in (_UNAUTHORISED, _TOO_LARGE, _NOT_UNDERSTOOD, _THROTTLED)}
     status = reason.removeprefix("http_")

@@ -6,8 +6,8 @@ https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
 
 from __future__ import annotations
 
-from shared.mail.refusals.row import Actor, Refusal, Retry, alike
-from shared.mail.refusals.steps import AGAIN, NEW_SECRET
+from shared.mail.known_errors.row import Actor, KnownError, Retry, alike
+from shared.mail.known_errors.steps import AGAIN, NEW_SECRET
 
 _ROLE = (
     "In the Azure portal > the key vault > Access control (IAM) give the Function App's managed "
@@ -21,7 +21,7 @@ NEW_CERTIFICATE = (
     "Certificates."
 )
 
-ROWS: dict[str, Refusal] = {
+ROWS: dict[str, KnownError] = {
     **alike(
         "no_grant",
         "Key Vault holds no grant for the mailbox: it was never signed in here, or its secret was deleted or disabled.",

@@ -6,10 +6,10 @@ https://learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code
 
 from __future__ import annotations
 
-from shared.mail.refusals.row import Actor, Refusal, Retry, alike
-from shared.mail.refusals.steps import AGAIN, CONSENT, REGISTRATION
+from shared.mail.known_errors.row import Actor, KnownError, Retry, alike
+from shared.mail.known_errors.steps import AGAIN, CONSENT, REGISTRATION
 
-ROWS: dict[str, Refusal] = {
+ROWS: dict[str, KnownError] = {
     **alike(
         "access_denied",
         "The sign-in was cancelled or not allowed.",

@@ -12,7 +12,7 @@ from shared.web.auth.signing import Keys
 from shared.web.pages.rendering import Site
 
 
-class Front(msgspec.Struct, frozen=True):
+class PageContext(msgspec.Struct, frozen=True):
     """The site, its signing keys and its sessions."""
 
     site: Site
@@ -28,7 +28,7 @@ class Front(msgspec.Struct, frozen=True):
         *,
         session_seconds: int,
         development: bool,
-    ) -> Front:
+    ) -> PageContext:
         """Wired for one process."""
         keys = Keys(vault, clock)
         return cls(Site(registration, development), keys, Sessions(keys, clock, session_seconds))

@@ -28,7 +28,7 @@ class Retry(StrEnum):
     """It may have been done: asking again is right only after a look."""
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class KnownError(msgspec.Struct, frozen=True):
     """A code, its meaning, who acts, the step that mends it, and whether to ask again.
 
     The texts hold nothing that a remote wrote, and no address: they go into answers and logs.
@@ -76,9 +76,9 @@ def alike(
     prefix: str = "",
     admin_consent: bool = False,
     sign_in_after: bool = False,
-) -> dict[str, Refusal]:
+) -> dict[str, KnownError]:
     """Rows for codes that mean the same: parted by spaces, and each to be led by the prefix."""
     return {
-        code: Refusal(code, meaning, who, step, retry, admin_consent, sign_in_after)
+        code: KnownError(code, meaning, who, step, retry, admin_consent, sign_in_after)
         for code in (prefix + name for name in codes.split())
     }

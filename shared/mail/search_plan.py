@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 import msgspec
 
 from shared.mail.mail import FINDING_OUT, POISONED, Mail
-from shared.mail.outcome import Look, Outcome, Sight, Verdict, remedy
+from shared.mail.outcome import Evidence, Outcome, SearchResult, Verdict, remedy
 from shared.mail.status import Status
 
-DECIDING_LOOK = 4
+DECIDING_SEARCH = 4
 """From this look on a draft that still is one was not sent. It is sent then, the same one: were it
 used after all, Graph would refuse it."""
 
@@ -35,7 +35,7 @@ _YOURSELF = "Look into the mailbox's Sent Items, then say that it was sent or se
 _PERSONS = frozenset({Verdict.HOLD_ACCOUNT, Verdict.NEEDS_SIGN_IN, Verdict.FAILED})
 
 
-class Looking(msgspec.Struct, frozen=True):
+class SearchPlan(msgspec.Struct, frozen=True):
     """The plan of looks."""
 
     after_seconds: Sequence[float]
@@ -58,14 +58,14 @@ class Looking(msgspec.Struct, frozen=True):
             request_id=outcome.request_id,
         )
 
-    def after(self, mail: Mail, look: Look, number: int, now: datetime) -> Mail:
+    def after(self, mail: Mail, look: SearchResult, number: int, now: datetime) -> Mail:
         """The mail after its look of that number, from 1. It was `unknown`, or its worker died.
 
         One that is not to be sent again was withdrawn (`withdrawn`) before its draft counts here.
         """
-        if look.sight is Sight.SENT:
+        if look.sight is Evidence.SENT:
             return mail.moved(Status.SENT, now)
-        if look.sight is Sight.DRAFT and number >= DECIDING_LOOK:
+        if look.sight is Evidence.DRAFT and number >= DECIDING_SEARCH:
             return mail.moved(Status.QUEUED, now, reason=NOT_SENT, due_at=now, keep_draft=True)
         if look.outcome is not None:
             return self._unseen(mail, look.outcome, number, now)
