@@ -3,7 +3,7 @@
     ConfigurationError            a setting is missing or wrong; outside the tree, so that nothing
                                   that tolerates a failed send can swallow a broken set-up
     PostroomError
-    ├── Refused                   a caller asked for something that cannot be done; says what and
+    ├── RequestRejected           a caller asked for something that cannot be done; says what and
     │                             how to mend it (`shared.mail.problems` has the kinds)
     ├── FileChanged               a file in storage is not the one that was accepted
     ├── LostRace                  another worker changed the row first

@@ -75,8 +75,8 @@ CLAIM_AND_LEASE = (
     Mutation(
         "mail-goes-before-its-time",
         _DELIVERY,
-        "        if mail.due_at > now:\n            self._submission.ring(mail)",
-        "        if mail.due_at > now and mail.finding_out:\n            self._submission.ring(mail)",
+        "        if mail.due_at > now:\n            self._submission.enqueue(mail)",
+        "        if mail.due_at > now and mail.finding_out:\n            self._submission.enqueue(mail)",
         "A mail that is due later is not sent now.",
         unit("services/delivery/test_delivery"),
     ),

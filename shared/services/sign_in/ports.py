@@ -143,7 +143,7 @@ class Shredder(Protocol):
 class SignInFlow(msgspec.Struct, frozen=True):
     """What MSAL needs to finish a sign-in, plus whom it is for. Secret while it lasts."""
 
-    sign_in_request: SignInRequest
+    sign_in_request: SignInRequest = msgspec.field(name="wish")
     msal: Mapping[str, object]
     """MSAL's own flow dictionary: state, nonce, PKCE verifier, redirect URI, scopes."""
     expires_at: datetime
@@ -165,7 +165,7 @@ class DeviceCode(msgspec.Struct, frozen=True):
 class DeviceFlow(msgspec.Struct, frozen=True):
     """A sign-in by code under way, and whom it is for. Secret while it lasts."""
 
-    sign_in_request: SignInRequest
+    sign_in_request: SignInRequest = msgspec.field(name="wish")
     handle: str
     """Names the flow; known to the browser that began it only."""
     code: DeviceCode
