@@ -630,7 +630,7 @@ def deliver(msg: func.QueueMessage) -> None:
 
 @app.queue_trigger("msg", POISON_QUEUE, STORAGE)
 @app.queue_output("again", POISON_QUEUE, STORAGE)
-def record_poisoned(msg: func.QueueMessage, again: func.Out[str]) -> None:
+def bury(msg: func.QueueMessage, again: func.Out[str]) -> None:
     """Write down what the host gave up on; it goes round until that succeeds."""
     from shared.services.intake import poisoned
 
@@ -652,12 +652,12 @@ def watch(timer: func.TimerRequest) -> None:
 
 
 @app.timer_trigger("timer", "15 * * * * *")
-def requeue_overdue(timer: func.TimerRequest) -> None:
+def ring_again(timer: func.TimerRequest) -> None:
     """Ring for mails whose bell was lost or whose worker died."""
     services().upkeep.requeue_overdue()
 
 
 @app.timer_trigger("timer", "25 4 * * * *")
-def hourly_stats(timer: func.TimerRequest) -> None:
+def tally(timer: func.TimerRequest) -> None:
     """Count the hour that is over."""
     services().hourly_stats.count()

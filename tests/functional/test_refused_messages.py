@@ -73,7 +73,7 @@ def test_it_does_so_in_every_form_and_keeps_its_raw_text(
     if deal_with == "deliver":
         function_app.deliver(message)
     else:
-        function_app.record_poisoned(message, Unset())
+        function_app.bury(message, Unset())
 
     (mail,) = services.ledger.mails
     assert (mail.status, mail.subject) == (Status.FAILED, "Your invoice 4711")

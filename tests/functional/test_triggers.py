@@ -111,7 +111,7 @@ def test_a_message_without_identity_goes_back_to_the_host(services: FakeServices
 
 
 def test_a_poisoned_mail_is_written_down_as_failed(services: FakeServices) -> None:
-    function_app.record_poisoned(
+    function_app.bury(
         queue_message(json.dumps(document_of(tags=["a"])).encode()), PutBack()
     )
 
@@ -129,10 +129,10 @@ def test_a_poisoned_message_goes_round_while_it_cannot_be_written_down(
     body, again = json.dumps(document_of()), PutBack()
     for attempt in (1, 2):
         with pytest.raises(NotSent):
-            function_app.record_poisoned(queue_message(body.encode(), dequeue_count=attempt), again)
+            function_app.bury(queue_message(body.encode(), dequeue_count=attempt), again)
     assert again.get() is None
 
-    function_app.record_poisoned(queue_message(body.encode(), dequeue_count=3), again)
+    function_app.bury(queue_message(body.encode(), dequeue_count=3), again)
 
     assert again.get() == body
 
@@ -146,7 +146,7 @@ def test_a_wrong_setting_puts_a_poisoned_message_back(
     monkeypatch.setattr(function_app, "services", misconfigured)
     again = PutBack()
 
-    function_app.record_poisoned(queue_message(b"{}", dequeue_count=5), again)
+    function_app.bury(queue_message(b"{}", dequeue_count=5), again)
 
     assert again.get() == "{}"
 
@@ -162,7 +162,7 @@ def test_the_timer_rings_for_mails_whose_bell_was_lost(services: FakeServices) -
     services.wake_ups.enqueued.clear()
     services.clock.forward(minutes=3)
 
-    function_app.requeue_overdue(Timer())
+    function_app.ring_again(Timer())
 
     assert [ring.mail_id for ring in services.wake_ups.enqueued] == [mail_id]
 
