@@ -111,9 +111,7 @@ def test_a_message_without_identity_goes_back_to_the_host(services: FakeServices
 
 
 def test_a_poisoned_mail_is_written_down_as_failed(services: FakeServices) -> None:
-    function_app.bury(
-        queue_message(json.dumps(document_of(tags=["a"])).encode()), PutBack()
-    )
+    function_app.bury(queue_message(json.dumps(document_of(tags=["a"])).encode()), PutBack())
 
     assert [(mail.status, mail.reason, mail.tags) for mail in services.ledger.mails] == [
         (Status.FAILED, "poisoned", ("a",))
