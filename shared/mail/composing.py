@@ -83,20 +83,24 @@ def with_sent_items(message: Message, account: Account, *, saves_copy: bool | No
 
 def compose(message: Message, sender: Address, account: Account) -> tuple[Message, Address]:
     """The message and its From as they go out. Raw MIME has no signature put under it."""
-    defaults = account.defaults
     sender = sender_of(message, sender, account)
     text, html = signatures(message, account)
-    if text is None and html is None and (message.reply_to or not defaults.reply_to):
+    if text is None and html is None and reply_to_of(message, account) == message.reply_to:
         return message, sender
     from shared.mail import signature
 
     composed = replace(
         message,
-        reply_to=message.reply_to or defaults.reply_to,
+        reply_to=reply_to_of(message, account),
         text=message.text if text is None else signature.after_text(message.text or "", text),
         html=message.html if html is None else signature.after_html(message.html or "", html),
     )
     return composed, sender
+
+
+def reply_to_of(message: Message, account: Account) -> tuple[Address, ...]:
+    """The addresses for replies as they go out."""
+    return message.reply_to or account.defaults.reply_to
 
 
 def sender_of(message: Message, sender: Address, account: Account) -> Address:

@@ -46,6 +46,15 @@ SEPARATE_BYTES = 3_000_000
 """A file from this size on fits no single request of Graph's, in base64: it is kept apart from the
 rest of its mail, and streamed."""
 
+MAX_TAGS = 300_000
+"""Of html that gets a signature: to find what its tags leave open takes up to three seconds. Html with svg,
+math or noscript is read in two or three ways, and its tags count as many times."""
+MAX_BATCH_TAGS = 5 * MAX_TAGS
+"""The same of all mails of one request."""
+
+_MOST_HEADERS = 256 * 1024
+"""Of raw MIME: they are written anew, and may be shorter then."""
+
 CHUNK_BYTES = 12 * 320 * 1024
 """What a file is read and uploaded in: below 4 MB, which is the most that a session takes at once,
 and a multiple of the 320 KiB that Graph's other upload sessions ask for."""
@@ -93,6 +102,48 @@ def check(
             ],
             help=lowest.remedy,
         )
+
+
+def check_raw(raw: bytes) -> None:
+    """Raise RequestRejected (413) for raw MIME that no account can send, before it is read."""
+    if len(raw) > MAX_MIME_BYTES + _MOST_HEADERS:
+        raise RequestRejected(
+            problems.MAIL_TOO_LARGE,
+            f"Microsoft takes raw MIME in one request of at most {MAX_MIME_BYTES} bytes in base64; this "
+            f"message has {len(raw)} before it is encoded.",
+            [FieldProblem("body", f"is above {MAX_MIME_BYTES} bytes: see 'help'")],
+            help="The same mail as a JSON document may be larger, with its files as attachments.",
+        )
+
+
+def may_be_above(message: Message, max_mail_bytes: int) -> bool:
+    """Whether a mail can be above a limit by what its caller gave: a count, made before any reading."""
+    return _encoded_size(message) > min(max_mail_bytes, MAX_MIME_BYTES // 2)
+
+
+def tags_of(message: Message) -> int:
+    """What counts for `MAX_TAGS`."""
+    if message.html is None or message.html.count("<") * 3 <= MAX_TAGS // 100:
+        return 0
+    from shared.mail import open_markup
+
+    return open_markup.cost(message.html)
+
+
+def check_markup(message: Message, account: Account) -> None:
+    """Raise RequestRejected (413) for html with more tags than are read to put a signature under it."""
+    if message.html is None or not message.signature or not account.defaults.has_signature:
+        return
+    if tags_of(message) <= MAX_TAGS:
+        return
+    raise RequestRejected(
+        problems.MAIL_TOO_LARGE,
+        f"The account '{account.alias}' puts a signature under each mail, and html may have at most "
+        f"{MAX_TAGS} tags then; those of html with svg, math or noscript count more than once.",
+        [FieldProblem("html", f"has more than {MAX_TAGS} tags: send fewer")],
+        help="Send a part of it as an attachment, or set 'signature' to false where the account allows "
+        "that.",
+    )
 
 
 def excesses(

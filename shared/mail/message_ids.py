@@ -12,6 +12,11 @@ MAX_MESSAGE_ID = 900
 
 _OURS = re.compile(r"<postroom\.(?P<mail_id>[0-9a-f-]{36})@[^\s<>@]+>")
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]+>")
+_ENCODED_WORD = re.compile(r"=\?[^?]+\?[bBqQ]\?[^?]*\?=")
+_SIGN = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.:-]"
+_PLAIN = re.compile(rf"<{_SIGN}+(?:@(?:{_SIGN}+|\[{_SIGN}+\]))?>")
+"""Wider than RFC 5322's dot-atom: programs write such ids. Narrower than its obsolete forms: no quotes,
+spaces or comments, in which readers differ."""
 
 
 def own_message_id(mail_id: str, sender: Address) -> str:
@@ -28,6 +33,14 @@ def is_reserved(text: str) -> bool:
     """Whether a caller's Message-ID could be taken for one of `own_message_id`: a mail whose answer
     was lost is looked for by that, so no other mail may carry it."""
     return "<postroom." in "".join(text.split()).lower()
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text is one id in angle brackets, in ASCII, that all readers read alike. The `@` may be
+    missing, as some programs write it."""
+    if len(text) > MAX_MESSAGE_ID or _ENCODED_WORD.search(text):
+        return False
+    return _PLAIN.fullmatch(text) is not None
 
 
 def mail_id_in(message_id: object) -> str | None:

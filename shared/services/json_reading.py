@@ -37,7 +37,11 @@ _BYTE = re.compile(r"^JSON is malformed: (?P<what>.*) \(byte (?P<at>\d+)\)$")
 
 
 def decode(
-    raw: bytes, decoder: msgspec.json.Decoder[T], what: str, found: list[FieldProblem]
+    raw: bytes,
+    decoder: msgspec.json.Decoder[T],
+    what: str,
+    found: list[FieldProblem],
+    most_parts: int = MOST_PARTS,
 ) -> T | None:
     """The document; `what` it is, as in "is not a field of a mail".
 
@@ -51,7 +55,7 @@ def decode(
         first = error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _no_json(raw, error) from error
-    if sum(map(raw.count, (b",", b"[", b"{"))) > MOST_PARTS:
+    if parts_in(raw) > most_parts:
         found.append(_first_alone(str(first)))
         return None
     try:
@@ -65,6 +69,11 @@ def decode(
     reader.check(given, decoder.type, "")
     rest: T | None = reader.rest(given, decoder.type)
     return rest
+
+
+def parts_in(raw: bytes) -> int:
+    """Commas, brackets and braces: by these grows the time in which every mistake is looked for."""
+    return sum(map(raw.count, (b",", b"[", b"{")))
 
 
 def repeated_name(raw: bytes) -> str | None:

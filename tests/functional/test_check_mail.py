@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import azure.functions as func
 import pytest
 
+from shared.mail.account import AccountState
 from tests.fakes import FakeServices, document_of
 from tests.functional.calling import change_account, check_mail, read, send
 from tests.functional.test_send import FORM, MAIL_PART, form, part, problem
@@ -134,3 +135,24 @@ def test_a_key_that_another_document_has_is_refused_and_its_own_is_not(
         ["idempotency_key"],
     )
     assert check_mail(document_of(**key)).status_code == 200
+
+
+@pytest.mark.parametrize("dry_run", [None, False, True])
+@pytest.mark.parametrize("state", ["ready", "needs-sign-in", "gone"])
+def test_a_check_of_an_accepted_mail_says_that_a_send_is_a_replay(
+    services: FakeServices, state: str, dry_run: bool | None
+) -> None:
+    key = {"idempotency_key": "invoice-7"}
+    mail_id = read(send(document_of(**key)))["id"]
+    if state == "gone":
+        services.accounts.rows.clear()
+        services.accounts.remember()
+    else:
+        services.accounts.change("billing", state=AccountState(state))
+
+    sent = send(document_of(**key))
+    checked = check_mail(document_of(**key, dry_run=dry_run))
+
+    assert (sent.status_code, read(sent)["id"]) == (202, mail_id)
+    assert (checked.status_code, read(checked)["replay_of"]) == (200, mail_id)
+    assert [mail.mail_id for mail in services.ledger.mails] == [mail_id]

@@ -103,6 +103,24 @@ def test_a_masked_ledger_shows_of_it_what_it_shows_of_others(masked: FakeService
     assert document["account"] == "billing"
 
 
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({"grace@contoso.com": 1}, "a field is not a field of a mail"),
+        ({"headers": {"grace@contoso.com": "x"}}, "headers "),
+        ({"metadata": {"grace@contoso.com": 1}}, "metadata "),
+        ({"to": [{"grace@contoso.com": 1}]}, "to "),
+    ],
+)
+def test_the_help_of_a_masked_ledger_has_no_name_that_the_sender_chose(
+    masked: FakeServices, fields: dict[str, object], shown: str
+) -> None:
+    help_text = str(read(show_mail(put(masked, document_of(**fields))))["help"])
+
+    assert "grace" not in help_text
+    assert help_text.startswith(shown) or shown in help_text
+
+
 def test_a_masked_ledger_shows_no_account_that_could_be_a_persons_address(
     masked: FakeServices,
 ) -> None:

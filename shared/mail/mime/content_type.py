@@ -3,7 +3,8 @@
 A value that two readers may take for two types is refused: what one of them calls text, another may
 open as a multipart. Read are `type/subtype` and parameters without comments. Values without quotes may
 hold what mail programs write although RFC 2045 wants quotes: `type=text/html`, `name=my file.pdf`.
-The boundary is the exception: it must be as RFC 2046 has it, in one parameter.
+The boundary is the exception: it must be as RFC 2046 has it, in one parameter, and nothing may stand
+around it that a reader could take for another boundary.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _PARAMETER = re.compile(
     re.DOTALL,
 )
 _BOUNDARY = re.compile(rb"(?! )[0-9A-Za-z'()+_,./:=? -]{1,70}(?<! )")
-_PLAIN_BOUNDARY = re.compile(rb"[0-9A-Za-z'+_.-]{1,70}")
+_PLAIN_BOUNDARY = re.compile(rb"[0-9A-Za-z+_.-]{1,70}")
 # Headers in a signed part that a mail program shows in place of those of the message: RFC 9788,
 # the drafts before it, and RFC 8551, 3.1.
 _OF_PROTECTED_HEADERS = frozenset({"hp", "protected-headers", "forwarded"})
@@ -37,6 +38,10 @@ _OF_PROTECTED_HEADERS = frozenset({"hp", "protected-headers", "forwarded"})
 _ENVELOPES = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 """`winmail.dat`: it holds a sender, recipients and a subject of its own (MS-OXTNEF, 2.1.3)."""
 _ELSEWHERE = frozenset({"message/partial", "message/external-body"})
+
+
+_Parameter = tuple[str, bytes, bool]
+"""Name in lower case, value, and whether the value stands in quotes."""
 
 
 class BadContentType(ValueError):
@@ -64,18 +69,36 @@ def read(value: bytes) -> ContentType:
     if (fault := refusal(kind)) is not None:
         raise BadContentType(fault)
     parameters = _parameters(value, found.end())
-    if not kind.startswith("multipart/"):
-        return ContentType(kind, None)
     boundaries = [each for each in parameters if each[0].startswith("boundary")]
+    if not kind.startswith("multipart/"):
+        if boundaries:
+            raise BadContentType("has a boundary and is no multipart: leave the boundary out")
+        return ContentType(kind, None)
+    return ContentType(kind, _boundary(parameters, boundaries))
+
+
+def _boundary(parameters: list[_Parameter], boundaries: list[_Parameter]) -> bytes:
+    """The boundary of a multipart. Raises BadContentType where readers may find another one."""
     if len(boundaries) != 1 or boundaries[0][0] != "boundary":
         raise BadContentType("is a multipart without a boundary in one parameter: give one")
     _, boundary, is_quoted = boundaries[0]
     if not (_BOUNDARY if is_quoted else _PLAIN_BOUNDARY).fullmatch(boundary):
         raise BadContentType(
             "has a boundary that is not 1 to 70 letters, digits and signs of RFC 2046, in quotes "
-            "where it holds other signs than +_.-': choose another"
+            "where it holds other signs than +_.-: choose another"
         )
-    return ContentType(kind, boundary)
+    if b"=?" in boundary or boundary.startswith(b"'"):
+        raise BadContentType(
+            "has a boundary that some readers decode, with '=?' or in apostrophes: choose another"
+        )
+    # Readers that split at each semicolon, or take a backslash for a sign of its own, look into quotes.
+    for _, other, _ in parameters:
+        if other is not boundary and (b"\\" in other or b"boundary" in other.lower()):
+            raise BadContentType(
+                "is a multipart with a backslash or the word boundary in another parameter: leave "
+                "it out"
+            )
+    return boundary
 
 
 def refusal(kind: str) -> str | None:
@@ -90,9 +113,9 @@ def refusal(kind: str) -> str | None:
     return None
 
 
-def _parameters(value: bytes, at: int) -> list[tuple[str, bytes, bool]]:
+def _parameters(value: bytes, at: int) -> list[_Parameter]:
     """Name in lower case, value, and whether it stands in quotes, of each parameter."""
-    found: list[tuple[str, bytes, bool]] = []
+    found: list[_Parameter] = []
     while at < len(value):
         parameter = _PARAMETER.match(value, at)
         if parameter is None:

@@ -268,7 +268,7 @@ def _passed_on(fields: Iterable[Field], subject: str, found: list[FieldProblem])
     """The lines of the fields that are passed on."""
     lines: list[bytes] = []
     for field in fields:
-        if field.lowered in rewriting.READ:
+        if field.lowered in rewriting.READ or _is_blank_id(field):
             continue
         if _is_other_topic(field, subject):
             found.append(FieldProblem(field.name, "is another subject than Subject: leave it out"))
@@ -287,6 +287,11 @@ def _passed_on(fields: Iterable[Field], subject: str, found: list[FieldProblem])
             )
         )
     return lines
+
+
+def _is_blank_id(field: Field) -> bool:
+    """Whether a field is a Message-ID without a value: Postroom writes its own then."""
+    return field.lowered == "message-id" and not field.value.strip()
 
 
 def _is_other_topic(field: Field, subject: str) -> bool:

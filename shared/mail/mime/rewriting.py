@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from shared.mail import message_ids
 from shared.mail.address import Address, has_control_characters
 from shared.mail.graph_payload import KEY_HEADER
 from shared.mail.header_rules import MAX_HEADER_VALUE
@@ -39,6 +40,9 @@ READ = frozenset(
 _ASCII_ALONE = frozenset({"date", "in-reply-to", "message-id", "mime-version", "references"})
 
 
+_MAX_LINE = 998
+
+
 class BadField(ValueError):
     """A header field that cannot be passed on. The text says what is wrong and what to do."""
 
@@ -51,9 +55,13 @@ def rest_of(lines: Iterable[bytes], body: bytes) -> bytes:
 def line_of(field: Field) -> bytes:
     """A field that is passed on: as it was given where it is ASCII, and for `Content-…`, which
     belongs to the content. Other text is encoded (RFC 2047). Raises BadField."""
-    if field.lowered == "message-id" and is_reserved(field.value.decode("ascii", "replace")):
-        raise BadField("has the form that Postroom gives its own mails: leave it out")
+    if field.lowered == "message-id":
+        _check_message_id(field.value.decode("ascii", "replace").strip())
     if field.raw.isascii() or field.lowered.startswith("content-"):
+        if max(map(len, field.raw.split(b"\r\n"))) > _MAX_LINE:
+            raise BadField(
+                f"has a line of more than {_MAX_LINE} characters (RFC 5322, 2.1.1): fold it"
+            )
         return field.raw
     if field.lowered in _ASCII_ALONE or field.lowered.startswith("list-"):
         raise BadField("has letters that are not ASCII: write it in ASCII, names as encoded words")
@@ -66,6 +74,17 @@ def line_of(field: Field) -> bytes:
     if len(text) > MAX_HEADER_VALUE:
         raise BadField(f"has more than {MAX_HEADER_VALUE} characters that are not all ASCII")
     return text_line(field.name, text).encode("ascii")
+
+
+def _check_message_id(text: str) -> None:
+    if is_reserved(text):
+        raise BadField("has the form that Postroom gives its own mails: leave it out")
+    if not message_ids.is_plain(text):
+        # What readers decode or put together could be another id than the one that is compared.
+        raise BadField(
+            "is not one id in angle brackets, such as 7@contoso.com between them, without comments, quotes and "
+            "encoded words: correct it, or leave the header out"
+        )
 
 
 def composed(message: Message, sender: Address, key: str) -> bytes:

@@ -22,8 +22,7 @@ MAX_DEPTH = 20
 
 # A carriage return ends a line to some readers. Such a line is found, and refused.
 _DASHES = re.compile(rb"[\r\n]--([^\r\n]++)")
-_MAX_LINE = 70 + len("--")
-"""Characters of a boundary with the dashes of its last line."""
+_MAX_BOUNDARY = 70
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
 _CONTENT_FIELD = re.compile(rb"^content-[^\r\n:]*+:", re.IGNORECASE | re.MULTILINE)
 
@@ -76,6 +75,8 @@ class _Scan:
         self._lines: dict[bytes, tuple[int, bool]] = {}
         """The lines of open boundaries without the first dashes: which one, and if it is its last."""
         self._closed: set[bytes] = set()
+        self._beginnings: tuple[bytes, ...] = ()
+        """The open boundaries in lower case."""
 
     def parts(self, fields: Iterable[Field], body: int) -> Iterator[Part]:
         """Each part in turn. What stands before a first boundary and behind a last one is none."""
@@ -109,6 +110,8 @@ class _Scan:
         """The headers of the part at `start`, and where its content begins."""
         section = self._section(start)
         if not section:
+            if self._find(start, len(self._raw)) is not None:
+                raise BadStructure("has a boundary directly behind a boundary: remove one of them")
             return [], start
         try:
             fields, body = header_section.split_part(section)
@@ -151,16 +154,27 @@ class _Scan:
                         "has a lone carriage return beside a boundary: end lines with CR LF or LF"
                     )
                 return found
+            if self._beginnings and text[:_MAX_BOUNDARY].lower().startswith(self._beginnings):
+                # RFC 2046, 5.1.1: the boundary must not be the beginning of a line in the parts. Some
+                # readers compare no more than that, or without regard to case.
+                raise BadStructure(
+                    "has a line that begins as a boundary and goes on: choose another boundary"
+                )
         return None
 
     def _enter(self, boundary: bytes, kind: str) -> None:
         if len(self._open) == MAX_DEPTH:
             raise BadStructure(f"has parts more than {MAX_DEPTH} deep: send them side by side")
-        if boundary in self._lines or boundary + b"--" in self._lines:
-            raise BadStructure("has a boundary in a part that has it too: give each its own")
+        lowered = boundary.lower()
+        if any(lowered.startswith(one) or one.startswith(lowered) for one in self._beginnings):
+            raise BadStructure(
+                "has a boundary in a part whose boundary begins with the same signs: give each "
+                "multipart its own"
+            )
         self._lines[boundary] = len(self._open), False
         self._lines[boundary + b"--"] = len(self._open), True
         self._open.append((boundary, kind))
+        self._beginnings = (*self._beginnings, lowered)
 
     def _leave(self, depth: int) -> None:
         """Close the multiparts from `depth` on."""
@@ -168,6 +182,7 @@ class _Scan:
             del self._lines[boundary], self._lines[boundary + b"--"]
             self._closed.add(boundary)
         del self._open[depth:]
+        self._beginnings = self._beginnings[:depth]
 
     def _next(self, start: int) -> tuple[int | None, int]:
         """Where the next part begins, None for no further one, and where what is at `start` ends."""

@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from shared.errors import FieldProblem, PostroomError, RemoteError, RequestRejected
-from shared.mail import problems
+from shared.mail import limits, problems
 from shared.services.clock import Clock
 from shared.services.intake.mail_document import (
     MAX_KEY,
@@ -29,12 +29,16 @@ from shared.services.intake.mail_document import (
     refuse_crumbs,
 )
 from shared.services.intake.submission import Receipt, Submission, key_conflict
-from shared.services.json_reading import MAX_TOLD, decode, repeated_name
+from shared.services.json_reading import MAX_TOLD, MOST_PARTS, decode, parts_in, repeated_name
 from shared.telemetry import event, where
 
 MOST_MAILS = 100
 MOST_TEXTS = 300_000
 """Names and texts in a batch: a hundred mails with 500 recipients in two fields each have 200,000."""
+
+MOST_PARTS_TOLD = 200_000
+"""Commas, brackets and braces of all refused mails whose every mistake is looked for. Of the mails behind
+them the first mistake is told alone."""
 
 LONGEST_ENVELOPE = 1024
 """Bytes of a batch without its mails and without spaces: its fields, every character escaped, have
@@ -279,14 +283,37 @@ def _read(document: BatchEnvelope, key: str | None, now: datetime) -> list[Item]
             "The batch's Idempotency-Key cannot be taken.",
             [FieldProblem("Idempotency-Key", f"must have 1 to {MAX_KEY} printable characters")],
         )
-    items = [_item(index, raw, key, now) for index, raw in enumerate(_mails_in(document))]
+    items: list[Item] = []
+    left = MOST_PARTS_TOLD
+    for index, raw in enumerate(_mails_in(document)):
+        items.append(_item(index, raw, key, now, min(left, MOST_PARTS)))
+        if items[-1].refusal is not None:
+            left = max(0, left - parts_in(raw))
+    _refuse_tags(items)
     _repeated(items)
     return items
 
 
-def _item(index: int, raw: bytes, key: str | None, now: datetime) -> Item:
+def _refuse_tags(items: Sequence[Item]) -> None:
+    """Refuse the mails with which the batch has more tags than are read in one request."""
+    tags = 0
+    for item in items:
+        if item.order is None:
+            continue
+        tags += limits.tags_of(item.order.message)
+        if tags > limits.MAX_BATCH_TAGS:
+            item.refusal = RequestRejected(
+                problems.MAIL_TOO_LARGE,
+                f"The mails of a batch may have {limits.MAX_BATCH_TAGS} tags of html together; with "
+                "this mail they have more.",
+                [FieldProblem("html", "has too many tags beside those of the mails before it")],
+                help="Send this mail and those behind it in another request.",
+            )
+
+
+def _item(index: int, raw: bytes, key: str | None, now: datetime, most_parts: int) -> Item:
     try:
-        order = read_json(raw, now)
+        order = read_json(raw, now, most_parts=most_parts)
         if order.dry_run:
             raise RequestRejected(
                 problems.INVALID_MAIL,

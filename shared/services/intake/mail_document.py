@@ -7,6 +7,7 @@ are refused by name.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from threading import BoundedSemaphore
@@ -36,12 +37,24 @@ from shared.services.intake.address_fields import (
 )
 from shared.services.intake.file_fields import ANY_FILE, AttachmentDocument, given, read_attachments
 from shared.services.intake.thread_fields import Thread, read_thread
-from shared.services.json_reading import MAX_TOLD, MOST_COUNTED, decode, repeated_name
+from shared.services.json_reading import (
+    MAX_TOLD,
+    MOST_COUNTED,
+    MOST_PARTS,
+    decode,
+    repeated_name,
+)
 
 MAX_KEY = 256
 MAX_TEXTS = 20_000
 """Names and texts in a document: 500 recipients with names, and whatever else one can hold, are
 about 7,000. To read millions of them takes a hundred times their own size of memory."""
+MAX_WIDE_BYTES = 12 * 1024 * 1024
+"""Of a document with signs beyond ASCII, apart from the content of attachments: text and html at their
+limit, each of their signs escaped."""
+_ESCAPED = re.compile(rb"\\u(?!00[0-7])", re.IGNORECASE)
+_CONTENT = re.compile(rb'"[A-Za-z0-9+/=\\_-]{65536,}+"')
+"""A whole text of base64, in which some programs escape signs."""
 FARTHEST = timedelta(days=366)
 
 Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=labels.LONGEST_TAG)]
@@ -117,14 +130,20 @@ _DEFAULTS: dict[str, Any] = msgspec.to_builtins(MailDocument())
 
 
 def read_json(
-    raw: bytes, now: datetime, *, key: str | None = None, files: Sequence[Attachment] = ()
+    raw: bytes,
+    now: datetime,
+    *,
+    key: str | None = None,
+    files: Sequence[Attachment] = (),
+    most_parts: int = MOST_PARTS,
 ) -> Order:
     """Read a JSON document. `key` is the Idempotency-Key header, `files` come beside the document.
+    Every mistake is looked for in a document of at most so many parts.
 
     Raises Refused, naming every field that is wrong.
     """
     found: list[FieldProblem] = []
-    document = _decode(raw, len(files), found)
+    document = _decode(raw, len(files), found, most_parts)
     references = document.references
     thread = read_thread(
         document.in_reply_to,
@@ -154,8 +173,10 @@ def read_json(
 
 def read_mime(raw: bytes, *, key: str | None = None) -> Order:
     """Read a raw RFC 5322 message. Raises Refused, naming every header that is wrong."""
+    from shared.mail.limits import check_raw
     from shared.mail.mime import reading
 
+    check_raw(raw)
     message, found = reading.read(raw)
     if not found:
         found.extend(problems_of(message))
@@ -181,10 +202,11 @@ def schema() -> tuple[dict[str, object], dict[str, object]]:
     return reference, components
 
 
-def _decode(raw: bytes, files: int, found: list[FieldProblem]) -> MailDocument:
+def _decode(raw: bytes, files: int, found: list[FieldProblem], most_parts: int) -> MailDocument:
     """The document; without the fields that are not understood, which are added to `found`."""
     refuse_crumbs(raw, MAX_TEXTS)
-    document = decode(raw, _decoder, "a mail", found)
+    _refuse_wide(raw)
+    document = decode(raw, _decoder, "a mail", found, most_parts)
     if document is None:
         raise _refusal(found)
     _refuse_if(_crowded(document, files))
@@ -207,6 +229,28 @@ def refuse_crumbs(raw: bytes, most: int) -> None:
             problems.INVALID_MAIL,
             "The document has more names and texts than are taken.",
             [FieldProblem("body", f"has more than {most} names and texts: send less in it")],
+        )
+
+
+def _refuse_wide(raw: bytes) -> None:
+    """Refuse a document with more text than a mail can have, before it is read.
+
+    A text with one sign beyond ASCII takes up to four bytes for each of its characters, and a document
+    is read more than once. The content of attachments is ASCII; nothing else is large in a mail.
+    """
+    if len(raw) <= MAX_WIDE_BYTES or (raw.isascii() and not _ESCAPED.search(raw)):
+        return
+    contents = sum(
+        found.end() - found.start()
+        for found in _CONTENT.finditer(raw)
+        if not _ESCAPED.search(raw, found.start(), found.end())
+    )
+    if len(raw) - contents > MAX_WIDE_BYTES:
+        raise RequestRejected(
+            problems.MAIL_TOO_LARGE,
+            f"The document has more than {MAX_WIDE_BYTES} bytes beside the content of attachments.",
+            [FieldProblem("body", "has more text than a mail can have: send less")],
+            help="Shorten the text and the html, or send a part of them as an attachment.",
         )
 
 
@@ -359,7 +403,8 @@ def _hash(document: MailDocument, files: Sequence[Attachment]) -> str:
     attachments = _listed(document.attachments)
     bare = [msgspec.structs.replace(item, content=None) for item in attachments]
     fields: dict[str, Any] = msgspec.to_builtins(
-        msgspec.structs.replace(document, attachments=bare, idempotency_key=None)
+        # A dry run of a document stands for the document that is sent.
+        msgspec.structs.replace(document, attachments=bare, idempotency_key=None, dry_run=False)
     )
     fields = {name: _DEFAULTS[name] if value is None else value for name, value in fields.items()}
     fields["tags"] = _listed(fields["tags"])

@@ -97,7 +97,10 @@ class Outbox:
             receipt = self._submission.take_in(order, mail_id, self._delivery.claim_or_hold)
         except RequestRejected as refused:
             return self._write_failure(
-                message, refused.kind.code, wording.help_for(refused), document
+                message,
+                refused.kind.code,
+                wording.help_for(refused, mask=self._submission.masks),
+                document,
             )
         mail = receipt.mail
         if receipt.replayed:

@@ -6,6 +6,7 @@ a request, which nobody at a queue has.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from shared.errors import FieldProblem, RequestRejected
@@ -52,9 +53,10 @@ TOO_OLD = (
 )
 
 
-def help_for(refused: RequestRejected) -> str:
-    """What was wrong with a message, and what to do."""
-    told = "; ".join(f"{_field(problem)} {problem.message}" for problem in refused.errors)
+def help_for(refused: RequestRejected, *, mask: bool = False) -> str:
+    """What was wrong with a message, and what to do. With `mask` no name that its sender chose is in it."""
+    shown = _masked_field if mask else _field
+    told = "; ".join(f"{shown(problem)} {problem.message}" for problem in refused.errors)
     remedy = _remedy(refused)
     room = LONGEST_HELP - len(remedy) - 2
     what = f"{_of_message(refused.detail)} {told}".strip()
@@ -81,6 +83,14 @@ def _remedy(refused: RequestRejected) -> str:
 def _of_message(detail: str) -> str:
     body = "The body "
     return f"The queue message {detail.removeprefix(body)}" if detail.startswith(body) else detail
+
+
+def _masked_field(problem: FieldProblem) -> str:
+    from shared.services.intake.mail_document import MailDocument
+
+    first = re.split(r"[.\[]", problem.field, maxsplit=1)[0]
+    known = first in MailDocument.__struct_encode_fields__ or first in ("body", "Idempotency-Key")
+    return _field(FieldProblem(first, problem.message)) if known else "a field"
 
 
 def _field(problem: FieldProblem) -> str:

@@ -106,6 +106,11 @@ class Submission:
         self._max_mail_bytes = max_mail_bytes
         self._mask = mask
 
+    @property
+    def masks(self) -> bool:
+        """Whether what callers wrote is masked in the ledger."""
+        return self._mask
+
     def accept(self, order: Order) -> Receipt:
         """Accept a mail that came over HTTP, and ring for it.
 
@@ -126,15 +131,20 @@ class Submission:
             order, account, sender = self.check(order)
         except RequestRejected:
             # What has changed since says nothing about a mail that was accepted then.
-            earlier = None if order.dry_run else self.earlier(order)
+            earlier = self.earlier(order)
             if earlier is None:
                 raise
+            if order.dry_run:
+                return replace(earlier, dry_run=True)
             _tell(earlier)
             return earlier
         now = self._clock()
         mail = self._new(order, account, sender, ids.new_id(now, self._random), Caller.HTTP, now)
         if order.dry_run:
             self.refuse_taken_key(order)
+            earlier = self.earlier(order)
+            if earlier is not None:
+                return replace(earlier, dry_run=True)
             return Receipt(mail, account=account, dry_run=True, message=order.message)
         receipt = self._store(order, mail, sender, lambda new: self.with_slot(new, account))
         if receipt.mail.status in WAITING and receipt.mail.attempts == 0:
@@ -162,6 +172,10 @@ class Submission:
     def check_size(self, message: Message, account: Account, sender: Address) -> None:
         """Raise Refused for a mail that this account cannot send, its defaults included: 413 for its
         size, 422 for an invitation that is not from the mail's sender to a recipient."""
+        if limits.may_be_above(message, self._max_mail_bytes):
+            # Before anything is done with the text: that takes a time that grows with it.
+            limits.check(message, sender, account, self._max_mail_bytes, self._clock())
+        limits.check_markup(message, account)
         message, sender = compose(message, sender, account)
         invitation.refuse_wrong(message, sender)
         limits.check(message, sender, account, self._max_mail_bytes, self._clock())

@@ -9,8 +9,8 @@ import msgspec
 
 from shared.errors import FieldProblem
 from shared.mail import ids
+from shared.mail.threads import MAX_REFERENCES
 
-MAX_REFERENCES = 100
 MAX_TEXT = 8192
 """Characters of all references together."""
 

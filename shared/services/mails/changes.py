@@ -335,7 +335,9 @@ class Changes:
             raise _unreadable(mail)
         addressed = _addressed(packed.message, recipients)
         account, sender = choose(
-            self._accounts.all(fresh=True), alias or mail.account, addressed.sender
+            self._accounts.all(fresh=True),
+            mail.account if alias is None else alias,
+            addressed.sender,
         )
         if alias is None:
             _refuse_replaced(mail, account)

@@ -9,8 +9,7 @@ import msgspec
 
 from shared.errors import FieldProblem, RequestRejected
 from shared.mail.account import Account
-from shared.mail.address import Address
-from shared.mail.composing import compose, signatures
+from shared.mail.composing import reply_to_of, signatures
 from shared.mail.defaults import Defaults
 from shared.mail.delivery_mode import NO_COPY
 from shared.mail.expiry import days_left
@@ -69,6 +68,8 @@ class Checked(msgspec.Struct, omit_defaults=True):
     reply_to: list[str] = []
     signature: Signature | None = None
     warnings: list[ProblemField] = []
+    replay_of: str | None = None
+    """The id of the mail that the idempotency key stands for already: a send answers with that mail."""
 
 
 class MailEvent(msgspec.Struct, omit_defaults=True):
@@ -351,15 +352,14 @@ def checked(receipt: Receipt) -> Checked:
         save_to_sent_items=mail.saves_copy,
         delivery_note=_note(mail),
         warnings=_warnings(receipt.warnings),
+        replay_of=mail.mail_id if receipt.replayed else None,
     )
     if message is None or account is None:
         return found
-    composed, _ = compose(message, Address(account.address), account)
     text, html = signatures(message, account)
     signature = Signature(text, html) if text or html else None
-    return msgspec.structs.replace(
-        found, reply_to=list(map(str, composed.reply_to)), signature=signature
-    )
+    reply_to = reply_to_of(message, account)
+    return msgspec.structs.replace(found, reply_to=list(map(str, reply_to)), signature=signature)
 
 
 def mail_view(mail: Mail, *, history: bool) -> MailView:

@@ -85,7 +85,7 @@ def test_signed_content_leaves_byte_for_byte_but_for_its_line_ends() -> None:
 
 
 @pytest.mark.parametrize("kind", ["mixed", "signed"])
-@pytest.mark.parametrize("content", [b"\n\r\n\r\0\xff\n", b"", b"\n", b"\r.", b"x--b\n--\n--bb"])
+@pytest.mark.parametrize("content", [b"\n\r\n\r\0\xff\n", b"", b"\n", b"\r.", b"x--b\n--\n--ab"])
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 def test_a_binary_part_keeps_its_bytes(kind: str, content: bytes, end: bytes) -> None:
     lines = [
@@ -164,8 +164,8 @@ def test_the_parts_are_those_that_another_reader_finds() -> None:
     [
         (b"multipart/mixed; boundary=b", b"b"),
         (b'Multipart/Mixed;BOUNDARY = "a b"', b"a b"),
-        (b'multipart/mixed; x="; boundary=no"; boundary=b', b"b"),
-        (b'multipart/mixed; a="\\"; boundary=no"; boundary=\'b\'', b"'b'"),
+        (b'multipart/mixed; x="; a=no"; boundary=b', b"b"),
+        (b'multipart/mixed; boundary="=_b=5F?"; charset="a;b"', b"=_b=5F?"),
         (b'multipart/mixed;\r\n\tboundary="b.+?";', b"b.+?"),
     ],
 )
@@ -193,7 +193,7 @@ def test_a_multipart_without_a_part_is_read_without_complaint(raw: bytes) -> Non
 
 def multiparts(depth: int) -> bytes:
     opened = b"".join(
-        f"Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n".encode()
+        f"Content-Type: multipart/mixed; boundary=b{n:03}\r\n\r\n--b{n:03}\r\n".encode()
         for n in range(depth)
     )
     return b"To: a@x.example\r\n" + opened + b"\r\nx"
@@ -347,6 +347,59 @@ def test_a_message_id_is_added_where_there_is_none(line: bytes, expected: str, b
 
     ids = [value for name, value in fields_of(found) if name.lower() == "message-id"]
     assert ids == [expected]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "=?us-ascii?q?=3Cpostroom=2E1=40contoso=2Ecom=3E?=",
+        "<=?utf-8?q?postroom=2E?=1@contoso.com>",
+        '<"postroom.1"@contoso.com>',
+        "<(c)postroom.1@contoso.com>",
+        "<\\postroom.1@contoso.com>",
+        "postroom.1@contoso.com",
+        "<1@x> <2@x>",
+        "(none)",
+        "x",
+        "<>",
+        "<a b@x>",
+        "<" + "a" * 900 + "@x>",
+    ],
+)
+def test_a_message_id_that_readers_may_read_in_two_ways_is_refused(given: str) -> None:
+    raw = f"To: a@x.example\r\nMessage-ID: {given}\r\n\r\nx".encode()
+
+    assert [problem.field for problem in read(raw)[1]] == ["Message-ID"]
+
+
+@pytest.mark.parametrize(
+    "given", ["<7@contoso.com>", "<a.b=?c@[10.0.0.1]>", "<no-host>", "<7@a:b>"]
+)
+def test_the_message_ids_of_programs_are_kept(given: str) -> None:
+    message, problems = read(f"To: a@x.example\r\nMessage-ID: {given}\r\n\r\nx".encode())
+
+    assert problems == []
+    assert f"Message-ID: {given}\r\n".encode() in compose(message, SENDER, "key", NOW)
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\r\n ", "\r\n\t\r\n "])
+def test_a_blank_message_id_is_none(blank: str) -> None:
+    message, problems = read(f"To: a@x.example\r\nMessage-ID:{blank}\r\n\r\nx".encode())
+
+    ids = [
+        value
+        for name, value in fields_of(compose(message, SENDER, "key", NOW))
+        if name.lower() == "message-id"
+    ]
+    assert (problems, ids) == ([], ["<postroom.key@contoso.com>"])
+
+
+def test_a_header_line_is_at_most_998_characters() -> None:
+    for length, expected in ((998, []), (999, ["X-A"])):
+        line = b"X-A: " + b"a" * (length - 5)
+        for raw in (line, b"X-A: 1\r\n " + b"a" * (length - 1)):
+            found = read(b"To: a@x.example\r\n" + raw + b"\r\n\r\nx")[1]
+            assert [problem.field for problem in found] == expected
 
 
 @pytest.mark.parametrize("given", ["<postroom.{id}@x.example>", " \r\n <PostRoom.{id}@x> (c)"])

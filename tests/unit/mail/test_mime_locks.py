@@ -139,7 +139,7 @@ def test_a_header_that_may_not_be_given_is_refused_once_with_its_remedy(name: st
     "name", ["Subject", "Date", "Message-ID", "MIME-Version", "Content-Type", "References"]
 )
 def test_a_header_of_which_readers_take_one_is_refused_twice(name: str) -> None:
-    raw = f"To: a@b.example\r\n{name}: 1\r\n{name.lower()}: 2\r\n\r\nx".encode()
+    raw = f"To: a@b.example\r\n{name}: <1@x>\r\n{name.lower()}: <2@x>\r\n\r\nx".encode()
 
     assert [problem.field for problem in read(raw)[1]] == [name]
 

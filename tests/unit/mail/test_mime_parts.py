@@ -70,6 +70,13 @@ def refused(raw: bytes) -> list[str]:
         (b'multipart/mixed; x="a; boundary=B', b"B"),
         (b"=?us-ascii?q?multipart/mixed?=; boundary=B", b"B"),
         (b"multi\r\n part/mixed; boundary=B", b"B"),
+        (b'multipart/mixed; boundary="=?utf-8?Q?B?="', b"B"),
+        (b"multipart/mixed; boundary='B'", b"B"),
+        (b"multipart/mixed; boundary=\"'B'\"", b"B"),
+        (b'multipart/mixed; x="a\\\\"; boundary=A; y="b; boundary=B; z="', b"B"),
+        (b'multipart/mixed; x="; boundary=B"; boundary=A', b"B"),
+        (b"text/plain; boundary=B", b"B"),
+        (b"text/html; charset=utf-8; boundary*0=B", b"B"),
         (b"", b"B"),
     ],
 )
@@ -421,3 +428,59 @@ def test_a_lone_carriage_return_within_a_text_is_kept() -> None:
 
     assert problems == []
     assert b"10 %\r20 %\r\n" in (message.mime or b"")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"--Bx", b"--B\0", b"--B\x0b", b"--B-- x", b"--b", b"--b--", b"--B -", b"--B=20"],
+)
+@pytest.mark.parametrize("depth", [1, 3])
+def test_a_line_that_only_begins_as_a_boundary_is_refused(line: bytes, depth: int) -> None:
+    part = TEXT + line + b"\r\n" + TNEF
+    for level in range(1, depth):
+        name = b"outer" + str(level).encode()
+        part = multipart(b"multipart/mixed; boundary=" + name, name, part).removeprefix(HEAD)
+
+    assert refused(mixed(part)) == ["body"]
+
+
+@pytest.mark.parametrize("second", [b"--B--", b"--B", b"--B-- "])
+def test_two_boundaries_in_a_row_are_refused(second: bytes) -> None:
+    raw = HEAD + b"Content-Type: multipart/mixed; boundary=B\r\n\r\n"
+
+    assert refused(raw + b"--B\r\n" + second + b"\r\n" + TNEF) == ["body"]
+    assert refused(mixed(TEXT + b"--B\r\n" + second + b"\r\n" + TNEF)) == ["body"]
+
+
+@pytest.mark.parametrize(("outer", "inner"), [(b"B", b"B1"), (b"B1", b"B"), (b"b", b"B")])
+def test_a_boundary_within_one_that_begins_alike_is_refused(outer: bytes, inner: bytes) -> None:
+    part = multipart(b"multipart/mixed; boundary=" + inner, inner, TEXT).removeprefix(HEAD)
+
+    assert refused(multipart(b"multipart/mixed; boundary=" + outer, outer, part)) == ["body"]
+
+
+@pytest.mark.parametrize(
+    "boundary",
+    [
+        b"----=_Part_1_2.3",
+        b"----=_NextPart_000_0001_01DB5C0A.2F6E8B30",
+        b"=-=Xy7",
+        b"==_mimepart_6",
+        b"=_abc",
+        b"===============123==",
+        b"Apple-Mail=_0A1B",
+        b"b1=_4f3c",
+        b"000000000000a1b2c3",
+        b"--_NmP-8f2-Part_1",
+        b"Mark=_1234567",
+    ],
+)
+def test_the_boundaries_of_common_programs_are_taken(boundary: bytes) -> None:
+    inner = b"x" + boundary[:-1]
+    part = multipart(
+        b'multipart/alternative; boundary="' + inner + b'"', inner, TEXT + b"-- \r\nAda\r\n"
+    ).removeprefix(HEAD)
+
+    assert (
+        refused(multipart(b'multipart/mixed; boundary="' + boundary + b'"', boundary, part)) == []
+    )

@@ -315,10 +315,10 @@ def breaks(monkeypatch: pytest.MonkeyPatch, at: str, subject: bytes = b"Mail 1")
     if at == "read":
         reads = mail_document.read_json
 
-        def read(raw: bytes, now: datetime) -> Order:
+        def read(raw: bytes, now: datetime, **options: Any) -> Order:
             if subject in raw:
                 raise Fault("ada@example.com")
-            return reads(raw, now)
+            return reads(raw, now, **options)
 
         monkeypatch.setattr(batch, "read_json", read)
         return

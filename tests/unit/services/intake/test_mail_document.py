@@ -495,7 +495,6 @@ CHANGES: dict[str, object] = {
     "delivery_receipt": True,
     "in_reply_to": "<a@example.com>",
     "references": "<a@example.com>",
-    "dry_run": True,
 }
 
 
@@ -504,6 +503,11 @@ def test_a_change_of_any_field_changes_the_hash(name: str) -> None:
     changed = read(document_of(**{name: CHANGES[name]}))
 
     assert changed.document_hash != read(document_of()).document_hash
+
+
+@pytest.mark.parametrize("dry_run", [True, False, None])
+def test_a_dry_run_has_the_hash_of_the_document_that_is_sent(dry_run: bool | None) -> None:
+    assert read(document_of(dry_run=dry_run)).document_hash == read(document_of()).document_hash
 
 
 def test_files_beside_the_document_count_for_the_hash() -> None:

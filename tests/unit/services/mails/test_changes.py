@@ -491,6 +491,18 @@ def test_a_mail_of_a_replaced_mailbox_goes_once_the_account_is_named(
     assert services.changes.retry(mail_id, account="billing").account_id == "new"
 
 
+@pytest.mark.parametrize("alias", ["", " ", "\u200b"])
+def test_a_blank_account_names_no_other_mailbox(services: FakeServices, alias: str) -> None:
+    mail_id = mail_in(services, Status.FAILED)
+    services.accounts.change("billing", account_id="new")
+
+    with pytest.raises(RequestRejected) as caught:
+        services.changes.retry(mail_id, account=alias)
+
+    assert caught.value.kind.code == "unknown_account"
+    assert services.status(mail_id) is Status.FAILED
+
+
 def test_a_held_mail_whose_account_is_gone_goes_from_another(services: FakeServices) -> None:
     mail_id = services.accepted()
     services.accounts.rows.clear()

@@ -1,0 +1,160 @@
+"""What a request may cost: limits come before work, and a batch costs no more than one large mail."""
+
+from __future__ import annotations
+
+import json
+import time
+import tracemalloc
+from collections.abc import Callable
+
+import azure.functions as func
+import pytest
+from msgspec.structs import replace
+
+import function_app
+from shared.mail import limits
+from shared.mail.defaults import Defaults
+from tests.fakes import FakeServices, document_of
+from tests.functional.calling import check_mail, request, send
+
+MB = 1024 * 1024
+WAYS = "<svg></svg><noscript></noscript><plaintext>"
+"""Html that is read in three ways."""
+
+
+@pytest.fixture(autouse=True)
+def large_requests(services: FakeServices) -> None:
+    services.limits = replace(services.limits, max_bytes=33 * MB)
+
+
+@pytest.fixture
+def signed(services: FakeServices) -> FakeServices:
+    services.accounts.change("billing", defaults=Defaults(signature_text="Contoso"))
+    services.accounts.remember(*services.accounts.rows.values())
+    return services
+
+
+def html_of(tags: int) -> str:
+    return WAYS + "</z/>" * (tags - WAYS.count("<") - 1) + "</body>"
+
+
+def post_batch(body: bytes) -> func.HttpResponse:
+    headers = {"content-type": "application/json", "content-length": str(len(body))}
+    answer: func.HttpResponse = function_app.send_batch(request("POST", body=body, headers=headers))
+    return answer
+
+
+def seconds(work: Callable[[], object]) -> float:
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+@pytest.mark.parametrize("call", [send, check_mail])
+def test_html_with_more_tags_than_are_read_is_refused_at_once(
+    signed: FakeServices, call: Callable[..., func.HttpResponse]
+) -> None:
+    document = document_of(html=html_of(110_000))
+
+    assert seconds(lambda: call(document)) < 1
+    answer = json.loads(call(document).get_body())
+
+    assert (answer["code"], answer["errors"][0]["field"]) == ("mail_too_large", "html")
+    assert call(document_of(html="<td>" * 90_000)).status_code in (200, 202)
+
+
+@pytest.mark.parametrize(
+    "piece", ["</z/>", "<z/>", "</>", "<!>", "<p x>", "<xmp></xmp>", "</body>", "<script></script>"]
+)
+def test_html_at_the_limit_of_tags_gets_its_signature_in_seconds(
+    signed: FakeServices, piece: str
+) -> None:
+    tags = limits.MAX_TAGS // 3 - 10
+    document = document_of(html=WAYS + piece * (tags // piece.count("<")) + "</body>")
+
+    assert seconds(lambda: send(document)) < 8
+
+
+def test_a_mail_above_a_limit_is_refused_before_its_html_is_read(signed: FakeServices) -> None:
+    document = document_of(html=html_of(90_000) + "x" * 5 * MB)
+
+    assert seconds(lambda: send(document)) < 1
+    assert send(document).status_code == 413
+
+
+def test_the_mails_of_a_batch_share_one_budget_of_tags(services: FakeServices) -> None:
+    mails = [document_of(html="<td>" * (limits.MAX_TAGS - 1)) for _ in range(7)]
+
+    answer = json.loads(post_batch(json.dumps({"mails": mails}).encode()).get_body())
+
+    codes = [one.get("problem", {}).get("code") for one in answer["results"]]
+    assert codes == [None] * 5 + ["mail_too_large"] * 2
+
+
+@pytest.mark.parametrize("field", ["attachments", "to"])
+def test_a_batch_of_refused_mails_is_answered_soon(services: FakeServices, field: str) -> None:
+    mail = b'{"%s":[' % field.encode() + b"{}," * 24_900 + b"{}]}"
+    body = b'{"mails":[' + b",".join([mail] * 100) + b"]}"
+
+    assert seconds(lambda: post_batch(body)) < 6
+    answer = json.loads(post_batch(body).get_body())
+
+    assert {one["problem"]["code"] for one in answer["results"]} == {"invalid_mail"}
+
+
+def test_raw_mime_that_can_never_be_sent_is_refused_before_it_is_read(
+    services: FakeServices,
+) -> None:
+    raw = b"To: ada@contoso.com\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    raw += b"\r--x" * (8 * MB)
+
+    assert seconds(lambda: send(raw, content_type="message/rfc822")) < 0.5
+    answer = send(raw, content_type="message/rfc822")
+
+    assert (answer.status_code, json.loads(answer.get_body())["code"]) == (413, "mail_too_large")
+
+
+WIDE = "a" * 20 * MB + "\N{GRINNING FACE}"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"text": WIDE},
+        {WIDE: 1},
+        {"subject": WIDE},
+        {"attachments": {"filename": WIDE, "content": ""}},
+        {"headers": {"X-A": WIDE}},
+        {"attachments": {"filename": "a", "content": WIDE}},
+    ],
+    ids=["text", "an unknown name", "subject", "file name", "header", "content"],
+)
+@pytest.mark.parametrize("escaped", [False, True])
+def test_a_text_beyond_ascii_takes_little_memory(
+    services: FakeServices, document: dict[str, object], escaped: bool
+) -> None:
+    body = json.dumps({"to": "ada@contoso.com", **document}, ensure_ascii=escaped).encode()
+    tracemalloc.start()
+
+    answer = send(body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert answer.status_code == 413
+    assert peak < 3 * len(body)
+
+
+@pytest.mark.parametrize("plus", ["+", "\\u002B"])
+@pytest.mark.parametrize("slash", ["/", "\\/"])
+def test_a_large_attachment_beside_text_beyond_ascii_is_taken(
+    services: FakeServices, plus: str, slash: str
+) -> None:
+    content = f"aaa{plus}bbb{slash}" * (1_500_000)
+    body = (
+        '{"to":"ada@contoso.com","subject":"\N{GRINNING FACE}","text":"x","attachments":'
+        f'[{{"filename":"a","content":"{content}"}}]}}'
+    ).encode()
+    answer = send(body)
+
+    assert json.loads(answer.get_body()).get("code") in (None, "mail_too_large")
+    assert b"more text than a mail can have" not in answer.get_body()
