@@ -61,7 +61,7 @@ class Outbox:
         """Deal with one message of `outbox-poison`: the host gave up after repeated failures.
 
         A mail that still waits goes on waiting: the timer rings for it
-        (docs/decisions/0009-poisoned-bells.md). The host copies nothing but the body, so a whole mail is
+        (docs/decisions/0009-poisoned-wake-ups.md). The host copies nothing but the body, so a whole mail is
         recognised by its content alone; one that the ledger may never have seen is written down as
         failed, never sent.
         """
