@@ -61,7 +61,7 @@ def send_batch(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("api/mails/{id}", methods=["GET"])
 def show_mail(req: func.HttpRequest) -> func.HttpResponse:
-    """One mail and its story."""
+    """One mail and its history."""
     from shared.web.api import mails
 
     return answered(req, lambda: mails.show_mail(req, services().ledger))
@@ -93,7 +93,7 @@ def reschedule_mail(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("api/mails/{id}/cancel", methods=["POST"])
 def cancel_mail(req: func.HttpRequest) -> func.HttpResponse:
-    """Withdraw a mail in time."""
+    """Cancel a mail in time."""
     from shared.web.api import mail_changes
 
     return answered(req, lambda: mail_changes.cancel(req, services().changes))
@@ -631,7 +631,7 @@ def deliver(msg: func.QueueMessage) -> None:
 @app.queue_trigger("msg", POISON_QUEUE, STORAGE)
 @app.queue_output("again", POISON_QUEUE, STORAGE)
 def bury(msg: func.QueueMessage, again: func.Out[str]) -> None:
-    """Write down what the host gave up on; it goes round until that succeeds."""
+    """Write down what the host gave up on; the message is put back until that succeeds."""
     from shared.services.intake import poisoned
 
     poisoned.record_poisoned(
@@ -653,7 +653,7 @@ def watch(timer: func.TimerRequest) -> None:
 
 @app.timer_trigger("timer", "15 * * * * *")
 def ring_again(timer: func.TimerRequest) -> None:
-    """Ring for mails whose bell was lost or whose worker died."""
+    """Enqueue wake-ups for mails whose wake-up was lost or whose worker died."""
     services().upkeep.requeue_overdue()
 
 

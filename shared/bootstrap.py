@@ -450,7 +450,7 @@ class Postroom:
             accounts=self.accounts,
             clock=self.clock,
             released=self.upkeep.release,
-            linked=KnownHeader(self.drafts).make_known,
+            connected=KnownHeader(self.drafts).make_known,
         )
 
     @functools.cached_property

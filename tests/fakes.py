@@ -543,7 +543,7 @@ class MemoryAccounts:
         self._lock = threading.Lock()
         self._writes = 0
         self.rows: dict[str, Account] = {}
-        self.departed: dict[str, DisconnectedMailbox] = {}
+        self.disconnected: dict[str, DisconnectedMailbox] = {}
         for account in accounts:
             self.put(account)
         self._cached: list[Account] | None = list(with_holders(self.rows.values()))
@@ -565,7 +565,7 @@ class MemoryAccounts:
     def snapshot(self) -> AccountsSnapshot:
         with self._faults.around("accounts.snapshot"), self._lock:
             rows = with_holders(self.rows.values())
-            return AccountsSnapshot(rows, self._version(), tuple(self.departed.values()))
+            return AccountsSnapshot(rows, self._version(), tuple(self.disconnected.values()))
 
     def register(self, account: Account, snapshot: AccountsSnapshot, *beside: Account) -> Account:
         with self._faults.around("accounts.register"), self._lock:
@@ -587,7 +587,7 @@ class MemoryAccounts:
             if found is None or found.etag != account.etag or snapshot.version != self._version():
                 raise LostRace("the accounts were changed meanwhile")
             del self.rows[account.alias]
-            self.departed[account.alias] = DisconnectedMailbox.of(account, now)
+            self.disconnected[account.alias] = DisconnectedMailbox.of(account, now)
             self._cached = None
             self._writes += 1
             if new_default is not None:

@@ -16,7 +16,7 @@ def choose(
     """The account for a mail, and the From it will carry.
 
     A named account rules; else the account that owns the From address, else one that may use it,
-    else the default account. Raises Refused where there is none, naming the right or the permission
+    else the default account. Raises RequestRejected where there is none, naming the right or the permission
     that is missing.
     """
     if alias is not None:

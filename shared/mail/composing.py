@@ -18,7 +18,7 @@ from shared.mail.message import Message, needs_mime
 
 
 def refuse_overrides(message: Message, account: Account, *, saves_copy: bool | None) -> None:
-    """Raise Refused (422) for what the mail gives otherwise than its account allows, by field.
+    """Raise RequestRejected (422) for what the mail gives otherwise than its account allows, by field.
 
     `saves_copy` is what the caller said of Sent Items, None for nothing. What equals the default
     overrides nothing.

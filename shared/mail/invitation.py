@@ -82,7 +82,7 @@ def _shape_fault(item: Attachment, method: str) -> str | None:
 
 
 def refuse_wrong(message: Message, sender: Address) -> None:
-    """Raise Refused (422) for an invitation that is no sound one from `sender` to a recipient of the
+    """Raise RequestRejected (422) for an invitation that is no sound one from `sender` to a recipient of the
     mail. Programs show no buttons, or a warning, where these differ."""
     found = [
         FieldProblem(f"attachments[{index}]", fault)

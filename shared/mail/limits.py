@@ -84,7 +84,7 @@ def goes_direct(message: Message, account: Account) -> bool:
 def check(
     message: Message, sender: Address, account: Account, max_mail_bytes: int, now: datetime
 ) -> None:
-    """Raise Refused (413), naming every limit that the mail is above, the lowest first."""
+    """Raise RequestRejected (413), naming every limit that the mail is above, the lowest first."""
     found = excesses(message, sender, account, max_mail_bytes, now)
     if found:
         lowest = found[0]

@@ -34,7 +34,7 @@ DAILY_CAP = "daily_cap"
 """Why a mail is due on another day: its mailbox has given away all mails of this one."""
 
 GRACE = timedelta(minutes=2)
-"""A mail that is due and has waited this long has lost its bell."""
+"""A mail that is due and has waited this long has lost its wake-up."""
 
 MAX_EVENTS = 40
 """The story of a mail is kept short: the first events and the latest ones."""
@@ -140,7 +140,7 @@ class Mail(msgspec.Struct, frozen=True):
         request_id: str | None = None,
         keep_draft: bool = False,
     ) -> Mail:
-        """This mail in another status, with the move written into its story.
+        """This mail in another status, with the move written into its history.
 
         Raises ValueError for a move that the statuses do not allow. A mail that was sent or
         cancelled drops its payload. One that failed, or that a person sends again, begins with a new draft: the old
@@ -194,19 +194,19 @@ class Mail(msgspec.Struct, frozen=True):
 
     @property
     def moves_on(self) -> bool:
-        """Whether it will leave its status without a person's doing."""
+        """Whether it will leave its status without a person."""
         return self.status in WAITING or self.finding_out
 
     def looked_for(
         self, now: datetime, next_look: datetime, search_count: int, help_text: str
     ) -> Mail:
-        """This unknown mail after a look that settled nothing; no line of its story."""
+        """This unknown mail after a search that settled nothing; without an event in its history."""
         return replace(
             self, updated_at=now, due_at=next_look, search_count=search_count, help=help_text
         )
 
     def given_up(self, now: datetime, reason: str, help_text: str) -> Mail:
-        """This unknown mail after the last look: from here on it is a person's."""
+        """This unknown mail after the last search: from here on a person decides."""
         return replace(
             self,
             updated_at=now,
@@ -222,16 +222,16 @@ class Mail(msgspec.Struct, frozen=True):
         return 1 if self.status in SETTLED else self.attempts + 1
 
     def noted(self, now: datetime, reason: str) -> Mail:
-        """This mail where it is, with a line in its story."""
+        """This mail where it is, with an event in its history."""
         return replace(
             self, updated_at=now, events=_with(self.events, Event(now, self.status, reason))
         )
 
     def poisoned(self, now: datetime) -> Mail:
-        """This mail after the host gave up on its bell.
+        """This mail after the host gave up on its wake-up.
 
         Mostly the ledger was out of reach for some minutes, and the mail is sound: it stays where
-        it is, for the timer to ring again. After several times within a day it fails: then it is the
+        it is, and the timer enqueues another wake-up. After several times within a day it fails: then it is the
         mail.
         """
         before = sum(
@@ -248,13 +248,13 @@ class Mail(msgspec.Struct, frozen=True):
         return self.noted(now, POISONED)
 
     def put_off(self, until: datetime, now: datetime) -> Mail:
-        """This mail, due later: its mailbox has no room for it yet."""
+        """This mail, due later: its mailbox has no slot for it yet."""
         if self.status is Status.QUEUED:
             return replace(self, due_at=until, updated_at=now)
         return self.moved(Status.QUEUED, now, due_at=until)
 
     def capped(self, cap: int) -> Mail:
-        """This mail, which waits for a day that has room for it."""
+        """This mail, which waits for a day with a free place."""
         return replace(
             self,
             reason=DAILY_CAP,
@@ -287,8 +287,8 @@ def next_check_at(
     updated_at: datetime,
     lease_until: datetime | None,
 ) -> datetime | None:
-    """When somebody must look at a mail of which nothing has been heard till then; None for one
-    that waits for nothing but a person."""
+    """When the sweep must check a mail if nothing happens to it before; None for a mail that waits
+    for a person."""
     if status is Status.SENDING:
         return lease_until or updated_at
     if status is Status.HELD:

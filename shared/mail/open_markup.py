@@ -74,13 +74,13 @@ class _Nearest:
 
 def cost(markup: str) -> int:
     """How long it takes to read html, as a number of tags that are each read in one way."""
-    return markup.count("<") * len(list(_ways(markup)))
+    return markup.count("<") * len(list(_senders(markup)))
 
 
 def split_at_end(markup: str) -> tuple[str, str]:
     """What stands before the end of the body, or all where no end tag is written, and the rest. What is
     put between the two is content that is shown."""
-    senders = list(_ways(markup))
+    senders = list(_senders(markup))
     readings = [_read(markup, raw) for raw in senders]
     escapes = set[int]().union(*(one.escapes for one in readings))
     if escapes:
@@ -124,7 +124,7 @@ def _closers(markup: str, senders: list[frozenset[str]], readings: list[_Reading
     return added + "".join(dict.fromkeys(one.open.end_tags() for one in readings))
 
 
-def _ways(markup: str) -> Iterable[frozenset[str]]:
+def _senders(markup: str) -> Iterable[frozenset[str]]:
     """The elements whose content is no markup, in each way that the html may be read."""
     yield _RAW
     if _NOSCRIPT.search(markup):

@@ -77,7 +77,7 @@ class Evidence(StrEnum):
 class SearchResult(msgspec.Struct, frozen=True):
     """A sight; where nothing could be seen, with the reason for it."""
 
-    sight: Evidence
+    evidence: Evidence
     outcome: Outcome | None = None
 
 

@@ -63,9 +63,9 @@ class SearchPlan(msgspec.Struct, frozen=True):
 
         One that is not to be sent again was withdrawn (`withdrawn`) before its draft counts here.
         """
-        if look.sight is Evidence.SENT:
+        if look.evidence is Evidence.SENT:
             return mail.moved(Status.SENT, now)
-        if look.sight is Evidence.DRAFT and number >= DECIDING_SEARCH:
+        if look.evidence is Evidence.DRAFT and number >= DECIDING_SEARCH:
             return mail.moved(Status.QUEUED, now, reason=NOT_SENT, due_at=now, keep_draft=True)
         if look.outcome is not None:
             return self._unseen(mail, look.outcome, number, now)
@@ -104,7 +104,7 @@ def refusal_of(mail: Mail) -> str | None:
     return refused[0] if refused and mail.finding_out else None
 
 
-def withdrawn(mail: Mail, now: datetime, reason: str) -> Mail:
+def failed_unsent(mail: Mail, now: datetime, reason: str) -> Mail:
     """A mail that was not sent, and whose draft is removed: it has failed."""
     help_text = (
         f"Given up after {mail.attempts} attempts: Microsoft left each of them open, and none was "

@@ -56,7 +56,7 @@ _NEXT: dict[Status, frozenset[Status]] = {
 }
 
 WAITING = frozenset({Status.SCHEDULED, Status.QUEUED, Status.SENDING})
-"""Those that move on by themselves: a bell or the timer takes them further."""
+"""Statuses that a mail leaves by itself, after a wake-up."""
 
 SETTLED = frozenset(Status) - WAITING
 """Those that stay until a person or an account's recovery moves them, or for good."""

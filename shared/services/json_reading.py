@@ -46,7 +46,7 @@ def decode(
     """The document; `what` it is, as in "is not a field of a mail".
 
     What is not understood is added to `found`. The document is returned without those fields then,
-    so that the others can be checked too; None where a needed one is among them. Raises Refused for
+    so that the others can be checked too; None where a needed one is among them. Raises RequestRejected for
     what is no JSON.
     """
     try:

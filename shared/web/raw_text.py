@@ -15,7 +15,7 @@ from shared.web.pages.rendering import Site
 
 
 def show(req: func.HttpRequest, ledger: Ledger, content: Content) -> func.HttpResponse:
-    """`GET /api/mails/{id}/raw`. Raises Refused (404) for a mail that has no raw text, (410) for one
+    """`GET /api/mails/{id}/raw`. Raises RequestRejected (404) for a mail that has no raw text, (410) for one
     whose raw text is not kept any more."""
     only(req.params, set())
     return _file(req, ledger, content)

@@ -102,13 +102,13 @@ def test_a_mail_is_withdrawn_or_sent_and_never_both(services: FakeServices) -> N
             time.sleep(pause)
             return services.person().cancel(mail_id)
 
-        withdrawn, _ = at_once(withdraw, lambda mail_id=mail_id: services.handle(mail_id))  # type: ignore[misc]
+        failed_unsent, _ = at_once(withdraw, lambda mail_id=mail_id: services.handle(mail_id))  # type: ignore[misc]
 
         mail = standing(services, mail_id)
         was_sent = len(services.graph.posts) > sent_before
         outcomes.add(mail.status)
         assert mail.status is (Status.SENT if was_sent else Status.CANCELLED)
-        assert isinstance(withdrawn, RequestRejected) is was_sent
+        assert isinstance(failed_unsent, RequestRejected) is was_sent
     assert outcomes <= {Status.SENT, Status.CANCELLED}
 
 

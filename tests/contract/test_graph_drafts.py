@@ -134,7 +134,7 @@ def test_a_draft_is_found_by_its_key_before_and_after_it_is_sent(
     answer = drafts.send(token, "/me", draft_id)
     after = looked(drafts, token, draft_id)
 
-    assert (before.sight, answer.status, after.sight) == (Evidence.DRAFT, 202, Evidence.SENT)
+    assert (before.evidence, answer.status, after.evidence) == (Evidence.DRAFT, 202, Evidence.SENT)
     assert [sent["key"] for sent in deliveries(stand)] == [KEY]
 
 
@@ -171,7 +171,7 @@ def test_a_submitted_draft_that_lists_still_show_is_taken_for_nothing(
     draft_id = made(drafts, token)
     drafts.send(token, "/me", draft_id)
 
-    assert looked(drafts, token, draft_id).sight is Evidence.NOTHING
+    assert looked(drafts, token, draft_id).evidence is Evidence.NOTHING
     assert drafts.send(token, "/me", draft_id).status == 404
 
 
@@ -182,7 +182,7 @@ def test_a_copy_that_shows_late_is_not_found_yet(
     draft_id = made(drafts, token)
     drafts.send(token, "/me", draft_id)
 
-    assert looked(drafts, token, draft_id).sight is Evidence.NOTHING
+    assert looked(drafts, token, draft_id).evidence is Evidence.NOTHING
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_lost_answer_to_a_send_is_found_out(
     with pytest.raises(AnswerLost):
         drafts.send(token, "/me", draft_id)
 
-    seen = looked(drafts, token, draft_id).sight
+    seen = looked(drafts, token, draft_id).evidence
     assert seen is (Evidence.SENT if when == "after" else Evidence.DRAFT)
     assert len(deliveries(stand)) == (1 if when == "after" else 0)
 
@@ -228,7 +228,7 @@ def test_a_lost_answer_to_a_send_is_found_out(
 def test_without_the_right_to_read_nothing_is_seen(stand: Stand, drafts: GraphDrafts) -> None:
     look = looked(drafts, issue(stand, "Mail.Send"), "draft")
 
-    assert look.sight is Evidence.UNSEEN
+    assert look.evidence is Evidence.UNSEEN
     assert look.outcome is not None
     assert look.outcome.verdict is Verdict.NEEDS_SIGN_IN
 
@@ -274,7 +274,7 @@ def test_a_removed_draft_is_not_found_as_the_mails(
 
     assert answer.status == 204
     assert marked(drafts, token) == []
-    assert looked(drafts, token, draft_id).sight is Evidence.NOTHING
+    assert looked(drafts, token, draft_id).evidence is Evidence.NOTHING
 
 
 def test_a_small_file_is_attached_by_one_request(

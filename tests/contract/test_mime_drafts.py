@@ -103,8 +103,8 @@ class Post:
             account, Packed(message=message, sender=sender), self.claim
         ).verdict
 
-    def sight(self, account: Account = WORK) -> Evidence:
-        return self.sending.find_out(account, self.claim.mail).sight
+    def evidence(self, account: Account = WORK) -> Evidence:
+        return self.sending.find_out(account, self.claim.mail).evidence
 
     def requests(self) -> Counter[str]:
         """How often each operation of Graph was asked for."""
@@ -223,7 +223,7 @@ def test_a_mail_whose_answer_was_lost_is_found_or_left_open_and_never_taken_for_
     assert post.send(account=account) is Verdict.UNKNOWN
 
     traceless = drops and renamed_at == "send"
-    assert post.sight(account) is (Evidence.NOTHING if traceless else Evidence.SENT)
+    assert post.evidence(account) is (Evidence.NOTHING if traceless else Evidence.SENT)
     assert len(post.arrived()) == 1
 
 
@@ -238,7 +238,7 @@ def test_a_mail_that_was_not_sent_is_seen_as_the_draft_that_it_is(
 
     assert post.send(account=account) is Verdict.UNKNOWN
 
-    assert post.sight(account) is Evidence.DRAFT
+    assert post.evidence(account) is Evidence.DRAFT
     assert post.arrived() == []
 
 
@@ -249,7 +249,7 @@ def test_a_draft_that_is_gone_is_no_proof_of_anything(post: Post) -> None:
 
     post.drafts.remove(token, "/me", str(post.claim.mail.draft_id))
 
-    assert post.sight() is Evidence.NOTHING
+    assert post.evidence() is Evidence.NOTHING
 
 
 @pytest.mark.parametrize("status", [400, 429, 503])
@@ -259,7 +259,7 @@ def test_a_search_that_is_refused_never_makes_a_sent_mail_unsent(post: Post, sta
     post.send()
     post.stand.fault("graph.list_messages", status=status, times=-1)
 
-    assert post.sight() in (Evidence.NOTHING, Evidence.UNSEEN)
+    assert post.evidence() in (Evidence.NOTHING, Evidence.UNSEEN)
 
 
 def test_a_filter_for_the_header_that_exchange_does_not_take_hides_no_draft(post: Post) -> None:
@@ -275,7 +275,7 @@ def test_a_filter_for_the_header_that_exchange_does_not_take_hides_no_draft(post
 
     post.drafts._searched = searched  # type: ignore[method-assign, assignment]
 
-    assert post.sight() is Evidence.DRAFT
+    assert post.evidence() is Evidence.DRAFT
 
 
 def test_another_mail_with_the_same_message_id_is_not_taken_for_this_one(post: Post) -> None:
@@ -293,9 +293,9 @@ def test_another_mail_with_the_same_message_id_is_not_taken_for_this_one(post: P
 
     post.send(twin)
 
-    assert post.sight() is Evidence.NOTHING
+    assert post.evidence() is Evidence.NOTHING
     post.claim.mail = mail_of(KEY, draft_id=post.claim.mail.draft_id)
-    assert post.sight() is Evidence.DRAFT
+    assert post.evidence() is Evidence.DRAFT
 
 
 def with_message_id_of(post: Post, count: int) -> None:
@@ -330,7 +330,7 @@ def test_the_message_id_of_a_json_mail_on_anothers_raw_mail_decides_nothing(
         post.drafts.remove(post.tokens.access_token(WORK), "/me", str(post.claim.mail.draft_id))
 
     expected = Evidence.SENT if sent else Evidence.NOTHING if removed else Evidence.DRAFT
-    assert post.sight() is expected
+    assert post.evidence() is expected
 
 
 def test_few_sources_of_copies_without_a_key_are_read(post: Post) -> None:
@@ -339,7 +339,7 @@ def test_few_sources_of_copies_without_a_key_are_read(post: Post) -> None:
     post.send(PLAIN)
     with_message_id_of(post, MOST_SOURCES + 1)
 
-    assert post.sight() is Evidence.DRAFT
+    assert post.evidence() is Evidence.DRAFT
     assert post.stand.count("graph.message_source") == MOST_SOURCES
 
 
@@ -347,7 +347,7 @@ def test_a_copy_that_shows_its_key_has_its_source_unread(post: Post) -> None:
     post.stand.fault("graph.send_message", when="after", action="reset")
     post.send(PLAIN)
 
-    assert post.sight() is Evidence.SENT
+    assert post.evidence() is Evidence.SENT
     assert post.stand.count("graph.message_source") == 0
 
 
@@ -357,8 +357,8 @@ def test_a_source_that_is_not_given_out_leaves_a_sent_mail_open(post: Post) -> N
     post.send()
     post.stand.fault("graph.message_source", action="reset")
 
-    assert post.sight() is Evidence.NOTHING
-    assert post.sight() is Evidence.SENT
+    assert post.evidence() is Evidence.NOTHING
+    assert post.evidence() is Evidence.SENT
 
 
 # A draft whose answer was lost.
@@ -433,10 +433,10 @@ def test_a_draft_of_the_version_before_is_found_by_the_key_that_it_was_given(pos
     post.graph.ask("PATCH", path, token, content_type=JSON, body=body)
     post.claim.keep_draft(draft_id, None)
 
-    before = post.sight()
+    before = post.evidence()
     post.drafts.send(token, "/me", draft_id)
 
-    assert (before, post.sight()) == (Evidence.DRAFT, Evidence.SENT)
+    assert (before, post.evidence()) == (Evidence.DRAFT, Evidence.SENT)
 
 
 @pytest.mark.parametrize("message_id", [None, 7, "", "<a@b>\r\nBcc: <c@d>", "no brackets"])

@@ -639,10 +639,10 @@ class TestAccounts:
         gone = DisconnectedMailbox.of(first, NOW)
 
         assert [(one.alias, one.is_default) for one in snapshot.accounts] == [("second", True)]
-        assert snapshot.departed == (gone,)
+        assert snapshot.disconnected == (gone,)
         back = accounts.register(an_account(), snapshot)
         accounts.remove_account(back, accounts.snapshot(), None, NOW)
-        assert accounts.snapshot().departed == (gone,)
+        assert accounts.snapshot().disconnected == (gone,)
 
     def test_no_address_is_kept_of_an_account_that_departed(
         self, accounts: AccountsTable, connection_string: str
@@ -671,7 +671,7 @@ class TestAccounts:
             "seeding", {"PartitionKey": "account", "RowKey": "!departed-info", **old}
         )
 
-        assert accounts.snapshot().departed == (DisconnectedMailbox("info", "i", "t", "", NOW),)
+        assert accounts.snapshot().disconnected == (DisconnectedMailbox("info", "i", "t", "", NOW),)
 
     def test_nobody_departs_on_a_roll_or_a_row_that_moved_on(self, accounts: AccountsTable) -> None:
         first = accounts.register(an_account(), accounts.snapshot())

@@ -481,12 +481,12 @@ def test_script_in_the_errors_text_is_not_shown(app: App, browser: Browser) -> N
 
 def test_an_answer_in_the_address_is_led_away_from_it(app: App, browser: Browser) -> None:
     browser.log_in(app)
-    linked = browser.come_back(app, "GET")
+    connected = browser.come_back(app, "GET")
     browser.log_in(app)
     refused = browser.come_back(app, "GET", code="", error="access_denied")
 
-    assert (linked.status_code, refused.status_code) == (303, 303)
-    for answer in (linked, refused):
+    assert (connected.status_code, refused.status_code) == (303, 303)
+    for answer in (connected, refused):
         assert answer.headers["Location"].startswith("/accounts")
         assert "code" not in answer.headers["Location"]
         assert "state" not in answer.headers["Location"]
@@ -497,9 +497,9 @@ def pages_of(app: App, browser: Browser) -> Iterator[func.HttpResponse]:
     yield browser.log_in(app)
     yield browser.come_back(app, code="", error="access_denied")
     browser.log_in(app)
-    linked = browser.come_back(app)
-    yield linked
-    yield browser.visit(app, linked.headers["Location"])
+    connected = browser.come_back(app)
+    yield connected
+    yield browser.visit(app, connected.headers["Location"])
     yield browser.ask_for_code(app)
     yield Browser().callback(app, admin_consent="True", state="admin-consent")
     yield Browser().callback(app, state="x", code="y")

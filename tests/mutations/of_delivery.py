@@ -152,8 +152,8 @@ OUTCOME = (
     Mutation(
         "first-look-decides",
         "shared/mail/search_plan.py",
-        "if look.sight is Evidence.DRAFT and number >= DECIDING_SEARCH:",
-        "if look.sight is Evidence.DRAFT:",
+        "if look.evidence is Evidence.DRAFT and number >= DECIDING_SEARCH:",
+        "if look.evidence is Evidence.DRAFT:",
         "A draft that still is one is sent again only after several looks.",
         unit("services/delivery/test_verified_delivery"),
     ),

@@ -95,8 +95,8 @@ class FakeAccounts:
     saves: int = 0
     losing: int = 0
     trouble: Exception | None = None
-    enrolled: int = 0
-    departed: list[DisconnectedMailbox] = field(default_factory=list)
+    registered: int = 0
+    disconnected: list[DisconnectedMailbox] = field(default_factory=list)
     before_enrol: Callable[[], object] = lambda: None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -105,18 +105,20 @@ class FakeAccounts:
 
     def snapshot(self) -> AccountsSnapshot:
         with self.lock:
-            version = f"r{self.enrolled}" if self.enrolled else None
-            return AccountsSnapshot(with_holders(self.rows.values()), version, tuple(self.departed))
+            version = f"r{self.registered}" if self.registered else None
+            return AccountsSnapshot(
+                with_holders(self.rows.values()), version, tuple(self.disconnected)
+            )
 
     def register(self, account: Account, snapshot: AccountsSnapshot, *beside: Account) -> Account:
         self.before_enrol()
         with self.lock:
-            if snapshot.version != (f"r{self.enrolled}" if self.enrolled else None):
+            if snapshot.version != (f"r{self.registered}" if self.registered else None):
                 raise LostRace
             stored = self.save(account)
             for other in beside:
                 self.save(other)
-            self.enrolled += 1
+            self.registered += 1
             return stored
 
     def save(self, account: Account) -> Account:

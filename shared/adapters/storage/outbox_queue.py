@@ -1,4 +1,4 @@
-"""The bell: queue `outbox`."""
+"""Wake-ups on the queue `outbox`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OutboxQueue:
         self._has_rung = False
 
     def enqueue(self, mail_id: str, after_seconds: float = 0) -> None:
-        """See `WakeUps`. A bell never expires by itself: one that is heard late does no harm."""
+        """See `WakeUps`. A wake-up never expires: a late one does no harm."""
         try:
             with translated("ringing"), self._alone_at_first():
                 self._client().send_message(

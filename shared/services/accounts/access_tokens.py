@@ -214,7 +214,7 @@ class TokenSource:
         Key Vault has no conditional write; looking once more leaves a small window, and what would
         be lost in it is a token no better than the one that overwrites it, since each sign-in has a
         secret name of its own. Where the account was signed in anew or disconnected meanwhile, what
-        was written here is nobody's, and is taken back.
+        was written here belongs to no account, and is removed.
         """
         if grant.refresh_token in (None, stored.value) or now - stored.created_at < STORED_FOR:
             return

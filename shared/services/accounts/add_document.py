@@ -31,7 +31,7 @@ class AddAccountDocument(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def read_add(raw: bytes) -> Request:
-    """What is to be added. Raises Refused."""
+    """What is to be added. Raises RequestRejected."""
     document = decoded(raw, AddAccountDocument)
     return Request(
         alias=document.alias,

@@ -45,7 +45,7 @@ from shared.services.accounts.ports import (
     DisconnectedMailbox,
     Tokens,
 )
-from shared.services.accounts.registering import by_alias, enrolled
+from shared.services.accounts.registering import by_alias, registered
 from shared.services.clock import Clock
 from shared.services.delivery.ports import Drafts, MailService
 from shared.services.delivery.sending import Acting
@@ -131,7 +131,7 @@ class Adding:
     def add(self, request: Request) -> Added:
         """Add a mailbox under an alias; doing it again renews what is there.
 
-        Raises Refused, or RemoteError where something did not answer; then nothing was stored.
+        Raises RequestRejected, or RemoteError where something did not answer; then nothing was stored.
         """
         request = _checked(request)
         if request.kind is AccountKind.SHARED:
@@ -147,7 +147,7 @@ class Adding:
 
         _row_on(self._accounts.snapshot(), account, request)
         self._try_out(account)
-        row = enrolled(self._accounts, row_on)
+        row = registered(self._accounts, row_on)
         is_new = before[-1] is None
         released = self._release(row)
         telemetry.event("account_added", account=row.alias, kind=row.kind.value, released=released)
@@ -203,7 +203,7 @@ class Adding:
         )
 
     def _directory(self, request: Request) -> str:
-        """The directory of an app-only mailbox. Raises Refused where it is not one."""
+        """The directory of an app-only mailbox. Raises RequestRejected where it is not one."""
         tenant = (request.tenant or self._tenant).strip().lower()
         if tenant in ("consumers", PERSONAL_TENANT):
             raise _refused(
@@ -296,7 +296,7 @@ def untried(account: Account) -> tuple[str, ...]:
 
 
 def _checked(request: Request) -> Request:
-    """The request in canonical form. Raises Refused naming every field that is wrong."""
+    """The request in canonical form. Raises RequestRejected naming every field that is wrong."""
     found = []
     alias = request.alias.strip().lower()
     if not ALIAS.fullmatch(alias):
@@ -333,7 +333,7 @@ def _checked(request: Request) -> Request:
 
 
 def _fit(holder: Account | None, request: Request) -> Account:
-    """The account that a shared mailbox is to be reached by. Raises Refused where it cannot be."""
+    """The account that a shared mailbox is to be reached by. Raises RequestRejected where it cannot be."""
     if holder is None:
         raise _refused("through", "names no account that is there: /accounts lists them")
     trouble = _unfit(holder, request)
@@ -362,7 +362,7 @@ def _unfit(holder: Account, request: Request) -> tuple[str, str] | None:
 
 
 def _row_on(snapshot: AccountsSnapshot, account: Account, request: Request) -> Account:
-    """The row for a roll: a new one, or the one that is there, renewed. Raises Refused where the
+    """The row for a roll: a new one, or the one that is there, renewed. Raises RequestRejected where the
     alias or the mailbox is another's or on its way out, or the holder is not what it was."""
     if account.through is not None:
         account = _reached(snapshot, account, request)
@@ -372,7 +372,7 @@ def _row_on(snapshot: AccountsSnapshot, account: Account, request: Request) -> A
     existing = by_alias(snapshot.accounts, account.alias)
     if existing is None:
         # Disconnected and connected again: the mails that waited are its own.
-        own = (gone.account_id for gone in snapshot.departed if _had(gone, account))
+        own = (gone.account_id for gone in snapshot.disconnected if _had(gone, account))
         return replace(
             account,
             account_id=next(own, account.account_id),
@@ -404,7 +404,7 @@ def _row_on(snapshot: AccountsSnapshot, account: Account, request: Request) -> A
 
 
 def _reached(snapshot: AccountsSnapshot, account: Account, request: Request) -> Account:
-    """A shared mailbox with what it takes from its holder on a roll. Raises Refused where the
+    """A shared mailbox with what it takes from its holder on a roll. Raises RequestRejected where the
     account that was asked is not there any more, or is not fit by now."""
     holder = next((row for row in snapshot.accounts if row.account_id == account.through), None)
     if holder is None:

@@ -52,7 +52,7 @@ class AccountDocument(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def read_change(raw: bytes) -> AccountChange:
-    """The change in a request. Raises Refused, naming every field that is wrong."""
+    """The change in a request. Raises RequestRejected, naming every field that is wrong."""
     document = decoded(raw, AccountDocument)
     found: list[FieldProblem] = []
     allowed = document.allowed_from

@@ -69,14 +69,14 @@ class AccountChanges:
         self._accounts = accounts
 
     def find(self, alias: str) -> Account:
-        """The account as it stands now. Raises Refused where there is none."""
+        """The account as it stands now. Raises RequestRejected where there is none."""
         return _named(self._accounts.snapshot(), alias)
 
     def change(self, alias: str, change: AccountChange, version: str | None = None) -> Account:
         """Change an account; `version` is that of the account which the change was made for, None
         for whatever it is now.
 
-        Raises Refused, naming the fields, and then nothing was changed. Of several editors of
+        Raises RequestRejected, naming the fields, and then nothing was changed. Of several editors of
         different fields without a version, each gets through.
         """
         wanted: Account | None = None

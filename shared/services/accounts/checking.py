@@ -80,7 +80,7 @@ class Checking:
         self._ticks = ticks
 
     def check(self, alias: str) -> Check:
-        """Check one account. Raises Refused where there is none of that alias."""
+        """Check one account. Raises RequestRejected where there is none of that alias."""
         account = next((a for a in self._accounts.all(fresh=True) if a.alias == alias), None)
         if account is None:
             raise RequestRejected(problems.UNKNOWN_ALIAS, "No account has this alias.")
@@ -249,10 +249,10 @@ class Checking:
                     system=error.system,
                 )
                 return
-            self._tell(account, check, change)
+            self._log_change(account, check, change)
             return
 
-    def _tell(self, account: Account, check: Check, change: Change) -> None:
+    def _log_change(self, account: Account, check: Check, change: Change) -> None:
         for finding in check.findings:
             # A grant that has ended marked the account, and that was the alert.
             ended = finding.topic is Topic.GRANT and finding.who is not Actor.OPERATOR
@@ -405,7 +405,7 @@ def _is_well_again(row: Account, check: Check) -> bool:
     if not check.is_ok(Topic.GRANT) or missing or reason == DISCONNECTING:
         return False
     if row.state is AccountState.HELD and reason in DENIED:
-        # A right in Exchange was missing, which nobody's sign-in gives.
+        # A right in Exchange was missing; a sign-in does not give it.
         return check.is_ok(Topic.DRAFT)
     if row.state is AccountState.HELD:
         return known_errors.is_known(reason) and known_errors.find(reason).blames_the_app

@@ -4,7 +4,7 @@ The order is what counts, for the process may end between any two steps:
 
 1. The row says that the account is being disconnected: from here on nothing new is sent, and nobody
    can sign the mailbox in.
-2. Waiting mails are cancelled, where that is wanted: their drafts are withdrawn while there is a token.
+2. Waiting mails are cancelled, where that is wanted: their drafts are removed while there is a token.
 3. The secret goes: every version disabled, the name deleted, and purged where the vault allows it.
 4. The rows of pace and checks go, then in one transaction the account's own. What stays says which
    mailbox had the alias: the same one, connected again, gets its waiting mails back.
@@ -112,7 +112,7 @@ class Disconnecting:
         self._clock = clock
 
     def outlook(self, alias: str) -> Outlook:
-        """What disconnecting an account would do. Raises Refused where there is none."""
+        """What disconnecting an account would do. Raises RequestRejected where there is none."""
         snapshot = self._departures.snapshot()
         account = _named(snapshot, alias)
         through = _through(snapshot, account)
@@ -127,10 +127,10 @@ class Disconnecting:
     def disconnect(
         self, alias: str, waiting: PendingMailAction, *, with_shared: bool = False
     ) -> Disconnected:
-        """Disconnect an account. Raises Refused, and RemoteError where a step failed; then the same
+        """Disconnect an account. Raises RequestRejected, and RemoteError where a step failed; then the same
         call goes on from there."""
         snapshot = self._departures.snapshot()
-        if alias in {one.alias for one in snapshot.departed} and not _has(snapshot, alias):
+        if alias in {one.alias for one in snapshot.disconnected} and not _has(snapshot, alias):
             return Disconnected(alias, True, waiting)
         account = _named(snapshot, alias)
         through = _through(snapshot, account)
@@ -199,7 +199,7 @@ class Disconnecting:
                 self._changes.cancel(mail.mail_id)
                 cancelled += 1
             except RequestRejected as refused:
-                # A worker has it by now, or its draft cannot be withdrawn at this moment.
+                # A worker has it by now, or its draft cannot be removed at this moment.
                 event(
                     "mail_not_cancelled",
                     level=logging.WARNING,

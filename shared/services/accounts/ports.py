@@ -104,8 +104,8 @@ class AccountsSnapshot(msgspec.Struct, frozen=True):
 
     accounts: Sequence[Account]
     version: str | None
-    """Moves on with every account that is enrolled or departs; None before the first one."""
-    departed: Sequence[DisconnectedMailbox] = ()
+    """Moves on with every account that is registered or disconnected; None before the first one."""
+    disconnected: Sequence[DisconnectedMailbox] = ()
 
 
 class AccountRemoval(Protocol):
@@ -123,17 +123,17 @@ class AccountRemoval(Protocol):
         self, account: Account, snapshot: AccountsSnapshot, new_default: str | None, now: datetime
     ) -> None:
         """In one step: remove the row, keep who had the alias, and make `new_default` (an alias of the
-        roll) the default.
+        snapshot) the default.
 
-        Raises LostRace where a row was changed, or any account was enrolled or departed, since the
-        roll was read; then nothing was done.
+        Raises LostRace where a row was changed, or any account was registered or disconnected, since the
+        snapshot was read; then nothing was done.
         """
         ...
 
 
 class AccountRegister(Protocol):
     """Table `accounts`, for signing mailboxes in: what holds for all accounts together, such as
-    one alias for a mailbox and one default, is decided on a roll that cannot have changed."""
+    one alias for a mailbox and one default, is decided on a snapshot that cannot have changed."""
 
     def snapshot(self) -> AccountsSnapshot:
         """The accounts as they stand now, never older."""
@@ -143,7 +143,7 @@ class AccountRegister(Protocol):
         """Insert (`etag` None) or replace under the account's ETag; returns it with the new one.
         Those `beside` it are written along with it, or none is.
 
-        Raises LostRace where the row was changed, or any account was enrolled since the roll was
+        Raises LostRace where the row was changed, or any account was registered since the snapshot was
         read; then nothing was written.
         """
         ...

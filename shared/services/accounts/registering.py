@@ -16,7 +16,7 @@ ATTEMPTS = 10
 """Of rows that are written at the same moment, one at least gets through at each attempt."""
 
 
-def enrolled(accounts: AccountRegister, row_on: Callable[[AccountsSnapshot], Account]) -> Account:
+def registered(accounts: AccountRegister, row_on: Callable[[AccountsSnapshot], Account]) -> Account:
     """Write the row that `row_on` makes for a roll; it is asked anew where the roll has moved on.
 
     Raises what `row_on` raises, and LostRace or RemoteError where the row was not written.

@@ -1,4 +1,4 @@
-"""Delivering: what a worker does when it hears the bell.
+"""Delivery: what a worker does when it gets a wake-up.
 
 Claim by one conditional write, send, write the outcome. The lease, not the queue's lock, decides
 who sends; a worker that died is found by its lease running out, and its mail is never simply sent
@@ -30,7 +30,7 @@ from shared.mail.delivery_mode import DeliveryMode, mode_for
 from shared.mail.known_errors.account import why
 from shared.mail.mail import FINDING_OUT, Mail
 from shared.mail.outcome import Evidence, Outcome, SearchResult, Verdict, doubted
-from shared.mail.search_plan import DECIDING_SEARCH, NOT_SENT, SearchPlan, refusal_of, withdrawn
+from shared.mail.search_plan import DECIDING_SEARCH, NOT_SENT, SearchPlan, failed_unsent, refusal_of
 from shared.mail.status import SETTLED, Status, may_follow
 from shared.services.accounts.health import AccountHealth
 from shared.services.accounts.ports import Accounts
@@ -45,18 +45,19 @@ from shared.services.mails.ports import Ledger, Payloads, Versioned
 from shared.telemetry import event, where
 
 PLACE_SECONDS = 0.2
-"""So long a worker waits for a place beside the other mails of a mailbox: waiting, it is nobody's."""
+"""Seconds a worker waits for a free place among the requests for a mailbox. The mail is not claimed
+meanwhile."""
 BUSY_SECONDS = 5.0
-"""And so long its mail waits when there was none."""
+"""Seconds until the next wake-up of a mail that found no free place."""
 
 SILENCE = "answer_lost"
 """The reason of an outcome where Microsoft did not answer in time."""
 
 WRITES = 3
-"""A write whose answer was lost, and that had no effect, is made so many times."""
+"""How often a write is made whose answer was lost and that had no effect."""
 
 SENT_AGAIN = "sent_again"
-"""In the story of a mail that the setting sent again: it may arrive twice."""
+"""In the history of a mail that is sent again because of the setting: it may arrive twice."""
 
 MAILBOX_BUSY = Outcome(
     Verdict.AGAIN, "mailbox_busy", "The mailbox is busy with others.", BUSY_SECONDS
@@ -64,7 +65,7 @@ MAILBOX_BUSY = Outcome(
 
 
 class DeliveryResult(StrEnum):
-    """What came of a bell. None of them is an error."""
+    """What a wake-up led to. None of them is an error."""
 
     SENT = "sent"
     LATER = "later"
@@ -76,13 +77,13 @@ class DeliveryResult(StrEnum):
 
 
 _TO_SEND = frozenset({Status.QUEUED, Status.SCHEDULED, Status.HELD})
-_LOOKED = {
+_AFTER_SEARCH = {
     Status.SENT: DeliveryResult.SENT,
     Status.QUEUED: DeliveryResult.LATER,
     Status.UNKNOWN: DeliveryResult.UNKNOWN,
     Status.FAILED: DeliveryResult.FAILED,
 }
-_WITHDRAWN = {
+_REMOVED = {
     Removal.REMOVED: Evidence.DRAFT,
     Removal.MISSING: Evidence.NOTHING,
     Removal.UNDONE: Evidence.UNSEEN,
@@ -90,7 +91,7 @@ _WITHDRAWN = {
 
 
 class Delivery:
-    """Delivers mails."""
+    """Sends mails of the ledger, and finds out what became of them."""
 
     def __init__(
         self,
@@ -116,11 +117,11 @@ class Delivery:
         self._ledger = ledger
         self._payloads = payloads
         self._accounts = accounts
-        self._standing = AccountHealth(accounts, clock)
+        self._account_health = AccountHealth(accounts, clock)
         self._submission = submission
         self._pacing = pacing
-        self._places = concurrency
-        self._ways = senders
+        self._concurrency = concurrency
+        self._senders = senders
         self._finding = finding
         self._clock = clock
         self._jitter = jitter
@@ -128,12 +129,12 @@ class Delivery:
         self._patience = patience
         self._lease = timedelta(seconds=lease_seconds)
         self._send_seconds = send_seconds
-        self._looking = search_plan
+        self._search_plan = search_plan
         self._send_unknown_again = send_unknown_again
         self._sleep = sleep
 
     def deliver(self, mail_id: str) -> DeliveryResult:
-        """Send a mail of the ledger, or look for it, if it is due and nobody else has it."""
+        """Send a mail of the ledger, or search for it, if it is due and no other worker has it."""
         found = self._ledger.get(mail_id)
         if found is None:
             return DeliveryResult.LEFT
@@ -154,7 +155,7 @@ class Delivery:
         mail = found.mail
         account = self._account(mail)
         if account is None or not account.can_send_at(now) or not _is_its_mailbox(account, mail):
-            # What is cached may be older than a sign-in that has just released this mail.
+            # The cached account may be older than the sign-in that released this mail.
             account = self._account(mail, fresh=True)
         if account is not None and not _is_its_mailbox(account, mail):
             return self._fail_replaced(found)
@@ -163,7 +164,7 @@ class Delivery:
         until = self._pacing.put_off(mail, account)
         if until is not None:
             return self._put_off(found, until, account)
-        with self._places.of(account, PLACE_SECONDS) as place:
+        with self._concurrency.of(account, PLACE_SECONDS) as place:
             if not place:
                 self._submission.enqueue(mail, BUSY_SECONDS * (1 + self._jitter()))
                 return DeliveryResult.LATER
@@ -172,7 +173,7 @@ class Delivery:
             return self._send(Versioned(claimed, etag), account) if etag else DeliveryResult.LEFT
 
     def claim_or_hold(self, mail: Mail, account: Account, now: datetime) -> Mail:
-        """A new mail as its first write shall say: claimed by this worker, due later, or held."""
+        """A new mail as it is written first: claimed by this worker, due later, or held."""
         if not account.can_send_at(now):
             return mail.moved(Status.HELD, now, reason=account.reason, help=_why_held(account))
         slot = self._pacing.slot(account, urgent=mail.urgent)
@@ -187,7 +188,7 @@ class Delivery:
         return None
 
     def _claimed(self, mail: Mail, account: Account, now: datetime) -> Mail:
-        # A draft that exists is sent even where the grant has shrunk to sending since.
+        # A draft that exists is sent, even if the grant allows only sending by now.
         delivery_mode = (
             DeliveryMode.VERIFIED
             if mail.draft_id
@@ -202,7 +203,7 @@ class Delivery:
         return replace(claimed, delivery=delivery_mode)
 
     def _put_off(self, found: Versioned, until: datetime, account: Account) -> DeliveryResult:
-        """Its mailbox has sent enough for now, or rests."""
+        """Its mailbox has no slot now, or Microsoft asked for a pause."""
         later = self._submission.with_reason(found.mail.put_off(until, self._clock()), account)
         if self._write(later, found.etag):
             self._submission.enqueue(later)
@@ -218,7 +219,7 @@ class Delivery:
         return DeliveryResult.HELD
 
     def _fail_replaced(self, found: Versioned) -> DeliveryResult:
-        """Another mailbox was put under the alias since this mail was accepted."""
+        """The alias stands for another mailbox since this mail was accepted."""
         outcome = Outcome(
             Verdict.FAILED,
             "mailbox_replaced",
@@ -227,20 +228,20 @@ class Delivery:
         )
         failed = self._moved(found.mail, Status.FAILED, outcome)
         self._write(failed, found.etag)
-        self._tell(failed, outcome)
+        self._log_outcome(failed, outcome)
         return DeliveryResult.FAILED
 
     def _abandoned(self, found: Versioned) -> DeliveryResult:
-        """A worker claimed it and died, or has been frozen for longer than its lease."""
+        """A worker claimed it and died, or stood still for longer than its lease."""
         mail = found.mail
         if mail.delivery is DeliveryMode.VERIFIED and mail.draft_id is None:
-            # Nothing is sent before the draft's id is written down.
+            # Nothing is sent before the draft's id is in the ledger.
             again = Outcome(
                 Verdict.AGAIN, "worker_lost", "The worker died before it sent anything.", 0.0
             )
             return self._settle(found, None, again)
         if mail.delivery is DeliveryMode.VERIFIED:
-            # The lease outlasts a request by far: there is nothing to wait for any more.
+            # The lease is much longer than a request: no answer can come any more.
             return self._look(found, DECIDING_SEARCH)
         lost = Outcome(
             Verdict.UNKNOWN,
@@ -251,24 +252,24 @@ class Delivery:
         return self._settle(found, self._account(mail), lost)
 
     def _look(self, found: Versioned, number: int) -> DeliveryResult:
-        """Look for a mail, and write down what that says. Many may look: one write counts."""
+        """Search for a mail, and write what was found. Several workers may search: one write counts."""
         mail = found.mail
-        look = self._sight(mail)
-        unsent = look.sight is Evidence.DRAFT and number >= DECIDING_SEARCH
+        look = self._search(mail)
+        unsent = look.evidence is Evidence.DRAFT and number >= DECIDING_SEARCH
         reason = self._why_not_again(mail) if unsent else None
         if reason is not None:
-            look = self._withdrawn(mail)
-        if reason is not None and look.sight is Evidence.DRAFT:
-            after = withdrawn(mail, self._clock(), reason)
+            look = self._draft_removed(mail)
+        if reason is not None and look.evidence is Evidence.DRAFT:
+            after = failed_unsent(mail, self._clock(), reason)
         else:
-            after = self._looking.after(mail, look, number, self._clock())
+            after = self._search_plan.after(mail, look, number, self._clock())
         if self._write(after, found.etag) is None:
             return DeliveryResult.LEFT
         event(
             "mail_looked_for",
             mail_id=mail.mail_id,
             account=mail.account,
-            sight=look.sight.value,
+            sight=look.evidence.value,
             status=after.status.value,
             reason=after.reason,
             looks=number,
@@ -276,28 +277,28 @@ class Delivery:
         if after.moves_on:
             self._submission.enqueue(after)
         else:
-            self._tell(after, look.outcome or Outcome(Verdict.UNKNOWN, after.reason))
+            self._log_outcome(after, look.outcome or Outcome(Verdict.UNKNOWN, after.reason))
         if after.status is Status.SENT:
             self._drop(mail.payload.blobs)
-        return _LOOKED[after.status]
+        return _AFTER_SEARCH[after.status]
 
     def _why_not_again(self, mail: Mail) -> str | None:
-        """The reason for which a mail that was not sent fails; None for one that is sent again."""
+        """Why a mail that was not sent fails; None if it is sent again."""
         now = self._clock()
         tried_enough = is_exhausted(self._patience, mail.attempts, _first_attempt(mail, now), now)
         return refusal_of(mail) or (NOT_SENT if tried_enough else None)
 
-    def _withdrawn(self, mail: Mail) -> SearchResult:
-        """Take a mail's draft away, so that no worker that wakes late can send it after all. The
-        draft that a look saw counts as one only where that was done."""
+    def _draft_removed(self, mail: Mail) -> SearchResult:
+        """Remove a mail's draft, so that no worker that stood still can send it later. The draft that
+        the search found counts as unsent only if it was removed."""
 
         def withdraw(account: Account) -> SearchResult:
             done, trouble = self._finding.remove_draft(account, str(mail.draft_id))
-            return SearchResult(_WITHDRAWN[done], trouble)
+            return SearchResult(_REMOVED[done], trouble)
 
         return self._in_its_mailbox(mail, withdraw)
 
-    def _sight(self, mail: Mail) -> SearchResult:
+    def _search(self, mail: Mail) -> SearchResult:
         return self._in_its_mailbox(mail, lambda account: self._finding.find_out(account, mail))
 
     def _in_its_mailbox(self, mail: Mail, look: Callable[[Account], SearchResult]) -> SearchResult:
@@ -307,14 +308,14 @@ class Delivery:
         if account is None or not _is_its_mailbox(account, mail):
             gone = Outcome(Verdict.HOLD_ACCOUNT, "account_gone", _why_held(None))
             return SearchResult(Evidence.UNSEEN, gone)
-        with self._places.of(account, PLACE_SECONDS) as place:
+        with self._concurrency.of(account, PLACE_SECONDS) as place:
             if place:
                 return look(account)
         return SearchResult(Evidence.UNSEEN, MAILBOX_BUSY)
 
     def send_claimed(self, claimed: Versioned, account: Account) -> DeliveryResult:
-        """Send a mail that this worker holds, and write down what became of it."""
-        with self._places.of(account, PLACE_SECONDS) as place:
+        """Send a mail that this worker claimed, and write the outcome."""
+        with self._concurrency.of(account, PLACE_SECONDS) as place:
             if place:
                 return self._send(claimed, account)
         return self._settle(claimed, account, MAILBOX_BUSY)
@@ -346,11 +347,11 @@ class Delivery:
             request_seconds=self._send_seconds,
         )
         try:
-            outcome = self._ways[mail.delivery].send(account, packed, claim)
+            outcome = self._senders[mail.delivery].send(account, packed, claim)
         except LostRace:
             return DeliveryResult.LEFT
         except RemoteError:
-            # The ledger is out of reach; what became of the mail cannot be written down.
+            # The ledger cannot be reached, so the outcome cannot be written.
             raise
         except Exception as error:  # noqa: BLE001 - its mail must not wait for the lease to run out
             outcome = self._broken(claim, error)
@@ -358,7 +359,7 @@ class Delivery:
 
     @staticmethod
     def _broken(claim: MailLease, error: Exception) -> Outcome:
-        """Postroom itself failed: what that leaves known of the mail."""
+        """The outcome of a fault of Postroom itself: what is still certain of the mail."""
         mail = claim.mail
         event(
             "internal_error",
@@ -380,7 +381,7 @@ class Delivery:
         )
 
     def _may_send(self, mail: Mail, account: Account, sender: Address) -> bool:
-        """Whether the account owns or may use the From address, asked anew before it is denied."""
+        """Whether the account owns or may use the From address. Reads the account again before it says no."""
         if account.may_send_as(sender.email):
             return True
         fresh = self._account(mail, fresh=True)
@@ -396,12 +397,12 @@ class Delivery:
     def _widen_or_narrow(self, account: Account | None, outcome: Outcome) -> None:
         answered = outcome.verdict is Verdict.SENT
         if account is not None and (answered or outcome.reason == SILENCE):
-            self._places.result(account, in_time=answered)
+            self._concurrency.result(account, in_time=answered)
 
     def _settle(
         self, claimed: Versioned, account: Account | None, outcome: Outcome
     ) -> DeliveryResult:
-        """Write what became of an attempt; the account first where its state follows from it."""
+        """Write the outcome of an attempt; the account first, if its state follows from it."""
         mail, now = claimed.mail, self._clock()
         self._widen_or_narrow(account, outcome)
         outcome = self._or_held(mail, account, outcome)
@@ -422,18 +423,18 @@ class Delivery:
                 after, result = self._again(mail, outcome, next_try)
             case Verdict.HOLD_ACCOUNT | Verdict.NEEDS_SIGN_IN:
                 if account is not None:
-                    self._standing.apply(account, outcome)
+                    self._account_health.apply(account, outcome)
                 after, result = self._moved(mail, Status.HELD, outcome), DeliveryResult.HELD
             case _:
                 after, result = self._moved(mail, Status.FAILED, outcome), DeliveryResult.FAILED
         self._write(after, claimed.etag)
-        self._tell(after, outcome)
+        self._log_outcome(after, outcome)
         if (
             result is DeliveryResult.SENT
             and account is not None
             and account.state is AccountState.HELD
         ):
-            self._standing.apply(account, outcome)
+            self._account_health.apply(account, outcome)
         if after.status is Status.QUEUED or after.finding_out:
             self._submission.enqueue(after)
         if result is DeliveryResult.SENT:
@@ -450,9 +451,9 @@ class Delivery:
         )
 
     def _left_open(self, mail: Mail, outcome: Outcome) -> tuple[Mail, DeliveryResult]:
-        """It may have been sent: to be found out, for a person, or as the setting says."""
+        """It may have been sent: Postroom searches for it, a person decides, or the setting does."""
         if mail.delivery is DeliveryMode.VERIFIED:
-            return self._looking.begun(mail, outcome, self._clock()), DeliveryResult.UNKNOWN
+            return self._search_plan.begun(mail, outcome, self._clock()), DeliveryResult.UNKNOWN
         if not self._send_unknown_again:
             return self._moved(mail, Status.UNKNOWN, outcome), DeliveryResult.UNKNOWN
         again = replace(
@@ -468,8 +469,8 @@ class Delivery:
         return self._moved(mail, Status.UNKNOWN, outcome), DeliveryResult.UNKNOWN
 
     def _or_held(self, mail: Mail, account: Account | None, outcome: Outcome) -> Outcome:
-        """A remote that asks for a pause which outlasts every mail's patience says that the account
-        cannot send; nothing is wrong with the mail."""
+        """A pause that is longer than any mail may be retried means that the account cannot send.
+        Nothing is wrong with the mail."""
         outlasts = (outcome.retry_after or 0.0) > self._patience.give_up_after_seconds
         has_failed = mail.attempts >= self._patience.max_attempts or outcome.draft_is_gone
         if account is None or outcome.verdict is not Verdict.AGAIN or has_failed or not outlasts:
@@ -489,14 +490,14 @@ class Delivery:
                 help=f"Given up after {mail.attempts} attempts. {outcome.help or ''}".strip(),
             )
             if mail.draft_id is not None:
-                # An earlier attempt may have sent it, and its draft has to be taken away.
-                return self._looking.begun(mail, doubted(gave_up), now), DeliveryResult.UNKNOWN
+                # An earlier attempt may have sent it, and its draft has to be removed.
+                return self._search_plan.begun(mail, doubted(gave_up), now), DeliveryResult.UNKNOWN
             return self._moved(mail, Status.FAILED, gave_up), DeliveryResult.FAILED
         later = replace(self._moved(mail, Status.QUEUED, outcome), due_at=next_try)
         return later, DeliveryResult.LATER
 
     def _write(self, mail: Mail, etag: str, *, claiming: bool = False) -> str | None:
-        """Write under the ETag; returns the new one, or None where another worker was first.
+        """Write under the ETag. Returns the new one, or None if another worker was first.
 
         A write whose answer was lost, and that the storage client repeated, looks like a lost race
         to itself: the row tells whether it is ours.
@@ -505,7 +506,7 @@ class Delivery:
             try:
                 return self._ledger.update(mail, etag)
             except NotSent:
-                # A claim comes back with its bell; what was done since does not.
+                # The wake-up repeats a claim; it does not repeat what was done since.
                 if claiming or attempt + 1 == WRITES:
                     raise
                 self._sleep(2.0**attempt)
@@ -519,10 +520,10 @@ class Delivery:
             if found.etag != etag:
                 if mail.status is not Status.SENT or not may_follow(found.mail.status, Status.SENT):
                     if mail.status not in (Status.SENDING, found.mail.status):
-                        # A claim or a look that came second is no news; an outcome that did is.
+                        # A second claim or search is normal; a second outcome is reported.
                         event("outcome_superseded", level=logging.WARNING, mail_id=mail.mail_id)
                     return None
-                # Somebody declared this worker dead meanwhile. What Graph answered is stronger.
+                # Another worker took this one for dead. The answer of Graph counts more.
                 mail = found.mail.moved(Status.SENT, mail.updated_at, request_id=mail.request_id)
                 etag = found.etag
         raise AnswerLost("storage", "the ledger did not confirm what became of a mail")
@@ -534,7 +535,7 @@ class Delivery:
             except RemoteError:
                 event("payload_left_behind", level=logging.WARNING)
 
-    def _tell(self, mail: Mail, outcome: Outcome) -> None:
+    def _log_outcome(self, mail: Mail, outcome: Outcome) -> None:
         quiet = mail.moves_on or mail.status is Status.SENT
         event(
             f"mail_{mail.status.value}"
@@ -587,8 +588,8 @@ def _is_same_move(found: Mail, wanted: Mail) -> bool:
 
 
 def _first_attempt(mail: Mail, now: datetime) -> datetime:
-    """When the attempts under way began: what lies before a hold, a person's retry, or a time for
-    which its caller put it off, does not count against the mail."""
+    """When the present attempts began. Attempts before a hold, before a person's retry, or before a
+    later time that the caller asked for do not count."""
     began = now
     for step in reversed(mail.events):
         settled = step.status in SETTLED and step.reason != FINDING_OUT

@@ -28,7 +28,7 @@ PASSING_SECONDS = 30.0
 _NOT_PASSING = frozenset({Verdict.NEEDS_SIGN_IN, Verdict.HOLD_ACCOUNT, Verdict.FAILED})
 
 
-class Withdrawn(StrEnum):
+class RemovalResult(StrEnum):
     """What became of a draft."""
 
     REMOVED = "removed"
@@ -41,21 +41,21 @@ class Withdrawn(StrEnum):
 
 
 class DraftRemoval:
-    """Removes the drafts of mails that are withdrawn, or become other mails."""
+    """Removes the drafts of mails that are cancelled, or that a retry changes."""
 
     def __init__(self, *, finding: FindingOut, accounts: Accounts, clock: Clock) -> None:
         self._finding = finding
         self._accounts = accounts
         self._clock = clock
 
-    def remove_draft(self, mail: Mail) -> Withdrawn:
-        """Remove the draft of a mail that no worker has. Raises Refused (503) for what passes."""
+    def remove_draft(self, mail: Mail) -> RemovalResult:
+        """Remove the draft of a mail that no worker has. Raises RequestRejected (503) for what passes."""
         account = self._mailbox(mail)
         if account is None:
             return self._out_of_reach(mail)
         done, trouble = self._finding.remove_draft(account, mail.draft_id or "")
         if trouble is None:
-            return Withdrawn.REMOVED if done is Removal.REMOVED else Withdrawn.MISSING
+            return RemovalResult.REMOVED if done is Removal.REMOVED else RemovalResult.MISSING
         if trouble.verdict in _NOT_PASSING:
             return self._out_of_reach(mail)
         raise _later(mail, trouble.retry_after or PASSING_SECONDS)
@@ -67,12 +67,12 @@ class DraftRemoval:
             None,
         )
 
-    def _out_of_reach(self, mail: Mail) -> Withdrawn:
+    def _out_of_reach(self, mail: Mail) -> RemovalResult:
         begun = [step.at for step in mail.events if step.status is Status.SENDING]
         left = A_WORKERS_LIFE - (self._clock() - max(begun, default=mail.accepted_at))
         if left > timedelta():
             raise _later(mail, left.total_seconds())
-        return Withdrawn.OUT_OF_REACH
+        return RemovalResult.OUT_OF_REACH
 
 
 def _later(mail: Mail, seconds: float) -> RequestRejected:

@@ -26,7 +26,7 @@ from shared.services.delivery.ports import Timetables
 from shared.telemetry import event
 
 SOON = timedelta(seconds=1)
-"""A slot that is not farther away than this is now: a bell cannot be that exact."""
+"""A slot that is not farther away than this is now: a wake-up is not that exact."""
 KEPT_FOR = timedelta(minutes=1)
 """A slot may be used so long after its time. Then it is gone, or mails that were stopped together
 would go together."""
@@ -60,7 +60,7 @@ class _Mailbox(msgspec.Struct):
 
 def counted_at_a_time(cap: int, pace: Pace) -> int:
     """How many slots a process takes at a time for a mailbox with a daily cap: a twentieth of the cap
-    at most, since what it does not use by midnight is nobody's; and no more than without one."""
+    at most, since what it does not use by midnight is lost; and no more than without one."""
     return max(1, min(cap // 20, pace.share if pace.is_limited else UNPACED_SHARE))
 
 
@@ -94,7 +94,7 @@ class Pacing:
 
     def slot_today(self, account: Account, *, urgent: bool = False) -> datetime | None:
         """A slot of today for a mail that waits for another day, by the daily cap as it is now; None
-        where today has no room. Never raises for storage."""
+        if the daily cap has no free place today. Never raises for storage."""
         cap = account.defaults.daily_cap
         if cap is None:
             return self._uncounted_slot(account, urgent=urgent)

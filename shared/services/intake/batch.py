@@ -127,7 +127,7 @@ class Batch:
     def accept(self, raw: bytes, key: str | None) -> BatchReceipt:
         """Accept the mails of a batch. `key` is the batch's own idempotency key.
 
-        Raises Refused where the batch itself cannot be read; then nothing was stored.
+        Raises RequestRejected where the batch itself cannot be read; then nothing was stored.
         """
         document = _decoded(raw)
         items = _read(document, key, self._clock())
@@ -252,7 +252,7 @@ def _repeated_name(raw: bytes, mails: msgspec.Raw) -> str | None:
 
 
 def _mails_in(document: BatchEnvelope) -> list[bytes]:
-    """The mails, none of them read yet; one that stands alone is a list of one. Raises Refused."""
+    """The mails, none of them read yet; one that stands alone is a list of one. Raises RequestRejected."""
     first = bytes(memoryview(document.mails)[:1])
     if first == b"{":
         return [bytes(document.mails)]

@@ -140,7 +140,7 @@ def read_json(
     """Read a JSON document. `key` is the Idempotency-Key header, `files` come beside the document.
     Every mistake is looked for in a document of at most so many parts.
 
-    Raises Refused, naming every field that is wrong.
+    Raises RequestRejected, naming every field that is wrong.
     """
     found: list[FieldProblem] = []
     document = _decode(raw, len(files), found, most_parts)
@@ -172,7 +172,7 @@ def read_json(
 
 
 def read_mime(raw: bytes, *, key: str | None = None) -> Order:
-    """Read a raw RFC 5322 message. Raises Refused, naming every header that is wrong."""
+    """Read a raw RFC 5322 message. Raises RequestRejected, naming every header that is wrong."""
     from shared.mail.limits import check_raw
     from shared.mail.mime import reading
 

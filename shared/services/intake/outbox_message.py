@@ -1,4 +1,4 @@
-"""Queue messages: what the trigger hands over, and the bell that names a mail of the ledger.
+"""Queue messages: what the trigger hands over, and the wake-up that names a mail of the ledger.
 
 What a message of a caller's holds is read by `message_text`.
 """
@@ -67,12 +67,12 @@ _decoder = msgspec.json.Decoder(WakeUpMessage)
 
 
 def wake_up_for(mail_id: str) -> str:
-    """The text of the bell for a mail."""
+    """The text of the wake-up for a mail."""
     return msgspec.json.encode(WakeUpMessage("bell", mail_id)).decode()
 
 
 def mail_id_in(document: bytes) -> str | None:
-    """The id in a bell, or None where the document is no bell."""
+    """The id in a wake-up, or None if the document is no wake-up."""
     if b'"postroom"' not in document[:64]:
         return None
     try:

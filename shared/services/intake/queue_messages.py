@@ -1,4 +1,4 @@
-"""What comes off the queue: bells, whole mails, what is neither, and what the host gave up on."""
+"""What comes from the queue: wake-ups, mail documents, unreadable messages, and what the host gave up on."""
 
 from __future__ import annotations
 

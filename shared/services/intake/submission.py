@@ -1,4 +1,4 @@
-"""Accepting a mail: from a sound order to a row in the ledger and a bell.
+"""Accepting a mail: from a valid order to a row in the ledger and a wake-up.
 
 HTTP and the queue meet here. Whatever is answered with "accepted" is durable.
 """
@@ -97,7 +97,7 @@ class Submission:
         self._payloads = payloads
         self._files = files
         self._keys = keys
-        self._bell = wake_ups
+        self._wake_ups = wake_ups
         self._accounts = accounts
         self._pacing = pacing
         self._waiting = waiting
@@ -112,11 +112,11 @@ class Submission:
         return self._mask
 
     def accept(self, order: Order) -> Receipt:
-        """Accept a mail that came over HTTP, and ring for it.
+        """Accept a mail that came over HTTP, and enqueue a wake-up for it.
 
-        Raises Refused, and then nothing was stored. Once the ledger has the mail this succeeds
-        even where the bell cannot be rung: an error would invite a second try of a mail that the
-        timer is going to ring for anyway.
+        Raises RequestRejected, and then nothing was stored. Once the ledger has the mail this succeeds
+        even if the wake-up cannot be enqueued: after an error the caller would send again, and the
+        timer enqueues a wake-up anyway.
         """
         if not order.message.headers and order.message.mime is None:
             return self._accept(order)
@@ -136,7 +136,7 @@ class Submission:
                 raise
             if order.dry_run:
                 return replace(earlier, dry_run=True)
-            _tell(earlier)
+            _log_acceptance(earlier)
             return earlier
         now = self._clock()
         mail = self._new(order, account, sender, ids.new_id(now, self._random), Caller.HTTP, now)
@@ -149,11 +149,11 @@ class Submission:
         receipt = self._store(order, mail, sender, lambda new: self.with_slot(new, account))
         if receipt.mail.status in WAITING and receipt.mail.attempts == 0:
             self.enqueue(receipt.mail)
-        _tell(receipt)
+        _log_acceptance(receipt)
         return receipt
 
     def refuse_taken_key(self, order: Order) -> None:
-        """Raise Refused (409) for a key that stands for another document."""
+        """Raise RequestRejected (409) for a key that stands for another document."""
         claim = self._keys.find(order.claimed_key) if order.claimed_key is not None else None
         if claim is None or claim.document_hash == order.document_hash:
             return
@@ -162,7 +162,7 @@ class Submission:
 
     def check(self, order: Order) -> tuple[Order, Account, Address]:
         """The order with its files looked at, the account that will carry the mail, and the From
-        it will have. Raises Refused where it cannot be accepted; stores nothing."""
+        it will have. Raises RequestRejected where it cannot be accepted; stores nothing."""
         account, sender = self._account_for(order)
         refuse_signed_out(account)
         order = self._with_files(self._in_thread(_settled(order, account)))
@@ -170,7 +170,7 @@ class Submission:
         return order, account, sender
 
     def check_size(self, message: Message, account: Account, sender: Address) -> None:
-        """Raise Refused for a mail that this account cannot send, its defaults included: 413 for its
+        """Raise RequestRejected for a mail that this account cannot send, its defaults included: 413 for its
         size, 422 for an invitation that is not from the mail's sender to a recipient."""
         if limits.may_be_above(message, self._max_mail_bytes):
             # Before anything is done with the text: that takes a time that grows with it.
@@ -197,7 +197,7 @@ class Submission:
         """Accept a mail that came as a storage message, whose id was made from the message's.
 
         `claim` turns the new mail into what the first write shall say, usually already claimed by
-        this worker: acceptance and claim are one write. Raises Refused; the ledger then knows
+        this worker: acceptance and claim are one write. Raises RequestRejected; the ledger then knows
         nothing of the mail.
         """
         now = self._clock()
@@ -209,7 +209,7 @@ class Submission:
             earlier = self.earlier(order)
             if earlier is None:
                 raise
-            _tell(earlier)
+            _log_acceptance(earlier)
             return earlier
         mail = self._new(order, account, sender, mail_id, Caller.QUEUE, now)
 
@@ -220,7 +220,7 @@ class Submission:
         waits = receipt.mail.status in (Status.SCHEDULED, Status.QUEUED)
         if waits and not receipt.replayed:
             self.enqueue(receipt.mail)
-        _tell(receipt)
+        _log_acceptance(receipt)
         return receipt
 
     def record_failure(
@@ -275,17 +275,16 @@ class Submission:
             self._waiting.note(mail.mail_id, mail.next_check_at)
 
     def enqueue(self, mail: Mail, after_seconds: float = 0.0) -> None:
-        """Ring for a mail when it is due, or later. A bell that cannot be rung is left to the
-        timer."""
+        """Enqueue a wake-up for a mail when it is due, or later. If that fails, the timer does it."""
         delay = max(after_seconds, (mail.due_at - self._clock()).total_seconds())
         try:
-            self._bell.enqueue(mail.mail_id, min(max(0.0, delay), LONGEST_DELAY))
+            self._wake_ups.enqueue(mail.mail_id, min(max(0.0, delay), LONGEST_DELAY))
         except RemoteError:
             event("bell_failed", level=logging.WARNING, mail_id=mail.mail_id)
 
     def shown(self, recipients: Sequence[str]) -> tuple[str, ...]:
         """Recipients as the ledger keeps them for people to see: masked where the setting says
-        so, and as many as there is room for."""
+        so, and as many as the row can hold."""
         return _shown(recipients, mask=self._mask)
 
     def _shown_parts(self, recipients: Sequence[Recipient]) -> tuple[str, ...]:
@@ -341,14 +340,14 @@ class Submission:
         )
 
     def with_slot(self, mail: Mail, account: Account) -> Mail:
-        """Due when its mailbox has room for it, as far as that is known now."""
+        """Due at the slot of its mailbox, as far as that is known now."""
         if mail.status is not Status.QUEUED:
             return mail
         slot = self._pacing.slot(account, urgent=mail.urgent)
         return self.with_reason(replace(mail, due_at=max(mail.due_at, slot)), account)
 
     def with_slot_today(self, mail: Mail, account: Account) -> Mail | None:
-        """A mail that waits for another day, due today; None where today has no room for it."""
+        """A mail that waits for another day, due today; None if the daily cap has no free place today."""
         slot = self._pacing.slot_today(account, urgent=mail.urgent)
         return replace(mail, due_at=slot, reason=None, help=None) if slot is not None else None
 
@@ -440,7 +439,7 @@ class Submission:
 
     def _in_thread(self, order: Order) -> Order:
         """The order with the Message-ID of the mail that it answers, where it names one by its id.
-        Raises Refused where that mail or its Message-ID is not known."""
+        Raises RequestRejected where that mail or its Message-ID is not known."""
         if order.answers is None:
             return order
         found = self._ledger.get(order.answers)
@@ -460,7 +459,7 @@ class Submission:
 
     def _with_files(self, order: Order) -> Order:
         """The order with what is known of the files that the caller has in storage: looked at
-        once, each as it stands now. Raises Refused for one that is not there."""
+        once, each as it stands now. Raises RequestRejected for one that is not there."""
         found: list[Attachment] = []
         missing: list[FieldProblem] = []
         for index, item in enumerate(order.message.attachments):
@@ -534,7 +533,7 @@ def key_conflict() -> RequestRejected:
 
 
 def refuse_signed_out(account: Account) -> None:
-    """Raise Refused (409) for an account that needs a sign-in: over HTTP the caller can be told."""
+    """Raise RequestRejected (409) for an account that needs a sign-in: over HTTP the caller can be told."""
     if account.state is AccountState.NEEDS_SIGN_IN:
         row = why(account)
         raise RequestRejected(
@@ -580,7 +579,7 @@ def _masked(address: str) -> str:
     return f"{local[:1]}***@{domain}"
 
 
-def _tell(receipt: Receipt) -> None:
+def _log_acceptance(receipt: Receipt) -> None:
     event(
         "mail_accepted" if not receipt.replayed else "mail_replayed",
         mail_id=receipt.mail.mail_id,

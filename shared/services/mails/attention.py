@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from shared.services.mails.ports import MailSummary, Span, WaitingPage
 
 ATTENTION = (Status.HELD, Status.UNKNOWN, Status.FAILED)
-"""What a mail does not leave by a bell alone."""
+"""Statuses that a mail does not leave by a wake-up alone."""
 MOST = 100_000
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -75,7 +75,7 @@ class IndexedLedger:
         return self._ledger.waiting(span, most, cursor, held_for=held_for)
 
     def _note(self, mail: Mail) -> None:
-        # A look that settled nothing writes the mail too, and no line of its story.
+        # A search that settled nothing writes the mail too, without an event in its history.
         if mail.status in ATTENTION and _has_moved(mail):
             try:
                 self._cases.open(case_of(mail))
@@ -141,7 +141,7 @@ def _has_moved(mail: Mail) -> bool:
 
 
 def _status_before(mail: Mail) -> Status | None:
-    """Which status this write takes a mail out of, as its story has it; None where it stays."""
+    """Which status this write takes a mail out of, as its history has it; None where it stays."""
     if not _has_moved(mail) or len(mail.events) < 2:
         return None
     before = mail.events[-2].status

@@ -51,7 +51,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 def read_reschedule(raw: bytes, now: datetime) -> datetime | None:
-    """The new time; None for now. Raises Refused."""
+    """The new time; None for now. Raises RequestRejected."""
     found: list[FieldProblem] = []
     due = read_due(decoded(raw, RescheduleDocument).scheduled_at, now, found)
     if found:
@@ -60,7 +60,7 @@ def read_reschedule(raw: bytes, now: datetime) -> datetime | None:
 
 
 def read_retry(raw: bytes) -> tuple[Recipients | None, str | None]:
-    """The recipients and the account that are given, if any. Raises Refused."""
+    """The recipients and the account that are given, if any. Raises RequestRejected."""
     document = decoded(raw, RetryDocument)
     found: list[FieldProblem] = []
     recipients = Recipients(
@@ -80,17 +80,17 @@ def read_retry(raw: bytes) -> tuple[Recipients | None, str | None]:
 
 
 def read_resolve(raw: bytes) -> Decision:
-    """The decision. Raises Refused."""
+    """The decision. Raises RequestRejected."""
     return Decision(decoded(raw, ResolveDocument).decision)
 
 
 def read_nothing(raw: bytes) -> None:
-    """Raise Refused for anything but an empty document."""
+    """Raise RequestRejected for anything but an empty document."""
     decoded(raw, NothingDocument)
 
 
 def decoded(raw: bytes, kind: type[T]) -> T:
-    """A document of this type. Raises Refused, naming every field that is wrong."""
+    """A document of this type. Raises RequestRejected, naming every field that is wrong."""
     found: list[FieldProblem] = []
     document = decode(raw, msgspec.json.Decoder(kind), "this request", found)
     if document is None or found:

@@ -1,4 +1,4 @@
-"""What callers and people do to a mail that is in the ledger: withdraw it, put it off, try it
+"""What callers and people do to a mail that is in the ledger: cancel it, put it off, try it
 again, settle it, let it go.
 
 Each is one conditional write. Whoever comes second, a worker or another person, is looked at anew;
@@ -29,17 +29,17 @@ from shared.mail.message import Message, problems_of
 from shared.mail.status import Status
 from shared.services.accounts.ports import Accounts
 from shared.services.clock import Clock
-from shared.services.delivery.draft_removal import DraftRemoval, Withdrawn
+from shared.services.delivery.draft_removal import DraftRemoval, RemovalResult
 from shared.services.intake.submission import Submission, as_many_as_fit, refuse_signed_out
 from shared.services.mails.packing import Packed, unpack
 from shared.services.mails.ports import Ledger, Payloads, Versioned
 from shared.telemetry import event
 
 ATTEMPTS = 5
-"""A write that lost its race is decided anew so many times."""
+"""How often a change is decided again after another process changed the mail."""
 
 FIRST_LOOK = timedelta(seconds=5)
-"""Until a mail is looked for whose draft has gone."""
+"""Until Postroom searches for a mail whose draft is gone."""
 
 DRAFT_STAYS = (
     "Its earlier draft is still in the Drafts of its mailbox, which Postroom cannot get into: do not "
@@ -47,7 +47,7 @@ DRAFT_STAYS = (
 )
 
 NOT_BEGUN = frozenset({Status.SCHEDULED, Status.QUEUED, Status.HELD})
-"""No worker has it, and none has sent it: it can be withdrawn or put off."""
+"""No worker has it, and none has sent it: it can be cancelled or put off."""
 
 INSTEAD = {
     Status.SCHEDULED: "Cancel it, or give it another time with PATCH.",
@@ -61,7 +61,7 @@ INSTEAD = {
     "with POST /api/mails/{id}/resolve.",
     Status.FAILED: "Nothing of it was sent: POST /api/mails/{id}/retry tries it again, also to "
     "other recipients.",
-    Status.CANCELLED: "It was withdrawn and its content is gone: send a new mail.",
+    Status.CANCELLED: "It was cancelled and its content is gone: send a new mail.",
 }
 """What can be done with a mail, for whoever asked for something else."""
 
@@ -82,7 +82,7 @@ class Recipients(msgspec.Struct, frozen=True):
 
 
 Step = Callable[[Mail, datetime], Mail]
-"""From the mail as it stands to what it becomes; the same object where nothing is to be done."""
+"""Makes the changed mail; returns the same object if nothing is to be done."""
 
 
 def cannot_send(
@@ -119,12 +119,12 @@ class Changes:
         self._payloads = payloads
         self._accounts = accounts
         self._submission = submission
-        self._withdrawal = draft_removal
+        self._draft_removal = draft_removal
         self._clock = clock
 
     def cancel(self, mail_id: str) -> Mail:
-        """Withdraw a mail that no worker has yet. Once this returns it will not be sent, and its
-        content is gone; so is a draft of it that an earlier attempt left. Raises Refused where it is
+        """Cancel a mail that no worker has yet. Once this returns it will not be sent, and its
+        content is gone; so is a draft of it that an earlier attempt left. Raises RequestRejected where it is
         too late, and where that draft cannot be removed for the moment."""
 
         def step(mail: Mail, now: datetime) -> Mail:
@@ -138,7 +138,7 @@ class Changes:
     def reschedule(self, mail_id: str, due: datetime | None) -> Mail:
         """Put a mail off, or let it go now (None, or a time that has passed): then it keeps the turn
         that it has in its mailbox, if it has one. One that waits for the daily cap goes today where
-        the cap as it is now has room, and else stays as it was."""
+        the cap as it is now has a free place, and else stays as it was."""
 
         def step(mail: Mail, now: datetime) -> Mail:
             _require(mail, NOT_BEGUN, "given another time")
@@ -177,7 +177,7 @@ class Changes:
                 sent = mail.moved(Status.SENT, now, reason="marked_sent")
                 return replace(sent, sent_at=_last_attempt(mail) or now)
             if mail.finding_out:
-                # What a person cannot see yet may show at the next look: it would go out twice.
+                # The copy may appear at the next search: the mail would be sent twice.
                 raise RequestRejected(
                     problems.WRONG_STATUS,
                     "Postroom is still finding out whether the mail was sent. Wait until its "
@@ -234,18 +234,18 @@ class Changes:
         )
 
     def _without_draft(self, found: Versioned, after: Mail) -> Mail:
-        """What the mail becomes, once nobody can send its draft any more. Raises Refused where it
+        """What the mail becomes, once nobody can send its draft any more. Raises RequestRejected where it
         may have been sent; Postroom then finds that out."""
         before = found.mail
         try:
-            withdrawn = self._withdrawal.remove_draft(before)
+            failed_unsent = self._draft_removal.remove_draft(before)
         except RequestRejected:
             self._drop_new(before, after)
             raise
-        if withdrawn is Withdrawn.OUT_OF_REACH:
+        if failed_unsent is RemovalResult.OUT_OF_REACH:
             return replace(after, help=DRAFT_STAYS)
-        if withdrawn is Withdrawn.REMOVED or before.status is Status.UNKNOWN:
-            # Of an unknown mail a person has said that it was not sent.
+        if failed_unsent is RemovalResult.REMOVED or before.status is Status.UNKNOWN:
+            # A person said of this unknown mail that it was not sent.
             return after
         self._drop_new(before, after)
         self._find_out(found)
@@ -267,25 +267,24 @@ class Changes:
             due_at=now + FIRST_LOOK,
         )
         self._submission.note_if_old(unsure)
-        # Whoever was first has the mail by now, and finds its draft gone as well.
+        # The process that was first has the mail, and also finds its draft gone.
         if self._write(found.mail, unsure, found.etag):
             self._submission.enqueue(unsure)
 
     def _drop_new(self, before: Mail, after: Mail) -> None:
         """Remove the content that was stored for a change that is not made."""
         if after.payload.blob not in (None, before.payload.blob):
-            # Its name is this attempt's own: no row of another's refers to it.
+            # The blob has a name of this attempt alone: no other row refers to it.
             self._submission.drop(str(after.payload.blob))
 
     def _today(self, mail: Mail, now: datetime) -> Mail:
-        """A mail that waits for the daily cap, due today; the same one where today has no room."""
+        """A mail that waits for the daily cap, due today; the same mail if the cap has no free place."""
         account = _named(self._accounts.all(fresh=True), mail.account)
         let_go = account and self._submission.with_slot_today(mail, account)
         return let_go.noted(now, "rescheduled") if let_go else mail
 
     def _paced(self, before: Mail, mail: Mail) -> Mail:
-        """A mail that waits again is one more of its mailbox, and takes its turn; one that has it
-        keeps it."""
+        """A mail that waits again takes a new slot of its mailbox; a mail that has a slot keeps it."""
         if _waits_for_cap(before) and mail.status is Status.QUEUED:
             return mail
         if before.due_at == mail.due_at and before.waits_its_turn(mail.updated_at):
@@ -294,7 +293,7 @@ class Changes:
         return self._submission.with_slot(mail, account) if account is not None else mail
 
     def _give_back_slot(self, before: Mail, after: Mail) -> None:
-        """The turn of a mail that was withdrawn or put off is another's."""
+        """Free the slot of a mail that was cancelled or put off."""
         if after.status is Status.QUEUED and after.due_at == before.due_at:
             return
         account = _named(self._accounts.all(), before.account)
@@ -303,7 +302,7 @@ class Changes:
 
     def _write(self, before: Mail, after: Mail, etag: str) -> bool:
         """Whether the ledger has it. A write that the storage client repeated looks like a lost
-        race to itself: our line in the mail's story tells, with what we wrote beside it."""
+        race to itself: the event in the mail's history shows it, with what was written beside it."""
         try:
             self._ledger.update(after, etag, new_payload=after.payload != before.payload)
         except (LostRace, AnswerLost):
@@ -351,7 +350,7 @@ class Changes:
             reason = "account_changed"
         else:
             reason = "recipients_changed" if addressed is not packed.message else "retried"
-        # A draft that is there already is the mail as it was, in the mailbox that it was for.
+        # An existing draft holds the mail as it was before, in the mailbox that it was for.
         same = content == packed and account.account_id == mail.account_id
         after = _afresh(mail, now, reason)
         after = replace(
@@ -377,7 +376,7 @@ class Changes:
         return self._submission.with_payload(after, content, own_name=True)
 
     def _content(self, mail: Mail) -> Packed:
-        """What was to be sent. Raises Refused where it is gone or damaged."""
+        """What was to be sent. Raises RequestRejected where it is gone or damaged."""
         try:
             if mail.payload.inline is not None:
                 return unpack(mail.payload.inline)
@@ -393,7 +392,7 @@ def _waits_for_cap(mail: Mail) -> bool:
 
 
 def _gives_up_draft(before: Mail, after: Mail) -> bool:
-    """Whether a draft that could still be sent is forgotten. One that a person found sent is none."""
+    """Whether the change gives up a draft that could still be sent."""
     return (
         before.draft_id is not None
         and after.draft_id != before.draft_id
@@ -434,7 +433,7 @@ def _where(mail: Mail) -> dict[str, object]:
 
 
 def _afresh(mail: Mail, now: datetime, reason: str) -> Mail:
-    """Waiting again: due now, or later still where that was asked for; attempts counted anew."""
+    """The mail as it waits again: due now, or at the later time that was asked for; attempts are counted from zero."""
     due = max(mail.due_at, now)
     return replace(mail.moved(Status.QUEUED, now, reason=reason, due_at=due), attempts=0)
 

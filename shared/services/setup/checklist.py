@@ -144,7 +144,7 @@ class Checklist:
                     found = _without_vault(found, error)
                 else:
                     found = replace(found, versions=versions)
-        return replace(found, sight=self._seen(mail, accounts, patience))
+        return replace(found, evidence=self._seen(mail, accounts, patience))
 
     def _of_the_vault(self, signed_in: bool) -> tuple[bool, Sequence[CredentialVersion]]:
         """Whether the app has written into it, and what it holds to prove the app by."""
@@ -163,7 +163,7 @@ class Checklist:
     def keep_secret(self, value: str, expires_on: str) -> None:
         """Put the client secret into Key Vault, with the day on which it expires.
 
-        Raises Refused, which never quotes it, and RemoteError; after an AnswerLost it may be there.
+        Raises RequestRejected, which never quotes it, and RemoteError; after an AnswerLost it may be there.
         """
         if self.proves_by != "secret":
             used = {"certificate": "a certificate", "managed-identity": "its managed identity"}
@@ -177,7 +177,7 @@ class Checklist:
         self._vault.set(CLIENT_SECRET, value, expires_at=expires_at)
 
     def send_test(self, address: str, account: str | None) -> Mail:
-        """Accept the test mail. Raises Refused."""
+        """Accept the test mail. Raises RequestRejected."""
         document = {
             "to": address.strip(),
             "subject": "Postroom works",
@@ -208,7 +208,7 @@ class Checklist:
         if account is None:
             return None
         try:
-            return patience.ask("mailbox", lambda: self._finding.find_out(account, mail)).sight
+            return patience.ask("mailbox", lambda: self._finding.find_out(account, mail)).evidence
         except PostroomError:
             return Evidence.UNSEEN
 
@@ -229,7 +229,7 @@ def _without_vault(found: Found, error: PostroomError) -> Found:
 
 
 def read_expiry(text: str, now: datetime) -> datetime:
-    """The end of the day before the one that was typed has begun everywhere. Raises Refused."""
+    """The end of the day before the one that was typed has begun everywhere. Raises RequestRejected."""
     try:
         at = datetime.strptime(text.strip(), "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
@@ -242,7 +242,7 @@ def read_expiry(text: str, now: datetime) -> datetime:
 
 
 def refuse_what_is_no_secret(value: str) -> None:
-    """Raise Refused for what cannot be the value of a client secret. Quotes nothing of it."""
+    """Raise RequestRejected for what cannot be the value of a client secret. Quotes nothing of it."""
     if _GUID.fullmatch(value):
         raise _wrong(
             "secret",

@@ -72,7 +72,7 @@ class Found(msgspec.Struct, frozen=True):
     """The newest test mail."""
     sent: bool = False
     """Whether any mail was sent, a test mail or not."""
-    sight: Evidence | None = None
+    evidence: Evidence | None = None
     """What a look into the mailbox found, where one is possible."""
 
 
@@ -312,7 +312,7 @@ def _mail(found: Found) -> Step:
             "Send one below, to an address whose inbox you can see.",
         )
     if mail.status is Status.SENT:
-        return Step("mail", title, *_seen_words(mail, found.sight))
+        return Step("mail", title, *_seen_words(mail, found.evidence))
     if mail.moves_on:
         return Step("mail", title, StepState.UNSURE, "It is under way.")
     return Step(
@@ -324,7 +324,7 @@ def _mail(found: Found) -> Step:
     )
 
 
-def _seen_words(mail: Mail, sight: Evidence | None) -> tuple[StepState, str]:
+def _seen_words(mail: Mail, evidence: Evidence | None) -> tuple[StepState, str]:
     """What is known of a sent mail beyond that Microsoft took it."""
     if mail.delivery is not DeliveryMode.VERIFIED:
         return (
@@ -332,7 +332,7 @@ def _seen_words(mail: Mail, sight: Evidence | None) -> tuple[StepState, str]:
             "Microsoft took it. This account sends directly, so Postroom may not look into Sent "
             "Items: look yourself, or sign in again with verified sending.",
         )
-    if sight is Evidence.SENT:
+    if evidence is Evidence.SENT:
         return StepState.DONE, "Sent, and its copy was just seen in the mailbox's Sent Items."
     return (
         StepState.UNSURE,
@@ -355,11 +355,11 @@ LOOKED_FOR = timedelta(minutes=5)
 """So long after it was sent a copy is waited for."""
 
 
-def stages(mail: Mail, sight: Evidence | None) -> Sequence[Stage]:
+def stages(mail: Mail, evidence: Evidence | None) -> Sequence[Stage]:
     """The four stages of a test mail, in their order."""
     begun = next((e.at for e in mail.events if e.status is Status.SENDING), None)
     sent = mail.status is Status.SENT
-    seen = sent and sight is Evidence.SENT
+    seen = sent and evidence is Evidence.SENT
     if mail.delivery is not DeliveryMode.VERIFIED:
         words = (
             "Not looked for: an account that sends directly does not let Postroom into its mailbox. "
@@ -381,6 +381,6 @@ def is_followed(found: Found, now: datetime) -> bool:
     if mail is None:
         return False
     if mail.status is Status.SENT:
-        waits = mail.delivery is DeliveryMode.VERIFIED and found.sight is not Evidence.SENT
+        waits = mail.delivery is DeliveryMode.VERIFIED and found.evidence is not Evidence.SENT
         return waits and mail.sent_at is not None and now - mail.sent_at < LOOKED_FOR
     return mail.moves_on

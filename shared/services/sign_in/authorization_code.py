@@ -49,7 +49,7 @@ class Consent:
         self._accounts = accounts
         self._flows = flows
         self._clock = clock
-        self._linking = connecting
+        self._connecting = connecting
 
     def begin(self, sign_in_request: SignInRequest, *, choose_account: bool = False) -> SignInFlow:
         """Start a sign-in; the browser goes to `msal["auth_uri"]` next.
@@ -76,13 +76,13 @@ class Consent:
         return SignInFlow(sign_in_request, msal, expires_at)
 
     def finish(self, flow: SignInFlow, answer: Mapping[str, str]) -> Account:
-        """Turn what Microsoft sent back into a linked account, and release its held mails.
+        """Turn what Microsoft sent back into a connected account, and release its held mails.
 
         Raises SignInRejected, CredentialRefused or NotSent; in all of these cases nothing is
         linked.
         """
         self._take(flow, answer)
-        return self._linking.link(flow.sign_in_request, self._redeem(flow, answer))
+        return self._connecting.link(flow.sign_in_request, self._redeem(flow, answer))
 
     def _take(self, flow: SignInFlow, answer: Mapping[str, str]) -> None:
         state = str(flow.msal.get("state", ""))

@@ -1,4 +1,4 @@
-"""Linking the mailbox of a person who has signed in, in whichever way: the checks, then the rows.
+"""Connecting the mailbox of a person who has signed in: the checks, then the rows.
 
 One order keeps one promise: on any refusal nothing is stored.
 """
@@ -41,7 +41,7 @@ from shared.services.accounts.ports import (
     DisconnectedMailbox,
     Profile,
 )
-from shared.services.accounts.registering import by_alias, enrolled
+from shared.services.accounts.registering import by_alias, registered
 from shared.services.clock import Clock
 from shared.services.delivery.ports import MailService
 from shared.services.sign_in.identity_claims import Person, read_person
@@ -62,7 +62,7 @@ class ConsentRules(msgspec.Struct, frozen=True):
 
 
 class Connecting:
-    """Turns a grant into a linked account."""
+    """Turns a grant into a connected account."""
 
     def __init__(
         self,
@@ -74,10 +74,10 @@ class Connecting:
         accounts: AccountRegister,
         clock: Clock,
         released: Callable[[Account], int] = lambda account: 0,
-        linked: Callable[[Account, str], None] = lambda account, access_token: None,
+        connected: Callable[[Account, str], None] = lambda account, access_token: None,
         new_account_id: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
-        """`linked` is called with each account that was linked and an access token of it, before its
+        """`linked` is called with each account that was connected and an access token of it, before its
         held mails go."""
         self._rules = rules
         self._identity = identity
@@ -86,7 +86,7 @@ class Connecting:
         self._accounts = accounts
         self._clock = clock
         self._released = released
-        self._linked = linked
+        self._connected = connected
         self._new_account_id = new_account_id
 
     def link(self, sign_in_request: SignInRequest, grant: Grant) -> Account:
@@ -245,7 +245,7 @@ class Connecting:
             account_id = next(
                 (
                     gone.account_id
-                    for gone in snapshot.departed
+                    for gone in snapshot.disconnected
                     if _had(gone, sign_in_request, person)
                 ),
                 None,
@@ -273,7 +273,7 @@ class Connecting:
             raise
         if existing:
             self._drop_grant(existing)
-        self._linked(account, grant.access_token)
+        self._connected(account, grant.access_token)
         released = self._release(account)
         telemetry.event(
             "account_signed_in", account=account.alias, kind=account.kind, released=released
@@ -306,7 +306,7 @@ class Connecting:
         try:
             used = any(row.grant == account.grant for row in self._accounts.snapshot().accounts)
         except RemoteError:
-            # Whoever signs in is told that nothing was linked, and begins anew.
+            # The person is told that nothing was connected, and starts again.
             used = False
         if not used:
             self._drop_grant(account)
@@ -332,7 +332,7 @@ class Connecting:
             )
 
         try:
-            return enrolled(self._accounts, row_on)
+            return registered(self._accounts, row_on)
         except (RemoteError, LostRace) as error:
             raise _not_written(account) from error
 
@@ -343,7 +343,7 @@ class Connecting:
             reached = [row for row in rows if row.through == account.account_id]
             return sum(self._released(row) for row in (account, *reached))
         except PostroomError:
-            # The mailbox is linked all the same; the timer releases what is still held.
+            # The mailbox is connected all the same; the timer releases what is still held.
             telemetry.event("release_put_off", level=logging.WARNING, account=account.alias)
             return 0
 

@@ -38,7 +38,7 @@ class DeviceSignIn:
         self._identity = identity
         self._flows = flows
         self._clock = clock
-        self._linking = connecting
+        self._connecting = connecting
         self._new_handle = new_handle
 
     def begin(self, sign_in_request: SignInRequest) -> DeviceFlow:
@@ -74,4 +74,4 @@ class DeviceSignIn:
                 "This sign-in was finished already.",
                 "Look at /accounts: the mailbox may be there. If it is not, start again.",
             )
-        return self._linking.link(flow.sign_in_request, grant)
+        return self._connecting.link(flow.sign_in_request, grant)

@@ -209,7 +209,7 @@ class IdentityPlatform(Protocol):
     def redeem(
         self, authority: str, flow: Mapping[str, object], answer: Mapping[str, str]
     ) -> Grant:
-        """Exchange the code that came back. Raises Refused for what a person can mend."""
+        """Exchange the code that came back. Raises RequestRejected for what a person can mend."""
         ...
 
     def begin_device(self, authority: str, scopes: Sequence[str]) -> DeviceCode:

@@ -26,7 +26,7 @@ def read_wish(
     verified: bool = False,
     shared: bool = False,
 ) -> SignInRequest:
-    """The wish behind a form's fields. Raises Refused naming every field that is wrong.
+    """The request in the fields of the form. Raises RequestRejected naming every field that is wrong.
 
     `tenant` is the setting's. `kind` (`work`, `personal` or nothing) matters where that is
     `common`, which stands for both; elsewhere it must fit.

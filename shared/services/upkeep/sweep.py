@@ -1,4 +1,4 @@
-"""What the timer does, and what a sign-in sets free.
+"""The sweep: finds mails that wait too long, and enqueues wake-ups for them.
 
 Mails that wait are found without looking through the ledger: see `WaitingIndex` and
 `docs/decisions/0012-index-of-waiting-mails.md`.
@@ -21,8 +21,8 @@ from shared.services.mails.ports import Ledger, MailSummary, Span
 from shared.services.upkeep.ports import Entry, HeldMark, WaitingIndex, Watermark
 from shared.telemetry import event
 
-MOST_RUNG = 500
-"""A run follows so many entries of the index, and rings for so many mails that it finds besides."""
+MOST_ENQUEUED = 500
+"""A run follows so many entries of the index, and enqueues wake-ups for so many mails that it finds besides."""
 PAGE = 1000
 MOST_SECONDS = 50.0
 """A run that takes longer leaves the rest to the next one."""
@@ -30,15 +30,15 @@ MARGIN = timedelta(minutes=15)
 """How far the watermark stays behind the clock: longer than a function may run (`host.json`) and
 clocks differ, together."""
 OVERLAP = timedelta(minutes=5)
-"""A row is there somewhat later than the times in it say: look that far back again."""
+"""A row can become visible later than the times in it say: each run reads this much of the past again."""
 QUIET = timedelta(minutes=5)
-"""A look that found nothing moves the watermark only so often, to save the write."""
+"""A run that found nothing moves the watermark only this often, to save the write."""
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-"""No id is older."""
+"""No mail id is older."""
 
 
 class Upkeep:
-    """Rings for mails that nobody else will ring for."""
+    """Enqueues wake-ups for mails whose own wake-up is lost, or that nothing else would wake."""
 
     def __init__(
         self,
@@ -50,38 +50,38 @@ class Upkeep:
     ) -> None:
         self._ledger = ledger
         self._waiting = waiting
-        self._bell = wake_ups
+        self._wake_ups = wake_ups
         self._accounts = accounts
         self._clock = clock
 
     def requeue_overdue(self) -> int:
-        """Ring for mails whose bell was lost, whose worker died, or whose account is well again.
+        """Enqueue wake-ups for mails whose wake-up was lost, whose worker died, or whose account can send again.
 
         Returns for how many. What is more than one run can do is left to the next.
         """
         run = self._run()
-        snapshot = self._waiting.snapshot(run.now, MOST_RUNG)
+        snapshot = self._waiting.snapshot(run.now, MOST_ENQUEUED)
         run.apply(snapshot.due)
         for mark in snapshot.held:
             run.release(mark)
         run.look_through(snapshot.watermark or Watermark(BEGINNING, BEGINNING))
-        if run.rung:
-            event("rung_again", count=run.rung)
-        return run.rung
+        if run.enqueued:
+            event("rung_again", count=run.enqueued)
+        return run.enqueued
 
     def release(self, account: Account) -> int:
-        """Ring for the mails that are held for an account, oldest first. Returns for how many; what
-        is more than one run can do is left to the timer."""
+        """Enqueue wake-ups for the mails that are held for an account, the oldest first. Returns how many.
+        The timer does what is more than one run can do."""
         run = self._run()
         watermark = self._waiting.snapshot(run.now, 0).watermark
-        run.apply(self._waiting.of_account(account.alias, MOST_RUNG))
+        run.apply(self._waiting.of_account(account.alias, MOST_ENQUEUED))
         run.release_new(account, watermark.noted_before if watermark else BEGINNING)
-        if run.rung:
-            event("mails_released", account=account.alias, released=run.rung)
-        return run.rung
+        if run.enqueued:
+            event("mails_released", account=account.alias, released=run.enqueued)
+        return run.enqueued
 
     def look_behind(self, cursor: str | None, stop: datetime) -> tuple[int, str | None]:
-        """Look for mails that wait behind the watermark and are not in the index, and note them.
+        """Find mails that wait behind the watermark and are not in the index, and note them.
 
         Goes through the whole ledger from `cursor` on, until `stop`. Returns how many there were
         (there should be none), and where to go on.
@@ -100,7 +100,7 @@ class Upkeep:
             if cursor is None or self._clock() >= stop:
                 break
         if missing:
-            # An entry that was moved within the index while that was read may have been overseen.
+            # An entry that was moved within the index while that was read may have been missed.
             noted = set(self._waiting.mail_ids())
         search_count = {
             m.mail_id: m.next_check_at
@@ -111,11 +111,11 @@ class Upkeep:
         return len(search_count), cursor
 
     def _run(self) -> _Run:
-        return _Run(self._ledger, self._waiting, self._bell, self._accounts, self._clock)
+        return _Run(self._ledger, self._waiting, self._wake_ups, self._accounts, self._clock)
 
 
 class _Run:
-    """One run: what it sees at one moment, and for which mails it has rung."""
+    """One run: what it finds at one moment, and for which mails it enqueued wake-ups."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class _Run:
     ) -> None:
         self._ledger = ledger
         self._waiting = waiting
-        self._bell = wake_ups
+        self._wake_ups = wake_ups
         self._clock = clock
         self._accounts = accounts
         self._known: Mapping[str, Account] | None = None
@@ -136,13 +136,13 @@ class _Run:
         self._rung: set[str] = set()
 
     @property
-    def rung(self) -> int:
-        """For how many mails."""
+    def enqueued(self) -> int:
+        """How many mails got a wake-up."""
         return len(self._rung)
 
     def apply(self, entries: Sequence[Entry]) -> None:
-        """Look up the mails of these entries, ring for those that are overdue, and note when to
-        look again."""
+        """Read the mails of these entries, enqueue wake-ups for those that are overdue, and note when
+        to check them again."""
         search_count: dict[str, datetime] = {}
         stuck: dict[str, list[str]] = {}
         done: list[Entry] = []
@@ -151,7 +151,7 @@ class _Run:
                 break
             mail = self._ledger.summary(entry.mail_id)
             if mail is None or mail.next_check_at is None:
-                # Whoever noted it may be about to make it wait.
+                # The process that noted it may be about to write the mail.
                 if self.now - entry.noted_at < MARGIN:
                     search_count[entry.mail_id] = self.now + MARGIN
             elif self._is_stuck(mail):
@@ -168,20 +168,20 @@ class _Run:
         self._waiting.drop(done)
 
     def release(self, mark: HeldMark) -> None:
-        """Ring for the mails that are noted as held for an account, if it can send again."""
+        """Enqueue wake-ups for the mails that are noted as held for an account, if it can send again."""
         account = self._account(mark.alias)
         if account is None or not account.can_send_at(self.now) or self._is_late:
             return
-        entries = self._waiting.of_account(mark.alias, MOST_RUNG)
+        entries = self._waiting.of_account(mark.alias, MOST_ENQUEUED)
         self.apply(entries)
         if not entries and self.now - mark.noted_at >= MARGIN:
             self._waiting.unmark(mark)
 
     def release_new(self, account: Account, since: datetime) -> None:
-        """Ring for mails that are held for an account and too new to be in the index."""
+        """Enqueue wake-ups for mails that are held for an account and too new to be in the index."""
         for_all = self.now + timedelta(days=1)
         page = self._ledger.waiting(
-            Span(since, for_all, self.now, self.now), MOST_RUNG, held_for=account.alias
+            Span(since, for_all, self.now, self.now), MOST_ENQUEUED, held_for=account.alias
         )
         search_count = {}
         for mail in sorted(page.mails, key=lambda mail: mail.mail_id):
@@ -190,10 +190,10 @@ class _Run:
         self._note(search_count, {})
 
     def look_through(self, watermark: Watermark) -> None:
-        """Note what the watermark passes and what is overdue since the last look, ring for the
-        latter, and only then move the watermark."""
+        """Note what the watermark passes and what became overdue since the last run, enqueue wake-ups
+        for the latter, and only then move the watermark."""
         newly_after, begun_before = watermark.looked_until, watermark.under_way is not None
-        most = self.rung + MOST_RUNG
+        most = self.enqueued + MOST_ENQUEUED
         while True:
             span = watermark.under_way or Span(
                 watermark.noted_before,
@@ -230,9 +230,9 @@ class _Run:
             elif next_check_at > self.now:
                 search_count[mail.mail_id] = next_check_at
             elif next_check_at <= newly_after:
-                # An earlier look has rung for it; the same moment comes out as at that time.
+                # An earlier run enqueued a wake-up; this computes the same moment again.
                 search_count[mail.mail_id] = next_look(next_check_at, self.now)
-            elif self.rung < most and not self._is_late:
+            elif self.enqueued < most and not self._is_late:
                 self._ring(mail.mail_id)
                 search_count[mail.mail_id] = next_look(next_check_at, self.now)
             else:
@@ -246,7 +246,7 @@ class _Run:
 
     def _ring(self, mail_id: str) -> None:
         if mail_id not in self._rung:
-            self._bell.enqueue(mail_id)
+            self._wake_ups.enqueue(mail_id)
             self._rung.add(mail_id)
 
     def _is_stuck(self, mail: MailSummary) -> bool:
@@ -266,9 +266,9 @@ class _Run:
 
 
 def next_look(overdue_since: datetime, now: datetime) -> datetime:
-    """When to look again at a mail for which somebody has rung.
+    """When to check a mail again after a wake-up was enqueued for it.
 
-    On a grid that hangs on `overdue_since` alone, so that several notes of a mail become one.
+    The times depend on `overdue_since` alone, so that several notes of a mail become one.
     """
     age = now - overdue_since
     if age < timedelta(minutes=10):

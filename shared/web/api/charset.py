@@ -72,7 +72,7 @@ def parameters(header: str) -> dict[str, str] | None:
 
 
 def refuse_compressed(headers: Mapping[str, str]) -> None:
-    """Raise Refused for a body that has a Content-Encoding (RFC 9110, 8.4)."""
+    """Raise RequestRejected for a body that has a Content-Encoding (RFC 9110, 8.4)."""
     coding = headers.get("content-encoding", "").strip().lower()
     if coding not in ("", "identity"):
         raise _refused(
@@ -83,7 +83,7 @@ def refuse_compressed(headers: Mapping[str, str]) -> None:
 
 
 def utf8_json(body: bytes, content_type: str, field: str = "body") -> bytes:
-    """A JSON text in UTF-8, without byte order mark, whatever it came in. Raises Refused for a
+    """A JSON text in UTF-8, without byte order mark, whatever it came in. Raises RequestRejected for a
     charset that is not read, and for bytes that are not in the charset that was declared.
 
     `field` is what the body is called where one is wrong. The charset of JSON is UTF-8 unless the
@@ -107,7 +107,7 @@ def utf8_json(body: bytes, content_type: str, field: str = "body") -> bytes:
 
 
 def message_bytes(body: bytes, content_type: str) -> bytes:
-    """A raw message, without byte order mark. Raises Refused where a charset is declared that is no
+    """A raw message, without byte order mark. Raises RequestRejected where a charset is declared that is no
     extension of ASCII: a message is made of bytes, and its parts say their own charsets."""
     charset = _charset_in(content_type, "body")
     if charset not in (None, "utf-8", "utf8", "us-ascii", "ascii"):
@@ -147,7 +147,7 @@ def _byte_order(body: bytes) -> str:
 
 
 def _charset_in(content_type: str, field: str) -> str | None:
-    """The charset that a Content-Type declares, in lower case. Raises Refused for one that cannot be
+    """The charset that a Content-Type declares, in lower case. Raises RequestRejected for one that cannot be
     read."""
     found = parameters(content_type)
     if found is None:

@@ -73,7 +73,7 @@ class Checked(msgspec.Struct, omit_defaults=True):
 
 
 class MailEvent(msgspec.Struct, omit_defaults=True):
-    """One line of a mail's story."""
+    """One event of a mail's history."""
 
     at: datetime
     status: str
@@ -81,7 +81,7 @@ class MailEvent(msgspec.Struct, omit_defaults=True):
 
 
 class MailView(msgspec.Struct, omit_defaults=True):
-    """A mail and its story."""
+    """A mail and its history."""
 
     id: str
     status: str
@@ -363,7 +363,7 @@ def checked(receipt: Receipt) -> Checked:
 
 
 def mail_view(mail: Mail, *, history: bool) -> MailView:
-    """A mail, with its story or without."""
+    """A mail, with its history or without."""
     return MailView(
         id=mail.mail_id,
         status=mail.status.value,

@@ -49,7 +49,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 def read_parts(body: bytes, content_type: str) -> list[Part]:
-    """The parts of a form. Raises Refused where it is not one, or has too many parts."""
+    """The parts of a form. Raises RequestRejected where it is not one, or has too many parts."""
     boundary = (parameters(content_type) or {}).get("boundary", "")
     if not _BOUNDARY.fullmatch(boundary):
         raise bad_request(
@@ -115,7 +115,7 @@ def _part(body: bytes, start: int, end: int) -> Part:
 
 
 def _headers(head: bytes) -> dict[str, str]:
-    """Header lines by their names in lower case. Raises Refused for what is none, or is twice."""
+    """Header lines by their names in lower case. Raises RequestRejected for what is none, or is twice."""
     try:
         lines = _LINE_END.split(head.decode())
     except UnicodeDecodeError:

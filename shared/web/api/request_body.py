@@ -23,7 +23,7 @@ LONGEST_WAIT = 60.0
 
 
 def read_order(req: func.HttpRequest, limits: Limits) -> Order:
-    """The order in a request. Raises Refused, naming the field, header or limit that is wrong."""
+    """The order in a request. Raises RequestRejected, naming the field, header or limit that is wrong."""
     body, now = read_body(req, limits.max_bytes), limits.clock()
     key = req.headers.get("idempotency-key")
     content_type: str = req.headers.get("content-type", "")
@@ -85,7 +85,7 @@ def _is_number(text: str) -> bool:
 
 
 def read_body(req: func.HttpRequest, max_bytes: int) -> bytes:
-    """The body. Raises Refused where it is missing or too large."""
+    """The body. Raises RequestRejected where it is missing or too large."""
     declared = req.headers.get("content-length", "")
     body = req.get_body()
     if (_is_number(declared) and float(declared) > max_bytes) or len(body) > max_bytes:
@@ -104,7 +104,7 @@ def read_body(req: func.HttpRequest, max_bytes: int) -> bytes:
 
 
 def read_form(body: bytes, content_type: str) -> tuple[bytes, list[Attachment]]:
-    """The mail document of a form, in UTF-8, and its files. Raises Refused."""
+    """The mail document of a form, in UTF-8, and its files. Raises RequestRejected."""
     from shared.web.api.form_data import read_parts
 
     documents: list[bytes] = []

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def require_same_origin(req: func.HttpRequest, origin: str) -> None:
-    """Raise Refused unless the request came from `origin`, the configured one.
+    """Raise RequestRejected unless the request came from `origin`, the configured one.
 
     A request with neither header is refused too: every browser that can open the pages sends one.
     """

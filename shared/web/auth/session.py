@@ -51,6 +51,6 @@ class Sessions:
         return self._clock().timestamp() < int(content.partition(b":")[0])
 
     def require_session(self, req: func.HttpRequest) -> None:
-        """Raise Refused (401) without a session."""
+        """Raise RequestRejected (401) without a session."""
         if not self.is_open(req):
             raise RequestRejected(SESSION_REQUIRED, "This needs a session.")

@@ -117,7 +117,7 @@ def linked_at(account: Account, sign_in_request: SignInRequest) -> str:
 
 
 def read_form(req: func.HttpRequest) -> dict[str, str]:
-    """The fields of a page's form. Raises Refused."""
+    """The fields of a page's form. Raises RequestRejected."""
     try:
         return form_of(req)
     except ValueError as error:

@@ -12,7 +12,7 @@ _KINDS = {"organizations": AccountKind.WORK, "consumers": AccountKind.PERSONAL}
 
 
 def wish_of(form: Mapping[str, str], tenant: str) -> SignInRequest:
-    """The wish that a form holds. Raises Refused."""
+    """The wish that a form holds. Raises RequestRejected."""
     return read_wish(
         tenant,
         form.get("alias", ""),

@@ -52,7 +52,7 @@ def typed(form: Mapping[str, str]) -> dict[str, str]:
 
 
 def change_in(form: Mapping[str, str]) -> AccountChange:
-    """The change that a form asks for. Raises Refused, naming every field that is wrong."""
+    """The change that a form asks for. Raises RequestRejected, naming every field that is wrong."""
     found: list[FieldProblem] = []
     values: dict[str, Any] = {
         "display_name": form.get("display_name", "").strip(),

@@ -78,11 +78,11 @@ def show_accounts(
     checked = req.params.get("checked")
     asked_for = next((row.account_id for row in rows if row.alias == checked), None)
     notice = notices.read_cookie(keys, req.headers.get("Cookie", ""))
-    linked = next((row for row in rows if row.alias == req.params.get("linked")), None)
+    connected = next((row for row in rows if row.alias == req.params.get("linked")), None)
     asked = re.split(r"[ +]", req.params.get("asked", ""))
     choices = Choices("verified" in asked, "shared" in asked)
     # What a holder was granted is no news of the mailboxes that are reached by it.
-    signed_in = linked if linked and linked.kind.is_signed_in else None
+    signed_in = connected if connected and connected.kind.is_signed_in else None
     record = records.get(asked_for or "")
     return page(
         site,
@@ -94,7 +94,7 @@ def show_accounts(
         ],
         has_default=any(account.is_default for account in rows),
         add_mailbox=AddForm.empty(rows),
-        linked=linked_shown(linked, records.get(linked.account_id)) if linked else None,
+        connected=linked_shown(connected, records.get(connected.account_id)) if connected else None,
         withheld=_purposes(choices.withheld(signed_in.scopes)) if signed_in else (),
         unasked=_purposes(choices.unasked(signed_in.scopes)) if signed_in else (),
         withheld_url=_approval_url(site, signed_in, choices) if signed_in else None,

@@ -29,7 +29,7 @@ class ConnectedShown(msgspec.Struct, frozen=True):
 
 def linked_shown(account: Account, record: CheckRecord | None) -> ConnectedShown:
     """A mailbox that has just been linked, with no more said of it than is known."""
-    tone, sentences = _standing(account, record)
+    tone, sentences = _account_health(account, record)
     return ConnectedShown(
         alias=account.alias,
         address=account.address,
@@ -46,7 +46,7 @@ def _how(account: Account) -> str:
     return ", in the app's own name" if account.kind is AccountKind.APP else ""
 
 
-def _standing(account: Account, record: CheckRecord | None) -> tuple[str, tuple[str, ...]]:
+def _account_health(account: Account, record: CheckRecord | None) -> tuple[str, tuple[str, ...]]:
     row = why(account)
     if row is not None:
         return "bad", (f"It cannot send now: {row.meaning} {row.help}",)

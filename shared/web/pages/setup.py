@@ -98,7 +98,7 @@ def _page(
         mail=mail,
         stages=[
             (one, one.at and wording.moment(one.at), one.at and wording.iso(one.at))
-            for one in (stages(mail, found.sight) if mail else ())
+            for one in (stages(mail, found.evidence) if mail else ())
         ],
         followed=is_followed(found, now),
         mail_words=wording.STATUSES[mail.status] if mail else None,

@@ -370,8 +370,8 @@ def test_two_sign_ins_in_two_tabs_both_finish(
     accept(first)
     expect(first.get_by_role("status")).to_contain_text(f"{BILLING} is linked as billing")
     assert flow_cookies(context) == []
-    linked = {found["alias"]: found["address"] for found in control.accounts()}
-    assert linked == {"ada": ADA, "billing": BILLING}
+    connected = {found["alias"]: found["address"] for found in control.accounts()}
+    assert connected == {"ada": ADA, "billing": BILLING}
 
 
 def test_an_answer_of_microsoft_sent_twice_links_nothing_twice_and_explains_itself(

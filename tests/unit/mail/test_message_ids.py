@@ -149,7 +149,7 @@ TWIN = Copy("sent", is_draft=False, key=OTHER, sent_at=LATER)
 
 
 @pytest.mark.parametrize(
-    ("copies", "sight"),
+    ("copies", "evidence"),
     [
         ([], Evidence.NOTHING),
         ([SENT], Evidence.SENT),
@@ -168,14 +168,14 @@ TWIN = Copy("sent", is_draft=False, key=OTHER, sent_at=LATER)
     ],
 )
 def test_a_mail_counts_as_unsent_only_by_its_own_draft_and_without_a_sent_copy(
-    copies: list[Copy], sight: Evidence
+    copies: list[Copy], evidence: Evidence
 ) -> None:
     for sought in (
         Sought(MAIL_ID, "draft-1", "<one@app>", True, NOW),
         Sought(MAIL_ID, "draft-1", f"<postroom.{MAIL_ID}@contoso.com>", False, NOW),
     ):
-        assert judge_look(GraphAnswer(200), copies, sought).sight is sight
-        assert judge_look(GraphAnswer(503), copies, sought).sight is Evidence.UNSEEN
+        assert judge_look(GraphAnswer(200), copies, sought).evidence is evidence
+        assert judge_look(GraphAnswer(503), copies, sought).evidence is Evidence.UNSEEN
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_mail_counts_as_unsent_only_by_its_own_draft_and_without_a_sent_copy(
     [None, "<one@prod.outlook.com>", f"<postroom.{OTHER}@contoso.com>", f"<{MAIL_ID}@contoso.com>"],
 )
 @pytest.mark.parametrize(
-    ("copies", "sight"),
+    ("copies", "evidence"),
     [
         ([BARE], Evidence.NOTHING),
         ([BARE, OTHER_DRAFT], Evidence.NOTHING),
@@ -196,10 +196,10 @@ def test_a_mail_counts_as_unsent_only_by_its_own_draft_and_without_a_sent_copy(
     ],
 )
 def test_a_message_id_that_exchange_gave_is_no_evidence_without_the_key(
-    copies: list[Copy], sight: Evidence, message_id: str | None
+    copies: list[Copy], evidence: Evidence, message_id: str | None
 ) -> None:
     """Any caller can read it in the mail's view and write it into raw MIME."""
     sought = Sought(MAIL_ID, "draft-1", message_id, False, NOW)
 
-    assert judge_look(GraphAnswer(200), copies, sought).sight is sight
-    assert judge_look(GraphAnswer(503), copies, sought).sight is Evidence.UNSEEN
+    assert judge_look(GraphAnswer(200), copies, sought).evidence is evidence
+    assert judge_look(GraphAnswer(503), copies, sought).evidence is Evidence.UNSEEN

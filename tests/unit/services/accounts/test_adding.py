@@ -407,7 +407,7 @@ def test_a_holder_that_is_not_what_it_was_any_more_takes_nobody(
 
     def change_holder() -> None:
         desk.accounts.before_enrol = lambda: None
-        desk.accounts.enrolled += 1
+        desk.accounts.registered += 1
         holder = change(desk.accounts.rows.pop("ada"))
         if holder is not None:
             desk.accounts.rows["ada"] = holder

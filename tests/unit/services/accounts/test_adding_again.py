@@ -158,8 +158,8 @@ def test_nor_does_what_cannot_be_known_again(
 ) -> None:
     first = desk.add(request_)
     desk.leave()
-    (gone,) = desk.services.accounts.departed.values()
-    desk.services.accounts.departed = {"info": replace(gone, **changes)}
+    (gone,) = desk.services.accounts.disconnected.values()
+    desk.services.accounts.disconnected = {"info": replace(gone, **changes)}
 
     assert desk.add(request_).account_id != first.account_id
 

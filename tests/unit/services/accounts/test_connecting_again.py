@@ -22,7 +22,7 @@ def office() -> Office:
 
 
 def test_the_same_mailbox_gets_its_mails_back(office: Office) -> None:
-    office.accounts.departed = [gone("hr"), gone()]
+    office.accounts.disconnected = [gone("hr"), gone()]
     account = office.finish(office.begin())
 
     assert account.account_id == "id-before"
@@ -32,12 +32,12 @@ def test_the_same_mailbox_gets_its_mails_back(office: Office) -> None:
 
 
 @pytest.mark.parametrize(
-    "departed", [gone("hr"), gone(object_id="99999999-9999-4999-8999-999999999999")]
+    "disconnected", [gone("hr"), gone(object_id="99999999-9999-4999-8999-999999999999")]
 )
 def test_another_mailbox_or_alias_gets_none_of_them(
-    office: Office, departed: DisconnectedMailbox
+    office: Office, disconnected: DisconnectedMailbox
 ) -> None:
-    office.accounts.departed = [departed]
+    office.accounts.disconnected = [disconnected]
 
     assert office.finish(office.begin()).account_id == "new-0"
 

@@ -241,11 +241,11 @@ def test_a_mail_due_far_beyond_the_queues_seven_days_goes_on_its_day(
 ) -> None:
     due = NOW + timedelta(days=20)
     mail_id = services.accepted(scheduled_at=due.isoformat())
-    rung = []
+    enqueued = []
 
     while services.clock() < due + timedelta(minutes=10):
         for ring in services.wake_ups.take_due():
-            rung.append(services.clock() - NOW)
+            enqueued.append(services.clock() - NOW)
             services.handle(ring.mail_id)
         services.clock.forward(minutes=10)
 
@@ -253,7 +253,7 @@ def test_a_mail_due_far_beyond_the_queues_seven_days_goes_on_its_day(
     assert mail.status is Status.SENT
     assert mail.sent_at is not None
     assert timedelta() <= mail.sent_at - due <= timedelta(minutes=10)
-    assert len(rung) == 3
+    assert len(enqueued) == 3
     assert len(services.graph.posts) == 1
 
 

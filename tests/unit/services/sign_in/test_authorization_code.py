@@ -66,7 +66,7 @@ class Office:
     accounts: FakeAccounts = field(default_factory=FakeAccounts)
     flows: FakeFlows = field(default_factory=FakeFlows)
     released: list[Account] = field(default_factory=list)
-    linked: list[tuple[Account, str, int]] = field(default_factory=list)
+    connected: list[tuple[Account, str, int]] = field(default_factory=list)
     """Each account that was linked, its token, and how many were released before."""
     ids: Iterator[int] = field(default_factory=itertools.count)
 
@@ -98,12 +98,12 @@ class Office:
             accounts=self.accounts,
             clock=self.clock,
             released=self._release,
-            linked=self._tell_linked,
+            connected=self._tell_linked,
             new_account_id=lambda: f"new-{next(self.ids)}",
         )
 
     def _tell_linked(self, account: Account, access_token: str) -> None:
-        self.linked.append((account, access_token, len(self.released)))
+        self.connected.append((account, access_token, len(self.released)))
 
     def _release(self, account: Account) -> int:
         self.released.append(account)
@@ -297,7 +297,7 @@ class TestFinish:
         office.identity.refreshed = [grant_of(access_token="access-2")]
         account = office.finish()
 
-        assert office.linked == [(account, "access-2", 0)]
+        assert office.connected == [(account, "access-2", 0)]
 
     def test_held_mails_are_released(
         self, office: Office, caplog: pytest.LogCaptureFixture
@@ -624,22 +624,24 @@ class TestAtOnce:
         with ThreadPoolExecutor(6) as pool:
             outcomes = list(pool.map(attempt, flows))
 
-        (linked,) = office.accounts.rows.values()
-        assert outcomes.count(linked.alias) == 1
-        assert outcomes.count(f"{linked.address} is linked already, as '{linked.alias}'.") == 5
-        assert office.vault.grants() == [grant_secret(linked)]
-        assert [account.alias for account in office.released] == [linked.alias]
+        (connected,) = office.accounts.rows.values()
+        assert outcomes.count(connected.alias) == 1
+        assert (
+            outcomes.count(f"{connected.address} is linked already, as '{connected.alias}'.") == 5
+        )
+        assert office.vault.grants() == [grant_secret(connected)]
+        assert [account.alias for account in office.released] == [connected.alias]
 
     def test_of_two_first_accounts_one_is_the_default(self, office: Office) -> None:
         other = account_of("other", object_id=OTHER, is_default=True)
-        meanwhile(office, lambda: enrolled(office, other))
+        meanwhile(office, lambda: registered(office, other))
 
         assert not office.finish().is_default
 
     def test_many_mailboxes_are_all_linked(self, office: Office) -> None:
         for number in range(9):
             other = account_of(f"other-{number}", object_id=f"{number}")
-            meanwhile(office, lambda other=other: enrolled(office, other))  # type: ignore[misc]
+            meanwhile(office, lambda other=other: registered(office, other))  # type: ignore[misc]
 
         assert office.finish().alias == "billing"
         assert len(office.accounts.rows) == 10
@@ -648,7 +650,7 @@ class TestAtOnce:
         self, office: Office
     ) -> None:
         first = account_of(account_id="first")
-        meanwhile(office, lambda: enrolled(office, first))
+        meanwhile(office, lambda: registered(office, first))
 
         with pytest.raises(SignInRejected, match="is linked already, as 'billing'"):
             office.finish()
@@ -659,7 +661,7 @@ class TestAtOnce:
         office.accounts.rows["billing"] = account_of(object_id=OTHER)
         flow = office.begin("billing", replace=True)
         third = account_of(account_id="third", object_id="third")
-        meanwhile(office, lambda: enrolled(office, third))
+        meanwhile(office, lambda: registered(office, third))
 
         with pytest.raises(SignInRejected, match="Somebody else changed 'billing'"):
             office.finish(flow)
@@ -671,7 +673,7 @@ class TestAtOnce:
     ) -> None:
         office.accounts.rows["billing"] = account_of()
         third = account_of(account_id="third", object_id="third", address="c@contoso.com")
-        meanwhile(office, lambda: enrolled(office, third))
+        meanwhile(office, lambda: registered(office, third))
 
         with pytest.raises(SignInRejected, match=r"is the mailbox c@contoso\.com"):
             office.finish()
@@ -688,7 +690,7 @@ class TestAtOnce:
             ours = account_of(
                 account_id="new-0", grant=name.removeprefix("postroom-grant-"), is_default=True
             )
-            lost.append(enrolled(office, ours))
+            lost.append(registered(office, ours))
 
         meanwhile(office, write_first)
         account = office.finish()
@@ -720,7 +722,7 @@ def meanwhile(office: Office, happens: Callable[[], object]) -> None:
     office.accounts.before_enrol = once
 
 
-def enrolled(office: Office, account: Account) -> Account:
+def registered(office: Office, account: Account) -> Account:
     """Link an account as another instance would, with its grant; a row in its place goes."""
     row = office.accounts.rows.get(account.alias)
     if row:

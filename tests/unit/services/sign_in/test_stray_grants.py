@@ -26,7 +26,7 @@ class House:
         self.clock = FakeClock()
         self.vault = FakeVault(self.clock)
         self.accounts = FakeAccounts({"hr": account_of("hr", object_id="other", grant="hr")})
-        self.accounts.enrolled = 1
+        self.accounts.registered = 1
         self.vault.set("postroom-grant-hr", "refresh-hr")
         self.vault.set("postroom-session-key", "not a grant")
 
@@ -135,7 +135,7 @@ def test_accounts_that_cannot_be_read_leave_everything(
 def test_beside_a_table_that_never_had_an_account_nothing_is_removed(house: House) -> None:
     house.clock.forward(days=2)
     house.accounts.rows.clear()
-    house.accounts.enrolled = 0
+    house.accounts.registered = 0
 
     assert house.sweep() == 0
     assert house.vault.grants() == ["postroom-grant-hr"]

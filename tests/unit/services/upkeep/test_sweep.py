@@ -75,12 +75,12 @@ def test_a_mail_whose_bell_was_lost_is_rung_for_however_late_the_timer_runs(
 
 def test_a_mail_is_not_rung_for_at_each_run(services: FakeServices) -> None:
     mail_id = forgotten(services)
-    rung = []
+    enqueued = []
     for minute in range(1, 60):
         services.clock.forward(minutes=1)
-        rung += [minute] * len(swept(services))
+        enqueued += [minute] * len(swept(services))
 
-    assert rung == [2, 4, 6, 8, 10, 12, 22, 32, 42, 52]
+    assert enqueued == [2, 4, 6, 8, 10, 12, 22, 32, 42, 52]
     assert mail_id in services.waiting.noted
 
 
@@ -135,12 +135,12 @@ def test_a_note_of_a_mail_that_is_settled_yet_stays_for_its_writer(services: Fak
     services.waiting.note(mail_id, services.clock())
     settle(services, 10)
     moved(services, mail_id, Status.QUEUED)
-    rung = []
+    enqueued = []
     for _ in range(20):
         services.clock.forward(minutes=1)
-        rung += swept(services)
+        enqueued += swept(services)
 
-    assert mail_id in rung
+    assert mail_id in enqueued
 
 
 def test_a_note_of_a_mail_that_never_came_is_dropped(services: FakeServices) -> None:
@@ -251,26 +251,26 @@ def test_a_sweep_with_nothing_to_do_takes_two_calls(services: FakeServices, sett
 def test_a_backlog_is_taken_in_shares_the_oldest_first(
     services: FakeServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep, "MOST_RUNG", 10)
+    monkeypatch.setattr(sweep, "MOST_ENQUEUED", 10)
     monkeypatch.setattr(sweep, "PAGE", 7)
     mails = []
     for _ in range(50):
         mails.append(forgotten(services))
         services.clock.forward(seconds=1)
     services.clock.forward(minutes=6)
-    rung: list[str] = []
+    enqueued: list[str] = []
     for _ in range(6):
-        rung += swept(services)
+        enqueued += swept(services)
         services.clock.forward(seconds=10)
 
-    assert len(rung) == len(set(rung)), "nobody is rung for twice while others wait"
-    assert set(rung) == set(mails)
+    assert len(enqueued) == len(set(enqueued)), "nobody is rung for twice while others wait"
+    assert set(enqueued) == set(mails)
 
 
 def test_a_new_mail_does_not_wait_behind_a_backlog(
     services: FakeServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep, "MOST_RUNG", 10)
+    monkeypatch.setattr(sweep, "MOST_ENQUEUED", 10)
     for _ in range(200):
         forgotten(services)
     settle(services, 30)

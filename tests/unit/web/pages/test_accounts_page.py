@@ -90,7 +90,7 @@ class TestAccounts:
     ) -> None:
         app.accounts.rows["billing"] = account_of()
 
-        page = text_of(shown(app, browser, linked="billing"))
+        page = text_of(shown(app, browser, connected="billing"))
 
         assert "Microsoft took the sign-in" in page
         assert "was not asked yet" in page
@@ -157,13 +157,13 @@ class TestAccounts:
     def test_a_link_that_was_made_is_confirmed(self, app: App, browser: Browser) -> None:
         app.accounts.rows["billing"] = account_of()
 
-        assert "is linked as" in text_of(shown(app, browser, linked="billing"))
+        assert "is linked as" in text_of(shown(app, browser, connected="billing"))
 
     @pytest.mark.parametrize("alias", ["nobody", "<script>alert(1)</script>"])
     def test_a_link_that_was_not_made_is_not_confirmed(
         self, app: App, browser: Browser, alias: str
     ) -> None:
-        page = text_of(shown(app, browser, linked=alias))
+        page = text_of(shown(app, browser, connected=alias))
 
         assert "is linked as" not in page
         assert "alert(1)" not in page

@@ -42,10 +42,10 @@ LATER = "2027-08-20"
 class Mailbox:
     """What a look into the mailbox finds."""
 
-    sight: Evidence = Evidence.SENT
+    evidence: Evidence = Evidence.SENT
 
     def find_out(self, account: Account, mail: object) -> SearchResult:
-        return SearchResult(self.sight)
+        return SearchResult(self.evidence)
 
 
 @dataclass
@@ -148,13 +148,13 @@ class TestSteps:
         assert sent_alone == [True, True, True, False]
         assert with_copy == [True, True, True, True]
         assert [s.at for s in stages(mail, None)] == [NOW, begun.at, mail.sent_at, None]
-        for sight, after, expected in (
+        for evidence, after, expected in (
             (Evidence.UNSEEN, 10, True),
             (Evidence.UNSEEN, 600, False),
             (Evidence.SENT, 10, False),
         ):
             now = NOW + timedelta(seconds=after)
-            assert is_followed(Found(mail=mail, sight=sight), now) is expected
+            assert is_followed(Found(mail=mail, evidence=evidence), now) is expected
 
     def test_a_mail_that_went_directly_says_why_nobody_looks_for_its_copy(self) -> None:
         mail = mail_of("0190-id", status=Status.SENT, delivery=DeliveryMode.DIRECT, sent_at=NOW)
@@ -240,7 +240,7 @@ class TestSteps:
         assert step_of(Found(accounts=[account_of()]), "account").state is StepState.DONE
 
     @pytest.mark.parametrize(
-        ("delivery_mode", "sight", "state", "words"),
+        ("delivery_mode", "evidence", "state", "words"),
         [
             (DeliveryMode.DIRECT, None, StepState.DONE, "may not look into Sent Items"),
             (
@@ -256,13 +256,13 @@ class TestSteps:
         self,
         world: World,
         delivery_mode: DeliveryMode,
-        sight: Evidence | None,
+        evidence: Evidence | None,
         state: StepState,
         words: str,
     ) -> None:
         mail = world.checklist().send_test("me@contoso.com", None)
         mail = replace(mail, status=Status.SENT, delivery=delivery_mode)
-        step = step_of(Found(mail=mail, sight=sight), "mail")
+        step = step_of(Found(mail=mail, evidence=evidence), "mail")
         assert step.state is state
         assert words in step.found
 
