@@ -62,6 +62,8 @@ class Route(NamedTuple):
     access: Access
     handler: str
     """Module and function, as in "shared.web.api.handlers:send"; imported at the first call."""
+    operation: str = ""
+    """The operationId in the OpenAPI document, for a route of the API."""
 
 
 @functools.cache

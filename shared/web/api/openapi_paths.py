@@ -14,6 +14,8 @@ from shared.mail.status import Status
 from shared.services.intake.mail_document import MAX_KEY
 from shared.web.api.openapi_schemas import Schema, reference
 from shared.web.api.request_body import LONGEST_WAIT
+from shared.web.api.routes import ROUTES
+from shared.web.routing import Access
 
 Operation = dict[str, Any]
 Parameter = dict[str, Any]
@@ -54,104 +56,87 @@ _CHANGE: Kinds = (
 
 
 def paths() -> dict[str, Any]:
-    """All paths, each with its operations by method."""
-    return {
-        "/api/send": {"post": _send()},
-        "/api/send/check": {"post": _check_mail()},
-        "/api/send/batch": {"post": _send_batch()},
-        "/api/mails": {
-            "get": _operation(
-                "listMails",
-                "Mails, newest first",
-                {200: _answer("A page of mails.", "MailList")},
-                (problems.INVALID_REQUEST,),
-                _LIST,
-            )
-        },
-        "/api/mails/{id}": {
-            "get": _operation(
-                "getMail",
-                "One mail and its story",
-                {200: _answer("The mail.", "MailView")},
-                (problems.INVALID_REQUEST, problems.UNKNOWN_MAIL),
-                [_ID],
+    """All paths of the routes, each with its operations by method."""
+    known = {operation["operationId"]: operation for operation in operations()}
+    found: dict[str, Any] = {}
+    for route in ROUTES:
+        operation = known[route.operation]
+        if route.access is Access.ANONYMOUS:
+            operation = _open(operation)
+        methods = found.setdefault(f"/{route.path}", {})
+        methods |= {method.lower(): operation for method in route.methods}
+    return found
+
+
+def operations() -> tuple[Operation, ...]:
+    """What is said of each route of the API."""
+    return (
+        _send(),
+        _check_mail(),
+        _send_batch(),
+        _operation(
+            "listMails",
+            "Mails, newest first",
+            {200: _answer("A page of mails.", "MailList")},
+            (problems.INVALID_REQUEST,),
+            _LIST,
+        ),
+        _operation(
+            "getMail",
+            "One mail and its story",
+            {200: _answer("The mail.", "MailView")},
+            (problems.INVALID_REQUEST, problems.UNKNOWN_MAIL),
+            [_ID],
+        ),
+        _change_mail(
+            "rescheduleMail", "Give a mail that waits another time", body="RescheduleDocument"
+        ),
+        _get_raw_text(),
+        _change_mail("cancelMail", "Withdraw a mail in time"),
+        _change_mail(
+            "retryMail",
+            "Try a mail that failed again",
+            (
+                *_CHOICE,
+                problems.CONTENT_GONE,
+                problems.RAW_RECIPIENTS,
+                problems.MAILBOX_REPLACED,
             ),
-            "patch": _change_mail(
-                "rescheduleMail", "Give a mail that waits another time", body="RescheduleDocument"
-            ),
-        },
-        "/api/mails/{id}/raw": {"get": _get_raw_text()},
-        "/api/mails/{id}/cancel": {"post": _change_mail("cancelMail", "Withdraw a mail in time")},
-        "/api/mails/{id}/retry": {
-            "post": _change_mail(
-                "retryMail",
-                "Try a mail that failed again",
-                (
-                    *_CHOICE,
-                    problems.CONTENT_GONE,
-                    problems.RAW_RECIPIENTS,
-                    problems.MAILBOX_REPLACED,
-                ),
-                body="RetryDocument",
-                body_required=False,
-            )
-        },
-        "/api/mails/{id}/resolve": {
-            "post": _change_mail(
-                "resolveMail",
-                "Settle an unknown outcome",
-                (problems.CONTENT_GONE,),
-                body="ResolveDocument",
-            )
-        },
-        "/api/mails/{id}/release": {
-            "post": _change_mail(
-                "releaseMail",
-                "Let a held mail go",
-                (problems.ACCOUNT_CANNOT_SEND, problems.MAILBOX_REPLACED),
-            )
-        },
-        "/api/accounts": {
-            "get": _account("listAccounts", "Accounts", "AccountList", alias=False),
-            "post": _add_account(),
-        },
-        "/api/accounts/{alias}": {
-            "get": _with_etag(_account("getAccount", "One account", "AccountView")),
-            "patch": _change_account(),
-            "delete": _disconnect(),
-        },
-        "/api/accounts/{alias}/release": {
-            "post": _account(
-                "releaseAccount",
-                "Let go what waits for an account",
-                "Released",
-                (*_BODY, problems.ACCOUNT_CANNOT_SEND),
-            )
-        },
-        "/api/accounts/{alias}/check": {
-            "post": _account(
-                "checkAccount", "Ask Microsoft now whether an account works", "CheckView", _BODY
-            )
-        },
-        "/api/health": {
-            "get": _open(_health("getHealth", "Alive or not", "Health")),
-        },
-        "/api/health/details": {
-            "get": _health(
-                "getHealthDetails", "Each dependency, credential and account", "HealthDetails"
-            )
-        },
-        "/api/openapi.json": {
-            "get": _open(
-                _operation(
-                    "getOpenApi",
-                    "This document",
-                    {200: _answer("The document.", "OpenApi")},
-                    tag="Health",
-                )
-            )
-        },
-    }
+            body="RetryDocument",
+            body_required=False,
+        ),
+        _change_mail(
+            "resolveMail",
+            "Settle an unknown outcome",
+            (problems.CONTENT_GONE,),
+            body="ResolveDocument",
+        ),
+        _change_mail(
+            "releaseMail",
+            "Let a held mail go",
+            (problems.ACCOUNT_CANNOT_SEND, problems.MAILBOX_REPLACED),
+        ),
+        _account("listAccounts", "Accounts", "AccountList", alias=False),
+        _add_account(),
+        _with_etag(_account("getAccount", "One account", "AccountView")),
+        _change_account(),
+        _disconnect(),
+        _account(
+            "releaseAccount",
+            "Let go what waits for an account",
+            "Released",
+            (*_BODY, problems.ACCOUNT_CANNOT_SEND),
+        ),
+        _account("checkAccount", "Ask Microsoft now whether an account works", "CheckView", _BODY),
+        _health("getHealth", "Alive or not", "Health"),
+        _health("getHealthDetails", "Each dependency, credential and account", "HealthDetails"),
+        _operation(
+            "getOpenApi",
+            "This document",
+            {200: _answer("The document.", "OpenApi")},
+            tag="Health",
+        ),
+    )
 
 
 def _parameter(name: str, place: str, schema: Schema, text: str) -> Parameter:

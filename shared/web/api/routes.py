@@ -1,17 +1,25 @@
-"""The routes of the area `api`."""
+"""The routes of the API, each with its operation in the OpenAPI document."""
 
 from __future__ import annotations
 
 from shared.web.routing import Access, Route
 
 ROUTES = (
-    Route("send", "api/send", ("POST",), Access.FUNCTION_KEY, "shared.web.api.handlers:send"),
+    Route(
+        "send",
+        "api/send",
+        ("POST",),
+        Access.FUNCTION_KEY,
+        "shared.web.api.handlers:send",
+        "sendMail",
+    ),
     Route(
         "check_mail",
         "api/send/check",
         ("POST",),
         Access.FUNCTION_KEY,
         "shared.web.api.handlers:check_mail",
+        "checkMail",
     ),
     Route(
         "send_batch",
@@ -19,20 +27,7 @@ ROUTES = (
         ("POST",),
         Access.FUNCTION_KEY,
         "shared.web.api.handlers:send_batch",
-    ),
-    Route(
-        "show_mail",
-        "api/mails/{id}",
-        ("GET",),
-        Access.FUNCTION_KEY,
-        "shared.web.api.handlers:show_mail",
-    ),
-    Route(
-        "show_raw_text",
-        "api/mails/{id}/raw",
-        ("GET",),
-        Access.FUNCTION_KEY,
-        "shared.web.api.handlers:show_raw_text",
+        "sendBatch",
     ),
     Route(
         "list_mails",
@@ -40,6 +35,15 @@ ROUTES = (
         ("GET",),
         Access.FUNCTION_KEY,
         "shared.web.api.handlers:list_mails",
+        "listMails",
+    ),
+    Route(
+        "show_mail",
+        "api/mails/{id}",
+        ("GET",),
+        Access.FUNCTION_KEY,
+        "shared.web.api.handlers:show_mail",
+        "getMail",
     ),
     Route(
         "reschedule_mail",
@@ -47,6 +51,15 @@ ROUTES = (
         ("PATCH",),
         Access.FUNCTION_KEY,
         "shared.web.api.handlers:reschedule_mail",
+        "rescheduleMail",
+    ),
+    Route(
+        "show_raw_text",
+        "api/mails/{id}/raw",
+        ("GET",),
+        Access.FUNCTION_KEY,
+        "shared.web.api.handlers:show_raw_text",
+        "getRawText",
     ),
     Route(
         "cancel_mail",
@@ -54,20 +67,7 @@ ROUTES = (
         ("POST",),
         Access.FUNCTION_KEY,
         "shared.web.api.handlers:cancel_mail",
-    ),
-    Route(
-        "release_mail",
-        "api/mails/{id}/release",
-        ("POST",),
-        Access.FUNCTION_KEY,
-        "shared.web.api.handlers:release_mail",
-    ),
-    Route(
-        "resolve_mail",
-        "api/mails/{id}/resolve",
-        ("POST",),
-        Access.FUNCTION_KEY,
-        "shared.web.api.handlers:resolve_mail",
+        "cancelMail",
     ),
     Route(
         "retry_mail",
@@ -75,34 +75,23 @@ ROUTES = (
         ("POST",),
         Access.FUNCTION_KEY,
         "shared.web.api.handlers:retry_mail",
+        "retryMail",
     ),
     Route(
-        "release_account",
-        "api/accounts/{alias}/release",
+        "resolve_mail",
+        "api/mails/{id}/resolve",
         ("POST",),
         Access.FUNCTION_KEY,
-        "shared.web.api.handlers:release_account",
+        "shared.web.api.handlers:resolve_mail",
+        "resolveMail",
     ),
     Route(
-        "show_account",
-        "api/accounts/{alias}",
-        ("GET",),
-        Access.FUNCTION_KEY,
-        "shared.web.api.handlers:show_account",
-    ),
-    Route(
-        "change_account",
-        "api/accounts/{alias}",
-        ("PATCH",),
-        Access.FUNCTION_KEY,
-        "shared.web.api.handlers:change_account",
-    ),
-    Route(
-        "add_account",
-        "api/accounts",
+        "release_mail",
+        "api/mails/{id}/release",
         ("POST",),
         Access.FUNCTION_KEY,
-        "shared.web.api.handlers:add_account",
+        "shared.web.api.handlers:release_mail",
+        "releaseMail",
     ),
     Route(
         "list_accounts",
@@ -110,13 +99,31 @@ ROUTES = (
         ("GET",),
         Access.FUNCTION_KEY,
         "shared.web.api.handlers:list_accounts",
+        "listAccounts",
     ),
     Route(
-        "check_account",
-        "api/accounts/{alias}/check",
+        "add_account",
+        "api/accounts",
         ("POST",),
         Access.FUNCTION_KEY,
-        "shared.web.api.handlers:check_account",
+        "shared.web.api.handlers:add_account",
+        "addAccount",
+    ),
+    Route(
+        "show_account",
+        "api/accounts/{alias}",
+        ("GET",),
+        Access.FUNCTION_KEY,
+        "shared.web.api.handlers:show_account",
+        "getAccount",
+    ),
+    Route(
+        "change_account",
+        "api/accounts/{alias}",
+        ("PATCH",),
+        Access.FUNCTION_KEY,
+        "shared.web.api.handlers:change_account",
+        "changeAccount",
     ),
     Route(
         "disconnect_account",
@@ -124,6 +131,23 @@ ROUTES = (
         ("DELETE",),
         Access.FUNCTION_KEY,
         "shared.web.api.handlers:disconnect_account",
+        "disconnectAccount",
+    ),
+    Route(
+        "release_account",
+        "api/accounts/{alias}/release",
+        ("POST",),
+        Access.FUNCTION_KEY,
+        "shared.web.api.handlers:release_account",
+        "releaseAccount",
+    ),
+    Route(
+        "check_account",
+        "api/accounts/{alias}/check",
+        ("POST",),
+        Access.FUNCTION_KEY,
+        "shared.web.api.handlers:check_account",
+        "checkAccount",
     ),
     Route(
         "show_health",
@@ -131,6 +155,7 @@ ROUTES = (
         ("GET",),
         Access.ANONYMOUS,
         "shared.web.api.handlers:show_health",
+        "getHealth",
     ),
     Route(
         "show_health_details",
@@ -138,6 +163,7 @@ ROUTES = (
         ("GET",),
         Access.FUNCTION_KEY,
         "shared.web.api.handlers:show_health_details",
+        "getHealthDetails",
     ),
     Route(
         "show_openapi",
@@ -145,5 +171,6 @@ ROUTES = (
         ("GET",),
         Access.ANONYMOUS,
         "shared.web.api.handlers:show_openapi",
+        "getOpenApi",
     ),
 )

@@ -14,7 +14,8 @@ import pytest
 from shared.bootstrap import Postroom
 from shared.errors import PostroomError
 from shared.web import routing
-from shared.web.api import health
+from shared.web.api import health, openapi_paths
+from shared.web.api import routes as api_routes
 from shared.web.routing import AREAS, Access, Route
 
 ROUTES: list[Route] = [route for area in AREAS for route in importlib.import_module(area).ROUTES]
@@ -118,3 +119,9 @@ def test_a_page_without_a_session_never_reaches_its_handler(
     answer = routing.run(route, req, Front)  # type: ignore[arg-type]
 
     assert (answer.status_code, answer.headers["Location"]) == (303, "/signin")
+
+
+def test_every_operation_of_the_api_has_a_route_and_every_route_of_the_api_an_operation() -> None:
+    described = [operation["operationId"] for operation in openapi_paths.operations()]
+
+    assert sorted(described) == sorted(route.operation for route in api_routes.ROUTES)
