@@ -56,28 +56,28 @@ def list_mails(req: func.HttpRequest, services: GetServices) -> func.HttpRespons
 
 
 def reschedule_mail(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """Give a mail that waits another time."""
+    """Change the time of a mail that waits."""
     from shared.web.api import mail_changes
 
     return mail_changes.reschedule(req, services().changes, services().clock)
 
 
 def cancel_mail(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """Withdraw a mail in time."""
+    """Cancel a mail that is not sent yet."""
     from shared.web.api import mail_changes
 
     return mail_changes.cancel(req, services().changes)
 
 
 def release_mail(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """Let one held mail go."""
+    """Queue one held mail again."""
     from shared.web.api import mail_changes
 
     return mail_changes.release(req, services().changes)
 
 
 def resolve_mail(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """Settle a mail of which it is not known whether it was sent."""
+    """Record whether an unknown mail was sent."""
     from shared.web.api import mail_changes
 
     return mail_changes.resolve(req, services().changes)
@@ -91,7 +91,7 @@ def retry_mail(req: func.HttpRequest, services: GetServices) -> func.HttpRespons
 
 
 def release_account(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """Let the mails go that wait for an account."""
+    """Queue the held mails of an account again."""
     from shared.web.api import mail_changes
 
     return mail_changes.release_account(
@@ -114,14 +114,14 @@ def change_account(req: func.HttpRequest, services: GetServices) -> func.HttpRes
 
 
 def add_account(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """Add a mailbox that nobody signs in."""
+    """Add a shared or app-only mailbox."""
     from shared.web.pages import adding
 
     return adding.add_account(req, services().adding)
 
 
 def list_accounts(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """The mailboxes that are signed in."""
+    """The connected mailboxes."""
     from shared.web.api import mails
 
     return mails.list_accounts(req, services().accounts)
@@ -135,14 +135,14 @@ def check_account(req: func.HttpRequest, services: GetServices) -> func.HttpResp
 
 
 def disconnect_account(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """Take a mailbox out."""
+    """Disconnect a mailbox."""
     from shared.web.pages import disconnecting
 
     return disconnecting.disconnect(req, services().disconnecting)
 
 
 def show_health(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """Alive or not."""
+    """Whether the process runs and its settings are valid."""
     from shared.web.api import health
 
     return health.alive(services)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def begin_sign_in(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """Off to Microsoft. Asks for a session and the same origin itself."""
+    """Redirect to Microsoft's sign-in."""
     from shared.web.auth import sign_in
 
     return sign_in.begin_sign_in(
@@ -27,7 +27,7 @@ def begin_sign_in(req: func.HttpRequest, services: GetServices) -> func.HttpResp
 
 
 def begin_device_sign_in(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """A code to enter at Microsoft. Asks for a session and the same origin itself."""
+    """Show a code to enter at Microsoft."""
     from shared.web.auth import device_code
 
     return device_code.begin_device_sign_in(
@@ -40,7 +40,7 @@ def begin_device_sign_in(req: func.HttpRequest, services: GetServices) -> func.H
 
 
 def finish_device_sign_in(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """Has the code been entered? Asks for a session and the same origin itself."""
+    """Ask Microsoft whether the code was entered."""
     from shared.web.auth import device_code
 
     return device_code.finish_device_sign_in(
@@ -53,7 +53,7 @@ def finish_device_sign_in(req: func.HttpRequest, services: GetServices) -> func.
 
 
 def show_admin_consent(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """The link by which an administrator consents. Asks for a session itself."""
+    """The link by which an administrator consents."""
     from shared.web.auth import sign_in
 
     return sign_in.show_admin_consent(
@@ -62,7 +62,7 @@ def show_admin_consent(req: func.HttpRequest, services: GetServices) -> func.Htt
 
 
 def finish_sign_in(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """Back from Microsoft."""
+    """Finish a sign-in: Microsoft redirects to this address."""
     from shared.web.auth import sign_in
 
     return sign_in.finish_sign_in(

@@ -33,6 +33,7 @@ ROUTES = (
         Access.SESSION_AND_SAME_ORIGIN,
         "shared.web.auth.handlers:show_admin_consent",
     ),
+    # Anonymous: the host would take Microsoft's parameter `code` for a function key.
     Route(
         "finish_sign_in",
         "api/auth/callback",

@@ -17,7 +17,7 @@ OUTBOX = "outbox"
 
 
 def add_from_page(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """The same, from the page. Asks for a session and the same origin itself."""
+    """Add a mailbox, from the form of the accounts page."""
     from shared.web.pages import adding
 
     page_context = services().page_context
@@ -27,7 +27,7 @@ def add_from_page(req: func.HttpRequest, services: GetServices) -> func.HttpResp
 
 
 def show_home(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """On to what is next: set-up, or the mails."""
+    """Redirect to the checklist, or to the mails."""
     from shared.web.pages import setup
 
     return setup.show_home(
@@ -36,7 +36,7 @@ def show_home(req: func.HttpRequest, services: GetServices) -> func.HttpResponse
 
 
 def show_setup(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """The checklist of a new installation. Asks for a session itself."""
+    """The checklist of a new installation."""
     from shared.web.pages import setup
 
     return setup.show_setup(
@@ -45,7 +45,7 @@ def show_setup(req: func.HttpRequest, services: GetServices) -> func.HttpRespons
 
 
 def change_setup(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """A form of the checklist. Asks for a session and the same origin itself."""
+    """A form of the checklist."""
     from shared.web.pages import setup
 
     return setup.change_setup(
@@ -70,14 +70,14 @@ def show_sign_in(req: func.HttpRequest, services: GetServices) -> func.HttpRespo
 
 
 def open_session(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """A session for whoever has a function key: the host has checked it."""
+    """Open a session. The host has checked the function key."""
     from shared.web.pages import accounts_page
 
     return accounts_page.open_session(req, services().page_context.sessions)
 
 
 def close_session(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """The end of a session."""
+    """Close the session."""
     from shared.web.pages import accounts_page
 
     return accounts_page.close_session(
@@ -86,7 +86,7 @@ def close_session(req: func.HttpRequest, services: GetServices) -> func.HttpResp
 
 
 def show_accounts(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """The page of accounts. Asks for a session itself."""
+    """The page of accounts."""
     from shared.web.pages import accounts_page
 
     return accounts_page.show_accounts(
@@ -101,7 +101,7 @@ def show_accounts(req: func.HttpRequest, services: GetServices) -> func.HttpResp
 
 
 def show_account_page(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """The page of one account. Asks for a session itself."""
+    """The page of one account."""
     from shared.web.pages import account_page
 
     return account_page.show(
@@ -115,7 +115,7 @@ def show_account_page(req: func.HttpRequest, services: GetServices) -> func.Http
 
 
 def show_disconnect(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """What disconnecting would do. Asks for a session itself."""
+    """Show what disconnecting does, and ask for confirmation."""
     from shared.web.pages import disconnecting
 
     return disconnecting.show_disconnect(
@@ -127,7 +127,7 @@ def show_disconnect(req: func.HttpRequest, services: GetServices) -> func.HttpRe
 
 
 def change_account_from_page(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """Change what is set for an account. Asks for a session and the same origin itself."""
+    """Change what is set for an account."""
     from shared.web.pages import account_page
 
     return account_page.change(
@@ -141,7 +141,7 @@ def change_account_from_page(req: func.HttpRequest, services: GetServices) -> fu
 
 
 def disconnect_account_from_page(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """Take a mailbox out, for the page. Asks for a session and the same origin itself."""
+    """Disconnect a mailbox, from its page."""
     from shared.web.pages import disconnecting
 
     return disconnecting.disconnect_from_page(
@@ -153,7 +153,7 @@ def disconnect_account_from_page(req: func.HttpRequest, services: GetServices) -
 
 
 def check_account_from_page(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """Check, for the page. Asks for a session and the same origin itself."""
+    """Check an account, from its page."""
     from shared.web.pages import checks
 
     return checks.check_from_page(
@@ -162,7 +162,7 @@ def check_account_from_page(req: func.HttpRequest, services: GetServices) -> fun
 
 
 def show_mails(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """The page of mails. Asks for a session itself, as each page does."""
+    """The page of mails."""
     from shared.web.pages import mail_list
 
     page_context = services().page_context
@@ -181,7 +181,7 @@ def show_mails(req: func.HttpRequest, services: GetServices) -> func.HttpRespons
 
 
 def search_mails(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """Off to the mails that are looked for. Asks for a session and the same origin itself."""
+    """Redirect to the mails that match a search."""
     from shared.web.pages import mail_list
 
     page_context = services().page_context
@@ -189,7 +189,7 @@ def search_mails(req: func.HttpRequest, services: GetServices) -> func.HttpRespo
 
 
 def show_docs(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """The API as a page. Asks for a session itself."""
+    """The description of the API, as a page."""
     from shared.web.pages import api_docs
 
     page_context, queues = (services().page_context, services().settings.storage.queue_url)
@@ -197,7 +197,7 @@ def show_docs(req: func.HttpRequest, services: GetServices) -> func.HttpResponse
 
 
 def change_many_mails(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """One button for all mails of a cause."""
+    """Change all mails that have one cause."""
     from shared.web.pages import bulk_changes
 
     page_context = services().page_context
@@ -217,7 +217,7 @@ def show_mail_page(req: func.HttpRequest, services: GetServices) -> func.HttpRes
 
 
 def show_mail_html(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """The html of one mail, in a sandbox."""
+    """The HTML of one mail, in a sandbox."""
     from shared.web.pages import mail_page
 
     page_context = services().page_context
@@ -227,7 +227,7 @@ def show_mail_html(req: func.HttpRequest, services: GetServices) -> func.HttpRes
 
 
 def save_raw_text(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """The same, for the page of the mail. Asks for a session itself."""
+    """Download the text of a queue message that did not become a mail."""
     from shared.web import raw_text
 
     page_context = services().page_context
