@@ -10,15 +10,13 @@ from typing import Any
 
 from shared.mail import problems
 from shared.mail.problems import ProblemKind
-from shared.mail.status import Status
-from shared.services.intake.mail_document import MAX_KEY
-from shared.web.api.openapi_schemas import Schema, reference
+from shared.web.api.openapi_parameters import ALIAS, FLAG, ID, KEY, LIST, TEXT, Parameter, parameter
+from shared.web.api.openapi_schemas import reference
 from shared.web.api.request_body import LONGEST_WAIT
 from shared.web.api.routes import ROUTES
 from shared.web.routing import Access
 
 Operation = dict[str, Any]
-Parameter = dict[str, Any]
 Kinds = tuple[ProblemKind, ...]
 
 TAGS: Mapping[str, str] = {
@@ -79,14 +77,14 @@ def operations() -> tuple[Operation, ...]:
             "Mails, newest first",
             {200: _answer("A page of mails.", "MailList")},
             (problems.INVALID_REQUEST,),
-            _LIST,
+            LIST,
         ),
         _operation(
             "getMail",
             "One mail and its story",
             {200: _answer("The mail.", "MailView")},
             (problems.INVALID_REQUEST, problems.UNKNOWN_MAIL),
-            [_ID],
+            [ID],
         ),
         _change_mail(
             "rescheduleMail", "Give a mail that waits another time", body="RescheduleDocument"
@@ -139,45 +137,6 @@ def operations() -> tuple[Operation, ...]:
     )
 
 
-def _parameter(name: str, place: str, schema: Schema, text: str) -> Parameter:
-    return {
-        "name": name,
-        "in": place,
-        "required": place == "path",
-        "schema": schema,
-        "description": text,
-    }
-
-
-_TEXT: Schema = {"type": "string"}
-_FLAG: Schema = {"type": "boolean"}
-_TIME: Schema = {"type": "string", "format": "date-time"}
-_ID = _parameter("id", "path", _TEXT, "The mail's id.")
-_ALIAS = _parameter("alias", "path", _TEXT, "The account's alias.")
-_KEY: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_KEY}
-_STATUS = "|".join(status.value for status in Status)
-_LIST = [
-    _parameter(
-        "status",
-        "query",
-        {"type": "string", "pattern": f"^({_STATUS})(,({_STATUS}))*$"},
-        "Only this status, or these, with commas.",
-    ),
-    _parameter(
-        "attention", "query", _FLAG, "True: only what may want a person: held, unknown, failed."
-    ),
-    _parameter("account", "query", _TEXT, "Only this account's alias."),
-    _parameter("tag", "query", _TEXT, "Only mails with this tag."),
-    _parameter("since", "query", _TIME, "Accepted at this time or later."),
-    _parameter("until", "query", _TIME, "Accepted before this time."),
-    _parameter("idempotency_key", "query", _KEY, "The mail with this key. Goes alone."),
-    _parameter(
-        "limit", "query", {"type": "integer", "minimum": 1, "maximum": 100}, "Mails a page; 50."
-    ),
-    _parameter("cursor", "query", _TEXT, "Where the last page ended: its next_cursor."),
-]
-
-
 def _send() -> Operation:
     accepted = _answer("Accepted: durable with Postroom.", "Accepted")
     accepted["headers"] = {
@@ -191,7 +150,7 @@ def _send() -> Operation:
         {202: accepted},
         (*_MAIL, problems.IDEMPOTENCY_CONFLICT),
         [
-            _parameter(
+            parameter(
                 "wait",
                 "query",
                 {"type": "integer", "minimum": 0, "maximum": int(LONGEST_WAIT)},
@@ -213,7 +172,7 @@ def _get_raw_text() -> Operation:
         {
             200: {
                 "description": "The message as it came.",
-                "content": {"text/plain": {"schema": _TEXT}},
+                "content": {"text/plain": {"schema": TEXT}},
             }
         },
         (
@@ -222,7 +181,7 @@ def _get_raw_text() -> Operation:
             problems.NO_RAW_TEXT,
             problems.RAW_TEXT_GONE,
         ),
-        [_ID],
+        [ID],
     )
 
 
@@ -239,7 +198,7 @@ def _check_mail() -> Operation:
 
 
 def _idempotency_key(text: str) -> Parameter:
-    return _parameter("Idempotency-Key", "header", _KEY, text)
+    return parameter("Idempotency-Key", "header", KEY, text)
 
 
 def _mail_body() -> dict[str, Any]:
@@ -283,7 +242,7 @@ def _change_mail(
         summary,
         {200: _answer("The mail as it stands now.", "MailView")},
         (*_CHANGE, *kinds),
-        [_ID],
+        [ID],
     )
     if body is not None:
         operation["requestBody"] = _json_body(body, required=body_required)
@@ -298,7 +257,7 @@ def _account(
         summary,
         {200: _answer("Done." if kinds else "Found.", answer)},
         (problems.INVALID_REQUEST, *((problems.UNKNOWN_ALIAS,) if alias else ()), *kinds),
-        [_ALIAS] if alias else [],
+        [ALIAS] if alias else [],
         tag="Accounts",
     )
 
@@ -311,7 +270,7 @@ def _change_account() -> Operation:
         (*_BODY, problems.ACCOUNT_EDITED),
     )
     operation["parameters"].append(
-        _parameter("If-Match", "header", _TEXT, "The ETag of the account that was read; * for any.")
+        parameter("If-Match", "header", TEXT, "The ETag of the account that was read; * for any.")
     )
     operation["requestBody"] = _json_body("AccountDocument")
     return _with_etag(operation)
@@ -334,15 +293,15 @@ def _disconnect() -> Operation:
     operation["responses"]["202"] = _answer(
         "Begun; mails are left to be cancelled: repeat the call.", "DisconnectedView"
     )
-    waiting = _parameter(
+    waiting = parameter(
         "waiting", "query", reference("WaitingMails"), "What becomes of mails that wait for it."
     )
     operation["parameters"] += [
         {**waiting, "required": True},
-        _parameter(
+        parameter(
             "with_shared",
             "query",
-            _FLAG,
+            FLAG,
             "Disconnect the shared mailboxes too that are reached through it; false.",
         ),
     ]
@@ -424,7 +383,7 @@ def _json_body(name: str, *, required: bool = True) -> dict[str, Any]:
 
 
 def _header(text: str) -> dict[str, Any]:
-    return {"schema": _TEXT, "description": text}
+    return {"schema": TEXT, "description": text}
 
 
 def _answer(text: str, schema: str) -> dict[str, Any]:
