@@ -43,7 +43,7 @@ def main() -> int:
     except (demo.DemoError, BrowserError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"{given.mailbox} is linked as {given.alias}")
+    print(f"{given.mailbox} is connected as {given.alias}")
     return 0
 
 

@@ -21,6 +21,7 @@ FACTS = frozenset(
         "account",
         "account_state",
         "after_seconds",
+        "area",
         "behind_the_watermark",
         "drafts",
         "failed_parts",

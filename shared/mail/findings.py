@@ -26,7 +26,7 @@ class Topic(StrEnum):
     GRANT = "grant"
     """Whether Microsoft gives a token for the account."""
     MAILBOX = "mailbox"
-    """Whether the directory has the mailbox's user, and it is the one that was linked."""
+    """Whether the directory has the mailbox's user, and it is the one that was connected."""
     SCOPE = "scope"
     """A permission."""
     DRAFT = "draft"

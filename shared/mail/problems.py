@@ -250,7 +250,7 @@ CROSS_ORIGIN = ProblemKind(
 SIGN_IN_REFUSED = ProblemKind(
     "sign_in_refused",
     400,
-    "The sign-in could not be finished; nothing was linked",
+    "The sign-in could not be finished; nothing was connected",
     "Open /accounts and start again.",
 )
 INTERNAL = ProblemKind(

@@ -482,7 +482,7 @@ def test_a_personal_mailbox_is_linked_or_found_out_at_once(
     graph: Graph,
     person: Person,
 ) -> None:
-    """Grants through /common may die at the first refresh; then nothing is linked."""
+    """Grants through /common may die at the first refresh; then nothing is connected."""
     stand.control("options", {"personal_common_refresh_fails": fails})
     desk = desk_of(stand, entra, vault, graph, person, authority)
     if fails and authority == "common":

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
-import sys
 from typing import Any
 
 import azure.functions as func
 import pytest
 
-import function_app
-from shared.web import problem
+from shared.web import problem, routing
 from shared.web.api.openapi import document
-from shared.web.problem import Handler
 from tests.fakes import FakeServices
-from tests.functional.calling import functions
 
 
 @pytest.fixture
@@ -43,25 +38,22 @@ def described(monkeypatch: pytest.MonkeyPatch) -> None:
     """Holds every answer of a call of the API to what the OpenAPI document says of the call: its
     status, its content type, and the code of a problem."""
 
-    def answered(req: func.HttpRequest, handler: Handler) -> func.HttpResponse:
-        answer = problem.answered(req, handler)
-        operation = operation_of(sys._getframe(1).f_code.co_name)
+    def run(
+        route: routing.Route, req: func.HttpRequest, services: routing.GetServices
+    ) -> func.HttpResponse:
+        answer = original(route, req, services)
+        operation = operation_of(route)
         if operation is not None and not _is_old_dry_run(operation, answer):
             _compare(operation, answer)
         return answer
 
-    monkeypatch.setattr(function_app, "answered", answered)
+    original = routing.run
+    monkeypatch.setattr(routing, "run", run)
 
 
-@functools.cache
-def operation_of(name: str) -> dict[str, Any] | None:
-    """What is said of the function of this name; None where it is not one of the API."""
-    for function in functions():
-        trigger = function.get_trigger()
-        if function.get_function_name() == name and trigger.type == "httpTrigger":
-            methods = [method.value.lower() for method in trigger.methods]
-            return OPERATIONS.get((methods[0], trigger.route))
-    return None
+def operation_of(route: routing.Route) -> dict[str, Any] | None:
+    """What is said of a route; None where it is not one of the API."""
+    return OPERATIONS.get((route.methods[0].lower(), route.path))
 
 
 def _is_old_dry_run(operation: dict[str, Any], answer: func.HttpResponse) -> bool:

@@ -187,7 +187,7 @@ def test_a_stolen_state_is_worth_nothing_in_another_browser(app: App, browser: B
 def test_a_flow_that_an_attacker_began_cannot_be_finished_by_the_administrator(
     app: App, browser: Browser
 ) -> None:
-    """Else the attacker's mailbox would be linked, and they would read what is sent."""
+    """Else the attacker's mailbox would be connected, and they would read what is sent."""
     attacker = Browser()
     attacker.open_session(app)
     attacker.log_in(app)

@@ -39,7 +39,7 @@ SIGN_IN = (
         _CLAIMS,
         "(bool(_GUID.fullmatch(authority)) and tenant != authority)",
         "(bool(_GUID.fullmatch(authority)) and not tenant)",
-        "Only accounts of the configured directory are linked.",
+        "Only accounts of the configured directory are connected.",
         unit("services/sign_in/test_authorization_code"),
     ),
     Mutation(

@@ -7,7 +7,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+
+from shared.web.routing import AREAS, Access
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,6 +52,7 @@ ALLOWED = {
 
 # A module that may import one thing more, and why.
 EXTRA = {
+    "shared/web/routing.py": {"bootstrap"},  # for the type checker alone
     "shared/errors.py": {"mail.problems"},  # for the type checker alone
     "shared/adapters/storage/clients.py": {"settings"},  # takes the storage settings in their type
     "shared/settings.py": {"mail.address", "mail.address_list"},  # settings hold addresses
@@ -267,37 +271,33 @@ def test_there_is_exactly_one_function_app_and_it_is_called_app() -> None:
     assert apps() == ["app"]
 
 
-# What a stranger may call: pages check a session of their own, the callback its state.
+# What the host calls without a key.
 ANONYMOUS = {
-    "add_from_page",
-    "begin_device_sign_in",
-    "begin_sign_in",
-    "change_account_from_page",
-    "change_mail_page",
-    "change_many_mails",
-    "change_setup",
-    "check_account_from_page",
-    "disconnect_account_from_page",
-    "show_disconnect",
+    route.name
+    for area in AREAS
+    for route in import_module(area).ROUTES
+    if route.access is not Access.FUNCTION_KEY
+}
+
+PUBLIC = {
     "close_session",
-    "finish_device_sign_in",
     "finish_sign_in",
-    "save_raw_text",
-    "show_account_page",
-    "show_accounts",
-    "show_admin_consent",
     "show_asset",
-    "show_docs",
     "show_health",
-    "show_home",
-    "show_mail_html",
-    "show_mail_page",
-    "search_mails",
-    "show_mails",
     "show_openapi",
-    "show_setup",
     "show_sign_in",
 }
+
+
+def test_a_session_opens_every_page_but_those_that_are_meant_for_strangers() -> None:
+    open_to_all = {
+        route.name
+        for area in AREAS
+        for route in import_module(area).ROUTES
+        if route.access is not Access.FUNCTION_KEY and not route.access.wants_session
+    }
+
+    assert open_to_all == PUBLIC
 
 
 def test_every_function_wants_a_key_but_those_that_are_meant_for_strangers() -> None:

@@ -31,7 +31,7 @@ _WORD = re.compile(r"[a-z_]{1,40}")
 
 
 class SignInRejected(RequestRejected):
-    """A sign-in that was not finished. Nothing was linked."""
+    """A sign-in that was not finished. Nothing was connected."""
 
     def __init__(
         self, detail: str, remedy: str, *, code: str | None = None, chosen: str | None = None

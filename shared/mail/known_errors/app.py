@@ -138,7 +138,7 @@ ROWS: dict[str, KnownError] = {
     ),
     **alike(
         "address_changed",
-        "The mailbox has another address by now than the one that it was linked with.",
+        "The mailbox has another address by now than the one that it was connected with.",
         Actor.OPERATOR,
         "Sign the mailbox in again on the accounts page, or add it again under its alias, to take the new "
         "address over.",
@@ -168,6 +168,6 @@ ROWS: dict[str, KnownError] = {
         "account_gone",
         "The account is not there any more.",
         Actor.OPERATOR,
-        "Link the mailbox again on /accounts, under the same alias.",
+        "Connect the mailbox again on /accounts, under the same alias.",
     ),
 }

@@ -241,7 +241,7 @@ class Adding:
         if not is_allowed(account.address, account.tenant_id, self._allowed):
             raise _refused(
                 "mailbox",
-                "is not among the mailboxes that may be linked here: whoever runs Postroom adds "
+                "is not among the mailboxes that may be connected here: whoever runs Postroom adds "
                 "the address, its domain or its directory's id to POSTROOM_ALLOWED_MAILBOXES",
             )
 
@@ -368,7 +368,7 @@ def _row_on(snapshot: AccountsSnapshot, account: Account, request: Request) -> A
         account = _reached(snapshot, account, request)
     for row in snapshot.accounts:
         if row.alias != account.alias and _is_same_mailbox(row, account):
-            raise _taken("mailbox", f"is linked already, as '{row.alias}'")
+            raise _taken("mailbox", f"is connected already, as '{row.alias}'")
     existing = by_alias(snapshot.accounts, account.alias)
     if existing is None:
         # Disconnected and connected again: the mails that waited are its own.

@@ -1,7 +1,7 @@
 """Writing an account's row on a roll that nobody changes meanwhile.
 
 All that concerns other accounts, such as one alias for a mailbox and one default, is decided on that
-very roll: of those that are linked at one moment, each but the first sees what came before it.
+very roll: of those that are connected at one moment, each but the first sees what came before it.
 """
 
 from __future__ import annotations

@@ -199,7 +199,7 @@ class Changes:
                 raise RequestRejected(
                     problems.ACCOUNT_CANNOT_SEND,
                     "The mail's account is not there any more.",
-                    help="Link the mailbox again on /accounts, or retry the mail with another "
+                    help="Connect the mailbox again on /accounts, or retry the mail with another "
                     "'account'.",
                     members=_where(mail),
                 )

@@ -171,7 +171,7 @@ class Connecting:
             )
         if not is_allowed(chosen, person.tenant_id, self._rules.allowed_mailboxes):
             raise SignInRejected(
-                f"{chosen} is not among the mailboxes that may be linked here.",
+                f"{chosen} is not among the mailboxes that may be connected here.",
                 "Choose another account, or have whoever runs Postroom add the address, its "
                 "domain or its directory's id to POSTROOM_ALLOWED_MAILBOXES.",
                 chosen=chosen,
@@ -289,7 +289,7 @@ class Connecting:
             raise SignInRejected(
                 f"The mailbox was signed in, but Key Vault did not take the grant: {error}",
                 "Give the app's identity the right to read and set secrets in the vault, or wait "
-                "until the vault answers; then start again. Nothing was linked.",
+                "until the vault answers; then start again. Nothing was connected.",
                 chosen=account.address,
             ) from error
 
@@ -389,7 +389,9 @@ def _linked_already(row: Account, chosen: str) -> SignInRejected:
             f"It sends as '{row.alias}' without a sign-in of its own. Go on using that, or disconnect "
             f"it at /accounts/{row.alias}/disconnect first, then sign the mailbox in."
         )
-    return SignInRejected(f"{chosen} is linked already, as '{row.alias}'.", remedy, chosen=chosen)
+    return SignInRejected(
+        f"{chosen} is connected already, as '{row.alias}'.", remedy, chosen=chosen
+    )
 
 
 def _added_already(existing: Account, chosen: str) -> SignInRejected:
@@ -416,6 +418,6 @@ def _overtaken(existing: Account | None, account: Account, person: Person) -> Si
 def _not_written(account: Account) -> SignInRejected:
     return SignInRejected(
         "Microsoft accepted the sign-in, but Postroom could not write the account down.",
-        "Nothing was linked. Check that the app can reach its storage, then start again.",
+        "Nothing was connected. Check that the app can reach its storage, then start again.",
         chosen=account.address,
     )

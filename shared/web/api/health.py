@@ -54,6 +54,18 @@ def details(
     )
 
 
+def missing_areas(faults: Mapping[str, str]) -> dict[str, Probe]:
+    """A probe for each area of routes that this process could not register."""
+    return {f"routes:{area.split('.')[-2]}": _failing(kind) for area, kind in faults.items()}
+
+
+def _failing(kind: str) -> Probe:
+    def probe() -> None:
+        raise PostroomError(f"not registered: {kind}; the log event area_not_registered says where")
+
+    return probe
+
+
 def _versions(credential: AppCredentialStatus, now: datetime) -> list[documents.CredentialView]:
     """None where the vault does not tell; that it does not answer is seen at `key_vault`."""
     try:

@@ -10,13 +10,13 @@ from typing import Any
 
 from shared.mail import problems
 from shared.mail.problems import ProblemKind
-from shared.mail.status import Status
-from shared.services.intake.mail_document import MAX_KEY
-from shared.web.api.openapi_schemas import Schema, reference
+from shared.web.api.openapi_parameters import ALIAS, FLAG, ID, KEY, LIST, TEXT, Parameter, parameter
+from shared.web.api.openapi_schemas import reference
 from shared.web.api.request_body import LONGEST_WAIT
+from shared.web.api.routes import ROUTES
+from shared.web.routing import Access
 
 Operation = dict[str, Any]
-Parameter = dict[str, Any]
 Kinds = tuple[ProblemKind, ...]
 
 TAGS: Mapping[str, str] = {
@@ -54,143 +54,87 @@ _CHANGE: Kinds = (
 
 
 def paths() -> dict[str, Any]:
-    """All paths, each with its operations by method."""
-    return {
-        "/api/send": {"post": _send()},
-        "/api/send/check": {"post": _check_mail()},
-        "/api/send/batch": {"post": _send_batch()},
-        "/api/mails": {
-            "get": _operation(
-                "listMails",
-                "Mails, newest first",
-                {200: _answer("A page of mails.", "MailList")},
-                (problems.INVALID_REQUEST,),
-                _LIST,
-            )
-        },
-        "/api/mails/{id}": {
-            "get": _operation(
-                "getMail",
-                "One mail and its story",
-                {200: _answer("The mail.", "MailView")},
-                (problems.INVALID_REQUEST, problems.UNKNOWN_MAIL),
-                [_ID],
+    """All paths of the routes, each with its operations by method."""
+    known = {operation["operationId"]: operation for operation in operations()}
+    found: dict[str, Any] = {}
+    for route in ROUTES:
+        operation = known[route.operation]
+        if route.access is Access.ANONYMOUS:
+            operation = _open(operation)
+        methods = found.setdefault(f"/{route.path}", {})
+        methods |= {method.lower(): operation for method in route.methods}
+    return found
+
+
+def operations() -> tuple[Operation, ...]:
+    """What is said of each route of the API."""
+    return (
+        _send(),
+        _check_mail(),
+        _send_batch(),
+        _operation(
+            "listMails",
+            "Mails, newest first",
+            {200: _answer("A page of mails.", "MailList")},
+            (problems.INVALID_REQUEST,),
+            LIST,
+        ),
+        _operation(
+            "getMail",
+            "One mail and its story",
+            {200: _answer("The mail.", "MailView")},
+            (problems.INVALID_REQUEST, problems.UNKNOWN_MAIL),
+            [ID],
+        ),
+        _change_mail(
+            "rescheduleMail", "Give a mail that waits another time", body="RescheduleDocument"
+        ),
+        _get_raw_text(),
+        _change_mail("cancelMail", "Withdraw a mail in time"),
+        _change_mail(
+            "retryMail",
+            "Try a mail that failed again",
+            (
+                *_CHOICE,
+                problems.CONTENT_GONE,
+                problems.RAW_RECIPIENTS,
+                problems.MAILBOX_REPLACED,
             ),
-            "patch": _change_mail(
-                "rescheduleMail", "Give a mail that waits another time", body="RescheduleDocument"
-            ),
-        },
-        "/api/mails/{id}/raw": {"get": _get_raw_text()},
-        "/api/mails/{id}/cancel": {"post": _change_mail("cancelMail", "Withdraw a mail in time")},
-        "/api/mails/{id}/retry": {
-            "post": _change_mail(
-                "retryMail",
-                "Try a mail that failed again",
-                (
-                    *_CHOICE,
-                    problems.CONTENT_GONE,
-                    problems.RAW_RECIPIENTS,
-                    problems.MAILBOX_REPLACED,
-                ),
-                body="RetryDocument",
-                body_required=False,
-            )
-        },
-        "/api/mails/{id}/resolve": {
-            "post": _change_mail(
-                "resolveMail",
-                "Settle an unknown outcome",
-                (problems.CONTENT_GONE,),
-                body="ResolveDocument",
-            )
-        },
-        "/api/mails/{id}/release": {
-            "post": _change_mail(
-                "releaseMail",
-                "Let a held mail go",
-                (problems.ACCOUNT_CANNOT_SEND, problems.MAILBOX_REPLACED),
-            )
-        },
-        "/api/accounts": {
-            "get": _account("listAccounts", "Accounts", "AccountList", alias=False),
-            "post": _add_account(),
-        },
-        "/api/accounts/{alias}": {
-            "get": _with_etag(_account("getAccount", "One account", "AccountView")),
-            "patch": _change_account(),
-            "delete": _disconnect(),
-        },
-        "/api/accounts/{alias}/release": {
-            "post": _account(
-                "releaseAccount",
-                "Let go what waits for an account",
-                "Released",
-                (*_BODY, problems.ACCOUNT_CANNOT_SEND),
-            )
-        },
-        "/api/accounts/{alias}/check": {
-            "post": _account(
-                "checkAccount", "Ask Microsoft now whether an account works", "CheckView", _BODY
-            )
-        },
-        "/api/health": {
-            "get": _open(_health("getHealth", "Alive or not", "Health")),
-        },
-        "/api/health/details": {
-            "get": _health(
-                "getHealthDetails", "Each dependency, credential and account", "HealthDetails"
-            )
-        },
-        "/api/openapi.json": {
-            "get": _open(
-                _operation(
-                    "getOpenApi",
-                    "This document",
-                    {200: _answer("The document.", "OpenApi")},
-                    tag="Health",
-                )
-            )
-        },
-    }
-
-
-def _parameter(name: str, place: str, schema: Schema, text: str) -> Parameter:
-    return {
-        "name": name,
-        "in": place,
-        "required": place == "path",
-        "schema": schema,
-        "description": text,
-    }
-
-
-_TEXT: Schema = {"type": "string"}
-_FLAG: Schema = {"type": "boolean"}
-_TIME: Schema = {"type": "string", "format": "date-time"}
-_ID = _parameter("id", "path", _TEXT, "The mail's id.")
-_ALIAS = _parameter("alias", "path", _TEXT, "The account's alias.")
-_KEY: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_KEY}
-_STATUS = "|".join(status.value for status in Status)
-_LIST = [
-    _parameter(
-        "status",
-        "query",
-        {"type": "string", "pattern": f"^({_STATUS})(,({_STATUS}))*$"},
-        "Only this status, or these, with commas.",
-    ),
-    _parameter(
-        "attention", "query", _FLAG, "True: only what may want a person: held, unknown, failed."
-    ),
-    _parameter("account", "query", _TEXT, "Only this account's alias."),
-    _parameter("tag", "query", _TEXT, "Only mails with this tag."),
-    _parameter("since", "query", _TIME, "Accepted at this time or later."),
-    _parameter("until", "query", _TIME, "Accepted before this time."),
-    _parameter("idempotency_key", "query", _KEY, "The mail with this key. Goes alone."),
-    _parameter(
-        "limit", "query", {"type": "integer", "minimum": 1, "maximum": 100}, "Mails a page; 50."
-    ),
-    _parameter("cursor", "query", _TEXT, "Where the last page ended: its next_cursor."),
-]
+            body="RetryDocument",
+            body_required=False,
+        ),
+        _change_mail(
+            "resolveMail",
+            "Settle an unknown outcome",
+            (problems.CONTENT_GONE,),
+            body="ResolveDocument",
+        ),
+        _change_mail(
+            "releaseMail",
+            "Let a held mail go",
+            (problems.ACCOUNT_CANNOT_SEND, problems.MAILBOX_REPLACED),
+        ),
+        _account("listAccounts", "Accounts", "AccountList", alias=False),
+        _add_account(),
+        _with_etag(_account("getAccount", "One account", "AccountView")),
+        _change_account(),
+        _disconnect(),
+        _account(
+            "releaseAccount",
+            "Let go what waits for an account",
+            "Released",
+            (*_BODY, problems.ACCOUNT_CANNOT_SEND),
+        ),
+        _account("checkAccount", "Ask Microsoft now whether an account works", "CheckView", _BODY),
+        _health("getHealth", "Alive or not", "Health"),
+        _health("getHealthDetails", "Each dependency, credential and account", "HealthDetails"),
+        _operation(
+            "getOpenApi",
+            "This document",
+            {200: _answer("The document.", "OpenApi")},
+            tag="Health",
+        ),
+    )
 
 
 def _send() -> Operation:
@@ -206,7 +150,7 @@ def _send() -> Operation:
         {202: accepted},
         (*_MAIL, problems.IDEMPOTENCY_CONFLICT),
         [
-            _parameter(
+            parameter(
                 "wait",
                 "query",
                 {"type": "integer", "minimum": 0, "maximum": int(LONGEST_WAIT)},
@@ -228,7 +172,7 @@ def _get_raw_text() -> Operation:
         {
             200: {
                 "description": "The message as it came.",
-                "content": {"text/plain": {"schema": _TEXT}},
+                "content": {"text/plain": {"schema": TEXT}},
             }
         },
         (
@@ -237,7 +181,7 @@ def _get_raw_text() -> Operation:
             problems.NO_RAW_TEXT,
             problems.RAW_TEXT_GONE,
         ),
-        [_ID],
+        [ID],
     )
 
 
@@ -254,7 +198,7 @@ def _check_mail() -> Operation:
 
 
 def _idempotency_key(text: str) -> Parameter:
-    return _parameter("Idempotency-Key", "header", _KEY, text)
+    return parameter("Idempotency-Key", "header", KEY, text)
 
 
 def _mail_body() -> dict[str, Any]:
@@ -298,7 +242,7 @@ def _change_mail(
         summary,
         {200: _answer("The mail as it stands now.", "MailView")},
         (*_CHANGE, *kinds),
-        [_ID],
+        [ID],
     )
     if body is not None:
         operation["requestBody"] = _json_body(body, required=body_required)
@@ -313,7 +257,7 @@ def _account(
         summary,
         {200: _answer("Done." if kinds else "Found.", answer)},
         (problems.INVALID_REQUEST, *((problems.UNKNOWN_ALIAS,) if alias else ()), *kinds),
-        [_ALIAS] if alias else [],
+        [ALIAS] if alias else [],
         tag="Accounts",
     )
 
@@ -326,7 +270,7 @@ def _change_account() -> Operation:
         (*_BODY, problems.ACCOUNT_EDITED),
     )
     operation["parameters"].append(
-        _parameter("If-Match", "header", _TEXT, "The ETag of the account that was read; * for any.")
+        parameter("If-Match", "header", TEXT, "The ETag of the account that was read; * for any.")
     )
     operation["requestBody"] = _json_body("AccountDocument")
     return _with_etag(operation)
@@ -349,15 +293,15 @@ def _disconnect() -> Operation:
     operation["responses"]["202"] = _answer(
         "Begun; mails are left to be cancelled: repeat the call.", "DisconnectedView"
     )
-    waiting = _parameter(
+    waiting = parameter(
         "waiting", "query", reference("WaitingMails"), "What becomes of mails that wait for it."
     )
     operation["parameters"] += [
         {**waiting, "required": True},
-        _parameter(
+        parameter(
             "with_shared",
             "query",
-            _FLAG,
+            FLAG,
             "Disconnect the shared mailboxes too that are reached through it; false.",
         ),
     ]
@@ -439,7 +383,7 @@ def _json_body(name: str, *, required: bool = True) -> dict[str, Any]:
 
 
 def _header(text: str) -> dict[str, Any]:
-    return {"schema": _TEXT, "description": text}
+    return {"schema": TEXT, "description": text}
 
 
 def _answer(text: str, schema: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from shared.services.sign_in.ports import DeviceFlow, Grant
 from shared.web.auth import device_cookie
 from shared.web.auth.same_origin import require_same_origin
 from shared.web.auth.session import Sessions
-from shared.web.auth.sign_in import linked_at, read_form, refusal_page
+from shared.web.auth.sign_in import connected_at, read_form, refusal_page
 from shared.web.auth.sign_in_form import wish_of
 from shared.web.auth.signing import Keys
 from shared.web.pages import notices
@@ -44,7 +44,7 @@ def begin_device_sign_in(
 def finish_device_sign_in(
     req: func.HttpRequest, sessions: Sessions, device: DeviceSignIn, keys: Keys, site: Site
 ) -> func.HttpResponse:
-    """Ask Microsoft once. 202 while the person has not finished, 303 once the mailbox is linked."""
+    """Ask Microsoft once. 202 while the person has not finished, 303 once the mailbox is connected."""
     flow = None
     try:
         require_same_origin(req, site.origin)
@@ -67,7 +67,7 @@ def finish_device_sign_in(
         clearing = [device_cookie.clear(flow.handle)] if flow else []
         return refusal_page(site, notice, clearing)
     return see_other(
-        linked_at(account, flow.sign_in_request), set_cookies=[device_cookie.clear(flow.handle)]
+        connected_at(account, flow.sign_in_request), set_cookies=[device_cookie.clear(flow.handle)]
     )
 
 

@@ -101,12 +101,12 @@ def finish_sign_in(
             return see_other("/accounts", set_cookies=[*clearing, carried])
         return refusal_page(site, notice, clearing)
     return see_other(
-        linked_at(account, flow.sign_in_request), set_cookies=[flow_cookie.clear(state)]
+        connected_at(account, flow.sign_in_request), set_cookies=[flow_cookie.clear(state)]
     )
 
 
-def linked_at(account: Account, sign_in_request: SignInRequest) -> str:
-    """The page that tells that an account is linked, and what of the wish was not granted."""
+def connected_at(account: Account, sign_in_request: SignInRequest) -> str:
+    """The page that tells that an account is connected, and what of the wish was not granted."""
     ticked = [
         name
         for name, value in fields_of(sign_in_request)

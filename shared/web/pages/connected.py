@@ -1,4 +1,4 @@
-"""What the page tells once a mailbox is linked: what is known of it, and what is not known yet."""
+"""What the page tells once a mailbox is connected: what is known of it, and what is not known yet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.web.pages.checks_shown import moment
 
 
 class ConnectedShown(msgspec.Struct, frozen=True):
-    """A mailbox that has just been linked."""
+    """A mailbox that has just been connected."""
 
     alias: str
     address: str
@@ -28,7 +28,7 @@ class ConnectedShown(msgspec.Struct, frozen=True):
 
 
 def linked_shown(account: Account, record: CheckRecord | None) -> ConnectedShown:
-    """A mailbox that has just been linked, with no more said of it than is known."""
+    """A mailbox that has just been connected, with no more said of it than is known."""
     tone, sentences = _account_health(account, record)
     return ConnectedShown(
         alias=account.alias,

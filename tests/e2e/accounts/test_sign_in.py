@@ -77,7 +77,7 @@ def test_a_sign_in_asks_for_the_least_and_more_only_where_it_is_ticked(
     least = {"Mail.Send", "User.Read", "openid", "profile", "email", "offline_access"}
     assert asked_for(page) == least
     accept(page)
-    expect(page.get_by_role("status")).to_contain_text("is linked")
+    expect(page.get_by_role("status")).to_contain_text("is connected")
     assert scopes_of(control, "billing") == {"Mail.Send", "User.Read"}
 
     page.get_by_text("Sign in with other permissions").click()
@@ -87,12 +87,12 @@ def test_a_sign_in_asks_for_the_least_and_more_only_where_it_is_ticked(
     row.get_by_role("button", name="Sign in with these permissions: billing").click()
     assert asked_for(page) == {"Mail.ReadWrite", "Mail.Send.Shared", "Mail.ReadWrite.Shared"}
     accept(page)
-    expect(page.get_by_role("status")).to_contain_text("is linked")
+    expect(page.get_by_role("status")).to_contain_text("is connected")
     assert {"Mail.ReadWrite", "Mail.Send.Shared"} <= scopes_of(control, "billing")
 
     page.goto(f"{control.stack.app_url}/accounts")
     page.get_by_role("button", name="Sign in again: billing").click()
-    expect(page.get_by_role("status")).to_contain_text("is linked")
+    expect(page.get_by_role("status")).to_contain_text("is connected")
     expect(page.locator("#withheld")).to_have_count(0)
     assert {"Mail.ReadWrite", "Mail.Send.Shared"} <= scopes_of(control, "billing")
 
@@ -104,7 +104,7 @@ def test_a_permission_that_is_not_asked_for_any_more_and_still_granted_is_told(
     begin_sign_in(page, "billing", BILLING, verified=True)
     choose(page, BILLING)
     accept(page)
-    expect(page.get_by_role("status")).to_contain_text("is linked")
+    expect(page.get_by_role("status")).to_contain_text("is connected")
     page.get_by_text("Sign in with other permissions").click()
     row = page.locator('tr[data-alias="billing"]')
     row.get_by_label("Verified sending").uncheck()
@@ -127,7 +127,7 @@ def test_a_personal_account_signs_in_is_refreshed_and_sends_by_one_authority(
     assert parse_qs(urlsplit(page.url).query)["domain_hint"] == ["consumers"]
     choose(page, PERSONAL)
     accept(page)
-    expect(page.get_by_role("status")).to_contain_text("is linked as private")
+    expect(page.get_by_role("status")).to_contain_text("is connected as private")
     control.send(account="private", to=ADA, subject="From a personal account", text="Hello.")
     assert control.deliveries(1)[0]["mailbox"] == PERSONAL
 
@@ -171,7 +171,7 @@ def test_consent_that_was_withdrawn_shows_the_link_in_the_accounts_row(
     begin_sign_in(page, "billing", BILLING)
     choose(page, BILLING)
     accept(page)
-    expect(page.get_by_role("status")).to_contain_text("is linked")
+    expect(page.get_by_role("status")).to_contain_text("is connected")
     revoked = {"mailbox": BILLING, "code": 65001, "access_tokens": True}
     control.ask("POST", "revoke", revoked)
     control.send(account="billing", to=ADA, subject="Held", text="Held.", wait=20)
@@ -218,7 +218,7 @@ def test_a_mailbox_is_linked_by_a_code_entered_in_another_browser(
         accept(other)
         expect(other.locator("#done")).to_be_visible()
     # Nobody presses anything: the page asks by itself.
-    expect(page.get_by_role("status")).to_contain_text(f"{BILLING} is linked as billing")
+    expect(page.get_by_role("status")).to_contain_text(f"{BILLING} is connected as billing")
     names = [found["name"] for found in page.context.cookies()]
     assert [name for name in names if "-device-" in name] == []
     control.send(account="billing", to=ADA, subject="By code", text="Hello.")
@@ -240,7 +240,7 @@ def test_a_code_works_without_script_and_says_what_microsoft_waits_for(
         expect(page.locator("#told")).to_contain_text("still waiting")
         accept(enter(plain, address, code, BILLING))
         button.click()
-        expect(page.get_by_role("status")).to_contain_text(f"{BILLING} is linked as billing")
+        expect(page.get_by_role("status")).to_contain_text(f"{BILLING} is connected as billing")
         assert watch.troubles() == []
 
 
@@ -276,7 +276,7 @@ def test_the_new_pages_fit_a_narrow_screen_read_well_and_work_with_the_keyboard(
     begin_sign_in(page, "a" * 40, BILLING)
     choose(page, BILLING)
     accept(page)
-    expect(page.get_by_role("status")).to_contain_text("is linked")
+    expect(page.get_by_role("status")).to_contain_text("is connected")
 
     def look(name: str) -> None:
         for width in (1280, 840, 360):
@@ -335,5 +335,5 @@ def test_an_administrators_consent_that_is_missing_is_got_by_the_link_in_another
     page.locator("#choose").click()
     choose(page, BILLING)
     # The administrator consented for everybody: nobody is asked again.
-    expect(page.get_by_role("status")).to_contain_text("is linked as billing")
+    expect(page.get_by_role("status")).to_contain_text("is connected as billing")
     assert "Mail.ReadWrite" in scopes_of(control, "billing")

@@ -218,7 +218,7 @@ def test_an_administrator_links_a_mailbox_and_a_mail_sent_by_the_api_arrives(
     assert "Mail.ReadWrite" not in asked
     accept(page)
     expect(page).to_have_url(f"{app}/accounts?linked=billing")
-    expect(page.get_by_role("status")).to_contain_text(f"{BILLING} is linked as billing")
+    expect(page.get_by_role("status")).to_contain_text(f"{BILLING} is connected as billing")
     assert "Ready" in row(page, "billing")
 
     content = bytes(range(256)) * 40
@@ -248,7 +248,7 @@ def test_another_account_than_expected_is_not_linked_and_can_be_chosen_anew(
     begin_sign_in(page, "billing", BILLING)
     choose(page, ADA)
     accept(page)
-    expect(page.get_by_role("heading", level=1)).to_have_text("Nothing was linked")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Nothing was connected")
     expect(page.locator("#chosen")).to_have_text(ADA)
     expect(page.locator("#help")).to_contain_text(f"Choose the account {BILLING}")
     assert control.accounts() == []
@@ -260,7 +260,7 @@ def test_another_account_than_expected_is_not_linked_and_can_be_chosen_anew(
     expect(page.get_by_role("heading")).to_have_text("Pick an account")
     choose(page, BILLING)
     accept(page)
-    expect(page.get_by_role("status")).to_contain_text(f"{BILLING} is linked as billing")
+    expect(page.get_by_role("status")).to_contain_text(f"{BILLING} is connected as billing")
     assert [found["address"] for found in control.accounts()] == [BILLING]
     assert len(control.grants()) == 1
 
@@ -365,10 +365,10 @@ def test_two_sign_ins_in_two_tabs_both_finish(
     choose(first, BILLING)
     assert len(flow_cookies(context)) == 2
     accept(second)
-    expect(second.get_by_role("status")).to_contain_text(f"{ADA} is linked as ada")
+    expect(second.get_by_role("status")).to_contain_text(f"{ADA} is connected as ada")
     assert len(flow_cookies(context)) == 1
     accept(first)
-    expect(first.get_by_role("status")).to_contain_text(f"{BILLING} is linked as billing")
+    expect(first.get_by_role("status")).to_contain_text(f"{BILLING} is connected as billing")
     assert flow_cookies(context) == []
     connected = {found["alias"]: found["address"] for found in control.accounts()}
     assert connected == {"ada": ADA, "billing": BILLING}
@@ -391,7 +391,7 @@ def test_an_answer_of_microsoft_sent_twice_links_nothing_twice_and_explains_itse
     choose(page, BILLING)
     flow = copied(context, FLOW)
     accept(page)
-    expect(page.get_by_role("status")).to_contain_text("is linked")
+    expect(page.get_by_role("status")).to_contain_text("is connected")
     before = control.accounts(), control.grants()
     fields = {name: values[0] for name, values in parse_qs(answers[0]).items()}
     context.clear_cookies(name="SIMSESSION")
@@ -435,10 +435,10 @@ def test_going_back_or_reloading_after_a_sign_in_links_nothing_twice(
     begin_sign_in(page, "billing", BILLING)
     choose(page, BILLING)
     accept(page)
-    expect(page.get_by_role("status")).to_contain_text("is linked")
+    expect(page.get_by_role("status")).to_contain_text("is connected")
     before = control.accounts(), control.grants()
     page.reload()
-    expect(page.get_by_role("status")).to_contain_text("is linked")
+    expect(page.get_by_role("status")).to_contain_text("is connected")
     # Chromium does not send a form again without asking.
     with suppress(Error):
         page.go_back()
@@ -601,7 +601,7 @@ def test_a_mailbox_can_be_linked_with_the_keyboard_alone(page: Page, control: Co
     expect(page.get_by_role("heading")).to_have_text("Permissions requested")
     page.locator("#accept").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_contain_text(f"{BILLING} is linked as billing")
+    expect(page.get_by_role("status")).to_contain_text(f"{BILLING} is connected as billing")
 
 
 def test_without_javascript_only_opening_a_session_is_impossible_and_says_so(
@@ -622,7 +622,7 @@ def test_without_javascript_only_opening_a_session_is_impossible_and_says_so(
         choose(page, BILLING)
         accept(page)
         page.locator("#continue").click()
-        expect(page.get_by_role("status")).to_contain_text(f"{BILLING} is linked as billing")
+        expect(page.get_by_role("status")).to_contain_text(f"{BILLING} is connected as billing")
         page.get_by_role("button", name="Sign out").click()
         expect(page).to_have_url(f"{app}/signin")
         assert watch.troubles() == []
@@ -660,7 +660,7 @@ def test_cookies_are_out_of_scripts_reach_and_a_finished_sign_in_leaves_none(
     assert flow["expires"] - time.time() == pytest.approx(600, abs=60)
     choose(page, BILLING)
     accept(page)
-    expect(page.get_by_role("status")).to_contain_text("is linked")
+    expect(page.get_by_role("status")).to_contain_text("is connected")
     assert [found["name"] for found in copied(context)] == [SESSION]
     assert page.evaluate("[document.cookie, localStorage.length, sessionStorage.length]") == [
         "",

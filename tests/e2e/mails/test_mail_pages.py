@@ -147,7 +147,7 @@ def test_held_mails_are_released_by_signing_in_again_on_the_accounts_page(
     if "[without" in request.node.name:
         # Microsoft's page that leads back.
         page.locator("#continue").click()
-    expect(page.get_by_role("status")).to_contain_text("is linked")
+    expect(page.get_by_role("status")).to_contain_text("is connected")
     control.deliveries(1)
     page.goto(f"{control.stack.app_url}/mails/{held}")
 

@@ -39,7 +39,7 @@ def test_a_mailbox_that_was_added_cannot_be_signed_in_under_another_alias(
 
     refused = office.refuse(office.begin("billing"))
 
-    assert str(refused) == "billing@contoso.com is linked already, as 'desk'."
+    assert str(refused) == "billing@contoso.com is connected already, as 'desk'."
     assert isinstance(refused, RequestRejected)
     assert "/accounts/desk/disconnect" in refused.help
 
@@ -56,7 +56,7 @@ def test_nor_where_it_was_added_while_the_sign_in_was_under_way(
         return stored(name, value)
 
     office.vault.set = set_late  # type: ignore[method-assign, assignment]
-    with pytest.raises(SignInRejected, match="is linked already, as 'desk'"):
+    with pytest.raises(SignInRejected, match="is connected already, as 'desk'"):
         office.finish(flow)
 
     assert office.vault.grants() == []
@@ -95,7 +95,7 @@ def test_an_account_that_takes_over_the_address_of_one_that_was_added_is_refused
     office.accounts.rows["billing"] = account_of("billing", address="before@contoso.com")
     office.accounts.rows["desk"] = SHARED
 
-    with pytest.raises(SignInRejected, match="is linked already, as 'desk'"):
+    with pytest.raises(SignInRejected, match="is connected already, as 'desk'"):
         office.finish(office.begin("billing"))
 
 

@@ -67,7 +67,7 @@ class Office:
     flows: FakeFlows = field(default_factory=FakeFlows)
     released: list[Account] = field(default_factory=list)
     connected: list[tuple[Account, str, int]] = field(default_factory=list)
-    """Each account that was linked, its token, and how many were released before."""
+    """Each account that was connected, its token, and how many were released before."""
     ids: Iterator[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
@@ -627,7 +627,8 @@ class TestAtOnce:
         (connected,) = office.accounts.rows.values()
         assert outcomes.count(connected.alias) == 1
         assert (
-            outcomes.count(f"{connected.address} is linked already, as '{connected.alias}'.") == 5
+            outcomes.count(f"{connected.address} is connected already, as '{connected.alias}'.")
+            == 5
         )
         assert office.vault.grants() == [grant_secret(connected)]
         assert [account.alias for account in office.released] == [connected.alias]
@@ -652,7 +653,7 @@ class TestAtOnce:
         first = account_of(account_id="first")
         meanwhile(office, lambda: registered(office, first))
 
-        with pytest.raises(SignInRejected, match="is linked already, as 'billing'"):
+        with pytest.raises(SignInRejected, match="is connected already, as 'billing'"):
             office.finish()
         assert office.accounts.rows["billing"].account_id == "first"
         assert office.vault.grants() == ["postroom-grant-first"]

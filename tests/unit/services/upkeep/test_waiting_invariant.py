@@ -41,7 +41,7 @@ class Evidence(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.services = FakeServices(account_of("billing", is_default=True), account_of("hr"))
-        self.small = [patch.object(sweep, "PAGE", 2), patch.object(sweep, "MOST_RUNG", 3)]
+        self.small = [patch.object(sweep, "PAGE", 2), patch.object(sweep, "MOST_ENQUEUED", 3)]
         for each in self.small:
             each.start()
 

@@ -206,7 +206,7 @@ class TestCallback:
         page = text_of(response)
 
         assert response.status_code == 400
-        assert "Nothing was linked" in page
+        assert "Nothing was connected" in page
         assert "ceo@contoso.com" in page
         assert 'name="choose" value="yes"' in page
         assert 'name="expected_address" value="billing@contoso.com"' in page
@@ -259,7 +259,7 @@ class TestCallback:
 
         assert response.status_code == status
         assert response.headers["Retry-After"]
-        assert "Nothing was linked" in text_of(response)
+        assert "Nothing was connected" in text_of(response)
 
     def test_markup_in_names_is_shown_as_text(self, app: App, browser: Browser) -> None:
         app.mail_service.profile = Profile(OBJECT, "<img src=x>@contoso.com", "")

@@ -90,7 +90,7 @@ class TestAccounts:
     ) -> None:
         app.accounts.rows["billing"] = account_of()
 
-        page = text_of(shown(app, browser, connected="billing"))
+        page = text_of(shown(app, browser, linked="billing"))
 
         assert "Microsoft took the sign-in" in page
         assert "was not asked yet" in page
@@ -157,15 +157,15 @@ class TestAccounts:
     def test_a_link_that_was_made_is_confirmed(self, app: App, browser: Browser) -> None:
         app.accounts.rows["billing"] = account_of()
 
-        assert "is linked as" in text_of(shown(app, browser, connected="billing"))
+        assert "is connected as" in text_of(shown(app, browser, linked="billing"))
 
     @pytest.mark.parametrize("alias", ["nobody", "<script>alert(1)</script>"])
     def test_a_link_that_was_not_made_is_not_confirmed(
         self, app: App, browser: Browser, alias: str
     ) -> None:
-        page = text_of(shown(app, browser, connected=alias))
+        page = text_of(shown(app, browser, linked=alias))
 
-        assert "is linked as" not in page
+        assert "is connected as" not in page
         assert "alert(1)" not in page
 
     def test_markup_in_an_accounts_name_is_shown_as_text(self, app: App, browser: Browser) -> None:

@@ -91,7 +91,7 @@ def test_an_account_with_known_trouble_is_not_simply_called_ready(page: Page) ->
         "graph.user", RemoteRefused("graph", "no", code="ErrorAccessDenied")
     )
     page.check()
-    shown = page.shown(connected="billing")
+    shown = page.shown(linked="billing")
 
     assert "Ready, with trouble" in shown
     assert "found trouble, so it may not send" in shown
