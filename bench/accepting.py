@@ -26,7 +26,7 @@ from bench.mails import samples
 from bench.progress import Progress
 from local.stack import Stack
 from shared.adapters.storage.clients import MAILS_TABLE, Storage
-from shared.adapters.storage.mails_table import to_row
+from shared.adapters.storage.mail_rows import to_row
 from shared.adapters.storage.table_service import Table
 from shared.bootstrap import Postroom
 from shared.settings import StorageSettings

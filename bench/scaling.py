@@ -27,7 +27,7 @@ from bench.wire import CountingProxy
 from local.azurite import Azurite
 from local.stack import Stack
 from shared.adapters.storage.clients import MAILS_TABLE, Storage
-from shared.adapters.storage.table_service import RowVersion
+from shared.adapters.storage.table_answers import RowVersion
 from shared.bootstrap import Postroom
 from shared.services.delivery.concurrency import AT_A_TIME
 from shared.services.intake.mail_document import read_json

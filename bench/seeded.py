@@ -12,7 +12,7 @@ from pathlib import Path
 from bench import world
 from local import demo
 from local.stack import Stack
-from shared.adapters.storage.mails_table import to_row
+from shared.adapters.storage.mail_rows import to_row
 from shared.mail import ids
 from shared.mail.mail import Caller, Event, Mail, Payload
 from shared.mail.status import Status

@@ -147,7 +147,7 @@ def told(page: str, status: int) -> str:
         whole = re.search(r"<main.*?</main>", page, re.DOTALL)
         found = [whole] if whole else []
     words = " ".join(re.sub("<[^>]*>", " ", one[1] if one.re.groups else one[0]) for one in found)
-    words = " ".join(html.unescape(words).split())
+    words = " ".join(html.unescape(re.sub(r"&#x?[0-9a-fA-F]{9,};?", "\ufffd", words)).split())
     return words or f"the page says nothing ({status})"
 
 

@@ -98,9 +98,21 @@ _RULES = {
     "x-original-to": Rule(FOR_SERVERS),
     "envelope-to": Rule(FOR_SERVERS),
     "apparently-to": Rule(FOR_SERVERS),
+    "authentication-results": Rule(FOR_SERVERS),
+    "x-originatororg": Rule(FOR_SERVERS),
+    "x-eopattributedmessage": Rule(FOR_SERVERS),
 }
 # Another envelope, and what Exchange tells itself: spam verdicts, who has been authenticated.
-_FOR_SERVERS_PREFIXES = ("resent-", "x-ms-exchange-", "x-microsoft-exchange-")
+# https://learn.microsoft.com/defender-office-365/message-headers-eop-mdo
+_FOR_SERVERS_PREFIXES = (
+    "resent-",
+    "x-ms-exchange-",
+    "x-microsoft-exchange-",
+    "x-forefront-antispam-",
+    "x-microsoft-antispam",
+    "x-ms-journal-",
+    "arc-",
+)
 
 
 class Form(Enum):

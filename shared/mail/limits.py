@@ -49,7 +49,7 @@ rest of its mail, and streamed."""
 MAX_TAGS = 300_000
 """Of html that gets a signature: to find what its tags leave open takes up to three seconds. Html with svg,
 math or noscript is read in two or three ways, and its tags count as many times."""
-MAX_BATCH_TAGS = 5 * MAX_TAGS
+MAX_BATCH_TAGS = 3 * MAX_TAGS
 """The same of all mails of one request."""
 
 _MOST_HEADERS = 256 * 1024

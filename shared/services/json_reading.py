@@ -28,6 +28,22 @@ MOST_PARTS = 50_000
 """Commas, brackets and braces in a document whose every mistake is looked for. Of more the first
 mistake is told alone: empty lists by the million take a hundred times their size of memory."""
 
+MAX_TEXTS = 20_000
+"""Names and texts in a document: 500 recipients with names, and whatever else one can hold, are
+about 7,000. To read millions of them takes a hundred times their own size of memory."""
+
+
+MAX_WIDE_BYTES = 12 * 1024 * 1024
+"""Of a document with signs beyond ASCII, apart from the content of attachments: text and html at their
+limit, each of their signs escaped."""
+
+
+_ESCAPED = re.compile(rb"\\u(?!00[0-7])", re.IGNORECASE)
+
+
+_CONTENT = re.compile(rb'"[A-Za-z0-9+/=\\_-]{65536,}+"')
+"""A whole text of base64, in which some programs escape signs."""
+
 T = TypeVar("T", bound=msgspec.Struct)
 
 _PATH = re.compile(r" - at `(?:key in )?\$?\.?(?P<path>[^`]*)`$")
@@ -69,6 +85,40 @@ def decode(
     reader.check(given, decoder.type, "")
     rest: T | None = reader.rest(given, decoder.type)
     return rest
+
+
+def refuse_crumbs(raw: bytes, most: int) -> None:
+    """Refuse what no document can be, before it is read: a quotation mark that is not escaped begins or
+    ends a name or a text. One behind a backslash that is itself escaped is missed; its text still
+    counts as half."""
+    if raw.count(b'"') - raw.count(b'\\"') > 2 * most:
+        raise RequestRejected(
+            problems.INVALID_MAIL,
+            "The document has more names and texts than are taken.",
+            [FieldProblem("body", f"has more than {most} names and texts: send less in it")],
+        )
+
+
+def refuse_wide(raw: bytes) -> None:
+    """Refuse a document with more text than a mail can have, before it is read.
+
+    A text with one sign beyond ASCII takes up to four bytes for each of its characters, and a document
+    is read more than once. The content of attachments is ASCII; nothing else is large in a mail.
+    """
+    if len(raw) <= MAX_WIDE_BYTES or (raw.isascii() and not _ESCAPED.search(raw)):
+        return
+    contents = sum(
+        found.end() - found.start()
+        for found in _CONTENT.finditer(raw)
+        if not _ESCAPED.search(raw, found.start(), found.end())
+    )
+    if len(raw) - contents > MAX_WIDE_BYTES:
+        raise RequestRejected(
+            problems.MAIL_TOO_LARGE,
+            f"The document has more than {MAX_WIDE_BYTES} bytes beside the content of attachments.",
+            [FieldProblem("body", "has more text than a mail can have: send less")],
+            help="Shorten the text and the html, or send a part of them as an attachment.",
+        )
 
 
 def parts_in(raw: bytes) -> int:

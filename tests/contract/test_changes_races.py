@@ -217,7 +217,7 @@ def _many(table: Any, count: int) -> list[str]:
     """Rows of that many mails; their ids, newest first."""
     import random
 
-    from shared.adapters.storage.mails_table import to_row
+    from shared.adapters.storage.mail_rows import to_row
 
     source = random.Random(7)  # noqa: S311 - reproducible, not secret
     start = datetime(2026, 11, 18, tzinfo=UTC)

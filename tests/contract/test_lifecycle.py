@@ -45,7 +45,8 @@ from shared.mail.outcome import GraphAnswer
 from shared.mail.pace import Timetable
 from shared.mail.status import WAITING, Status, may_follow
 from shared.services.intake.ports import KeyClaim
-from shared.services.mails.changes import Decision, Recipients
+from shared.services.mails.change_rules import Recipients
+from shared.services.mails.changes import Decision
 from shared.services.mails.ports import MailSummary, Span, Versioned, WaitingPage
 from shared.settings import StorageSettings
 from tests.fakes import (

@@ -23,7 +23,8 @@ from local.azurite import Azurite
 from shared.adapters.storage.attention_rows import AttentionRows
 from shared.adapters.storage.clients import Storage
 from shared.adapters.storage.hour_rows import HourRows
-from shared.adapters.storage.mails_table import SIFTED, MailsTable, keys_of, to_row
+from shared.adapters.storage.mail_rows import keys_of, to_row
+from shared.adapters.storage.mails_table import SIFTED, MailsTable
 from shared.mail import ids
 from shared.mail.mail import Mail, MailFilter
 from shared.mail.status import Status

@@ -23,7 +23,7 @@ from local import demo, ports
 from local.azurite import Azurite, AzuritePorts, connection_string
 from local.stack import Stack
 from local.stack_files import REPOSITORY
-from shared.adapters.storage.mails_table import id_of
+from shared.adapters.storage.mail_rows import id_of
 from tests.faults import app
 from tests.faults.comparison import Copy, Entry, Mailbox
 from tests.faults.relay import Relay

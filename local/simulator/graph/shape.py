@@ -137,7 +137,9 @@ def plain_text(html: str) -> str:
     """What is left of HTML without its markup."""
     without = re.sub(r"(?is)<(script|style|head)\b.*?</\1\s*>", "", html)
     lines = re.sub(r"(?i)<br\b[^>]*>|</(p|div|h[1-6]|li|tr|table|ul|ol)\s*>", "\r\n", without)
-    return unescape(re.sub(r"<[^>]+>", "", lines)).strip()
+    words = re.sub(r"<[^>]+>", "", lines)
+    # Python refuses to read numbers of thousands of digits; none of them is a character.
+    return unescape(re.sub(r"&#x?[0-9a-fA-F]{9,};?", "\ufffd", words)).strip()
 
 
 _ABSENT = object()

@@ -8,26 +8,21 @@ one), and it reports failures as dictionaries (they become our errors; their tex
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
 from shared.adapters.entra.app_credential import AppCredential, Proof, RefusedProof
 from shared.adapters.entra.token_endpoint import (
-    CONNECT_SECONDS,
-    READ_SECONDS,
     TokenEndpoint,
     TokenResponse,
     shown,
 )
+from shared.adapters.entra.wire import Wire, tenant_in
 from shared.errors import ConsentRequired, CredentialRefused, NotFinishedYet, NotSent
 from shared.mail import known_errors
-from shared.mail.backoff import whole_seconds
 from shared.mail.known_errors import Actor, KnownError, SignInRejected
 from shared.mail.permissions import EMAIL
 from shared.services.sign_in.ports import DeviceCode, Grant
@@ -43,7 +38,6 @@ https://learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code"""
 _ADDED_BY_MSAL = ("openid", "profile", "offline_access")
 
 _Answer = Mapping[str, Any]
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Entra:
@@ -184,7 +178,7 @@ class Entra:
             return answer
 
         grant = self._granted(self._ask(authority, ask))
-        return replace(grant, tenant_id=_tenant_in(endpoints[-1]))
+        return replace(grant, tenant_id=tenant_in(endpoints[-1]))
 
     def probe(self, authority: str = "common") -> None:
         """Fetch the authority's metadata, with a proof at hand. Raises as the rest do."""
@@ -225,7 +219,7 @@ class Entra:
     ) -> _Answer:
         from msal.exceptions import MsalServiceError  # type: ignore[import-untyped]
 
-        wire = _Wire(self._shared_session(), self._ca_file)
+        wire = Wire(self._shared_session(), self._ca_file)
         try:
             result = call(self._application(authority, proof, wire))
         except MsalServiceError as error:
@@ -247,7 +241,7 @@ class Entra:
         return result
 
     def _application(
-        self, authority: str, proof: Proof, wire: _Wire
+        self, authority: str, proof: Proof, wire: Wire
     ) -> msal.ConfidentialClientApplication:
         import msal
 
@@ -316,69 +310,8 @@ def _redeem_device_code(app: msal.ConfidentialClientApplication, device_code: st
     return answer
 
 
-class _Wire:
-    """The HTTP client of one MSAL call: time-outs, no redirects, and a memory of Retry-After."""
-
-    def __init__(self, session: requests.Session, ca_file: str | None) -> None:
-        self._session = session
-        self._ca_file = ca_file
-        self.status: int | None = None
-        self.retry_after: float | None = None
-
-    def get(self, url: str, **options: Any) -> requests.Response:
-        return self._request("GET", url, options)
-
-    def post(self, url: str, **options: Any) -> requests.Response:
-        return self._request("POST", url, options)
-
-    def close(self) -> None:
-        """Nothing: the session outlives the call."""
-
-    def _request(self, method: str, url: str, options: Mapping[str, Any]) -> requests.Response:
-        import requests
-
-        try:
-            response = self._session.request(
-                method,
-                url,
-                params=options.get("params"),
-                data=options.get("data"),
-                headers=options.get("headers"),
-                timeout=(CONNECT_SECONDS, READ_SECONDS),
-                # Per request: set on the session, it would yield to REQUESTS_CA_BUNDLE.
-                verify=self._ca_file or True,
-                allow_redirects=False,
-            )
-        except requests.RequestException as error:
-            where = urlsplit(url).hostname
-            raise NotSent("entra", f"{where} did not answer.") from error
-        self.status = response.status_code
-        self.retry_after = whole_seconds(response.headers.get("Retry-After"))
-        if response.status_code < 500 and not _is_json_object(response.text):
-            # MSAL would write such a body into its log.
-            raise NotSent(
-                "entra",
-                f"Microsoft's sign-in answered {self.status} with something unreadable.",
-                retry_after=self.retry_after,
-            )
-        return response
-
-
-def _tenant_in(endpoint: str) -> str | None:
-    """The tenant id in a token endpoint: Microsoft writes it there for a domain as well."""
-    first = urlsplit(endpoint).path.strip("/").partition("/")[0].lower()
-    return first if _GUID.fullmatch(first) else None
-
-
-def _is_json_object(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return False
-
-
 def _refusal(
-    result: _Answer, wire: _Wire | TokenResponse
+    result: _Answer, wire: Wire | TokenResponse
 ) -> ConsentRequired | CredentialRefused | NotSent:
     """The error that an OAuth error answer stands for."""
     numbers = result.get("error_codes")
@@ -399,7 +332,7 @@ def _words(row: KnownError) -> str:
     return f"{row.meaning} ({row.code}) {row.help}"
 
 
-def _unusable(wire: _Wire | TokenResponse) -> NotSent | CredentialRefused:
+def _unusable(wire: Wire | TokenResponse) -> NotSent | CredentialRefused:
     """What to make of an answer that MSAL could not use.
 
     MSAL turns a 4xx of the authority's metadata, which is how Microsoft answers for a tenant that

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.storage.mails_table import id_of, keys_of
+from shared.adapters.storage.mail_rows import id_of, keys_of
 from shared.mail.status import Status
 from shared.services.mails.ports import AttentionItem
 

@@ -12,7 +12,8 @@ from shared.mail.findings import Check, Finding, Result, Topic
 from shared.services.accounts.ports import CheckRecord
 
 if TYPE_CHECKING:
-    from shared.adapters.storage.table_service import Row, Table
+    from shared.adapters.storage.table_answers import Row
+    from shared.adapters.storage.table_service import Table
 
 CHECKS = "check"
 """The partition."""

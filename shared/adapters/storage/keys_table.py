@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.storage.table_service import RowVersion
+from shared.adapters.storage.table_answers import RowVersion
 from shared.errors import AlreadyExists, LostRace
 from shared.services.intake.ports import KEY_LIFETIME, KeyClaim
 

@@ -8,19 +8,33 @@ https://learn.microsoft.com/rest/api/storageservices/table-service-rest-api
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.utils import formatdate
 from itertools import islice
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import msgspec
 
 from shared.adapters.http.client import Answer, HttpClient
 from shared.adapters.storage import table_changes
-from shared.errors import AlreadyExists, AnswerLost, LostRace, NotSent, RemoteRefused
+from shared.adapters.storage.table_answers import (
+    Entity,
+    Row,
+    RowVersion,
+    code_of,
+    decoded,
+    decoded_all,
+    encode,
+    key_of,
+    known_of,
+    named_of,
+    query_of,
+    refuse,
+    unreadable_of,
+    written_of,
+)
+from shared.errors import AlreadyExists, AnswerLost, LostRace, NotSent
 
 if TYPE_CHECKING:
     from shared.adapters.storage.access import StorageAccess
@@ -44,20 +58,6 @@ _HEADERS = {
     "Accept": "application/json;odata=minimalmetadata",
     "User-Agent": "postroom",
 }
-_INT32 = 2**31
-
-RowVersion = tuple[str, str, str]
-"""Partition, row, ETag."""
-
-
-class Row(dict[str, Any]):
-    """A row as it was read, with the version that it had."""
-
-    __slots__ = ("etag",)
-
-    def __init__(self, values: Mapping[str, Any], etag: str) -> None:
-        super().__init__(values)
-        self.etag = etag
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -171,7 +171,7 @@ class TableService:
         if answer.status == 429:
             raise NotSent("storage", f"{what}: storage is throttling")
         if answer.status >= 500 or answer.status == 408:
-            raise AnswerLost("storage", f"{what}: storage answered {_named(answer)}")
+            raise AnswerLost("storage", f"{what}: storage answered {named_of(answer)}")
         return answer
 
 
@@ -193,7 +193,7 @@ class Table:
             headers={"Prefer": "return-no-content"},
             idempotent=False,
         )
-        return _written(what, answer)
+        return written_of(what, answer)
 
     def insert_own(self, what: str, row: Mapping[str, Any]) -> str:
         """The same for a row that holds something nobody else writes, such as an id just made: where
@@ -223,19 +223,23 @@ class Table:
     def get(self, what: str, partition: str, row: str, select: Sequence[str] = ()) -> Row | None:
         """A row, or what was selected of it; None where there is none."""
         answer = self._service.ask(
-            what, "GET", self._address(partition, row), query=_query(select=select), idempotent=True
+            what,
+            "GET",
+            self._address(partition, row),
+            query=query_of(select=select),
+            idempotent=True,
         )
-        if answer.status == 404 and _code(answer) == "ResourceNotFound":
+        if answer.status == 404 and code_of(answer) == "ResourceNotFound":
             return None
-        _refuse(what, answer)
-        return _decoded(what, _Entity, answer, lambda entity: entity, answer.headers.get("ETag"))
+        refuse(what, answer)
+        return decoded(what, Entity, answer, lambda entity: entity, answer.headers.get("ETag"))
 
     def remove(self, what: str, partition: str, row: str, etag: str | None = None) -> None:
         """Remove a row: with an ETag only if it is unchanged, else whether it is there or not.
 
         Raises LostRace, only with an ETag.
         """
-        _known(what, etag)
+        known_of(what, etag)
         answer = self._service.ask(
             what,
             "DELETE",
@@ -243,9 +247,9 @@ class Table:
             headers={"If-Match": etag or "*"},
             idempotent=etag is None,
         )
-        if etag is None and answer.status == 404 and _code(answer) == "ResourceNotFound":
+        if etag is None and answer.status == 404 and code_of(answer) == "ResourceNotFound":
             return
-        _refuse(what, answer)
+        refuse(what, answer)
 
     def page(
         self,
@@ -262,17 +266,17 @@ class Table:
             what,
             "GET",
             f"/{self._name}()",
-            query=_query(condition, select, size, start),
+            query=query_of(condition, select, size, start),
             idempotent=True,
         )
-        _refuse(what, answer)
-        rows = _decoded_all(what, answer)
+        refuse(what, answer)
+        rows = decoded_all(what, answer)
         partition = answer.headers.get("x-ms-continuation-NextPartitionKey")
         row = answer.headers.get("x-ms-continuation-NextRowKey")
         further = (partition, row or "") if partition else None
         if rows and further is not None and further == start:
             # Whoever follows it would read the same rows for ever.
-            raise _unreadable(what)
+            raise unreadable_of(what)
         return Page(rows, further)
 
     def rows(
@@ -293,7 +297,7 @@ class Table:
                 return
             halts = halts + 1 if page.next == start else 0
             if halts > MOST_HALTS:
-                raise _unreadable(what)
+                raise unreadable_of(what)
             start = page.next
 
     def together(self, what: str, steps: Sequence[Step]) -> Sequence[str]:
@@ -310,14 +314,14 @@ class Table:
             headers={"Content-Type": f"multipart/mixed; boundary=batch_{boundary}"},
             idempotent=all(step.action == "upsert" for step in steps),
         )
-        _refuse(what, answer)
+        refuse(what, answer)
         answers = table_changes.read(answer.content)
         for one in answers:
             if one.status == 429 or one.status >= 500:
-                raise AnswerLost("storage", f"{what}: storage answered {_named(one)}")
-            _refuse(what, one)
+                raise AnswerLost("storage", f"{what}: storage answered {named_of(one)}")
+            refuse(what, one)
         if len(answers) != len(steps):
-            raise _unreadable(what)
+            raise unreadable_of(what)
         return [one.headers.get("ETag", "") for one in answers]
 
     def remove_unchanged(self, what: str, keys: Sequence[RowVersion]) -> list[RowVersion]:
@@ -345,7 +349,7 @@ class Table:
         return True
 
     def _write(self, what: str, method: str, row: Mapping[str, Any], etag: str | None) -> str:
-        _known(what, etag)
+        known_of(what, etag)
         answer = self._service.ask(
             what,
             method,
@@ -354,13 +358,13 @@ class Table:
             headers={"If-Match": etag} if etag else None,
             idempotent=etag is None,
         )
-        return _written(what, answer)
+        return written_of(what, answer)
 
     def _address(self, partition: str, row: str) -> str:
-        return f"/{self._name}(PartitionKey='{_key(partition)}',RowKey='{_key(row)}')"
+        return f"/{self._name}(PartitionKey='{key_of(partition)}',RowKey='{key_of(row)}')"
 
     def _part(self, what: str, step: Step) -> table_changes.Part:
-        _known(what, step.etag)
+        known_of(what, step.etag)
         row, headers = step.row, dict(_HEADERS)
         headers["Content-Type"] = "application/json"
         if step.action == "insert":
@@ -374,160 +378,3 @@ class Table:
         if step.action == "upsert":
             return table_changes.Part("PATCH", url, headers, encode(row))
         return table_changes.Part("PUT", url, headers | {"If-Match": step.etag or "*"}, encode(row))
-
-
-def encode(row: Mapping[str, Any]) -> bytes:
-    """A row in the service's JSON: bytes as base64, large numbers as text, each with its type.
-
-    https://learn.microsoft.com/rest/api/storageservices/payload-format-for-table-service-operations
-    """
-    entity: dict[str, Any] = {}
-    for name, value in row.items():
-        if isinstance(value, bytes):
-            entity[f"{name}@odata.type"] = "Edm.Binary"
-        elif isinstance(value, int) and not -_INT32 <= value < _INT32:
-            entity[f"{name}@odata.type"] = "Edm.Int64"
-            value = str(value)
-        elif not isinstance(value, (str, int)):
-            raise TypeError(f"a table cannot hold the {type(value).__name__} in {name}")
-        entity[name] = value
-    return msgspec.json.encode(entity)
-
-
-_Entity = dict[str, Any]
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-class _Listing(msgspec.Struct):
-    value: list[_Entity]
-
-
-def _decoded(
-    what: str, kind: Any, answer: Answer, entity_in: Callable[[Any], _Entity], etag: str | None
-) -> Row:
-    return _read(what, entity_in(_json(what, kind, answer)), etag)
-
-
-def _decoded_all(what: str, answer: Answer) -> Sequence[Row]:
-    return [_read(what, entity, None) for entity in _json(what, _Listing, answer).value]
-
-
-def _json(what: str, kind: Any, answer: Answer) -> Any:
-    try:
-        return msgspec.json.decode(answer.content, type=kind)
-    except _UNREADABLE:
-        # Not chained: the error may quote what was read.
-        raise _unreadable(what) from None
-
-
-def _read(what: str, entity: _Entity, etag: str | None) -> Row:
-    if "odata.error" in entity:
-        raise _unreadable(what)
-    try:
-        return _row(entity, etag)
-    except (ValueError, TypeError, KeyError):
-        raise _unreadable(what) from None
-
-
-def _unreadable(what: str) -> AnswerLost:
-    return AnswerLost("storage", f"{what}: storage answered with something unreadable")
-
-
-def _row(entity: _Entity, etag: str | None) -> Row:
-    values: dict[str, Any] = {}
-    types: dict[str, str] = {}
-    for name, value in entity.items():
-        if name.startswith("odata."):
-            continue
-        if name.endswith("@odata.type"):
-            types[name[:-11]] = value
-        else:
-            values[name] = value
-    for name, kind in types.items():
-        if kind == "Edm.Binary":
-            values[name] = base64.b64decode(values[name])
-        elif kind == "Edm.Int64":
-            values[name] = int(values[name])
-    stamp = values.pop("Timestamp", "")
-    return Row(values, etag or entity.get("odata.etag") or _etag_at(stamp))
-
-
-def _etag_at(timestamp: str) -> str:
-    """The ETag of a row that came without one.
-
-    UNCONFIRMED, and kept to this function: that an ETag is its row's timestamp. Microsoft's own
-    clients count on it; a wrong one is refused as a row that was changed.
-    """
-    return f"W/\"datetime'{quote(timestamp, safe='')}'\""
-
-
-def _query(
-    condition: str = "",
-    select: Sequence[str] = (),
-    size: int | None = None,
-    start: tuple[str, str] | None = None,
-) -> str:
-    given: dict[str, str] = {}
-    if condition:
-        given["$filter"] = condition
-    if select:
-        given["$select"] = ",".join(dict.fromkeys((*select, "Timestamp")))
-    if size is not None:
-        given["$top"] = str(size)
-    if start is not None:
-        given["NextPartitionKey"], given["NextRowKey"] = start
-    return "&".join(f"{name}={quote(value, safe='')}" for name, value in given.items())
-
-
-def _key(value: str) -> str:
-    return quote(value.replace("'", "''"), safe="")
-
-
-def _written(what: str, answer: Answer) -> str:
-    """The version of what was written. A success without one is somebody else's, such as a gateway's."""
-    _refuse(what, answer)
-    etag = answer.headers.get("ETag", "")
-    if not etag:
-        raise _unreadable(what)
-    return etag
-
-
-def _known(what: str, etag: str | None) -> None:
-    """Raise LostRace for an empty version: on the wire it would be no condition at all."""
-    if etag == "":
-        raise LostRace(f"{what}: the version that was read is not known")
-
-
-def _refuse(what: str, answer: Answer) -> None:
-    """Raise what an answer stands for that is no success."""
-    if answer.status < 300:
-        return
-    if answer.status == 409 and _code(answer) == "EntityAlreadyExists":
-        raise AlreadyExists(f"{what}: it is there already")
-    if answer.status in (404, 412):
-        raise LostRace(f"{what}: it was changed or removed meanwhile")
-    raise RemoteRefused("storage", f"{what}: storage answered {_named(answer)}")
-
-
-def _named(answer: Answer) -> str:
-    code = _code(answer)
-    return f"{answer.status} ({code})" if code else str(answer.status)
-
-
-def _code(answer: Answer) -> str:
-    """The service's own name for what is wrong, such as `EntityAlreadyExists`; empty without one."""
-    named = answer.headers.get("x-ms-error-code")
-    if not named:
-        try:
-            named = msgspec.json.decode(answer.content, type=_Refusal).error.code
-        except _UNREADABLE:
-            return ""
-    return named if named.isalnum() and len(named) < 64 else ""
-
-
-class _Wrong(msgspec.Struct):
-    code: str
-
-
-class _Refusal(msgspec.Struct, rename={"error": "odata.error"}):
-    error: _Wrong

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict
 
-from shared.adapters.storage.mails_table import stamp
-from shared.adapters.storage.table_service import TRANSACTION, Row, Step
+from shared.adapters.storage.mail_rows import stamp
+from shared.adapters.storage.table_answers import Row
+from shared.adapters.storage.table_service import TRANSACTION, Step
 from shared.errors import AlreadyExists, LostRace
 from shared.services.clock import Clock
 from shared.services.mails.ports import Span

@@ -77,6 +77,8 @@ class _Scan:
         self._closed: set[bytes] = set()
         self._beginnings: tuple[bytes, ...] = ()
         """The open boundaries in lower case."""
+        self._closed_beginnings: dict[int, set[bytes]] = {}
+        """The closed boundaries in lower case, by their length: at most 70 lengths are compared."""
 
     def parts(self, fields: Iterable[Field], body: int) -> Iterator[Part]:
         """Each part in turn. What stands before a first boundary and behind a last one is none."""
@@ -154,13 +156,18 @@ class _Scan:
                         "has a lone carriage return beside a boundary: end lines with CR LF or LF"
                     )
                 return found
-            if self._beginnings and text[:_MAX_BOUNDARY].lower().startswith(self._beginnings):
+            if self._begins_as_boundary(text[:_MAX_BOUNDARY].lower()):
                 # RFC 2046, 5.1.1: the boundary must not be the beginning of a line in the parts. Some
                 # readers compare no more than that, or without regard to case.
                 raise BadStructure(
                     "has a line that begins as a boundary and goes on: choose another boundary"
                 )
         return None
+
+    def _begins_as_boundary(self, text: bytes) -> bool:
+        return text.startswith(self._beginnings) or any(
+            text[:length] in closed for length, closed in self._closed_beginnings.items()
+        )
 
     def _enter(self, boundary: bytes, kind: str) -> None:
         if len(self._open) == MAX_DEPTH:
@@ -181,6 +188,7 @@ class _Scan:
         for boundary, _ in self._open[depth:]:
             del self._lines[boundary], self._lines[boundary + b"--"]
             self._closed.add(boundary)
+            self._closed_beginnings.setdefault(len(boundary), set()).add(boundary.lower())
         del self._open[depth:]
         self._beginnings = self._beginnings[:depth]
 

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from shared.mail.account import AccountKind
-from shared.services.accounts.adding import Request
+from shared.services.accounts.adding_rules import Request
 from shared.services.mails.change_document import decoded
 
 

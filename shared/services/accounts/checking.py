@@ -26,12 +26,20 @@ from shared.errors import (
     RequestRejected,
 )
 from shared.mail import known_errors, problems
-from shared.mail.account import DISCONNECTING, Account, AccountKind, AccountState
+from shared.mail.account import DISCONNECTING, Account, AccountState
 from shared.mail.findings import Change, Check, Finding, Result, Topic, compared
 from shared.mail.graph_payload import trial_request
 from shared.mail.known_errors import Actor
-from shared.mail.outcome import DENIED, Outcome, Verdict, judge_draft
-from shared.mail.permissions import DRAFTS, DRAFTS_SHARED, SEND, SEND_SHARED
+from shared.mail.outcome import DENIED, judge_draft
+from shared.mail.permissions import SEND
+from shared.services.accounts.check_findings import (
+    may_write,
+    passing,
+    refused_draft,
+    scopes_of,
+    senders,
+    stopped,
+)
 from shared.services.accounts.ports import Accounts, CheckRecord, Checks, Tokens
 from shared.services.clock import Clock
 from shared.services.delivery.ports import Drafts, MailService
@@ -109,10 +117,10 @@ class Checking:
             return
         yield Finding(Topic.GRANT, Result.OK, "Microsoft gave a new token.")
         yield self._mailbox(account, grant)
-        yield from _scopes(account, grant)
-        if _may_write(account, grant):
+        yield from scopes_of(account, grant)
+        if may_write(account, grant):
             yield self._draft(account, grant)
-        yield from _senders(account, grant)
+        yield from senders(account, grant)
 
     def _grant(self, account: Account) -> Grant | Finding:
         try:
@@ -130,13 +138,13 @@ class Checking:
                 step=row.step,
             )
         except (NotSent, AnswerLost) as error:
-            return _passing(Topic.GRANT, error.system)
+            return passing(Topic.GRANT, error.system)
 
     def _mailbox(self, account: Account, grant: Grant) -> Finding:
         try:
             profile = self._mail_service.user(grant.access_token, account.graph_path)
         except (NotSent, AnswerLost) as error:
-            return _passing(Topic.MAILBOX, error.system)
+            return passing(Topic.MAILBOX, error.system)
         except RemoteRefused as error:
             if error.code in DENIED and not account.kind.is_signed_in:
                 return Finding(
@@ -178,11 +186,11 @@ class Checking:
                     self._drafts.remove(token, mailbox, copy.message_id)
             made = self._drafts.create(token, mailbox, _JSON, trial_request())
             if made.draft_id is None:
-                return _refused_draft(judge_draft(made.answer))
+                return refused_draft(judge_draft(made.answer))
             # A check that runs beside this one may have removed it already: 404.
             removed = self._drafts.remove(token, mailbox, made.draft_id)
         except (NotSent, AnswerLost) as error:
-            return _passing(Topic.DRAFT, error.system)
+            return passing(Topic.DRAFT, error.system)
         if removed.status not in (204, 404):
             return Finding(
                 Topic.DRAFT,
@@ -220,7 +228,7 @@ class Checking:
         """What stops the account though the check saw nothing of it."""
         if row.state is AccountState.READY or row.can_send_at(self._clock()) or check.troubles:
             return check
-        return replace(check, findings=(*check.findings, _stopped(row)))
+        return replace(check, findings=(*check.findings, stopped(row)))
 
     def _row_of(self, account: Account) -> Account | None:
         rows = self._accounts.all(fresh=True)
@@ -266,121 +274,6 @@ class Checking:
                 )
         if change.mended:
             event("account_trouble_over", account=account.alias)
-
-
-def _scopes(account: Account, grant: Grant) -> Iterator[Finding]:
-    if account.kind is AccountKind.APP:
-        yield Finding(
-            Topic.SCOPE,
-            Result.NOTE,
-            "Microsoft does not say which application permissions a token holds; only sending "
-            "shows it. Mail.Send is what it takes, and for this mailbox.",
-            subject=SEND,
-        )
-        return
-    wanted = account.scopes | {account.needed(SEND)}
-    held = sorted(grant.scopes & (wanted | {SEND_SHARED, DRAFTS_SHARED}))
-    if held:
-        yield Finding(Topic.SCOPE, Result.OK, f"Granted: {', '.join(held)}.")
-    for scope in sorted(wanted - grant.scopes):
-        yield Finding(
-            Topic.SCOPE,
-            Result.NOT_OK,
-            f"The permission {scope} is missing.",
-            subject=scope,
-            code="scope_missing",
-            who=known_errors.find("scope_missing").who,
-            step=known_errors.find("scope_missing").step,
-        )
-
-
-def _may_write(account: Account, grant: Grant) -> bool:
-    if not account.can_write_drafts:
-        return False
-    return account.kind is AccountKind.APP or account.needed(DRAFTS) in grant.scopes
-
-
-def _senders(account: Account, grant: Grant) -> Iterator[Finding]:
-    """What each address takes. Graph cannot list who may send as whom: only a real send shows it.
-
-    https://learn.microsoft.com/graph/outlook-send-mail-from-other-user
-    """
-    own = account.address.lower()
-    wanted = [own] if account.kind is AccountKind.SHARED else []
-    wanted += [address for address in account.allowed_from if address != own]
-    has = "granted" if SEND_SHARED in grant.scopes else "not granted"
-    for address in wanted:
-        if account.kind is AccountKind.APP:
-            needs = "the app's right to send as it (application permission Mail.Send)"
-        else:
-            needs = (
-                f"the permission {SEND_SHARED} ({has}) and 'Send as' or 'Send on behalf' of it "
-                "in Exchange"
-            )
-        yield Finding(
-            Topic.SENDER,
-            Result.NOTE,
-            f"It takes {needs}; an alias of the mailbox itself takes neither. Graph cannot list "
-            "such rights: only a real send shows whether they are there.",
-            subject=address,
-            step="In the Exchange admin centre, open the mailbox of that address and add the "
-            "account's user under Delegation; then send one mail from it.",
-        )
-
-
-def _refused_draft(outcome: Outcome) -> Finding:
-    if outcome.verdict in (Verdict.FAILED, Verdict.NEEDS_SIGN_IN, Verdict.HOLD_ACCOUNT):
-        return Finding(
-            Topic.DRAFT,
-            Result.NOT_OK,
-            "Microsoft does not let Postroom make a draft in the mailbox.",
-            code=outcome.reason,
-            who=Actor.DIRECTORY_ADMIN,
-            step=outcome.help,
-        )
-    return Finding(
-        Topic.DRAFT,
-        Result.UNSURE,
-        "Whether a draft can be made could not be found out just now.",
-        code=outcome.reason,
-    )
-
-
-def _stopped(row: Account) -> Finding:
-    reason = row.reason or "unknown"
-    if row.state is AccountState.HELD:
-        return Finding(
-            Topic.STATE,
-            Result.NOTE,
-            "The account is held all the same; its mail goes by itself when that ends.",
-            code=reason,
-        )
-    return Finding(
-        Topic.STATE,
-        Result.NOT_OK,
-        "The account needs a sign-in all the same: sending was denied, and a check cannot show "
-        "whether it would be now.",
-        code=reason,
-        who=Actor.MAILBOX_OWNER,
-        step="Have the cause mended, then sign the mailbox in again on the accounts page.",
-    )
-
-
-def _passing(topic: Topic, system: str) -> Finding:
-    names = {
-        "graph": "Microsoft Graph",
-        "entra": "Microsoft's sign-in service",
-        "identity": "The app's managed identity",
-    }
-    return Finding(
-        topic,
-        Result.UNSURE,
-        f"{names.get(system, 'Key Vault')} did not answer just now: that says nothing about the "
-        "account.",
-        code=f"{system}_unreachable",
-        who=Actor.NOBODY,
-        step="Check again in some minutes.",
-    )
 
 
 def _stands_as_before(row: Account, account: Account) -> bool:

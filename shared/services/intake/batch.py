@@ -26,10 +26,16 @@ from shared.services.intake.mail_document import (
     internal_key,
     is_key,
     read_json,
-    refuse_crumbs,
 )
 from shared.services.intake.submission import Receipt, Submission, key_conflict
-from shared.services.json_reading import MAX_TOLD, MOST_PARTS, decode, parts_in, repeated_name
+from shared.services.json_reading import (
+    MAX_TOLD,
+    MOST_PARTS,
+    decode,
+    parts_in,
+    refuse_crumbs,
+    repeated_name,
+)
 from shared.telemetry import event, where
 
 MOST_MAILS = 100

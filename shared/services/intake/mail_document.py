@@ -7,7 +7,6 @@ are refused by name.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from threading import BoundedSemaphore
@@ -38,23 +37,17 @@ from shared.services.intake.address_fields import (
 from shared.services.intake.file_fields import ANY_FILE, AttachmentDocument, given, read_attachments
 from shared.services.intake.thread_fields import Thread, read_thread
 from shared.services.json_reading import (
+    MAX_TEXTS,
     MAX_TOLD,
     MOST_COUNTED,
     MOST_PARTS,
     decode,
+    refuse_crumbs,
+    refuse_wide,
     repeated_name,
 )
 
 MAX_KEY = 256
-MAX_TEXTS = 20_000
-"""Names and texts in a document: 500 recipients with names, and whatever else one can hold, are
-about 7,000. To read millions of them takes a hundred times their own size of memory."""
-MAX_WIDE_BYTES = 12 * 1024 * 1024
-"""Of a document with signs beyond ASCII, apart from the content of attachments: text and html at their
-limit, each of their signs escaped."""
-_ESCAPED = re.compile(rb"\\u(?!00[0-7])", re.IGNORECASE)
-_CONTENT = re.compile(rb'"[A-Za-z0-9+/=\\_-]{65536,}+"')
-"""A whole text of base64, in which some programs escape signs."""
 FARTHEST = timedelta(days=366)
 
 Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=labels.LONGEST_TAG)]
@@ -205,7 +198,7 @@ def schema() -> tuple[dict[str, object], dict[str, object]]:
 def _decode(raw: bytes, files: int, found: list[FieldProblem], most_parts: int) -> MailDocument:
     """The document; without the fields that are not understood, which are added to `found`."""
     refuse_crumbs(raw, MAX_TEXTS)
-    _refuse_wide(raw)
+    refuse_wide(raw)
     document = decode(raw, _decoder, "a mail", found, most_parts)
     if document is None:
         raise _refusal(found)
@@ -218,40 +211,6 @@ def _decode(raw: bytes, files: int, found: list[FieldProblem], most_parts: int) 
             [FieldProblem(twice, "is given more than once: keep one")],
         )
     return document
-
-
-def refuse_crumbs(raw: bytes, most: int) -> None:
-    """Refuse what no document can be, before it is read: a quotation mark that is not escaped begins or
-    ends a name or a text. One behind a backslash that is itself escaped is missed; its text still
-    counts as half."""
-    if raw.count(b'"') - raw.count(b'\\"') > 2 * most:
-        raise RequestRejected(
-            problems.INVALID_MAIL,
-            "The document has more names and texts than are taken.",
-            [FieldProblem("body", f"has more than {most} names and texts: send less in it")],
-        )
-
-
-def _refuse_wide(raw: bytes) -> None:
-    """Refuse a document with more text than a mail can have, before it is read.
-
-    A text with one sign beyond ASCII takes up to four bytes for each of its characters, and a document
-    is read more than once. The content of attachments is ASCII; nothing else is large in a mail.
-    """
-    if len(raw) <= MAX_WIDE_BYTES or (raw.isascii() and not _ESCAPED.search(raw)):
-        return
-    contents = sum(
-        found.end() - found.start()
-        for found in _CONTENT.finditer(raw)
-        if not _ESCAPED.search(raw, found.start(), found.end())
-    )
-    if len(raw) - contents > MAX_WIDE_BYTES:
-        raise RequestRejected(
-            problems.MAIL_TOO_LARGE,
-            f"The document has more than {MAX_WIDE_BYTES} bytes beside the content of attachments.",
-            [FieldProblem("body", "has more text than a mail can have: send less")],
-            help="Shorten the text and the html, or send a part of them as an attachment.",
-        )
 
 
 def _crowded(document: MailDocument, files: int) -> list[FieldProblem]:

@@ -54,7 +54,10 @@ class Outbox:
             )
         mail_id = messages.mail_id_in(found.content)
         if mail_id is not None:
-            return self._delivery.deliver(mail_id) if ids.is_id(mail_id) else DeliveryResult.LEFT
+            if ids.is_id(mail_id):
+                return self._delivery.deliver(mail_id)
+            event("wake_up_unreadable", level=logging.WARNING)
+            return DeliveryResult.LEFT
         return self._take_in(message, found.content)
 
     def record_poisoned(self, message: OutboxMessage) -> DeliveryResult:

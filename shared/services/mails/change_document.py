@@ -16,7 +16,8 @@ from shared.mail.message import too_many
 from shared.services.intake.address_fields import AddressesField, read_addresses
 from shared.services.intake.mail_document import read_due
 from shared.services.json_reading import MAX_TOLD, decode, repeated_name
-from shared.services.mails.changes import Decision, Recipients
+from shared.services.mails.change_rules import Recipients
+from shared.services.mails.changes import Decision
 
 MAX_BYTES = 512 * 1024
 """Room for 500 recipients with long names."""

@@ -8,29 +8,42 @@ mail is in and what can be done there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 import msgspec
 from msgspec.structs import replace
 
-from shared.errors import AnswerLost, FieldProblem, LostRace, RemoteRefused, RequestRejected
+from shared.errors import AnswerLost, LostRace, RemoteRefused, RequestRejected
 from shared.mail import problems
-from shared.mail.account import Account
-from shared.mail.address import Address
 from shared.mail.choice import choose
 from shared.mail.composing import compose, refuse_overrides, with_sent_items
-from shared.mail.defaults import Overridable
 from shared.mail.delivery_mode import mode_for
-from shared.mail.known_errors.account import why
-from shared.mail.mail import DAILY_CAP, FINDING_OUT, Mail
-from shared.mail.message import Message, problems_of
+from shared.mail.mail import FINDING_OUT, Mail
 from shared.mail.status import Status
 from shared.services.accounts.ports import Accounts
 from shared.services.clock import Clock
 from shared.services.delivery.draft_removal import DraftRemoval, RemovalResult
 from shared.services.intake.submission import Submission, as_many_as_fit, refuse_signed_out
+from shared.services.mails.change_rules import (
+    Recipients,
+    addressed_of,
+    afresh,
+    cannot_send,
+    former,
+    gives_up_draft,
+    gone_of,
+    is_in,
+    last_attempt,
+    named_of,
+    refuse_replaced,
+    require,
+    unreadable,
+    waits_for_cap,
+    where_of,
+    wish_for_copy,
+)
 from shared.services.mails.packing import Packed, unpack
 from shared.services.mails.ports import Ledger, Payloads, Versioned
 from shared.telemetry import event
@@ -49,22 +62,6 @@ DRAFT_STAYS = (
 NOT_BEGUN = frozenset({Status.SCHEDULED, Status.QUEUED, Status.HELD})
 """No worker has it, and none has sent it: it can be cancelled or put off."""
 
-INSTEAD = {
-    Status.SCHEDULED: "Cancel it, or give it another time with PATCH.",
-    Status.QUEUED: "It is about to go: wait for the outcome, or cancel it.",
-    Status.SENDING: "A worker is sending it at this moment, so it may be too late: ask for its "
-    "status again in some seconds.",
-    Status.SENT: "It has gone out and cannot be called back: send a new mail.",
-    Status.HELD: "It waits for its account: release it, cancel it, or retry it from another "
-    "account.",
-    Status.UNKNOWN: "It may have been sent: look into the mailbox's Sent Items, then settle it "
-    "with POST /api/mails/{id}/resolve.",
-    Status.FAILED: "Nothing of it was sent: POST /api/mails/{id}/retry tries it again, also to "
-    "other recipients.",
-    Status.CANCELLED: "It was cancelled and its content is gone: send a new mail.",
-}
-"""What can be done with a mail, for whoever asked for something else."""
-
 
 class Decision(StrEnum):
     """What a person found out about a mail in `unknown`."""
@@ -73,33 +70,8 @@ class Decision(StrEnum):
     SEND_AGAIN = "send_again"
 
 
-class Recipients(msgspec.Struct, frozen=True):
-    """Whom a mail goes to instead."""
-
-    to: tuple[Address, ...] = ()
-    cc: tuple[Address, ...] = ()
-    bcc: tuple[Address, ...] = ()
-
-
 Step = Callable[[Mail, datetime], Mail]
 """Makes the changed mail; returns the same object if nothing is to be done."""
-
-
-def cannot_send(
-    account: Account, otherwise: str = "", members: Mapping[str, object] | None = None
-) -> RequestRejected:
-    """The refusal to let mails of an account go that cannot send now; `otherwise`: what else the
-    caller can do."""
-    row = why(account)
-    until = "GET /api/accounts says until when. " if account.held_until else ""
-    remedy = f"{row.words if row else ''} {until}Its mails go by themselves then".strip()
-    return RequestRejected(
-        problems.ACCOUNT_CANNOT_SEND,
-        f"The account '{account.alias}' is {account.state.value}"
-        f"{f' ({account.reason})' if account.reason else ''}.",
-        help=f"{remedy}; {otherwise}." if otherwise else f"{remedy}.",
-        members=members,
-    )
 
 
 class Changes:
@@ -130,7 +102,7 @@ class Changes:
         def step(mail: Mail, now: datetime) -> Mail:
             if mail.status is Status.CANCELLED:
                 return mail
-            _require(mail, NOT_BEGUN, "cancelled")
+            require(mail, NOT_BEGUN, "cancelled")
             return mail.moved(Status.CANCELLED, now)
 
         return self._change("cancel", mail_id, step)
@@ -141,10 +113,10 @@ class Changes:
         the cap as it is now has a free place, and else stays as it was."""
 
         def step(mail: Mail, now: datetime) -> Mail:
-            _require(mail, NOT_BEGUN, "given another time")
+            require(mail, NOT_BEGUN, "given another time")
             at = max(due or now, now)
             status = Status.SCHEDULED if at > now else Status.QUEUED
-            if status is Status.QUEUED and _waits_for_cap(mail):
+            if status is Status.QUEUED and waits_for_cap(mail):
                 return self._today(mail, now)
             if status is Status.QUEUED and mail.waits_its_turn(now):
                 return mail.noted(now, "rescheduled")
@@ -161,7 +133,7 @@ class Changes:
         recipients, who replace all earlier ones, or from another account."""
 
         def step(mail: Mail, now: datetime) -> Mail:
-            _require(mail, frozenset({Status.FAILED, Status.HELD}), "retried")
+            require(mail, frozenset({Status.FAILED, Status.HELD}), "retried")
             return self._retried(mail, now, recipients, account)
 
         return self._change("retry", mail_id, step)
@@ -172,20 +144,20 @@ class Changes:
         def step(mail: Mail, now: datetime) -> Mail:
             if decision is Decision.SENT and mail.status is Status.SENT:
                 return mail
-            _require(mail, frozenset({Status.UNKNOWN}), "settled")
+            require(mail, frozenset({Status.UNKNOWN}), "settled")
             if decision is Decision.SENT:
                 sent = mail.moved(Status.SENT, now, reason="marked_sent")
-                return replace(sent, sent_at=_last_attempt(mail) or now)
+                return replace(sent, sent_at=last_attempt(mail) or now)
             if mail.finding_out:
                 # The copy may appear at the next search: the mail would be sent twice.
                 raise RequestRejected(
                     problems.WRONG_STATUS,
                     "Postroom is still finding out whether the mail was sent. Wait until its "
                     "reason is another one, or settle it as sent.",
-                    members=_where(mail),
+                    members=where_of(mail),
                 )
             self._content(mail)
-            return _afresh(mail, now, "send_again")
+            return afresh(mail, now, "send_again")
 
         return self._change("resolve", mail_id, step)
 
@@ -193,20 +165,22 @@ class Changes:
         """Let a held mail go whose account can send again."""
 
         def step(mail: Mail, now: datetime) -> Mail:
-            _require(mail, frozenset({Status.HELD}), "released")
-            account = _named(self._accounts.all(fresh=True), mail.account)
+            require(mail, frozenset({Status.HELD}), "released")
+            account = named_of(self._accounts.all(fresh=True), mail.account)
             if account is None:
                 raise RequestRejected(
                     problems.ACCOUNT_CANNOT_SEND,
                     "The mail's account is not there any more.",
                     help="Connect the mailbox again on /accounts, or retry the mail with another "
                     "'account'.",
-                    members=_where(mail),
+                    members=where_of(mail),
                 )
-            _refuse_replaced(mail, account)
+            refuse_replaced(mail, account)
             if not account.can_send_at(now):
-                raise cannot_send(account, "or retry the mail with another 'account'", _where(mail))
-            return _afresh(mail, now, "released")
+                raise cannot_send(
+                    account, "or retry the mail with another 'account'", where_of(mail)
+                )
+            return afresh(mail, now, "released")
 
         return self._change("release", mail_id, step)
 
@@ -220,7 +194,7 @@ class Changes:
             after = step(before, self._clock())
             if after is before:
                 return before
-            if _gives_up_draft(before, after) and before.draft_id not in removed:
+            if gives_up_draft(before, after) and before.draft_id not in removed:
                 after = self._without_draft(found, after)
                 removed.add(str(before.draft_id))
             after = self._paced(before, after)
@@ -279,24 +253,24 @@ class Changes:
 
     def _today(self, mail: Mail, now: datetime) -> Mail:
         """A mail that waits for the daily cap, due today; the same mail if the cap has no free place."""
-        account = _named(self._accounts.all(fresh=True), mail.account)
+        account = named_of(self._accounts.all(fresh=True), mail.account)
         let_go = account and self._submission.with_slot_today(mail, account)
         return let_go.noted(now, "rescheduled") if let_go else mail
 
     def _paced(self, before: Mail, mail: Mail) -> Mail:
         """A mail that waits again takes a new slot of its mailbox; a mail that has a slot keeps it."""
-        if _waits_for_cap(before) and mail.status is Status.QUEUED:
+        if waits_for_cap(before) and mail.status is Status.QUEUED:
             return mail
         if before.due_at == mail.due_at and before.waits_its_turn(mail.updated_at):
             return mail
-        account = _named(self._accounts.all(), mail.account)
+        account = named_of(self._accounts.all(), mail.account)
         return self._submission.with_slot(mail, account) if account is not None else mail
 
     def _give_back_slot(self, before: Mail, after: Mail) -> None:
         """Free the slot of a mail that was cancelled or put off."""
         if after.status is Status.QUEUED and after.due_at == before.due_at:
             return
-        account = _named(self._accounts.all(), before.account)
+        account = named_of(self._accounts.all(), before.account)
         if account is not None:
             self._submission.give_back_slot(before, account)
 
@@ -307,7 +281,7 @@ class Changes:
             self._ledger.update(after, etag, new_payload=after.payload != before.payload)
         except (LostRace, AnswerLost):
             found = self._ledger.get(after.mail_id)
-            return found is not None and _is_in(found.mail, after)
+            return found is not None and is_in(found.mail, after)
         return True
 
     def _finish(self, operation: str, before: Mail, after: Mail) -> None:
@@ -331,17 +305,17 @@ class Changes:
     ) -> Mail:
         packed = self._content(mail)
         if packed.message is None:
-            raise _unreadable(mail)
-        addressed = _addressed(packed.message, recipients)
+            raise unreadable(mail)
+        addressed = addressed_of(packed.message, recipients)
         account, sender = choose(
             self._accounts.all(fresh=True),
             mail.account if alias is None else alias,
             addressed.sender,
         )
         if alias is None:
-            _refuse_replaced(mail, account)
+            refuse_replaced(mail, account)
         refuse_signed_out(account)
-        saves_copy = _wish_for_copy(mail, packed, account)
+        saves_copy = wish_for_copy(mail, packed, account)
         refuse_overrides(addressed, account, saves_copy=saves_copy)
         message = with_sent_items(addressed, account, saves_copy=saves_copy)
         self._submission.check_size(message, account, sender)
@@ -352,7 +326,7 @@ class Changes:
             reason = "recipients_changed" if addressed is not packed.message else "retried"
         # An existing draft holds the mail as it was before, in the mailbox that it was for.
         same = content == packed and account.account_id == mail.account_id
-        after = _afresh(mail, now, reason)
+        after = afresh(mail, now, reason)
         after = replace(
             after,
             account=account.alias,
@@ -369,7 +343,7 @@ class Changes:
                 after,
                 recipients=self._submission.shown(shown),
                 recipient_count=len(shown),
-                former_recipients=as_many_as_fit(_former(mail)),
+                former_recipients=as_many_as_fit(former(mail)),
             )
         if content == packed:
             return after
@@ -383,112 +357,5 @@ class Changes:
             if mail.payload.blob is not None:
                 return unpack(self._payloads.get(mail.payload.blob))
         except (RemoteRefused, ValueError) as error:
-            raise _gone(mail) from error
-        raise _gone(mail)
-
-
-def _waits_for_cap(mail: Mail) -> bool:
-    return mail.status is Status.QUEUED and mail.reason == DAILY_CAP
-
-
-def _gives_up_draft(before: Mail, after: Mail) -> bool:
-    """Whether the change gives up a draft that could still be sent."""
-    return (
-        before.draft_id is not None
-        and after.draft_id != before.draft_id
-        and after.status is not Status.SENT
-    )
-
-
-def _is_in(found: Mail, ours: Mail) -> bool:
-    return (
-        ours.events[-1] in found.events
-        and found.recipients == ours.recipients
-        and found.account_id == ours.account_id
-        and found.payload.blob == ours.payload.blob
-    )
-
-
-def _require(mail: Mail, allowed: frozenset[Status], what: str) -> None:
-    if mail.status not in allowed and mail.is_refused_message:
-        raise _unreadable(mail)
-    if mail.status not in allowed:
-        raise RequestRejected(
-            problems.WRONG_STATUS,
-            f"The mail is {mail.status.value} and cannot be {what}. {INSTEAD[mail.status]}",
-            members=_where(mail),
-        )
-
-
-def _unreadable(mail: Mail) -> RequestRejected:
-    return RequestRejected(
-        problems.UNREADABLE_MAIL,
-        "The ledger holds the raw text of a queue message, and no mail.",
-        members=_where(mail),
-    )
-
-
-def _where(mail: Mail) -> dict[str, object]:
-    return problems.standing(mail.status.value)
-
-
-def _afresh(mail: Mail, now: datetime, reason: str) -> Mail:
-    """The mail as it waits again: due now, or at the later time that was asked for; attempts are counted from zero."""
-    due = max(mail.due_at, now)
-    return replace(mail.moved(Status.QUEUED, now, reason=reason, due_at=due), attempts=0)
-
-
-def _addressed(message: Message, recipients: Recipients | None) -> Message:
-    if recipients is None:
-        return message
-    if message.mime is not None:
-        raise RequestRejected(
-            problems.RAW_RECIPIENTS, "The mail is a raw message: its recipients are its headers."
-        )
-    changed = replace(message, to=recipients.to, cc=recipients.cc, bcc=recipients.bcc)
-    found = problems_of(changed)
-    if found:
-        raise RequestRejected(
-            problems.INVALID_MAIL, "The mail cannot be sent to these recipients.", found
-        )
-    return changed
-
-
-def _wish_for_copy(mail: Mail, packed: Packed, account: Account) -> bool | None:
-    """What the caller said of Sent Items, None for nothing. Of a mail whose caller's word was not
-    kept, what it was accepted with counts where the account lets mails say it, and nowhere else."""
-    if packed.saves_copy is not msgspec.UNSET:
-        return packed.saves_copy
-    return mail.saves_copy if account.defaults.may_override(Overridable.SENT_ITEMS) else None
-
-
-def _former(mail: Mail) -> tuple[str, ...]:
-    """Those of this try and of earlier ones, each once, latest first."""
-    return tuple(dict.fromkeys((*mail.recipients, *mail.former_recipients)))
-
-
-def _named(accounts: Sequence[Account], alias: str | None) -> Account | None:
-    return next((account for account in accounts if account.alias == alias), None)
-
-
-def _refuse_replaced(mail: Mail, account: Account) -> None:
-    if mail.account_id not in (None, account.account_id):
-        raise RequestRejected(
-            problems.MAILBOX_REPLACED,
-            f"The alias '{account.alias}' stood for another mailbox when the mail was accepted.",
-            [FieldProblem("account", "must be named, for the mail to go out from that mailbox")],
-            members=_where(mail),
-        )
-
-
-def _last_attempt(mail: Mail) -> datetime | None:
-    """When a worker took it last: if it went out, then about that time."""
-    return next((e.at for e in reversed(mail.events) if e.status is Status.SENDING), None)
-
-
-def _gone(mail: Mail) -> RequestRejected:
-    return RequestRejected(
-        problems.CONTENT_GONE,
-        "The content of the mail cannot be read any more.",
-        members=_where(mail),
-    )
+            raise gone_of(mail) from error
+        raise gone_of(mail)

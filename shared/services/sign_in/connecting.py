@@ -26,7 +26,6 @@ from shared.mail.account import (
     DISCONNECTING,
     PERSONAL_TENANT,
     Account,
-    AccountKind,
     AccountState,
     folded,
     is_allowed,
@@ -44,6 +43,12 @@ from shared.services.accounts.ports import (
 from shared.services.accounts.registering import by_alias, registered
 from shared.services.clock import Clock
 from shared.services.delivery.ports import MailService
+from shared.services.sign_in.connecting_refusals import (
+    added_already,
+    linked_already,
+    not_written,
+    overtaken,
+)
 from shared.services.sign_in.identity_claims import Person, read_person
 from shared.services.sign_in.ports import Grant, IdentityPlatform, SignInRequest, Vault
 
@@ -191,7 +196,7 @@ class Connecting:
         """
         for row in snapshot.accounts:
             if row.alias != sign_in_request.alias and _is_theirs(row, person, chosen):
-                raise _linked_already(row, chosen)
+                raise linked_already(row, chosen)
         existing = by_alias(snapshot.accounts, sign_in_request.alias)
         if existing and existing.reason == DISCONNECTING:
             raise SignInRejected(
@@ -201,7 +206,7 @@ class Connecting:
                 chosen=chosen,
             )
         if existing and not existing.kind.is_signed_in and not sign_in_request.replace:
-            raise _added_already(existing, chosen)
+            raise added_already(existing, chosen)
         if existing and not person.owns(existing) and not sign_in_request.replace:
             raise SignInRejected(
                 f"'{sign_in_request.alias}' is the mailbox {existing.address}; {chosen} is another one.",
@@ -321,7 +326,7 @@ class Connecting:
             # Whoever takes the place of a row drops its grant. A row is replaced only by one
             # that saw it from the start, so that no grant is dropped that comes back later.
             if (existing.account_id if existing else None) not in expected:
-                raise _overtaken(existing, account, person)
+                raise overtaken(existing, account, person)
             same = existing is not None and person.owns(existing)
             return replace(
                 account,
@@ -334,7 +339,7 @@ class Connecting:
         try:
             return registered(self._accounts, row_on)
         except (RemoteError, LostRace) as error:
-            raise _not_written(account) from error
+            raise not_written(account) from error
 
     def _release(self, account: Account) -> int:
         """Let the mails go that were held for the account, and for what is reached through it."""
@@ -380,44 +385,3 @@ def _is_theirs(row: Account, person: Person, address: str) -> bool:
     if row.object_id:
         return person.owns(row)
     return row.tenant_id.lower() == person.tenant_id and row.owns(address)
-
-
-def _linked_already(row: Account, chosen: str) -> SignInRejected:
-    remedy = f"Use the account '{row.alias}', or choose another mailbox."
-    if not row.kind.is_signed_in:
-        remedy = (
-            f"It sends as '{row.alias}' without a sign-in of its own. Go on using that, or disconnect "
-            f"it at /accounts/{row.alias}/disconnect first, then sign the mailbox in."
-        )
-    return SignInRejected(
-        f"{chosen} is connected already, as '{row.alias}'.", remedy, chosen=chosen
-    )
-
-
-def _added_already(existing: Account, chosen: str) -> SignInRejected:
-    how = "a shared mailbox" if existing.kind is AccountKind.SHARED else "an app-only mailbox"
-    return SignInRejected(
-        f"'{existing.alias}' is {how}, {existing.address}, which nobody signs in.",
-        "Sign in under another alias; or, to have it signed in from now on, start again and tick 'Put "
-        "another mailbox under this alias'.",
-        chosen=chosen,
-    )
-
-
-def _overtaken(existing: Account | None, account: Account, person: Person) -> SignInRejected:
-    """Another sign-in for the alias was finished while this one was under way."""
-    if existing and person.owns(existing):
-        return _linked_already(existing, account.address)
-    return SignInRejected(
-        f"Somebody else changed '{account.alias}' while this sign-in was under way.",
-        "Open /accounts to see what it is now; start again if that is not what you want.",
-        chosen=account.address,
-    )
-
-
-def _not_written(account: Account) -> SignInRejected:
-    return SignInRejected(
-        "Microsoft accepted the sign-in, but Postroom could not write the account down.",
-        "Nothing was connected. Check that the app can reach its storage, then start again.",
-        chosen=account.address,
-    )

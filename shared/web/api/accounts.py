@@ -9,7 +9,7 @@ import azure.functions as func
 from shared.mail.account import Account
 from shared.services.accounts.change_document import MAX_BYTES, read_change
 from shared.services.accounts.changes import AccountChanges, version_of
-from shared.web.api import documents
+from shared.web.api import views
 from shared.web.api.mails import answer, only
 from shared.web.api.request_body import read_json_body
 from shared.web.problem import bad_request
@@ -48,5 +48,5 @@ def _alias(req: func.HttpRequest) -> str:
 
 def _shown(account: Account) -> func.HttpResponse:
     return answer(
-        200, documents.account_view(account, whole=True), {"ETag": f'"{version_of(account)}"'}
+        200, views.account_view(account, whole=True), {"ETag": f'"{version_of(account)}"'}
     )

@@ -8,7 +8,7 @@ from shared.errors import RequestRejected
 from shared.mail import problems
 from shared.services.intake.batch import Batch, BatchReceipt
 from shared.services.intake.mail_document import Limits
-from shared.web.api import documents
+from shared.web.api import views
 from shared.web.api.mails import answer, only
 from shared.web.api.request_body import read_json_body
 
@@ -21,12 +21,12 @@ def send_batch(req: func.HttpRequest, batch: Batch, limits: Limits) -> func.Http
     found = batch.accept(body, req.headers.get("idempotency-key"))
     refused = [item.refusal for item in found.items if item.refusal is not None]
     if found.accepted and not (found.all_or_nothing and refused):
-        return answer(202, documents.batch_view(found))
+        return answer(202, views.batch_view(found))
     raise _refusal(found, refused)
 
 
 def _refusal(found: BatchReceipt, refused: list[RequestRejected]) -> RequestRejected:
-    view = documents.batch_view(found)
+    view = views.batch_view(found)
     failed = [item for item in refused if item.kind.status >= 500]
     if found.accepted or failed:
         waits = [item.retry_after for item in failed if item.retry_after]
@@ -34,10 +34,10 @@ def _refusal(found: BatchReceipt, refused: list[RequestRejected]) -> RequestReje
             problems.BATCH_INCOMPLETE,
             f"{found.accepted} of {len(found.items)} mails were accepted.",
             retry_after=max(waits, default=None),
-            members=documents.plain(view),
+            members=views.plain(view),
         )
     return RequestRejected(
         problems.BATCH_REFUSED,
         f"{len(refused)} of {len(found.items)} mails cannot be accepted, and none was stored.",
-        members=documents.plain(view),
+        members=views.plain(view),
     )

@@ -13,7 +13,7 @@ from shared.mail.account import Account, AccountState
 from shared.services.accounts.ports import Accounts, CheckRecord, Checks
 from shared.services.clock import Clock
 from shared.services.sign_in.ports import AppCredentialStatus
-from shared.web.api import documents
+from shared.web.api import documents, views
 from shared.web.problem import RETRY_SECONDS
 
 Probe = Callable[[], object]
@@ -48,8 +48,8 @@ def details(
             "ok" if well else "degraded",
             found,
             _versions(credential, clock()),
-            [documents.account_view(row) for row in sorted(rows, key=lambda row: row.alias)],
-            documents.check_lines(rows, records),
+            [views.account_view(row) for row in sorted(rows, key=lambda row: row.alias)],
+            views.check_lines(rows, records),
         ),
     )
 
@@ -69,7 +69,7 @@ def _failing(kind: str) -> Probe:
 def _versions(credential: AppCredentialStatus, now: datetime) -> list[documents.CredentialView]:
     """None where the vault does not tell; that it does not answer is seen at `key_vault`."""
     try:
-        return [documents.credential_view(version, now) for version in credential.describe()]
+        return [views.credential_view(version, now) for version in credential.describe()]
     except PostroomError:
         return []
 
@@ -88,7 +88,7 @@ def _asked(name: str, probe: Probe) -> documents.Dependency:
 def _answer(status: int, document: documents.Health | documents.HealthDetails) -> func.HttpResponse:
     retry = {"Retry-After": f"{RETRY_SECONDS:.0f}"} if status == 503 else {}
     return func.HttpResponse(
-        documents.encoded(document),
+        views.encoded(document),
         status_code=status,
         headers={"Cache-Control": "no-store", **retry},
         mimetype="application/json",

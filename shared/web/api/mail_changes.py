@@ -10,9 +10,10 @@ from shared.mail.mail import Mail
 from shared.services.accounts.ports import Accounts
 from shared.services.clock import Clock
 from shared.services.mails import change_document
-from shared.services.mails.changes import Changes, cannot_send
+from shared.services.mails.change_rules import cannot_send
+from shared.services.mails.changes import Changes
 from shared.services.upkeep.sweep import Upkeep
-from shared.web.api import documents
+from shared.web.api import documents, views
 from shared.web.api.mails import answer, only
 from shared.web.api.request_body import read_json_body
 
@@ -74,4 +75,4 @@ def _mail_id(req: func.HttpRequest) -> str:
 
 
 def _shown(mail: Mail) -> func.HttpResponse:
-    return answer(200, documents.mail_view(mail, history=True))
+    return answer(200, views.mail_view(mail, history=True))

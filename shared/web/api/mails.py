@@ -21,7 +21,7 @@ from shared.services.intake.submission import Submission
 from shared.services.json_reading import shown_name
 from shared.services.mails.ports import Ledger
 from shared.telemetry import event
-from shared.web.api import documents, request_body
+from shared.web.api import documents, request_body, views
 from shared.web.problem import bad_request
 
 POLL_SECONDS = 0.25
@@ -49,7 +49,7 @@ def send(
     wait = request_body.wait_seconds(req)
     receipt = submission.accept(request_body.read_order(req, limits))
     if receipt.dry_run:
-        return answer(200, documents.checked(receipt))
+        return answer(200, views.checked(receipt))
     mail = receipt.mail
     headers = {"Location": f"/api/mails/{mail.mail_id}"}
     if receipt.replayed:
@@ -62,7 +62,7 @@ def send(
         finally:
             limits.waiting.release()
         headers["Preference-Applied"] = f"wait={wait:.0f}"
-    return answer(202, documents.accepted(mail, receipt.warnings), headers)
+    return answer(202, views.accepted(mail, receipt.warnings), headers)
 
 
 def check_mail(req: func.HttpRequest, submission: Submission, limits: Limits) -> func.HttpResponse:
@@ -70,7 +70,7 @@ def check_mail(req: func.HttpRequest, submission: Submission, limits: Limits) ->
     only(req.params, set())
     order = request_body.read_order(req, limits)
     receipt = submission.accept(msgspec.structs.replace(order, dry_run=True))
-    return answer(200, documents.checked(receipt))
+    return answer(200, views.checked(receipt))
 
 
 def show_mail(req: func.HttpRequest, ledger: Ledger) -> func.HttpResponse:
@@ -80,7 +80,7 @@ def show_mail(req: func.HttpRequest, ledger: Ledger) -> func.HttpResponse:
     found = ledger.get(mail_id) if ids.is_id(mail_id) else None
     if found is None:
         raise RequestRejected(problems.UNKNOWN_MAIL, "No mail has this id.")
-    return answer(200, documents.mail_view(found.mail, history=True))
+    return answer(200, views.mail_view(found.mail, history=True))
 
 
 def list_mails(req: func.HttpRequest, ledger: Ledger, submission: Submission) -> func.HttpResponse:
@@ -109,7 +109,7 @@ def list_mails(req: func.HttpRequest, ledger: Ledger, submission: Submission) ->
     return answer(
         200,
         documents.MailList(
-            [documents.mail_view(mail, history=False) for mail in page.mails], page.cursor
+            [views.mail_view(mail, history=False) for mail in page.mails], page.cursor
         ),
     )
 
@@ -123,16 +123,14 @@ def _with_key(req: func.HttpRequest, key: str, submission: Submission) -> func.H
     if not is_key(key):
         raise bad_request("idempotency_key", f"must have 1 to {MAX_KEY} printable characters")
     mails = submission.find(key)
-    return answer(
-        200, documents.MailList([documents.mail_view(mail, history=False) for mail in mails])
-    )
+    return answer(200, documents.MailList([views.mail_view(mail, history=False) for mail in mails]))
 
 
 def list_accounts(req: func.HttpRequest, accounts: Accounts) -> func.HttpResponse:
     """`GET /api/accounts`."""
     only(req.params, set())
     rows = sorted(accounts.all(fresh=True), key=lambda account: account.alias)
-    return answer(200, documents.AccountList([documents.account_view(row) for row in rows]))
+    return answer(200, documents.AccountList([views.account_view(row) for row in rows]))
 
 
 def _settled(mail: Mail, ledger: Ledger, wait: float, sleep: Callable[[float], None]) -> Mail:
@@ -216,7 +214,7 @@ def answer(
 ) -> func.HttpResponse:
     """A document as JSON."""
     return func.HttpResponse(
-        documents.encoded(document),
+        views.encoded(document),
         status_code=status,
         headers={"Cache-Control": "no-store", **(headers or {})},
         mimetype="application/json",

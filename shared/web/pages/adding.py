@@ -12,10 +12,11 @@ from shared.errors import PostroomError, RequestRejected
 from shared.mail.account import AccountKind
 from shared.mail.problems import INVALID_REQUEST
 from shared.services.accounts import add_document
-from shared.services.accounts.adding import Adding, Request
+from shared.services.accounts.adding import Adding
+from shared.services.accounts.adding_rules import Request
 from shared.services.accounts.ports import Accounts
 from shared.services.mails import change_document
-from shared.web.api import documents
+from shared.web.api import documents, views
 from shared.web.api.mails import answer, only
 from shared.web.api.request_body import read_json_body
 from shared.web.auth.sign_in import read_form
@@ -32,7 +33,7 @@ def add_account(req: func.HttpRequest, adding: Adding) -> func.HttpResponse:
     only(req.params, set())
     request = add_document.read_add(read_json_body(req, change_document.MAX_BYTES))
     added = adding.add(request)
-    view = documents.AddedView(documents.account_view(added.account), list(added.notes))
+    view = documents.AddedView(views.account_view(added.account), list(added.notes))
     return answer(201 if added.is_new else 200, view)
 
 

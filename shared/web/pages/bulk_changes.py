@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping
 
@@ -15,6 +16,7 @@ from shared.mail import problems
 from shared.mail.status import Status
 from shared.services.mails.changes import Changes
 from shared.services.mails.ports import AttentionIndex, AttentionItem
+from shared.telemetry import event, where
 from shared.web.forms import form_of
 from shared.web.pages import wording
 from shared.web.pages.guard import guarded
@@ -103,6 +105,11 @@ def _step(progress: Progress, attention: AttentionIndex, act: Callable[[str], ob
                 attention.close(case.mail_id, case.status)
         except RemoteError as error:
             refused, why = refused + 1, str(error)
+        except Exception as error:  # noqa: BLE001 - the other mails go on without this one
+            event(
+                "internal_error", level=logging.ERROR, kind=type(error).__name__, where=where(error)
+            )
+            refused, why = refused + 1, "Postroom itself failed on this mail."
         last = case.mail_id
         if time.monotonic() >= until:
             break

@@ -8,7 +8,7 @@ import azure.functions as func
 
 from shared.services.accounts.checking import Checking
 from shared.services.mails import change_document
-from shared.web.api import documents
+from shared.web.api import views
 from shared.web.api.mails import answer, only
 from shared.web.api.request_body import read_json_body
 from shared.web.auth.same_origin import require_same_origin
@@ -22,7 +22,7 @@ def check(req: func.HttpRequest, checking: Checking) -> func.HttpResponse:
     """`POST /api/accounts/{alias}/check`."""
     only(req.params, set())
     change_document.read_nothing(read_json_body(req, change_document.MAX_BYTES, optional=True))
-    return answer(200, documents.check_view(checking.check(_alias(req))))
+    return answer(200, views.check_view(checking.check(_alias(req))))
 
 
 @explained

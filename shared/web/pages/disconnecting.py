@@ -7,7 +7,7 @@ import azure.functions as func
 from shared.errors import RequestRejected
 from shared.mail.problems import INVALID_REQUEST
 from shared.services.accounts.disconnecting import Disconnected, Disconnecting, PendingMailAction
-from shared.web.api import documents
+from shared.web.api import views
 from shared.web.api.mails import answer, only
 from shared.web.auth.same_origin import require_same_origin
 from shared.web.auth.session import Sessions
@@ -26,7 +26,7 @@ def disconnect(req: func.HttpRequest, disconnecting: Disconnecting) -> func.Http
     done = disconnecting.disconnect(
         _alias(req), _waiting(req.params.get("waiting")), with_shared=with_shared == "true"
     )
-    return answer(200 if done.done else 202, documents.disconnected_view(done))
+    return answer(200 if done.done else 202, views.disconnected_view(done))
 
 
 @explained
@@ -58,7 +58,7 @@ def disconnect_from_page(
 
 
 def _secret_words(done: Disconnected) -> str:
-    return documents.secret_note(done.secret)
+    return views.secret_note(done.secret)
 
 
 def _waiting(text: str | None) -> PendingMailAction:

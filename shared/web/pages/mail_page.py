@@ -15,7 +15,8 @@ from shared.mail.mail import DAILY_CAP, Mail
 from shared.mail.message import Message, StoredFile
 from shared.mail.status import Status
 from shared.services.intake.address_fields import read_addresses
-from shared.services.mails.changes import Changes, Decision, Recipients
+from shared.services.mails.change_rules import Recipients
+from shared.services.mails.changes import Changes, Decision
 from shared.services.mails.content import Content
 from shared.services.mails.ports import Ledger
 from shared.web.forms import form_of

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Dialog, Page, expect
 
 from shared.adapters.storage.attention_rows import AttentionRows
 from shared.adapters.storage.clients import Storage
-from shared.adapters.storage.mails_table import keys_of
+from shared.adapters.storage.mail_rows import keys_of
 from shared.mail.status import Status
 from shared.services.mails.ports import AttentionItem
 from shared.settings import StorageSettings

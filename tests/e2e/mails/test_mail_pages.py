@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, expect
 
 from shared.adapters.storage.attention_rows import AttentionRows
 from shared.adapters.storage.clients import Storage
-from shared.adapters.storage.mails_table import keys_of
+from shared.adapters.storage.mail_rows import keys_of
 from shared.mail import ids
 from shared.settings import StorageSettings
 from tests.e2e.browser import (

@@ -23,7 +23,7 @@ from local import demo
 from local.stack import Stack
 from shared.adapters.storage.attention_rows import AttentionRows
 from shared.adapters.storage.hour_rows import HourRows
-from shared.adapters.storage.mails_table import to_row
+from shared.adapters.storage.mail_rows import to_row
 from shared.mail.mail import Mail
 from shared.mail.status import Status
 from shared.services.mails.attention import ATTENTION, case_of

@@ -16,7 +16,7 @@ from azure.data.tables import TableClient
 from azure.storage.queue import BinaryBase64EncodePolicy, QueueClient, TextBase64EncodePolicy
 from playwright.sync_api import Page, expect
 
-from shared.adapters.storage.mails_table import keys_of
+from shared.adapters.storage.mail_rows import keys_of
 from shared.services.intake.outbox_message import wake_up_for
 from tests.e2e.browser import open_session
 from tests.e2e.conftest import SignedIn

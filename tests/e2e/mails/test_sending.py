@@ -363,7 +363,7 @@ def _make_due(control: Control, mail_id: str) -> None:
     """Let a mail have been due for years, and noted by the sweep."""
     from azure.data.tables import TableClient
 
-    from shared.adapters.storage.mails_table import keys_of
+    from shared.adapters.storage.mail_rows import keys_of
 
     partition, row = keys_of(mail_id)
     with TableClient.from_connection_string(

@@ -484,3 +484,16 @@ def test_the_boundaries_of_common_programs_are_taken(boundary: bytes) -> None:
     assert (
         refused(multipart(b'multipart/mixed; boundary="' + boundary + b'"', boundary, part)) == []
     )
+
+
+@pytest.mark.parametrize("line", [b"--Bx", b"--b", b"--B\0", b"--B--x"])
+def test_a_line_that_begins_as_a_closed_boundary_is_refused(line: bytes) -> None:
+    behind = line + b"\r\n" + TNEF
+    outer = multipart(b"multipart/mixed; boundary=outer", b"outer", mixed(TEXT).removeprefix(HEAD))
+
+    assert refused(mixed(TEXT) + behind) == ["body"]
+    assert refused(outer.replace(b"--B--\r\n", b"--B--\r\n" + behind)) == ["body"]
+
+
+def test_a_line_of_dashes_behind_a_multipart_is_no_boundary() -> None:
+    assert refused(mixed(TEXT) + b"-- \r\nAda\r\n--\r\n----\r\n--other\r\n") == []

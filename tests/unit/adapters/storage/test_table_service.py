@@ -9,15 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from shared.adapters.storage.access import SharedAccess
-from shared.adapters.storage.table_service import (
-    MOST_HALTS,
-    Page,
-    Row,
-    Step,
-    Table,
-    TableService,
-    encode,
-)
+from shared.adapters.storage.table_answers import Row, encode
+from shared.adapters.storage.table_service import MOST_HALTS, Page, Step, Table, TableService
 from shared.errors import AlreadyExists, AnswerLost, LostRace, NotSent, RemoteRefused
 from tests.unit.adapters.answering import Reply, Service, answering
 

@@ -21,7 +21,8 @@ from shared.mail import rights
 from shared.mail.account import DISCONNECTING, Account, AccountKind, AccountState
 from shared.mail.outcome import GraphAnswer
 from shared.services.accounts.access_tokens import TokenSource
-from shared.services.accounts.adding import NOT_LOOKED_UP, Added, Adding, Request
+from shared.services.accounts.adding import Added, Adding
+from shared.services.accounts.adding_rules import NOT_LOOKED_UP, Request
 from shared.services.accounts.ports import Profile
 from tests.fakes import Clock as MemoryClock
 from tests.fakes import Faults, MemoryDrafts

@@ -12,7 +12,8 @@ from shared.errors import RemoteRefused, RequestRejected
 from shared.mail.account import Account, AccountKind, AccountState
 from shared.mail.status import Status
 from shared.services.accounts.access_tokens import TokenSource
-from shared.services.accounts.adding import Adding, Request
+from shared.services.accounts.adding import Adding
+from shared.services.accounts.adding_rules import Request
 from shared.services.accounts.disconnecting import PendingMailAction
 from shared.services.accounts.ports import Profile
 from tests.fakes import FakeServices, account_of

@@ -15,7 +15,8 @@ from shared.mail.backoff import RetryLimit
 from shared.mail.mail import Mail
 from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
-from shared.services.mails.changes import DRAFT_STAYS, Decision, Recipients
+from shared.services.mails.change_rules import Recipients
+from shared.services.mails.changes import DRAFT_STAYS, Decision
 from tests.fakes import FakeServices, Letter, account_of
 
 SCOPES = frozenset({"Mail.Send", "Mail.ReadWrite", "User.Read"})

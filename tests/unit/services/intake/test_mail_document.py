@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.adapters.storage.mails_table import to_row
+from shared.adapters.storage.mail_rows import to_row
 from shared.errors import RequestRejected
 from shared.mail import problems
 from shared.mail.address import Address

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.adapters.storage.mails_table import to_row
+from shared.adapters.storage.mail_rows import to_row
 from shared.errors import AnswerLost, LostRace, NotSent, RemoteError, RequestRejected
 from shared.mail.account import AccountState
 from shared.mail.address import Address
@@ -16,7 +16,8 @@ from shared.mail.mail import Mail, Payload
 from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
 from shared.services.intake.mail_document import Order, read_json, read_mime
-from shared.services.mails.changes import ATTEMPTS, INSTEAD, Decision, Recipients
+from shared.services.mails.change_rules import INSTEAD, Recipients
+from shared.services.mails.changes import ATTEMPTS, Decision
 from shared.services.mails.packing import unpack
 from tests.fakes import LOST, NOT_REACHED, NOW, FakeServices, account_of, order_of
 

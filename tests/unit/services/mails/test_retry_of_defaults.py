@@ -15,7 +15,7 @@ from shared.mail.delivery_mode import DeliveryMode
 from shared.mail.mail import Mail
 from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
-from shared.services.mails.changes import Recipients
+from shared.services.mails.change_rules import Recipients
 from shared.services.mails.packing import pack, unpack
 from tests.fakes import FakeServices, account_of, document_of, order_of
 

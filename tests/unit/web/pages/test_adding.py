@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from shared.errors import NotSent, RequestRejected
 from shared.services.accounts.access_tokens import TokenSource
-from shared.services.accounts.adding import UNTRIED_SHARED, Added, Adding, Request
+from shared.services.accounts.adding import UNTRIED_SHARED, Added, Adding
+from shared.services.accounts.adding_rules import Request
 from shared.web.pages.adding import add_account, add_from_page
 from tests.fakes import Clock, Faults, MemoryDrafts
 from tests.unit.sign_in_fakes import NOW, TENANT, account_of

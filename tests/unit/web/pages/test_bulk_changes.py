@@ -119,6 +119,15 @@ def test_a_storage_that_does_not_answer_is_counted_and_told(desk: Desk) -> None:
     assert len(desk.attention.newest(9)) == 1
 
 
+def test_a_fault_of_postrooms_own_in_one_mail_is_counted_and_the_others_go_on(desk: Desk) -> None:
+    desk.open(3)
+    desk.refuse = lambda mail_id: ValueError("ada@contoso.com")
+
+    step = desk.step(total=3)
+
+    assert (step["refused"], step["why"]) == (3, "Postroom itself failed on this mail.")
+
+
 def test_other_causes_are_left_alone_and_fewer_than_were_seen_end_it(desk: Desk) -> None:
     desk.open(3)
     other = AttentionItem(
