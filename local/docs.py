@@ -193,7 +193,7 @@ empty body.
 _REASONS = """\
 ## Reasons of a mail
 
-`GET /api/mails/{id}` shows a mail's `reason`, in its story too. What is tried again is given up,
+`GET /api/mails/{id}` shows a mail's `reason`, in its history too. What is tried again is given up,
 with the last reason, when `POSTROOM_MAX_ATTEMPTS` or `POSTROOM_GIVE_UP_AFTER_HOURS` is reached; the
 mail is `failed` then. A mail that came by the queue and was refused is `failed` with a code of the
 list above as its reason, and its `help` says what to do at a queue.

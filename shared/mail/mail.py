@@ -37,7 +37,7 @@ GRACE = timedelta(minutes=2)
 """A mail that is due and has waited this long has lost its wake-up."""
 
 MAX_EVENTS = 40
-"""The story of a mail is kept short: the first events and the latest ones."""
+"""The history of a mail is kept short: the first events and the latest ones."""
 
 
 class Caller(StrEnum):
@@ -48,7 +48,7 @@ class Caller(StrEnum):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One line of a mail's story."""
+    """One event of a mail's history."""
 
     at: datetime
     status: Status

@@ -52,5 +52,5 @@ class Choices(msgspec.Struct, frozen=True):
         return tuple(scope for scope in self.scopes if scope not in granted)
 
     def unasked(self, granted: Collection[str]) -> tuple[str, ...]:
-        """What is granted all the same: consent once given stays until it is withdrawn."""
+        """What is granted all the same: consent once given stays until it is revoked."""
         return tuple(sorted((ALL & frozenset(granted)) - frozenset(self.scopes)))

@@ -61,7 +61,7 @@ class SearchPlan(msgspec.Struct, frozen=True):
     def after(self, mail: Mail, look: SearchResult, number: int, now: datetime) -> Mail:
         """The mail after its look of that number, from 1. It was `unknown`, or its worker died.
 
-        One that is not to be sent again was withdrawn (`withdrawn`) before its draft counts here.
+        One that is not to be sent again had its draft removed (`failed_unsent`) before its draft counts here.
         """
         if look.evidence is Evidence.SENT:
             return mail.moved(Status.SENT, now)

@@ -23,7 +23,7 @@ class Status(StrEnum):
     FAILED = "failed"
     """Cannot be sent as it is."""
     CANCELLED = "cancelled"
-    """The caller withdrew it in time."""
+    """The caller cancelled it in time."""
 
 
 # A mail that waits becomes unknown where its draft, which nobody should have sent, has gone.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _PARTITION = "account"
 # Not what checks have found: that is many times as much, and senders read this every 15 seconds.
 _WANTED = f"PartitionKey eq '{_PARTITION}' or PartitionKey eq '{TIMETABLES}'"
-# Sorts before every alias, so that it is read before the accounts are: what is enrolled while they
+# Sorts before every alias, so that it is read before the accounts are: what is registered while they
 # are being read makes its version an old one. No alias can be this.
 _ROLL = "!roll"
 _DEPARTED = "!departed-"

@@ -246,7 +246,7 @@ def row_of(moment: datetime) -> str:
     return ids.new_id(moment, bytes)[:13].translate(_COMPLEMENT)
 
 
-def place_of(cursor: str | None) -> tuple[int, tuple[str, str] | None]:
+def position_in(cursor: str | None) -> tuple[int, tuple[str, str] | None]:
     return (int(cursor[0]), token_of(cursor[1:] or None)) if cursor else (0, None)
 
 

@@ -23,7 +23,7 @@ from shared.adapters.storage.mail_rows import (
     keys_of,
     moment_of,
     partition_of,
-    place_of,
+    position_in,
     ranges_of,
     row_of,
     settled_of,
@@ -203,7 +203,7 @@ class MailsTable:
     ) -> WaitingPage:
         """See `Ledger`."""
         ranges = ranges_of(span)
-        at, token = place_of(cursor)
+        at, token = position_in(cursor)
         found: list[MailSummary] = []
         for _ in range(PAGES_A_CALL):
             page = self._table().page(

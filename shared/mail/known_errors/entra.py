@@ -199,7 +199,7 @@ _ACCOUNT = {
 _CONSENT = {
     **_rows(
         "65001",
-        "Consent to the app's permissions is missing or was withdrawn.",
+        "Consent to the app's permissions is missing or was revoked.",
         Actor.MAILBOX_OWNER,
         f"Sign the mailbox in again on /accounts and accept the permissions. {CONSENT}, where the "
         "directory does not let its users consent.",

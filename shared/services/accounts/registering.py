@@ -30,7 +30,7 @@ def registered(accounts: AccountRegister, row_on: Callable[[AccountsSnapshot], A
             continue
         except AnswerLost as error:
             return _found_again(accounts, row, error)
-    raise LostRace("other accounts were enrolled at the same time, again and again")
+    raise LostRace("other accounts were registered at the same time, again and again")
 
 
 def by_alias(rows: Sequence[Account], alias: str) -> Account | None:

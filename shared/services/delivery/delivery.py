@@ -292,11 +292,11 @@ class Delivery:
         """Remove a mail's draft, so that no worker that stood still can send it later. The draft that
         the search found counts as unsent only if it was removed."""
 
-        def withdraw(account: Account) -> SearchResult:
+        def removed(account: Account) -> SearchResult:
             done, trouble = self._finding.remove_draft(account, str(mail.draft_id))
             return SearchResult(_REMOVED[done], trouble)
 
-        return self._in_its_mailbox(mail, withdraw)
+        return self._in_its_mailbox(mail, removed)
 
     def _search(self, mail: Mail) -> SearchResult:
         return self._in_its_mailbox(mail, lambda account: self._finding.find_out(account, mail))

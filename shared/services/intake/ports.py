@@ -53,5 +53,5 @@ class WakeUps(Protocol):
     """Queue `outbox`: tells a worker to look at a mail in the ledger."""
 
     def enqueue(self, mail_id: str, after_seconds: float = 0) -> None:
-        """Ring for a mail, now or later (at most seven days)."""
+        """Enqueue a wake-up for a mail, now or later (at most seven days)."""
         ...

@@ -63,7 +63,7 @@ class Outbox:
     def record_poisoned(self, message: OutboxMessage) -> DeliveryResult:
         """Deal with one message of `outbox-poison`: the host gave up after repeated failures.
 
-        A mail that still waits goes on waiting: the timer rings for it
+        A mail that still waits goes on waiting: the timer enqueues a wake-up for it
         (docs/decisions/0009-poisoned-wake-ups.md). The host copies nothing but the body, so a whole mail is
         recognised by its content alone; one that the ledger may never have seen is written down as
         failed, never sent.

@@ -35,7 +35,7 @@ def send_batch(req: func.HttpRequest, services: GetServices) -> func.HttpRespons
 
 
 def show_mail(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """One mail and its story."""
+    """One mail and its history."""
     from shared.web.api import mails
 
     return mails.show_mail(req, services().ledger)

@@ -81,7 +81,7 @@ def operations() -> tuple[Operation, ...]:
         ),
         _operation(
             "getMail",
-            "One mail and its story",
+            "One mail and its history",
             {200: _answer("The mail.", "MailView")},
             (problems.INVALID_REQUEST, problems.UNKNOWN_MAIL),
             [ID],
@@ -90,7 +90,7 @@ def operations() -> tuple[Operation, ...]:
             "rescheduleMail", "Give a mail that waits another time", body="RescheduleDocument"
         ),
         _get_raw_text(),
-        _change_mail("cancelMail", "Withdraw a mail in time"),
+        _change_mail("cancelMail", "Cancel a mail in time"),
         _change_mail(
             "retryMail",
             "Try a mail that failed again",

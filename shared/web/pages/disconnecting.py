@@ -68,7 +68,7 @@ def _waiting(text: str | None) -> PendingMailAction:
         raise bad_request(
             "waiting",
             "must say what becomes of mails that wait: 'hold' keeps them until the mailbox is "
-            "connected again, 'cancel' withdraws them",
+            "connected again, 'cancel' cancels them",
         ) from error
 
 

@@ -334,7 +334,7 @@ def _step(
     if status is not Status.HELD:
         return None
     if account is None:
-        return f"'{alias}' is not connected: connect it again on /accounts, or withdraw the mails."
+        return f"'{alias}' is not connected: connect it again on /accounts, or cancel the mails."
     holder = next((one for one in known.values() if one.account_id == account.through), None)
     if account.state is AccountState.NEEDS_SIGN_IN and holder is not None:
         return f"Sign '{holder.alias}' in again on /accounts: this mailbox is reached by it."

@@ -1,4 +1,4 @@
-"""`/mails/{id}`: the whole story of one mail, what it holds, and what can be done with it."""
+"""`/mails/{id}`: the history of one mail, what it holds, and what can be done with it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from shared.web.pages.rendering import Site, framed, page, see_other
 
 _MOST_SENTENCES = 5
 _IN_A_LIST = re.compile(r"\[(\d+)\]$")
-_WITHDRAWABLE = (Status.SCHEDULED, Status.QUEUED, Status.HELD)
+_CANCELLABLE = (Status.SCHEDULED, Status.QUEUED, Status.HELD)
 
 
 class HistoryLine(msgspec.Struct, frozen=True):
-    """One line of the story."""
+    """One event of the history."""
 
     status: str
     words: str
@@ -266,7 +266,7 @@ def actions(mail: Mail) -> Sequence[str]:
         found.append("retry")
     if mail.status is Status.UNKNOWN:
         found += ["was_sent", "send_again"]
-    if mail.status in _WITHDRAWABLE:
+    if mail.status in _CANCELLABLE:
         found.append("cancel")
     return found
 

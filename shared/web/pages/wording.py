@@ -21,13 +21,13 @@ STATUSES = {
 
 MEANINGS = {
     Status.SCHEDULED: "It goes at the time that was asked for.",
-    Status.QUEUED: "It goes as soon as its mailbox has room for it.",
+    Status.QUEUED: "It goes at the next slot of its mailbox.",
     Status.SENDING: "Postroom is handing it to Microsoft now.",
     Status.SENT: "Microsoft took it.",
     Status.HELD: "Nothing is wrong with the mail; its account cannot send now.",
     Status.UNKNOWN: "It left, and the answer was lost: nobody knows yet whether it was sent.",
     Status.FAILED: "It was not sent, and cannot be sent as it is.",
-    Status.CANCELLED: "It was withdrawn in time and will not be sent.",
+    Status.CANCELLED: "It was cancelled in time and will not be sent.",
 }
 
 REASONS = {
@@ -97,5 +97,5 @@ def waits(mail: Mail) -> str | None:
     until = f"until {moment(mail.due_at)}"
     why = reason(mail.reason)
     if mail.status is Status.QUEUED and why is None:
-        why = "Its mailbox has no room for it before."
+        why = "Its mailbox has no slot for it before."
     return f"{until}: {why}" if why else until

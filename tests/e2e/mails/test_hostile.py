@@ -110,7 +110,7 @@ LOOKS_LIKE = """() => {
   const shape = (root) => [...document.querySelectorAll(root + ", " + root + " *")].map((element) =>
     [element.tagName, ...[...element.attributes].map((one) => one.name)].join(" "));
   const width = document.documentElement.clientWidth;
-  const button = [...document.querySelectorAll("button")].find((one) => one.innerText === "Withdraw it");
+  const button = [...document.querySelectorAll("button")].find((one) => one.innerText === "Cancel it");
   return { body: shape("body"), head: shape("head"), title: document.title,
     wide: document.documentElement.scrollWidth > width, works: button?.checkVisibility() ?? false };
 }"""
