@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
 
 class Console:
-    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        *,
+        quiet: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._stream = stream if stream is not None else sys.stdout
         self._quiet = quiet
+        self._clock = clock
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
@@ -20,7 +27,7 @@ class Console:
         terminal = self._stream.isatty()
         if terminal:
             self._write(f"… {text}")
-        began = time.monotonic()
+        began = self._clock()
         try:
             yield
         except BaseException:
@@ -32,7 +39,7 @@ class Console:
         self._write(f"{text}\n")
 
     def _finish(self, mark: str, text: str, began: float, terminal: bool) -> None:
-        seconds = time.monotonic() - began
+        seconds = self._clock() - began
         # \x1b[2K clears the line that said the step was under way.
         start = "\r\x1b[2K" if terminal else ""
         self._write(f"{start}{mark} {text} ({seconds:.1f} s)\n")

@@ -9,7 +9,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -222,7 +221,9 @@ def test_local_settings_are_those_that_func_start_reads(tmp_path: Path) -> None:
 def test_progress_is_one_plain_line_per_step_when_not_on_a_terminal() -> None:
     stream = io.StringIO()
 
-    with Console(stream).step("brewing"):
-        time.sleep(0.01)
+    times = iter((100.0, 101.26))
 
-    assert stream.getvalue() == "✓ brewing (0.0 s)\n"
+    with Console(stream, clock=lambda: next(times)).step("brewing"):
+        pass
+
+    assert stream.getvalue() == "✓ brewing (1.3 s)\n"
