@@ -7,7 +7,6 @@ the queue, shows that both arrived, prints where to look, and stays up until Ctr
 from __future__ import annotations
 
 import argparse
-import html
 import json
 import os
 import re
@@ -27,6 +26,7 @@ from local.console import Console
 from local.stack import CREDENTIALS, Stack
 from local.stack_errors import StackError
 from local.stack_files import REPOSITORY
+from shared.mail.character_references import decoded
 
 MAILBOX = "billing@contoso.com"
 ALIAS = "billing"
@@ -147,7 +147,7 @@ def told(page: str, status: int) -> str:
         whole = re.search(r"<main.*?</main>", page, re.DOTALL)
         found = [whole] if whole else []
     words = " ".join(re.sub("<[^>]*>", " ", one[1] if one.re.groups else one[0]) for one in found)
-    words = " ".join(html.unescape(re.sub(r"&#x?[0-9a-fA-F]{9,};?", "\ufffd", words)).split())
+    words = " ".join(decoded(words).split())
     return words or f"the page says nothing ({status})"
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
+from shared.errors import RequestRejected
+from shared.mail import problems
+
 if TYPE_CHECKING:
     import azure.functions as func
 
@@ -19,6 +22,19 @@ def form_of(req: func.HttpRequest) -> dict[str, str]:
     if len(body) > MAX_BODY_BYTES:
         raise ValueError(f"the body is larger than {MAX_BODY_BYTES} bytes")
     return _fields(body.decode("ascii"))
+
+
+def read_form(req: func.HttpRequest) -> dict[str, str]:
+    """The fields of a page's form. Raises RequestRejected."""
+    try:
+        return form_of(req)
+    except ValueError:
+        raise unreadable() from None
+
+
+def unreadable() -> RequestRejected:
+    """The refusal of a form. It is never raised from another error: that may quote what was typed."""
+    return RequestRejected(problems.INVALID_REQUEST, "The form cannot be read.")
 
 
 def query_of(req: func.HttpRequest) -> dict[str, str]:

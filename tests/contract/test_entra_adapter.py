@@ -25,7 +25,7 @@ from shared.services.accounts.access_tokens import TokenSource, grant_secret
 from shared.services.sign_in.authorization_code import Consent
 from shared.services.sign_in.connecting import Connecting, ConsentRules
 from shared.services.sign_in.ports import Grant, IdentityPlatform
-from shared.services.sign_in.sign_in_request import read_wish
+from shared.services.sign_in.sign_in_request import read_request
 from tests.canary import SECRET
 from tests.certificates import PKCS12, made
 from tests.contract.conftest import Stand
@@ -351,7 +351,7 @@ class Desk:
     person: Person
 
     def link(self, address: str, alias: str = "box") -> None:
-        flow = self.consent.begin(read_wish(self.tenant, alias))
+        flow = self.consent.begin(read_request(self.tenant, alias))
         answer = self.person.sign_in(str(flow.msal["auth_uri"]), address)
         self.consent.finish(flow, answer)
 
@@ -463,7 +463,7 @@ class TestWholeSignIn:
         assert desk.accounts.rows["box"].address == BILLING
 
     def test_declined_permissions_are_told_with_their_code(self, desk: Desk) -> None:
-        flow = desk.consent.begin(read_wish(desk.tenant, "box"))
+        flow = desk.consent.begin(read_request(desk.tenant, "box"))
         answer = desk.person.sign_in(str(flow.msal["auth_uri"]), BILLING, accept=False)
 
         with pytest.raises(SignInRejected) as refused:

@@ -108,6 +108,12 @@ def names(raw: bytes) -> list[str]:
     return [name[0].decode("ascii") for name in found if name is not None]
 
 
+def has_message_id(raw: bytes) -> bool:
+    """Whether a message that was read before has a Message-ID of its caller's. A blank one was left out
+    when it was read."""
+    return any(name.lower() == "message-id" for name in names(raw))
+
+
 def bounds(raw: bytes) -> tuple[int, int]:
     """Where the header section ends and where the body begins, however long the section is."""
     if first := _FIRST_EMPTY.match(raw):

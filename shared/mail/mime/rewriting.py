@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from shared.mail import message_ids
 from shared.mail.address import Address, has_control_characters
 from shared.mail.graph_payload import KEY_HEADER
-from shared.mail.header_rules import MAX_HEADER_VALUE
+from shared.mail.header_rules import MAX_HEADER_VALUE, MAX_LINE
 from shared.mail.message import Message
 from shared.mail.message_ids import is_reserved, own_message_id
 from shared.mail.mime import encoded_words, header_section
@@ -40,9 +40,6 @@ READ = frozenset(
 _ASCII_ALONE = frozenset({"date", "in-reply-to", "message-id", "mime-version", "references"})
 
 
-_MAX_LINE = 998
-
-
 class BadField(ValueError):
     """A header field that cannot be passed on. The text says what is wrong and what to do."""
 
@@ -58,9 +55,9 @@ def line_of(field: Field) -> bytes:
     if field.lowered == "message-id":
         _check_message_id(field.value.decode("ascii", "replace").strip())
     if field.raw.isascii() or field.lowered.startswith("content-"):
-        if max(map(len, field.raw.split(b"\r\n"))) > _MAX_LINE:
+        if max(map(len, field.raw.split(b"\r\n"))) > MAX_LINE:
             raise BadField(
-                f"has a line of more than {_MAX_LINE} characters (RFC 5322, 2.1.1): fold it"
+                f"has a line of more than {MAX_LINE} characters (RFC 5322, 2.1.1): fold it"
             )
         return field.raw
     if field.lowered in _ASCII_ALONE or field.lowered.startswith("list-"):
@@ -96,7 +93,7 @@ def composed(message: Message, sender: Address, key: str) -> bytes:
     """
     rest = header_section.without(message.mime or b"", READ.__contains__)
     lines = [*_lines(message, sender, key)]
-    if not any(name.lower() == "message-id" for name in header_section.names(rest)):
+    if not header_section.has_message_id(rest):
         lines.append(f"Message-ID: {own_message_id(key, sender)}")
     return "".join(f"{line}\r\n" for line in lines).encode("ascii") + rest
 

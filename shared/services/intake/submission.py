@@ -141,8 +141,9 @@ class Submission:
         now = self._clock()
         mail = self._new(order, account, sender, ids.new_id(now, self._random), Caller.HTTP, now)
         if order.dry_run:
-            self.refuse_taken_key(order)
-            earlier = self.earlier(order)
+            claim = self._claim_of(order)
+            self._refuse_conflict(claim, order)
+            earlier = self._replayed(claim, order)
             if earlier is not None:
                 return replace(earlier, dry_run=True)
             return Receipt(mail, account=account, dry_run=True, message=order.message)
@@ -154,7 +155,12 @@ class Submission:
 
     def refuse_taken_key(self, order: Order) -> None:
         """Raise RequestRejected (409) for a key that stands for another document."""
-        claim = self._keys.find(order.claimed_key) if order.claimed_key is not None else None
+        self._refuse_conflict(self._claim_of(order), order)
+
+    def _claim_of(self, order: Order) -> KeyClaim | None:
+        return self._keys.find(order.claimed_key) if order.claimed_key is not None else None
+
+    def _refuse_conflict(self, claim: KeyClaim | None, order: Order) -> None:
         if claim is None or claim.document_hash == order.document_hash:
             return
         if claim.holds_at(self._clock()):
@@ -172,13 +178,16 @@ class Submission:
     def check_size(self, message: Message, account: Account, sender: Address) -> None:
         """Raise RequestRejected for a mail that this account cannot send, its defaults included: 413 for its
         size, 422 for an invitation that is not from the mail's sender to a recipient."""
-        if limits.may_be_above(message, self._max_mail_bytes):
+        given = (message, sender)
+        is_checked = limits.may_be_above(message, self._max_mail_bytes)
+        if is_checked:
             # Before anything is done with the text: that takes a time that grows with it.
             limits.check(message, sender, account, self._max_mail_bytes, self._clock())
         limits.check_markup(message, account)
         message, sender = compose(message, sender, account)
         invitation.refuse_wrong(message, sender)
-        limits.check(message, sender, account, self._max_mail_bytes, self._clock())
+        if not is_checked or message is not given[0] or sender != given[1]:
+            limits.check(message, sender, account, self._max_mail_bytes, self._clock())
 
     def find(self, key: str) -> list[Mail]:
         """The mails that an idempotency key stands for: one mostly; none; two where `a/2` is both
@@ -431,7 +440,9 @@ class Submission:
         """The mail that the order's key stands for already, with the same document; None for an
         order that is new. What is checked of a new one may have changed since the first time: its
         file is gone, its account signed out, its sender not allowed any more."""
-        claim = self._keys.find(order.claimed_key) if order.claimed_key is not None else None
+        return self._replayed(self._claim_of(order), order)
+
+    def _replayed(self, claim: KeyClaim | None, order: Order) -> Receipt | None:
         if claim is None or claim.document_hash != order.document_hash:
             return None
         found = self._ledger.get(claim.mail_id) if claim.holds_at(self._clock()) else None
@@ -520,7 +531,7 @@ def _has_message_id(message: Message) -> bool:
         return False
     from shared.mail.mime import header_section
 
-    return any(name.lower() == "message-id" for name in header_section.names(message.mime))
+    return header_section.has_message_id(message.mime)
 
 
 def key_conflict() -> RequestRejected:

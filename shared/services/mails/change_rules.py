@@ -128,7 +128,7 @@ def addressed_of(message: Message, recipients: Recipients | None) -> Message:
     return changed
 
 
-def wish_for_copy(mail: Mail, packed: Packed, account: Account) -> bool | None:
+def requested_copy(mail: Mail, packed: Packed, account: Account) -> bool | None:
     """What the caller said of Sent Items, None for nothing. Of a mail whose caller's word was not
     kept, what it was accepted with counts where the account lets mails say it, and nowhere else."""
     if packed.saves_copy is not msgspec.UNSET:

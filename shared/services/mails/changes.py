@@ -38,11 +38,11 @@ from shared.services.mails.change_rules import (
     last_attempt,
     named_of,
     refuse_replaced,
+    requested_copy,
     require,
     unreadable,
     waits_for_cap,
     where_of,
-    wish_for_copy,
 )
 from shared.services.mails.packing import Packed, unpack
 from shared.services.mails.ports import Ledger, Payloads, Versioned
@@ -315,7 +315,7 @@ class Changes:
         if alias is None:
             refuse_replaced(mail, account)
         refuse_signed_out(account)
-        saves_copy = wish_for_copy(mail, packed, account)
+        saves_copy = requested_copy(mail, packed, account)
         refuse_overrides(addressed, account, saves_copy=saves_copy)
         message = with_sent_items(addressed, account, saves_copy=saves_copy)
         self._submission.check_size(message, account, sender)

@@ -15,7 +15,7 @@ _ADDRESS = re.compile(r"[^\s@<>\"',;:]{1,64}@[^\s@<>\"',;:]{1,255}")
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def read_wish(
+def read_request(
     tenant: str,
     alias: str,
     *,

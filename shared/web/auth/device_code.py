@@ -16,9 +16,10 @@ from shared.services.sign_in.ports import DeviceFlow, Grant
 from shared.web.auth import device_cookie
 from shared.web.auth.same_origin import require_same_origin
 from shared.web.auth.session import Sessions
-from shared.web.auth.sign_in import connected_at, read_form, refusal_page
-from shared.web.auth.sign_in_form import wish_of
+from shared.web.auth.sign_in import connected_at, refusal_page
+from shared.web.auth.sign_in_form import request_of
 from shared.web.auth.signing import Keys
+from shared.web.forms import read_form
 from shared.web.pages import notices
 from shared.web.pages.rendering import Site, page, see_other
 
@@ -34,7 +35,7 @@ def begin_device_sign_in(
         require_same_origin(req, site.origin)
         if not sessions.is_open(req):
             return see_other("/signin")
-        flow = device.begin(wish_of(read_form(req), site.registration.tenant))
+        flow = device.begin(request_of(read_form(req), site.registration.tenant))
         cookie = device_cookie.build(keys, flow)
     except PostroomError as error:
         return refusal_page(site, notices.of(error))

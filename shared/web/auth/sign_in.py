@@ -9,12 +9,11 @@ from urllib.parse import quote
 import azure.functions as func
 
 from shared import telemetry
-from shared.errors import PostroomError, RequestRejected
+from shared.errors import PostroomError
 from shared.mail import known_errors
 from shared.mail.account import Account
 from shared.mail.known_errors import SignInRejected
 from shared.mail.permissions import Choices
-from shared.mail.problems import INVALID_REQUEST
 from shared.services.sign_in.authorization_code import Consent
 from shared.services.sign_in.ports import SignInRequest
 from shared.services.sign_in.registration import ADMIN_CONSENT_STATE, REDIRECT_CHECK_STATE
@@ -22,9 +21,9 @@ from shared.services.sign_in.sign_in_request import authority_for
 from shared.web.auth import flow_cookie
 from shared.web.auth.same_origin import require_same_origin
 from shared.web.auth.session import Sessions
-from shared.web.auth.sign_in_form import fields_of, wish_of
+from shared.web.auth.sign_in_form import fields_of, request_of
 from shared.web.auth.signing import Keys
-from shared.web.forms import form_of, query_of
+from shared.web.forms import form_of, query_of, read_form
 from shared.web.pages import notices
 from shared.web.pages.notices import Notice
 from shared.web.pages.rendering import Site, page, see_other
@@ -39,7 +38,7 @@ def begin_sign_in(
         if not sessions.is_open(req):
             return see_other("/signin")
         form = read_form(req)
-        sign_in_request = wish_of(form, site.registration.tenant)
+        sign_in_request = request_of(form, site.registration.tenant)
         flow = consent.begin(sign_in_request, choose_account=form.get("choose") == "yes")
         cookie = flow_cookie.build(keys, flow)
     except PostroomError as error:
@@ -106,7 +105,7 @@ def finish_sign_in(
 
 
 def connected_at(account: Account, sign_in_request: SignInRequest) -> str:
-    """The page that tells that an account is connected, and what of the wish was not granted."""
+    """The page that tells that an account is connected, and which permissions were ticked."""
     ticked = [
         name
         for name, value in fields_of(sign_in_request)
@@ -114,14 +113,6 @@ def connected_at(account: Account, sign_in_request: SignInRequest) -> str:
     ]
     asked = f"&asked={'+'.join(ticked)}" if ticked else ""
     return f"/accounts?linked={quote(account.alias)}{asked}"
-
-
-def read_form(req: func.HttpRequest) -> dict[str, str]:
-    """The fields of a page's form. Raises RequestRejected."""
-    try:
-        return form_of(req)
-    except ValueError as error:
-        raise RequestRejected(INVALID_REQUEST, "The form cannot be read.") from error
 
 
 def _is_about_admin_consent(answer: dict[str, str]) -> bool:

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 from shared.mail.account import AccountKind
 from shared.services.sign_in.ports import SignInRequest
-from shared.services.sign_in.sign_in_request import read_wish
+from shared.services.sign_in.sign_in_request import read_request
 
 _KINDS = {"organizations": AccountKind.WORK, "consumers": AccountKind.PERSONAL}
 
 
-def wish_of(form: Mapping[str, str], tenant: str) -> SignInRequest:
-    """The wish that a form holds. Raises RequestRejected."""
-    return read_wish(
+def request_of(form: Mapping[str, str], tenant: str) -> SignInRequest:
+    """The request that a form holds. Raises RequestRejected."""
+    return read_request(
         tenant,
         form.get("alias", ""),
         expected_address=form.get("expected_address", ""),
@@ -26,7 +26,7 @@ def wish_of(form: Mapping[str, str], tenant: str) -> SignInRequest:
 
 
 def fields_of(sign_in_request: SignInRequest) -> tuple[tuple[str, str], ...]:
-    """The fields that make the same wish again."""
+    """The fields that make the same request again."""
     ticked = (
         ("replace", sign_in_request.replace),
         ("verified", sign_in_request.verified),

@@ -15,7 +15,7 @@ from shared.services.accounts.overview import AccountOverview, AccountOverviews,
 from shared.services.accounts.ports import Checks
 from shared.web.auth.same_origin import require_same_origin
 from shared.web.auth.session import Sessions
-from shared.web.forms import form_of
+from shared.web.forms import read_form
 from shared.web.pages import account_form
 from shared.web.pages.accounts_page import doubt_of, row_of
 from shared.web.pages.checks_shown import moment, shown
@@ -65,7 +65,7 @@ def change(
     require_same_origin(req, site.origin)
     if not sessions.is_open(req):
         return see_other("/signin")
-    alias, form = _alias(req), _form(req)
+    alias, form = _alias(req), read_form(req)
     if form.get("action") == "default":
         changes.change(alias, AccountChange(becomes_default=True))
         return see_other(f"/accounts/{quote(alias)}?saved=default")
@@ -169,13 +169,6 @@ def _expiry_words(overview: AccountOverview) -> str:
         return f"{name}: expired on {moment(found.expires_at)}. No mailbox can send: /setup says what to do."
     days = "1 day" if overview.days_left == 1 else f"{overview.days_left} days"
     return f"{name}: {days} left, until {moment(found.expires_at)}."
-
-
-def _form(req: func.HttpRequest) -> dict[str, str]:
-    try:
-        return form_of(req)
-    except ValueError as error:
-        raise RequestRejected(problems.INVALID_REQUEST, "The form cannot be read.") from error
 
 
 def _alias(req: func.HttpRequest) -> str:

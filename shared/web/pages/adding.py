@@ -19,7 +19,7 @@ from shared.services.mails import change_document
 from shared.web.api import documents, views
 from shared.web.api.mails import answer, only
 from shared.web.api.request_body import read_json_body
-from shared.web.auth.sign_in import read_form
+from shared.web.forms import read_form
 from shared.web.pages import notices
 from shared.web.pages.add_form import AddForm
 from shared.web.pages.guard import guarded

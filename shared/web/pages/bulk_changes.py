@@ -17,7 +17,7 @@ from shared.mail.status import Status
 from shared.services.mails.changes import Changes
 from shared.services.mails.ports import AttentionIndex, AttentionItem
 from shared.telemetry import event, where
-from shared.web.forms import form_of
+from shared.web.forms import form_of, unreadable
 from shared.web.pages import wording
 from shared.web.pages.guard import guarded
 from shared.web.pages.mail_list import MOST_CASES
@@ -73,8 +73,8 @@ def change_many(
     try:
         progress = Progress.of(form_of(req))
         act = {"release": changes.release, "retry": changes.retry}[progress.action]
-    except (ValueError, KeyError) as error:
-        raise RequestRejected(problems.INVALID_REQUEST, "The form cannot be read.") from error
+    except (ValueError, KeyError):
+        raise unreadable() from None
     progress = _step(progress, attention, act)
     if req.headers.get("Accept", "").startswith("application/json"):
         return func.HttpResponse(

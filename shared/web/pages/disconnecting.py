@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from shared.errors import RequestRejected
-from shared.mail.problems import INVALID_REQUEST
 from shared.services.accounts.disconnecting import Disconnected, Disconnecting, PendingMailAction
 from shared.web.api import views
 from shared.web.api.mails import answer, only
 from shared.web.auth.same_origin import require_same_origin
 from shared.web.auth.session import Sessions
-from shared.web.forms import form_of
+from shared.web.forms import read_form
 from shared.web.pages.guard import explained, to_sign_in
 from shared.web.pages.rendering import Site, page, see_other
 from shared.web.problem import bad_request
@@ -47,10 +45,7 @@ def disconnect_from_page(
     require_same_origin(req, site.origin)
     if not sessions.is_open(req):
         return see_other("/signin")
-    try:
-        form = form_of(req)
-    except ValueError as error:
-        raise RequestRejected(INVALID_REQUEST, "The form cannot be read.") from error
+    form = read_form(req)
     done = disconnecting.disconnect(
         _alias(req), _waiting(form.get("waiting")), with_shared=form.get("with_shared") == "yes"
     )

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 import azure.functions as func
 import msgspec
 
-from shared.errors import RemoteError, RequestRejected
-from shared.mail import ids, known_errors, problems, rights
+from shared.errors import RemoteError
+from shared.mail import ids, known_errors, rights
 from shared.mail.account import Account, AccountState
 from shared.mail.mail import FINDING_OUT, Mail, MailFilter, MailPage
 from shared.mail.status import Status
@@ -25,7 +25,7 @@ from shared.services.mails.hourly_stats import HourlyStats
 from shared.services.mails.ports import AttentionIndex, AttentionItem, Ledger
 from shared.web.auth import signing
 from shared.web.auth.signing import Keys, Purpose
-from shared.web.forms import form_of, query_of
+from shared.web.forms import query_of, read_form
 from shared.web.pages import wording
 from shared.web.pages.chart import Chart
 from shared.web.pages.guard import guarded
@@ -140,10 +140,7 @@ _NOTHING = MailPage((), None)
 @guarded
 def search_mails(req: func.HttpRequest, site: Site, keys: Keys) -> func.HttpResponse:
     """`POST /mails`: on to the list that the form asks for, by an address that can be kept."""
-    try:
-        form = form_of(req)
-    except ValueError as error:
-        raise RequestRejected(problems.INVALID_REQUEST, "The form cannot be read.") from error
+    form = read_form(req)
     asked = Asked.of_form(form, keys)
     if ids.is_id(asked.find.lower()):
         return see_other(f"/mails/{asked.find.lower()}")

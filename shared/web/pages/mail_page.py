@@ -19,7 +19,7 @@ from shared.services.mails.change_rules import Recipients
 from shared.services.mails.changes import Changes, Decision
 from shared.services.mails.content import Content
 from shared.services.mails.ports import Ledger
-from shared.web.forms import form_of
+from shared.web.forms import read_form
 from shared.web.pages import wording
 from shared.web.pages.guard import guarded
 from shared.web.pages.rendering import Site, framed, page, see_other
@@ -88,10 +88,7 @@ def change_mail(
 ) -> func.HttpResponse:
     """A button of the page. What is refused is said on the page, beside the mail as it stands."""
     mail = _found(req, ledger)
-    try:
-        form = form_of(req)
-    except ValueError as error:
-        raise RequestRejected(problems.INVALID_REQUEST, "The form cannot be read.") from error
+    form = read_form(req)
     try:
         _apply(changes, mail.mail_id, form)
     except PostroomError as error:

@@ -48,7 +48,7 @@ def of(
     answer: Mapping[str, str] | None = None,
     by_code: bool = False,
 ) -> Notice:
-    """The notice for an error, with the button to try again where the wish is known.
+    """The notice for an error, with the button to try again where the request is known.
 
     With the registration, and where consent is what is missing, it offers the link for an
     administrator too. `answer` is what Microsoft sent to the callback.

@@ -10,7 +10,7 @@ from shared.mail.account import AccountState
 from shared.services.accounts.ports import Accounts
 from shared.services.setup.checklist import Checklist, redirect_check_url
 from shared.services.setup.steps import StepState, is_followed, stages
-from shared.web.forms import form_of
+from shared.web.forms import read_form
 from shared.web.pages import wording
 from shared.web.pages.guard import guarded
 from shared.web.pages.rendering import Site, page, see_other
@@ -50,11 +50,7 @@ def show_setup(req: func.HttpRequest, site: Site, checklist: Checklist) -> func.
 @guarded
 def change_setup(req: func.HttpRequest, site: Site, checklist: Checklist) -> func.HttpResponse:
     """`POST /setup`: one of the forms. What was typed as a secret is never in the answer."""
-    try:
-        form = form_of(req)
-    except ValueError:
-        # Not chained: the error may quote what was typed.
-        raise RequestRejected(problems.INVALID_REQUEST, "The form cannot be read.") from None
+    form = read_form(req)
     try:
         match form.get("action"):
             case "vault":

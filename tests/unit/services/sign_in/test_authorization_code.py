@@ -30,7 +30,7 @@ from shared.services.accounts.ports import Profile
 from shared.services.sign_in.authorization_code import Consent, state_hash
 from shared.services.sign_in.connecting import Connecting, ConsentRules
 from shared.services.sign_in.ports import SignInFlow
-from shared.services.sign_in.sign_in_request import read_wish
+from shared.services.sign_in.sign_in_request import read_request
 from tests.unit.sign_in_fakes import (
     CLIENT,
     CLIENT_INFO,
@@ -117,7 +117,7 @@ class Office:
         choose_account: bool = False,
         **wishes: Any,
     ) -> SignInFlow:
-        sign_in_request = read_wish(self.tenant, alias, expected_address=expected, **wishes)
+        sign_in_request = read_request(self.tenant, alias, expected_address=expected, **wishes)
         return self.consent.begin(sign_in_request, choose_account=choose_account)
 
     def finish(self, flow: SignInFlow | None = None, **changes: str) -> Account:

@@ -15,7 +15,7 @@ from shared.services.accounts.ports import Profile
 from shared.services.sign_in.connecting import Connecting, ConsentRules
 from shared.services.sign_in.device_code import DeviceSignIn
 from shared.services.sign_in.ports import DeviceFlow
-from shared.services.sign_in.sign_in_request import read_wish
+from shared.services.sign_in.sign_in_request import read_request
 from tests.unit.sign_in_fakes import (
     CLIENT,
     HOST,
@@ -64,7 +64,7 @@ class Counter:
         )
 
     def begin(self, **wishes: Any) -> DeviceFlow:
-        return self.device.begin(read_wish(self.tenant, "billing", **wishes))
+        return self.device.begin(read_request(self.tenant, "billing", **wishes))
 
     def finish(self, flow: DeviceFlow | None = None) -> Account:
         flow = flow or self.begin()
