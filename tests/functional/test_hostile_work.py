@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 import tracemalloc
@@ -178,3 +179,65 @@ def test_a_large_attachment_beside_text_beyond_ascii_is_taken(
 
     assert json.loads(answer.get_body()).get("code") in (None, "mail_too_large")
     assert b"more text than a mail can have" not in answer.get_body()
+
+
+EMOJI = "\N{GRINNING FACE}"
+LONG = "a" * 7 * MB + EMOJI
+
+
+def batch_of(*mails: str, more: str = "") -> bytes:
+    return f'{{"mails":[{",".join(mails)}]{more}}}'.encode()
+
+
+@pytest.mark.parametrize(
+    ("call", "body", "most"),
+    [
+        pytest.param(send, f'{{"to":"ada@contoso.com","{LONG}":1}}'.encode(), 3, id="name"),
+        pytest.param(
+            send,
+            f'{{"to":"ada@contoso.com","text":"{EMOJI}\\"{LONG[:-1] * 2}"}}'.encode(),
+            3,
+            id="quote",
+        ),
+        pytest.param(post_batch, batch_of("{}", more=f',"mode":"{LONG}"'), 3, id="mode"),
+        pytest.param(post_batch, batch_of("{}", more=f',"{LONG}":1'), 6, id="name of a batch"),
+        pytest.param(
+            post_batch, batch_of(*[f'{{"{LONG[-250_000:]}":1}}'] * 40), 3, id="names in mails"
+        ),
+        pytest.param(
+            post_batch,
+            batch_of(*[f'{{"to":"ada@contoso.com","text":"{LONG[-250_000:]}"}}'] * 40),
+            7,
+            id="texts of mails",
+        ),
+    ],
+)
+def test_text_beyond_ascii_takes_no_more_than_some_times_the_body(
+    services: FakeServices, call: Callable[..., func.HttpResponse], body: bytes, most: int
+) -> None:
+    call(b'{"to":"ada@contoso.com","text":"x"}')
+    tracemalloc.start()
+
+    call(body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < most * len(body)
+
+
+def test_many_attachments_beside_text_beyond_ascii_are_taken(services: FakeServices) -> None:
+    content = base64.b64encode(bytes(48_000) * 2).decode()
+    files = [{"filename": f"{number}.png", "content": content[:64_000]} for number in range(100)]
+
+    answer = send(document_of(subject=EMOJI, attachments=files, text="x" * 3 * MB))
+
+    assert b"more text than a mail can have" not in answer.get_body()
+
+
+@pytest.mark.parametrize("beside", [" " * 70_000, f',"more":"{"a" * 70_000}"', ',"mails":[]'])
+def test_a_batch_has_little_beside_its_mails(services: FakeServices, beside: str) -> None:
+    mails = ",".join([json.dumps(document_of(text="x" * 1_000))] * 100)
+
+    answer = json.loads(post_batch(batch_of(mails, more=beside)).get_body())
+
+    assert answer["code"] == "invalid_request"
