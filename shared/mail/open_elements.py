@@ -100,40 +100,59 @@ _AROUND = frozenset(["ul", "ol", "dl", "div", "details", "dialog", "select", "se
 _MOST_OPTIONAL = 8
 
 
-class OpenElements:
-    """What is open after the tags read so far. Each tag takes constant time."""
+_Open = tuple[str, "_Open"] | None
+"""The innermost open element, and those around it: what is open at two places shares its elements."""
 
-    def __init__(self) -> None:
-        self._open: list[str] = []
+
+class OpenElements:
+    """What is open after the tags read so far. Each tag takes constant time, and so does a copy."""
+
+    __slots__ = ("_open",)
+
+    def __init__(self, already: _Open = None) -> None:
+        self._open = already
+
+    def copy(self) -> OpenElements:
+        """What is open here, whatever is read afterwards."""
+        return OpenElements(self._open)
 
     def start(self, name: str) -> None:
         """Read a start tag; `name` is in small letters."""
         if name not in _FOLLOWED:
             return
-        if name in _OPTIONAL and self._open and self._open[-1] == name:
+        if name in _OPTIONAL and self._open is not None and self._open[0] == name:
             # The second one closes the first.
             return
-        self._open.append(name)
+        self._open = (name, self._open)
 
     def end(self, name: str) -> None:
         """Read an end tag; `name` is in small letters."""
-        if not self._open or name not in _FOLLOWED:
+        if self._open is None or name not in _FOLLOWED:
             return
-        if self._open[-1] == name:
-            self._open.pop()
+        if self._open[0] == name:
+            self._open = self._open[1]
         elif name in _AROUND:
             self._end_around(name)
 
     def _end_around(self, name: str) -> None:
-        for count, inner in enumerate(reversed(self._open[-_MOST_OPTIONAL:])):
+        around = self._open
+        for _ in range(_MOST_OPTIONAL):
+            if around is None:
+                return
+            inner, around = around
             if inner == name:
-                del self._open[-count - 1 :]
+                self._open = around
             if inner not in _OPTIONAL:
                 return
 
     def end_tags(self) -> str:
         """What closes the elements that would not show what follows; empty where none is open."""
-        for index, name in enumerate(self._open):
+        names: list[str] = []
+        needed = 0
+        around = self._open
+        while around is not None:
+            name, around = around
+            names.append(name)
             if name in _UNSHOWN:
-                return "".join(f"</{inner}>" for inner in reversed(self._open[index:]))
-        return ""
+                needed = len(names)
+        return "".join(f"</{name}>" for name in names[:needed])

@@ -10,6 +10,7 @@ https://html.spec.whatwg.org/multipage/parsing.html#tokenization
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
 
 import msgspec
@@ -21,27 +22,35 @@ _PAGE = frozenset(["body", "html"])
 _ENDLESS = frozenset(["plaintext", "frameset"])
 """Elements that no end tag ends, or that take the body's place."""
 
+_NAME = r"[a-z][^\s/>]*+"
+
+
+def _attributes(unended: str) -> str:
+    """The attributes of a tag; `unended` is the end of the html where a quoted value has no end."""
+    return (
+        r"(?:[\s/]*+=?[^\s/>=]++"
+        rf"(?:\s*+=\s*+(?:\"[^\"]*+(?:\"|{unended})|'[^']*+(?:'|{unended})|(?![\"'])[^\s>]*+))?+"
+        r"|[\s/]*+=)*+[\s/]*+"
+    )
+
+
+_WHOLE = _attributes(r"\Z") + ">"
+_UNENDED = _attributes(r"(\Z)")
 _TOKEN = re.compile(
-    r"<(?:(?:/([a-z][^\s/>]*+)|([a-z][^\s/>]*+))[^\"'<>]*+>"
-    r"|[/!]>|!--|!\[CDATA\[|[!?]|/?[a-z]|/)",
+    rf"<(?:/({_NAME}){_WHOLE}|({_NAME}){_WHOLE}|([/!]>)|!--|!\[CDATA\[|[!?]|/?[a-z]|/)",
     re.IGNORECASE,
 )
-"""What may begin a tag or a comment; whole where it is a tag without quotes, with its name: such a tag
-ends at the next `>`. `</>` and `<!>` are nothing."""
-_TAG = re.compile(
-    r"<(/?)([a-z][^\s/>]*+)"
-    r"(?:[\s/]*+=?[^\s/>=]++"
-    r"(?:\s*+=\s*+(?:\"[^\"]*+(?:\"|(\Z))|'[^']*+(?:'|(\Z))|(?![\"'])[^\s>]*+))?+"
-    r"|[\s/]*+=)*+"
-    r"[\s/]*+(>)?",
-    re.IGNORECASE,
-)
-"""A tag: its name, where a quoted value has no end, and its end."""
+"""What may begin a tag or a comment. Three groups tell what is whole: an end tag, a start tag, by their
+names, and what is nothing at all."""
+_END_TAG, _START_TAG, _NOTHING = 1, 2, 3
+_TAG = re.compile(f"</?{_NAME}{_UNENDED}", re.IGNORECASE)
+"""A tag that does not end: where a quoted value has no end."""
 _COMMENT_END = re.compile(r"-->|--!>")
 _SHORT_COMMENT = re.compile(r"<!---?>")
 _FOREIGN = re.compile(r"<(?:svg|math)", re.IGNORECASE)
 _NOSCRIPT = re.compile(r"<noscript", re.IGNORECASE)
 _MOST_CLOSERS = 16
+_ESCAPE = "&lt;"
 
 
 class _Reading(msgspec.Struct):
@@ -50,9 +59,9 @@ class _Reading(msgspec.Struct):
     closer: str = ""
     """Ends what is still open at the end; empty where that is plain content."""
     escapes: set[int] = msgspec.field(default_factory=set)
-    """Where a tag begins that cannot be closed."""
-    ends: dict[str, set[int]] = msgspec.field(default_factory=dict)
-    """Where `body` and `html` elements end."""
+    """Where a tag begins that cannot be closed. It is read as text."""
+    ends: dict[str, dict[int, OpenElements]] = msgspec.field(default_factory=dict)
+    """Where `body` and `html` elements end, and what is open there."""
     open: OpenElements = msgspec.field(default_factory=OpenElements)
     at: int = 0
     """Where what is not read yet begins: at the end, or where what `closer` ends begins."""
@@ -72,6 +81,31 @@ class _Nearest:
         return len(self._text) if self._found is None else self._found.start()
 
 
+class _RawContent:
+    """Finds the ends of elements whose content is no markup, in one pass over the text for each name."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self.length = len(text)
+        self._ends: dict[str, _Nearest] = {}
+
+    def end(self, name: str, at: int) -> int | None:
+        """Where the content that begins at `at` ends; None where a comment in a script keeps some of
+        its end tags from ending it."""
+        if name not in self._ends:
+            self._ends[name] = self._nearest(rf"</{name}(?=[\s/>])")
+        end = self._ends[name].after(at)
+        if name == "script":
+            if "<!--" not in self._ends:
+                self._ends["<!--"] = self._nearest("<!--")
+            if self._ends["<!--"].after(at) < end:
+                return None
+        return end
+
+    def _nearest(self, pattern: str) -> _Nearest:
+        return _Nearest(re.compile(pattern, re.IGNORECASE), self._text)
+
+
 def cost(markup: str) -> int:
     """How long it takes to read html, as a number of tags that are each read in one way."""
     return markup.count("<") * len(list(_senders(markup)))
@@ -79,36 +113,42 @@ def cost(markup: str) -> int:
 
 def split_at_end(markup: str) -> tuple[str, str]:
     """What stands before the end of the body, or all where no end tag is written, and the rest. What is
-    put between the two is content that is shown."""
+    put between the two is content that is shown.
+
+    Each way of reading takes one pass. Where one reads a tag as text that another reads as a tag, the
+    other's tag counts as open: it is closed once more.
+    """
     senders = list(_senders(markup))
     readings = [_read(markup, raw) for raw in senders]
-    escapes = set[int]().union(*(one.escapes for one in readings))
-    if escapes:
-        markup = _escaped(markup, sorted(escapes))
-        readings = [_read(markup, raw) for raw in senders]
-    at = _end(readings, len(markup))
-    before, behind = markup[:at], markup[at:]
-    if behind:
-        readings = [_read(before, raw) for raw in senders]
-    return before + _closers(before, senders, readings), behind
+    escapes = sorted(set[int]().union(*(one.escapes for one in readings)))
+    name, at = _end(readings)
+    if at is None:
+        escaped = _escaped(markup, escapes)
+        for one in readings:
+            one.at += (len(_ESCAPE) - 1) * bisect_left(escapes, one.at)
+        return escaped + _closers(escaped, senders, readings), ""
+    first = bisect_left(escapes, at)
+    before = _escaped(markup[:at], escapes[:first])
+    behind = _escaped(markup[at:], [place - at for place in escapes[first:]])
+    return before + _end_tags(one.ends[name][at] for one in readings), behind
 
 
 def _escaped(markup: str, tags: Iterable[int]) -> str:
     pieces: list[str] = []
     last = 0
     for at in tags:
-        pieces += (markup[last:at], "&lt;")
+        pieces += (markup[last:at], _ESCAPE)
         last = at + 1
     return "".join((*pieces, markup[last:]))
 
 
-def _end(readings: list[_Reading], length: int) -> int:
-    """Where the body ends however it is read: before its end tag, or that of html."""
+def _end(readings: list[_Reading]) -> tuple[str, int | None]:
+    """Where the body ends however it is read: before its end tag, or that of html, which is named."""
     for name in ("body", "html"):
-        first, *others = (one.ends.get(name, set()) for one in readings)
-        if found := first.intersection(*others):
-            return max(found)
-    return length
+        first, *others = (one.ends.get(name, {}) for one in readings)
+        if found := set[int](first).intersection(*others):
+            return name, max(found)
+    return "", None
 
 
 def _closers(markup: str, senders: list[frozenset[str]], readings: list[_Reading]) -> str:
@@ -121,7 +161,11 @@ def _closers(markup: str, senders: list[frozenset[str]], readings: list[_Reading
         added += closer
         for one, raw in zip(readings, senders, strict=True):
             _read_on(markup + added, raw, one)
-    return added + "".join(dict.fromkeys(one.open.end_tags() for one in readings))
+    return added + _end_tags(one.open for one in readings)
+
+
+def _end_tags(ways: Iterable[OpenElements]) -> str:
+    return "".join(dict.fromkeys(one.end_tags() for one in ways))
 
 
 def _senders(markup: str) -> Iterable[frozenset[str]]:
@@ -142,36 +186,35 @@ def _read(text: str, raw: frozenset[str]) -> _Reading:
 def _read_on(text: str, raw: frozenset[str], found: _Reading) -> None:
     """Read from where `found` ends: only what is new, and what was not complete."""
     found.closer = ""
-    raw_ends: dict[str, _Nearest] = {}
+    content = _RawContent(text)
     at, opened = found.at, found.open
-    search, unusual = _TOKEN.search, raw | _ENDLESS | _PAGE
+    search, unusual = _TOKEN.search, raw | _ENDLESS
     while (token := search(text, at)) is not None:
-        # Most tags have no attributes: this is what a long html takes its time with.
-        ended, started = token.groups()
-        if ended is not None and (name := ended.lower()) not in unusual:
-            opened.end(name)
-            at = token.end()
-        elif started is not None and (name := started.lower()) not in unusual:
-            opened.start(name)
-            at = token.end()
-        elif token[0] in ("</>", "<!>"):
-            at = token.end()
-        else:
+        # This is what a long html takes its time with.
+        kind, at = token.lastindex, token.end()
+        if kind == _START_TAG:
+            name = token[_START_TAG].lower()
+            if name not in unusual:
+                opened.start(name)
+                continue
             found.at = token.start()
-            at = _after(text, found.at, raw, raw_ends, found)
-            if found.closer:
-                return
+            at = _unusual(name, found.at, at, content, found)
+        elif kind == _END_TAG:
+            name = token[_END_TAG].lower()
+            if name in _PAGE:
+                found.ends.setdefault(name, {})[token.start()] = opened.copy()
+            else:
+                opened.end(name)
+        elif kind is None:
+            found.at = token.start()
+            at = _after(text, found.at, found)
+        if found.closer:
+            return
     found.at = len(text)
 
 
-def _after(
-    text: str,
-    start: int,
-    raw: frozenset[str],
-    raw_ends: dict[str, _Nearest],
-    found: _Reading,
-) -> int:
-    """Read what begins at `start`; returns where what follows begins."""
+def _after(text: str, start: int, found: _Reading) -> int:
+    """Read what begins at `start` and is no whole tag; returns where what follows begins."""
     if text.startswith("<!--", start):
         short = _SHORT_COMMENT.match(text, start)
         end = short or _COMMENT_END.search(text, start + 4)
@@ -185,47 +228,19 @@ def _after(
         at = text.find(">", start) + 1
         found.closer = "" if at else ">"
         return at
-    return _tag(text, tag, raw, raw_ends, found)
+    found.closer = '">' if tag[1] is not None else "'>" if tag[2] is not None else ">"
+    return tag.end()
 
 
-def _tag(
-    text: str,
-    tag: re.Match[str],
-    raw: frozenset[str],
-    raw_ends: dict[str, _Nearest],
-    found: _Reading,
-) -> int:
-    """Read one tag, and the content that belongs to it; returns where what follows begins."""
-    start, at = tag.span()
-    slash, name = tag[1], tag[2].lower()
-    if tag[5] is None:
-        found.closer = '">' if tag[3] is not None else "'>" if tag[4] is not None else ">"
-    elif slash and name in _PAGE:
-        found.ends.setdefault(name, set()).add(start)
-    elif slash:
-        found.open.end(name)
-    if slash or found.closer:
-        return at
+def _unusual(name: str, start: int, at: int, content: _RawContent, found: _Reading) -> int:
+    """Read on behind a start tag whose content is no markup, or which nothing ends."""
     if name in _ENDLESS:
         found.escapes.add(start)
-    elif name in raw:
-        return _raw_content(text, start, at, name, raw_ends, found)
-    else:
-        found.open.start(name)
-    return at
-
-
-def _raw_content(
-    text: str, start: int, at: int, name: str, raw_ends: dict[str, _Nearest], found: _Reading
-) -> int:
-    if name not in raw_ends:
-        raw_ends[name] = _Nearest(re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE), text)
-        raw_ends["<!--"] = raw_ends.get("<!--") or _Nearest(re.compile("<!--"), text)
-    end = raw_ends[name].after(at)
-    if name == "script" and raw_ends["<!--"].after(at) < end:
-        # Within a comment in a script not every end tag ends it.
+        return start + 1
+    end = content.end(name, at)
+    if end is None:
         found.escapes.add(start)
-        return at
-    if end == len(text):
+        return start + 1
+    if end == content.length:
         found.closer = f"</{name}>"
     return end

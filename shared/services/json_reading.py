@@ -7,6 +7,7 @@ by field, and each is told what it must be, in the API's words and not in the de
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -28,27 +29,21 @@ MOST_PARTS = 50_000
 """Commas, brackets and braces in a document whose every mistake is looked for. Of more the first
 mistake is told alone: empty lists by the million take a hundred times their size of memory."""
 
-MAX_TEXTS = 20_000
-"""Names and texts in a document: 500 recipients with names, and whatever else one can hold, are
-about 7,000. To read millions of them takes a hundred times their own size of memory."""
-
-
-MAX_WIDE_BYTES = 12 * 1024 * 1024
-"""Of a document with signs beyond ASCII, apart from the content of attachments: text and html at their
-limit, each of their signs escaped."""
-
-
-_ESCAPED = re.compile(rb"\\u(?!00[0-7])", re.IGNORECASE)
-
-
-_CONTENT = re.compile(rb'"[A-Za-z0-9+/=\\_-]{65536,}+"')
-"""A whole text of base64, in which some programs escape signs."""
-
 T = TypeVar("T", bound=msgspec.Struct)
 
 _PATH = re.compile(r" - at `(?:key in )?\$?\.?(?P<path>[^`]*)`$")
+_PATH_ROOM = 500
+"""Characters at the end of a decoder's error: before them it may quote megabytes of the caller's."""
 _PLAIN = re.compile(r"[\w.-]{1,80}", re.ASCII)
 _UNSHOWN = re.compile(r"[<>\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTINUATION = bytes(range(0x80, 0xC0))
+"""Bytes of UTF-8 that begin no character."""
+_WIDE_ESCAPE = re.compile(rb"\\u(?!00[0-7])", re.IGNORECASE)
+_NAME_OR_TEXT = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+(?:"(\s*+:)?|\Z)', re.DOTALL)
+"""A name, which a colon follows, or a text; also one without end, so that its rest is not looked at
+again."""
+_LARGE = 256 * 1024
+_LONG_NAME = 1024
 _BYTE = re.compile(r"^JSON is malformed: (?P<what>.*) \(byte (?P<at>\d+)\)$")
 
 
@@ -68,57 +63,24 @@ def decode(
     try:
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
-        first = error
+        # Not the error itself: it would hold this call and the document until the next collection.
+        first = str(error)[-_PATH_ROOM:]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _no_json(raw, error) from error
+        raise no_json(raw, error) from error
     if parts_in(raw) > most_parts:
-        found.append(_first_alone(str(first)))
+        found.append(_first_alone(first))
         return None
     try:
         given = msgspec.json.decode(raw)
     except msgspec.ValidationError:
-        found.append(_first_alone(str(first)))  # a number that is too large for any
+        found.append(_first_alone(first))  # a number that is too large for any
         return None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _no_json(raw, error) from error
+        raise no_json(raw, error) from error
     reader = _Reader(what, found)
     reader.check(given, decoder.type, "")
     rest: T | None = reader.rest(given, decoder.type)
     return rest
-
-
-def refuse_crumbs(raw: bytes, most: int) -> None:
-    """Refuse what no document can be, before it is read: a quotation mark that is not escaped begins or
-    ends a name or a text. One behind a backslash that is itself escaped is missed; its text still
-    counts as half."""
-    if raw.count(b'"') - raw.count(b'\\"') > 2 * most:
-        raise RequestRejected(
-            problems.INVALID_MAIL,
-            "The document has more names and texts than are taken.",
-            [FieldProblem("body", f"has more than {most} names and texts: send less in it")],
-        )
-
-
-def refuse_wide(raw: bytes) -> None:
-    """Refuse a document with more text than a mail can have, before it is read.
-
-    A text with one sign beyond ASCII takes up to four bytes for each of its characters, and a document
-    is read more than once. The content of attachments is ASCII; nothing else is large in a mail.
-    """
-    if len(raw) <= MAX_WIDE_BYTES or (raw.isascii() and not _ESCAPED.search(raw)):
-        return
-    contents = sum(
-        found.end() - found.start()
-        for found in _CONTENT.finditer(raw)
-        if not _ESCAPED.search(raw, found.start(), found.end())
-    )
-    if len(raw) - contents > MAX_WIDE_BYTES:
-        raise RequestRejected(
-            problems.MAIL_TOO_LARGE,
-            f"The document has more than {MAX_WIDE_BYTES} bytes beside the content of attachments.",
-            [FieldProblem("body", "has more text than a mail can have: send less")],
-            help="Shorten the text and the html, or send a part of them as an attachment.",
-        )
 
 
 def parts_in(raw: bytes) -> int:
@@ -133,6 +95,8 @@ def repeated_name(raw: bytes) -> str | None:
     Raises RecursionError for a document that is nested too deeply.
     """
     found: list[str] = []
+    if len(raw) > _LARGE and may_be_wide(raw):
+        raw = _NAME_OR_TEXT.sub(_names_alone, raw)
 
     def look(pairs: list[tuple[str, object]]) -> None:
         if not found and len(dict(pairs)) < len(pairs):
@@ -141,6 +105,27 @@ def repeated_name(raw: bytes) -> str | None:
     # Python's own reading of a long number takes a time that grows with the square of its length.
     json.loads(raw, object_pairs_hook=look, parse_int=len, parse_float=len)
     return shown_name(found[0]) if found else None
+
+
+def may_be_wide(raw: bytes) -> bool:
+    """Whether a document may have texts whose characters take more than a byte each in memory."""
+    return not raw.isascii() or _WIDE_ESCAPE.search(raw) is not None
+
+
+def longest_name(raw: bytes) -> int:
+    """Bytes of the longest name in a document, its quotation marks and what is behind it included."""
+    found = _NAME_OR_TEXT.finditer(raw)
+    return max((one.end() - one.start() for one in found if one[1] is not None), default=0)
+
+
+def _names_alone(found: re.Match[bytes]) -> bytes:
+    """A name as it is, a digest of a long one, and a number in place of a text: what is read for its
+    names alone takes no memory for its texts."""
+    if found[1] is None:
+        return b"0"
+    if found.end() - found.start() <= _LONG_NAME:
+        return found[0]
+    return b'"[...] %s":' % hashlib.sha256(found[0]).hexdigest()[:32].encode()
 
 
 def _twice(pairs: list[tuple[str, object]]) -> str:
@@ -161,11 +146,12 @@ def shown_name(name: str) -> str:
 def where(raw: bytes, at: int) -> str:
     """A place in a document, as an editor shows it."""
     before = raw.count(b"\n", 0, at)
-    line = raw[raw.rfind(b"\n", 0, at) + 1 : at].decode("utf-8", "replace")
+    line = raw[raw.rfind(b"\n", 0, at) + 1 : at].translate(None, _CONTINUATION)
     return f"line {before + 1}, column {len(line) + 1}"
 
 
-def _no_json(raw: bytes, error: Exception) -> RequestRejected:
+def no_json(raw: bytes, error: Exception) -> RequestRejected:
+    """The refusal of what the decoder cannot read as JSON."""
     return RequestRejected(
         problems.INVALID_JSON, f"The body is not valid JSON: {_fault(raw, error)}."
     )
@@ -191,8 +177,7 @@ def _fault(raw: bytes, error: Exception) -> str:
 
 
 def _first_alone(text: str) -> FieldProblem:
-    # The decoder quotes names of the caller's, which may be megabytes; the path stands at the end.
-    found = _PATH.search(text[-500:])
+    found = _PATH.search(text)
     path = found["path"] if found else ""
     return FieldProblem(
         path or "body",

@@ -14,7 +14,7 @@ import pytest
 
 import function_app
 from shared.services.accounts.change_document import MAX_BYTES as MAX_ACCOUNT
-from shared.services.json_reading import MAX_TEXTS
+from shared.services.intake.document_size import MAX_TEXTS
 from shared.services.mails.change_document import MAX_BYTES as MAX_CHANGE
 from shared.web.forms import MAX_BODY_BYTES, MAX_FIELDS, form_of
 from tests.fakes import FakeServices, document_of

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from shared.errors import FieldProblem, PostroomError, RemoteError, RequestRejected
 from shared.mail import limits, problems
 from shared.services.clock import Clock
+from shared.services.intake.document_size import refuse_crumbs
 from shared.services.intake.mail_document import (
     MAX_KEY,
     MailDocument,
@@ -32,8 +33,8 @@ from shared.services.json_reading import (
     MAX_TOLD,
     MOST_PARTS,
     decode,
+    no_json,
     parts_in,
-    refuse_crumbs,
     repeated_name,
 )
 from shared.telemetry import event, where
@@ -46,12 +47,14 @@ MOST_PARTS_TOLD = 200_000
 """Commas, brackets and braces of all refused mails whose every mistake is looked for. Of the mails behind
 them the first mistake is told alone."""
 
-LONGEST_ENVELOPE = 1024
-"""Bytes of a batch without its mails and without spaces: its fields, every character escaped, have
-fewer."""
+LONGEST_ENVELOPE = 65_536
+"""Bytes of a batch without its mails: its fields have fewer than 100."""
 
 AT_ONCE = 8
 """Mails stored at the same time: what a request adds to the load of the others is bounded."""
+
+BYTES_AT_ONCE = 8 * 1024 * 1024
+"""Of the documents of those mails: each takes several times its size while it is stored."""
 
 MOST_FAILURES = 3
 """After so many mails that storage failed on, the rest is not tried: each may take a minute."""
@@ -90,6 +93,8 @@ class Item(msgspec.Struct):
     order: Order | None = None
     receipt: Receipt | None = None
     refusal: RequestRejected | None = None
+    size: int = 0
+    """Bytes of its document."""
 
 
 class BatchReceipt(msgspec.Struct, frozen=True):
@@ -105,6 +110,7 @@ class BatchReceipt(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(BatchEnvelope)
+_members_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 # A type with a place for each mail: it refuses a list with more at the first one too many, where a
 # list would be read to its end first.
 _list_decoder = msgspec.json.Decoder(
@@ -158,7 +164,7 @@ class Batch:
             except RequestRejected as refused:
                 # A repeated batch finds its mails, whatever could refuse them today.
                 if self._submission.earlier(item.order) is None:
-                    item.refusal = refused
+                    item.refusal = _without_frames(refused)
 
         _all_at_once(lambda item: _guarded(check, item, _NOT_STORED), items)
 
@@ -176,7 +182,7 @@ class Batch:
             try:
                 item.receipt = self._submission.accept(item.order)
             except RequestRejected as refused:
-                item.refusal = refused
+                item.refusal = _without_frames(refused)
             except PostroomError as error:
                 failures.append(error)
                 item.refusal = _unavailable(error, tried=True)
@@ -208,7 +214,8 @@ def _repeated(items: Sequence[Item]) -> set[int]:
 
 
 def _all_at_once(work: Callable[[Item], None], items: Sequence[Item]) -> None:
-    with ThreadPoolExecutor(min(AT_ONCE, max(1, len(items)))) as pool:
+    largest = max((item.size for item in items), default=0)
+    with ThreadPoolExecutor(min(AT_ONCE, BYTES_AT_ONCE // (largest + 1) + 1)) as pool:
         # The list asks for each result: what a check could not learn from storage is raised here.
         list(pool.map(work, items))
 
@@ -231,44 +238,65 @@ def _failed(error: Exception, detail: str) -> RequestRejected:
 
 def _decoded(raw: bytes) -> BatchEnvelope:
     refuse_crumbs(raw, MOST_TEXTS)
+    envelope, mails = _apart(raw)
     found: list[FieldProblem] = []
-    document = decode(raw, _decoder, "a batch", found)
+    document = decode(envelope, _decoder, "a batch", found)
     if document is None or found:
         raise RequestRejected(
             problems.INVALID_REQUEST,
             "The batch has a field that is not understood.",
             found[:MAX_TOLD],
         )
-    twice = _repeated_name(raw, document.mails)
+    twice = repeated_name(envelope)
     if twice is not None:
-        raise RequestRejected(
-            problems.INVALID_REQUEST,
-            "The batch has a field twice.",
-            [FieldProblem(twice, "is given more than once: keep one")],
-        )
-    return document
+        raise _twice(twice)
+    return replace(document, mails=mails or document.mails)
 
 
-def _repeated_name(raw: bytes, mails: msgspec.Raw) -> str | None:
-    """A name that the batch itself holds twice. Its mails, each of which is looked at later, are left
-    out: to read them for this would take the memory that their own limits save."""
-    at, length = raw.find(mails), len(memoryview(mails))
-    rest = b"".join((raw[:at] + b"0" + raw[at + length :]).split())
-    return repeated_name(rest) if len(rest) <= LONGEST_ENVELOPE else "mails"
+def _apart(raw: bytes) -> tuple[bytes, msgspec.Raw | None]:
+    """The batch with a number in place of its mails, and the mails, none of which is read here: each has
+    limits of its own. Raises RequestRejected for what is no JSON object, or has much beside its mails."""
+    try:
+        members = _members_decoder.decode(raw)
+    except msgspec.ValidationError:
+        raise _refused("body", "must be an object with 'mails', a list") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise no_json(raw, error) from error
+    mails = members.pop("mails", None)
+    if len(raw) - (0 if mails is None else len(memoryview(mails))) > LONGEST_ENVELOPE:
+        if mails is not None and sum(map(_length, members.items())) <= LONGEST_ENVELOPE // 2:
+            raise _twice("mails")
+        raise _refused("body", f"has more than {LONGEST_ENVELOPE} bytes beside 'mails': send less")
+    if mails is None:
+        return raw, None
+    at = raw.find(mails)
+    return raw[:at] + b"0" + raw[at + len(memoryview(mails)) :], mails
 
 
-def _mails_in(document: BatchEnvelope) -> list[bytes]:
-    """The mails, none of them read yet; one that stands alone is a list of one. Raises RequestRejected."""
+def _length(member: tuple[str, msgspec.Raw]) -> int:
+    return len(member[0]) + len(memoryview(member[1]))
+
+
+def _twice(name: str) -> RequestRejected:
+    return RequestRejected(
+        problems.INVALID_REQUEST,
+        "The batch has a field twice.",
+        [FieldProblem(name, "is given more than once: keep one")],
+    )
+
+
+def _mails_in(document: BatchEnvelope) -> list[msgspec.Raw]:
+    """The mails, none of them read or copied; one that stands alone is a list of one. Raises RequestRejected."""
     first = bytes(memoryview(document.mails)[:1])
     if first == b"{":
-        return [bytes(document.mails)]
+        return [document.mails]
     if first != b"[":
         raise _refused("mails", "must be a list of mails, or one mail")
     try:
         given = msgspec.structs.astuple(_list_decoder.decode(document.mails))
     except msgspec.ValidationError:
         given = ()
-    mails = [bytes(mail) for mail in given if bytes(mail)]
+    mails = [mail for mail in given if len(memoryview(mail))]
     if not mails:
         raise _refused("mails", f"must have 1 to {MOST_MAILS} entries")
     return mails
@@ -291,8 +319,10 @@ def _read(document: BatchEnvelope, key: str | None, now: datetime) -> list[Item]
         )
     items: list[Item] = []
     left = MOST_PARTS_TOLD
-    for index, raw in enumerate(_mails_in(document)):
+    for index, mail in enumerate(_mails_in(document)):
+        raw = bytes(mail)
         items.append(_item(index, raw, key, now, min(left, MOST_PARTS)))
+        items[-1].size = len(raw)
         if items[-1].refusal is not None:
             left = max(0, left - parts_in(raw))
     _refuse_tags(items)
@@ -327,12 +357,19 @@ def _item(index: int, raw: bytes, key: str | None, now: datetime, most_parts: in
                 [FieldProblem("dry_run", "is not for a batch: use POST /api/send/check")],
             )
     except RequestRejected as refused:
-        return Item(index, refusal=refused)
+        return Item(index, refusal=_without_frames(refused))
     except Exception as error:  # noqa: BLE001 - logged and told in the answer
         return Item(index, refusal=_failed(error, _NOT_STORED))
     if order.idempotency_key is None and key is not None:
         order = replace(order, idempotency_key=f"{key}/{index}", place=internal_key(key, index))
     return Item(index, order)
+
+
+def _without_frames(refused: RequestRejected) -> RequestRejected:
+    """The refusal without the calls that it came through: they hold the mail, and all that was read of
+    it, until the whole batch is answered."""
+    refused.__cause__ = refused.__context__ = None
+    return refused.with_traceback(None)
 
 
 def _unavailable(error: PostroomError | None, *, tried: bool) -> RequestRejected:

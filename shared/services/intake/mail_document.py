@@ -34,16 +34,14 @@ from shared.services.intake.address_fields import (
     read_address,
     read_addresses,
 )
+from shared.services.intake.document_size import MAX_TEXTS, refuse_crumbs, refuse_wide
 from shared.services.intake.file_fields import ANY_FILE, AttachmentDocument, given, read_attachments
 from shared.services.intake.thread_fields import Thread, read_thread
 from shared.services.json_reading import (
-    MAX_TEXTS,
     MAX_TOLD,
     MOST_COUNTED,
     MOST_PARTS,
     decode,
-    refuse_crumbs,
-    refuse_wide,
     repeated_name,
 )
 

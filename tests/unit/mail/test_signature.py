@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from shared.mail import open_markup
 from shared.mail.signature import after_html, after_text, html_fault, html_of, text_of
 from tests.growth import assert_linear
 
@@ -206,3 +207,35 @@ def test_a_signature_under_a_body_at_the_limit_is_added_in_seconds() -> None:
     after_html(body, "S")
 
     assert time.thread_time() - begun < 10
+
+
+def test_html_is_read_once_in_each_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[str] = []
+    read = open_markup._read_on
+
+    def counted(text: str, raw: frozenset[str], found: open_markup._Reading) -> None:
+        passes.append(text)
+        read(text, raw, found)
+
+    monkeypatch.setattr(open_markup, "_read_on", counted)
+
+    after_html("<svg></svg><noscript></noscript><plaintext><script><!-- --></script>a</body>", "S")
+
+    assert len(passes) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ('<frameset a="<plaintext>">b', '&lt;frameset a="&lt;plaintext>">b<div>S</div>'),
+        ("<plaintext a='<!--'>b", "&lt;plaintext a='<!--'>b--><div>S</div>"),
+        ('<svg><![CDATA[<p a=">', '<svg>&lt;![CDATA[<p a=">"><div>S</div>'),
+        ("<plaintext>a</body><plaintext>", "&lt;plaintext>a<div>S</div></body>&lt;plaintext>"),
+        ("<plaintext>a<style></body>", "&lt;plaintext>a<style></body></style><div>S</div>"),
+        ("<details>a</body></details>", "<details>a</details><div>S</div></body></details>"),
+        ('<p ="></body>', '<p ="><div>S</div></body>'),
+        ("<p a = '></body>'>b</body>", "<p a = '></body>'>b<div>S</div></body>"),
+    ],
+)
+def test_what_a_tag_that_is_shown_as_text_holds_is_read_too(body: str, expected: str) -> None:
+    assert after_html(body, "S") == expected
