@@ -13,7 +13,7 @@ import azure.functions as func
 from shared.web.routing import AREAS, register
 
 if TYPE_CHECKING:
-    from shared.bootstrap import Postroom
+    from shared.composition.services import Services
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
@@ -22,14 +22,14 @@ OUTBOX = "outbox"
 POISON_QUEUE = "outbox-poison"
 
 
-def services() -> Postroom:
+def services() -> Services:
     """The services of this process, built on first use."""
     from shared.starting import uncollected
 
     with uncollected():
-        from shared.bootstrap import postroom
+        from shared import bootstrap
 
-        return postroom()
+        return bootstrap.services()
 
 
 functions = register(app, AREAS, lambda: services())

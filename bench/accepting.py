@@ -28,7 +28,7 @@ from local.stack import Stack
 from shared.adapters.storage.clients import MAILS_TABLE, Storage
 from shared.adapters.storage.mail_rows import to_row
 from shared.adapters.storage.table_service import Table
-from shared.bootstrap import Postroom
+from shared.composition.services import Services
 from shared.settings import StorageSettings
 
 LEDGERS = (0, 10_000, 100_000)
@@ -207,7 +207,7 @@ def _warm(stacks: Mapping[int, Stack], runs: int) -> list[Warm]:
     document = samples()[0].document
     found = {ledger: Warm(ledger) for ledger in stacks}
     with ExitStack() as every:
-        rooms: dict[int, Postroom] = {}
+        rooms: dict[int, Services] = {}
         for ledger, stack in stacks.items():
             rooms[ledger] = every.enter_context(world.services(stack))
             # While the environment is this one's: a token is fetched with what it says.
@@ -242,7 +242,7 @@ def _mails(stack: Stack) -> Iterator[Table]:
         storage.close()
 
 
-def _one(services: Postroom, document: bytes, found: Warm) -> None:
+def _one(services: Services, document: bytes, found: Warm) -> None:
     began = time.perf_counter()
     mail_id = calls.accept(services, document)
     accepted = time.perf_counter()

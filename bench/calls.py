@@ -22,8 +22,8 @@ from bench.mails import Sample, samples
 from bench.wire import CountingProxy
 from local.azurite import Azurite
 from local.stack import Stack
-from shared.bootstrap import Postroom
-from shared.services.delivery.delivery import DeliveryResult
+from shared.composition.services import Services
+from shared.services.delivery.delivery_result import DeliveryResult
 from shared.services.intake.outbox_message import OutboxMessage
 from shared.web.api import mails
 
@@ -131,7 +131,7 @@ def measure(*, quick: bool) -> list[Case]:
             return [*steps(bench, services, mails), *lives]
 
 
-def steps(bench: Bench, services: Postroom, mails: int) -> list[Case]:
+def steps(bench: Bench, services: Services, mails: int) -> list[Case]:
     """Accepting and delivering, in this process, with everything warm."""
     small, _, large = samples()
     _ready(services)
@@ -145,7 +145,7 @@ def steps(bench: Bench, services: Postroom, mails: int) -> list[Case]:
 
 
 def _steps_of(
-    bench: Bench, services: Postroom, sample: Sample, mails: int, *, blob: bool
+    bench: Bench, services: Services, sample: Sample, mails: int, *, blob: bool
 ) -> list[Case]:
     def fresh() -> None:
         _ready(services)
@@ -193,7 +193,7 @@ def verified_document(sample: Sample) -> bytes:
     return json.dumps({**json.loads(sample.document), "account": world.VERIFIED}).encode()
 
 
-def _verified(bench: Bench, services: Postroom, sample: Sample, mails: int) -> Case:
+def _verified(bench: Bench, services: Services, sample: Sample, mails: int) -> Case:
     document = verified_document(sample)
     deliver_one(services, accept(services, document))
     waiting: list[str] = []
@@ -207,7 +207,7 @@ def _verified(bench: Bench, services: Postroom, sample: Sample, mails: int) -> C
     return Case("deliver_verified", title, calls, DELIVER_VERIFIED, 2)
 
 
-def _dropped(bench: Bench, services: Postroom, sample: Sample, mails: int) -> Case:
+def _dropped(bench: Bench, services: Services, sample: Sample, mails: int) -> Case:
     calls = bench.worst(
         lambda: take_in_one(services, sample.document), mails, before=lambda: _ready(services)
     )
@@ -220,7 +220,7 @@ def _dropped(bench: Bench, services: Postroom, sample: Sample, mails: int) -> Ca
     )
 
 
-def take_in_one(services: Postroom, document: bytes) -> None:
+def take_in_one(services: Services, document: bytes) -> None:
     """Hear a whole mail, as the queue trigger hands it over; it must go at once."""
     result = services.outbox.handle(OutboxMessage(str(uuid.uuid4()), datetime.now(UTC), document))
     if result is not DeliveryResult.SENT:
@@ -228,7 +228,7 @@ def take_in_one(services: Postroom, document: bytes) -> None:
 
 
 def accept(
-    services: Postroom, document: bytes, key: str | None = None, *, replayed: bool = False
+    services: Services, document: bytes, key: str | None = None, *, replayed: bool = False
 ) -> str:
     """`POST /api/send`, in this process. Returns the mail's id."""
     headers = {"Content-Type": "application/json"}
@@ -241,7 +241,7 @@ def accept(
     return str(json.loads(answer.get_body())["id"])
 
 
-def deliver_one(services: Postroom, mail_id: str) -> None:
+def deliver_one(services: Services, mail_id: str) -> None:
     """Deliver a mail, which must go."""
     result = services.delivery.deliver(mail_id)
     if result is not DeliveryResult.SENT:
@@ -298,6 +298,6 @@ def _wait_for_the_end(bench: Bench) -> None:
         time.sleep(0.02)
 
 
-def _ready(services: Postroom) -> None:
+def _ready(services: Services) -> None:
     """The accounts are at hand, as they are on a worker that has just sent something."""
-    services.accounts.all(fresh=True)
+    services.adapters.accounts.all(fresh=True)

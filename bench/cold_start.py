@@ -1,4 +1,4 @@
-"""From the start of a process to the first request to Graph for a queued mail: Postroom, apps of a few
+"""From the start of a process to the first request to Graph for a queued mail: Services, apps of a few
 lines on its peers' packages, and the floor. By turns, each in a fresh process.
 
 What belongs to it: the interpreter, importing and indexing the app, the token with all that leads to
@@ -28,7 +28,7 @@ from bench.peers.microsoft import NAMES
 from bench.report import PEERS_PYTHON, REPOSITORY
 from bench.sending import addresses, check_peers, control, environment
 from local.stack import Stack
-from shared.bootstrap import Postroom
+from shared.composition.services import Services
 from shared.services.intake.mail_document import read_json
 from shared.services.intake.outbox_message import wake_up_for
 
@@ -124,7 +124,7 @@ def pair(found: Starts, yardstick: str, clock: str) -> Pair:
 
 
 def start(
-    stack: Stack, services: Postroom, app: str, into: Started, bytecode: Bytecode | None = None
+    stack: Stack, services: Services, app: str, into: Started, bytecode: Bytecode | None = None
 ) -> None:
     """One cold start. RuntimeError where no mail was sent."""
     own = app in (POSTROOM, UNCOMPILED)
@@ -156,7 +156,7 @@ def start(
     into.calls = world.simulator_counts(stack)
 
 
-def _queued(services: Postroom) -> str:
+def _queued(services: Services) -> str:
     """The bell of a mail that waits in storage, as the queue trigger hands it over."""
     order = read_json(json.dumps({**_MAIL, "tags": [uuid.uuid4().hex]}).encode(), datetime.now(UTC))
     return wake_up_for(services.submission.accept(order).mail.mail_id)

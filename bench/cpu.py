@@ -6,15 +6,16 @@ client's alone.
 
 from __future__ import annotations
 
-import os
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import cast
 
 import requests
+from msgspec.structs import replace
 
 from bench import world
 from bench.mails import Sample, samples
@@ -25,26 +26,21 @@ from bench.memory import (
     MemoryPayloads,
     MemoryTimetables,
     NoFiles,
-    SilentBell,
+    SilentWakeUps,
 )
 from bench.paired import Pair, alternate, cpu_of
 from bench.parts import parts_of
 from local.stack import Stack
-from shared.bootstrap import Postroom, utc_now
+from shared.composition.services import Services
 from shared.mail.account import Account
-from shared.mail.backoff import RetryLimit
+from shared.mail.account_list import AccountList
 from shared.mail.choice import choose
-from shared.mail.delivery_mode import DeliveryMode
 from shared.mail.graph_payload import send_request
-from shared.mail.pace import Pace
-from shared.mail.search_plan import SearchPlan
-from shared.services.delivery.concurrency import ConcurrencyLimiter
-from shared.services.delivery.delivery import Delivery, DeliveryResult
-from shared.services.delivery.pacing import Pacing
-from shared.services.delivery.sending import DirectSending
-from shared.services.delivery.verified_sending import VerifiedSending
+from shared.services.adapters import Adapters
+from shared.services.clock import utc_now
+from shared.services.delivery.delivery import Delivery
+from shared.services.delivery.delivery_result import DeliveryResult
 from shared.services.intake.mail_document import Order, read_json
-from shared.services.intake.submission import Submission
 from shared.services.mails.ports import Files
 
 BUDGET = 2.0
@@ -77,9 +73,9 @@ def measure(*, quick: bool) -> list[Measured]:
     return found
 
 
-def _measure(stack: Stack, services: Postroom, sample: Sample, runs: int) -> Measured:
+def _measure(stack: Stack, services: Services, sample: Sample, runs: int) -> Measured:
     order = read_json(sample.document, datetime.now(UTC))
-    account = services.accounts.all()[0]
+    account = services.adapters.accounts.all()[0]
     body, content_type = _request(order, account)
     token = services.tokens.access_token(account)
     with (
@@ -111,7 +107,7 @@ def _measure(stack: Stack, services: Postroom, sample: Sample, runs: int) -> Mea
 
 
 def _request(order: Order, account: Account) -> tuple[bytes, str]:
-    _, sender = choose([account], order.account, order.message.sender)
+    _, sender = choose(AccountList([account]), order.account, order.message.sender)
     request = send_request(order.message, sender, "0" * 36, datetime.now(UTC))
     return request.body, request.content_type
 
@@ -139,47 +135,28 @@ def _bare(
 
 
 class Sender:
-    """`Delivery` with the real Graph adapter and the token's hot path, and storage in memory."""
+    """The services with the real Graph adapter and the token's hot path, and storage in memory."""
 
-    def __init__(self, services: Postroom, account: Account, files: Files | None = None) -> None:
+    def __init__(self, services: Services, account: Account, files: Files | None = None) -> None:
         self._ledger = MemoryLedger()
-        files = files or NoFiles()
-        payloads, wake_ups, accounts = MemoryPayloads(), SilentBell(), MemoryAccounts([account])
-        pacing = Pacing(MemoryTimetables(), utc_now, Pace(0))
-        self._submission = Submission(
-            ledger=self._ledger,
-            payloads=payloads,
-            files=files,
+        real = services.adapters
+        adapters = SimpleNamespace(
+            mails=self._ledger,
+            attention=real.attention,
+            waiting=real.waiting,
+            wake_ups=SilentWakeUps(),
+            payloads=MemoryPayloads(),
+            files=files or NoFiles(),
             keys=MemoryKeys(),
-            wake_ups=wake_ups,
-            accounts=accounts,
-            pacing=pacing,
-            waiting=services.waiting,
-            clock=utc_now,
-            random=os.urandom,
-            max_mail_bytes=services.settings.max_mail_bytes,
+            accounts=MemoryAccounts([account]),
+            timetables=MemoryTimetables(),
+            graph=real.graph,
+            drafts=real.drafts,
         )
-        verified = VerifiedSending(services.drafts, services.tokens, files, utc_now)
-        self._delivery = Delivery(
-            ledger=self._ledger,
-            payloads=payloads,
-            accounts=accounts,
-            submission=self._submission,
-            pacing=pacing,
-            concurrency=ConcurrencyLimiter(),
-            senders={
-                DeliveryMode.DIRECT: DirectSending(services.graph, services.tokens, files, utc_now),
-                DeliveryMode.VERIFIED: verified,
-            },
-            finding=verified,
-            search_plan=SearchPlan((5, 15, 60, 300, 900), 48 * 3600),
-            clock=utc_now,
-            jitter=random.SystemRandom().random,
-            random=os.urandom,
-            patience=RetryLimit(30, 48 * 3600),
-            lease_seconds=300,
-            send_seconds=100,
-        )
+        settings = replace(services.settings, mails_per_minute=0)
+        own = Services(cast(Adapters, adapters), settings, clock=utc_now)
+        own.tokens = services.tokens
+        self._submission, self._delivery = own.submission, own.delivery
 
     def send(self, order: Order) -> float:
         """Processor seconds of delivering one mail; accepting it is not counted."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from bench import calls, world
 from bench.progress import Progress
-from shared.bootstrap import Postroom
+from shared.composition.services import Services
 
 MEGABYTE = 1_000_000
 SIZES = (
@@ -107,7 +107,7 @@ def document(size: int) -> bytes:
     return json.dumps(mail).encode()
 
 
-def _timed(services: Postroom, one: Grown) -> None:
+def _timed(services: Services, one: Grown) -> None:
     mail = document(one.size)
     began = time.perf_counter()
     mail_id = calls.accept(services, mail)
@@ -117,7 +117,7 @@ def _timed(services: Postroom, one: Grown) -> None:
     one.deliver.append(time.perf_counter() - accepted)
 
 
-def _traced(services: Postroom, one: Grown) -> None:
+def _traced(services: Services, one: Grown) -> None:
     mail, ids = document(one.size), list[str]()
     one.accept_peak = _peak(lambda: ids.append(calls.accept(services, mail)))
     one.deliver_peak = _peak(lambda: calls.deliver_one(services, ids[0]))

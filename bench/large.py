@@ -17,9 +17,9 @@ from bench import world
 from bench.paired import Pair, alternate
 from local import demo
 from local.stack import Stack
-from shared.bootstrap import Postroom
+from shared.composition.services import Services
 from shared.mail.limits import CHUNK_BYTES, MAX_FILE_BYTES
-from shared.services.delivery.delivery import DeliveryResult
+from shared.services.delivery.delivery_result import DeliveryResult
 from shared.services.intake.mail_document import read_json
 
 MEMORY_BUDGET = 32 * 1024 * 1024
@@ -75,7 +75,7 @@ def _put(stack: Stack) -> None:
         service.get_blob_client(_CONTAINER, _NAME).upload_blob(bytes(MAX_FILE_BYTES))
 
 
-def _delivered(services: Postroom) -> float:
+def _delivered(services: Services) -> float:
     """Seconds that one delivery takes; accepting the mail is not part of it."""
     file = {"filename": "large.bin", "blob": f"{_CONTAINER}/{_NAME}"}
     document = {"to": "ada@contoso.com", "subject": "Large", "text": "-", "attachments": [file]}
@@ -90,10 +90,12 @@ def _delivered(services: Postroom) -> float:
 
 
 @contextmanager
-def _loop(stack: Stack, services: Postroom) -> Iterator[Callable[[], float]]:
+def _loop(stack: Stack, services: Services) -> Iterator[Callable[[], float]]:
     """What somebody would write who needs nothing else: a draft, a session, a piece from storage
     and a piece to Graph until all is there, send."""
-    (account,) = [row for row in services.accounts.all(fresh=True) if row.alias == demo.ALIAS]
+    (account,) = [
+        row for row in services.adapters.accounts.all(fresh=True) if row.alias == demo.ALIAS
+    ]
     blob = BlobClient.from_connection_string(
         stack.info["storage_connection_string"],
         _CONTAINER,

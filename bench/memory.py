@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from shared.errors import AlreadyExists, LostRace, RemoteRefused
 from shared.mail.account import Account
+from shared.mail.account_list import AccountList
 from shared.mail.mail import Mail, MailFilter, MailPage
 from shared.mail.message import StoredFile
 from shared.mail.pace import Timetable
@@ -127,7 +128,7 @@ class MemoryKeys:
         return None
 
 
-class SilentBell:
+class SilentWakeUps:
     """Fulfils `intake.ports.WakeUps`; whoever measures says when to deliver."""
 
     def enqueue(self, mail_id: str, after_seconds: float = 0) -> None:
@@ -138,14 +139,14 @@ class MemoryAccounts:
     """Fulfils `accounts.ports.Accounts`."""
 
     def __init__(self, accounts: Sequence[Account]) -> None:
-        self._accounts = tuple(accounts)
+        self._accounts = AccountList(accounts)
 
-    def all(self, *, fresh: bool = False) -> Sequence[Account]:
+    def all(self, *, fresh: bool = False) -> AccountList:
         """See `Accounts`."""
         return self._accounts
 
     def save(self, account: Account) -> Account:
         """See `Accounts`."""
-        others = tuple(row for row in self._accounts if row.alias != account.alias)
-        self._accounts = (*others, account)
+        others = [row for row in self._accounts if row.alias != account.alias]
+        self._accounts = AccountList([*others, account])
         return account

@@ -28,7 +28,7 @@ from local.azurite import Azurite
 from local.stack import Stack
 from shared.adapters.storage.clients import MAILS_TABLE, Storage
 from shared.adapters.storage.table_answers import RowVersion
-from shared.bootstrap import Postroom
+from shared.composition.services import Services
 from shared.services.delivery.concurrency import AT_A_TIME
 from shared.services.intake.mail_document import read_json
 from shared.settings import StorageSettings
@@ -200,7 +200,7 @@ def drained_stack(
 
 
 def _run(
-    stack: Stack, services: Postroom, aliases: Sequence[str], setting: Setting, mails: int
+    stack: Stack, services: Services, aliases: Sequence[str], setting: Setting, mails: int
 ) -> Run:
     world.change_simulator(
         stack,
@@ -250,7 +250,7 @@ def _forget(stack: Stack) -> None:
         storage.close()
 
 
-def _accept(services: Postroom, aliases: Sequence[str], mails: int) -> None:
+def _accept(services: Services, aliases: Sequence[str], mails: int) -> None:
     """In this process: how fast that goes is for `bench.accepting` to say."""
 
     def accept(number: int) -> None:

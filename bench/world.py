@@ -14,7 +14,8 @@ import requests
 
 from local import demo
 from local.stack import Stack
-from shared.bootstrap import Postroom
+from shared import bootstrap
+from shared.composition.services import Services
 from shared.settings import load
 
 AS_DEPLOYED = {"PYTHON_THREADPOOL_THREAD_COUNT": "32"}
@@ -65,14 +66,14 @@ def signed_in(
 
 
 @contextlib.contextmanager
-def services(stack: Stack, **settings: str) -> Iterator[Postroom]:
+def services(stack: Stack, **settings: str) -> Iterator[Services]:
     """Postroom's services in this process, by the composition root of production.
 
     The host is stopped: what the simulator and storage see from now on comes from here.
     """
     stack.stop_host()
     with _environment({**stack.settings, **settings}), _logging():
-        yield Postroom(load(os.environ))
+        yield bootstrap.connected(load(os.environ))
 
 
 def change_simulator(stack: Stack, path: str, document: object, *, method: str = "POST") -> None:

@@ -23,6 +23,7 @@ FACTS = frozenset(
         "after_seconds",
         "area",
         "behind_the_watermark",
+        "cases",
         "drafts",
         "failed_parts",
         "flows",

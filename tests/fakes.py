@@ -1,7 +1,7 @@
-"""The ports of `shared.services.ports`, in memory, with a clock that is moved by hand.
+"""The adapters in memory, with a clock that is moved by hand, and the app's services over them.
 
-Each call can be made to fail before or after its effect: `room.faults.before("ledger.update",
-NotSent(...))`. `Room` wires the use cases with them, as `shared.bootstrap` does in production.
+Each call can be made to fail before or after its effect: `services.faults.before("ledger.update",
+NotSent(...))`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import azure.functions as func
 from azure.functions.queue import QueueMessage
 from msgspec.structs import replace
 
+from shared.composition.services import Services
 from shared.errors import (
     AlreadyExists,
     AnswerLost,
@@ -32,46 +33,40 @@ from shared.errors import (
     RemoteRefused,
 )
 from shared.mail import ids
-from shared.mail.account import Account, AccountKind, with_holders
+from shared.mail.account import Account, AccountKind
+from shared.mail.account_list import AccountList, with_holders
 from shared.mail.backoff import RetryLimit
-from shared.mail.delivery_mode import DeliveryMode
 from shared.mail.graph_payload import KEY_HEADER, KEY_PROPERTY, TRIAL_PROPERTY
 from shared.mail.mail import Caller, Mail, MailFilter, MailPage
 from shared.mail.message import StoredFile
 from shared.mail.message_ids import mail_id_in
 from shared.mail.outcome import Copy, GraphAnswer, Sought
 from shared.mail.pace import Pace, Timetable
-from shared.mail.search_plan import SearchPlan
 from shared.mail.status import Status
-from shared.services.accounts.changes import AccountChanges
-from shared.services.accounts.checking import Checking
-from shared.services.accounts.disconnecting import Disconnecting
 from shared.services.accounts.ports import (
     AccountsSnapshot,
     CheckRecord,
     DisconnectedMailbox,
     Profile,
 )
-from shared.services.delivery.concurrency import ConcurrencyLimiter
-from shared.services.delivery.delivery import Delivery, DeliveryResult
-from shared.services.delivery.draft_removal import DraftRemoval
-from shared.services.delivery.pacing import Pacing
+from shared.services.delivery.delivery import Delivery
+from shared.services.delivery.delivery_result import DeliveryResult
 from shared.services.delivery.ports import AttachedFile, DraftAnswer, Found, MarkedDraft
-from shared.services.delivery.sending import DirectSending
-from shared.services.delivery.stray_drafts import StrayDrafts
-from shared.services.delivery.verified_sending import VerifiedSending
-from shared.services.intake.batch import Batch
-from shared.services.intake.mail_document import Limits, Order, read_json
+from shared.services.intake.mail_document import Order, read_json
 from shared.services.intake.outbox_message import OutboxMessage, wake_up_for
 from shared.services.intake.ports import KeyClaim
-from shared.services.intake.queue_messages import Outbox
-from shared.services.intake.submission import Receipt, Submission
+from shared.services.intake.submission import Receipt
 from shared.services.mails.changes import Changes
-from shared.services.mails.content import Content
 from shared.services.mails.packing import unpack
-from shared.services.mails.ports import AttentionItem, MailSummary, Span, Versioned, WaitingPage
+from shared.services.mails.ports import (
+    AttentionItem,
+    Hour,
+    MailSummary,
+    Span,
+    Versioned,
+    WaitingPage,
+)
 from shared.services.sign_in.ports import CredentialVersion, Destruction, Grant
-from shared.services.upkeep.operators import Operators
 from shared.services.upkeep.ports import (
     Entry,
     HeldMark,
@@ -81,9 +76,8 @@ from shared.services.upkeep.ports import (
     WaitingSnapshot,
     Watermark,
 )
-from shared.services.upkeep.retention import Keeping, Retention
-from shared.services.upkeep.sweep import Upkeep
-from shared.services.upkeep.watch import AccountNews, Watch
+from shared.settings import Settings, StorageSettings
+from tests.unit.sign_in_fakes import CLIENT, FakeFlows, FakeIdentity, FakeVault
 
 NOW = datetime(2026, 8, 20, 12, 0, tzinfo=UTC)
 TENANT = "11111111-1111-4111-8111-111111111111"
@@ -240,6 +234,12 @@ class MemoryLedger:
             for mail in gone:
                 del self._rows[mail.mail_id]
             return gone
+
+    def count(self, since: datetime, until: datetime, most: int | None = None) -> Hour:
+        counts = Counter(
+            mail.status for mail in self.mails if since <= ids.time_of(mail.mail_id) < until
+        )
+        return Hour(since, counts)
 
     @property
     def mails(self) -> list[Mail]:
@@ -546,13 +546,13 @@ class MemoryAccounts:
         self.disconnected: dict[str, DisconnectedMailbox] = {}
         for account in accounts:
             self.put(account)
-        self._cached: list[Account] | None = list(with_holders(self.rows.values()))
+        self._cached: AccountList | None = with_holders(self.rows.values())
 
-    def all(self, *, fresh: bool = False) -> Sequence[Account]:
+    def all(self, *, fresh: bool = False) -> AccountList:
         with self._faults.around("accounts.fresh" if fresh else "accounts.all"), self._lock:
             if fresh or self._cached is None:
-                self._cached = list(with_holders(self.rows.values()))
-            return list(self._cached)
+                self._cached = with_holders(self.rows.values())
+            return self._cached
 
     def save(self, account: Account) -> Account:
         with self._faults.around("accounts.save"), self._lock:
@@ -602,7 +602,7 @@ class MemoryAccounts:
 
     def remember(self, *accounts: Account) -> None:
         """Let the cache be as old as these rows."""
-        self._cached = list(accounts)
+        self._cached = AccountList(accounts)
 
     def change(self, alias: str, **changes: object) -> Account:
         """Change a row as another instance would."""
@@ -1073,28 +1073,6 @@ class MemoryOfWatch:
             return self.remembered
 
 
-class Outside:
-    """All that a room does not do itself, in memory. Rooms that share it are instances of one app."""
-
-    def __init__(self, *accounts: Account) -> None:
-        self.clock = Clock()
-        self.faults = Faults()
-        self.ledger = MemoryLedger(self.faults)
-        self.waiting = MemoryWaiting(self.faults, self.clock)
-        self.payloads = MemoryPayloads(self.faults)
-        self.files = MemoryFiles(self.faults, self.payloads)
-        self.keys = MemoryKeys(self.faults)
-        self.wake_ups = MemoryWakeUps(self.faults, self.clock)
-        self.accounts = MemoryAccounts(self.faults, *(accounts or (account_of(),)))
-        self.tokens = MemoryTokens(self.faults)
-        self.graph = MemoryGraph(self.faults)
-        self.drafts = MemoryDrafts(self.faults, self.clock)
-        self.timetables = MemoryTimetables(self.faults)
-        self.checks = MemoryChecks(self.faults)
-        self.watch_memory = MemoryOfWatch(self.faults)
-        self.shredder = MemoryShredder(self.faults)
-
-
 @dataclass
 class FakeCredential:
     """What proves the app: one client secret, as long as a test does not say otherwise."""
@@ -1114,8 +1092,79 @@ class FakeCredential:
         return self.versions
 
 
-class FakeServices:
-    """All use cases over memory. Has the attributes that `function_app` uses of the real one."""
+class MemoryHours:
+    """Fulfils `mails.ports.Hours`."""
+
+    def __init__(self) -> None:
+        self.kept: dict[datetime, Hour] = {}
+
+    def read(self, since: datetime) -> Sequence[Hour]:
+        return [hour for begins, hour in sorted(self.kept.items()) if begins >= since]
+
+    def write(self, hour: Hour) -> None:
+        self.kept[hour.begins] = hour
+
+    def forget(self, before: datetime) -> None:
+        self.kept = {begins: hour for begins, hour in self.kept.items() if begins >= before}
+
+
+class MemoryVault(FakeVault):
+    """Key Vault, with the removal of a version's every copy."""
+
+    def __init__(self, clock: Clock, shredder: MemoryShredder) -> None:
+        super().__init__(clock)
+        self.destroy = shredder.destroy
+
+
+class Outside:
+    """Fulfils `shared.services.adapters.Adapters` in memory. `FakeServices` that share it are instances of
+    one app."""
+
+    def __init__(self, *accounts: Account) -> None:
+        self.clock = Clock()
+        self.faults = Faults()
+        self.ledger = MemoryLedger(self.faults)
+        self.attention = MemoryAttentionIndex(self.faults)
+        self.waiting = MemoryWaiting(self.faults, self.clock)
+        self.hours = MemoryHours()
+        self.payloads = MemoryPayloads(self.faults)
+        self.files = MemoryFiles(self.faults, self.payloads)
+        self.keys = MemoryKeys(self.faults)
+        self.wake_ups = MemoryWakeUps(self.faults, self.clock)
+        self.accounts = MemoryAccounts(self.faults, *(accounts or (account_of(),)))
+        self.tokens = MemoryTokens(self.faults)
+        self.identity = FakeIdentity()
+        self.flows = FakeFlows()
+        self.graph = MemoryGraph(self.faults)
+        self.drafts = MemoryDrafts(self.faults, self.clock)
+        self.timetables = MemoryTimetables(self.faults)
+        self.checks = MemoryChecks(self.faults)
+        self.watch_memory = MemoryOfWatch(self.faults)
+        self.shredder = MemoryShredder(self.faults)
+        self.vault = MemoryVault(self.clock, self.shredder)
+        self.credential = FakeCredential()
+        self.probes: Mapping[str, Callable[[], object]] = {
+            "ledger": lambda: self.waiting.snapshot(self.clock(), 0)
+        }
+
+    @property
+    def mails(self) -> MemoryLedger:
+        """The ledger, without the index of what needs a person."""
+        return self.ledger
+
+
+SETTINGS = Settings(
+    tenant=TENANT,
+    client_id=CLIENT,
+    vault_url="https://contoso.vault.azure.net",
+    redirect_uri="https://postroom.example/api/auth/callback",
+    storage=StorageSettings(),
+    worker_threads=2,
+)
+
+
+class FakeServices(Services):
+    """The services of the app over memory, and what a test looks into."""
 
     def __init__(
         self,
@@ -1131,158 +1180,56 @@ class FakeServices:
         outside: Outside | None = None,
     ) -> None:
         self.outside = outside = outside or Outside(*accounts)
-        self.clock = outside.clock
-        self.faults = outside.faults
+        patience = patience or RetryLimit(30, 48 * 3600)
+        settings = replace(
+            SETTINGS,
+            mask_ledger=mask,
+            max_attempts=patience.max_attempts,
+            give_up_after_seconds=patience.give_up_after_seconds,
+            max_request_bytes=max_bytes,
+            mails_per_minute=mails_per_minute,
+            max_mail_bytes=max_mail_bytes,
+            unknown="send-again" if send_unknown_again else "leave",
+            operators=tuple(operators),
+        )
         self.random = random.Random(seed)  # noqa: S311 - reproducible, not secret
-        self.ledger = outside.ledger
-        self.waiting = outside.waiting
-        self.payloads = outside.payloads
-        self.files = outside.files
-        self.keys = outside.keys
-        self.wake_ups = outside.wake_ups
-        self.accounts = outside.accounts
-        self.tokens = outside.tokens
-        self.graph = outside.graph
-        self.drafts = outside.drafts
-        self.send_unknown_again = send_unknown_again
-        self.limits = Limits(max_bytes, self.clock)
-        self.timetables = outside.timetables
-        self.checks = outside.checks
-        self.watch_memory = outside.watch_memory
-        self.shredder = outside.shredder
-        self.pace = Pace(mails_per_minute)
-        self.pacing = Pacing(self.timetables, self.clock, self.pace)
-        self.concurrency = ConcurrencyLimiter()
-        self.credential = FakeCredential()
-        self.probes: Mapping[str, Callable[[], object]] = {
-            "ledger": lambda: self.waiting.snapshot(self.clock(), 0)
-        }
         self._lock = threading.Lock()
         self._messages = 0
-        self.submission = Submission(
-            ledger=self.ledger,
-            payloads=self.payloads,
-            files=self.files,
-            keys=self.keys,
-            wake_ups=self.wake_ups,
-            accounts=self.accounts,
-            pacing=self.pacing,
-            waiting=self.waiting,
-            clock=self.clock,
+        self.clock: Clock = outside.clock
+        super().__init__(
+            outside,
+            settings,
+            clock=outside.clock,
             random=self._bytes,
-            max_mail_bytes=max_mail_bytes,
-            mask=mask,
+            jitter=lambda: 0.5,
+            sleep=lambda seconds: outside.clock.forward(seconds=seconds),
         )
-        self.changes = self.person()
-        self.account_changes = AccountChanges(self.accounts)
-        self.batch = Batch(self.submission, self.clock)
-        self.delivery = self.worker(patience or RetryLimit(30, 48 * 3600))
-        self.outbox = Outbox(
-            self.ledger, self.submission, self.delivery, self.clock, remembers=timedelta(days=90)
-        )
-        self.upkeep = Upkeep(self.ledger, self.waiting, self.wake_ups, self.accounts, self.clock)
-        self.operators = Operators(
-            operators,
-            submission=self.submission,
-            accounts=self.accounts,
-            clock=self.clock,
-            accounts_page="https://postroom.example/accounts",
-        )
-        self.checking = Checking(
-            accounts=self.accounts,
-            checks=self.checks,
-            tokens=self.tokens,
-            mail_service=self.graph,
-            drafts=self.drafts,
-            clock=self.clock,
-            released=self.upkeep.release,
-            announce=AccountNews(self.operators),
-        )
-        self.watch = Watch(
-            accounts=self.accounts,
-            checks=self.checks,
-            checking=self.checking,
-            credential=self.credential,
-            memory=self.watch_memory,
-            operators=self.operators,
-            clock=self.clock,
-        )
-        self.disconnecting = Disconnecting(
-            departures=self.accounts,
-            shredder=self.shredder,
-            timetables=self.timetables,
-            checks=self.checks,
-            ledger=self.ledger,
-            changes=self.changes,
-            clock=self.clock,
-        )
-        self.content = Content(self.payloads)
-        self.retention = Retention(
-            ledger=self.ledger,
-            archive=self.ledger,
-            waiting=self.waiting,
-            payloads=self.payloads,
-            expiring={"keys": self.keys},
-            upkeep=self.upkeep,
-            clock=self.clock,
-            keeping=Keeping(timedelta(days=90), timedelta(days=30)),
-            further={
-                "drafts": StrayDrafts(
-                    drafts=self.drafts,
-                    tokens=self.tokens,
-                    accounts=self.accounts,
-                    ledger=self.ledger,
-                    clock=self.clock,
-                ).remove
-            },
-        )
+        self.faults = outside.faults
+        self.accounts = outside.accounts
+        self.attention = outside.attention
+        self.checks = outside.checks
+        self.credential = outside.credential
+        self.drafts = outside.drafts
+        self.files = outside.files
+        self.graph = outside.graph
+        self.keys = outside.keys
+        self.ledger: MemoryLedger = outside.ledger
+        self.pace = Pace(mails_per_minute)
+        self.payloads = outside.payloads
+        self.shredder = outside.shredder
+        self.timetables = outside.timetables
+        self.waiting = outside.waiting
+        self.wake_ups = outside.wake_ups
+        self.watch_memory = outside.watch_memory
+        self.tokens: MemoryTokens = outside.tokens
 
     def worker(self, patience: RetryLimit) -> Delivery:
-        """Another worker on the same storage."""
-        verified = VerifiedSending(
-            self.drafts,
-            self.tokens,
-            self.files,
-            self.clock,
-            sleep=lambda seconds: self.clock.forward(seconds=seconds),
-        )
-        return Delivery(
-            ledger=self.ledger,
-            payloads=self.payloads,
-            accounts=self.accounts,
-            submission=self.submission,
-            pacing=self.pacing,
-            concurrency=self.concurrency,
-            senders={
-                DeliveryMode.DIRECT: DirectSending(self.graph, self.tokens, self.files, self.clock),
-                DeliveryMode.VERIFIED: verified,
-            },
-            finding=verified,
-            search_plan=SearchPlan((5, 15, 60, 300, 900), 48 * 3600),
-            clock=self.clock,
-            jitter=lambda: 0.5,
-            random=self._bytes,
-            patience=patience,
-            lease_seconds=300,
-            send_seconds=100,
-            send_unknown_again=self.send_unknown_again,
-            sleep=lambda seconds: self.clock.forward(seconds=seconds),
-        )
+        """Another worker on the same storage, which tries mails for another time."""
+        return FakeServices(outside=self.outside, patience=patience, seed=8).delivery
 
     def person(self) -> Changes:
         """Another caller who changes mails of the same storage."""
-        return Changes(
-            ledger=self.ledger,
-            payloads=self.payloads,
-            accounts=self.accounts,
-            submission=self.submission,
-            draft_removal=DraftRemoval(
-                finding=VerifiedSending(self.drafts, self.tokens, self.files, self.clock),
-                accounts=self.accounts,
-                clock=self.clock,
-            ),
-            clock=self.clock,
-        )
+        return FakeServices(outside=self.outside, seed=9).changes
 
     def accept(self, **fields: object) -> Receipt:
         """Accept a small mail over HTTP."""
@@ -1299,7 +1246,7 @@ class FakeServices:
         return OutboxMessage(message_id or f"message-{self._messages}", self.clock(), raw)
 
     def handle(self, mail_id: str) -> DeliveryResult:
-        """A worker hears the bell for a mail."""
+        """A worker gets the wake-up of a mail."""
         return self.outbox.handle(self.message(wake_up_for(mail_id).encode()))
 
     def payload_text(self, mail: Mail) -> str:

@@ -11,7 +11,7 @@ from bench.peers.driving import Job, drive
 from bench.peers.letters import Letter, is_large
 from bench.world import VERIFIED
 from local import demo
-from shared.bootstrap import Postroom
+from shared import bootstrap
 from shared.mail.message import StoredFile
 from shared.services.intake.mail_document import read_json
 from shared.settings import load
@@ -41,9 +41,11 @@ class MemoryFiles:
 
 
 def _opened(job: Job) -> Callable[[Letter], Callable[[], None]]:
-    services = Postroom(load(os.environ))
-    senders = {row.alias: Sender(services, row, MemoryFiles()) for row in services.accounts.all()}
-    for account in services.accounts.all():
+    services = bootstrap.connected(load(os.environ))
+    senders = {
+        row.alias: Sender(services, row, MemoryFiles()) for row in services.adapters.accounts.all()
+    }
+    for account in services.adapters.accounts.all():
         services.tokens.access_token(account)
 
     def prepare(letter: Letter) -> Callable[[], None]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 import string
-from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from urllib.parse import quote
 
 import msgspec
-from msgspec.structs import replace
 
 from shared.mail.defaults import NO_DEFAULTS, Defaults
 from shared.mail.permissions import SEND_SHARED
@@ -142,44 +140,6 @@ class Account(msgspec.Struct, frozen=True):
         if self.state is AccountState.HELD:
             return self.held_until is not None and self.held_until <= now
         return self.state is AccountState.READY
-
-
-def with_holders(accounts: Iterable[Account]) -> tuple[Account, ...]:
-    """The accounts, each shared mailbox with what it takes from its holder: the permissions, since
-    when, and that a person must sign in.
-
-    Of these nothing counts that a shared mailbox's own row says, so that the holder's next sign-in
-    mends both in one write.
-    """
-    rows = tuple(accounts)
-    by_id = {row.account_id: row for row in rows}
-    return tuple(
-        _reached_by(row, by_id.get(row.through or "")) if row.kind is AccountKind.SHARED else row
-        for row in rows
-    )
-
-
-def _reached_by(account: Account, holder: Account | None) -> Account:
-    if account.reason == DISCONNECTING:
-        return account
-    if holder is None:
-        return replace(
-            account, state=AccountState.NEEDS_SIGN_IN, reason=HOLDER_GONE, scopes=frozenset()
-        )
-    taken = replace(
-        account,
-        authority=holder.authority,
-        scopes=holder.scopes,
-        signed_in_at=holder.signed_in_at,
-        holder_alias=holder.alias,
-    )
-    if holder.state is AccountState.NEEDS_SIGN_IN:
-        return replace(taken, state=holder.state, reason=holder.reason, held_until=None)
-    if SEND_SHARED not in holder.scopes:
-        return replace(taken, state=AccountState.NEEDS_SIGN_IN, reason=NOT_GRANTED_SHARED)
-    if account.state is AccountState.NEEDS_SIGN_IN:
-        return replace(taken, state=AccountState.READY, reason=None)
-    return taken
 
 
 def user_path(who: str) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from shared.errors import FieldProblem, RequestRejected
 from shared.mail import problems
 from shared.mail.account import Account
+from shared.mail.account_list import AccountList
 from shared.mail.address import Address
 
 
 def choose(
-    accounts: Sequence[Account], alias: str | None, sender: Address | None
+    accounts: AccountList, alias: str | None, sender: Address | None
 ) -> tuple[Account, Address]:
     """The account for a mail, and the From it will carry.
 
@@ -32,10 +31,10 @@ def choose(
     return account, sender or Address(account.address, account.display_name)
 
 
-def _named(accounts: Sequence[Account], alias: str) -> Account:
-    for account in accounts:
-        if account.alias == alias:
-            return account
+def _named(accounts: AccountList, alias: str) -> Account:
+    account = accounts.by_alias(alias)
+    if account is not None:
+        return account
     raise RequestRejected(
         problems.UNKNOWN_ACCOUNT,
         "The account that the mail names does not exist.",
@@ -43,7 +42,7 @@ def _named(accounts: Sequence[Account], alias: str) -> Account:
     )
 
 
-def _for_sender(accounts: Sequence[Account], sender: Address) -> Account:
+def _for_sender(accounts: AccountList, sender: Address) -> Account:
     wanted = sender.email.lower()
     owners = [account for account in accounts if account.owns(wanted)]
     users = [account for account in accounts if account.may_send_as(wanted)]
@@ -57,7 +56,7 @@ def _for_sender(accounts: Sequence[Account], sender: Address) -> Account:
     raise _not_allowed("no account owns this address or is allowed to send from it")
 
 
-def _default(accounts: Sequence[Account]) -> Account:
+def _default(accounts: AccountList) -> Account:
     if not accounts:
         raise _no_account()
     for account in accounts:

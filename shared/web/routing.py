@@ -17,9 +17,9 @@ from shared.web.problem import answered
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from shared.bootstrap import Postroom
+    from shared.composition.services import Services
 
-    GetServices: TypeAlias = Callable[[], Postroom]
+    GetServices: TypeAlias = Callable[[], Services]
     Handler: TypeAlias = Callable[[func.HttpRequest, GetServices], func.HttpResponse]
 
 AREAS = ("shared.web.api.routes", "shared.web.pages.routes", "shared.web.auth.routes")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -39,6 +39,7 @@ from shared.adapters.storage.timetable_rows import TimetableRows
 from shared.adapters.storage.waiting_table import WaitingTable
 from shared.errors import AnswerLost, LostRace, NotSent, PostroomError
 from shared.mail.account import Account, AccountState
+from shared.mail.account_list import AccountList
 from shared.mail.address import Address
 from shared.mail.mail import MAX_EVENTS, Event, Mail, MailFilter, MailPage
 from shared.mail.outcome import GraphAnswer
@@ -157,7 +158,7 @@ class TableAccounts(MemoryAccounts):
         super().__init__(faults)
         self._table = table
 
-    def all(self, *, fresh: bool = False) -> Sequence[Account]:
+    def all(self, *, fresh: bool = False) -> AccountList:
         with self._faults.around("accounts.fresh" if fresh else "accounts.all"):
             return self._table.all(fresh=fresh)
 

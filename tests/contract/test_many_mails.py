@@ -28,7 +28,7 @@ from shared.adapters.storage.mails_table import SIFTED, MailsTable
 from shared.mail import ids
 from shared.mail.mail import Mail, MailFilter
 from shared.mail.status import Status
-from shared.services.intake.submission import Submission
+from shared.services.intake.idempotency import Idempotency
 from shared.services.mails.hourly_stats import HourlyStats
 from shared.services.mails.ports import Hour
 from shared.settings import StorageSettings
@@ -294,7 +294,7 @@ def test_the_page_is_made_soon_with_its_chart_its_filters_and_its_search(
             AttentionRows(lambda: waiting),
             hourly_stats,
             app.accounts,
-            cast(Submission, None),
+            cast(Idempotency, None),
             clock,
         )
         assert answer.status_code == 200

@@ -27,7 +27,8 @@ from shared.adapters.storage.payload_blobs import PayloadBlobs
 from shared.adapters.storage.timetable_rows import TimetableRows
 from shared.errors import AlreadyExists, LostRace, NotSent, RemoteRefused
 from shared.mail import ids
-from shared.mail.account import Account, AccountKind, AccountState, with_holders
+from shared.mail.account import Account, AccountKind, AccountState
+from shared.mail.account_list import with_holders
 from shared.mail.address import Address
 from shared.mail.defaults import Defaults, Overridable
 from shared.mail.mail import FINDING_OUT, GRACE, Caller, Event, Mail, MailFilter, Payload

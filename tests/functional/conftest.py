@@ -23,7 +23,7 @@ def services(monkeypatch: pytest.MonkeyPatch) -> FakeServices:
 
 def use(services: FakeServices, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put a room behind the functions."""
-    monkeypatch.setattr("shared.bootstrap.postroom", lambda: services)
+    monkeypatch.setattr("shared.bootstrap.services", lambda: services)
 
 
 OPERATIONS = {

@@ -14,7 +14,7 @@ import pytest
 from bench import calls, imports, wire, world
 from bench.calls import Bench, Calls
 from bench.mails import samples
-from shared.bootstrap import Postroom
+from shared.composition.services import Services
 
 SMALL, _, LARGE = samples()
 NOTHING_OF_MICROSOFT: dict[str, int] = {}
@@ -35,7 +35,7 @@ def lives(bench: Bench) -> dict[str, Calls]:
 
 
 @pytest.fixture(scope="module")
-def services(bench: Bench, lives: dict[str, Calls]) -> Iterator[Postroom]:
+def services(bench: Bench, lives: dict[str, Calls]) -> Iterator[Services]:
     """Postroom's services, warm: everything that is fetched once has been fetched."""
     with world.services(bench.stack) as services:
         calls.deliver_one(services, calls.accept(services, SMALL.document))
@@ -43,11 +43,11 @@ def services(bench: Bench, lives: dict[str, Calls]) -> Iterator[Postroom]:
 
 
 @pytest.fixture
-def count(bench: Bench, services: Postroom) -> Callable[[Callable[[], object]], Calls]:
+def count(bench: Bench, services: Services) -> Callable[[Callable[[], object]], Calls]:
     """Counts what one piece of work calls, with the accounts at hand."""
 
     def counting(work: Callable[[], object]) -> Calls:
-        services.accounts.all(fresh=True)
+        services.adapters.accounts.all(fresh=True)
         return bench.count(work)
 
     return counting
@@ -66,7 +66,7 @@ Count = Callable[[Callable[[], object]], Calls]
     ],
 )
 def test_accepting_a_mail_costs_no_more_than_this(
-    services: Postroom, count: Count, document: bytes, key: bool, most: int
+    services: Services, count: Count, document: bytes, key: bool, most: int
 ) -> None:
     found = count(lambda: calls.accept(services, document, uuid.uuid4().hex if key else None))
 
@@ -76,7 +76,7 @@ def test_accepting_a_mail_costs_no_more_than_this(
 
 @pytest.mark.parametrize(("deliver_first", "most"), [(False, 4), (True, 3)])
 def test_repeating_an_accepted_mail_costs_no_more_than_this(
-    services: Postroom, count: Count, deliver_first: bool, most: int
+    services: Services, count: Count, deliver_first: bool, most: int
 ) -> None:
     key = uuid.uuid4().hex
     mail_id = calls.accept(services, SMALL.document, key)
@@ -97,7 +97,7 @@ def test_repeating_an_accepted_mail_costs_no_more_than_this(
     ],
 )
 def test_delivering_a_mail_costs_no_more_than_this(
-    services: Postroom, count: Count, document: bytes, most: int
+    services: Services, count: Count, document: bytes, most: int
 ) -> None:
     mail_id = calls.accept(services, document)
 
@@ -112,7 +112,7 @@ AS_MIME = {"text": "plain", "html": "<p>rich</p>"}
 
 @pytest.mark.parametrize("body", [{}, AS_MIME], ids=["json", "mime"])
 def test_delivering_a_verified_mail_costs_no_more_than_this(
-    services: Postroom, count: Count, body: dict[str, str]
+    services: Services, count: Count, body: dict[str, str]
 ) -> None:
     document = json.dumps({**json.loads(calls.verified_document(SMALL)), **body}).encode()
     calls.deliver_one(services, calls.accept(services, document))
@@ -128,7 +128,7 @@ def test_delivering_a_verified_mail_costs_no_more_than_this(
 
 
 def test_a_mail_from_the_queue_is_accepted_and_delivered_in_two_storage_calls(
-    services: Postroom, count: Count
+    services: Services, count: Count
 ) -> None:
     found = count(lambda: calls.take_in_one(services, SMALL.document))
 
@@ -153,7 +153,7 @@ def test_a_whole_life_costs_no_more_than_this_with_the_hosts_own_calls(
 
 
 def test_a_run_of_the_timer_without_work_costs_no_more_than_this(
-    services: Postroom, count: Count
+    services: Services, count: Count
 ) -> None:
     services.upkeep.requeue_overdue()
 

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import azure.functions as func
 import pytest
 
-from shared.bootstrap import Postroom
+from shared.composition.services import Services
 from shared.web.pages.page_context import PageContext
 from tests.functional.calling import functions
 from tests.unit.web.browser import CROSS_SITE, ORIGIN, SAME_ORIGIN, App, Browser
@@ -96,7 +96,7 @@ def app() -> App:
 @pytest.fixture
 def house(app: App, monkeypatch: pytest.MonkeyPatch) -> House:
     house = House(app)
-    monkeypatch.setattr("shared.bootstrap.postroom", lambda: cast(Postroom, house))
+    monkeypatch.setattr("shared.bootstrap.services", lambda: cast(Services, house))
     return house
 
 

@@ -305,7 +305,7 @@ def broken() -> FakeServices:
 def test_a_process_with_broken_settings_is_not_well_and_tells_strangers_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("shared.bootstrap.postroom", broken)
+    monkeypatch.setattr("shared.bootstrap.services", broken)
 
     answer = function_app.show_health(request(path="/api/health"))
 
@@ -314,7 +314,7 @@ def test_a_process_with_broken_settings_is_not_well_and_tells_strangers_no_more(
 
 
 def test_a_call_with_broken_settings_names_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.bootstrap.postroom", broken)
+    monkeypatch.setattr("shared.bootstrap.services", broken)
 
     answer = send()
 

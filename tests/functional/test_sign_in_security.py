@@ -18,7 +18,7 @@ import azure.functions as func
 import pytest
 
 import function_app
-from shared.bootstrap import Postroom
+from shared.composition.services import Services
 from shared.mail.account import PERSONAL_TENANT, AccountState
 from shared.services.accounts.ports import Profile
 from shared.web.pages.page_context import PageContext
@@ -149,8 +149,8 @@ class _Desk:
 def app(monkeypatch: pytest.MonkeyPatch) -> App:
     """The app's functions over fakes of Microsoft, the vault and the tables."""
     app = App()
-    desk = cast(Postroom, _Desk(app))
-    monkeypatch.setattr("shared.bootstrap.postroom", lambda: desk)
+    desk = cast(Services, _Desk(app))
+    monkeypatch.setattr("shared.bootstrap.services", lambda: desk)
     monkeypatch.setattr(app, "login", function_app.begin_sign_in)
     monkeypatch.setattr(app, "callback", function_app.finish_sign_in)
     return app

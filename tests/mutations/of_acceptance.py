@@ -5,23 +5,24 @@ from __future__ import annotations
 from tests.mutations.mutation import Mutation, unit
 
 _SUBMISSION = "shared/services/intake/submission.py"
+_IDEMPOTENCY = "shared/services/intake/idempotency.py"
 _CHOICE = "shared/mail/choice.py"
 
 IDEMPOTENCY = (
     Mutation(
         "key-stands-for-two-documents",
-        _SUBMISSION,
-        "            if claimed.document_hash != order.document_hash:\n"
-        "                raise key_conflict()\n",
+        _IDEMPOTENCY,
+        "        if claimed.document_hash != order.document_hash:\n"
+        "            raise key_conflict()\n",
         "",
         "A key that comes with another document is refused.",
         unit("services/intake/test_submission"),
     ),
     Mutation(
         "second-caller-writes-another-mail",
-        _SUBMISSION,
-        "                mail = replace(mail, mail_id=claimed.mail_id)\n",
-        "",
+        _IDEMPOTENCY,
+        "return replace(mail, mail_id=claimed.mail_id), earlier",
+        "return mail, earlier",
         "Two callers with one key write one mail, even where the first has died.",
         unit("services/intake/test_submission", "services/delivery/test_interleavings"),
     ),
@@ -52,7 +53,7 @@ IDEMPOTENCY = (
     ),
     Mutation(
         "earlier-mail-of-another-document",
-        _SUBMISSION,
+        _IDEMPOTENCY,
         "if claim is None or claim.document_hash != order.document_hash:\n            return None",
         "if claim is None:\n            return None",
         "A document that is refused today is not answered with another document's mail.",
@@ -127,7 +128,7 @@ POLICY = (
     ),
     Mutation(
         "signed-out-account-accepts",
-        _SUBMISSION,
+        "shared/services/intake/order_checks.py",
         "    if account.state is AccountState.NEEDS_SIGN_IN:\n        row = why(account)",
         "    if account.state is AccountState.HELD:\n        row = why(account)",
         "A mail for an account that must be signed in again is refused over HTTP.",
@@ -135,7 +136,7 @@ POLICY = (
     ),
     Mutation(
         "revoked-sender-is-used",
-        "shared/services/delivery/delivery.py",
+        "shared/services/delivery/attempts.py",
         "        if account.may_send_as(sender.email):\n            return True",
         "        if account.may_send_as(sender.email) or sender.email:\n            return True",
         "An address that was taken off the list is not used for mails that still wait.",

@@ -10,9 +10,9 @@ _OUTCOME = "shared/mail/outcome.py"
 CLAIM_AND_LEASE = (
     Mutation(
         "lost-claim-is-sent",
-        _DELIVERY,
-        "return self._send(Versioned(claimed, etag), account) if etag else DeliveryResult.LEFT",
-        "return self._send(Versioned(claimed, etag or found.etag), account)",
+        "shared/services/delivery/claiming.py",
+        "return Versioned(claimed, etag) if etag else None",
+        "return Versioned(claimed, etag or found.etag)",
         "A worker that lost the race for the claim does not send.",
         unit("services/delivery/test_delivery", "services/delivery/test_interleavings"),
     ),
@@ -35,14 +35,14 @@ CLAIM_AND_LEASE = (
     Mutation(
         "direct-mail-of-a-dead-worker-goes-again",
         _DELIVERY,
-        "if mail.delivery is DeliveryMode.VERIFIED and mail.draft_id is None:",
-        "if mail.draft_id is None:",
+        "if mail.delivery is not DeliveryMode.VERIFIED:",
+        "if mail.draft_id is not None and mail.delivery is not DeliveryMode.VERIFIED:",
         "A mail that a dead worker may have sent directly is unknown, and is not sent again.",
         unit("services/delivery/test_delivery"),
     ),
     Mutation(
         "every-worker-has-the-same-lease-id",
-        _DELIVERY,
+        "shared/services/delivery/claiming.py",
         "lease_id=self._random(8).hex(),",
         'lease_id="0" * 16,',
         "The lease id tells the worker that holds the lease from all others.",
@@ -75,14 +75,14 @@ CLAIM_AND_LEASE = (
     Mutation(
         "mail-goes-before-its-time",
         _DELIVERY,
-        "        if mail.due_at > now:\n            self._submission.enqueue(mail)",
-        "        if mail.due_at > now and mail.finding_out:\n            self._submission.enqueue(mail)",
+        "        if mail.due_at > now:\n            self._wake_ups.enqueue(mail)",
+        "        if mail.due_at > now and mail.finding_out:\n            self._wake_ups.enqueue(mail)",
         "A mail that is due later is not sent now.",
         unit("services/delivery/test_delivery"),
     ),
     Mutation(
         "another-mailbox-sends-it",
-        _DELIVERY,
+        "shared/services/delivery/mailboxes.py",
         "return mail.account_id is None or account.account_id == mail.account_id",
         "return True",
         "A mail goes only from the mailbox for which it was accepted.",
@@ -90,7 +90,7 @@ CLAIM_AND_LEASE = (
     ),
     Mutation(
         "late-success-is-not-recorded",
-        _DELIVERY,
+        "shared/services/delivery/ledger_writes.py",
         "if mail.status is not Status.SENT or not may_follow(found.mail.status, Status.SENT):",
         "if mail.status is not Status.CANCELLED:",
         "A 202 that comes after the lease has run out makes an unknown mail sent.",
@@ -159,7 +159,7 @@ OUTCOME = (
     ),
     Mutation(
         "own-fault-after-the-request-is-sent-again",
-        _DELIVERY,
+        "shared/services/delivery/attempts.py",
         "if mail.draft_id is not None if verified else claim.may_have_asked:",
         "if mail.draft_id is not None:",
         "A fault of Postroom's after the request may have left makes the mail unknown.",

@@ -168,7 +168,7 @@ TELEMETRY = (
     ),
     Mutation(
         "masked-recipient-is-shown",
-        "shared/services/intake/submission.py",
+        "shared/mail/shown_recipients.py",
         'return f"{local[:1]}***@{domain}"',
         'return f"{local}***@{domain}"',
         "With POSTROOM_MASK_LEDGER the ledger keeps no whole address.",

@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from shared.errors import LostRace
-from shared.mail.account import Account, AccountKind, with_holders
+from shared.mail.account import Account, AccountKind
+from shared.mail.account_list import AccountList, with_holders
 from shared.mail.outcome import GraphAnswer
 from shared.services.accounts.ports import AccountsSnapshot, DisconnectedMailbox, Profile
 from shared.services.sign_in.ports import DeviceCode, Grant, StoredSecret
@@ -88,7 +89,7 @@ class FakeVault:
 class FakeAccounts:
     """Rows by alias, with ETags; `losing` many writes are overtaken, then `trouble` is raised.
 
-    `before_enrol` runs between a roll and what is decided on it.
+    `before_enrol` runs between a snapshot and what is decided on it.
     """
 
     rows: dict[str, Account] = field(default_factory=dict)
@@ -100,8 +101,8 @@ class FakeAccounts:
     before_enrol: Callable[[], object] = lambda: None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def all(self, *, fresh: bool = False) -> Sequence[Account]:
-        return list(with_holders(self.rows.values()))
+    def all(self, *, fresh: bool = False) -> AccountList:
+        return with_holders(self.rows.values())
 
     def snapshot(self) -> AccountsSnapshot:
         with self.lock:
@@ -147,6 +148,12 @@ class FakeFlows:
 
     def take(self, state_hash: str) -> datetime | None:
         return self.rows.pop(state_hash, None)
+
+    def forget_expired(self, now: datetime, most: int) -> int:
+        expired = [name for name, expires_at in self.rows.items() if expires_at <= now][:most]
+        for name in expired:
+            del self.rows[name]
+        return len(expired)
 
 
 def claims_of(**changes: object) -> dict[str, object]:

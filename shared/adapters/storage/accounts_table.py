@@ -15,7 +15,8 @@ from shared.adapters.storage.defaults_property import from_property, to_property
 from shared.adapters.storage.table_service import Step
 from shared.adapters.storage.timetable_rows import TIMETABLES, timetable_of
 from shared.errors import AlreadyExists, LostRace
-from shared.mail.account import Account, AccountKind, AccountState, with_holders
+from shared.mail.account import Account, AccountKind, AccountState
+from shared.mail.account_list import AccountList, with_holders
 from shared.services.accounts.ports import AccountsSnapshot, DisconnectedMailbox
 
 if TYPE_CHECKING:
@@ -41,10 +42,10 @@ class AccountsTable:
         self._table = table
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._cached: tuple[Account, ...] = ()
+        self._cached = AccountList()
         self._read_at = float("-inf")
 
-    def all(self, *, fresh: bool = False) -> Sequence[Account]:
+    def all(self, *, fresh: bool = False) -> AccountList:
         """See `Accounts`. One caller reads while the others wait for the same answer."""
         asked = self._monotonic()
         if not fresh and asked < self._read_at + KEPT_SECONDS:
@@ -52,7 +53,7 @@ class AccountsTable:
         with self._lock:
             if self._read_at < asked:
                 reading = self._monotonic()
-                self._cached = tuple(self.snapshot().accounts)
+                self._cached = self.snapshot().accounts
                 self._read_at = reading
             return self._cached
 

@@ -28,6 +28,15 @@ def why(account: Account) -> KnownError | None:
     return row
 
 
+def why_held(account: Account | None) -> str:
+    """What is said of a held mail whose account cannot send; None for one that is gone."""
+    if account is None:
+        return find("account_gone").words
+    row = why(account)
+    after = "The mail goes by itself when its account can send again."
+    return f"{row.words} {after}" if row else after
+
+
 def _unexplained(account: Account) -> KnownError:
     if account.state is AccountState.HELD:
         return KnownError(

@@ -134,9 +134,9 @@ class TokenSource:
         if account.through is None:
             return account
         for fresh in (False, True):
-            for row in self._accounts.all(fresh=fresh):
-                if row.account_id == account.through:
-                    return row
+            holder = self._accounts.all(fresh=fresh).by_id(account.through)
+            if holder is not None:
+                return holder
         raise ConsentRequired(
             HOLDER_GONE, "The account that this mailbox is reached by is not there any more."
         )
@@ -205,8 +205,7 @@ class TokenSource:
 
     def _as_it_is_now(self, account: Account) -> Account:
         """The account's row, however it was signed in since; as it was known where it is gone."""
-        rows = self._accounts.all(fresh=True)
-        return next((row for row in rows if row.account_id == account.account_id), account)
+        return self._accounts.all(fresh=True).by_id(account.account_id) or account
 
     def _keep(self, account: Account, stored: StoredSecret, grant: Grant, now: datetime) -> None:
         """Write a rotated refresh token back, unless somebody stored a newer one.
@@ -280,10 +279,8 @@ class TokenSource:
 
     def _same_sign_in(self, account: Account) -> Account | None:
         """The account's row as it stands now, unless it was signed in anew or removed."""
-        for row in self._accounts.all(fresh=True):
-            if row.account_id == account.account_id and row.signed_in_at == account.signed_in_at:
-                return row
-        return None
+        row = self._accounts.all(fresh=True).by_id(account.account_id)
+        return row if row is not None and row.signed_in_at == account.signed_in_at else None
 
 
 def _still_spreading(error: PostroomError, slot: _Slot, now: datetime) -> NotSent | None:

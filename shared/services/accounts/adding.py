@@ -50,7 +50,7 @@ from shared.services.accounts.ports import (
     AccountsSnapshot,
     Tokens,
 )
-from shared.services.accounts.registering import by_alias, registered
+from shared.services.accounts.registering import registered
 from shared.services.clock import Clock
 from shared.services.delivery.ports import Drafts, MailService
 from shared.services.delivery.sending import Acting
@@ -119,7 +119,7 @@ class Adding:
         before: list[Account | None] = []
 
         def row_on(snapshot: AccountsSnapshot) -> Account:
-            before.append(by_alias(snapshot.accounts, account.alias))
+            before.append(snapshot.accounts.by_alias(account.alias))
             return row_on_of(snapshot, account, request)
 
         row_on_of(self._accounts.snapshot(), account, request)
@@ -131,9 +131,7 @@ class Adding:
         return Added(row, is_new, untried(account))
 
     def _shared(self, request: Request) -> Account:
-        holder = fit_of(
-            by_alias(self._accounts.snapshot().accounts, request.through or ""), request
-        )
+        holder = fit_of(self._accounts.snapshot().accounts.by_alias(request.through), request)
         return Account(
             alias=request.alias,
             account_id=self._new_account_id(),

@@ -26,7 +26,6 @@ from shared.services.accounts.ports import (
     AccountsSnapshot,
     DisconnectedMailbox,
 )
-from shared.services.accounts.registering import by_alias
 from shared.services.intake.address_fields import holds_several
 
 CONCRETE = re.compile(
@@ -136,7 +135,7 @@ def row_on_of(snapshot: AccountsSnapshot, account: Account, request: Request) ->
     for row in snapshot.accounts:
         if row.alias != account.alias and _is_same_mailbox(row, account):
             raise _taken("mailbox", f"is connected already, as '{row.alias}'")
-    existing = by_alias(snapshot.accounts, account.alias)
+    existing = snapshot.accounts.by_alias(account.alias)
     if existing is None:
         # Disconnected and connected again: the mails that waited are its own.
         own = (gone.account_id for gone in snapshot.disconnected if _had(gone, account))
@@ -173,7 +172,7 @@ def row_on_of(snapshot: AccountsSnapshot, account: Account, request: Request) ->
 def _reached(snapshot: AccountsSnapshot, account: Account, request: Request) -> Account:
     """A shared mailbox with what it takes from its holder on a roll. Raises RequestRejected where the
     account that was asked is not there any more, or is not fit by now."""
-    holder = next((row for row in snapshot.accounts if row.account_id == account.through), None)
+    holder = snapshot.accounts.by_id(account.through)
     if holder is None:
         raise refused(
             "through",

@@ -109,9 +109,9 @@ class AccountChanges:
 
 
 def _named(snapshot: AccountsSnapshot, alias: str) -> Account:
-    for account in snapshot.accounts:
-        if account.alias == alias:
-            return account
+    account = snapshot.accounts.by_alias(alias)
+    if account is not None:
+        return account
     raise RequestRejected(problems.UNKNOWN_ALIAS, "No account has this alias.")
 
 

@@ -217,7 +217,7 @@ class Checking:
         released = 0
         try:
             rows = self._accounts.all(fresh=True)
-            reached = [one for one in rows if one.through == ready.account_id]
+            reached = rows.reached_through(ready)
             released = sum(self._released(one) for one in (ready, *reached))
         except PostroomError:
             event("release_put_off", level=logging.WARNING, account=account.alias)
@@ -231,8 +231,7 @@ class Checking:
         return replace(check, findings=(*check.findings, stopped(row)))
 
     def _row_of(self, account: Account) -> Account | None:
-        rows = self._accounts.all(fresh=True)
-        return next((row for row in rows if row.account_id == account.account_id), None)
+        return self._accounts.all(fresh=True).by_id(account.account_id)
 
     def _keep(self, account: Account, check: Check) -> None:
         """Write the check down, and say what is news. Whoever writes first says it."""

@@ -115,7 +115,7 @@ class Disconnecting:
         """What disconnecting an account would do. Raises RequestRejected where there is none."""
         snapshot = self._departures.snapshot()
         account = _named(snapshot, alias)
-        through = _through(snapshot, account)
+        through = snapshot.accounts.reached_through(account)
         leaving = [account, *through]
         return Outlook(
             account,
@@ -130,15 +130,18 @@ class Disconnecting:
         """Disconnect an account. Raises RequestRejected, and RemoteError where a step failed; then the same
         call goes on from there."""
         snapshot = self._departures.snapshot()
-        if alias in {one.alias for one in snapshot.disconnected} and not _has(snapshot, alias):
+        if (
+            alias in {one.alias for one in snapshot.disconnected}
+            and snapshot.accounts.by_alias(alias) is None
+        ):
             return Disconnected(alias, True, waiting)
         account = _named(snapshot, alias)
-        through = _through(snapshot, account)
+        through = snapshot.accounts.reached_through(account)
         if through and not with_shared:
             raise _still_used(account, through)
         # What is removed is what the marked row names: a sign-in that was finished just before is in
         # it, and one that comes later has a secret of its own.
-        account, *through = leaving = [self._mark(one) for one in (account, *through)]
+        account, *reached = leaving = [self._mark(one) for one in (account, *through)]
         cancelled = 0
         if waiting is PendingMailAction.CANCEL:
             cancelled = self._cancel(leaving)
@@ -147,7 +150,7 @@ class Disconnecting:
                 return Disconnected(alias, False, waiting, cancelled, left)
         secret = self._destroy(account)
         new_default = None
-        for one in (*through, account):
+        for one in (*reached, account):
             self._timetables.forget(one.account_id)
             self._checks.remove(one.account_id)
             new_default = self._depart(one) or new_default
@@ -172,7 +175,7 @@ class Disconnecting:
     def _mark(self, account: Account) -> Account:
         """The row, marked. Where it is gone, the same call made at the same time was faster."""
         for _ in range(ATTEMPTS):
-            row = _same(self._departures.snapshot(), account)
+            row = self._departures.snapshot().accounts.by_id(account.account_id)
             if row is None or row.reason == DISCONNECTING:
                 return row or account
             try:
@@ -245,7 +248,7 @@ class Disconnecting:
         made one."""
         for _ in range(ATTEMPTS):
             snapshot = self._departures.snapshot()
-            row = _same(snapshot, account)
+            row = snapshot.accounts.by_id(account.account_id)
             if row is None:
                 return None  # the same call, made at the same time, did it
             if row.reason != DISCONNECTING:
@@ -269,23 +272,11 @@ def _heir(snapshot: AccountsSnapshot, leaving: Sequence[Account]) -> str | None:
     return None
 
 
-def _has(snapshot: AccountsSnapshot, alias: str) -> bool:
-    return any(one.alias == alias for one in snapshot.accounts)
-
-
 def _named(snapshot: AccountsSnapshot, alias: str) -> Account:
-    for one in snapshot.accounts:
-        if one.alias == alias:
-            return one
+    account = snapshot.accounts.by_alias(alias)
+    if account is not None:
+        return account
     raise RequestRejected(problems.UNKNOWN_ALIAS, "No account has this alias.")
-
-
-def _same(snapshot: AccountsSnapshot, account: Account) -> Account | None:
-    return next((one for one in snapshot.accounts if one.account_id == account.account_id), None)
-
-
-def _through(snapshot: AccountsSnapshot, account: Account) -> list[Account]:
-    return [one for one in snapshot.accounts if one.through == account.account_id]
 
 
 def _still_used(account: Account, through: Sequence[Account]) -> RequestRejected:

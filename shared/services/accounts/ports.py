@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shared.mail.account import Account, AccountKind
+from shared.mail.account_list import AccountList
 from shared.services.sign_in.ports import Grant
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ else:
 class Accounts(Protocol):
     """Table `accounts`."""
 
-    def all(self, *, fresh: bool = False) -> Sequence[Account]:
+    def all(self, *, fresh: bool = False) -> AccountList:
         """Every account. May be some seconds old unless `fresh`."""
         ...
 
@@ -102,7 +103,7 @@ class DisconnectedMailbox(msgspec.Struct, frozen=True):
 class AccountsSnapshot(msgspec.Struct, frozen=True):
     """Every account as it stood at one moment."""
 
-    accounts: Sequence[Account]
+    accounts: AccountList
     version: str | None
     """Moves on with every account that is registered or disconnected; None before the first one."""
     disconnected: Sequence[DisconnectedMailbox] = ()

@@ -6,7 +6,7 @@ very roll: of those that are connected at one moment, each but the first sees wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from shared.errors import AnswerLost, LostRace, RemoteError
 from shared.mail.account import Account
@@ -33,15 +33,10 @@ def registered(accounts: AccountRegister, row_on: Callable[[AccountsSnapshot], A
     raise LostRace("other accounts were registered at the same time, again and again")
 
 
-def by_alias(rows: Sequence[Account], alias: str) -> Account | None:
-    """The account of this alias."""
-    return next((row for row in rows if row.alias == alias), None)
-
-
 def _found_again(accounts: AccountRegister, row: Account, lost: AnswerLost) -> Account:
     """The row whose write was answered by silence, if it got through after all."""
     try:
-        found = by_alias(accounts.snapshot().accounts, row.alias)
+        found = accounts.snapshot().accounts.by_alias(row.alias)
     except RemoteError:
         found = None
     if found is not None and _marks(found) == _marks(row):

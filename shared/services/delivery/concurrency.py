@@ -15,6 +15,9 @@ import msgspec
 from shared.mail.account import Account
 
 AT_A_TIME = 4
+PLACE_SECONDS = 0.2
+"""Seconds a worker waits for a free place among the requests for a mailbox. The mail is not claimed
+meanwhile."""
 
 
 class _Mailbox(msgspec.Struct):

@@ -62,10 +62,7 @@ class DraftRemoval:
 
     def _mailbox(self, mail: Mail) -> Account | None:
         """The mailbox that the draft is in, whatever alias it has by now."""
-        return next(
-            (one for one in self._accounts.all(fresh=True) if one.account_id == mail.account_id),
-            None,
-        )
+        return self._accounts.all(fresh=True).by_id(mail.account_id)
 
     def _out_of_reach(self, mail: Mail) -> RemovalResult:
         begun = [step.at for step in mail.events if step.status is Status.SENDING]

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 
 import msgspec
+from msgspec.structs import replace
 
 from shared.errors import LostRace, RemoteError
 from shared.mail.account import Account
@@ -162,6 +163,31 @@ class Pacing:
             if not box.slots:
                 box.slots.extend(self._reserve(account, box, self._pace.share))
             return max(now, box.slots.popleft())
+
+    def with_slot(self, mail: Mail, account: Account) -> Mail:
+        """A queued mail, due at the slot of its mailbox, as far as that is known now; any other mail
+        unchanged."""
+        if mail.status is not Status.QUEUED:
+            return mail
+        slot = self.slot(account, urgent=mail.urgent)
+        return self.with_reason(replace(mail, due_at=max(mail.due_at, slot)), account)
+
+    def with_slot_today(self, mail: Mail, account: Account) -> Mail | None:
+        """A mail that waits for another day, due today; None if the daily cap has no free place today."""
+        slot = self.slot_today(account, urgent=mail.urgent)
+        return replace(mail, due_at=slot, reason=None, help=None) if slot is not None else None
+
+    def with_reason(self, mail: Mail, account: Account) -> Mail:
+        """A mail that has its slot, with the reason where it is not today's."""
+        cap = account.defaults.daily_cap
+        if cap is None or not self.is_capped(account, mail.due_at):
+            return mail
+        return mail.capped(cap)
+
+    def give_back_slot(self, mail: Mail, account: Account) -> None:
+        """Let another mail have the slot of one that will not go then."""
+        if mail.waits_its_turn(self._clock()):
+            self.give_back(account, mail.due_at)
 
     def slots(self, account: Account, count: int) -> Sequence[datetime]:
         """When the next `count` mails of this account may go, taken in one go."""

@@ -42,6 +42,9 @@ NOT_COMPOSED = Outcome(
     "not_composed",
     "Postroom could not write this mail as a message: this is a fault in Postroom.",
 )
+MAILBOX_BUSY = Outcome(
+    Verdict.AGAIN, "mailbox_busy", "The mailbox is busy with others.", retry_after=5.0
+)
 LEASE_SPENT = Outcome(Verdict.AGAIN, "lease_spent", retry_after=1.0)
 
 

@@ -20,6 +20,7 @@ from shared.errors import FieldProblem, PostroomError, RemoteError, RequestRejec
 from shared.mail import limits, problems
 from shared.services.clock import Clock
 from shared.services.intake.document_size import refuse_crumbs
+from shared.services.intake.idempotency import key_conflict
 from shared.services.intake.mail_document import (
     MAX_KEY,
     MailDocument,
@@ -28,7 +29,8 @@ from shared.services.intake.mail_document import (
     is_key,
     read_json,
 )
-from shared.services.intake.submission import Receipt, Submission, key_conflict
+from shared.services.intake.order_checks import CheckedOrder
+from shared.services.intake.submission import Receipt, Submission
 from shared.services.json_reading import (
     MAX_TOLD,
     MOST_PARTS,
@@ -91,6 +93,8 @@ class Item(msgspec.Struct):
 
     index: int
     order: Order | None = None
+    checked: CheckedOrder | None = None
+    """Its order, where everything was checked before anything was stored."""
     receipt: Receipt | None = None
     refusal: RequestRejected | None = None
     size: int = 0
@@ -159,12 +163,9 @@ class Batch:
             if item.order is None:
                 return
             try:
-                self._submission.check(item.order)
-                self._submission.refuse_taken_key(item.order)
+                item.checked = self._submission.check(item.order)
             except RequestRejected as refused:
-                # A repeated batch finds its mails, whatever could refuse them today.
-                if self._submission.earlier(item.order) is None:
-                    item.refusal = _without_frames(refused)
+                item.refusal = _without_frames(refused)
 
         _all_at_once(lambda item: _guarded(check, item, _NOT_STORED), items)
 
@@ -180,7 +181,11 @@ class Batch:
                 item.refusal = _unavailable(failures[0] if failures else None, tried=False)
                 return
             try:
-                item.receipt = self._submission.accept(item.order)
+                item.receipt = (
+                    self._submission.accept_checked(item.checked)
+                    if item.checked is not None
+                    else self._submission.accept(item.order)
+                )
             except RequestRejected as refused:
                 item.refusal = _without_frames(refused)
             except PostroomError as error:

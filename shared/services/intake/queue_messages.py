@@ -9,9 +9,11 @@ from shared.errors import LostRace, RequestRejected
 from shared.mail import ids, problems
 from shared.mail.status import Status
 from shared.services.clock import Clock
-from shared.services.delivery.delivery import Delivery, DeliveryResult
+from shared.services.delivery.delivery import Delivery
+from shared.services.delivery.delivery_result import DeliveryResult
 from shared.services.intake import outbox_message as messages
 from shared.services.intake import queue_wording as wording
+from shared.services.intake.failed_messages import FailedMessages
 from shared.services.intake.mail_document import read_json
 from shared.services.intake.message_text import unwrap
 from shared.services.intake.outbox_message import OutboxMessage
@@ -28,6 +30,7 @@ class Outbox:
         self,
         ledger: Ledger,
         submission: Submission,
+        failed: FailedMessages,
         delivery: Delivery,
         clock: Clock,
         remembers: timedelta,
@@ -35,6 +38,7 @@ class Outbox:
         """`remembers`: for how long the ledger keeps at least what it has of a message."""
         self._ledger = ledger
         self._submission = submission
+        self._failed = failed
         self._delivery = delivery
         self._clock = clock
         self._remembers = remembers
@@ -102,7 +106,7 @@ class Outbox:
             return self._write_failure(
                 message,
                 refused.kind.code,
-                wording.help_for(refused, mask=self._submission.masks),
+                wording.help_for(refused, mask=self._failed.mask),
                 document,
             )
         mail = receipt.mail
@@ -125,7 +129,7 @@ class Outbox:
     def _write_failure(
         self, message: OutboxMessage, reason: str, help_text: str, document: bytes | None
     ) -> DeliveryResult:
-        self._submission.record_failure(
+        self._failed.record(
             _mail_id_of(message), message.body, reason, help_text, readable_parts(document)
         )
         return DeliveryResult.FAILED

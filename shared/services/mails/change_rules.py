@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
@@ -139,10 +139,6 @@ def requested_copy(mail: Mail, packed: Packed, account: Account) -> bool | None:
 def former(mail: Mail) -> tuple[str, ...]:
     """Those of this try and of earlier ones, each once, latest first."""
     return tuple(dict.fromkeys((*mail.recipients, *mail.former_recipients)))
-
-
-def named_of(accounts: Sequence[Account], alias: str | None) -> Account | None:
-    return next((account for account in accounts if account.alias == alias), None)
 
 
 def refuse_replaced(mail: Mail, account: Account) -> None:

@@ -21,11 +21,13 @@ from shared.mail.choice import choose
 from shared.mail.composing import compose, refuse_overrides, with_sent_items
 from shared.mail.delivery_mode import mode_for
 from shared.mail.mail import FINDING_OUT, Mail
+from shared.mail.shown_recipients import as_many_as_fit, shown
 from shared.mail.status import Status
 from shared.services.accounts.ports import Accounts
 from shared.services.clock import Clock
 from shared.services.delivery.draft_removal import DraftRemoval, RemovalResult
-from shared.services.intake.submission import Submission, as_many_as_fit, refuse_signed_out
+from shared.services.delivery.pacing import Pacing
+from shared.services.intake.order_checks import OrderChecks, refuse_signed_out
 from shared.services.mails.change_rules import (
     Recipients,
     addressed_of,
@@ -36,7 +38,6 @@ from shared.services.mails.change_rules import (
     gone_of,
     is_in,
     last_attempt,
-    named_of,
     refuse_replaced,
     requested_copy,
     require,
@@ -44,8 +45,10 @@ from shared.services.mails.change_rules import (
     waits_for_cap,
     where_of,
 )
-from shared.services.mails.packing import Packed, unpack
-from shared.services.mails.ports import Ledger, Payloads, Versioned
+from shared.services.mails.content_store import ContentStore
+from shared.services.mails.packing import Packed
+from shared.services.mails.ports import Ledger, Versioned
+from shared.services.mails.wake_ups import MailWakeUps
 from shared.telemetry import event
 
 ATTEMPTS = 5
@@ -81,18 +84,25 @@ class Changes:
         self,
         *,
         ledger: Ledger,
-        payloads: Payloads,
+        content: ContentStore,
         accounts: Accounts,
-        submission: Submission,
+        checks: OrderChecks,
+        pacing: Pacing,
+        wake_ups: MailWakeUps,
         draft_removal: DraftRemoval,
         clock: Clock,
+        mask: bool = False,
     ) -> None:
+        """`mask`: what callers wrote is masked in the ledger."""
         self._ledger = ledger
-        self._payloads = payloads
+        self._content = content
         self._accounts = accounts
-        self._submission = submission
+        self._checks = checks
+        self._pacing = pacing
+        self._wake_ups = wake_ups
         self._draft_removal = draft_removal
         self._clock = clock
+        self._mask = mask
 
     def cancel(self, mail_id: str) -> Mail:
         """Cancel a mail that no worker has yet. Once this returns it will not be sent, and its
@@ -156,7 +166,7 @@ class Changes:
                     "reason is another one, or settle it as sent.",
                     members=where_of(mail),
                 )
-            self._content(mail)
+            self._kept(mail)
             return afresh(mail, now, "send_again")
 
         return self._change("resolve", mail_id, step)
@@ -166,7 +176,7 @@ class Changes:
 
         def step(mail: Mail, now: datetime) -> Mail:
             require(mail, frozenset({Status.HELD}), "released")
-            account = named_of(self._accounts.all(fresh=True), mail.account)
+            account = self._accounts.all(fresh=True).by_alias(mail.account)
             if account is None:
                 raise RequestRejected(
                     problems.ACCOUNT_CANNOT_SEND,
@@ -198,7 +208,7 @@ class Changes:
                 after = self._without_draft(found, after)
                 removed.add(str(before.draft_id))
             after = self._paced(before, after)
-            self._submission.note_if_old(after)
+            self._wake_ups.note_if_old(after)
             if self._write(before, after, found.etag):
                 self._finish(operation, before, after)
                 return after
@@ -240,21 +250,21 @@ class Changes:
             "into the mailbox at the time next_look_at.",
             due_at=now + FIRST_LOOK,
         )
-        self._submission.note_if_old(unsure)
+        self._wake_ups.note_if_old(unsure)
         # The process that was first has the mail, and also finds its draft gone.
         if self._write(found.mail, unsure, found.etag):
-            self._submission.enqueue(unsure)
+            self._wake_ups.enqueue(unsure)
 
     def _drop_new(self, before: Mail, after: Mail) -> None:
         """Remove the content that was stored for a change that is not made."""
         if after.payload.blob not in (None, before.payload.blob):
             # The blob has a name of this attempt alone: no other row refers to it.
-            self._submission.drop(str(after.payload.blob))
+            self._content.drop(str(after.payload.blob))
 
     def _today(self, mail: Mail, now: datetime) -> Mail:
         """A mail that waits for the daily cap, due today; the same mail if the cap has no free place."""
-        account = named_of(self._accounts.all(fresh=True), mail.account)
-        let_go = account and self._submission.with_slot_today(mail, account)
+        account = self._accounts.all(fresh=True).by_alias(mail.account)
+        let_go = account and self._pacing.with_slot_today(mail, account)
         return let_go.noted(now, "rescheduled") if let_go else mail
 
     def _paced(self, before: Mail, mail: Mail) -> Mail:
@@ -263,16 +273,16 @@ class Changes:
             return mail
         if before.due_at == mail.due_at and before.waits_its_turn(mail.updated_at):
             return mail
-        account = named_of(self._accounts.all(), mail.account)
-        return self._submission.with_slot(mail, account) if account is not None else mail
+        account = self._accounts.all().by_alias(mail.account)
+        return self._pacing.with_slot(mail, account) if account is not None else mail
 
     def _give_back_slot(self, before: Mail, after: Mail) -> None:
         """Free the slot of a mail that was cancelled or put off."""
         if after.status is Status.QUEUED and after.due_at == before.due_at:
             return
-        account = named_of(self._accounts.all(), before.account)
+        account = self._accounts.all().by_alias(before.account)
         if account is not None:
-            self._submission.give_back_slot(before, account)
+            self._pacing.give_back_slot(before, account)
 
     def _write(self, before: Mail, after: Mail, etag: str) -> bool:
         """Whether the ledger has it. A write that the storage client repeated looks like a lost
@@ -288,10 +298,10 @@ class Changes:
         done = after.status in (Status.CANCELLED, Status.SENT)
         for blob in before.payload.blobs:
             if done or blob not in after.payload.blobs:
-                self._submission.drop(blob)
+                self._content.drop(blob)
         self._give_back_slot(before, after)
         if after.status in (Status.QUEUED, Status.SCHEDULED):
-            self._submission.enqueue(after)
+            self._wake_ups.enqueue(after)
         event(
             "mail_changed",
             mail_id=after.mail_id,
@@ -303,7 +313,7 @@ class Changes:
     def _retried(
         self, mail: Mail, now: datetime, recipients: Recipients | None, alias: str | None
     ) -> Mail:
-        packed = self._content(mail)
+        packed = self._kept(mail)
         if packed.message is None:
             raise unreadable(mail)
         addressed = addressed_of(packed.message, recipients)
@@ -318,7 +328,7 @@ class Changes:
         saves_copy = requested_copy(mail, packed, account)
         refuse_overrides(addressed, account, saves_copy=saves_copy)
         message = with_sent_items(addressed, account, saves_copy=saves_copy)
-        self._submission.check_size(message, account, sender)
+        self._checks.check_size(message, account, sender)
         content = msgspec.structs.replace(packed, message=message, sender=sender)
         if account.account_id != mail.account_id:
             reason = "account_changed"
@@ -338,24 +348,23 @@ class Changes:
             message_id=after.message_id if same else None,
         )
         if addressed is not packed.message:
-            shown = [str(address) for address in message.recipients]
+            addresses = [str(address) for address in message.recipients]
             after = replace(
                 after,
-                recipients=self._submission.shown(shown),
-                recipient_count=len(shown),
+                recipients=shown(addresses, mask=self._mask),
+                recipient_count=len(addresses),
                 former_recipients=as_many_as_fit(former(mail)),
             )
         if content == packed:
             return after
-        return self._submission.with_payload(after, content, own_name=True)
+        return self._content.keep(after, content, own_name=True)
 
-    def _content(self, mail: Mail) -> Packed:
+    def _kept(self, mail: Mail) -> Packed:
         """What was to be sent. Raises RequestRejected where it is gone or damaged."""
         try:
-            if mail.payload.inline is not None:
-                return unpack(mail.payload.inline)
-            if mail.payload.blob is not None:
-                return unpack(self._payloads.get(mail.payload.blob))
+            packed = self._content.read(mail)
         except (RemoteRefused, ValueError) as error:
             raise gone_of(mail) from error
-        raise gone_of(mail)
+        if mail.payload.inline is None and mail.payload.blob is None:
+            raise gone_of(mail)
+        return packed

@@ -8,8 +8,8 @@ from shared.errors import RemoteError
 from shared.mail.mail import Mail
 from shared.mail.message import Message
 from shared.services.intake.message_text import unwrap
-from shared.services.mails.packing import Packed, unpack
-from shared.services.mails.ports import Payloads
+from shared.services.mails.content_store import ContentStore
+from shared.services.mails.packing import Packed
 
 MOST_SHOWN = 16_000
 """Characters of a queue message that are shown: a page stays small."""
@@ -36,8 +36,8 @@ class RawMessage(msgspec.Struct, frozen=True):
 class Content:
     """Reads payloads."""
 
-    def __init__(self, payloads: Payloads) -> None:
-        self._payloads = payloads
+    def __init__(self, store: ContentStore) -> None:
+        self._store = store
 
     def of(self, mail: Mail) -> Message | None:
         """The message; None where it is not kept any more, out of reach, or was never one."""
@@ -53,22 +53,15 @@ class Content:
         """The queue message as it came and whole; None as for `raw_of`. Raises RemoteError where
         storage is out of reach."""
         try:
-            return self._unpacked(mail).raw
+            return self._store.read(mail).raw
         except ValueError:
             return None  # damaged: as good as gone
 
     def _packed(self, mail: Mail) -> Packed:
         try:
-            return self._unpacked(mail)
+            return self._store.read(mail)
         except (RemoteError, ValueError):
             return Packed()
-
-    def _unpacked(self, mail: Mail) -> Packed:
-        if mail.payload.inline is not None:
-            return unpack(mail.payload.inline)
-        if mail.payload.blob is not None:
-            return unpack(self._payloads.get(mail.payload.blob))
-        return Packed()
 
 
 def _raw_message(raw: bytes) -> RawMessage:

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Protocol
 from urllib.parse import urlencode
 
-import msgspec
 from msgspec.structs import replace
 
 from shared.errors import (
@@ -24,17 +23,11 @@ from shared.errors import (
     RequestRejected,
 )
 from shared.mail import problems
-from shared.mail.account import Account
-from shared.mail.delivery_mode import DeliveryMode
-from shared.mail.mail import Mail, MailFilter
-from shared.mail.outcome import Evidence, SearchResult
-from shared.mail.status import Status
+from shared.mail.mail import Mail
 from shared.services.accounts.ports import Accounts
 from shared.services.clock import Clock
-from shared.services.intake.mail_document import read_json
-from shared.services.intake.submission import Submission
-from shared.services.mails.ports import Ledger
 from shared.services.setup.deadline import Deadline
+from shared.services.setup.setup_mail import SetupMail
 from shared.services.setup.steps import Found, Step, Trial, steps
 from shared.services.sign_in.ports import (
     AppCredentialStatus,
@@ -47,7 +40,6 @@ from shared.services.sign_in.registration import REDIRECT_CHECK_STATE, Registrat
 CLIENT_SECRET = "postroom-client-secret"  # noqa: S105 - its name in the vault
 WRITE_CHECK = "postroom-setup-check"
 """A secret that holds nothing: that it is there proves that the app may write."""
-TEST_TAG = "setup"
 PATIENCE_SECONDS = 6.0
 """How long the page may wait for the vault, Entra and the mailbox together."""
 _SHARED_AUTHORITIES = ("common", "organizations", "consumers")
@@ -83,14 +75,6 @@ class AppIdentityPlatform(Protocol):
         ...
 
 
-class LooksForMail(Protocol):
-    """What setting up needs of verified sending."""
-
-    def find_out(self, account: Account, mail: Mail) -> SearchResult:
-        """Look into the mailbox for a mail."""
-        ...
-
-
 class Checklist:
     """Finds out how far it is, and takes what a person gives."""
 
@@ -103,9 +87,7 @@ class Checklist:
         credential: AppCredentialStatus,
         identity: AppIdentityPlatform,
         accounts: Accounts,
-        ledger: Ledger,
-        submission: Submission,
-        finding: LooksForMail,
+        setup_mail: SetupMail,
         clock: Clock,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
@@ -115,9 +97,7 @@ class Checklist:
         self._credential = credential
         self._identity = identity
         self._accounts = accounts
-        self._ledger = ledger
-        self._submission = submission
-        self._finding = finding
+        self._setup_mail = setup_mail
         self._clock = clock
         self._patience_seconds = patience_seconds
 
@@ -125,8 +105,10 @@ class Checklist:
         """Ask everybody now. Raises where storage does not answer; what the vault and Entra have
         to say is part of what is found."""
         patience = Deadline(self._patience_seconds)
-        accounts, mail = self._accounts.all(fresh=True), self._newest_test()
-        found = Found(accounts=accounts, mail=mail, sent=mail is None and self._any_sent())
+        accounts, mail = self._accounts.all(fresh=True), self._setup_mail.newest()
+        found = Found(
+            accounts=accounts, mail=mail, sent=mail is None and self._setup_mail.any_sent()
+        )
         signed_in = any(row.kind.is_signed_in for row in accounts)
         try:
             written, versions = patience.ask("vault", lambda: self._of_the_vault(signed_in))
@@ -144,7 +126,10 @@ class Checklist:
                     found = _without_vault(found, error)
                 else:
                     found = replace(found, versions=versions)
-        return replace(found, evidence=self._seen(mail, accounts, patience))
+        evidence = self._setup_mail.evidence(
+            mail, accounts, lambda look: patience.ask("mailbox", look)
+        )
+        return replace(found, evidence=evidence)
 
     def _of_the_vault(self, signed_in: bool) -> tuple[bool, Sequence[CredentialVersion]]:
         """Whether the app has written into it, and what it holds to prove the app by."""
@@ -178,39 +163,7 @@ class Checklist:
 
     def send_test(self, address: str, account: str | None) -> Mail:
         """Accept the test mail. Raises RequestRejected."""
-        document = {
-            "to": address.strip(),
-            "subject": "Postroom works",
-            "text": "This test mail was sent from Postroom's set-up page. Nothing is to be done.",
-            "tags": [TEST_TAG],
-            **({"account": account} if account else {}),
-        }
-        order = read_json(msgspec.json.encode(document), self._clock())
-        return self._submission.accept(order).mail
-
-    def _any_sent(self) -> bool:
-        return bool(self._ledger.page(MailFilter(statuses=(Status.SENT,)), 1, None).mails)
-
-    def _newest_test(self) -> Mail | None:
-        page = self._ledger.page(MailFilter(tag=TEST_TAG), 1, None)
-        return page.mails[0] if page.mails else None
-
-    def _seen(
-        self, mail: Mail | None, accounts: Sequence[Account], patience: Deadline
-    ) -> Evidence | None:
-        if (
-            mail is None
-            or mail.status is not Status.SENT
-            or mail.delivery is not DeliveryMode.VERIFIED
-        ):
-            return None
-        account = next((row for row in accounts if row.account_id == mail.account_id), None)
-        if account is None:
-            return None
-        try:
-            return patience.ask("mailbox", lambda: self._finding.find_out(account, mail)).evidence
-        except PostroomError:
-            return Evidence.UNSEEN
+        return self._setup_mail.send(address, account)
 
     def _tried(self, patience: Deadline) -> tuple[Trial, str | None]:
         if self.registration.tenant.lower() in _SHARED_AUTHORITIES:

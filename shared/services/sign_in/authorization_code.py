@@ -17,7 +17,6 @@ from shared.mail import known_errors, permissions
 from shared.mail.account import Account
 from shared.mail.known_errors import SignInRejected
 from shared.services.accounts.ports import AccountRegister
-from shared.services.accounts.registering import by_alias
 from shared.services.clock import Clock
 from shared.services.sign_in.connecting import Connecting, ConsentRules
 from shared.services.sign_in.identity_claims import check_client_info
@@ -60,7 +59,7 @@ class Consent:
         """
         known = sign_in_request.expected_address
         if known is None and not sign_in_request.replace:
-            existing = by_alias(self._accounts.snapshot().accounts, sign_in_request.alias)
+            existing = self._accounts.snapshot().accounts.by_alias(sign_in_request.alias)
             known = existing.address if existing else None
         # The two do not go together: with both, Microsoft ignores the hint.
         hint = None if choose_account else known

@@ -40,7 +40,7 @@ from shared.services.accounts.ports import (
     DisconnectedMailbox,
     Profile,
 )
-from shared.services.accounts.registering import by_alias, registered
+from shared.services.accounts.registering import registered
 from shared.services.clock import Clock
 from shared.services.delivery.ports import MailService
 from shared.services.sign_in.connecting_refusals import (
@@ -197,7 +197,7 @@ class Connecting:
         for row in snapshot.accounts:
             if row.alias != sign_in_request.alias and _is_theirs(row, person, chosen):
                 raise linked_already(row, chosen)
-        existing = by_alias(snapshot.accounts, sign_in_request.alias)
+        existing = snapshot.accounts.by_alias(sign_in_request.alias)
         if existing and existing.reason == DISCONNECTING:
             raise SignInRejected(
                 f"'{sign_in_request.alias}' is being disconnected, and that did not come to its end.",
@@ -345,8 +345,7 @@ class Connecting:
         """Let the mails go that were held for the account, and for what is reached through it."""
         try:
             rows = self._accounts.snapshot().accounts
-            reached = [row for row in rows if row.through == account.account_id]
-            return sum(self._released(row) for row in (account, *reached))
+            return sum(self._released(row) for row in (account, *rows.reached_through(account)))
         except PostroomError:
             # The mailbox is connected all the same; the timer releases what is still held.
             telemetry.event("release_put_off", level=logging.WARNING, account=account.alias)

@@ -52,7 +52,7 @@ def list_mails(req: func.HttpRequest, services: GetServices) -> func.HttpRespons
     """Mails, newest first."""
     from shared.web.api import mails
 
-    return mails.list_mails(req, services().ledger, services().submission)
+    return mails.list_mails(req, services().ledger, services().idempotency)
 
 
 def reschedule_mail(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
@@ -95,7 +95,7 @@ def release_account(req: func.HttpRequest, services: GetServices) -> func.HttpRe
     from shared.web.api import mail_changes
 
     return mail_changes.release_account(
-        req, services().accounts, services().upkeep, services().clock
+        req, services().adapters.accounts, services().upkeep, services().clock
     )
 
 
@@ -124,7 +124,7 @@ def list_accounts(req: func.HttpRequest, services: GetServices) -> func.HttpResp
     """The connected mailboxes."""
     from shared.web.api import mails
 
-    return mails.list_accounts(req, services().accounts)
+    return mails.list_accounts(req, services().adapters.accounts)
 
 
 def check_account(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
@@ -154,10 +154,10 @@ def show_health_details(req: func.HttpRequest, services: GetServices) -> func.Ht
     from shared.web.api import health
 
     return health.details(
-        {**services().probes, **health.missing_areas(routing.faults)},
-        services().accounts,
-        services().credential,
-        services().checks,
+        {**services().adapters.probes, **health.missing_areas(routing.faults)},
+        services().adapters.accounts,
+        services().adapters.credential,
+        services().adapters.checks,
         services().clock,
     )
 

@@ -16,6 +16,7 @@ from shared.mail import ids, problems
 from shared.mail.mail import Mail, MailFilter
 from shared.mail.status import Status
 from shared.services.accounts.ports import Accounts
+from shared.services.intake.idempotency import Idempotency
 from shared.services.intake.mail_document import MAX_KEY, Limits, is_key
 from shared.services.intake.submission import Submission
 from shared.services.json_reading import shown_name
@@ -83,7 +84,9 @@ def show_mail(req: func.HttpRequest, ledger: Ledger) -> func.HttpResponse:
     return answer(200, views.mail_view(found.mail, history=True))
 
 
-def list_mails(req: func.HttpRequest, ledger: Ledger, submission: Submission) -> func.HttpResponse:
+def list_mails(
+    req: func.HttpRequest, ledger: Ledger, idempotency: Idempotency
+) -> func.HttpResponse:
     """`GET /api/mails`."""
     only(
         req.params,
@@ -94,7 +97,7 @@ def list_mails(req: func.HttpRequest, ledger: Ledger, submission: Submission) ->
     )
     key = req.params.get("idempotency_key")
     if key is not None:
-        return _with_key(req, key, submission)
+        return _with_key(req, key, idempotency)
     wanted = MailFilter(
         statuses=_statuses(req),
         account=req.params.get("account"),
@@ -114,7 +117,7 @@ def list_mails(req: func.HttpRequest, ledger: Ledger, submission: Submission) ->
     )
 
 
-def _with_key(req: func.HttpRequest, key: str, submission: Submission) -> func.HttpResponse:
+def _with_key(req: func.HttpRequest, key: str, idempotency: Idempotency) -> func.HttpResponse:
     for name in req.params:
         if name != "idempotency_key" and name.lower() not in _HOST_PARAMETERS:
             raise bad_request(
@@ -122,7 +125,7 @@ def _with_key(req: func.HttpRequest, key: str, submission: Submission) -> func.H
             )
     if not is_key(key):
         raise bad_request("idempotency_key", f"must have 1 to {MAX_KEY} printable characters")
-    mails = submission.find(key)
+    mails = idempotency.find(key)
     return answer(200, documents.MailList([views.mail_view(mail, history=False) for mail in mails]))
 
 

@@ -22,7 +22,11 @@ def add_from_page(req: func.HttpRequest, services: GetServices) -> func.HttpResp
 
     page_context = services().page_context
     return adding.add_from_page(
-        req, page_context.site, page_context.sessions, services().accounts, services().adding
+        req,
+        page_context.site,
+        page_context.sessions,
+        services().adapters.accounts,
+        services().adding,
     )
 
 
@@ -31,7 +35,10 @@ def show_home(req: func.HttpRequest, services: GetServices) -> func.HttpResponse
     from shared.web.pages import setup
 
     return setup.show_home(
-        req, services().page_context.site, services().page_context.sessions, services().accounts
+        req,
+        services().page_context.site,
+        services().page_context.sessions,
+        services().adapters.accounts,
     )
 
 
@@ -94,9 +101,9 @@ def show_accounts(req: func.HttpRequest, services: GetServices) -> func.HttpResp
         services().page_context.site,
         services().page_context.sessions,
         services().page_context.keys,
-        services().accounts,
-        services().checks,
-        services().watch_memory,
+        services().adapters.accounts,
+        services().adapters.checks,
+        services().adapters.watch_memory,
     )
 
 
@@ -109,7 +116,7 @@ def show_account_page(req: func.HttpRequest, services: GetServices) -> func.Http
         services().page_context.site,
         services().page_context.sessions,
         services().account_changes,
-        services().checks,
+        services().adapters.checks,
         services().overviews,
     )
 
@@ -135,7 +142,7 @@ def change_account_from_page(req: func.HttpRequest, services: GetServices) -> fu
         services().page_context.site,
         services().page_context.sessions,
         services().account_changes,
-        services().checks,
+        services().adapters.checks,
         services().overviews,
     )
 
@@ -172,10 +179,10 @@ def show_mails(req: func.HttpRequest, services: GetServices) -> func.HttpRespons
         page_context.sessions,
         page_context.keys,
         services().ledger,
-        services().attention,
+        services().adapters.attention,
         services().hourly_stats,
-        services().accounts,
-        services().submission,
+        services().adapters.accounts,
+        services().idempotency,
         services().clock,
     )
 
@@ -202,7 +209,11 @@ def change_many_mails(req: func.HttpRequest, services: GetServices) -> func.Http
 
     page_context = services().page_context
     return bulk_changes.change_many(
-        req, page_context.site, page_context.sessions, services().attention, services().changes
+        req,
+        page_context.site,
+        page_context.sessions,
+        services().adapters.attention,
+        services().changes,
     )
 
 

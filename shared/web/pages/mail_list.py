@@ -18,8 +18,8 @@ from shared.mail.mail import FINDING_OUT, Mail, MailFilter, MailPage
 from shared.mail.status import Status
 from shared.services.accounts.ports import Accounts
 from shared.services.clock import Clock
+from shared.services.intake.idempotency import Idempotency
 from shared.services.intake.mail_document import is_key
-from shared.services.intake.submission import Submission
 from shared.services.mails.attention import ATTENTION
 from shared.services.mails.hourly_stats import HourlyStats
 from shared.services.mails.ports import AttentionIndex, AttentionItem, Ledger
@@ -156,7 +156,7 @@ def show_mails(
     attention: AttentionIndex,
     hourly_stats: HourlyStats,
     accounts: Accounts,
-    submission: Submission,
+    idempotency: Idempotency,
     clock: Clock,
 ) -> func.HttpResponse:
     """The list. Looks nothing up for a filter that cannot match: it says what is wrong with it."""
@@ -167,7 +167,7 @@ def show_mails(
     problem, found = None, _NOTHING
     try:
         asked = Asked.of_query(query, keys)
-        problem, found = _looked_up(asked, query.get("cursor"), ledger, submission, clock())
+        problem, found = _looked_up(asked, query.get("cursor"), ledger, idempotency, clock())
     except ValueError as error:
         asked, problem = Asked(**_chosen(query)), _sentence(error)
     first = problem is None and asked.is_empty and "cursor" not in query
@@ -192,7 +192,7 @@ def show_mails(
 
 
 def _looked_up(
-    asked: Asked, cursor: str | None, ledger: Ledger, submission: Submission, now: datetime
+    asked: Asked, cursor: str | None, ledger: Ledger, idempotency: Idempotency, now: datetime
 ) -> tuple[str | None, MailPage]:
     """What is wrong with the filter, or the mails and where to go on."""
     if asked.find:
@@ -200,7 +200,7 @@ def _looked_up(
             return "Search for a mail's id or for its idempotency key.", _NOTHING
         mails = tuple(
             mail
-            for mail in submission.find(asked.find)
+            for mail in idempotency.find(asked.find)
             if not asked.account or mail.account == asked.account.lower()
         )
         if not mails and _PART_OF_ID.fullmatch(asked.find.lower()):

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import Phase
 
 from shared.mail.outcome import Outcome, Verdict
-from shared.services.delivery.delivery import Delivery, DeliveryResult
+from shared.services.delivery.delivery import Delivery
+from shared.services.delivery.delivery_result import DeliveryResult
 from shared.services.mails.ports import Versioned
 from tests.contract.test_lifecycle import Life, Tables, run, tables
 
@@ -31,7 +32,7 @@ def test_a_worker_that_sends_again_without_knowing_is_caught(
     tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def again(delivery: Delivery, found: Versioned) -> DeliveryResult:
-        return delivery._settle(found, None, Outcome(Verdict.AGAIN, "worker_lost"))
+        return delivery._settling.settle(found, None, Outcome(Verdict.AGAIN, "worker_lost"))
 
     monkeypatch.setattr(Delivery, "_abandoned", again)
     blind = type("Blind", (Life,), {"tables": tables})

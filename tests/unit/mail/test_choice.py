@@ -7,6 +7,7 @@ import pytest
 from shared.errors import RequestRejected
 from shared.mail import problems
 from shared.mail.account import Account, AccountKind
+from shared.mail.account_list import AccountList
 from shared.mail.address import Address
 from shared.mail.choice import choose
 from shared.mail.problems import ProblemKind
@@ -22,7 +23,7 @@ DEFAULT = account_of("main", is_default=True)
 
 
 def alias_for(accounts: list[Account], alias: str | None, sender: str | None) -> str:
-    return choose(accounts, alias, Address(sender) if sender else None)[0].alias
+    return choose(AccountList(accounts), alias, Address(sender) if sender else None)[0].alias
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_a_mail_that_no_account_can_carry_is_refused(
 
 def test_without_a_default_the_help_asks_for_an_account() -> None:
     with pytest.raises(RequestRejected) as caught:
-        choose([BILLING, HR], None, None)
+        choose(AccountList([BILLING, HR]), None, None)
 
     assert "leave 'account' out" not in caught.value.help
     assert "make one account the default" in caught.value.help
@@ -111,10 +112,12 @@ def test_a_refused_from_names_the_permission_that_is_missing(alias: str | None) 
 
 
 def test_without_from_the_accounts_own_name_and_address_are_used() -> None:
-    assert choose([BILLING], None, None)[1] == Address("billing@contoso.com", "Billing")
+    assert choose(AccountList([BILLING]), None, None)[1] == Address(
+        "billing@contoso.com", "Billing"
+    )
 
 
 def test_the_callers_display_name_is_kept() -> None:
     sender = Address("billing@contoso.com", "Accounts payable")
 
-    assert choose([BILLING], None, sender)[1] == sender
+    assert choose(AccountList([BILLING]), None, sender)[1] == sender

@@ -11,7 +11,7 @@ from types import ModuleType
 import azure.functions as func
 import pytest
 
-from shared.bootstrap import Postroom
+from shared.composition.services import Services
 from shared.errors import PostroomError
 from shared.web import routing
 from shared.web.api import health, openapi_paths
@@ -27,7 +27,7 @@ def without_faults() -> Iterator[None]:
     routing.faults.clear()
 
 
-def no_services() -> Postroom:
+def no_services() -> Services:
     raise AssertionError("services are built at the first call")
 
 

@@ -7,11 +7,12 @@ from msgspec.structs import replace
 
 from shared.errors import ConsentRequired
 from shared.mail import rights
-from shared.mail.account import Account, AccountKind, AccountState, with_holders
+from shared.mail.account import Account, AccountKind, AccountState
+from shared.mail.account_list import with_holders
 from shared.mail.known_errors.account import why
 from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
-from shared.services.delivery.delivery import DeliveryResult
+from shared.services.delivery.delivery_result import DeliveryResult
 from tests.fakes import NOW, FakeServices, account_of
 
 GRANTED = frozenset({"Mail.Send", "Mail.Send.Shared", "Mail.ReadWrite", "Mail.ReadWrite.Shared"})

@@ -14,7 +14,7 @@ from shared.mail.defaults import Defaults
 from shared.mail.mail import DAILY_CAP
 from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
-from shared.services.delivery.delivery import DeliveryResult
+from shared.services.delivery.delivery_result import DeliveryResult
 from shared.services.delivery.pacing import Pacing, counted_at_a_time
 from tests.fakes import NOW, FakeServices, Outside, account_of, document_of
 

@@ -25,9 +25,9 @@ from shared.mail.backoff import RetryLimit
 from shared.mail.mail import GRACE
 from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
-from shared.services.delivery.delivery import DeliveryResult
+from shared.services.delivery.delivery_result import DeliveryResult
 from shared.services.intake.outbox_message import LONGEST_DELAY, wake_up_for
-from shared.services.intake.submission import INLINE_BYTES
+from shared.services.mails.content_store import INLINE_BYTES
 from shared.services.mails.packing import unpack
 from tests.fakes import (
     ACCEPTED,

@@ -12,7 +12,7 @@ from shared.errors import NotSent, RequestRejected
 from shared.mail.limits import CHUNK_BYTES, SEPARATE_BYTES
 from shared.mail.message import Attachment, StoredFile
 from shared.mail.status import Status
-from shared.services.delivery.delivery import DeliveryResult
+from shared.services.delivery.delivery_result import DeliveryResult
 from shared.services.intake.file_fields import blob_fault
 from shared.services.intake.mail_document import Order, read_json
 from shared.services.mails.packing import unpack

@@ -13,7 +13,7 @@ from shared.mail.account import Account, AccountState
 from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
 from shared.services.delivery.concurrency import ConcurrencyLimiter
-from shared.services.delivery.delivery import DeliveryResult
+from shared.services.delivery.delivery_result import DeliveryResult
 from shared.services.delivery.pacing import Pacing
 from tests.fakes import NOW, FakeServices, account_of, document_of
 

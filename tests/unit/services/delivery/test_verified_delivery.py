@@ -12,12 +12,13 @@ from msgspec.structs import replace
 
 from shared.errors import AnswerLost, ConsentRequired, NotSent, RemoteRefused, RequestRejected
 from shared.mail.account import Account
+from shared.mail.after_attempt import SENT_AGAIN
 from shared.mail.backoff import RetryLimit
 from shared.mail.delivery_mode import DeliveryMode
 from shared.mail.mail import FINDING_OUT
 from shared.mail.outcome import Copy, GraphAnswer, Sought
 from shared.mail.status import Status
-from shared.services.delivery.delivery import SENT_AGAIN, DeliveryResult
+from shared.services.delivery.delivery_result import DeliveryResult
 from shared.services.delivery.mail_lease import RUN_SECONDS
 from shared.services.delivery.ports import Found
 from shared.services.intake.mail_document import read_mime

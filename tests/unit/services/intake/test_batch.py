@@ -24,7 +24,8 @@ from shared.services.intake.batch import (
     BatchReceipt,
 )
 from shared.services.intake.mail_document import Order
-from shared.services.intake.submission import Submission
+from shared.services.intake.order_checks import OrderChecks
+from shared.services.mails.content_store import ContentStore
 from tests.fakes import LOST, NOT_REACHED, FakeServices, document_of
 
 
@@ -170,13 +171,13 @@ def test_a_plain_key_is_never_taken_for_a_place_in_a_batch(services: FakeService
 
     (in_batch,) = ids(found)
     assert in_batch != single
-    assert [mail.mail_id for mail in services.submission.find("november/0")] == [single, in_batch]
+    assert [mail.mail_id for mail in services.idempotency.find("november/0")] == [single, in_batch]
 
 
 def test_a_mail_of_a_batch_is_found_by_the_key_it_shows(services: FakeServices) -> None:
     (mail_id,) = ids(accept(services, document_of(), key="november"))
 
-    assert [mail.mail_id for mail in services.submission.find("november/0")] == [mail_id]
+    assert [mail.mail_id for mail in services.idempotency.find("november/0")] == [mail_id]
 
 
 def test_the_same_mail_twice_under_one_key_is_one_mail(services: FakeServices) -> None:
@@ -322,16 +323,16 @@ def breaks(monkeypatch: pytest.MonkeyPatch, at: str, subject: bytes = b"Mail 1")
 
         monkeypatch.setattr(batch, "read_json", read)
         return
-    name = {"check": "check_size", "store": "with_payload"}[at]
-    works = getattr(Submission, name)
+    owner, name = {"check": (OrderChecks, "check_size"), "store": (ContentStore, "keep")}[at]
+    works = getattr(owner, name)
 
-    def work(self: Submission, *args: Any, **kwargs: Any) -> Any:
+    def work(self: object, *args: Any, **kwargs: Any) -> Any:
         content = args[0] if at == "check" else args[1].message
         if content.subject == subject.decode():
             raise Fault("ada@example.com")
         return works(self, *args, **kwargs)
 
-    monkeypatch.setattr(Submission, name, work)
+    monkeypatch.setattr(owner, name, work)
 
 
 @pytest.mark.parametrize("at", ["read", "check", "store"])

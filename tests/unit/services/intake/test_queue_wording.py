@@ -25,7 +25,9 @@ ON_THE_WAY = (
     *(
         "services/intake/mail_document.py",
         "services/json_reading.py",
-        "services/intake/submission.py",
+        "services/intake/order_checks.py",
+        "services/intake/idempotency.py",
+        "services/mails/content_store.py",
     ),
     *("services/intake/queue_messages.py", "services/intake/labels.py"),
     *("mail/choice.py", "mail/composing.py", "mail/limits.py"),

@@ -17,11 +17,14 @@ from shared.mail.account import Account, AccountState
 from shared.mail.mail import Caller, Mail, Payload
 from shared.mail.message import Attachment
 from shared.mail.problems import ProblemKind
+from shared.mail.shown_recipients import ROW_CHARACTERS
 from shared.mail.status import Status
+from shared.services.intake.failed_messages import FailedMessages
 from shared.services.intake.mail_document import Order, read_json, read_mime
 from shared.services.intake.outbox_message import LONGEST_DELAY
 from shared.services.intake.ports import KeyClaim
-from shared.services.intake.submission import INLINE_BYTES, RECIPIENT_ROOM, Receipt
+from shared.services.intake.submission import Receipt
+from shared.services.mails.content_store import INLINE_BYTES
 from shared.services.mails.packing import unpack
 from tests.fakes import (
     LOST,
@@ -189,7 +192,7 @@ def test_a_masked_ledger_shows_neither_names_nor_subject() -> None:
 def test_a_row_shows_as_many_recipients_as_it_has_room_for(services: FakeServices) -> None:
     mail = services.accept(to=[f"{'x' * 60}{n}@example.com" for n in range(500)]).mail
 
-    assert sum(len(shown) for shown in mail.recipients) <= RECIPIENT_ROOM
+    assert sum(len(shown) for shown in mail.recipients) <= ROW_CHARACTERS
     assert 0 < len(mail.recipients) < mail.recipient_count == 500
 
 
@@ -294,7 +297,7 @@ CHANGES_SINCE: dict[str, Callable[[FakeServices], object]] = {
     ),
     "account gone": lambda services: services.accounts.rows.clear(),
     "sender not allowed": lambda services: services.accounts.change("billing", allowed_from=()),
-    "size": lambda services: setattr(services.submission, "_max_mail_bytes", 1),
+    "size": lambda services: setattr(services.order_checks, "_max_mail_bytes", 1),
 }
 
 
@@ -491,7 +494,9 @@ def test_a_failure_is_recorded_once_with_its_raw_text(services: FakeServices) ->
     mail_id = ids.id_of_message("storage-1", NOW)
 
     for _ in range(2):
-        services.submission.record_failure(mail_id, b"\xff\x00noise", "unreadable_message", "Help.")
+        FailedMessages(services.ledger, services.clock).record(
+            mail_id, b"\xff\x00noise", "unreadable_message", "Help."
+        )
 
     (mail,) = services.ledger.mails
     assert (mail.status, mail.reason, mail.help) == (
@@ -506,7 +511,7 @@ def test_a_failure_is_recorded_once_with_its_raw_text(services: FakeServices) ->
 def test_a_failure_never_overwrites_a_mail_that_is_there(services: FakeServices) -> None:
     mail_id = services.accepted()
 
-    services.submission.record_failure(mail_id, b"x", "poisoned", "Help.")
+    FailedMessages(services.ledger, services.clock).record(mail_id, b"x", "poisoned", "Help.")
 
     assert services.status(mail_id) is Status.QUEUED
 

@@ -216,7 +216,10 @@ def test_a_run_is_one_line_of_the_log(
         "payloads": 1,
         "orphans": 0,
         "keys": 0,
+        "flows": 0,
+        "cases": 2,
         "drafts": 0,
+        "grants": 0,
         "needing_a_person": 2,
         "failed_parts": 0,
     }

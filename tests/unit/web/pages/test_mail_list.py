@@ -57,7 +57,7 @@ class Desk:
             self.attention,
             cast(HourlyStats, NoTally()),
             self.services.accounts,
-            self.services.submission,
+            self.services.idempotency,
             self.services.clock,
         )
 

@@ -9,7 +9,7 @@ import pytest
 
 from shared.mail.defaults import Defaults
 from shared.mail.outcome import GraphAnswer
-from shared.services.mails.content import MOST_SHOWN, Content
+from shared.services.mails.content import MOST_SHOWN
 from shared.web.pages import mail_page
 from tests.fakes import FakeServices, account_of
 from tests.unit.web.browser import SAME_ORIGIN, App, Browser, text_of
@@ -22,7 +22,7 @@ class Desk:
         self.app, self.browser = App(), Browser()
         self.browser.open_session(self.app)
         self.services = FakeServices(account_of(defaults=Defaults(daily_cap=1)))
-        self.content = Content(self.services.payloads)
+        self.content = self.services.content
 
     def show(self, mail_id: str) -> str:
         made = self.browser.request("GET", f"/mails/{mail_id}", route_params={"id": mail_id})

@@ -26,6 +26,7 @@ from shared.services.setup.checklist import (
     Checklist,
     redirect_check_url,
 )
+from shared.services.setup.setup_mail import SetupMail
 from shared.services.setup.steps import Found, Step, StepState, Trial, is_followed, stages, steps
 from shared.services.sign_in.ports import CredentialVersion, Vault
 from shared.web.pages import setup
@@ -66,9 +67,9 @@ class World:
             credential=self.credential,
             identity=self.app.identity,
             accounts=self.services.accounts,
-            ledger=self.services.ledger,
-            submission=self.services.submission,
-            finding=self.mailbox,
+            setup_mail=SetupMail(
+                self.services.ledger, self.services.submission, self.mailbox, self.app.clock
+            ),
             clock=self.app.clock,
             patience_seconds=patience_seconds,
         )
