@@ -17,13 +17,24 @@ MAX_LINES = 10_000
 MAX_EVENTS = 200
 
 _LINE_END = re.compile(r"\r\n|\n")
-_NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u2028\u2029]")
+# Some programs end a line at the controls U+0080 to U+009F too, U+0085 among them.
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _PROPERTY = re.compile(
     r"(?P<name>[A-Za-z0-9-]++)"
-    r'(?:;[A-Za-z0-9-]++=(?:"[^"]*+"|[^";:,]*+)(?:,(?:"[^"]*+"|[^";:,]*+))*+)*+'
+    r'(?P<parameters>(?:;[A-Za-z0-9-]++=(?:"[^"]*+"|[^";:,]*+)(?:,(?:"[^"]*+"|[^";:,]*+))*+)*+)'
     r":(?P<value>.*+)",
     re.DOTALL,
 )
+_PARAMETER = re.compile(
+    r';(?P<name>[A-Za-z0-9-]++)=(?P<value>(?:"[^"]*+"|[^";:,]*+)(?:,(?:"[^"]*+"|[^";:,]*+))*+)'
+)
+_OF_AN_ORGANIZER = frozenset({"CN", "LANGUAGE", "CUTYPE", "ROLE", "PARTSTAT", "RSVP"})
+"""Parameters that name nobody else. SENT-BY and EMAIL (RFC 7986, 6.2) name an address to answer to."""
+_PEOPLE = frozenset({"ORGANIZER", "ATTENDEE"})
+_TEXTS = frozenset(
+    {"COMMENT", "CONTACT", "DESCRIPTION", "LOCATION", "SUMMARY", "URL", "X-ALT-DESC"}
+)
+"""Properties that are read by people: they may speak of any address."""
 _WITHIN = {
     "": {"VCALENDAR"},
     "VCALENDAR": {"VEVENT", "VTIMEZONE"},
@@ -31,6 +42,10 @@ _WITHIN = {
     "VTIMEZONE": {"STANDARD", "DAYLIGHT"},
 }
 """Component -> the components that it may have here."""
+
+
+_CN = "CN of ORGANIZER"
+"""Where a component keeps it: no property has such a name."""
 
 
 class BadCalendar(ValueError):
@@ -43,6 +58,8 @@ class Event(msgspec.Struct, frozen=True):
     uid: str
     organizer: str
     """The value of ORGANIZER, as it stands there."""
+    organizer_name: str
+    """Its CN, which calendar programs show; empty where there is none."""
     attendees: tuple[str, ...]
 
 
@@ -151,6 +168,7 @@ class _Reader:
         elif not self._inside:
             raise BadCalendar("has a property outside of VCALENDAR")
         else:
+            self._check_people(name, found["parameters"], value)
             self._inside[-1].add(name, value)
 
     def end(self) -> None:
@@ -159,6 +177,24 @@ class _Reader:
             raise BadCalendar("ends before its last component does")
         if len(self.calendars) != 1:
             raise BadCalendar("must have one VCALENDAR")
+
+    def _check_people(self, name: str, parameters: str, value: str) -> None:
+        """Raise BadCalendar for an address where programs may take it for the organizer's."""
+        if name in _PEOPLE and self._around != "VEVENT":
+            raise BadCalendar("has an ORGANIZER or ATTENDEE outside of VEVENT: remove it")
+        if name not in _PEOPLE | _TEXTS and value.strip().lower().startswith("mailto:"):
+            raise BadCalendar(
+                "has an address in another property than ORGANIZER and ATTENDEE: remove the property"
+            )
+        if name != "ORGANIZER":
+            return
+        given = [(one["name"].upper(), one["value"]) for one in _PARAMETER.finditer(parameters)]
+        names = [one for one, _ in given]
+        if len(set(names)) < len(names) or not _OF_AN_ORGANIZER.issuperset(names):
+            raise BadCalendar(
+                "has an ORGANIZER with a parameter that is not taken: give CN alone, once"
+            )
+        self._inside[-1].add(_CN, dict(given).get("CN", "").strip('"'))
 
     @property
     def _around(self) -> str:
@@ -188,7 +224,10 @@ def _events(components: Sequence[_Component]) -> tuple[Event, ...]:
         one.only("DTSTAMP")
         one.only("DTSTART")
         attendees = tuple(value.strip() for value in one.values.get("ATTENDEE", []))
-        events.append(Event(one.only("UID").strip(), one.only("ORGANIZER").strip(), attendees))
+        organizer = one.only("ORGANIZER").strip()
+        events.append(
+            Event(one.only("UID").strip(), organizer, one.values[_CN][0].strip(), attendees)
+        )
     if len({event.uid for event in events}) > 1:
         raise BadCalendar("has VEVENTs with different UIDs: send one mail for each (RFC 5546)")
     return tuple(events)

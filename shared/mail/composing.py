@@ -51,6 +51,12 @@ def refuse_overrides(message: Message, account: Account, *, saves_copy: bool | N
         "leave it out",
     )
     refuse(
+        Overridable.REPLY_TO,
+        "body",
+        not defaults.may_override(Overridable.REPLY_TO) and _has_calendar(message),
+        "give an invitation as JSON, where its organizer is checked",
+    )
+    refuse(
         Overridable.SIGNATURE,
         "signature",
         not message.signature and defaults.has_signature,
@@ -68,6 +74,21 @@ def refuse_overrides(message: Message, account: Account, *, saves_copy: bool | N
             f"The account '{account.alias}' does not let a mail override this.",
             found,
         )
+
+
+def _has_calendar(message: Message) -> bool:
+    """Whether raw MIME has a calendar, whose organizer programs answer to."""
+    if message.mime is None:
+        return False
+    from shared.mail.invitation import CALENDARS
+    from shared.mail.mime import header_section, structure
+
+    try:
+        fields, body = header_section.split_part(message.mime)
+        parts = structure.parts(message.mime, fields, body)
+    except ValueError:
+        return True  # an earlier version read it less strictly: it may have one
+    return any(part.content_type in CALENDARS for part in parts)
 
 
 def with_sent_items(message: Message, account: Account, *, saves_copy: bool | None) -> Message:

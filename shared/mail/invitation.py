@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from shared.mail.address import Address
     from shared.mail.message import Attachment, Message
 
+CALENDARS = frozenset(
+    {
+        "text/calendar",
+        "text/x-vcalendar",
+        "text/x-calendar",
+        "application/ics",
+        "application/calendar",
+    }
+)
+"""Types that programs take for a calendar; the first is the registered one."""
 METHODS = ("REQUEST", "CANCEL")
 """What an organizer sends to attendees (RFC 5546, 3.2)."""
 
@@ -30,7 +40,9 @@ def method_of(item: Attachment) -> str | None:
     except media_type.BadMediaType:
         return None
     method = read.parameter("method")
-    is_calendar = read.kind == "text/calendar" or item.filename.lower().endswith(".ics")
+    # Windows leaves the spaces and dots at the end of a file name out.
+    is_named_so = item.filename.lower().rstrip(" .").endswith((".ics", ".vcs"))
+    is_calendar = read.kind in CALENDARS or is_named_so
     return method.upper() if method is not None and is_calendar else None
 
 
@@ -81,14 +93,17 @@ def _shape_fault(item: Attachment, method: str) -> str | None:
     return None
 
 
-def refuse_wrong(message: Message, sender: Address) -> None:
+def refuse_wrong(message: Message, sender: Address, *, any_name: bool = True) -> None:
     """Raise RequestRejected (422) for an invitation that is no sound one from `sender` to a recipient of the
-    mail. Programs show no buttons, or a warning, where these differ."""
+    mail. Programs show no buttons, or a warning, where these differ.
+
+    `any_name`: whether the account lets a mail give the name that is shown.
+    """
     found = [
         FieldProblem(f"attachments[{index}]", fault)
         for index, item in enumerate(message.attachments)
         if (method := method_of(item)) is not None
-        and (fault := _fault(item, method, message, sender)) is not None
+        and (fault := _fault(item, method, message, sender, any_name)) is not None
     ]
     if found:
         raise RequestRejected(
@@ -96,7 +111,9 @@ def refuse_wrong(message: Message, sender: Address) -> None:
         )
 
 
-def _fault(item: Attachment, method: str, message: Message, sender: Address) -> str | None:
+def _fault(
+    item: Attachment, method: str, message: Message, sender: Address, any_name: bool
+) -> str | None:
     from shared.mail import calendar
 
     try:
@@ -112,9 +129,19 @@ def _fault(item: Attachment, method: str, message: Message, sender: Address) -> 
                 "has an ORGANIZER that is not 'mailto:' and the address in From, which is the "
                 "account's own where the mail gives none: make them equal"
             )
+        if not _is_name_of(event.organizer_name, sender, any_name):
+            return "has an ORGANIZER whose CN is not the name in From: make them equal, or leave CN out"
         if not any(_mail_address(value) in recipients for value in event.attendees):
             return "has no ATTENDEE that is 'mailto:' and the address of a recipient: add one"
     return None
+
+
+def _is_name_of(name: str, sender: Address, any_name: bool) -> bool:
+    """Whether programs may show this name for the sender. One with an `@` could pass for another address."""
+    shown = name.lower()
+    if shown in ("", sender.name.lower(), sender.email.lower()):
+        return True
+    return any_name and "@" not in shown
 
 
 def _mail_address(value: str) -> str | None:

@@ -38,7 +38,7 @@ SHORTENED: Mapping[str, Mapping[str, object]] = {
     "shared.mail.mail": {"GRACE": timedelta(seconds=3)},
     # In the proportion that decision 0012 asks for: what is new, a worker that froze, and clocks
     # that differ fit into the margin together.
-    "shared.services.intake.submission": {"NEW": timedelta(seconds=10)},
+    "shared.services.mails.wake_ups": {"NEW": timedelta(seconds=10)},
     "shared.services.upkeep.sweep": {
         "MARGIN": timedelta(seconds=60),
         "OVERLAP": timedelta(seconds=30),

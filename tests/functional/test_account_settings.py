@@ -14,6 +14,7 @@ from shared.mail.address import Address
 from shared.mail.outcome import GraphAnswer
 from shared.mail.status import Status
 from shared.services.accounts.changes import ATTEMPTS
+from tests.calendars import ICS
 from tests.fakes import FakeServices, account_of, document_of, queue_message
 from tests.functional.calling import change_account, read, send, show_account
 from tests.functional.conftest import use
@@ -285,6 +286,25 @@ def test_raw_mime_overrides_no_more_than_json_may(
 
     assert (answer.status_code, fields_in(answer)) == (422, [field])
     assert services.ledger.mails == []
+
+
+@pytest.mark.parametrize(("locked", "status"), [(True, 422), (False, 202)])
+def test_raw_mime_with_a_calendar_is_refused_where_answers_go_to_one_address(
+    services: FakeServices, locked: bool, status: int
+) -> None:
+    """Attendees answer to the organizer, whom nobody checks in raw MIME."""
+    change_account("billing", {"defaults": {"overridable": [] if locked else None}})
+    calendar = ICS.replace("billing@contoso.com", "eve@evil.example")
+    part = f"Content-Type: text/calendar; method=REQUEST; charset=utf-8\r\n\r\n{calendar}"
+    raw = (
+        "To: ada@example.com\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n"
+        f"--b\r\n\r\nOn Monday.\r\n--b\r\n{part}\r\n--b--\r\n"
+    )
+
+    answer = send(raw.encode(), "message/rfc822")
+
+    assert answer.status_code == status
+    assert not locked or fields_in(answer) == ["body"]
 
 
 def test_on_the_queue_it_becomes_a_failed_mail_with_that_reason(services: FakeServices) -> None:

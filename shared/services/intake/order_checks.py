@@ -12,6 +12,7 @@ from shared.mail.account_list import AccountList
 from shared.mail.address import Address
 from shared.mail.choice import choose
 from shared.mail.composing import compose, refuse_overrides, with_sent_items
+from shared.mail.defaults import Overridable
 from shared.mail.delivery_mode import DeliveryMode
 from shared.mail.known_errors.account import why
 from shared.mail.message import Message
@@ -85,7 +86,9 @@ class OrderChecks:
             limits.check(message, sender, account, self._max_mail_bytes, self._clock())
         limits.check_markup(message, account)
         message, sender = compose(message, sender, account)
-        invitation.refuse_wrong(message, sender)
+        invitation.refuse_wrong(
+            message, sender, any_name=account.defaults.may_override(Overridable.DISPLAY_NAME)
+        )
         if not is_checked or message is not given[0] or sender != given[1]:
             limits.check(message, sender, account, self._max_mail_bytes, self._clock())
 

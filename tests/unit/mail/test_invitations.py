@@ -118,6 +118,7 @@ def test_a_calendar_without_a_method_is_an_ordinary_file(content_type: str) -> N
         "Text/Calendar; charset=UTF-8; METHOD=request",
         'text/calendar; component=VEVENT; method="REQUEST"',
         "application/ics; method=REQUEST",
+        "text/x-vcalendar; method=REQUEST",
     ],
 )
 def test_an_invitation_is_known_by_its_method(content_type: str) -> None:
@@ -151,6 +152,9 @@ SOUND = {
     "folded by a tab": changed("mailto:billing@contoso.com", "mailto:billing@\r\n\tcontoso.com"),
     "another case": changed("mailto:billing@contoso.com", "MAILTO:Billing@Contoso.COM"),
     "small names": ICS.replace("BEGIN:", "begin:").replace("ORGANIZER", "organizer"),
+    "no name": changed(';CN="Billing; Contoso"', ""),
+    "the address as its name": changed("Billing; Contoso", "billing@contoso.com"),
+    "a person in its text": changed("Größe: the", "mailto:bob@fabrikam.com asks for the"),
     "an exception of a series": changed(EVENT, EVENT + EVENT),
 }
 
@@ -177,6 +181,25 @@ WRONG = {
     ),
     "another organizer in a second event": changed(
         EVENT, EVENT + EVENT.replace("mailto:billing@", "mailto:ceo@")
+    ),
+    "an organizer sent by another": changed(
+        'CN="Billing; Contoso"', 'CN=Billing;SENT-BY="mailto:eve@evil.example"'
+    ),
+    "an organizer with another address to answer to": changed(
+        'CN="Billing; Contoso"', 'EMAIL="eve@evil.example"'
+    ),
+    "an organizer with a directory": changed('CN="Billing; Contoso"', 'DIR="ldap://evil.example"'),
+    "an organizer with two names": changed('CN="Billing; Contoso"', "CN=Billing;CN=CEO"),
+    "an organizer whose name is another address": changed("Billing; Contoso", "ceo@contoso.com"),
+    "an organizer of the calendar": changed(
+        "METHOD:REQUEST", "METHOD:REQUEST\r\nORGANIZER:mailto:eve@evil.example"
+    ),
+    "Outlook's sender": changed("SUMMARY:", "X-MS-OLK-SENDER:MAILTO:eve@evil.example\r\nSUMMARY:"),
+    "an alarm by mail": changed(
+        "ACTION:DISPLAY", "ACTION:EMAIL\r\nATTENDEE:mailto:eve@evil.example"
+    ),
+    "a line that ends at U+0085": changed(
+        "Größe: the", "Größe\x85ORGANIZER:mailto:eve@evil.example"
     ),
     "no attendee": ICS[: ICS.index("ATTENDEE;ROLE")] + ICS[ICS.index("BEGIN:VALARM") :],
     "attendees who get no mail": changed("mailto:ada@contoso.com", "mailto:bob@contoso.com"),
@@ -235,6 +258,30 @@ def test_only_what_an_organizer_sends_to_attendees_is_an_invitation(method: str)
 def test_an_invitation_comes_from_the_address_that_the_account_gives_the_mail() -> None:
     assert known_errors(invite(), Address("Billing@contoso.com")) == []
     assert known_errors(invite(), Address("other@contoso.com", "Billing")) == ["attachments[0]"]
+
+
+def test_an_account_that_fixes_its_name_shows_no_other_organizer() -> None:
+    def refused(name: str) -> bool:
+        message = invite(changed("Billing; Contoso", name))
+        try:
+            invitation.refuse_wrong(message, SENDER, any_name=False)
+        except RequestRejected:
+            return True
+        return False
+
+    assert [refused(name) for name in ("BILLING", "billing@contoso.com", "Chief Executive")] == [
+        False,
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize("filename", ["invite.ics ", "invite.ics.", "INVITE.ICS", "invite.vcs"])
+def test_an_invitation_is_known_by_its_file_name(filename: str) -> None:
+    message = invite(content_type="application/octet-stream; method=REQUEST")
+    item = replace(message.attachments[0], filename=filename)
+
+    assert invitation.method_of(item) == "REQUEST"
 
 
 def test_a_second_invitation_is_refused() -> None:
