@@ -1,4 +1,5 @@
-"""A mail with its account's defaults: what the caller gave comes first, as far as the account allows.
+"""A mail with its account's defaults: what the caller gave comes first, as far as the account
+allows.
 
 Nothing of this is stored with the mail. It is applied each time the mail is looked at, so that a
 signature which is corrected while mails wait is right in those too
@@ -18,7 +19,8 @@ from shared.mail.message import Message, needs_mime
 
 
 def refuse_overrides(message: Message, account: Account, *, saves_copy: bool | None) -> None:
-    """Raise RequestRejected (422) for what the mail gives otherwise than its account allows, by field.
+    """Raise RequestRejected (422) for what the mail gives otherwise than its account allows, by
+    field.
 
     `saves_copy` is what the caller said of Sent Items, None for nothing. What equals the default
     overrides nothing.

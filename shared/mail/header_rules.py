@@ -121,8 +121,8 @@ class Form(Enum):
     TEXT = "text"
     """Words for people: encoded (RFC 2047) where they are not plain ASCII."""
     LITERAL = "literal"
-    """Ids, URLs and keywords: byte for byte, folded at spaces only. RFC 2047, 5 allows encoded words
-    in none of them."""
+    """Ids, URLs and keywords: byte for byte, folded at spaces only. RFC 2047, 5 allows encoded
+    words in none of them."""
     LIST_ID = "list-id"
     """`Name <id>`: the name is text, the id is literal (RFC 2919)."""
 
