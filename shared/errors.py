@@ -1,8 +1,7 @@
 """Every error Postroom raises on purpose.
 
     ConfigurationError            a setting is missing or wrong; not a PostroomError, so that
-    code
-                                  which tolerates a failed send cannot hide a wrong set-up
+                                  code that tolerates a failed send cannot hide a wrong set-up
     PostroomError
     ├── RequestRejected           a caller asked for something that cannot be done; says what is
     │                             wrong and the remedy (`shared.mail.problems` has the kinds)
@@ -16,7 +15,7 @@
     └── RemoteError               a remote system did not do what was asked
         ├── NotSent               certain: the request had no effect; it is safe to repeat
         ├── AnswerLost            the request was sent, and its answer was lost
-            └── RemoteRefused         the remote refused, and a repeated request is refused again
+        └── RemoteRefused         the remote refused, and a repeated request is refused again
 
 A message is safe to show: it never holds a body, an address, a token or a secret.
 """

@@ -3,7 +3,7 @@
     one request    Graph takes 4 MB, or 2.2 MB as MIME: for accounts without Mail.ReadWrite, for
                    mails that are not saved to Sent Items, and for raw MIME
     one body       the same numbers, for the text and html of a mail whose files are uploaded
-    apart
+                   apart
     one file       what an upload session takes
     all files      Outlook.com's limit, for personal accounts
     one mail       POSTROOM_MAX_MAIL_BYTES, to be set to the mailbox's own message size limit
