@@ -245,7 +245,8 @@ SENT_WITH = {
     503: "ErrorServerBusy ResourceUnhealthy ErrorMailboxStoreUnavailable ErrorMailboxMoveInProgress "
     "ServiceNotAvailable MailboxInfoStale",
 }
-"""The HTTP status that Graph sends each code with; 400 for all others. Some codes count only with their status."""
+"""The HTTP status that Graph sends each code with; 400 for all others. Some codes count only with
+their status."""
 
 _STATUS_ROWS = (
     ("401", 401),
@@ -337,7 +338,8 @@ def _status_rows() -> Iterable[tuple[str, ...]]:
 def _refusal_rows(
     rows: Mapping[str, KnownError], known: Container[str] = ()
 ) -> Iterable[tuple[str, ...]]:
-    """One row for all codes with the same meaning. A code that the page has elsewhere gets no anchor."""
+    """One row for all codes with the same meaning. A code that the page has elsewhere gets no
+    anchor."""
     alike: dict[tuple[str, ...], list[str]] = {}
     for code, row in rows.items():
         alike.setdefault(_says(row), []).append(f"`{code}`" if code in known else _anchored(code))

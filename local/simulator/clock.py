@@ -1,4 +1,5 @@
-"""The one clock that the simulated services share, so that a test can move ninety days in one call."""
+"""The one clock that the simulated services share, so that a test can move ninety days in one
+call."""
 
 from __future__ import annotations
 
@@ -60,7 +61,8 @@ class Clock:
             self._speed = speed
 
     def real_seconds(self, simulated_seconds: float) -> float:
-        """How long to wait really for a simulated time to pass; none at all while time stands still."""
+        """How long to wait really for a simulated time to pass; none at all while time stands
+        still."""
         return simulated_seconds / self._speed if self._speed else 0.0
 
     def _time(self) -> float:

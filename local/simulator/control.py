@@ -1,4 +1,5 @@
-"""The control surface: what Microsoft does not have. Under its own prefix, never reachable by faults.
+"""The control surface: what Microsoft does not have. Under its own prefix, never reachable by
+faults.
 
 Every answer is JSON; what cannot be used is a 400 that says why. It asks for no credential, so web
 pages are kept from changing anything: what a browser sends for a page of another origin is refused.

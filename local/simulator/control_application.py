@@ -27,7 +27,8 @@ class ControlApplication:
         return {"client_secrets": [one.describe() for one in self._application.secrets]}
 
     def change_secrets(self, request: Request) -> Any:
-        """`add` a value (with `expires_in_seconds`); `expire` or `remove` one by value, hint or id."""
+        """`add` a value (with `expires_in_seconds`); `expire` or `remove` one by value, hint or
+        id."""
         document = object_of(request)
         if "add" in document:
             seconds = document.get("expires_in_seconds", YEAR)

@@ -39,7 +39,8 @@ def _is_from_elsewhere(request: Request) -> bool:
 
 
 def _is_json(request: Request) -> bool:
-    """No page may send this type to another origin without asking first, which is never answered."""
+    """No page may send this type to another origin without asking first, which is never
+    answered."""
     kind = request.headers.get("content-type", "").partition(";")[0]
     return kind.strip().lower() == "application/json"
 

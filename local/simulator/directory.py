@@ -41,7 +41,8 @@ class User:
     locked: bool = False
     """Too many wrong passwords: no sign-in (50053); what was granted before goes on."""
     password_expired: bool = False
-    """No sign-in (50055); a confidential client's refresh token survives it (entra-oauth.md 3.1)."""
+    """No sign-in (50055); a confidential client's refresh token survives it (entra-oauth.md
+    3.1)."""
     mfa: bool = False
     """They must use multi-factor authentication, whatever their organisation says."""
     mfa_registered: bool = True

@@ -1,4 +1,5 @@
-"""From a request to an answer: find the route, let faults happen around its handler, keep the log."""
+"""From a request to an answer: find the route, let faults happen around its handler, keep the
+log."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Everything that the simulator remembers, and the hooks by which a service joins in.
 
-Each service is a package with `routes.py` (`routes(state) -> list[Route]`), `handlers.py` (parse and
-shape), `state.py` (the rules) and `errors.py` (wire errors).
+Each service is a package with `routes.py` (`routes(state) -> list[Route]`), `handlers.py` (parse
+and shape), `state.py` (the rules) and `errors.py` (wire errors).
 """
 
 from __future__ import annotations

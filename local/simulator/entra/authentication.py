@@ -28,7 +28,8 @@ class Authentication:
         self._sessions = sessions
 
     def silently(self, sign_in: SignIn, session: str) -> bool:
-        """Use the browser's session, where the request allows that and it is clear which account."""
+        """Use the browser's session, where the request allows that and it is clear which
+        account."""
         if sign_in.prompt & {"login", "select_account", "create"}:
             return False
         known = self._usable(sign_in, session)

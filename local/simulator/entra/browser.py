@@ -129,7 +129,8 @@ class Browser:
         return self._account_page(sign_in)
 
     def logout(self, request: Request) -> Response:
-        """`/oauth2/v2.0/logout`: ends the browser's session, goes back to a registered page only."""
+        """`/oauth2/v2.0/logout`: ends the browser's session, goes back to a registered page
+        only."""
         self._flows.sessions.end(_session(request))
         target = request.query.get("post_logout_redirect_uri", "")
         expired = ("Set-Cookie", f"{SESSION_COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax")

@@ -231,7 +231,8 @@ class Grants:
 
 
 def _check_verifier(grant: CodeGrant, verifier: str | None) -> None:
-    """S256 both ways: a challenge needs its verifier, a verifier needs a challenge (RFC 9700 4.8)."""
+    """S256 both ways: a challenge needs its verifier, a verifier needs a challenge (RFC 9700
+    4.8)."""
     if grant.challenge is None and verifier is None:
         return
     if grant.challenge is None or not verifier:

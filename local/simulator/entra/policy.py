@@ -89,7 +89,8 @@ class Rules:
 
 
 def asks_for_more(claims: str) -> bool:
-    """Whether an authorize request's `claims` demand a second factor. What is no JSON is ignored."""
+    """Whether an authorize request's `claims` demand a second factor. What is no JSON is
+    ignored."""
     try:
         document = json.loads(claims or "{}")
     except ValueError:

@@ -1,9 +1,9 @@
 """Access tokens that the simulated services accept.
 
 They are opaque, as Microsoft asks clients to treat them
-(https://learn.microsoft.com/entra/identity-platform/access-tokens), and start with `SIMAT.`, so that
-a test can search logs for leaked ones. The service asks `find` and turns the three ways in which a
-token can be bad into its own wire error.
+(https://learn.microsoft.com/entra/identity-platform/access-tokens), and start with `SIMAT.`, so
+that a test can search logs for leaked ones. The service asks `find` and turns the three ways in
+which a token can be bad into its own wire error.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class Claims:
     """Application permissions, in app-only tokens."""
     by_real_time: bool = False
     """`expires_at` counts by the computer's clock and not by the simulator's. For tokens that an
-    SDK keeps by the computer's clock, and would send for as long, wherever simulated time stands."""
+    SDK keeps by the computer's clock, and would send for as long, wherever simulated time
+    stands."""
 
     @property
     def app_only(self) -> bool:

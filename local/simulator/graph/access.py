@@ -153,7 +153,8 @@ def authors(
     """The rights matrix of graph-mail.md 5.3.
 
     Names come from the directory and cannot be overridden [EvotecIT/Mailozaurr#39]; an alias
-    becomes the primary address, unless `keep_alias`. Which error a missing `.Shared` scope gives is UNCONFIRMED.
+    becomes the primary address, unless `keep_alias`. Which error a missing `.Shared` scope gives is
+    UNCONFIRMED.
     """
     wanted = directory.find(requested.address) if requested else access.user
     if wanted is None or wanted.tenant_id != access.user.tenant_id:

@@ -108,7 +108,8 @@ def _item(value: object) -> AttachmentItem:
 
 
 def _session(graph: GraphState, request: Request) -> Session:
-    """Pre-authorised by its URL: a token of its own is refused [microsoftgraph/msgraph-sdk-java#409]."""
+    """Pre-authorised by its URL: a token of its own is refused
+    [microsoftgraph/msgraph-sdk-java#409]."""
     if "authorization" in request.headers:
         raise InvalidAudienceForResource
     return graph.find_session(request.params["session"], request.query.get("authtoken", ""))

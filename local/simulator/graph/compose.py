@@ -56,7 +56,8 @@ def drop_headers(message: Message, names: Container[str]) -> None:
 
 
 def replace_message_id(message: Message) -> None:
-    """Give a client's source another Message-ID, as Outlook.com's SMTP does [chatmail/core#1006]."""
+    """Give a client's source another Message-ID, as Outlook.com's SMTP does
+    [chatmail/core#1006]."""
     if message.mime is None:
         return
     given = first_header(message.headers, "Message-ID")

@@ -192,7 +192,8 @@ class InvalidAuthenticationToken(GraphError):
 
 
 class InvalidAudienceForResource(GraphError):
-    """An Authorization header on the pre-authorised upload URL [microsoftgraph/msgraph-sdk-java#409].
+    """An Authorization header on the pre-authorised upload URL
+    [microsoftgraph/msgraph-sdk-java#409].
 
     Its inner error has other members than Graph's, so `handlers` writes that body by itself.
     """

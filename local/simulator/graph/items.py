@@ -145,7 +145,8 @@ class Message:
 
 
 def property_key(identifier: str) -> str | None:
-    """One spelling per property: names keep their case, GUIDs and numbers do not; None if malformed.
+    """One spelling per property: names keep their case, GUIDs and numbers do not; None if
+    malformed.
 
     [res: extended-properties-overview]: the name is case-sensitive; a header's is not [MS-OXCPRPT
     3.2.5.10].

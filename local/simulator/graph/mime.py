@@ -149,7 +149,8 @@ def _attachment(part: Part, now: datetime) -> Attachment:
 
 
 def _file_name(part: Part) -> str:
-    """A name of RFC 2231 is decoded once; in any other, encoded words are read as mail programs do."""
+    """A name of RFC 2231 is decoded once; in any other, encoded words are read as mail programs
+    do."""
     for header, parameter in (("content-disposition", "filename"), ("content-type", "name")):
         found = part.get_param(parameter, None, header)
         if isinstance(found, tuple):

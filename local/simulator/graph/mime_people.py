@@ -1,9 +1,9 @@
 """The people in an address header of MIME, read as tolerantly as Exchange is thought to read it.
 
-How Exchange reads a malformed address header is UNCONFIRMED. The simulator assumes the worst for the
-sender of a mail: whoever can be read out of one gets it, even where other readers see nobody. The
-parser is the newer half of the `email` package, which says what is wrong with a header. It is not
-the parser of any client that is tested here.
+How Exchange reads a malformed address header is UNCONFIRMED. The simulator assumes the worst for
+the sender of a mail: whoever can be read out of one gets it, even where other readers see nobody.
+The parser is the newer half of the `email` package, which says what is wrong with a header. It is
+not the parser of any client that is tested here.
 """
 
 from __future__ import annotations

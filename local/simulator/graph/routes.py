@@ -1,4 +1,5 @@
-"""Every path of the simulated mail service and the permissions that it asks for (graph-mail.md 5.1)."""
+"""Every path of the simulated mail service and the permissions that it asks for (graph-mail.md
+5.1)."""
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ _RANGE = re.compile(r"bytes (?P<start>\d+)-(?P<end>\d+)/(?P<total>\d+)")
 
 @dataclass(frozen=True)
 class AttachmentItem:
-    """What a client says about a file before it uploads it [api: attachment-createuploadsession]."""
+    """What a client says about a file before it uploads it [api:
+    attachment-createuploadsession]."""
 
     kind: str
     name: str

@@ -94,7 +94,8 @@ def fault(fault: Fault, request: Request) -> Response:
 
 
 def _challenge(request: Request) -> str:
-    """UNCONFIRMED which of Microsoft's sign-in hosts the real one names; SDKs read the tenant only."""
+    """UNCONFIRMED which of Microsoft's sign-in hosts the real one names; SDKs read the tenant
+    only."""
     return f'Bearer authorization="{request.base_url}/{TENANT_ID}", resource="{VAULT_AUDIENCE}"'
 
 

@@ -94,7 +94,8 @@ class VaultState:
                 raise Throttled
 
     def check_version(self, api_version: str | None) -> None:
-        """Mandatory, no default. The answer to an unknown one is UNCONFIRMED (entra-oauth.md 10)."""
+        """Mandatory, no default. The answer to an unknown one is UNCONFIRMED (entra-oauth.md
+        10)."""
         if not api_version:
             raise BadParameter("The request is missing the required parameter 'api-version'.")
         if api_version not in API_VERSIONS:
