@@ -44,7 +44,7 @@ def main() -> int:
     parser.add_argument("--simulator-port", type=int, default=7072, help="the simulator's port")
     parser.add_argument("--workers", type=int, default=1, help="host processes")
     parser.add_argument(
-        "--credential", choices=CREDENTIALS, default="secret", help="how the app proves who it is"
+        "--credential", choices=CREDENTIALS, default="secret", help="the credential of the app"
     )
     parser.add_argument("--once", action="store_true", help="stop after both mails arrived")
     options = parser.parse_args()
@@ -79,17 +79,17 @@ def show(info: dict[str, Any], console: Console) -> None:
         sign_in(info, MAILBOX, ALIAS)
     with console.step("send one mail by HTTP"):
         mail_id = send_by_http(info, "First mail, by HTTP")
-    with console.step("drop one mail on the queue"):
+    with console.step("put one mail on the queue"):
         send_by_queue(info, "Second mail, by the queue")
     with console.step("both arrived"):
         arrived = wait_for(info, 2)
     for delivery in arrived:
         print(f"    {delivery['mailbox']} → {', '.join(delivery['to'])}: {delivery['subject']}")
-    print("    the first one's story:")
+    print("    the history of the first mail:")
     print(
         f"    curl {info['app_url']}/api/mails/{mail_id} -H 'x-functions-key: {info['function_key']}'"
     )
-    print(f"    the app proved itself to Microsoft by: {proven_by(info)}")
+    print(f"    the app's credential: {proven_by(info)}")
 
 
 def sign_in(
@@ -223,7 +223,7 @@ def proven_by(info: dict[str, Any]) -> str:
     )
     used = [one for one in answer.json().get("credential", []) if one["in_use"]]
     if not used:
-        raise DemoError("the app does not say how it proved itself to Microsoft")
+        raise DemoError("the app does not say which credential it used")
     version = used[0]["version"]
     return f"{used[0]['kind']}, version {version} in the vault" if version else used[0]["kind"]
 
@@ -250,7 +250,7 @@ def send_by_queue(info: dict[str, Any], subject: str) -> None:
     document = {
         "to": ["ada@contoso.com"],
         "subject": subject,
-        "html": "<p>Dropped on the storage queue <code>outbox</code>.</p>",
+        "html": "<p>Put on the storage queue <code>outbox</code>.</p>",
     }
     with QueueClient.from_connection_string(
         info["storage_connection_string"], info["queue_name"]
@@ -278,7 +278,7 @@ def _stay(info: dict[str, Any]) -> None:
 Postroom is running; nothing leaves this machine.
 
   the pages  {info["app_url"]}/   (function key: {info["function_key"]})
-             /mails, /accounts, /docs, and /setup, which says what is there and what is missing
+             /mails, /accounts, /docs, and /setup, which says what is done and what is missing
   inbox      {info["inbox_url"]}
 
 Send a mail:
