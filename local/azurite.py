@@ -1,7 +1,7 @@
-"""Azurite, the storage emulator: start it, wait until it listens, stop it.
+"""Starts Azurite, the storage emulator, waits until it listens, and stops it.
 
-Switches and their reasons: https://github.com/Azure/Azurite#usage. The API version check is
-off because the Python SDKs are usually newer than the emulator.
+https://github.com/Azure/Azurite#usage explains the switches. The API version check is off because
+the Python SDKs are usually newer than the emulator.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def connection_string(at: AzuritePorts) -> str:
 
 
 def check_tools() -> str:
-    """The path of node; says what to do where it or the npm packages are missing."""
+    """The path of node. Raises AzuriteError, which says what to do, if node or the npm packages are
+    missing."""
     node = shutil.which("node")
     if node is None:
         raise AzuriteError("node is missing; install Node.js 20 or newer, then run: make install")
@@ -59,7 +60,8 @@ def check_tools() -> str:
 
 
 class Azurite:
-    """One emulator process with its three services; in memory unless a directory is given."""
+    """One emulator process with its three services; its data is in memory unless a directory is
+    given."""
 
     def __init__(
         self,
@@ -82,7 +84,7 @@ class Azurite:
         return self._process is not None and self._process.poll() is None
 
     def launch(self) -> None:
-        """Start the process without waiting, so that others can start meanwhile."""
+        """Start the process without waiting, so that other processes can start meanwhile."""
         node = check_tools()
         for port in (self.ports.blob, self.ports.queue, self.ports.table):
             if not ports.is_free(port):

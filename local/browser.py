@@ -1,7 +1,6 @@
 """A browser without a window: follows redirects, keeps cookies, submits forms.
 
-Enough to sign in as a person would, without running a real one. The tests that must know what a
-real browser does use Chromium.
+It can sign in as a person would. Tests that depend on what a real browser does use Chromium.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ MAX_REDIRECTS = 10
 
 
 class BrowserError(Exception):
-    """A page was not what was expected."""
+    """A page is not what was expected."""
 
 
 @dataclass
@@ -31,7 +30,7 @@ class Form:
 
 
 class Browser:
-    """One window: the page it shows, and its cookies."""
+    """One browser window: the page that it shows, and its cookies."""
 
     def __init__(self) -> None:
         self._session = requests.Session()
@@ -50,7 +49,7 @@ class Browser:
         self._go("GET", url)
 
     def fetch(self, url: str, headers: dict[str, str]) -> int:
-        """What a page's script does: a POST with headers. Returns the status."""
+        """Send a POST with headers, as a page's script does. Returns the status."""
         return self._request("POST", url, headers=headers).status_code
 
     def forms(self) -> list[Form]:
@@ -68,7 +67,8 @@ class Browser:
         having: str | None = None,
         to: str | None = None,
     ) -> None:
-        """Submit a form: the one whose action ends with `action`, that has `button`, or the field `having`.
+        """Submit a form: the one whose action ends with `action`, that has `button`, or the field
+        `having`.
 
         `to` is the path of a button that sends the form elsewhere (`formaction`).
         """
@@ -123,7 +123,7 @@ class Browser:
         return answer
 
     def _keep(self, line: str) -> None:
-        """Store a cookie, or remove it where its time is up (RFC 6265, 5.2)."""
+        """Store a cookie, or remove it if it has expired (RFC 6265, 5.2)."""
         pair, *rest = (part.strip() for part in line.split(";"))
         name, _, value = pair.partition("=")
         attributes = {k.strip().lower(): v.strip() for k, _, v in (r.partition("=") for r in rest)}

@@ -21,12 +21,12 @@ PKCS12 = "application/x-pkcs12"
 
 
 def new_key() -> rsa.RSAPrivateKey:
-    """2048 bits, as the default policy has it."""
+    """A new key of 2048 bits, as the vault's default policy makes it."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def self_signed(key: Key, name: str = "postroom", days: int = 365) -> x509.Certificate:
-    """Good from an hour ago."""
+    """A certificate that is valid since an hour ago."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
     return (
@@ -42,7 +42,7 @@ def self_signed(key: Key, name: str = "postroom", days: int = 365) -> x509.Certi
 
 
 def public_part(certificate: x509.Certificate) -> str:
-    """What is registered with the app, in PEM."""
+    """The part that is registered with the app, in PEM."""
     return certificate.public_bytes(Encoding.PEM).decode()
 
 

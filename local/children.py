@@ -1,8 +1,8 @@
 """Child processes that never outlive the process that started them.
 
 Linux can send a signal to a child when its parent dies, even by SIGKILL (prctl(2),
-PR_SET_PDEATHSIG). The kernel means the *thread* that forked: start children from a thread
-that lives as long as they should. Elsewhere only the orderly ways of stopping apply.
+PR_SET_PDEATHSIG). "Parent" means the *thread* that forked: start children from a thread that lives
+as long as they should. On other systems, children end only if the parent stops them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def die_with_parent(signal_number: int = signal.SIGTERM, parent: int | None = None) -> None:
-    """Have the kernel signal this process when its parent dies; leave if it is already gone."""
+    """Let the kernel signal this process when its parent dies; exit if the parent is already
+    gone."""
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0)
     if parent is not None and os.getppid() != parent:
@@ -58,12 +59,12 @@ def spawn(
 
 
 def stop(child: subprocess.Popen[bytes], grace: float = 10.0) -> None:
-    """Ask politely, wait, then kill the whole group: nothing of it is left when this returns."""
+    """Send SIGTERM, wait, then kill the whole group: no process of it is left when this returns."""
     if child.poll() is None:
         child.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(grace)
-    # Also when the leader has ended by itself: its own children may still be there.
+    # Also if the leader has ended by itself: its children may still run.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
@@ -72,7 +73,7 @@ def stop(child: subprocess.Popen[bytes], grace: float = 10.0) -> None:
 
 
 def last_lines(log: Path, count: int = 5) -> str:
-    """The end of a child's log, to show with the news that it has died."""
+    """The last lines of a child's log, to be shown if the child has died."""
     if not log.exists():
         return ""
     text = log.read_bytes()[-8192:].decode(errors="replace")

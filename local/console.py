@@ -1,4 +1,5 @@
-"""Progress for a person: one short line per step with its time, plain when not a terminal."""
+"""Shows progress: one line for each step, with its time; without control characters if it is not a
+terminal."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`make run`: the whole of Postroom on a laptop, with two mails sent through it.
+"""`make run`: runs the whole of Postroom on this machine and sends two mails through it.
 
-Starts the local stack, signs a mailbox in through the real flow, sends one mail by HTTP and one by
-the queue, shows that both arrived, prints where to look, and stays up until Ctrl-C.
+It starts the local stack, signs a mailbox in through the real flow, sends one mail by HTTP and one
+by the queue, shows that both arrived, prints the addresses of the pages, and runs until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ARRIVAL_SECONDS = 30
 
 
 class DemoError(Exception):
-    """A step of the demonstration did not do what it should."""
+    """A step of the demonstration failed."""
 
 
 def main() -> int:
@@ -44,12 +44,12 @@ def main() -> int:
     parser.add_argument("--simulator-port", type=int, default=7072, help="the simulator's port")
     parser.add_argument("--workers", type=int, default=1, help="host processes")
     parser.add_argument(
-        "--credential", choices=CREDENTIALS, default="secret", help="how the app proves who it is"
+        "--credential", choices=CREDENTIALS, default="secret", help="the credential of the app"
     )
     parser.add_argument("--once", action="store_true", help="stop after both mails arrived")
     options = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGINT):
-        # A shell that starts it in the background has it ignore Ctrl-C.
+        # A shell that starts a program in the background makes it ignore Ctrl-C.
         signal.signal(number, signal.default_int_handler)
     console = Console()
     try:
@@ -79,17 +79,17 @@ def show(info: dict[str, Any], console: Console) -> None:
         sign_in(info, MAILBOX, ALIAS)
     with console.step("send one mail by HTTP"):
         mail_id = send_by_http(info, "First mail, by HTTP")
-    with console.step("drop one mail on the queue"):
+    with console.step("put one mail on the queue"):
         send_by_queue(info, "Second mail, by the queue")
     with console.step("both arrived"):
         arrived = wait_for(info, 2)
     for delivery in arrived:
         print(f"    {delivery['mailbox']} → {', '.join(delivery['to'])}: {delivery['subject']}")
-    print("    the first one's story:")
+    print("    the history of the first mail:")
     print(
         f"    curl {info['app_url']}/api/mails/{mail_id} -H 'x-functions-key: {info['function_key']}'"
     )
-    print(f"    the app proved itself to Microsoft by: {proven_by(info)}")
+    print(f"    the app's credential: {proven_by(info)}")
 
 
 def sign_in(
@@ -103,10 +103,10 @@ def sign_in(
     personal: bool = False,
     by_code: bool = False,
 ) -> None:
-    """Link a mailbox as an administrator would: session, login, Microsoft's pages, callback.
+    """Connect a mailbox as an administrator would: session, login, Microsoft's pages, callback.
 
-    `verified` grants Mail.ReadWrite as well, `shared` Mail.Send.Shared. `personal` says so on the
-    form where that asks for the kind. `by_code` takes the way of a code in place of the callback.
+    `verified` also grants Mail.ReadWrite, `shared` also Mail.Send.Shared. `personal` chooses that
+    kind on the form. `by_code` signs in by a code instead of the callback.
     """
     browser = Browser()
     try:
@@ -133,7 +133,8 @@ def sign_in(
 
 
 def told(page: str, status: int) -> str:
-    """What a page says where a sign-in ended without a link: Postroom's notice or Microsoft's page."""
+    """The text of a page on which a sign-in ended without success: Postroom's notice or Microsoft's
+    page."""
     found = [
         one
         for part in (
@@ -170,7 +171,7 @@ def _enter_code(
 
 
 def _through_microsoft(browser: Browser, mailbox: str) -> None:
-    """Choose an account, accept, and go where that leads."""
+    """Choose an account, accept, and follow the redirects."""
     for _ in range(5):
         buttons = [button for form in browser.forms() for button in form.buttons]
         if ("username", mailbox) in buttons:
@@ -188,8 +189,8 @@ def _through_microsoft(browser: Browser, mailbox: str) -> None:
 
 
 def consent(info: dict[str, Any], mailbox: str, permissions: Sequence[str]) -> None:
-    """Let the owner of a mailbox consent to further rights of the app. What is granted once is in
-    every later token, so the mailbox is signed in with them from then on."""
+    """Let the owner of a mailbox consent to further permissions of the app. Every later token has
+    the permissions that were granted once, so the mailbox is signed in with them from then on."""
     asked = urlencode(
         {
             "client_id": info["client_id"],
@@ -197,7 +198,8 @@ def consent(info: dict[str, Any], mailbox: str, permissions: Sequence[str]) -> N
             "response_mode": "form_post",
             "redirect_uri": f"{info['app_url']}/api/auth/callback",
             "scope": " ".join(f"https://graph.microsoft.com/{name}" for name in permissions),
-            # Nobody redeems the code: the page that would post it to the app is left alone.
+            # The page that would post the code to the app is not submitted, so nobody redeems the
+            # code.
             "code_challenge": "0" * 43,
             "code_challenge_method": "S256",
         }
@@ -213,7 +215,7 @@ def consent(info: dict[str, Any], mailbox: str, permissions: Sequence[str]) -> N
 
 
 def proven_by(info: dict[str, Any]) -> str:
-    """The kind of credential, and the version of it, that the app says it used."""
+    """The kind and the version of the credential that the app says it used."""
     answer = requests.get(
         f"{info['app_url']}/api/health/details",
         headers={"x-functions-key": info["function_key"]},
@@ -221,7 +223,7 @@ def proven_by(info: dict[str, Any]) -> str:
     )
     used = [one for one in answer.json().get("credential", []) if one["in_use"]]
     if not used:
-        raise DemoError("the app does not say how it proved itself to Microsoft")
+        raise DemoError("the app does not say which credential it used")
     version = used[0]["version"]
     return f"{used[0]['kind']}, version {version} in the vault" if version else used[0]["kind"]
 
@@ -244,11 +246,11 @@ def send_by_http(info: dict[str, Any], subject: str) -> str:
 
 
 def send_by_queue(info: dict[str, Any], subject: str) -> None:
-    """Drop a whole mail on the queue, as an application with its own storage client does."""
+    """Put a mail on the queue, as an application with its own storage client does."""
     document = {
         "to": ["ada@contoso.com"],
         "subject": subject,
-        "html": "<p>Dropped on the storage queue <code>outbox</code>.</p>",
+        "html": "<p>Put on the storage queue <code>outbox</code>.</p>",
     }
     with QueueClient.from_connection_string(
         info["storage_connection_string"], info["queue_name"]
@@ -257,7 +259,7 @@ def send_by_queue(info: dict[str, Any], subject: str) -> None:
 
 
 def wait_for(info: dict[str, Any], count: int) -> list[dict[str, Any]]:
-    """Wait until the simulator has taken `count` mails to transport."""
+    """Wait until the simulator has handed `count` mails to transport."""
     until = time.monotonic() + ARRIVAL_SECONDS
     while time.monotonic() < until:
         answer = requests.get(
@@ -276,7 +278,7 @@ def _stay(info: dict[str, Any]) -> None:
 Postroom is running; nothing leaves this machine.
 
   the pages  {info["app_url"]}/   (function key: {info["function_key"]})
-             /mails, /accounts, /docs, and /setup, which says what is there and what is missing
+             /mails, /accounts, /docs, and /setup, which says what is done and what is missing
   inbox      {info["inbox_url"]}
 
 Send a mail:

@@ -1,6 +1,6 @@
 """Writes docs/errors.md from the catalogues in `shared/`: `python -m local.docs`.
 
-The page says what the code says; a test holds the file equal to what `errors_page()` makes.
+A test checks that the file is equal to the result of `errors_page()`.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ OWN_REASONS = {
     ),
     "worker_lost": (
         "`unknown`",
-        "The worker that sent the mail ended before it wrote down what became of it. Look into "
+        "The worker that sent the mail ended before it stored the result. Look into "
         "the mailbox's Sent Items.",
     ),
     "mailbox_busy": ("tried again", "Four other mails of the mailbox were being sent."),
     "finding_out": (
         "`unknown`, for now",
-        "Whether the mail was sent was left open, and Postroom looks into the mailbox for it; "
-        "`next_look_at` says when next. Nothing is to be done.",
+        "Microsoft's answer left open whether the mail was sent, and Postroom searches the mailbox for it; "
+        "`next_look_at` is the time of the next search. Do nothing.",
     ),
     "not_found": (
         "`unknown`",
-        "Postroom looked for as long as it does and found neither the sent mail nor its draft. "
+        "After its last search, Postroom has found neither the sent mail nor its draft. "
         "Look into the mailbox's Sent Items.",
     ),
     "could_not_look": (
         "`unknown`",
-        "The mailbox could not be looked into for too long. Look into its Sent Items.",
+        "Postroom could not search the mailbox for too long. Look into its Sent Items.",
     ),
     "not_sent": (
         "sent now, or `failed`",
-        "Postroom looked, and the mail's draft was still one: it was not sent. It is sent now; after the "
+        "A search found that the mail's draft was still a draft: it was not sent. It is sent now; after the "
         "last attempt it has failed, and its draft is removed.",
     ),
     "sent_again": (
@@ -61,7 +61,7 @@ OWN_REASONS = {
     "worker_failed": (
         "`unknown`, or tried again where it was certainly not sent",
         "Postroom itself failed while it sent the mail; the log event `internal_error` says where. Report "
-        "it. A verified mail is looked for; for a direct one look into the mailbox's Sent Items.",
+        "it. Postroom searches for a verified mail; for a direct one look into the mailbox's Sent Items.",
     ),
     "out_of_time": (
         "tried again",
@@ -69,17 +69,17 @@ OWN_REASONS = {
     ),
     "draft_used": (
         "`unknown`, for now",
-        "The mail's draft is not there any more, as after it was sent. Postroom looks for it.",
+        "The mail's draft is gone, as it is after it was sent. Postroom searches for the mail.",
     ),
     "draft_unanswered": (
         "tried again",
-        "The mail's draft was asked for, and no answer came back; nothing was sent. Where the draft was "
-        "made all the same, it is removed before the next one is made.",
+        "Postroom asked for the mail's draft and got no answer; nothing was sent. If the draft was "
+        "made after all, it is removed before the next one is made.",
     ),
     "draft_missing": ("tried again", "A draft that was just made was not found; nothing was sent."),
     "upload_elsewhere": (
         "`failed`",
-        "Microsoft named a place to upload an attachment to that is not one of its own. Report it.",
+        "Microsoft gave an upload address for an attachment that is not on one of its own hosts. Report it.",
     ),
     "not_reached": ("tried again", known_errors.find("not_reached").words),
     "entra_unreachable": ("tried again", known_errors.find("entra_unreachable").words),
@@ -98,13 +98,13 @@ OWN_REASONS = {
     ),
     "mail_too_large": (
         "`failed`",
-        "The mail fitted when it was accepted; its account has been signed in with fewer rights since. "
+        "The mail fitted when it was accepted; its account has been signed in with fewer permissions since. "
         "Sign it in with Mail.ReadWrite, then send the mail anew.",
     ),
     "payload_unreadable": ("tried again", "The mail's content could not be read from storage."),
     "mailbox_replaced": (
         "`failed`",
-        "Another mailbox was put under the mail's alias before it went out. Send it anew.",
+        "Another mailbox got the mail's alias before the mail was sent. Send it anew.",
     ),
     "sender_not_allowed": (
         "`failed`",
@@ -137,7 +137,7 @@ OWN_REASONS = {
     "no_content": ("`failed`", "The mail has no content to send."),
     "unreadable_message": (
         "`failed`",
-        "A queue message did not hold one JSON object, in none of the forms that "
+        "A queue message did not hold one JSON object in any of the forms that "
         "[api.md](api.md#what-a-queue-message-may-look-like) lists; the mail's `help` says what it looks "
         "like. Its [raw text](api.md#a-queue-message-that-is-refused) is kept. Correct the message and put "
         "it on the queue again.",
@@ -145,46 +145,46 @@ OWN_REASONS = {
     "message_too_old": (
         "`failed`",
         "A queue message came back that is older than `POSTROOM_RETENTION_DAYS`. It may have been "
-        "sent, and its row have gone since; its [raw text](api.md#a-queue-message-that-is-refused) is "
+        "sent, and its row deleted since; its [raw text](api.md#a-queue-message-that-is-refused) is "
         "kept. Look into the mailbox's Sent Items; if it is not there, put it on the queue again.",
     ),
     "rescheduled": ("`scheduled` or `queued`", "A caller gave it another time."),
-    "retried": ("`queued`", "A person had it tried again."),
+    "retried": ("`queued`", "A person retried it."),
     "recipients_changed": (
         "`queued`",
-        "A person had it tried again, to other recipients; `former_recipients` are those before.",
+        "A person retried it with other recipients; `former_recipients` are the earlier ones.",
     ),
-    "account_changed": ("`queued`", "A person had it tried again, from another account."),
-    "released": ("`queued`", "A person let it go, since its account can send again."),
+    "account_changed": ("`queued`", "A person retried it from another account."),
+    "released": ("`queued`", "A person released it, because its account can send again."),
     "send_again": (
         "`queued`",
-        "A person found that it had not been sent, and had it sent again.",
+        "A person said that it was not sent, and had it sent again.",
     ),
-    "marked_sent": ("`sent`", "A person found that it had been sent."),
+    "marked_sent": ("`sent`", "A person said that it was sent."),
     "poisoned": (
         "`failed`",
-        "The host gave up on the queue message after five failures. See the logs of that time. A whole "
-        "mail may have been sent all the same: look for it in the ledger and in Sent Items before it is "
+        "The host gave up on the queue message after five failures. See the logs of that time. A valid "
+        "mail may have been sent: look for it in the ledger and in Sent Items before it is "
         "put on the queue again.",
     ),
 }
-"""Reasons that Postroom itself finds, with what becomes of the mail, and the remedy."""
+"""Reasons that Postroom itself finds, each with the resulting status of the mail and the remedy."""
 
 _HEAD = """\
 # Errors
 
 <!-- Made by `python -m local.docs` from shared/mail: change the catalogues there, not this page. -->
 
-Three lists: what a request can be answered, why a mail is where it is, and why a sign-in or an account
-is refused. Codes do not change once they are published; titles and sentences may. Each code has an
+Three lists: the errors that answer a request, the reasons for a mail's status, and why a sign-in or an account
+is refused. Published codes do not change; titles and sentences may. Each code has an
 anchor of its own, in lower case: `errors.md#aadsts50173`; those of the first list begin with `answer-`.
 """
 
 _PROBLEMS = """\
 ## Answers of the API
 
-An error is a problem document (RFC 9457, `application/problem+json`). `code` is what a program
-should look at; `errors` names each field that is wrong; `help` says what to do; `request_id` is also
+An error is a problem document (RFC 9457, `application/problem+json`). A program should read
+`code`; `errors` names each field that is wrong; `help` says what to do; `request_id` is also
 in the header `X-Request-Id` and in the log. Every 503 carries `Retry-After`, in seconds.
 The Functions host itself answers 401 (no key, or a wrong one) and 404 (no such address), with an
 empty body.
@@ -193,22 +193,22 @@ empty body.
 _REASONS = """\
 ## Reasons of a mail
 
-`GET /api/mails/{id}` shows a mail's `reason`, in its history too. What is tried again is given up,
-with the last reason, when `POSTROOM_MAX_ATTEMPTS` or `POSTROOM_GIVE_UP_AFTER_HOURS` is reached; the
-mail is `failed` then. A mail that came by the queue and was refused is `failed` with a code of the
-list above as its reason, and its `help` says what to do at a queue.
+`GET /api/mails/{id}` shows a mail's `reason`, in its history too. Postroom gives up a mail that it tries again,
+with the last reason, when `POSTROOM_MAX_ATTEMPTS` or `POSTROOM_GIVE_UP_AFTER_HOURS` is reached. The
+mail is then `failed`. A refused queue message is `failed` with a code of the
+list above as its reason, and its `help` says what to do on the queue.
 """
 
 _GRAPH = """\
 ### Microsoft Graph's codes
 
-The first that fits counts. Codes that are not listed are judged by the HTTP status alone, below.
+The first row that fits counts. For a code that is not listed, only the HTTP status counts (below).
 """
 
 _STATUSES = """\
 ### HTTP statuses without a known code
 
-The reason is Graph's own code where it sent one, else the word given here.
+The reason is Graph's own code if it sent one, else the word in this table.
 """
 
 _REFUSALS = """\
@@ -224,7 +224,7 @@ later without anybody acting.
 _NAMES = """\
 ### OAuth error names
 
-They decide where the number is unknown.
+They decide if the AADSTS number is unknown.
 """
 
 _APP = """\
@@ -245,7 +245,8 @@ SENT_WITH = {
     503: "ErrorServerBusy ResourceUnhealthy ErrorMailboxStoreUnavailable ErrorMailboxMoveInProgress "
     "ServiceNotAvailable MailboxInfoStale",
 }
-"""A status that Graph sends a code with; 400 for the rest. Some decide together with it."""
+"""The HTTP status that Graph sends each code with; 400 for all others. Some codes count only with
+their status."""
 
 _STATUS_ROWS = (
     ("401", 401),
@@ -299,12 +300,12 @@ def errors_page() -> str:
 
 
 def status_of(code: str) -> int:
-    """A status that Graph sends a code with."""
+    """The HTTP status that Graph sends a code with."""
     return next((status for status, codes in SENT_WITH.items() if code in codes.split()), 400)
 
 
 def anchor(code: str) -> str:
-    """Where the page says what a code means: `errors.md#aadsts50173`."""
+    """The anchor of a code on the page, such as `aadsts50173` in `errors.md#aadsts50173`."""
     return code.lower()
 
 
@@ -337,7 +338,8 @@ def _status_rows() -> Iterable[tuple[str, ...]]:
 def _refusal_rows(
     rows: Mapping[str, KnownError], known: Container[str] = ()
 ) -> Iterable[tuple[str, ...]]:
-    """One row for all codes that mean the same. Those that the page has elsewhere get no anchor."""
+    """One row for all codes with the same meaning. A code that the page has elsewhere gets no
+    anchor."""
     alike: dict[tuple[str, ...], list[str]] = {}
     for code, row in rows.items():
         alike.setdefault(_says(row), []).append(f"`{code}`" if code in known else _anchored(code))

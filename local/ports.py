@@ -1,4 +1,4 @@
-"""Loopback ports: finding free ones, and saying which one is taken and what to do about it."""
+"""Loopback ports: finds free ones, and says which port is in use and what to do about it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on; all are held until the last is found, so that they differ."""
+    """Ports on which nothing listens. All are bound until the last is found, so that they
+    differ."""
     held = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(count)]
     try:
         for each in held:
@@ -37,7 +38,7 @@ def is_free(port: int) -> bool:
 
 
 def is_open(port: int) -> bool:
-    """Whether somebody answers on this port."""
+    """Whether something answers on this port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.settimeout(0.5)
         return probe.connect_ex((LOOPBACK, port)) == 0

@@ -1,6 +1,6 @@
-"""Names a missing tool with its remedy, before anything is installed.
+"""Reports a missing tool with its remedy before anything is installed.
 
-Runs under whatever Python there is, so it uses nothing that is newer than Python 3.6.
+It runs under any Python version, so it uses nothing newer than Python 3.6.
 """
 
 import os

@@ -1,9 +1,9 @@
-"""Makes in the local stack what `infra/` makes in Azure: queues, tables, containers, and what the app
-proves itself by.
+"""Makes in the local stack what `infra/` makes in Azure: queues, tables, containers, and the app's
+credential.
 
-Runs as a process of its own with the app's environment, so that the credential chain finds the
-simulated managed identity exactly as the app will. The SDKs are imported while the rest of the
-stack starts; then one JSON document arrives on standard input.
+It runs as a process of its own with the app's environment, so that the credential chain finds the
+simulated managed identity exactly as the app does. It imports the SDKs while the rest of the stack
+starts; then it reads one JSON document from standard input.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CERTIFICATE_NAME = "postroom-client-certificate"
 
 
 def make_storage(connection_string: str) -> None:
-    """Everything that the app expects to exist; what is there already stays as it is."""
+    """Make all storage objects that the app expects; existing ones stay unchanged."""
     with QueueServiceClient.from_connection_string(connection_string) as queues:
         for name in QUEUES:
             try:
@@ -51,8 +51,7 @@ def make_storage(connection_string: str) -> None:
 def prepare_credential(
     kind: str, client_secret: str, control_url: str, vault_url: str, ca_file: str
 ) -> None:
-    """Make ready what the app proves itself by, and nothing else; the managed identity is trusted as
-    it is."""
+    """Prepare the app's credential of this kind only. The managed identity needs no preparation."""
     if kind == "secret":
         put_secret(CLIENT_SECRET_NAME, client_secret, None, vault_url, ca_file)
     elif kind == "certificate":
@@ -74,14 +73,15 @@ def register_certificate(public_part: str, control_url: str) -> None:
 def put_secret(
     name: str, value: str, content_type: str | None, vault_url: str, ca_file: str
 ) -> None:
-    """Store a secret where the app will look for it."""
+    """Store a secret under the name that the app reads."""
     # The credential reads IDENTITY_ENDPOINT and IDENTITY_HEADER from the environment.
     with (
         ManagedIdentityCredential(connection_verify=ca_file) as credential,
         SecretClient(
             vault_url,
             credential,
-            # The simulated vault is not under vault.azure.net, which the SDK checks otherwise.
+            # The simulated vault's host is not under vault.azure.net, which the SDK checks by
+            # default.
             verify_challenge_resource=False,
             connection_verify=ca_file,
         ) as vault,

@@ -1,4 +1,5 @@
-"""Sign a mailbox of the running local stack in, through the real flow: `python -m local.sign_in`."""
+"""Sign a mailbox of the running local stack in, through the real flow: `python -m
+local.sign_in`."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Starts and stops the whole local stack: Azurite, the simulator, the host with the app.
+"""Starts and stops the local stack: Azurite, the simulator, and the host with the app.
 
     with Stack(tmp_path, app_port=0, simulator_port=0, local_settings=False) as stack:
         requests.post(stack.app_url + "/api/send", headers={"x-functions-key": stack.function_key})
 
-On the command line: `python -m local.stack`. Whatever ends the process that called `start()`,
-even SIGKILL, ends every process of the stack (Linux; see `children`).
+On the command line: `python -m local.stack`. If the process that called `start()` ends, even by
+SIGKILL, every process of the stack ends (Linux; see `children`).
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ class Stack:
     ) -> None:
         """Ports of 0 take free ones. `storage` is a connection string to use instead of Azurite.
 
-        `storage_dir` keeps Azurite's data, which otherwise lives in memory. `settings` are added
-        to the app's environment. `local_settings` also writes local.settings.json for `func start`.
+        `storage_dir` keeps Azurite's data, which otherwise lives in memory. `settings` are added to
+        the app's environment. `local_settings` also writes local.settings.json for `func start`.
         `credential` is how the app proves who it is: `secret`, `certificate` or `managed-identity`.
         `python` is another interpreter for the host and the app; of this repository it then sees
-        nothing but `local`, so that an unpacked package has to be complete by itself.
-        `also_called` are names that the simulator answers to as well, such as `graph.microsoft.com`.
+        nothing but `local`, so that an unpacked package has to be complete by itself. `also_called`
+        are names that the simulator answers to as well, such as `graph.microsoft.com`.
         """
         self.state_dir = state_dir.resolve()
         self.info: dict[str, Any] = {}
@@ -118,7 +118,7 @@ class Stack:
         return self
 
     def stop(self) -> None:
-        """End everything, the app first so that it can finish what it has begun."""
+        """End all processes, the app first, so that it can finish its work."""
         self.stop_host()
         for name in ("_provision", "_simulator"):
             process = getattr(self, name)
@@ -129,7 +129,7 @@ class Stack:
             self._azurite.stop()
             self._azurite = None
         if self._lock.is_held:
-            # What it says is no longer true; another stack's own file is not ours to remove.
+            # Its content is no longer true. The file of another stack must not be removed.
             stack_files.path(self.state_dir).unlink(missing_ok=True)
             self._lock.release()
 
@@ -154,7 +154,7 @@ class Stack:
             self._host = None
 
     def check(self) -> None:
-        """StackError if a part has died."""
+        """Raise StackError if a part has died."""
         for name, process in (("simulator", self._simulator), ("host", self._host)):
             if process is not None and process.poll() is not None:
                 raise StackError(self._died(name))
@@ -175,7 +175,7 @@ class Stack:
     def _start(self) -> None:
         with self._console.step("tools and ports"):
             self._check()
-        # All three take a while to get going, so they begin together.
+        # All three take some time to start, so they start at the same time.
         self._launch()
         with self._console.step("simulator (Entra, Graph, Key Vault, identity)"):
             self._await_simulator()
@@ -256,7 +256,7 @@ class Stack:
             stack_files.write_local_settings(self._app_dir, self._app_port, self.settings)
 
     def _host_directory(self) -> Path:
-        """Where the host is started from: `python -m` imports from there before all else."""
+        """The directory in which the host starts: `python -m` imports from it first."""
         if self._python is None:
             return REPOSITORY
         directory = self.state_dir / "host"

@@ -1,4 +1,4 @@
-"""What can be wrong with a machine before the stack starts, each with its remedy."""
+"""Problems of a machine that prevent a start of the stack, each with its remedy."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _PACKAGES = ("azure.functions", "azure.storage.queue", "azure.data.tables", "azu
 
 
 class StackError(Exception):
-    """What is wrong and what to do about it, in one sentence."""
+    """What is wrong and what to do, in one sentence."""
 
 
 def port_taken(port: int, variable: str) -> StackError:
-    """`variable` is the one that the Makefile takes another port in."""
+    """`variable` is the Makefile variable that sets another port."""
     return StackError(f"port {port} is in use; free it or run: make run {variable}={port + 10}")
 
 

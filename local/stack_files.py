@@ -17,7 +17,7 @@ def path(state_directory: Path) -> Path:
 
 
 def read(file: Path) -> dict[str, Any] | None:
-    """None while the file is not there, or is just being written."""
+    """The document; None if the file does not exist yet, or is being written."""
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -26,7 +26,7 @@ def read(file: Path) -> dict[str, Any] | None:
 
 
 def write(file: Path, document: Mapping[str, Any]) -> None:
-    """Whole or not at all, and readable by its owner alone: it holds keys."""
+    """Write the file atomically, readable only by its owner, because it contains keys."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
@@ -40,7 +40,7 @@ def app_settings(
 ) -> dict[str, str]:
     """The app's settings: those of `infra/`, with local addresses."""
     authority = urlsplit(info["authority"])
-    # Only a user-assigned identity can stand for the app, so it is named.
+    # Only a user-assigned identity can be used, so it is named.
     named = (
         {"POSTROOM_IDENTITY_CLIENT_ID": info["identity_client_id"]}
         if credential == "managed-identity"

@@ -48,8 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def ends_on_a_signal() -> threading.Event:
-    """Have SIGTERM and Ctrl-C raise KeyboardInterrupt, and set the event that is returned: what is
-    raised while Python cleans up is swallowed, and the event stays."""
+    """Make SIGTERM and Ctrl-C raise KeyboardInterrupt and set the returned event. Python drops an
+    exception that is raised during its clean-up, but the event stays set."""
     asked = threading.Event()
 
     def end(*_: object) -> None:

@@ -1,4 +1,5 @@
-"""One running stack for each state directory: a second would overwrite the first one's files."""
+"""A lock that allows one running stack for each state directory: a second one would overwrite the
+files of the first."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ NAME = "stack.lock"
 
 
 class StateLock:
-    """Held from `take()` to `release()`, or to the end of the process, however it ends."""
+    """Held from `take()` to `release()`, or to the end of the process."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / NAME
@@ -23,7 +24,7 @@ class StateLock:
         return self._descriptor is not None
 
     def take(self) -> None:
-        """Raises StackError where another process has it."""
+        """Raises StackError if another process has it."""
         if self.is_held:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,7 +44,8 @@ class StateLock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """The file stays: a lock on a file that is gone would keep nobody away."""
+        """Release the lock. The file stays: a lock on a deleted file would not exclude other
+        processes."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -1,4 +1,4 @@
-"""Values of which not all may be shown."""
+"""The base of values with fields that must not be shown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class Discreet(msgspec.Struct, frozen=True):
-    """A value with fields that its `repr` leaves out: one ends up in logs and in tracebacks, and
+    """A value whose `repr` leaves out some fields: a `repr` can get into logs and tracebacks, and
     content, keys and tokens must not."""
 
     unshown: ClassVar[frozenset[str]] = frozenset()

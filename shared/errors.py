@@ -1,21 +1,21 @@
 """Every error Postroom raises on purpose.
 
-    ConfigurationError            a setting is missing or wrong; outside the tree, so that nothing
-                                  that tolerates a failed send can swallow a broken set-up
+    ConfigurationError            a setting is missing or wrong; not a PostroomError, so that
+                                  code that tolerates a failed send cannot hide a wrong set-up
     PostroomError
-    ├── RequestRejected           a caller asked for something that cannot be done; says what and
-    │                             how to mend it (`shared.mail.problems` has the kinds)
+    ├── RequestRejected           a caller asked for something that cannot be done; says what is
+    │                             wrong and the remedy (`shared.mail.problems` has the kinds)
     ├── FileChanged               a file in storage is not the one that was accepted
     ├── LostRace                  another worker changed the row first
     ├── OutOfTime                 the run of a function has no time left for another request
-    ├── ConsentRequired           the mailbox must be signed in again by a person
+    ├── ConsentRequired           a person must sign the mailbox in again
     ├── NotFinishedYet            the person has not finished the sign-in by code
     ├── CredentialRefused         Entra refused the application's own credential
-    ├── AlreadyExists             a name that must be new is taken
+    ├── AlreadyExists             a row or name that must be new exists
     └── RemoteError               a remote system did not do what was asked
-        ├── NotSent               certain: the request never took effect; safe to repeat
-        ├── AnswerLost            the request left, its answer did not come back
-        └── RemoteRefused         the remote answered no, and asking again will not help
+        ├── NotSent               certain: the request had no effect; it is safe to repeat
+        ├── AnswerLost            the request was sent, and its answer was lost
+        └── RemoteRefused         the remote refused, and a repeated request is refused again
 
 A message is safe to show: it never holds a body, an address, a token or a secret.
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class ConfigurationError(Exception):
-    """One or more settings are missing or wrong. Names them, never their values."""
+    """One or more settings are missing or wrong. The message names them, but not their values."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("; ".join(faults))
@@ -42,21 +42,21 @@ class PostroomError(Exception):
     """Base of all errors that Postroom raises on purpose."""
 
 
-# No struct (decision 0025): indexing the app does without msgspec.
+# Not a msgspec struct (decision 0025): the host indexes the app without msgspec.
 @dataclass(frozen=True)
 class FieldProblem:
-    """What is wrong with one field of a request, and how to mend it."""
+    """What is wrong with one field of a request, and the remedy."""
 
     field: str
-    """Where, as a path: `to[0]`, `attachments[2].content`."""
+    """The path of the field: `to[0]`, `attachments[2].content`."""
     message: str
 
 
 class RequestRejected(PostroomError):
     """A caller asked for something that cannot be done as it is.
 
-    `detail` says what is wrong in this case; the kind carries the HTTP status, the stable code and
-    the general remedy.
+    `detail` says what is wrong in this case. The kind has the HTTP status, the stable code and the
+    general remedy.
     """
 
     def __init__(
@@ -76,11 +76,11 @@ class RequestRejected(PostroomError):
         self.help = help or kind.help
         self.retry_after = retry_after
         self.members = dict(members or {})
-        """Further members of the problem document (RFC 9457, 3.2): facts for programs."""
+        """Further members of the problem document (RFC 9457, 3.2): data for programs."""
 
 
 class FileChanged(PostroomError):
-    """A file in storage was changed or removed since the mail that it belongs to was accepted."""
+    """A file in storage was changed or removed after the mail that it belongs to was accepted."""
 
     def __init__(self, *, gone: bool) -> None:
         super().__init__("a stored file was " + ("removed" if gone else "changed"))
@@ -88,7 +88,8 @@ class FileChanged(PostroomError):
 
 
 class LostRace(PostroomError):
-    """Another worker changed the row first: its ETag no longer matches, or the row is gone."""
+    """Another worker changed the row first: its ETag no longer matches, or the row does not
+    exist."""
 
 
 class OutOfTime(PostroomError):
@@ -96,13 +97,13 @@ class OutOfTime(PostroomError):
 
 
 class AlreadyExists(PostroomError):
-    """A row that must be new is already there."""
+    """A row that must be new exists."""
 
 
 class ConsentRequired(PostroomError):
-    """Entra wants a person: the mailbox has to be signed in again.
+    """Entra requires that a person signs the mailbox in again.
 
-    `code` is the AADSTS number where one was given, such as `AADSTS50173`.
+    `code` is the AADSTS number if Entra gave one, such as `AADSTS50173`.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -116,7 +117,7 @@ class NotFinishedYet(PostroomError):
     def __init__(self, *, slower: bool = False) -> None:
         super().__init__("the sign-in by code is not finished")
         self.slower = slower
-        """Whether Entra wants to be asked less often from now on (RFC 8628, 3.5)."""
+        """Whether Entra wants longer pauses between the requests from now on (RFC 8628, 3.5)."""
 
 
 class CredentialRefused(PostroomError):
@@ -141,18 +142,18 @@ class RemoteError(PostroomError):
         super().__init__(message)
         self.system = system
         self.retry_after = retry_after
-        """Seconds the remote asked us to wait, where it said so."""
+        """The wait in seconds that the remote asked for, if any."""
         self.code = code
-        """The remote's own code, where it gave one."""
+        """The remote's own code, if it gave one."""
 
 
 class NotSent(RemoteError):
-    """Certain: the request had no effect. Repeating it is safe."""
+    """Certain: the request had no effect. It is safe to repeat it."""
 
 
 class AnswerLost(RemoteError):
-    """The request left and its answer was lost: it may or may not have taken effect."""
+    """The request was sent and its answer was lost: the request may have taken effect."""
 
 
 class RemoteRefused(RemoteError):
-    """The remote answered no; the same request will be refused again."""
+    """The remote refused; it would refuse the same request again."""

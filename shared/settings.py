@@ -1,6 +1,6 @@
-"""Postroom's settings: the only place that reads the environment.
+"""Postroom's settings. No other module reads the environment.
 
-`docs/settings.md` describes each one; a test holds the two to the same names.
+`docs/settings.md` describes each one; a test compares the names.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from shared.errors import ConfigurationError
 
 CALLBACK_PATH = "/api/auth/callback"
 
-# Authority hosts of the public and the national clouds, and the Graph host that belongs to each.
+# Authority hosts of the public and the national clouds, each with its Graph host.
 # https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
 MICROSOFT_CLOUDS = {
     "login.microsoftonline.com": "graph.microsoft.com",
@@ -31,8 +31,8 @@ CREDENTIALS = ("secret", "certificate", "managed-identity")
 UNKNOWN = ("leave", "send-again")
 LOOK_AFTER_SECONDS = (5, 15, 60, 300, 900)
 LEAST_RETENTION_DAYS = 8
-"""A storage message lives for seven days unless its writer says otherwise, and a redelivery is known
-by the row of its mail."""
+"""A queue message lives for seven days unless its writer sets another time, and Postroom recognises
+a redelivery by the row of its mail."""
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.IGNORECASE)
@@ -41,7 +41,8 @@ _WITH_NAMES = re.compile(r"[<>\"]")
 
 
 class StorageSettings(Discreet, frozen=True):
-    """How to reach storage: a connection string on a laptop, service URLs and an identity in Azure."""
+    """How to reach storage: a connection string in development, service URLs and an identity in
+    Azure."""
 
     unshown: ClassVar = frozenset({"connection_string"})
 
@@ -53,7 +54,7 @@ class StorageSettings(Discreet, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Everything that can be set. Durations are seconds, sizes are bytes."""
+    """All settings. Durations are in seconds, sizes in bytes."""
 
     tenant: str
     client_id: str
@@ -64,7 +65,7 @@ class Settings(msgspec.Struct, frozen=True):
     graph_url: str = "https://graph.microsoft.com/v1.0"
     allowed_mailboxes: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()
-    """Whom the watch writes to."""
+    """The addresses to which the watch writes."""
     identity_client_id: str | None = None
     credential: str = "secret"
     development: bool = False
@@ -74,7 +75,7 @@ class Settings(msgspec.Struct, frozen=True):
     give_up_after_seconds: int = 48 * 3600
     max_attempts: int = 30
     mails_per_minute: int = 30
-    """The pace of each mailbox; 0 for none."""
+    """The pace of each mailbox; 0 means no limit."""
     max_request_bytes: int = 32 * 1024 * 1024
     max_mail_bytes: int = 35 * 1024 * 1024
     unknown: str = "leave"
@@ -88,9 +89,9 @@ class Settings(msgspec.Struct, frozen=True):
 
     @property
     def graph_resource(self) -> str:
-        """What scopes are asked for: `https://graph.microsoft.com`, or a national cloud's Graph.
+        """The resource of the scopes: `https://graph.microsoft.com`, or a national cloud's Graph.
 
-        Wherever the local stack listens, its tokens are for the public cloud.
+        The tokens of the local stack are for the public cloud, whatever its own address is.
         """
         host = _parts(self.graph_url).hostname or ""
         known = host in MICROSOFT_CLOUDS.values()
@@ -100,7 +101,7 @@ class Settings(msgspec.Struct, frozen=True):
 def load(environ: Mapping[str, str]) -> Settings:
     """Read and check every setting.
 
-    Raises ConfigurationError naming all that are missing or wrong at once, and no value.
+    Raises ConfigurationError, which names all missing and wrong settings at once, but no value.
     """
     reader = _Reader(environ)
     development = reader.flag("POSTROOM_DEVELOPMENT")
@@ -138,8 +139,8 @@ def load(environ: Mapping[str, str]) -> Settings:
         max_request_bytes=reader.whole(
             "POSTROOM_MAX_REQUEST_BYTES", 32 * 1024 * 1024, 64 * 1024, 100 * 1024 * 1024
         ),
-        # Exchange Online's own message size limit is 35 MB, and an administrator can raise it to
-        # 150 MB of files, which base64 makes 205 MB.
+        # Exchange Online's message size limit is 35 MB. An administrator can raise it to 150 MB of
+        # files, which are 205 MB in base64.
         # https://learn.microsoft.com/office365/servicedescriptions/exchange-online-service-description/exchange-online-limits
         max_mail_bytes=reader.whole(
             "POSTROOM_MAX_MAIL_BYTES", 35 * 1024 * 1024, 64 * 1024, 210 * 1024 * 1024
@@ -161,7 +162,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     if settings.credential == "managed-identity" and settings.identity_client_id is None:
         reader.fault(
             "POSTROOM_IDENTITY_CLIENT_ID",
-            "is missing: only a user-assigned identity can stand for the app, so name it",
+            "is missing: only a user-assigned identity can be used, so give its client id",
         )
     reader.finish()
     return settings
@@ -188,7 +189,8 @@ class _Reader:
         )
 
     def addresses(self, name: str) -> tuple[str, ...]:
-        """Addresses, with or without names; plain ones may also have spaces between them."""
+        """Addresses, with or without names; addresses without names may also be separated by
+        spaces."""
         text = self.text(name)
         if text is None:
             return ()
@@ -197,7 +199,7 @@ class _Reader:
         return self._emails(name, text)
 
     def mailboxes(self, name: str) -> tuple[str, ...]:
-        """Addresses, with or without names, domains and tenant ids."""
+        """Addresses (with or without names), domains and tenant ids."""
         text = self.text(name) or ""
         if not _WITH_NAMES.search(text):
             found = self.words(name)
@@ -227,7 +229,7 @@ class _Reader:
         if value is None:
             self.fault(name, f"is missing: set it to {what}")
         elif not pattern.fullmatch(value):
-            self.fault(name, f"is not of the right shape: it must be {what}")
+            self.fault(name, f"does not have the right form: it must be {what}")
         return value or ""
 
     def flag(self, name: str) -> bool:
@@ -284,7 +286,7 @@ def _tenant(reader: _Reader) -> str:
 
 
 def _parts(url: str) -> SplitResult:
-    """The parts of a URL; of one that cannot be split, empty ones."""
+    """The parts of a URL; empty parts if it cannot be split."""
     try:
         return urlsplit(url)
     except ValueError:
@@ -319,7 +321,7 @@ def _microsoft_url(
 
 def _redirect_uri(reader: _Reader) -> str:
     # The platform sets WEBSITE_HOSTNAME to the app's own host name; a custom domain needs the
-    # setting. Never taken from a request: its Host header is the client's word.
+    # setting. The Host header of a request is never used, because the client controls it.
     host = reader.text("WEBSITE_HOSTNAME")
     default = None
     if host is not None:
@@ -368,7 +370,8 @@ def _storage(reader: _Reader) -> StorageSettings:
                     "string AzureWebJobsStorage)",
                 )
             elif not _is_https(url):
-                # The app's identity is shown there, and whoever reads it on the way has the ledger.
+                # The app's identity sends tokens to this URL, and whoever reads one can read the
+                # ledger.
                 reader.fault(
                     f"AzureWebJobsStorage__{kind}ServiceUri",
                     f"must be an https URL: set it to https://ACCOUNT.{kind}.core.windows.net",

@@ -1,4 +1,4 @@
-"""What makes the first call of an instance quicker."""
+"""Makes the first call of an instance faster."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _frozen = False
 
 @contextlib.contextmanager
 def uncollected() -> Iterator[None]:
-    """Import and build without looking for garbage, once: what comes of it stays for as long as the
-    process does. Looking through it again and again is a twentieth of a cold start, and would go on
-    at every later collection."""
+    """Import and build without garbage collection, once: the objects stay as long as the process.
+    The collector would take a twentieth of a cold start, and would visit these objects again at
+    every later collection."""
     global _frozen
     if _frozen or not gc.isenabled():
         yield

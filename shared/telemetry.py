@@ -1,7 +1,8 @@
 """Structured log events: one JSON line each, with a stable name.
 
-Only named, whitelisted facts are logged: ids, aliases, codes, counts, durations. A fact of another
-name is a programming error and raises, so that no address, subject, body or token can slip in.
+Only facts with known names are logged: ids, aliases, codes, counts, durations. Any other name is a
+programming error and raises ValueError, so that no address, subject, body or token gets into the
+log.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
-# Not under `azure.functions`: the worker takes such names for its own log and hides them from
+# Not under `azure.functions`: the worker keeps such names for its own log and does not pass them to
 # Application Insights.
 _log = logging.getLogger("postroom")
 
@@ -69,7 +70,7 @@ Fact = str | int | float | bool | None
 
 
 def event(name: str, *, level: int = logging.INFO, **facts: Fact) -> None:
-    """Log one event. Raises ValueError for a fact that is not on the list."""
+    """Log one event. Raises ValueError for a fact that is not in the list."""
     unknown = facts.keys() - FACTS
     if unknown:
         raise ValueError(f"not a fact that may be logged: {', '.join(sorted(unknown))}")
@@ -82,12 +83,13 @@ def _line(name: str, facts: Mapping[str, Fact]) -> str:
 
 
 def quiet_libraries() -> None:
-    """Keep the libraries' own request logging out: it can hold URLs, names and addresses."""
+    """Switch off the request logging of the libraries: it can contain URLs, names and addresses."""
     for name in ("azure", "msal", "urllib3", "requests"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def where(error: Exception) -> str:
-    """File and line only: an exception's text may hold what must not be logged."""
+    """The file and line of an error. Its text is left out, because it may contain what must not be
+    logged."""
     frames = traceback.extract_tb(error.__traceback__)
     return " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames[-6:]))

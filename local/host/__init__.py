@@ -1,4 +1,5 @@
-"""Runs the functions of a function_app.py where Azure Functions Core Tools is not installed.
+"""Runs the functions of a function_app.py on machines without Azure Functions Core Tools.
 
-What it imitates, and the sources, are in the module docstrings; `python -m local.host --help`.
+The module docstrings say what each module imitates, with the sources. See `python -m local.host
+--help`.
 """

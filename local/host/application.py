@@ -65,7 +65,7 @@ def _route(function: IndexedFunction, prefix: str) -> Route:
 
 
 class Listeners:
-    """Everything of a worker that runs functions without being called: queues and timers."""
+    """The queue and timer listeners of a worker."""
 
     def __init__(self, app: App, invoker: Invoker, counts: Counts, state: Path) -> None:
         self._app = app
@@ -102,7 +102,7 @@ class Listeners:
             timer.stop()
 
     def finish(self, grace: float) -> bool:
-        """Whether everything under way came to its end in time."""
+        """Wait for the functions under way. Returns whether all ended in time."""
         deadline = time.monotonic() + grace
         done = True
         finishers = [each.finish for each in self._listeners]
@@ -135,7 +135,7 @@ class Listeners:
 
 
 def describe(app: App) -> list[str]:
-    """What was found, one line each, then what will surprise in the cloud."""
+    """The functions of the app, one line each, then warnings about surprises in the cloud."""
     table = app.routes()
     lines = [
         f"  {route.function}: [{','.join(sorted(route.methods)) or 'any'}] {route.template}"

@@ -1,4 +1,4 @@
-"""host.json, local.settings.json and the environment, read once.
+"""Reads host.json, local.settings.json and the environment.
 
 https://learn.microsoft.com/azure/azure-functions/functions-host-json
 https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue#hostjson-settings
@@ -66,7 +66,7 @@ class Configuration:
 
 
 def load(app_directory: Path, environment: Mapping[str, str]) -> Configuration:
-    """Read both files; what the environment says wins over the files."""
+    """Read both files; a value of the environment overrides them."""
     settings = {**_local_settings(app_directory / "local.settings.json"), **environment}
     host = _host_json(app_directory / "host.json")
     for name, text in settings.items():

@@ -1,4 +1,4 @@
-"""What a function gets as `context` and as `func.Out`.
+"""The objects that a function gets as `context` and as `func.Out`.
 
 https://learn.microsoft.com/azure/azure-functions/functions-reference-python#context
 """
@@ -14,7 +14,8 @@ from typing import Any
 import azure.functions as func
 from azure.functions._abc import RetryContext, RpcException, TraceContext
 
-# One per process, as in the worker: user threads copy the invocation id into it to log under it.
+# One for each process, as in the worker: threads of the app copy the invocation id into it for
+# their logs.
 THREAD_LOCAL = threading.local()
 
 

@@ -1,10 +1,10 @@
-"""Set-Cookie as it leaves the real host: taken apart by the worker, put together by ASP.NET.
+"""Writes Set-Cookie as the real host does: the worker parses it, and ASP.NET writes it again.
 
-The worker parses each header with SimpleCookie (azure-functions `http.py`) and sends name,
-value and the attributes that it knows; the host writes them again
-(azure-functions-host `RpcHttpCookieConverter`, ASP.NET `ResponseCookies.Append`). So values are
-percent-encoded, `Domain=` and `Path=` appear even when they are empty
-(azure-functions-python-worker #1902), and a cookie that SimpleCookie cannot read is gone.
+The worker parses each header with SimpleCookie (azure-functions `http.py`) and sends name, value
+and the attributes that it knows. The host writes them again (azure-functions-host
+`RpcHttpCookieConverter`, ASP.NET `ResponseCookies.Append`). Values are therefore percent-encoded,
+`Domain=` and `Path=` appear even if they are empty (azure-functions-python-worker #1902), and a
+cookie that SimpleCookie cannot read is lost.
 """
 
 from __future__ import annotations

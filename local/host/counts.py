@@ -1,6 +1,6 @@
-"""How many storage operations the host itself has made, summed over all workers.
+"""Counts the storage operations of the host itself, summed over all workers.
 
-Each worker writes its own row of a small shared file and reads everybody's.
+Each worker writes its own row of a small shared file and reads all rows.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The one error that the host shows to a person."""
+"""The error that the host shows to a person."""
 
 from __future__ import annotations
 

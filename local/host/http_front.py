@@ -1,4 +1,5 @@
-"""From a request to a function and back: routes, keys, the host's own pages under /admin.
+"""Passes a request to a function and its answer back: routes, keys, and the host's own pages under
+/admin.
 
 https://learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhook-trigger and
 https://learn.microsoft.com/azure/azure-functions/functions-manually-run-non-http
@@ -39,7 +40,7 @@ class HttpFront:
         self._began = time.monotonic()
 
     def may_read(self, request: Request) -> Response:
-        """200 to go on and read the body, else the answer."""
+        """200 if the server may go on and read the body, else the answer."""
         if _is_admin(request):
             return _PROCEED
         found = self._routes.find(request.method, request.path)
@@ -75,7 +76,7 @@ class HttpFront:
             return Response(500)
 
     def _home(self) -> Response:
-        # azure-functions-host, `HomepageMiddleware`: only where no function has taken "/".
+        # azure-functions-host, `HomepageMiddleware`: only if no function has the route "/".
         if (
             self._app.configuration.settings.get("AzureWebJobsDisableHomepage", "").lower()
             == "true"

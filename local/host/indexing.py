@@ -1,7 +1,7 @@
 """Loads the app as the Python worker does, and turns its functions into plain descriptions.
 
 The worker imports the script once, accepts exactly one app object in it, and calls
-`get_functions()`, which works only once per app (azure-functions-python-worker `loader.py`).
+`get_functions()`, which works only once for each app (azure-functions-python-worker `loader.py`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ OUTPUTS = ("http", "queue")
 
 @dataclass(frozen=True)
 class Binding:
-    """One binding as the host gets it: names of properties are host.json's, in camelCase."""
+    """One binding as the host gets it. Property names are those of host.json, in camelCase."""
 
     name: str
     type: str
@@ -49,7 +49,7 @@ class IndexedFunction:
     outputs: tuple[Binding, ...]
     directory: Path
     wants_context: bool = False
-    # What the trigger's parameter is annotated with, where it is.
+    # The annotation of the trigger's parameter, if it has one.
     trigger_type: type | None = None
     retry_policy: Mapping[str, Any] = field(default_factory=dict)
 

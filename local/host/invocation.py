@@ -27,7 +27,7 @@ _LOG = logging.getLogger("host")
 
 
 class InvocationFailed(Exception):
-    """The function raised, broke its contract or ran out of time; already logged."""
+    """The function raised an error, broke its contract or ran out of time. It is already logged."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Invoker:
         self._pending: set[Future[Any]] = set()
         self._lock = threading.Lock()
         self.idle = threading.Condition(self._lock)
-        # Set when an invocation ran out of time: the process must be replaced.
+        # Set when an invocation ran out of time: the process must then be replaced.
         self.broken = threading.Event()
 
     def invoke(
@@ -59,7 +59,7 @@ class Invoker:
         trace_parent: str = "",
         trace_state: str = "",
     ) -> Result:
-        """Run to the end and log one line; raises InvocationFailed on any failure."""
+        """Run the function to its end and log one line. Raises InvocationFailed on any failure."""
         context = InvocationContext(
             function.name, str(function.directory), trace_parent or new_trace_parent(), trace_state
         )
@@ -123,11 +123,11 @@ class Invoker:
         while True:
             left = None if deadline is None else deadline - time.monotonic()
             try:
-                # A thread cannot be stopped, but whoever waits for it can be let go.
+                # A thread cannot be stopped, but the caller need not wait for it.
                 return future.result(None if left is None else max(0.0, min(left, 1.0)))
             except FutureTimeout:
                 if future.done():
-                    # It has just ended, or the TimeoutError was the function's own.
+                    # It has ended just now, or the function itself raised the TimeoutError.
                     return future.result()
                 if deadline is not None and time.monotonic() >= deadline:
                     self.broken.set()

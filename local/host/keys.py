@@ -1,7 +1,7 @@
-"""The host's keys, and who may call what.
+"""The host's keys, and which functions each key may call.
 
-https://learn.microsoft.com/azure/azure-functions/function-keys-how-to: the master key opens
-everything, a host function key every function; a wrong key is as good as none.
+https://learn.microsoft.com/azure/azure-functions/function-keys-how-to: the master key gives access
+to everything, a host function key to every function; a wrong key counts as no key.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ class Keys:
         return "anonymous"
 
     def may_call(self, level: str, presented: str | None) -> bool:
-        """Whether the bearer of this key may call a function of this auth level."""
+        """Whether a request with this key may call a function of this auth level."""
         granted = {"anonymous": 0, "function": 1, "admin": 2}
         return granted[self.level_of(presented)] >= granted[level]
 
 
 def presented_key(headers: Mapping[str, str], query: Mapping[str, str]) -> str | None:
-    """The header counts first, then the query's `code`."""
+    """The key in the header, else in the query's `code`."""
     return headers.get("x-functions-key") or query.get("code")
 
 
 def load_or_create(path: Path) -> Keys:
-    """Keys live as long as the state directory, so that a restart breaks no caller."""
+    """The keys are stored in the state directory, so that a restart does not change them."""
     if path.exists():
         stored = json.loads(path.read_text(encoding="utf-8"))
         return Keys(stored["master"], stored["function"])

@@ -1,4 +1,4 @@
-"""HTTP requests and responses as they pass between the real host and a Python function.
+"""HTTP requests and responses in the form that the real host and a Python function exchange.
 
 Host side: azure-functions-host `GrpcMessageConversionExtensions`; worker side: azure-functions
 `http.py`, whose converters are used as they are.
@@ -18,13 +18,13 @@ from azure.functions.meta import Datum
 from local.host import cookies
 from local.host.routes import decoded_path
 
-# Lengths and connection handling are the server's own business.
+# The server itself handles lengths and connections.
 _HOP_HEADERS = {"content-length", "transfer-encoding", "connection", "keep-alive", "server"}
 
 
 @dataclass(frozen=True)
 class Request:
-    """One call as it came in; the body is empty where no Content-Length announced it."""
+    """One call as it was received; the body is empty if no Content-Length announced it."""
 
     method: str
     path: str
@@ -68,13 +68,14 @@ def first_value(query: str, name: str) -> str | None:
 
 
 def scheme_and_host(headers: Mapping[str, str]) -> tuple[str, str]:
-    """Both can be forged by a caller; the platform's front end overwrites them in the cloud.
+    """Scheme and host of a request. A caller can forge both; in the cloud the platform's front end
+    overwrites them.
 
     azure-functions-host, `AppServiceHeaderFixupMiddleware`.
     """
     scheme = headers.get("x-forwarded-proto") or "http"
     if not scheme.isalpha():
-        # Two proxies write "https,https", which the host does not survive (#5198).
+        # Two proxies write "https,https", with which the real host fails (#5198).
         raise ValueError("X-Forwarded-Proto is not one scheme")
     return scheme, headers.get("disguised-host") or headers.get("host", "localhost")
 
@@ -99,7 +100,8 @@ def to_function(request: Request, route_parameters: Mapping[str, str]) -> func.H
 
 
 def from_function(returned: Any) -> Response:
-    """What goes out for what a function returned; raises for what the worker cannot encode."""
+    """The response for a function's return value. Raises an error for a value that the worker
+    cannot encode."""
     if returned is None:
         # "204 No Content with an empty body", functions-bindings-http-webhook-output
         return Response(204)
@@ -108,7 +110,7 @@ def from_function(returned: Any) -> Response:
         content_type = ("Content-Type", "text/plain; charset=utf-8")
         return Response(200, (content_type,), datum.value.encode())
     value = datum.value
-    # The worker hands headers over as a map: of those with one name the last remains.
+    # The worker passes headers as a map: of several with the same name only the last remains.
     last = {name.lower(): (name, each.value) for name, each in value["headers"].items()}
     headers = [pair for name, pair in last.items() if name not in _HOP_HEADERS]
     headers += [("Set-Cookie", cookie) for cookie in cookies.rebuilt(value["cookies"] or ())]

@@ -20,7 +20,7 @@ _FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
     ("month", 1, 12, ["", *_MONTHS]),
     ("day of the week", 0, 6, _DAYS),
 )
-# Leap days that fall on one day of the week come round within 40 years (2100 has none).
+# Leap days on a given day of the week occur within 40 years (2100 has none).
 _HORIZON = timedelta(days=366 * 41)
 
 
@@ -59,7 +59,7 @@ class Schedule:
 
 
 def parse(text: str) -> Schedule:
-    """ValueError says which field is wrong."""
+    """Raises ValueError, which says which field is wrong."""
     fields = text.split()
     if len(fields) == 5:
         fields.insert(0, "0")
@@ -89,7 +89,7 @@ def _span(
     low = _number(low_text, name, names)
     if dash:
         return low, _number(high_text, name, names)
-    # "5/15" means every fifteen from 5 on.
+    # "5/15" means every fifteenth value from 5 on.
     return low, most if stepped else low
 
 

@@ -1,4 +1,5 @@
-"""Queue output bindings: written after the function has returned, into a queue made on demand.
+"""Queue output bindings: written after the function has returned; the queue is made if it is
+missing.
 
 https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue-output
 """
@@ -30,7 +31,8 @@ class Outputs:
         self._queues[function, binding] = queue
 
     def deliver(self, function: IndexedFunction, result: Result) -> None:
-        """Write what the function has set; a failure fails the invocation, too late to catch."""
+        """Write what the function has set. A failure fails the invocation; the function cannot
+        catch it."""
         for output in function.outputs:
             queue = self._queues.get((function.name, output.name))
             value = result.returned if output.name == "$return" else result.outputs[output.name]

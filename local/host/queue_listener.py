@@ -1,4 +1,4 @@
-"""The queue trigger's poll loop: what the Storage Queues extension 5.3 does, call for call.
+"""The queue trigger's poll loop. It makes the same calls as the Storage Queues extension 5.3.
 
 https://github.com/Azure/azure-sdk-for-net/tree/main/sdk/storage/Microsoft.Azure.WebJobs.Extensions.Storage.Queues
 (`QueueListener`, `QueueProcessor`, `RandomizedExponentialBackoffStrategy`).
@@ -27,7 +27,8 @@ _HERE = Path(__file__).parent
 
 
 class Backoff:
-    """100 ms after a miss, then 100 ms more and more, with jitter, up to `longest` seconds."""
+    """100 ms after a poll without a message, then longer and longer, with jitter, up to `longest`
+    seconds."""
 
     def __init__(self, longest: float, draw: Callable[[float, float], float]) -> None:
         self._longest = longest
@@ -41,7 +42,7 @@ class Backoff:
         self._misses += 1
         if self._misses == 1:
             return min(_FIRST_WAIT, self._longest)
-        # Bounded so that a long idle time cannot overflow the power.
+        # Limited, so that a long idle time cannot overflow the power.
         step = _FIRST_WAIT * 2.0 ** min(self._misses - 2, 30)
         return min(_FIRST_WAIT + self._draw(0.8, 1.2) * step, self._longest)
 
@@ -77,7 +78,7 @@ class QueueListener:
             self._changed.notify_all()
 
     def finish(self, grace: float) -> bool:
-        """Wait for the messages under way, which are still deleted or released."""
+        """Wait for the messages under way; they are still deleted or released."""
         self._thread.join(grace)
         with self._changed:
             done = self._changed.wait_for(lambda: self._in_flight == 0, grace)
@@ -106,7 +107,7 @@ class QueueListener:
                 self._wait(self._backoff.next())
 
     def _report(self, error: AzureError | None) -> None:
-        """Say once that the queue cannot be read, and once that it can be again."""
+        """Log once that the queue cannot be read, and once that it can be read again."""
         if error is not None and not self._unreadable:
             _LOG.warning("queue %s cannot be read: %s", self.queue.name, type(error).__name__)
         elif error is None and self._unreadable:

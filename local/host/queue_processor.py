@@ -1,6 +1,7 @@
-"""What happens to one received message: decode, keep locked, run, delete, release or poison.
+"""Handles one received message: decode, keep locked, run, then delete, release or move to the
+poison queue.
 
-Sources as in `queue_listener`; the shape of the metadata: `QueueTriggerBinding`.
+The sources are those of `queue_listener`; the form of the metadata is from `QueueTriggerBinding`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from local.host.storage import StoredQueue, error_code, is_lost
 
 _LOG = logging.getLogger("host")
 
-# Fixed in the extension, whatever host.json says.
+# The extension fixes these, whatever host.json says.
 MESSAGE_LOCK = 600
 _RENEW_EVERY = MESSAGE_LOCK / 2
 
@@ -39,7 +40,8 @@ class Undecodable(Exception):
 
 
 class Locked:
-    """A message in our hands; renewals change its receipt, so receipt and calls go together."""
+    """A message that this host has received. A renewal changes its receipt, so a lock guards
+    both."""
 
     def __init__(self, queue: StoredQueue, message: QueueMessage) -> None:
         self._queue = queue
@@ -49,7 +51,7 @@ class Locked:
         self._held = True
 
     def renew(self, seconds: int) -> bool:
-        """Whether renewing goes on; it ends when the message is done with or lost."""
+        """Renew the lock. Returns False once the message is finished or lost."""
         with self._mutex:
             if not self._held:
                 return False
@@ -68,7 +70,7 @@ class Locked:
         self._settle(lambda: self._queue.set_visibility(self._id, self._receipt, seconds))
 
     def let_go(self) -> None:
-        """Stop renewing; the message reappears when its lock runs out."""
+        """Stop renewing; the message becomes visible again when its lock ends."""
         with self._mutex:
             self._held = False
 
@@ -85,7 +87,7 @@ class Locked:
 
 
 class Renewals:
-    """One thread that extends the locks of all messages under way."""
+    """One thread that renews the locks of all messages under way."""
 
     def __init__(self, every: float, seconds: int) -> None:
         self._every = every
@@ -202,7 +204,7 @@ class Processor:
 
 
 def runner(invoker: Invoker, function: IndexedFunction, deliver: Callable[..., None]) -> Run:
-    """Runs the function and then its output bindings; both count as the invocation."""
+    """Runs the function, then its output bindings; both are one invocation."""
 
     def run(argument: Any) -> None:
         deliver(function, invoker.invoke(function, argument))

@@ -1,4 +1,4 @@
-"""HTTP routes as the host matches them.
+"""Matches HTTP routes as the host does.
 
 Templates are ASP.NET's (https://learn.microsoft.com/aspnet/core/fundamentals/routing): literal
 segments without regard to case, `{id}`, `{id?}`, `{id=default}`, `{*rest}`, constraints after a

@@ -1,6 +1,6 @@
 """The HTTP server: HTTP/1.1 with keep-alive, one thread per connection, loopback only.
 
-Limits are Kestrel's and the host's own: request line 8,192 bytes, headers 32 KiB and 100 of
+The limits are those of Kestrel and the host: request line 8,192 bytes, headers 32 KiB and 100 of
 them, body 104,857,600 bytes (azure-functions-host, `FUNCTIONS_REQUEST_BODY_SIZE_LIMIT`).
 """
 
@@ -24,7 +24,7 @@ BODY_LIMIT = 104_857_600
 _REQUEST_LINE_LIMIT = 8_192
 _QUERY_LIMIT = 4_096
 _HEADERS_LIMIT = 32_768
-# Kestrel reads on for this long to let a client see an early answer.
+# Kestrel reads this long after an early answer, so that the client sees the answer.
 _DRAIN_SECONDS = 5.0
 _CHUNK = 65_536
 
@@ -35,7 +35,7 @@ class BadRequest(Exception):
 
 
 class Server(ThreadingTCPServer):
-    """Shares its port with the other workers; the kernel spreads connections over them."""
+    """Shares its port with the other workers; the kernel distributes connections among them."""
 
     daemon_threads = True
     block_on_close = False
@@ -45,7 +45,7 @@ class Server(ThreadingTCPServer):
         self, port: int, handler: Handler, may_read: Handler, body_limit: int = BODY_LIMIT
     ) -> None:
         self.handler = handler
-        # Answers from the head alone where a body must not be read first (401, 404).
+        # Answers from the head alone if the body must not be read first (401, 404).
         self.may_read = may_read
         self.body_limit = body_limit
         self.closing = False
@@ -74,7 +74,7 @@ class Server(ThreadingTCPServer):
             self._connections.pop(connection, None)
 
     def stop(self, grace: float) -> None:
-        """Take no more connections, let calls under way finish, close the rest."""
+        """Accept no more connections, let calls under way finish, and close the others."""
         self.closing = True
         self.shutdown()
         self.server_close()
@@ -85,7 +85,8 @@ class Server(ThreadingTCPServer):
         self._close_connections(idle_only=False)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that breaks is the client's affair; printing it would only be noise."""
+        """Do nothing: a connection that breaks is the client's fault, and a message would not
+        help."""
 
     def _busy(self) -> bool:
         with self._lock:
@@ -133,7 +134,7 @@ class Connection(BaseHTTPRequestHandler):
             self.close_connection = self.close_connection or self.server.closing
 
     def handle_expect_100(self) -> bool:
-        # Sent when the body is about to be read, so that a refusal costs no upload.
+        # Sent only when the body is about to be read, so that a refused request uploads nothing.
         self._continue_expected = True
         return True
 
@@ -173,7 +174,7 @@ class Connection(BaseHTTPRequestHandler):
         return Request(self.command, path, query, joined(self.headers.items()))
 
     def _read_body(self, head: Request) -> bytes:
-        """The body as the worker gets it: one sent in chunks, without a length, is lost."""
+        """The body as the worker gets it: a body in chunks, without a length, is lost."""
         if "chunked" in head.headers.get("transfer-encoding", "").lower():
             self._send_continue()
             self._discard_chunks()
@@ -233,7 +234,7 @@ class Connection(BaseHTTPRequestHandler):
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _drain(self) -> None:
-        """Read on for a while: closing with unread data would destroy the answer just sent."""
+        """Read for a while before closing: closing with unread data would destroy the answer."""
         self.connection.shutdown(socket.SHUT_WR)
         deadline = time.monotonic() + _DRAIN_SECONDS
         self.connection.settimeout(0.5)

@@ -1,4 +1,4 @@
-"""Checks each function's parameters as the worker's registry does when it loads a function.
+"""Checks each function's parameters as the worker does when it loads a function.
 
 azure-functions-python-worker, `functions.py`: names equal bindings, directions agree with
 `func.Out`, and annotations agree with the binding's converter.
@@ -19,7 +19,8 @@ from local.host.indexing import Binding, IndexedFunction
 
 
 def check(function: IndexedFunction) -> IndexedFunction:
-    """The same function with what its signature says, or an error that names the remedy."""
+    """The same function with the facts of its signature. Raises HostError, which names the
+    remedy."""
     hints = _hints(function)
     parameters = set(inspect.signature(function.call).parameters)
     bound = {function.trigger.name: function.trigger}

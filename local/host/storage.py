@@ -58,13 +58,15 @@ class StoredQueue:
         self._client.delete_message(message_id, receipt)
 
     def set_visibility(self, message_id: str, receipt: str, seconds: int) -> str:
-        """Returns the new pop receipt; the text stays as it is."""
+        """Change when the message becomes visible. Returns the new pop receipt; the text stays the
+        same."""
         self._count("update")
         updated = self._client.update_message(message_id, receipt, visibility_timeout=seconds)
         return str(updated.pop_receipt)
 
     def put(self, text: str, operation: str) -> None:
-        """Add a message with the service's default life, making the queue on first use."""
+        """Add a message with the service's default time to live. The queue is made if it is
+        missing."""
         self._count(operation)
         try:
             self._client.send_message(text)
@@ -131,7 +133,7 @@ class Queues:
         return f"https://{account}.queue.core.windows.net" if account else None
 
     def _credential(self, connection: str) -> Any:
-        # Not needed with connection strings, and slow to import.
+        # Connection strings do not need it, and it is slow to import.
         from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 
         client_id = self._settings.get(f"{connection}__clientId")
@@ -141,25 +143,26 @@ class Queues:
 
 
 def poison_queue_name(queue: str) -> str | None:
-    """None where the name is a poison queue's already or would be too long."""
+    """The name of the poison queue; None if the queue is one already, or if the name would be too
+    long."""
     name = f"{queue}-poison"
     return None if queue.endswith("-poison") or len(name) > 63 else name
 
 
 def is_lost(error: HttpResponseError) -> bool:
-    """Whether the message is no longer this receiver's: deleted, or received by another."""
+    """Whether this receiver has lost the message: it is deleted, or another one received it."""
     lost = ("PopReceiptMismatch", "MessageNotFound")
     return error.status_code == 404 or error_code(error) in lost
 
 
 def error_code(error: HttpResponseError) -> str:
-    """The service's own word for what is wrong; the SDK adds it without declaring it."""
+    """The service's error code; the SDK adds it without declaring it."""
     return str(getattr(error, "error_code", "") or error.status_code)
 
 
 def _transport() -> RequestsTransport:
     session = requests.Session()
-    # requests keeps ten connections and warns about each one more.
+    # requests keeps ten connections and warns about every further one.
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(pool_connections=2, pool_maxsize=64))
     return RequestsTransport(session=session)

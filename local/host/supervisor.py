@@ -1,4 +1,5 @@
-"""The parent of the workers: reserves the port, starts them, replaces dead ones, stops them."""
+"""The parent of the workers: reserves the port, starts workers, replaces dead ones, and stops
+them."""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ class Supervisor:
         self._state = options.state_directory / "host-state.json"
 
     def run(self) -> int:
-        """Until SIGTERM or SIGINT; 0 when every worker ended in good order."""
+        """Run until SIGTERM or SIGINT. Returns 0 if every worker ended normally."""
         self._options.state_directory.mkdir(parents=True, exist_ok=True)
         self._state.unlink(missing_ok=True)
         keys.load_or_create(self._options.state_directory / "keys.json")
@@ -61,7 +62,7 @@ class Supervisor:
         self._stopping = True
 
     def _reserve(self) -> socket.socket:
-        """Hold the port without listening, so that it stays ours while workers come and go."""
+        """Bind the port without listening, so that it stays reserved while workers are replaced."""
         port = self._options.port
         if port and not ports.is_free(port):
             raise HostError(f"port {port} is in use; free it or give another one with --port")
@@ -91,7 +92,8 @@ class Supervisor:
         command += ["--app-dir", str(options.app_directory)]
         command += ["--state-dir", str(options.state_directory), "--grace", str(options.grace)]
         command += ["--worker", str(index), "--ready-fd", str(announce)]
-        # A group of its own, so that Ctrl-C reaches the parent alone, which stops it in order.
+        # A process group of its own: Ctrl-C reaches only the parent, which stops the workers in
+        # order.
         process = subprocess.Popen(  # noqa: S603 - our own module
             [*command, "--supervisor", str(os.getpid())],
             pass_fds=(announce,),
@@ -137,7 +139,8 @@ class Supervisor:
             children.stop(process, self._options.grace + 5.0)
 
     def _write_state(self, port: int) -> None:
-        """Where we are and who works for us, for whoever waits until the host is up."""
+        """Write the port and the process ids of the workers, for programs that wait for the
+        host."""
         document = {
             "url": f"http://localhost:{port}",
             "port": port,

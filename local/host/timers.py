@@ -1,8 +1,9 @@
-"""The timer trigger: one running instance app-wide, no overlap, missed runs made up for.
+"""The timer trigger: one running instance in the whole app, no overlap, and missed runs are caught
+up.
 
-https://learn.microsoft.com/azure/azure-functions/functions-bindings-timer; azure-webjobs-sdk-
-extensions `TimerListener`. In the cloud one host holds a blob lease per timer; here the workers
-compete for a file lock, which the kernel frees when its holder dies.
+https://learn.microsoft.com/azure/azure-functions/functions-bindings-timer;
+azure-webjobs-sdk-extensions `TimerListener`. In the cloud one host holds a blob lease for each
+timer; here the workers compete for a file lock, which the kernel releases when its holder dies.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from local.host.invocation import InvocationFailed
 
 _LOG = logging.getLogger("host")
 _LOCK_RETRY = 0.5
-# The extension monitors no schedule that is more frequent than this.
+# The extension does not monitor a schedule that is more frequent than this.
 _MONITOR_FROM = timedelta(minutes=1)
 
 Run = Callable[[Any], None]
@@ -122,7 +123,7 @@ class Timer:
 
     def _fire(self, *, past_due: bool) -> None:
         status = self._load()
-        # A timer that failed is not tried again before its next time.
+        # A timer that failed runs again only at its next time.
         with contextlib.suppress(InvocationFailed):
             self._run(argument(past_due=past_due, status=status))
         now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""One worker process: loads the app, listens, and ends in good order."""
+"""One worker process: loads the app, listens, and shuts down in order."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def main(options: WorkerOptions) -> int:
     try:
         return _run(options)
     except HostError as error:
-        # Every worker finds the same mistake; one of them says so.
+        # Every worker finds the same mistake; only one of them reports it.
         if options.index == 0:
             print(f"error: {error}", file=sys.stderr)
         return EXIT_WRONG_APP
@@ -50,7 +50,7 @@ def main(options: WorkerOptions) -> int:
 def _run(options: WorkerOptions) -> int:
     settings = configuration.load(options.app_directory, os.environ)
     os.environ.update(settings.settings)
-    # As Core Tools does; in the cloud it is the app's public name.
+    # As Core Tools does; in the cloud this is the app's public name.
     os.environ.setdefault("WEBSITE_HOSTNAME", f"localhost:{options.port}")
     os.environ.setdefault("WEBSITE_INSTANCE_ID", f"local-{options.index}")
     _set_up_logging(settings)
@@ -74,7 +74,7 @@ def _serve(
     listeners: application.Listeners,
     invoker: Invoker,
 ) -> int:
-    # A plain list: a handler that takes a lock, as Event.set() does, can find it held by itself.
+    # A plain list: a handler that takes a lock, as Event.set() does, can deadlock with itself.
     stop: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _: stop.append(received))
@@ -94,7 +94,7 @@ def _serve(
     finished = invoker.wait_until_idle(0.1) and finished
     if broken:
         _LOG.warning("a function ran out of time; the worker is replaced")
-    # Function threads that hang would keep the interpreter from ending.
+    # Function threads that hang would keep the interpreter running.
     sys.stderr.flush()
     if broken or not finished:
         os._exit(EXIT_RESTART if broken else 0)
@@ -103,7 +103,7 @@ def _serve(
 
 
 class _NoPlatformLogs(logging.Filter):
-    """Loggers named like the platform's never show: the real worker keeps them to itself."""
+    """Hides loggers named like the platform's, because the real worker does not pass them on."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not record.name.startswith(("azure.functions", "azure_functions_worker"))

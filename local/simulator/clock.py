@@ -1,4 +1,5 @@
-"""The one clock that the simulated services share, so that a test can move ninety days in one call."""
+"""The clock that all simulated services share, so that a test can move time by ninety days in one
+call."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ class Clock:
         self.reset()
 
     def reset(self) -> None:
-        """Back to real time."""
+        """Return to real time."""
         with self._lock:
             self._real_anchor = self._anchor = time.time()
             self._speed = 1.0
@@ -31,7 +32,7 @@ class Clock:
 
     @property
     def offset_seconds(self) -> float:
-        """How far simulated time is ahead of real time at the moment."""
+        """How far simulated time is ahead of real time now."""
         return self.time() - time.time()
 
     @property
@@ -40,13 +41,13 @@ class Clock:
         return self._speed
 
     def set_offset(self, seconds: float) -> None:
-        """Put simulated time `seconds` ahead of real time (behind, where negative)."""
+        """Set simulated time `seconds` ahead of real time (behind it if negative)."""
         with self._lock:
             self._real_anchor = time.time()
             self._anchor = self._real_anchor + seconds
 
     def advance(self, seconds: float) -> None:
-        """Move simulated time forward from where it stands."""
+        """Move simulated time forward from its present value."""
         with self._lock:
             self._move_anchor()
             self._anchor += seconds
@@ -60,7 +61,7 @@ class Clock:
             self._speed = speed
 
     def real_seconds(self, simulated_seconds: float) -> float:
-        """How long to wait really for a simulated time to pass; none at all while time stands still."""
+        """The real wait for a simulated time to pass; 0 while simulated time stands still."""
         return simulated_seconds / self._speed if self._speed else 0.0
 
     def _time(self) -> float:

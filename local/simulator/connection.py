@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one socket: keep-alive, chunked request bodies, and resets on purpose."""
+"""HTTP/1.1 on one socket: keep-alive, chunked request bodies, and intended resets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IDLE_SECONDS = 300.0
 
 
 class BadRequest(Exception):
-    """What arrived is not HTTP, or too much of it; `status` says which."""
+    """The data is not HTTP, or is too large; `status` says which."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -28,17 +28,17 @@ class BadRequest(Exception):
 
 
 def serve(sock: socket.socket, scheme: str, answer: Callable[[Request], Response]) -> None:
-    """Answer requests until either side has enough. Closes the socket."""
+    """Answer requests until either side closes the connection. Closes the socket."""
     sock.settimeout(IDLE_SECONDS)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     reader = sock.makefile("rb")
     try:
-        # A client may leave at any moment; that is no news to anybody.
+        # A client may leave at any moment; this is not an error.
         with contextlib.suppress(OSError, BadRequest):
             while _serve_one(sock, reader, scheme, answer):
                 pass
     except ResetConnection:
-        # Closing with a linger time of zero sends RST, with which a lost answer begins.
+        # Closing with a linger time of zero sends RST: this is how an answer is lost.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     finally:
         with contextlib.suppress(OSError):

@@ -1,7 +1,9 @@
-"""The control surface: what Microsoft does not have. Under its own prefix, never reachable by faults.
+"""The control surface, which Microsoft does not have. It has a prefix of its own, and no fault can
+affect it.
 
-Every answer is JSON; what cannot be used is a 400 that says why. It asks for no credential, so web
-pages are kept from changing anything: what a browser sends for a page of another origin is refused.
+Every answer is JSON; an invalid request gets a 400 that says why. No credential is needed. To keep
+web pages from changing anything, requests that a browser sends for a page of another origin are
+refused.
 """
 
 from __future__ import annotations
@@ -62,22 +64,22 @@ def routes(state: SimulatorState) -> list[Route]:
 
 
 class Control:
-    """One method per call; each returns the document to answer with."""
+    """One method for each call; each returns the document of the answer."""
 
     def __init__(self, state: SimulatorState) -> None:
         self._state = state
 
     def reset(self, request: Request) -> Any:
-        """Back to the seed."""
+        """Return to the seed."""
         self._state.reset()
         return {"reset": True}
 
     def list_faults(self, request: Request) -> Any:
-        """Rules in force, with how often each fired."""
+        """The active rules, with how often each fired."""
         return {"faults": self._state.faults.describe()}
 
     def add_fault(self, request: Request) -> Any:
-        """One rule, or a list of them."""
+        """Add one rule, or a list of them."""
         document = request.json()
         rules = document if isinstance(document, list) else [document]
         faults = [Fault.parse(rule) for rule in rules]
@@ -88,17 +90,17 @@ class Control:
         return self.list_faults(request)
 
     def clear_faults(self, request: Request) -> Any:
-        """No more faults; hanging requests end."""
+        """Remove all faults; hanging requests end."""
         self._state.faults.clear()
         return {"faults": []}
 
     def list_operations(self, request: Request) -> Any:
-        """What `where` of a fault may name."""
+        """The names that `where` of a fault may have."""
         return {"operations": sorted(self._state.operations)}
 
     def deliveries(self, request: Request) -> Any:
-        """Every mail handed to transport, in order; with `count` and `wait` once there are so many,
-        or when the seconds are over."""
+        """Every mail handed to transport, in order. With `count` and `wait`, the answer waits until
+        there are so many, or until the seconds are over."""
         count, seconds = request.query.get("count", "0"), request.query.get("wait", "0")
         if count.isdigit() and seconds.isdigit() and int(count):
             self._state.graph.wait_for_deliveries(int(count), min(int(seconds), 60))
@@ -110,7 +112,7 @@ class Control:
         return {"deliveries": []}
 
     def read_clock(self, request: Request) -> Any:
-        """Where simulated time stands."""
+        """The present simulated time."""
         clock = self._state.clock
         return {
             "now": clock.now().isoformat(),
@@ -119,7 +121,7 @@ class Control:
         }
 
     def set_clock(self, request: Request) -> Any:
-        """`offset_seconds` from real time, `advance_seconds` from where it stands, `speed`."""
+        """`offset_seconds` from real time, `advance_seconds` from the present value, `speed`."""
         document = object_of(request)
         changes = {
             "offset_seconds": self._state.clock.set_offset,
@@ -133,8 +135,8 @@ class Control:
         return self.read_clock(request)
 
     def revoke(self, request: Request) -> Any:
-        """End a user's grants. `code` chooses the AADSTS number, `withdraw_consent` answers 65001,
-        `access_tokens` ends those too."""
+        """End a user's grants. `code` chooses the AADSTS number, `withdraw_consent` makes it 65001,
+        `access_tokens` also ends the access tokens."""
         document, state = object_of(request), self._state
         user = named_user(state, document)
         state.flows.sessions.forget_user(user.object_id)
@@ -149,7 +151,7 @@ class Control:
         return {"revoked": revoked}
 
     def expire_access_tokens(self, request: Request) -> Any:
-        """End access tokens now; of one `mailbox`, or of everybody."""
+        """End access tokens now: those of one `mailbox`, or all."""
         document = request.json() if request.body else {}
         return {"expired": self._state.tokens.expire_all(document.get("mailbox"))}
 
@@ -158,12 +160,12 @@ class Control:
         return {"counts": self._state.log.counts(), "answers": self._state.log.answers()}
 
     def clear_counts(self, request: Request) -> Any:
-        """Count from zero."""
+        """Reset the counts."""
         self._state.log.clear()
         return {"counts": {}}
 
     def requests(self, request: Request) -> Any:
-        """The last requests: operation, status, time, mailbox. Never content."""
+        """The last requests: operation, status, time, mailbox; never content."""
         return {"requests": self._state.log.last()}
 
     def read_options(self, request: Request) -> Any:

@@ -1,4 +1,4 @@
-"""The control surface's part about the app registration's credentials."""
+"""The part of the control surface for the app registration's credentials."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FEDERATED = {"name", "subject", "issuer", "audience", "works_after_seconds"}
 
 
 class ControlApplication:
-    """One method per call; each returns the document to answer with."""
+    """One method for each call; each returns the document of the answer."""
 
     def __init__(self, state: SimulatorState) -> None:
         self._application = state.entra.application
@@ -27,7 +27,8 @@ class ControlApplication:
         return {"client_secrets": [one.describe() for one in self._application.secrets]}
 
     def change_secrets(self, request: Request) -> Any:
-        """`add` a value (with `expires_in_seconds`); `expire` or `remove` one by value, hint or id."""
+        """`add` a value (with `expires_in_seconds`); `expire` or `remove` a secret by value, hint
+        or id."""
         document = object_of(request)
         if "add" in document:
             seconds = document.get("expires_in_seconds", YEAR)
@@ -52,7 +53,7 @@ class ControlApplication:
         return self.list_certificates(request)
 
     def list_federated(self, request: Request) -> Any:
-        """Whose tokens stand in for a secret."""
+        """The federated credentials: whose tokens are accepted in place of a secret."""
         return {"federated_credentials": [one.describe() for one in self._application.federated]}
 
     def change_federated(self, request: Request) -> Any:

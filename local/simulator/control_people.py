@@ -1,4 +1,4 @@
-"""The control surface's part about people, mailboxes and organisations."""
+"""The part of the control surface for people, mailboxes and organisations."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _FLAGS = (
 _SETS = ("aliases", "send_as", "send_on_behalf", "full_access")
 _OTHERS = ("address", "name", "kind", "mail", "conditional_access", "guest_of")
 _SHOWN = ("object_id", "tenant_id", "tenant")
-"""What a list shows and nobody changes: it may be sent back with the rest."""
+"""Fields that a list shows and that cannot be changed: they may be sent back with the others."""
 
 
 class ControlPeople:
-    """One method per call; each returns the document to answer with."""
+    """One method for each call; each returns the document of the answer."""
 
     def __init__(self, state: SimulatorState) -> None:
         self._state = state
 
     def list_users(self, request: Request) -> Any:
-        """Everybody in the directory."""
+        """All users of the directory."""
         return {"mailboxes": [self._described(user) for user in self._state.directory]}
 
     def put_user(self, request: Request) -> Any:
@@ -60,13 +60,13 @@ class ControlPeople:
         return self._described(user)
 
     def remove_user(self, request: Request) -> Any:
-        """Delete a user: refreshing answers 50034."""
+        """Delete a user: a refresh then answers 50034."""
         user = named_user(self._state, object_of(request))
         self._state.directory.remove(user.address)
         return {"removed": user.address}
 
     def list_tenants(self, request: Request) -> Any:
-        """Every organisation, with what it has of the application and its rules."""
+        """Every organisation, with its state of the application and its rules."""
         return {"tenants": [asdict(one) for one in self._state.organisations]}
 
     def put_tenant(self, request: Request) -> Any:
@@ -85,7 +85,7 @@ class ControlPeople:
         return asdict(organisation)
 
     def _forget_consents(self, organisation: Organisation) -> None:
-        """With its service principal go the consents of everybody there."""
+        """Remove the consents of all its users together with its service principal."""
         grants = self._state.entra.grants
         grants.withdraw_consent(organisation.id)
         for user in self._state.directory:
@@ -125,7 +125,7 @@ class ControlPeople:
 
 
 def named_user(state: SimulatorState, document: Mapping[str, Any]) -> User:
-    """Whom `mailbox` or `address` names. Raises Unusable."""
+    """The user that `mailbox` or `address` names. Raises Unusable."""
     address = document.get("mailbox") or document.get("address") or ""
     user = state.directory.find(address)
     if user is None:

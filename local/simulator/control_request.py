@@ -1,4 +1,4 @@
-"""How the control surface takes requests and answers them: JSON both ways, and no other origins."""
+"""Reads and answers requests to the control surface: JSON in both directions, no other origins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from local.simulator.wire import Handler, Request, Response
 
 
 class Unusable(ValueError):
-    """The request's document makes no sense; the message says why."""
+    """The request's document cannot be used; the message says why."""
 
 
 def answering(work: Callable[[Request], Any]) -> Handler:
@@ -30,7 +30,7 @@ def answering(work: Callable[[Request], Any]) -> Handler:
 def _is_from_elsewhere(request: Request) -> bool:
     """Whether a browser says that the request comes from a page of another origin.
 
-    Other ports of this computer are other origins, though of the same site.
+    Other ports of this computer are other origins, although they are of the same site.
     https://developer.mozilla.org/docs/Web/HTTP/Headers/Sec-Fetch-Site
     """
     if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
@@ -39,7 +39,8 @@ def _is_from_elsewhere(request: Request) -> bool:
 
 
 def _is_json(request: Request) -> bool:
-    """No page may send this type to another origin without asking first, which is never answered."""
+    """Whether the body is JSON. To send this type to another origin, a page must ask first, and the
+    simulator never answers that."""
     kind = request.headers.get("content-type", "").partition(";")[0]
     return kind.strip().lower() == "application/json"
 

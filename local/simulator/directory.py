@@ -1,4 +1,4 @@
-"""The people and mailboxes that every simulated service knows about."""
+"""The people and mailboxes that every simulated service knows."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Kind = Literal["work", "personal", "shared", "guest"]
 
 @dataclass
 class User:
-    """One account. A shared mailbox is an account whose sign-in is blocked; a guest is what another
-    organisation has of somebody who signs in at home."""
+    """One account. A shared mailbox is an account whose sign-in is blocked. A guest is the account
+    that an organisation has for somebody who signs in at another one."""
 
     address: str
     """The sign-in name (user principal name)."""
@@ -37,25 +37,26 @@ class User:
     enabled: bool = True
     """False blocks sign-in and refresh (AADSTS50057)."""
     assigned: bool = False
-    """Whether they may use the application where assignment is required (else 50105)."""
+    """Whether they may use the application if assignment is required (else 50105)."""
     locked: bool = False
-    """Too many wrong passwords: no sign-in (50053); what was granted before goes on."""
+    """Too many wrong passwords: no sign-in (50053); existing grants stay valid."""
     password_expired: bool = False
-    """No sign-in (50055); a confidential client's refresh token survives it (entra-oauth.md 3.1)."""
+    """No sign-in (50055); a confidential client's refresh token stays valid (entra-oauth.md
+    3.1)."""
     mfa: bool = False
-    """They must use multi-factor authentication, whatever their organisation says."""
+    """They must use multi-factor authentication, whatever their organisation requires."""
     mfa_registered: bool = True
-    """False: they must enrol first (50079)."""
+    """False: they must register a second factor first (50079)."""
     conditional_access: str | None = None
-    """One of `organisations.CONDITIONAL_ACCESS`, for this one."""
+    """One of `organisations.CONDITIONAL_ACCESS`, for this user."""
     suspended: bool = False
-    """A personal account that Outlook.com lets send nothing (ErrorAccountSuspend)."""
+    """A personal account that Outlook.com does not let send (ErrorAccountSuspend)."""
     copy_sent_as: bool = False
     """MessageCopyForSentAsEnabled of this mailbox."""
     copy_sent_on_behalf: bool = False
     """MessageCopyForSendOnBehalfEnabled of this mailbox."""
     home_id: str | None = None
-    """A guest's object id at home."""
+    """For a guest: the object id in the home directory."""
     aliases: set[str] = field(default_factory=set)
     """Further SMTP addresses of the same mailbox."""
     send_as: set[str] = field(default_factory=set)
@@ -72,16 +73,16 @@ class User:
 
     @property
     def addresses(self) -> frozenset[str]:
-        """Every address that means this account, in lower case."""
+        """Every address of this account, in lower case."""
         if self.kind == "guest":
-            # Their mail is at home, and so is whoever looks for it.
+            # A guest's mail is in the home directory, and so is the account of that address.
             return frozenset({self.address.lower()})
         named = {self.address, *self.aliases, *([self.mail] if self.mail else [])}
         return frozenset(address.lower() for address in named)
 
 
 class Directory:
-    """All users, findable by any of their addresses or by object id."""
+    """All users. They are found by any of their addresses or by object id."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -89,7 +90,7 @@ class Directory:
         self.reset()
 
     def reset(self) -> None:
-        """Forget every change: only the seed remains."""
+        """Undo every change: only the seed remains."""
         with self._lock:
             self._users = {}
             for user in seed():
@@ -105,7 +106,7 @@ class Directory:
             return user
 
     def remove(self, address: str) -> bool:
-        """Delete a user; False where there was none."""
+        """Delete a user; False if there was none."""
         with self._lock:
             user = self.find(address)
             return bool(user and self._users.pop(user.object_id, None))
@@ -120,7 +121,8 @@ class Directory:
             return next((u for u in self._users.values() if wanted in u.addresses), None)
 
     def guest(self, home_id: str, tenant_id: str) -> User | None:
-        """What an organisation has of somebody who is at home elsewhere."""
+        """The guest account that an organisation has for a user of another one; None if there is
+        none."""
         with self._lock:
             return next(
                 (
@@ -132,7 +134,7 @@ class Directory:
             )
 
     def home_of(self, user: User) -> User | None:
-        """The account that somebody signs in with: for most it is this one."""
+        """The account that the person signs in with: for most users the same one."""
         return user if user.home_id is None else self.find(user.home_id)
 
     def __iter__(self) -> Iterator[User]:
@@ -149,7 +151,7 @@ def new_user(
     admin: bool = False,
     tenant_id: str = TENANT_ID,
 ) -> User:
-    """A user whose object id follows from the address, so that it survives a reset."""
+    """A user whose object id is derived from the address, so that a reset does not change it."""
     return User(
         address=address,
         name=name or address.partition("@")[0].replace(".", " ").title(),
@@ -163,8 +165,8 @@ def new_user(
 
 
 def new_guest(home: User, tenant_id: str, domain: str) -> User:
-    """What an organisation that invited somebody has of them: no mailbox, and a name made from
-    their address (https://learn.microsoft.com/entra/external-id/user-properties)."""
+    """The guest account of an invited user: no mailbox, and a sign-in name made from the user's
+    address (https://learn.microsoft.com/entra/external-id/user-properties)."""
     name = f"{home.address.replace('@', '_')}#EXT#@{domain}"
     return User(
         address=name,
@@ -179,7 +181,7 @@ def new_guest(home: User, tenant_id: str, domain: str) -> User:
 
 
 def _object_id(address: str, kind: Kind) -> str:
-    """Personal accounts have object ids of the shape 00000000-0000-0000-xxxx-xxxxxxxxxxxx."""
+    """Personal accounts have object ids of the form 00000000-0000-0000-xxxx-xxxxxxxxxxxx."""
     made = str(uuid.uuid5(uuid.NAMESPACE_URL, f"mailto:{address.lower()}"))
     return f"00000000-0000-0000-{made[19:]}" if kind == "personal" else made
 

@@ -1,4 +1,4 @@
-"""From a request to an answer: find the route, let faults happen around its handler, keep the log."""
+"""Answers a request: finds the route, applies faults around its handler, and keeps the log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ResetConnection(Exception):
 
 
 class Dispatcher:
-    """All routes of all services. Thread-safe as far as the handlers are."""
+    """All routes of all services. Thread-safe if the handlers are."""
 
     def __init__(
         self, state: SimulatorState, routes: Sequence[Route], also_called: Sequence[str] = ()
@@ -35,9 +35,11 @@ class Dispatcher:
             self._routes[route.method].append(route)
 
     def answer(self, request: Request) -> Response:
-        """The answer. Raises ResetConnection where there is to be none."""
+        """The answer. Raises ResetConnection if the fault allows none."""
         if not self._is_meant(request):
-            return Response.of_json(421, {"error": "the simulator is called localhost"})
+            return Response.of_json(
+                421, {"error": "the simulator answers only to the name localhost"}
+            )
         found = self._find(request)
         if found is None:
             return self._no_such_route(request)
@@ -50,7 +52,7 @@ class Dispatcher:
         return name in self._also_called or _for_this_computer(request)
 
     def _find(self, request: Request) -> tuple[Route, Request] | None:
-        # HEAD is GET whose body the server leaves out.
+        # HEAD is answered as GET; the server leaves the body out.
         method = "GET" if request.method == "HEAD" else request.method
         for route in self._routes.get(method, ()):
             params = route.match(method, request.path)
@@ -100,7 +102,7 @@ class Dispatcher:
     def _fault(
         self, route: Route, when: When, request: Request, hooks: Hooks | None, mailbox: str | None
     ) -> Response | None:
-        # The way out of a fault must stay open, whatever `where` says.
+        # The control surface must stay reachable, whatever `where` says.
         if route.name.startswith("control."):
             return None
         fault = self._state.faults.take(route.name, when, mailbox)
@@ -114,17 +116,18 @@ class Dispatcher:
 
 
 def _for_this_computer(request: Request) -> bool:
-    """Whether Host, where it is sent, names the loopback interface.
+    """Whether Host, if it is sent, names the loopback interface.
 
-    A web page may give its own name our address and would then be let read every answer (DNS
-    rebinding). Its requests still carry that name, which no page can change.
+    A web page may bind its own name to the simulator's address, and its browser would then let it
+    read every answer (DNS rebinding). Its requests still contain that name, and no page can change
+    this.
     """
     host = request.headers.get("host")
     return host is None or _HOST.fullmatch(host) is not None
 
 
 def faulty_response(fault: Fault, request: Request, hooks: Hooks | None) -> Response:
-    """What a fault answers; its own headers come last."""
+    """The answer of a fault; the fault's own headers come last."""
     extra = tuple((name, str(value)) for name, value in fault.headers.items())
     if fault.action == "empty":
         return Response(fault.status, b"", extra)

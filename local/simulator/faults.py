@@ -1,8 +1,8 @@
-"""What goes wrong, as data: which operation, before or after its work is done, how, how often.
+"""Faults as data: for which operation, before or after its work is done, which fault, how often.
 
-Services know nothing of faults. `dispatch.py` asks here around every handler, and a service lends
-only the shape of its error documents. "after" is the interesting half: the work was done and the
-client does not get to know.
+Services do not know about faults. `dispatch.py` asks this module around every handler, and a
+service only provides the form of its error documents. "after" is the important case: the work is
+done and the client does not learn it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class BadFault(ValueError):
 
 @dataclass
 class Fault:
-    """One rule. See the module for `action`; `where` may hold `*`, as in `graph.*`."""
+    """One rule. See ACTIONS for `action`; `where` may contain `*`, as in `graph.*`."""
 
     where: str
     when: When = "before"
@@ -43,9 +43,9 @@ class Fault:
     message: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str | None = None
-    """Sent as it is, in place of the service's error document."""
+    """Sent unchanged, in place of the service's error document."""
     times: int = 1
-    """How often it fires; -1 for ever."""
+    """How often it fires; -1 means always."""
     mailbox: str | None = None
     seconds: float = 5.0
     probability: float = 1.0
@@ -79,7 +79,7 @@ class Fault:
             raise BadFault("headers is an object")
 
     def covers(self, operation: str, when: When, mailbox: str | None) -> bool:
-        """Whether this rule speaks about such a request and is not used up."""
+        """Whether this rule applies to such a request and is not used up."""
         if self.when != when or self.times == self.fired:
             return False
         if self.mailbox is not None and self.mailbox.lower() != (mailbox or "").lower():
@@ -88,7 +88,7 @@ class Fault:
 
 
 class Faults:
-    """The rules in force, oldest first."""
+    """The active rules, oldest first."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -97,12 +97,12 @@ class Faults:
         """Set when the rules are cleared, so that hanging requests end at once."""
 
     def add(self, fault: Fault) -> None:
-        """Put a rule in force."""
+        """Activate a rule."""
         with self._lock:
             self._rules.append(fault)
 
     def clear(self) -> None:
-        """Drop all rules and let go of the requests that hang."""
+        """Remove all rules and end the requests that hang."""
         with self._lock:
             self._rules.clear()
             self.cleared.set()
@@ -119,12 +119,12 @@ class Faults:
             return None
         with self._lock:
             for rule in self._rules:
-                # Chance decides when a test fails, not who may come in.
+                # Chance decides when a test fails; it does not decide about access.
                 if rule.covers(operation, when, mailbox) and random.random() < rule.probability:  # noqa: S311
                     rule.fired += 1
                     return rule
         return None
 
     def wait(self, seconds: float) -> None:
-        """Pass the time, or until the rules are cleared."""
+        """Wait for this time, or until the rules are cleared."""
         self.cleared.wait(seconds)

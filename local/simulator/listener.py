@@ -1,4 +1,4 @@
-"""One listening port of the loopback interface, a thread for each connection."""
+"""One listening port of the loopback interface, with a thread for each connection."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STOP_CHECK_SECONDS = 0.1
 
 
 class Listener:
-    """Accepts until stopped. With a TLS context it speaks https."""
+    """Accepts connections until it is stopped. With a TLS context it serves https."""
 
     def __init__(
         self, port: int, answer: Callable[[Request], Response], tls: ssl.SSLContext | None = None
@@ -39,7 +39,7 @@ class Listener:
         self._accepting.start()
 
     def stop(self) -> None:
-        """Accept no more, end every open connection, wait for the threads."""
+        """Accept no more connections, end the open ones, and wait for the threads."""
         self._stopping.set()
         if self._accepting.is_alive():
             self._accepting.join()
@@ -79,7 +79,7 @@ class Listener:
                 self._threads.discard(threading.current_thread())
 
     def _secured(self, sock: socket.socket) -> socket.socket | None:
-        """The socket to talk on; None where the client does not like our certificate."""
+        """The socket with TLS; None if the client refuses the certificate."""
         if self._tls is None:
             return sock
         sock.settimeout(HANDSHAKE_SECONDS)

@@ -1,4 +1,4 @@
-"""Switches that change how a service behaves, by name, from the control surface."""
+"""Switches that change the behaviour of a service, set by name on the control surface."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 
 
 class BadOption(ValueError):
-    """No such switch, or not such a value."""
+    """There is no such switch, or the value does not fit."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class HasOptions(Protocol):
 
 
 def change(services: Mapping[str, HasOptions], document: Mapping[str, Any]) -> None:
-    """Apply `{"entra": {…}}`, or the bare names of fields that one service has."""
+    """Apply `{"entra": {…}}`, or the names of fields that only one service has."""
     for name, value in document.items():
         if name in services and isinstance(value, Mapping):
             services[name].options = services[name].options.changed(value)
@@ -44,7 +44,7 @@ def change(services: Mapping[str, HasOptions], document: Mapping[str, Any]) -> N
 
 
 def describe(services: Mapping[str, HasOptions]) -> dict[str, dict[str, Any]]:
-    """Every switch and where it stands."""
+    """Every switch with its value."""
     return {name: asdict(service.options) for name, service in services.items()}
 
 

@@ -1,7 +1,7 @@
-"""The organisations (tenants): their domains, what each has of the application, its rules.
+"""The organisations (tenants): their domains, the state of the application in each, their rules.
 
-The application is registered in Contoso. Whatever another organisation has of it (consent, roles,
-assignment) is its own, as its service principal is
+The application is registered in Contoso. Every other organisation has its own consent, roles and
+assignment, as its service principal is its own
 (https://learn.microsoft.com/entra/identity-platform/app-objects-and-service-principals).
 """
 
@@ -25,22 +25,23 @@ CONDITIONAL_ACCESS = {
     "security_policy": 530032,
     "security_defaults": 530035,
 }
-"""What a policy demands that a server, or this browser, cannot give: the AADSTS number for it."""
+"""Requirements of a policy that a server, or this browser, cannot meet, each with its AADSTS
+number."""
 CONSENT_POLICIES = ("anyone", "microsoft_managed", "admin_only")
 
 
 class BadOrganisation(ValueError):
-    """No such field, or not such a value; the message says which."""
+    """There is no such field, or the value does not fit; the message says which."""
 
 
 @dataclass
 class Organisation:
-    """One tenant. None means: as the options of Entra and Graph say for all."""
+    """One tenant. None means the value in the options of Entra and Graph."""
 
     id: str
     name: str
     domains: Sequence[str]
-    """Verified domains, the one that people know first."""
+    """Verified domains, the main one first."""
     application_present: bool = False
     """Whether anybody here has consented to the application, which makes its service principal."""
     application_enabled: bool = True
@@ -48,26 +49,27 @@ class Organisation:
     app_roles: Sequence[str] | None = None
     """Application permissions that an administrator here has granted."""
     app_only_mailboxes: Sequence[str] | None = None
-    """Addresses that application tokens may use; None is all (RBAC for Applications)."""
+    """Addresses that application tokens may use; None means all (RBAC for Applications)."""
     assignment_required: bool | None = None
     consent_policy: str | None = None
     mfa: bool = False
     """Everybody needs multi-factor authentication here."""
     mfa_days: float | None = None
-    """How long it counts before 50078; None is for ever."""
+    """How long a second factor counts before 50078; None means for ever."""
     sign_in_frequency_hours: float | None = None
-    """After so many hours people must sign in again (70043)."""
+    """The number of hours after which people must sign in again (70043)."""
     conditional_access: str | None = None
     """One of CONDITIONAL_ACCESS, for everybody."""
     block_device_code: bool = False
     """A policy on authentication flows blocks device code (53003)."""
     guests_in: bool = True
-    """False: cross-tenant access keeps guests out (500213)."""
+    """False: the cross-tenant access settings refuse guests (500213)."""
     guests_out: bool = True
-    """False: cross-tenant access keeps this organisation's people from being guests (500212)."""
+    """False: the cross-tenant access settings do not let this organisation's users be guests
+    (500212)."""
 
     def change(self, document: Mapping[str, Any]) -> None:
-        """Set fields by name. Raises BadOrganisation, and then has changed nothing."""
+        """Set fields by name. Raises BadOrganisation, and then nothing is changed."""
         kinds = {field.name: str(field.type) for field in fields(self) if field.name != "id"}
         for name, value in document.items():
             if name not in kinds:
@@ -78,19 +80,19 @@ class Organisation:
 
 
 class Organisations:
-    """All tenants of work accounts, findable by id and by each verified domain."""
+    """All tenants of work accounts. They are found by id and by each verified domain."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self.reset()
 
     def reset(self) -> None:
-        """Contoso, where the application is registered, and Fabrikam, which knows nothing of it."""
+        """Contoso, where the application is registered, and Fabrikam, which does not have it."""
         with self._lock:
             self._known = {each.id: each for each in _seed()}
 
     def find(self, name: str | None) -> Organisation | None:
-        """By id or domain, in any casing."""
+        """The organisation with this id or domain, in upper or lower case."""
         wanted = (name or "").lower()
         with self._lock:
             if wanted in self._known:
@@ -98,11 +100,11 @@ class Organisations:
             return next((one for one in self._known.values() if wanted in one.domains), None)
 
     def of_address(self, address: str) -> Organisation | None:
-        """The one whose domain an address has."""
+        """The organisation with the domain of an address."""
         return self.find(address.rpartition("@")[2])
 
     def add(self, domain: str) -> Organisation:
-        """A new one, whose id follows from its domain."""
+        """A new organisation, whose id is derived from its domain."""
         identifier = str(uuid.uuid5(uuid.NAMESPACE_DNS, domain.lower()))
         label = domain.partition(".")[0]
         made = Organisation(identifier, label.title(), _domains(domain.lower()), app_roles=())

@@ -1,4 +1,4 @@
-"""The running simulator: one router on a plain http port and on an https port."""
+"""The running simulator: one router on an http port and on an https port."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from local.simulator.wire import Route
 class Simulator:
     """Simulated Entra, managed identity, Key Vault and Graph on loopback ports.
 
-    Port 0 takes a free one. The certificate authority's file is `ca_file`. `also_called` are names
-    of Microsoft's that it answers to as well, for clients that cannot be told another address.
+    Port 0 takes a free one. `ca_file` is the file of the certificate authority. `also_called` are
+    host names of Microsoft's that it also answers to, for clients whose address cannot be set.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Simulator:
         self.state = SimulatorState()
         routes = _all_routes(self.state)
         dispatcher = Dispatcher(self.state, routes, also_called)
-        # The way out of a fault must stay open: none can be made for the control surface.
+        # The control surface must stay reachable, so no fault can be made for it.
         names = {route.name for route in routes}
         self.state.operations = frozenset(n for n in names if not n.startswith("control."))
         tls, self.ca_file = server_context(self._state_dir, also_called)
@@ -59,13 +59,13 @@ class Simulator:
         self.state.set_urls(self.urls)
 
     def start(self) -> Self:
-        """Begin to answer; the URLs are good from now on."""
+        """Begin to answer; the URLs are valid from now on."""
         self._plain.start()
         self._secure.start()
         return self
 
     def stop(self) -> None:
-        """End every connection and both ports."""
+        """End every connection and close both ports."""
         self.state.faults.clear()
         self._plain.stop()
         self._secure.stop()
@@ -82,7 +82,7 @@ class Simulator:
         self.stop()
 
     def stack(self) -> dict[str, Any]:
-        """What scripts, tests and people need to know; it holds the (made-up) client secret."""
+        """The data that scripts, tests and people need; it contains the (made-up) client secret."""
         application = self.state.entra.application
         identity_state = self.state.identity
         return {
@@ -117,6 +117,6 @@ class Simulator:
 
 
 def _all_routes(state: SimulatorState) -> list[Route]:
-    # Entra's paths begin with a placeholder, so everybody else comes first.
+    # Entra's paths begin with a placeholder, so all other routes come first.
     services = (control, identity, key_vault, graph, inbox, entra)
     return [route for service in services for route in service.routes(state)]

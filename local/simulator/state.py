@@ -1,7 +1,7 @@
-"""Everything that the simulator remembers, and the hooks by which a service joins in.
+"""The state of the whole simulator, and the hooks by which a service joins it.
 
-Each service is a package with `routes.py` (`routes(state) -> list[Route]`), `handlers.py` (parse and
-shape), `state.py` (the rules) and `errors.py` (wire errors).
+Each service is a package with `routes.py` (`routes(state) -> list[Route]`), `handlers.py` (reads
+requests and writes answers), `state.py` (the rules) and `errors.py` (its errors).
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ def _no_mailbox(_: Request) -> str | None:
 
 @dataclass(frozen=True)
 class Hooks:
-    """What a service lends to the fault machinery and to the request log."""
+    """What a service provides to the fault machinery and to the request log."""
 
     error: Callable[[Fault, Request], Response]
     """The service's own error document for a fault."""
     mailbox_of: Callable[[Request], str | None] = _no_mailbox
-    """The address that a request speaks for, where it can be told cheaply."""
+    """The address that a request is about, if it can be read cheaply."""
 
 
 class RequestLog:
-    """How often each operation was asked, and the last requests without their content."""
+    """Counts the requests of each operation, and keeps the last requests without their content."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -59,12 +59,12 @@ class RequestLog:
             self._last.clear()
 
     def count(self, operation: str) -> None:
-        """One more request, counted before it is answered."""
+        """Count a request. This happens before it is answered."""
         with self._lock:
             self._counts[operation] += 1
 
     def add(self, entry: dict[str, Any]) -> None:
-        """Remember an answered request."""
+        """Add an answered request."""
         with self._lock:
             self._last.append(entry)
             self._answers[entry["operation"], entry["status"]] += 1
@@ -75,7 +75,7 @@ class RequestLog:
             return dict(self._counts)
 
     def answers(self) -> dict[str, dict[str, int]]:
-        """Answers per operation and status; `none` where the connection broke instead."""
+        """Answers by operation and status; `none` if the connection broke instead."""
         found: dict[str, dict[str, int]] = {}
         with self._lock:
             for (operation, status), count in self._answers.items():
@@ -89,7 +89,7 @@ class RequestLog:
 
 
 class SimulatorState:
-    """One simulated Microsoft: shared parts, one state per service, and the hooks."""
+    """One simulated Microsoft: shared parts, one state for each service, and the hooks."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -101,7 +101,7 @@ class SimulatorState:
         self.log = RequestLog()
         self.hooks: dict[str, Hooks] = {}
         self.operations: frozenset[str] = frozenset()
-        """What faults can be made for; known once the routes are."""
+        """The operations that can have faults; known once the routes are."""
         self.entra = EntraState(self.clock, self.directory, self.organisations, self.tokens)
         self.flows = Flows(self.entra)
         self.identity = IdentityState(self.tokens)
@@ -124,7 +124,7 @@ class SimulatorState:
         self.entra.urls = urls
 
     def reset(self) -> None:
-        """Back to the seed; URLs, signing keys and certificates stay."""
+        """Return to the seed; URLs, signing keys and certificates stay."""
         self.clock.reset()
         self.directory.reset()
         self.organisations.reset()

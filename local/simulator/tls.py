@@ -1,6 +1,6 @@
-"""A throw-away certificate authority and one certificate for `localhost`, made at every start.
+"""A temporary certificate authority and one certificate for `localhost`, made at every start.
 
-Microsoft's SDKs insist on https, and nobody should have to trust a key that lies in a repository.
+Microsoft's SDKs require https, and nobody should have to trust a key that is in a repository.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ LIFETIME = timedelta(days=30)
 
 
 def server_context(state_dir: Path, also_called: Sequence[str] = ()) -> tuple[ssl.SSLContext, Path]:
-    """A context for serving TLS as localhost, and under the other names it is `also_called` by; and
-    the file that clients must trust."""
+    """A context for serving TLS as localhost and under the names in `also_called`, and the CA file
+    that clients must trust."""
     ca_key, ca_certificate = _authority()
     leaf_key, leaf = _leaf(ca_key, ca_certificate, also_called)
     ca_file = state_dir / "ca.pem"
@@ -36,7 +36,7 @@ def server_context(state_dir: Path, also_called: Sequence[str] = ()) -> tuple[ss
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replace a file in one step; only its owner may read it."""
+    """Replace a file atomically; only its owner may read it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -1,4 +1,4 @@
-"""Where the running simulator can be reached; known once its ports are bound."""
+"""The addresses of the running simulator; known once its ports are bound."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Urls:
-    """Plain http for browsers and tools, https for the SDKs, which insist on it."""
+    """Plain http for browsers and tools, https for the SDKs, which require it."""
 
     http: str = "http://localhost"
     https: str = "https://localhost"
 
     @property
     def graph(self) -> str:
-        """Graph's base, version included."""
+        """Graph's base URL, with the version."""
         return f"{self.https}/v1.0"
 
     @property
     def vault(self) -> str:
-        """The one vault there is."""
+        """The URL of the vault."""
         return self.https
 
     @property
     def control(self) -> str:
-        """Reset, seed, faults, clock, what was delivered."""
+        """The URL of the control surface: reset, seed, faults, clock, deliveries."""
         return f"{self.http}/control"
 
     @property
@@ -34,11 +34,11 @@ class Urls:
 
     @property
     def identity_endpoint(self) -> str:
-        """What App Service puts into IDENTITY_ENDPOINT."""
+        """The value of IDENTITY_ENDPOINT on App Service."""
         return f"{self.http}/identity/token"
 
     def authority(self, tenant: str) -> str:
-        """What MSAL is given."""
+        """The authority for MSAL."""
         return f"{self.https}/{tenant}"
 
     def issuer(self, tenant: str) -> str:

@@ -1,7 +1,7 @@
-"""The HTTP shapes that every simulated service speaks: request, response, route.
+"""The HTTP types of all simulated services: request, response, route.
 
 Handlers are plain functions from `Request` to `Response`, so that rules can be tested without a
-socket. `server.py` owns sockets and TLS; `faults.py` decides what goes wrong around a handler.
+socket. `server.py` has the sockets and TLS; `faults.py` decides about faults around a handler.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class Request:
     base_url: str
     """Scheme, host and port that the client used, without a trailing slash."""
     params: Mapping[str, str] = field(default_factory=dict)
-    """What the route's placeholders matched."""
+    """The values of the route's placeholders."""
 
     def json(self) -> Any:
-        """The body as JSON. Raises ValueError where it is none."""
+        """The body as JSON. Raises ValueError if it is not JSON."""
         return json.loads(self.body)
 
     def form(self) -> dict[str, str]:
-        """The body as `application/x-www-form-urlencoded`; the first value of a name wins."""
+        """The body as `application/x-www-form-urlencoded`; the first value of a name counts."""
         pairs = parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True)
         return dict(reversed(pairs))
 
@@ -68,10 +68,10 @@ Handler = Callable[[Request], Response]
 
 @dataclass(frozen=True)
 class Route:
-    """One operation: `name` is what faults and counters call it, such as `graph.send_mail`.
+    """One operation. Faults and counters use its `name`, such as `graph.send_mail`.
 
-    `template` is a path with placeholders: `{x}` matches one segment, `{x:path}` the rest.
-    Matching is case-insensitive, as Microsoft's services are about paths.
+    `template` is a path with placeholders: `{x}` matches one segment, `{x:path}` the rest. Paths
+    are compared without case, as Microsoft's services do.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Route:
     handler: Handler
 
     def match(self, method: str, path: str) -> dict[str, str] | None:
-        """The placeholders' values, or None where this route does not serve the request."""
+        """The placeholders' values, or None if this route does not serve the request."""
         if method != self.method:
             return None
         found = _pattern(self.template).fullmatch(path)

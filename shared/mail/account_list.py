@@ -36,11 +36,11 @@ class AccountList(tuple[Account, ...]):
 
 
 def with_holders(accounts: Iterable[Account]) -> AccountList:
-    """The accounts, each shared mailbox with what it takes from its holder: the permissions, the time
-    of the sign-in, and that a person must sign in.
+    """The accounts, each shared mailbox with the values that it takes from its holder: the
+    permissions, their date, and whether a person must sign in.
 
-    What a shared mailbox's own row says of these does not count, so that the holder's next sign-in
-    mends both in one write.
+    The same values in a shared mailbox's own row are ignored. The holder's next sign-in therefore
+    repairs both in one write.
     """
     rows = AccountList(accounts)
     return AccountList(

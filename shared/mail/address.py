@@ -12,24 +12,26 @@ MAX_ADDRESS = 254
 MAX_NAME = 256
 
 MAX_WRITTEN = 2 * MAX_NAME + MAX_ADDRESS + 100
-"""Characters of name and address in one text, every one of the name escaped."""
+"""Characters of name and address in one text, if every character of the name is escaped."""
 
-# Half a surrogate pair is no character at all, and cannot be written as UTF-8.
+# Half a surrogate pair is not a character, and cannot be written as UTF-8.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029\ud800-\udfff]")
-# RFC 5322 dot-atom. Quoted local parts and address literals are legal there, refused by Exchange.
+# RFC 5322 dot-atom. RFC 5322 also allows quoted local parts and address literals, but Exchange
+# refuses them.
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-# Letters that the older IDNA standard, which Python has, turns into others: `straße.de` would
-# become `strasse.de`, somebody else's domain. https://www.unicode.org/reports/tr46/#Deviations
+# Letters that the older IDNA standard, which Python implements, maps to others: `straße.de` would
+# become `strasse.de`, a domain of another owner. https://www.unicode.org/reports/tr46/#Deviations
 _TWO_READINGS = re.compile(r"[\u00df\u1e9e\u03c2\u200c\u200d]")
-# An address of another kind in the form of an SMTP address: Exchange takes it out again, and may
-# deliver to that one. The hyphen may be escaped. (MS-OXCMAIL, "IMCEA Encapsulation",
+# An address of another kind, encapsulated in an SMTP address: Exchange unpacks it and may deliver
+# to the inner address. The hyphen may be escaped. (MS-OXCMAIL, "IMCEA Encapsulation",
 # https://learn.microsoft.com/openspecs/exchange_server_protocols/ms-oxcmail)
 _ENCAPSULATED = re.compile(r"IMCEA[A-Z0-9+_=/]*(-|(?<=\+2D))", re.IGNORECASE)
 
 
 class BadAddress(ValueError):
-    """Not an address. The message says what is wrong and how it should look; it quotes nothing."""
+    """The text is not an address. The message says what is wrong and how to write it; it does not
+    quote the text."""
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -50,7 +52,7 @@ class Address(msgspec.Struct, frozen=True):
 def parse(text: str) -> Address:
     """Read one address as callers write it. Raises BadAddress.
 
-    What is an address is told in `shared.mail.address_list`.
+    The module `shared.mail.address_list` defines what an address is.
     """
     from shared.mail import address_list
 
@@ -67,7 +69,7 @@ def make(email: str, name: str = "") -> Address:
     if not at:
         raise BadAddress("has no '@': write it as name@example.com")
     if len(email) > MAX_ADDRESS:
-        # Before anything else: the IDNA codec takes a time that grows with the square of the length.
+        # First of all checks: the IDNA codec takes time that grows with the square of the length.
         raise BadAddress(f"is longer than {MAX_ADDRESS} characters")
     _check_local(local)
     ascii_domain = _ascii(domain)
@@ -80,7 +82,7 @@ def make(email: str, name: str = "") -> Address:
 
 
 def has_control_characters(text: str) -> bool:
-    """Whether a text holds anything that could end a header line."""
+    """Whether a text has a character that could end a header line."""
     return _CONTROL.search(text) is not None
 
 
@@ -93,7 +95,7 @@ def _check_local(local: str) -> None:
             "spaces"
         )
     if "=?" in local:
-        # Some readers decode it (RFC 2047), to another address.
+        # Some readers decode it (RFC 2047) and get another address.
         raise BadAddress("has an encoded word before the '@': write the address itself")
     if _ENCAPSULATED.match(local):
         raise BadAddress("has another address encapsulated before the '@': write that address")
@@ -112,8 +114,8 @@ def _ascii(domain: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _idna(domain: str) -> str | None:
-    """A domain in ASCII, None for what is none. Kept: a list of one domain's people is common, and
-    the codec is slow."""
+    """A domain in ASCII; None if it is not a domain. The results are cached: the addresses of one
+    list often share a domain, and the codec is slow."""
     try:
         return domain.encode("idna").decode("ascii")
     except UnicodeError:

@@ -1,20 +1,21 @@
-"""Lists of addresses in one text, read strictly: every reader of addresses uses this module.
+"""Lists of addresses in one text, read strictly. Every reader of addresses uses this module.
 
-There are two dialects. In both, whatever is not understood refuses the whole text, and nothing is
-left out: what people write in a mail document (`read_list`, `read_one`), and what an address header
-of a raw message holds (`shared.mail.mime.address_header`).
+There are two dialects. In both, a text with a part that is not understood is refused as a whole;
+nothing is left out. One dialect is what people write in a mail document (`read_list`, `read_one`).
+The other is what an address header of a raw message holds (`shared.mail.mime.address_header`).
 
 The dialect of the mail document:
 
-- `,` and `;` separate addresses, as Outlook, WordPress and forms write them. An empty entry, as
-  after a last `;`, is no address and no fault.
+- `,` and `;` separate addresses, as Outlook, WordPress and forms write them. An empty entry, such
+  as the one after a final `;`, is ignored.
 - An entry is `name@example.com`, or a name followed by an address in angle brackets.
 - A separator in quotes, in parentheses or in angle brackets belongs to the entry.
-- A name in quotes is what stands between them, `\\"` and `\\\\` being one character each. Any other
-  name is taken as it is written, with its dots, parentheses and inner quotes: `Ada (Sales)`.
+- A name in quotes is the text between the quotes, where `\\"` and `\\\\` are one character each.
+  Any other name is taken as it is written, with its dots, parentheses and inner quotes: `Ada
+  (Sales)`.
 - An angle bracket outside quotes always encloses an address and never belongs to a name.
-- A piece without an address, such as the `Doe` of `Doe, John`, is a fault: names with a separator
-  stand in quotes.
+- A piece without an address, such as the `Doe` of `Doe, John`, is a fault: a name that contains a
+  separator needs quotes.
 """
 
 from __future__ import annotations
@@ -32,15 +33,17 @@ from shared.mail.address import (
 )
 
 MAX_LIST = 256 * 1024
-"""Characters of one list: room for 500 recipients with long names."""
+"""Characters of one list: enough for 500 recipients with long names."""
 MAX_ADDRESSES = 500
-"""Addresses of one list: what a mail may have."""
+"""Addresses of one list: as many as a mail may have."""
 MAX_TOKENS = 25_000
-"""Words, signs and comments of one list: 500 addresses, each with a name of forty words."""
+"""Words, signs and comments of one list: enough for 500 addresses, each with a name of forty
+words."""
 TOO_MANY_TOKENS = f"has more than {MAX_TOKENS} words and signs: send several mails"
 
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
-"""A quoted string (RFC 5322, 3.2.4). Possessive: an open quote is found out in one pass."""
+"""A quoted string (RFC 5322, 3.2.4). The pattern is possessive: an unclosed quote is found in one
+pass."""
 
 _TOKEN = re.compile(
     r'(?P<quoted>"(?:[^"\\]|\\.)*+")|(?P<brackets><[^<>]*+>)|(?P<separator>[,;])'
@@ -52,17 +55,18 @@ _QUOTE_NAMES = "put a name that holds a comma or a semicolon in quotes"
 
 
 class SeveralAddresses(BadAddress):
-    """More than one address where one is taken."""
+    """The text has more than one address where only one is allowed."""
 
 
 class TooManyAddresses(BadAddress):
-    """More addresses than a mail may have."""
+    """The text has more addresses than a mail may have."""
 
 
 def read_list(text: str) -> tuple[Address, ...]:
     """Read a text of a mail document that may hold several addresses; a blank text holds none.
 
-    Raises BadAddress. Its message says which entry is wrong, by number, and quotes nothing.
+    Raises BadAddress. Its message says which entry is wrong, by number, and does not quote the
+    text.
     """
     if len(text) > MAX_LIST:
         raise BadAddress(f"has more than {MAX_LIST} characters: give the addresses as a list")
@@ -76,7 +80,7 @@ def read_list(text: str) -> tuple[Address, ...]:
 
 def read_one(text: str) -> Address:
     """Read a text of a mail document that holds one address. Raises BadAddress, and
-    SeveralAddresses where there is more than one."""
+    SeveralAddresses if there is more than one."""
     if len(text.strip()) > MAX_WRITTEN:
         raise BadAddress(f"is longer than a name of {MAX_NAME} characters and an address can be")
     found = read_list(text)
@@ -88,8 +92,8 @@ def read_one(text: str) -> Address:
 
 
 def comment_end(text: str, start: int) -> int:
-    """Where the comment that opens at `start` ends, behind its parenthesis; -1 for one that does
-    not. Comments nest, and a backslash takes its meaning from a parenthesis (RFC 5322, 3.2.2)."""
+    """The position behind the comment that opens at `start`; -1 if it is not closed. Comments nest,
+    and a backslash escapes a parenthesis (RFC 5322, 3.2.2)."""
     depth = 0
     at = start
     while (found := _IN_COMMENT.search(text, at)) is not None:
@@ -106,13 +110,13 @@ def comment_end(text: str, start: int) -> int:
 
 
 def unquoted(quoted: str) -> str:
-    """What a quoted string stands for."""
+    """The text that a quoted string encodes."""
     return re.sub(r"\\(.)", r"\1", quoted[1:-1], flags=re.DOTALL)
 
 
 def _entries(text: str) -> list[tuple[str, str | None]]:
-    """The entries of a list that are not blank: what stands before the angle brackets and what in
-    them, or all of it and None."""
+    """The entries of a list that are not blank: the text before the angle brackets and the text
+    inside them, or the whole entry and None."""
     found: list[tuple[str, str | None]] = []
     start = 0
     brackets: tuple[int, int] | None = None
@@ -135,7 +139,7 @@ def _entries(text: str) -> list[tuple[str, str | None]]:
 def _entry(
     entry: str, brackets: tuple[int, int] | None, start: int
 ) -> list[tuple[str, str | None]]:
-    """The entry that begins at `start` of its list, none where it is blank."""
+    """The entry that begins at `start` of its list; empty if it is blank."""
     if brackets is None:
         return [(entry.strip(), None)] if entry.strip() else []
     opened, closed = brackets[0] - start, brackets[1] - start
@@ -143,7 +147,8 @@ def _entry(
 
 
 def _tokens(text: str) -> Iterator[tuple[str, int, int]]:
-    """Kind, start and end of what the text is made of, a separator last. Raises BadAddress."""
+    """Kind, start and end of each token of the text; the last one is a separator. Raises
+    BadAddress."""
     at = 0
     for _ in range(MAX_TOKENS):
         token = _TOKEN.match(text, at)
@@ -158,7 +163,8 @@ def _tokens(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def _end_of_special(text: str, at: int) -> int:
-    """Behind the parentheses that open at `at`. Raises BadAddress for any other sign."""
+    """The position behind the parentheses that open at `at`. Raises BadAddress for any other
+    sign."""
     sign = text[at]
     if sign == '"':
         raise BadAddress("has a quotation mark that is not closed: close it, or leave it out")

@@ -1,4 +1,4 @@
-"""What the attachments of a mail may be."""
+"""The rules for the attachments of a mail: filename, content type and content id."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CONTENT_ID = re.compile(r"[!-;=?-~]{1,255}")
 
 
 def problems_of(message: Message) -> list[FieldProblem]:
-    """Everything about the attachments that no account could send, field by field."""
+    """Every fault of the attachments that no account could send, field by field."""
     found: list[FieldProblem] = []
     content_ids: set[str] = set()
     for index, item in enumerate(message.attachments):
@@ -32,7 +32,7 @@ def _filename_fault(filename: str) -> str | None:
     if not filename or len(filename) > MAX_FILENAME:
         return f"must have 1 to {MAX_FILENAME} characters"
     if not filename.strip():
-        return "must have a character that is no space"
+        return "must have a character other than a space"
     if has_control_characters(filename) or "/" in filename or "\\" in filename:
         return "must be a plain name: no path, no line breaks"
     return None

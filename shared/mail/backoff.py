@@ -1,4 +1,4 @@
-"""When to try again, and when to give up."""
+"""When a mail is tried again, and when Postroom gives up."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ import msgspec
 FIRST_SECONDS = 5.0
 LONGEST_SECONDS = 900.0
 LONGEST_ASKED_SECONDS = 7 * 24 * 3600.0
-"""A remote that asks for a longer wait than this is mistaken."""
+"""Seconds. If a remote asks for a longer wait, its answer is wrong."""
 
 Jitter = Callable[[], float]
-"""A random number from 0 up to 1."""
+"""Returns a random number from 0 up to, but not including, 1."""
 
 
 def bounded(seconds: float) -> float | None:
-    """A wait that a remote asked for: from none to a week. None for what is no length of time."""
+    """A wait that a remote asked for, limited to 0 seconds to a week; None if the number is not a
+    length of time."""
     return min(max(0.0, seconds), LONGEST_ASKED_SECONDS) if isfinite(seconds) else None
 
 
 def whole_seconds(header: str | None) -> float | None:
-    """The wait in a Retry-After header of services that send nothing but whole seconds."""
+    """The wait in a Retry-After header of a service that sends whole seconds only."""
     return bounded(float(header)) if header and header.isascii() and header.isdigit() else None
 
 
 class RetryLimit(msgspec.Struct, frozen=True):
-    """How long a mail is tried: by count and by time since it was due first."""
+    """How long a mail is tried: by number of attempts, and by time since it was first due."""
 
     max_attempts: int
     give_up_after_seconds: int
@@ -37,8 +38,9 @@ class RetryLimit(msgspec.Struct, frozen=True):
 def seconds_until_next(attempt: int, retry_after: float | None, jitter: Jitter) -> float:
     """The wait after attempt number `attempt` (from 1).
 
-    What the remote asked for (up to a week) is a floor, with up to a tenth on top so that many mails do not come
-    back in the same instant. Otherwise 5 s doubling to 15 min, of which half is random.
+    At least what the remote asked for (at most a week), plus up to a tenth, so that many mails do
+    not come back at the same moment. If it asked for nothing: 5 s, doubled each time up to 15 min,
+    half of it random.
     """
     if retry_after is not None and retry_after >= 0:
         return min(max(1.0, retry_after), LONGEST_ASKED_SECONDS) * (1 + jitter() / 10)
@@ -49,7 +51,7 @@ def seconds_until_next(attempt: int, retry_after: float | None, jitter: Jitter) 
 def is_exhausted(
     patience: RetryLimit, attempts: int, first_due: datetime, next_try: datetime
 ) -> bool:
-    """Whether another try would exceed the bounds."""
+    """Whether another attempt would exceed a limit."""
     return attempts >= patience.max_attempts or next_try - first_due > timedelta(
         seconds=patience.give_up_after_seconds
     )

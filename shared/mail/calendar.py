@@ -1,6 +1,6 @@
-"""iCalendar objects that invite to an event, read strictly.
+"""iCalendar objects (RFC 5545) that invite to an event, read strictly.
 
-RFC 5545 (https://www.rfc-editor.org/rfc/rfc5545), RFC 5546 for what an invitation must have.
+RFC 5545: https://www.rfc-editor.org/rfc/rfc5545. RFC 5546 says what an invitation must have.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 MAX_CALENDAR = 256 * 1024
 """Bytes. An event with 500 attendees has about 60,000."""
 MAX_LINES = 10_000
-"""Lines, and so properties and components."""
+"""Lines. This also limits the number of properties and components."""
 MAX_EVENTS = 200
 
 _LINE_END = re.compile(r"\r\n|\n")
@@ -41,7 +41,7 @@ _WITHIN = {
     "VEVENT": {"VALARM"},
     "VTIMEZONE": {"STANDARD", "DAYLIGHT"},
 }
-"""Component -> the components that it may have here."""
+"""Each component, with the components that it may contain here."""
 
 
 _CN = "CN of ORGANIZER"
@@ -49,7 +49,8 @@ _CN = "CN of ORGANIZER"
 
 
 class BadCalendar(ValueError):
-    """Not an invitation. The message says what is wrong and how to mend it; it quotes nothing."""
+    """The file is not an invitation. The message says what is wrong and how to correct it; it does
+    not quote the file."""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -57,7 +58,7 @@ class Event(msgspec.Struct, frozen=True):
 
     uid: str
     organizer: str
-    """The value of ORGANIZER, as it stands there."""
+    """The value of ORGANIZER, unchanged."""
     organizer_name: str
     """Its CN, which calendar programs show; empty where there is none."""
     attendees: tuple[str, ...]
@@ -70,11 +71,12 @@ class Calendar(msgspec.Struct, frozen=True):
     """In upper case."""
     events: tuple[Event, ...]
     text: str
-    """The object as it is sent: its lines end with CR LF."""
+    """The object as Postroom sends it: its lines end with CR LF."""
 
 
 class _Component:
-    """A component that is being read: how often it has each property, and the values that count."""
+    """A component while it is read: how often each property occurs, and the values that are
+    needed."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -84,7 +86,7 @@ class _Component:
         self.values.setdefault(name, []).append(value)
 
     def only(self, name: str) -> str:
-        """The value of a property that must be there once. Raises BadCalendar."""
+        """The value of a property that must occur once. Raises BadCalendar."""
         found = self.values.get(name, [])
         if len(found) != 1:
             times = "is missing" if not found else "is given more than once"
@@ -132,7 +134,7 @@ def _text_of(content: bytes) -> str:
 
 
 def _unfolded(lines: Sequence[str]) -> Iterator[str]:
-    """Content lines, each put together from its folded lines (RFC 5545, 3.1)."""
+    """The content lines, each joined from its folded lines (RFC 5545, 3.1)."""
     pieces: list[str] = []
     for line in lines:
         if line[:1] in (" ", "\t") and pieces:
@@ -172,7 +174,8 @@ class _Reader:
             self._inside[-1].add(name, value)
 
     def end(self) -> None:
-        """Raise BadCalendar where a component was not ended, or there is not one calendar."""
+        """Raise BadCalendar if a component is not closed, or if there is not exactly one
+        calendar."""
         if self._inside:
             raise BadCalendar("ends before its last component does")
         if len(self.calendars) != 1:

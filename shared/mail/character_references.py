@@ -1,4 +1,4 @@
-"""Character references of html (`&amp;`, `&#65;`), in text of any length."""
+"""Decodes the character references of html (`&amp;`, `&#65;`) in text of any length."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MOST_DIGITS = 8
 
 
 def decoded(text: str) -> str:
-    """The text with its character references decoded, as html has it."""
+    """The text with its character references decoded as html does it."""
     if "&" not in text:
         return text
     import html
@@ -19,7 +19,8 @@ def decoded(text: str) -> str:
 
 
 def with_short_numbers(text: str) -> str:
-    """The text with each decimal character reference in at most eight digits; its meaning stays.
+    """The text with at most eight digits in each decimal character reference. The meaning stays the
+    same.
 
     `html.unescape`, and with it `html.parser.HTMLParser`, raises ValueError for a reference of more
     digits than Python converts to a number (4300).

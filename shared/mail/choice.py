@@ -1,4 +1,4 @@
-"""Which account carries a mail, and from which address."""
+"""Chooses the account that sends a mail, and the address in From."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from shared.mail.address import Address
 def choose(
     accounts: AccountList, alias: str | None, sender: Address | None
 ) -> tuple[Account, Address]:
-    """The account for a mail, and the From it will carry.
+    """The account for a mail, and the From of the mail.
 
-    A named account rules; else the account that owns the From address, else one that may use it,
-    else the default account. Raises RequestRejected where there is none, naming the right or the permission
+    A named account is always used. If none is named: the account that owns the From address, then
+    an account that may use that address, then the default account. Raises RequestRejected if there
+    is none; the error names the right or permission that is missing.
     that is missing.
     """
     if alias is not None:
@@ -38,7 +39,7 @@ def _named(accounts: AccountList, alias: str) -> Account:
     raise RequestRejected(
         problems.UNKNOWN_ACCOUNT,
         "The account that the mail names does not exist.",
-        [FieldProblem("account", "names no account: GET /api/accounts lists those there are")],
+        [FieldProblem("account", "names no account: GET /api/accounts lists the accounts")],
     )
 
 

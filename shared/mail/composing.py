@@ -1,7 +1,8 @@
-"""A mail with its account's defaults: what the caller gave comes first, as far as the account allows.
+"""Puts the account's defaults into a mail. The caller's own values come first, if the account
+allows them.
 
-Nothing of this is stored with the mail. It is applied each time the mail is looked at, so that a
-signature which is corrected while mails wait is right in those too
+The result is not stored with the mail. The defaults are applied each time the mail is read, so that
+a correction of a signature also applies to waiting mails
 (docs/decisions/0018-defaults-are-applied-at-sending.md).
 """
 
@@ -18,9 +19,10 @@ from shared.mail.message import Message, needs_mime
 
 
 def refuse_overrides(message: Message, account: Account, *, saves_copy: bool | None) -> None:
-    """Raise RequestRejected (422) for what the mail gives otherwise than its account allows, by field.
+    """Raise RequestRejected (422) if the mail overrides a default that the account does not let it
+    override; the error names each field.
 
-    `saves_copy` is what the caller said of Sent Items, None for nothing. What equals the default
+    `saves_copy` is the caller's value for Sent Items, or None. A value that equals the default
     overrides nothing.
     """
     defaults = account.defaults
@@ -92,9 +94,9 @@ def _has_calendar(message: Message) -> bool:
 
 
 def with_sent_items(message: Message, account: Account, *, saves_copy: bool | None) -> Message:
-    """The message with the account's word on Sent Items where the caller has none.
+    """The message with the account's default for Sent Items if the caller gave no value.
 
-    A mail that Microsoft always saves is saved: the default refuses no mail.
+    A mail that Microsoft always saves is saved: the default never refuses a mail.
     """
     if saves_copy is not None:
         return message
@@ -103,7 +105,7 @@ def with_sent_items(message: Message, account: Account, *, saves_copy: bool | No
 
 
 def compose(message: Message, sender: Address, account: Account) -> tuple[Message, Address]:
-    """The message and its From as they go out. Raw MIME has no signature put under it."""
+    """The message and its From as they are sent. Raw MIME gets no signature."""
     sender = sender_of(message, sender, account)
     text, html = signatures(message, account)
     if text is None and html is None and reply_to_of(message, account) == message.reply_to:
@@ -120,12 +122,12 @@ def compose(message: Message, sender: Address, account: Account) -> tuple[Messag
 
 
 def reply_to_of(message: Message, account: Account) -> tuple[Address, ...]:
-    """The addresses for replies as they go out."""
+    """The Reply-To addresses as they are sent."""
     return message.reply_to or account.defaults.reply_to
 
 
 def sender_of(message: Message, sender: Address, account: Account) -> Address:
-    """The From as it goes out."""
+    """The From address as it is sent."""
     given = message.sender is not None and message.sender.name
     if account.defaults.display_name and not given:
         return Address(sender.email, account.defaults.display_name)
@@ -133,9 +135,9 @@ def sender_of(message: Message, sender: Address, account: Account) -> Address:
 
 
 def signatures(message: Message, account: Account) -> tuple[str | None, str | None]:
-    """What is put under the text and under the html of a mail; None for nothing.
+    """The signature for the text and the one for the html of a mail; None if there is none.
 
-    Where the account has one form only, the other is made from it.
+    If the account has only one form, the other is made from it.
     """
     defaults = account.defaults
     if message.mime is not None or not message.signature or not defaults.has_signature:

@@ -1,4 +1,5 @@
-"""What an administrator sets for all mails of an account, and which of it a caller may override."""
+"""The values that an administrator sets for all mails of an account, and which of them a caller may
+override."""
 
 from __future__ import annotations
 
@@ -17,49 +18,52 @@ MAX_REPLY_TO = 10
 MAX_ALLOWED_FROM = 50
 MAX_DAILY_CAP = 1_000_000
 MAX_STORED = 30_000
-"""Characters of all of them together, as they are stored: a property of a row holds 32,768."""
+"""Characters of all defaults together, as they are stored: a property of a table row holds
+32,768."""
 
-# Tabs and line ends are text; the rest no mail program shows, or no encoding can write.
+# Tabs and line ends are text. No mail program shows the other control characters, and some cannot
+# be encoded.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 class Overridable(StrEnum):
-    """What a caller may give for a mail instead of the account's default, by the mail's own words."""
+    """What a caller may give for a mail instead of the account's default. The names are those of
+    the mail document."""
 
     DISPLAY_NAME = "display_name"
     """The name in `from`."""
     REPLY_TO = "reply_to"
     SIGNATURE = "signature"
-    """Whether there is one: `signature` set to false leaves it off."""
+    """Whether the mail has a signature: `signature` set to false leaves it off."""
     SENT_ITEMS = "save_to_sent_items"
 
 
 USUALLY = frozenset({Overridable.DISPLAY_NAME, Overridable.REPLY_TO, Overridable.SENT_ITEMS})
-"""All but the signature: who sets one expects it under every mail."""
+"""All but the signature: an administrator who sets a signature expects it under every mail."""
 
 
 class Defaults(Discreet, frozen=True):
-    """The defaults of one account. What is empty is not set."""
+    """The defaults of one account. An empty value is not set."""
 
     unshown: ClassVar = frozenset({"signature_text", "signature_html"})
 
     display_name: str = ""
-    """In From, instead of the name that the directory has."""
+    """The name in From, instead of the one in the directory."""
     reply_to: tuple[Address, ...] = ()
     signature_text: str = ""
     signature_html: str = ""
     save_to_sent_items: bool = True
     daily_cap: int | None = None
-    """Mails in a day of UTC; those beyond it wait for the next."""
+    """The most mails in one day (UTC). Further mails wait for the next day."""
     overridable: frozenset[Overridable] = USUALLY
 
     @property
     def has_signature(self) -> bool:
-        """Whether there is one in any form."""
+        """Whether there is a signature, as text or as html."""
         return bool(self.signature_text or self.signature_html)
 
     def may_override(self, what: Overridable) -> bool:
-        """Whether a caller may give it otherwise."""
+        """Whether a caller may give another value than the default."""
         return what in self.overridable
 
 
@@ -67,12 +71,14 @@ NO_DEFAULTS = Defaults()
 
 
 def clean(text: str) -> str:
-    """A signature as it is kept: lines end in a line feed, and nothing empty is around it."""
+    """A signature as it is stored: lines end with a line feed, and there are no blank lines around
+    it."""
     return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
 def problems_of(defaults: Defaults) -> list[FieldProblem]:
-    """Everything that is wrong with defaults, field by field; addresses are sound by their making."""
+    """Every fault of the defaults, field by field. Addresses are not checked: `Address` is always
+    valid."""
     found: list[FieldProblem] = []
 
     def problem(name: str, text: str) -> None:
@@ -99,7 +105,7 @@ def problems_of(defaults: Defaults) -> list[FieldProblem]:
 
 
 def allowed_from_problems(addresses: Sequence[str]) -> list[FieldProblem]:
-    """What is wrong with a list of From addresses, each of which is sound by itself."""
+    """The faults of a list of From addresses. Each address is already valid."""
     if len(addresses) <= MAX_ALLOWED_FROM:
         return []
     return [FieldProblem("allowed_from", f"has more than {MAX_ALLOWED_FROM} addresses")]
@@ -111,7 +117,7 @@ def _signature_fault(name: str, text: str) -> str | None:
     if len(text.encode()) > MAX_SIGNATURE:
         return f"has more than {MAX_SIGNATURE} bytes: shorten it"
     if name == "signature_html":
-        # Only who edits one pays for the parser: it is no part of sending.
+        # Imported here: only a change of a signature needs the parser, sending does not.
         from shared.mail.signature import html_fault
 
         return html_fault(text)
@@ -125,7 +131,7 @@ def _stored_length(defaults: Defaults) -> int:
         defaults.signature_html,
         *(str(address) for address in defaults.reply_to),
     )
-    # As JSON: what is escaped takes two, and what is beyond the first plane counts twice.
+    # As JSON: an escaped character takes two, and a character beyond the first plane counts twice.
     return sum(
         len(text.encode("utf-16-le")) // 2 + sum(map(text.count, '"\\\n\t')) for text in texts
     )

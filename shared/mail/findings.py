@@ -1,4 +1,4 @@
-"""What a check of an account finds, and what of it is news."""
+"""The findings of an account check, and which of them are new."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ import msgspec
 
 
 class Result(StrEnum):
-    """What came of one question."""
+    """The answer to one question of a check."""
 
     OK = "ok"
     NOT_OK = "not_ok"
     UNSURE = "unsure"
-    """It could not be found out this time: a passing trouble, which says nothing of the account."""
+    """The check got no answer this time, for example in an outage. This says nothing about the
+    account."""
     NOTE = "note"
-    """Nobody can tell but by sending; what it takes is said."""
+    """Only a real send can show it; the finding says what sending needs."""
 
 
 class Topic(StrEnum):
-    """What was asked."""
+    """The question of a finding."""
 
     GRANT = "grant"
     """Whether Microsoft gives a token for the account."""
     MAILBOX = "mailbox"
-    """Whether the directory has the mailbox's user, and it is the one that was connected."""
+    """Whether the directory has the mailbox's user, and whether it is the user that was
+    connected."""
     SCOPE = "scope"
     """A permission."""
     DRAFT = "draft"
@@ -34,48 +36,49 @@ class Topic(StrEnum):
     SENDER = "from"
     """An address that may stand in From."""
     STATE = "state"
-    """What stops the account besides."""
+    """Any other reason why the account cannot send."""
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One line of a check. Where nothing is wrong, nobody has to do anything."""
+    """One line of a check. If nothing is wrong, it asks nobody to act."""
 
     topic: Topic
     result: Result
     meaning: str
     subject: str | None = None
-    """Which permission or address."""
+    """The permission or address that it is about."""
     code: str | None = None
-    """Microsoft's code, or one of ours."""
+    """Microsoft's code, or one of Postroom's."""
     who: str | None = None
     step: str | None = None
 
     @property
     def trouble(self) -> str | None:
-        """A name for what is wrong, the same as long as the same is wrong."""
+        """A name for the fault; it stays the same as long as the fault is the same."""
         if self.result is not Result.NOT_OK:
             return None
         return ":".join(part for part in (self.topic.value, self.subject, self.code) if part)
 
 
 class Check(msgspec.Struct, frozen=True):
-    """What was found of one account at one time."""
+    """What one check found out about one account."""
 
     account_id: str
     alias: str
     checked_at: datetime
     ms: int
-    """How long it took."""
+    """How long the check took."""
     findings: tuple[Finding, ...]
 
     @property
     def troubles(self) -> tuple[str, ...]:
-        """The names of what is wrong, each once."""
+        """The names of the faults, each once."""
         return tuple(dict.fromkeys(one.trouble for one in self.findings if one.trouble))
 
     @property
     def result(self) -> Result:
-        """The whole in one word: `not_ok` where anything is wrong, then `unsure`, else `ok`."""
+        """The result of the whole check: `not_ok` if anything is wrong, else `unsure` if a question
+        is open, else `ok`."""
         if self.troubles:
             return Result.NOT_OK
         unsure = any(one.result is Result.UNSURE for one in self.findings)
@@ -87,27 +90,27 @@ class Check(msgspec.Struct, frozen=True):
         return all(one.result is not Result.UNSURE for one in self.findings)
 
     def is_ok(self, topic: Topic) -> bool:
-        """Whether that was asked, and nothing about it is wrong or open."""
+        """Whether the question was asked, and its answer is neither a fault nor open."""
         found = [one.result for one in self.findings if one.topic is topic]
         return bool(found) and not {Result.NOT_OK, Result.UNSURE} & set(found)
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What is news, compared with what was known."""
+    """The difference between a check and what was known before."""
 
     known: tuple[str, ...]
-    """What is known to be wrong from now on."""
+    """The faults that are known from now on."""
     broken: tuple[str, ...] = ()
-    """What is wrong and was not known before."""
+    """The faults that were not known before."""
     mended: bool = False
-    """Nothing is wrong any more, and something was."""
+    """Faults were known before, and there are none now."""
 
 
 def compared(known: Iterable[str], check: Check) -> Change:
-    """What a check has brought to light.
+    """Compare a check with the faults known before.
 
-    A question that was not answered mends nothing: what was wrong with it stays known, and is no
-    news when it is seen again.
+    A question without an answer repairs nothing: its known fault stays known, and the next check
+    that finds it again does not report it as new.
     """
     before = tuple(known)
     broken = tuple(one for one in check.troubles if one not in before)

@@ -1,4 +1,4 @@
-"""A message as Graph wants it, for `sendMail` or as a draft, and how large that is.
+"""Writes a message as Graph takes it, for `sendMail` or as a draft, and computes the size of that.
 
 https://learn.microsoft.com/graph/api/user-sendmail
 https://learn.microsoft.com/graph/api/user-post-messages
@@ -19,43 +19,43 @@ from shared.mail.address import Address
 from shared.mail.message import Attachment, Importance, Message, StoredFile, needs_mime
 
 KEY_HEADER = "X-Postroom-Key"
-"""Carries the mail's id in MIME, which cannot set an extended property.
+"""A header that carries the mail's id in MIME, because MIME cannot set an extended property.
 
-Constant for ever, as `KEY_PROPERTY` is. Exchange keeps it only in a mailbox that knows the name from
-JSON (microsoft-graph-docs-contrib#424): see `trial_request`.
+Never change it, as `KEY_PROPERTY`. Exchange keeps the header only in a mailbox that knows the name
+from JSON (microsoft-graph-docs-contrib#424): see `trial_request`.
 """
 KEY_HEADER_PROPERTY = f"String {{00020386-0000-0000-C000-000000000046}} Name {KEY_HEADER}"
-"""The same header as a named property of the message (PS_INTERNET_HEADERS), by which messages are
-found: copies in Sent Items have no `internetMessageHeaders`. Exchange does not tell upper from lower
-case in these names (MS-OXCPRPT 3.2.5.10), Graph may: UNCONFIRMED."""
+"""The same header as a named property of the message (PS_INTERNET_HEADERS). Messages are searched
+by it, because copies in Sent Items have no `internetMessageHeaders`. Exchange ignores the case of
+these names (MS-OXCPRPT 3.2.5.10); whether Graph does is UNCONFIRMED."""
 KEY_PROPERTY = "String {6f8b6a0e-3d0f-4c39-9f0c-5b1d4f7a2c11} Name PostroomKey"
-"""The one extended property that carries a mail's id into the mailbox.
+"""The only extended property that carries a mail's id into the mailbox.
 
-Constant for ever: every new name takes a permanent slot of the mailbox's named-property quota.
+Never change it: every new name takes a permanent slot of the mailbox's named-property quota.
 """
 
 JSON = "application/json"
 MIME = "text/plain"
-"""The content types of a request's body, which is base64 where it is MIME."""
+"""The content types of a request's body. A MIME body is base64."""
 
 TRIAL_PROPERTY = "String {6f8b6a0e-3d0f-4c39-9f0c-5b1d4f7a2c11} Name PostroomTrial"
-"""Marks the draft that a check of an account makes and removes. It is no mail's: nothing that looks for
-mails finds it."""
+"""Marks the draft that a check of an account makes and removes. No search for a mail finds this
+draft."""
 TRIAL = "check"
 
 MAX_REQUEST_BYTES = 4_000_000
-"""One Graph request. Documented as 4 MB; whether that is 4,000,000 or 4,194,304 is not."""
+"""One Graph request. The documents say 4 MB, but not whether that is 4,000,000 or 4,194,304."""
 
 MAX_MIME_BYTES = 2_200_000
-"""Raw MIME in one request: from about 2,240 kB Graph has answered 200 and sent nothing
+"""Raw MIME in one request: from about 2,240 kB, Graph has answered 200 and sent nothing
 (microsoft-graph-docs#13979)."""
 
 
 MAX_POSTED_ATTACHMENT = 2_950_000
-"""Bytes of one attachment that fit a request of their own, as base64 and with its names."""
+"""Bytes of one attachment that fit into a request of their own, as base64 and with its names."""
 
 _encode = msgspec.json.Encoder().encode
-"""Writes bytes as base64, in the same pass: a fifth of the time that encoding twice takes."""
+"""Writes bytes as base64 in the same pass, in a fifth of the time that two passes take."""
 
 
 class GraphRequest(Discreet, frozen=True):
@@ -91,18 +91,19 @@ def _with_shown_pictures(message: Message) -> Message:
 
 
 class DraftRequest(Discreet, frozen=True):
-    """The request that makes a draft, and what it takes to finish it."""
+    """The request that makes a draft, and what is needed to finish the draft."""
 
     unshown: ClassVar = frozenset({"body"})
 
     content_type: str
     body: bytes
     apart: tuple[Attachment, ...] = ()
-    """Attachments that did not fit, in order: all of them but an invitation, or none."""
+    """The attachments that did not fit, in order: either all of them except an invitation, or
+    none."""
 
     @property
     def is_mime(self) -> bool:
-        """Whether it carries its key in a header."""
+        """Whether the draft carries its key in a header."""
         return self.content_type == MIME
 
 
@@ -118,7 +119,8 @@ def draft_request(message: Message, sender: Address, key: str, now: datetime) ->
 
 
 def without_files(message: Message) -> Message:
-    """The message without what can travel apart: an invitation is a part of its body."""
+    """The message without the files that are uploaded on their own. An invitation stays: it is a
+    part of the body."""
     if not any(";" in item.content_type for item in message.attachments):
         return replace(message, attachments=())
     from shared.mail import invitation
@@ -127,9 +129,11 @@ def without_files(message: Message) -> Message:
 
 
 def trial_request() -> bytes:
-    """A draft that shows that drafts can be made; it has no recipient and is never sent.
+    """The draft with which a check shows that drafts can be made. It has no recipient and is never
+    sent.
 
-    Its header makes the header's name known to the mailbox, which keeps it in MIME from then on.
+    Its header makes the header's name known to the mailbox. The mailbox keeps headers of that name
+    in MIME from then on.
     """
     return _encode(
         {
@@ -160,10 +164,10 @@ def session_request(item: Attachment) -> bytes:
 
 
 def content_type_of(item: Attachment) -> str:
-    """A file's content type as Graph's `contentType`: with its parameters.
+    """A file's content type as Graph's `contentType`, with its parameters.
 
-    UNCONFIRMED: Microsoft's pages name types without parameters only, and do not say what becomes of
-    parameters (https://learn.microsoft.com/graph/api/resources/fileattachment).
+    UNCONFIRMED: Microsoft's pages name only types without parameters, and do not say what happens
+    to parameters (https://learn.microsoft.com/graph/api/resources/fileattachment).
     """
     return item.content_type
 
@@ -179,8 +183,8 @@ def _draft(message: Message, sender: Address, key: str, now: datetime) -> DraftR
 
 
 def _may_fit(message: Message) -> bool:
-    """False for what need not be written to know that it is too large, or cannot be: its files are
-    in storage."""
+    """False if the message is certainly too large for one request, or cannot be written here
+    because its files are in storage."""
     stored = any(isinstance(item.content, StoredFile) for item in message.attachments)
     return not stored and _lower_bound(message) <= MAX_REQUEST_BYTES
 
@@ -199,7 +203,7 @@ def fits_one_request(message: Message, sender: Address, now: datetime) -> bool:
     if needs_mime(message):
         request = send_request(_with_stand_ins(message), sender, "0" * 36, now)
         return len(request.body) <= _base64_length(MAX_MIME_BYTES)
-    # Base64 needs no escapes: what files add is known without writing them.
+    # Base64 needs no escapes: the bytes that files add are known without writing them.
     bare = replace(
         message, attachments=tuple(replace(item, content=b"") for item in message.attachments)
     )
@@ -208,12 +212,13 @@ def fits_one_request(message: Message, sender: Address, now: datetime) -> bool:
 
 
 def encoded_length(size: int) -> int:
-    """Bytes of a file of `size` bytes in a mail: base64, a line break after each 76 characters."""
+    """Bytes of a file of `size` bytes in a mail: base64, with a line break after each 76
+    characters."""
     return -(-size // 57) * 78
 
 
 def _with_stand_ins(message: Message) -> Message:
-    """The message with as many bytes for each file that is in storage: only their number counts."""
+    """The message with zero bytes in place of each file in storage: only the size is needed."""
     if not any(isinstance(item.content, StoredFile) for item in message.attachments):
         return message
     return replace(
@@ -228,13 +233,15 @@ def _with_stand_ins(message: Message) -> Message:
 
 
 def _lower_bound(message: Message) -> int:
-    """Never more than the encoded size: what is far too large need not be written to know that."""
+    """A number that is never above the encoded size. It shows without writing that a message is far
+    too large."""
     files = sum(_base64_length(item.size) for item in message.attachments)
     return len(message.text or "") + len(message.html or "") + len(message.mime or b"") + files
 
 
 def _upper_bound(message: Message) -> int:
-    """Never less than the encoded size: a character takes at most twelve bytes as JSON escapes."""
+    """A number that is never below the encoded size: as JSON escapes, a character takes at most
+    twelve bytes."""
     text = len(message.text or "") + len(message.html or "") + len(message.subject)
     text += sum(len(name) + len(value) for name, value in message.headers)
     text += sum(len(a.email) + len(a.name) + 60 for a in (*message.recipients, *message.reply_to))

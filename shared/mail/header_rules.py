@@ -1,8 +1,8 @@
-"""What may stand in a header of a mail: the names that are refused, with the remedy of each, the
-names whose values are written byte for byte, and the names that Microsoft may drop.
+"""The rules for headers of a mail: the names that are refused, with the remedy for each, the names
+whose values are written byte for byte, and the names that Microsoft may drop.
 
-The headers that every message has (`From`, `To`, `Content-Type`, …) are refused among the further
-headers of a mail document, and read by `shared.mail.mime.reading` in raw MIME.
+The headers that every message has (`From`, `To`, `Content-Type`, …) are refused among the `headers`
+of a mail document. In raw MIME, `shared.mail.mime.reading` reads them.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ MAX_HEADER_VALUE = 8192
 MAX_LINE = 998
 """Characters of a line of a message (RFC 5322, 2.1.1)."""
 MAX_WORD = MAX_LINE - 1
-"""Characters without a space between them: they stand on one line, behind one space."""
+"""The most characters without a space between them: they need one line, behind one space."""
 MAX_SPACES = 40
-"""Spaces in a row: a line is folded at a word only."""
+"""The most spaces in a row: a line is folded only between words."""
 MAX_LIST_ID = 255
 """RFC 2919, 3."""
 
@@ -102,7 +102,7 @@ _RULES = {
     "x-originatororg": Rule(FOR_SERVERS),
     "x-eopattributedmessage": Rule(FOR_SERVERS),
 }
-# Another envelope, and what Exchange tells itself: spam verdicts, who has been authenticated.
+# Headers for another envelope, and Exchange's own headers: spam verdicts, authentication results.
 # https://learn.microsoft.com/defender-office-365/message-headers-eop-mdo
 _FOR_SERVERS_PREFIXES = (
     "resent-",
@@ -119,10 +119,10 @@ class Form(Enum):
     """How the value of a header is written."""
 
     TEXT = "text"
-    """Words for people: encoded (RFC 2047) where they are not plain ASCII."""
+    """Text for people, encoded (RFC 2047) if it is not plain ASCII."""
     LITERAL = "literal"
-    """Ids, URLs and keywords: byte for byte, folded at spaces only. RFC 2047, 5 allows encoded words
-    in none of them."""
+    """Ids, URLs and keywords: byte for byte, folded only at spaces. RFC 2047, 5 does not allow
+    encoded words in any of them."""
     LIST_ID = "list-id"
     """`Name <id>`: the name is text, the id is literal (RFC 2919)."""
 
@@ -168,15 +168,15 @@ _LIST_ID = re.compile(r"(?P<name>[^<>]*)<(?P<id>[^<> ]*)>")
 
 
 def refusal(name: str) -> str | None:
-    """Why a header of this name is refused in raw MIME as well as in a mail document, with the
-    remedy; None where raw MIME may have it."""
+    """Why a header of this name is refused in raw MIME and in a mail document, with the remedy;
+    None if raw MIME may have it."""
     rule = _rule(name)
     return rule.remedy if rule is not None and rule.in_raw else None
 
 
 def refusal_in_document(name: str) -> str | None:
     """Why a header of this name is refused among the `headers` of a mail document, with the remedy;
-    None where it may be given."""
+    None if it may be given."""
     rule = _rule(name)
     return rule.remedy if rule is not None else None
 
@@ -189,22 +189,22 @@ def _rule(name: str) -> Rule | None:
 
 
 def reserved_names() -> tuple[str, ...]:
-    """Every name that a mail document may not give, in lower case; prefixes are left out."""
+    """Every name that a mail document may not give, in lower case, without the prefixes."""
     return tuple(_RULES)
 
 
 def form_of(name: str) -> Form:
-    """How the value of a header of this name is written."""
+    """The form in which the value of a header of this name is written."""
     return _FORMS.get(name.lower(), Form.TEXT)
 
 
 def problems_of(headers: tuple[tuple[str, str], ...]) -> list[FieldProblem]:
-    """What is wrong with the further headers of a mail document."""
+    """The faults of the `headers` of a mail document."""
     found: list[FieldProblem] = []
     seen: set[str] = set()
     for name, value in headers:
         if not _HEADER_NAME.fullmatch(name):
-            # The name is the caller's, and may itself be hostile: only a plain token is shown.
+            # The name is the caller's text and may be an attack: only a plain token is shown.
             found.append(
                 FieldProblem("headers", "has a name that is no header name, such as X-Ref")
             )
@@ -237,9 +237,9 @@ def _value_fault(name: str, value: str) -> str | None:
 
 
 def _list_fault(lowered: str, value: str) -> str | None:
-    """Why a value is not what mail programs read in a header of a mailing list, or None.
+    """Why mail programs cannot read a value in a header of a mailing list, or None if they can.
 
-    RFC 2369, 2: URLs in angle brackets; of `List-Post` also NO. RFC 8058, 3.1: one keyword.
+    RFC 2369, 2: URLs in angle brackets; for `List-Post` also NO. RFC 8058, 3.1: one keyword.
     """
     if lowered == "list-unsubscribe-post" and value.strip() != ONE_CLICK:
         return f"must be {ONE_CLICK}: mail programs read nothing else"
@@ -253,7 +253,7 @@ def _list_fault(lowered: str, value: str) -> str | None:
 
 
 def literal_fault(value: str) -> str | None:
-    """Why a value cannot be written byte for byte, or None where it can."""
+    """Why a value cannot be written byte for byte, or None if it can."""
     if _NO_ASCII.search(value):
         return "holds ids, URLs or keywords, which are plain ASCII: percent-encode what is not"
     if _ENCODED_WORD.search(value):
@@ -269,7 +269,7 @@ def literal_fault(value: str) -> str | None:
 
 
 def list_id_parts(value: str) -> tuple[str, str] | None:
-    """Name, which may be empty, and id of a `List-Id`; None where it has another form."""
+    """The name (which may be empty) and the id of a `List-Id`; None if it has another form."""
     found = _LIST_ID.fullmatch(value.strip())
     if found is None or not found["id"]:
         return None

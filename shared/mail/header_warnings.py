@@ -1,6 +1,7 @@
-"""Headers of a mail that Microsoft may drop without a word: what is known of each.
+"""Warns about headers that Microsoft may drop without an error.
 
-UNCONFIRMED by Microsoft's documents; the sources are field reports, named in docs/api.md.
+Microsoft's documents do not confirm this (UNCONFIRMED); the sources are field reports, named in
+docs/api.md.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from shared.mail.message import Message
 
 MAX_WARNINGS = 30
-"""Headers that are named; a raw message may have thousands."""
+"""The most headers in one answer; a raw message may have thousands."""
 
 SEEN_TO_PASS = frozenset(
     {
@@ -33,7 +34,8 @@ SEEN_TO_PASS = frozenset(
         "return-receipt-to",
     }
 )
-"""Headers that arrive when a mail goes as MIME: Exchange has a property for each (MS-OXCMAIL)."""
+"""Headers that arrive if a mail goes as MIME, because Exchange has a property for each
+(MS-OXCMAIL)."""
 _OF_EVERY_MESSAGE = frozenset(
     {
         "from",
@@ -66,7 +68,7 @@ UNKNOWN_TO_THE_MAILBOX = (
 
 
 def doubt(name: str) -> str | None:
-    """Why a header of a mail that goes as MIME may not arrive; None where it is known to."""
+    """Why a header may not arrive if the mail goes as MIME; None if it is known to arrive."""
     lowered = name.lower()
     if lowered in SEEN_TO_PASS or lowered in _OF_EVERY_MESSAGE:
         return None
@@ -74,7 +76,8 @@ def doubt(name: str) -> str | None:
 
 
 def warnings_of(message: Message) -> tuple[FieldProblem, ...]:
-    """The headers of a mail that may not arrive. Graph's JSON takes only what it keeps."""
+    """The headers of a mail that may not arrive. Graph's JSON accepts only headers that it
+    keeps."""
     if message.mime is not None:
         from shared.mail.mime import header_section
 

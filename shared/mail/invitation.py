@@ -1,7 +1,7 @@
-"""Invitations: an attachment with a calendar and a `method`, which is sent as an alternative of the
+"""Invitations: an attachment with a calendar and a `method`. It is sent as an alternative of the
 mail's text, so that calendar programs can show buttons (RFC 6047).
 
-What Exchange makes of it is UNCONFIRMED: docs/api.md says so.
+What Exchange makes of it is UNCONFIRMED; docs/api.md says so.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CALENDARS = frozenset(
 )
 """Types that programs take for a calendar; the first is the registered one."""
 METHODS = ("REQUEST", "CANCEL")
-"""What an organizer sends to attendees (RFC 5546, 3.2)."""
+"""The methods that an organizer sends to attendees (RFC 5546, 3.2)."""
 
 
 def method_of(item: Attachment) -> str | None:
@@ -47,19 +47,20 @@ def method_of(item: Attachment) -> str | None:
 
 
 def invitations_of(message: Message) -> tuple[Attachment, ...]:
-    """The attachments that are invitations; one at most in a sound message."""
+    """The attachments that are invitations; a valid message has at most one."""
     return tuple(item for item in message.attachments if method_of(item) is not None)
 
 
 def written(item: Attachment) -> tuple[str, str]:
-    """The calendar of a sound invitation as it is sent, and its method."""
+    """The calendar of a valid invitation as it is sent, and its method."""
     from shared.mail import calendar
 
     return calendar.read(item.in_memory).text, method_of(item) or ""
 
 
 def shape_problems(message: Message) -> list[FieldProblem]:
-    """What is wrong with invitations whoever sends them; their calendars are not read yet."""
+    """The faults of invitations that do not depend on the sender. The calendars are not read
+    here."""
     found: list[FieldProblem] = []
     first = True
     for index, item in enumerate(message.attachments):
@@ -94,8 +95,9 @@ def _shape_fault(item: Attachment, method: str) -> str | None:
 
 
 def refuse_wrong(message: Message, sender: Address, *, any_name: bool = True) -> None:
-    """Raise RequestRejected (422) for an invitation that is no sound one from `sender` to a recipient of the
-    mail. Programs show no buttons, or a warning, where these differ.
+    """Raise RequestRejected (422) for an invitation that is not valid, or whose organizer and
+    attendees are not the `sender` and a recipient of the mail. Calendar programs then show a
+    warning, or no buttons.
 
     `any_name`: whether the account lets a mail give the name that is shown.
     """
@@ -145,7 +147,7 @@ def _is_name_of(name: str, sender: Address, any_name: bool) -> bool:
 
 
 def _mail_address(value: str) -> str | None:
-    """The address of a bare `mailto:` URL, in lower case, its domain in ASCII."""
+    """The address of a bare `mailto:` URL, in lower case, with its domain in ASCII."""
     from shared.mail.address import BadAddress, make
 
     scheme, _, text = value.partition(":")

@@ -1,13 +1,14 @@
-"""How large a mail may be: every limit, whose it is, and what raises it.
+"""How large a mail may be: every limit, who sets it, and how it can be raised.
 
-    one request    Graph takes 4 MB, as MIME 2.2 MB: for accounts without Mail.ReadWrite, for mails
-                   that are not saved to Sent Items, and for raw MIME
-    one body       the same numbers, for the text and html of a mail whose files travel apart
+    one request    Graph takes 4 MB, or 2.2 MB as MIME: for accounts without Mail.ReadWrite, for
+                   mails that are not saved to Sent Items, and for raw MIME
+    one body       the same numbers, for the text and html of a mail whose files are uploaded
+                   apart
     one file       what an upload session takes
     all files      Outlook.com's limit, for personal accounts
-    one mail       POSTROOM_MAX_MAIL_BYTES, which stands for the mailbox's own message size limit
+    one mail       POSTROOM_MAX_MAIL_BYTES, to be set to the mailbox's own message size limit
 
-What one HTTP request or queue message may have is for those who read them to check.
+The readers of HTTP requests and queue messages check the size of those.
 """
 
 from __future__ import annotations
@@ -43,50 +44,52 @@ https://support.microsoft.com/office/sending-limits-in-outlook-com-279ee200-594c
 """
 
 SEPARATE_BYTES = 3_000_000
-"""A file from this size on fits no single request of Graph's, in base64: it is kept apart from the
-rest of its mail, and streamed."""
+"""A file of this size or more does not fit into one Graph request as base64. It is stored apart
+from the rest of its mail, and streamed."""
 
 MAX_TAGS = 300_000
-"""Of html that gets a signature: to find what its tags leave open takes up to a second. Html with svg,
-math or noscript is read in two or three ways, and its tags count as many times."""
+"""Tags of html that gets a signature. It takes up to a second to find which elements are left open.
+Html with svg, math or noscript is read in two or three ways, and its tags count two or three
+times."""
 MAX_BATCH_TAGS = 3 * MAX_TAGS
-"""The same of all mails of one request: a hundred newsletters of 100 KB have about 200,000."""
+"""The same limit for all mails of one request: a hundred newsletters of 100 KB have about
+200,000."""
 _MOST_WAYS = 3
 _FEW_TAGS = 1000
 
 _MOST_HEADERS = 256 * 1024
-"""Of raw MIME: they are written anew, and may be shorter then."""
+"""The limit for raw MIME before Postroom rewrites it. Rewritten MIME may be shorter."""
 
 CHUNK_BYTES = 12 * 320 * 1024
-"""What a file is read and uploaded in: below 4 MB, which is the most that a session takes at once,
-and a multiple of the 320 KiB that Graph's other upload sessions ask for."""
+"""The size in which a file is read and uploaded: below 4 MB, the most that an upload session takes
+at once, and a multiple of the 320 KiB that Graph's other upload sessions ask for."""
 
 
 VERIFIED_BOX = "Verified sending and large attachments"
-"""What the sign-in form on /accounts calls the choice that asks for Mail.ReadWrite."""
+"""The label on the sign-in form on /accounts of the choice that asks for Mail.ReadWrite."""
 
 
 class Excess(msgspec.Struct, frozen=True):
-    """A limit that a mail is above."""
+    """A limit that a mail exceeds."""
 
     field: str
     limit: int
     """Bytes."""
     whose: str
-    """A sentence: which limit it is, how much it is, whose it is."""
+    """A sentence: which limit, how much it is, and who sets it."""
     remedy: str
 
 
 def goes_direct(message: Message, account: Account) -> bool:
-    """Whether the mail goes by `sendMail`, in one request: the account may write no drafts, or the
-    mail shall leave no copy, which a draft always does."""
+    """Whether the mail goes by `sendMail`, in one request: the account may not write drafts, or the
+    mail shall leave no copy in Sent Items, which a draft always does."""
     return mode_for(account, saves_copy=message.save_to_sent_items) is DeliveryMode.DIRECT
 
 
 def check(
     message: Message, sender: Address, account: Account, max_mail_bytes: int, now: datetime
 ) -> None:
-    """Raise RequestRejected (413), naming every limit that the mail is above, the lowest first."""
+    """Raise RequestRejected (413) with every limit that the mail exceeds, the lowest first."""
     found = excesses(message, sender, account, max_mail_bytes, now)
     if found:
         lowest = found[0]
@@ -107,7 +110,8 @@ def check(
 
 
 def check_raw(raw: bytes) -> None:
-    """Raise RequestRejected (413) for raw MIME that no account can send, before it is read."""
+    """Raise RequestRejected (413) for raw MIME that no account can send. The MIME is not read
+    yet."""
     if len(raw) > MAX_MIME_BYTES + _MOST_HEADERS:
         raise RequestRejected(
             problems.MAIL_TOO_LARGE,
@@ -119,13 +123,14 @@ def check_raw(raw: bytes) -> None:
 
 
 def may_be_above(message: Message, max_mail_bytes: int) -> bool:
-    """Whether a mail can be above a limit by what its caller gave: a count, made before any reading."""
+    """Whether a mail can exceed a limit, by the sizes that its caller gave. Nothing is read for
+    it."""
     return _encoded_size(message) > min(max_mail_bytes, MAX_MIME_BYTES // 2)
 
 
 def tags_of(message: Message) -> int:
-    """What counts for `MAX_TAGS`; nothing where no signature is wanted. Few tags count as if the html
-    were read in each way: whether it is need not be found out."""
+    """How many tags count for `MAX_TAGS`; 0 if the mail gets no signature. If html has few tags,
+    they count as if it were read in each way, because the exact count is not needed then."""
     if message.html is None or not message.signature:
         return 0
     tags = message.html.count("<")
@@ -137,7 +142,7 @@ def tags_of(message: Message) -> int:
 
 
 def check_markup(message: Message, account: Account) -> None:
-    """Raise RequestRejected (413) for html with more tags than are read to put a signature under it."""
+    """Raise RequestRejected (413) for html with too many tags to put a signature under it."""
     if not account.defaults.has_signature or tags_of(message) <= MAX_TAGS:
         return
     raise RequestRejected(
@@ -153,7 +158,7 @@ def check_markup(message: Message, account: Account) -> None:
 def excesses(
     message: Message, sender: Address, account: Account, max_mail_bytes: int, now: datetime
 ) -> Sequence[Excess]:
-    """Every limit that the mail is above, the lowest first. Knows what is in storage by its size."""
+    """Every limit that the mail exceeds, the lowest first. A file in storage counts by its size."""
     found = [one for one in (request_excess(message, sender, account, now),) if one is not None]
     files = sum(item.size for item in message.attachments)
     if account.kind is AccountKind.PERSONAL and files > MAX_PERSONAL_BYTES:
@@ -194,9 +199,9 @@ def excesses(
 def request_excess(
     message: Message, sender: Address, account: Account, now: datetime
 ) -> Excess | None:
-    """The limit of one Graph request, where the mail is above it; None where it can go.
+    """The limit of one Graph request if the mail exceeds it, else None.
 
-    To be asked again at sending: the account may have been signed in with fewer rights since.
+    Sending must check it again: the account may have been signed in with fewer permissions since.
     """
     direct = goes_direct(message, account)
     whole = direct or message.mime is not None

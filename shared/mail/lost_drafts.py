@@ -1,4 +1,4 @@
-"""Drafts that an attempt may have made without learning their id."""
+"""Finds the time span in which an attempt may have made a draft without learning its id."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from shared.mail.outcome import CLOCKS_DIFFER
 from shared.mail.status import Status
 
 DRAFT_UNANSWERED = "draft_unanswered"
-"""Why a mail is tried again whose draft was asked for, and no answer came."""
+"""Why a mail is tried again after Postroom asked for its draft and got no answer."""
 
 RUN = timedelta(minutes=10)
-"""No attempt lasts longer: see `functionTimeout` in host.json."""
+"""The longest that an attempt can take: see `functionTimeout` in host.json."""
 
 Span = tuple[datetime, datetime]
 
@@ -31,8 +31,8 @@ _OPEN = frozenset(
 
 
 def lost_between(mail: Mail) -> Span | None:
-    """The minutes in which the attempt before this one may have made a draft of this mail whose id
-    was not written down; None where it has not, or where the mail has a draft."""
+    """The minutes in which the last attempt may have made a draft of this mail whose id was not
+    stored; None if it made none, or if the mail has a draft."""
     events = mail.events[:-1] if mail.status is Status.SENDING else mail.events
     if mail.draft_id is not None or not events or not _leaves_open(events[-1].reason):
         return None
@@ -41,8 +41,8 @@ def lost_between(mail: Mail) -> Span | None:
 
 
 def made_by(mail: Mail, created_at: datetime) -> bool:
-    """Whether a message was created while an attempt for this mail ran. What a person made of a
-    sent mail, and what carries its key as well, is younger than every attempt."""
+    """Whether a message was created while an attempt for this mail ran. A person's copy of a sent
+    mail also carries the mail's key, but it is younger than every attempt."""
     return any(since <= created_at <= until for since, until in _attempts(mail.events))
 
 

@@ -1,4 +1,4 @@
-"""A mail as the ledger knows it, and how it moves from status to status."""
+"""A mail as the ledger stores it, and how it goes from status to status."""
 
 from __future__ import annotations
 
@@ -16,28 +16,29 @@ from shared.mail.delivery_mode import DeliveryMode
 from shared.mail.status import SETTLED, WAITING, Status, may_follow
 
 POISONED = "poisoned"
-"""The host gave up on a queue message."""
+"""The reason of an event: the host gave up on a queue message."""
 
 MOST_POISONED = 3
 POISONED_WITHIN = timedelta(days=1)
-"""An outage now and then, over the months that a scheduled mail waits, says nothing about the mail."""
+"""A limit within a day only: a scheduled mail waits for months, and an outage from time to time
+does not show that the mail is at fault."""
 
 _WHOLE_ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+\.[^\s@<>.]{2,}")
 _DONE = (Status.SENT, Status.CANCELLED)
-"""Those whose content nobody will send any more."""
+"""The statuses of mails whose content is not needed any more."""
 
 FINDING_OUT = "finding_out"
-"""Why a mail is `unknown` while Postroom itself still looks for what became of it; `due_at` is then
-the time of the next look."""
+"""The reason of a mail that is `unknown` while Postroom still searches for it; `due_at` is then the
+time of the next search."""
 
 DAILY_CAP = "daily_cap"
-"""Why a mail is due on another day: its mailbox has given away all mails of this one."""
+"""The reason of a mail that is due on another day, because its mailbox has no slot left today."""
 
 GRACE = timedelta(minutes=2)
 """A mail that is due and has waited this long has lost its wake-up."""
 
 MAX_EVENTS = 40
-"""The history of a mail is kept short: the first events and the latest ones."""
+"""How many events of a mail's history are stored: the first ones and the latest ones."""
 
 
 class Caller(StrEnum):
@@ -56,7 +57,8 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Payload(Discreet, frozen=True):
-    """What will be sent, packed: in the row (`inline`) or in a blob, or deleted (neither)."""
+    """The packed content of a mail: in the row (`inline`), in a blob, or in neither if it is
+    deleted."""
 
     unshown: ClassVar = frozenset({"inline"})
 
@@ -67,7 +69,7 @@ class Payload(Discreet, frozen=True):
 
     @property
     def blobs(self) -> tuple[str, ...]:
-        """Everything of the mail in container `payloads`."""
+        """Every blob of the mail in the container `payloads`."""
         return (*(() if self.blob is None else (self.blob,)), *self.files)
 
 
@@ -81,47 +83,49 @@ class Mail(msgspec.Struct, frozen=True):
     due_at: datetime
     caller: Caller
     account: str | None
-    """The account's alias. Of a refused queue message: what it names, if anything."""
+    """The account's alias. For a refused queue message: the alias that it names, if any."""
     account_id: str | None = None
-    """Which mailbox the alias stood for when the mail was accepted: no other one may send it."""
+    """The mailbox of the alias when the mail was accepted. No other mailbox may send the mail."""
     sender: str = ""
     recipients: tuple[str, ...] = ()
-    """As many of them as the row has room for; `recipient_count` says how many there are."""
+    """As many recipients as the row has room for; `recipient_count` is the number of all."""
     recipient_count: int = 0
     former_recipients: tuple[str, ...] = ()
-    """Those it was for before a person sent it to others instead; shown like `recipients`."""
+    """The recipients before a person sent the mail to others instead; shown like `recipients`."""
     subject: str = ""
     tags: tuple[str, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
     size: int = 0
     """Bytes of the packed payload."""
     urgent: bool = False
-    """Goes before other mails of its account (`importance: high`)."""
+    """Sent before other mails of its account (`importance: high`)."""
     attempts: int = 0
     lease_until: datetime | None = None
     lease_id: str | None = None
-    """Random: tells the worker that holds the lease from all others."""
+    """Random: identifies the worker that holds the lease."""
     delivery: DeliveryMode = DeliveryMode.DIRECT
-    """The way it goes; the claim says it for good, since a grant can change after acceptance."""
+    """The delivery mode. The claim sets it for good, because a grant can change after
+    acceptance."""
     saves_copy: bool = True
-    """Whether the caller left it a copy in Sent Items."""
+    """Whether the caller allows a copy in Sent Items."""
     draft_id: str | None = None
-    """The finished draft that is this mail: nothing else is ever sent for it while this is set."""
+    """The id of the finished draft of this mail. While it is set, no other draft is sent for this
+    mail."""
     message_id: str | None = None
-    """The Message-ID that Microsoft's answer gave the draft, with its angle brackets. Kept with the
+    """The Message-ID that Microsoft gave the draft, with its angle brackets. It is kept with the
     draft, and for a mail that was sent."""
     message_id_given: bool = False
-    """Whether the caller gave it a Message-ID, in raw MIME: others may have the same. False for mails
-    that earlier versions accepted."""
+    """Whether the caller gave the mail a Message-ID, in raw MIME: other messages may have the same.
+    False for mails that earlier versions accepted."""
     search_count: int = 0
-    """How often what became of it was looked for since it became `unknown`."""
+    """How many searches were made since the mail became `unknown`."""
     sent_at: datetime | None = None
     reason: str | None = None
     """Why it is held, unknown or failed: a stable code."""
     help: str | None = None
     """Who must do what about it."""
     request_id: str | None = None
-    """Graph's id of the last answer, for Microsoft's support."""
+    """Graph's request id of the last answer, for Microsoft's support."""
     idempotency_key: str | None = None
     document_hash: str | None = None
     payload: Payload = Payload()
@@ -140,11 +144,12 @@ class Mail(msgspec.Struct, frozen=True):
         request_id: str | None = None,
         keep_draft: bool = False,
     ) -> Mail:
-        """This mail in another status, with the move written into its history.
+        """This mail in another status, with an event in its history.
 
         Raises ValueError for a move that the statuses do not allow. A mail that was sent or
-        cancelled drops its payload. One that failed, or that a person sends again, begins with a new draft: the old
-        one would be refused if it was sent after all. `keep_draft` is for what was found unsent.
+        cancelled loses its payload. A mail that failed, or that a person sends again, gets a new
+        draft: Graph would refuse the old one if it was sent after all. `keep_draft` is for a mail
+        that a search found unsent.
         """
         if not may_follow(self.status, status):
             raise ValueError(f"a mail cannot go from {self.status} to {status}")
@@ -173,8 +178,8 @@ class Mail(msgspec.Struct, frozen=True):
         return not again and status is not Status.FAILED and status not in _DONE
 
     def waits_its_turn(self, now: datetime) -> bool:
-        """Whether it waits for nothing but the slot that its mailbox has for it at `due_at`: urgent
-        mail has none of its own, and what is tried again, or was let go, says why it waits."""
+        """Whether it only waits for its slot at `due_at`. Urgent mail has no slot, and a mail that
+        is tried again or was released has a reason for its wait."""
         return (
             self.status is Status.QUEUED
             and self.due_at > now
@@ -183,13 +188,13 @@ class Mail(msgspec.Struct, frozen=True):
 
     @property
     def is_refused_message(self) -> bool:
-        """Whether it is a queue message that did not become a mail: its content is the message's raw
-        text, and nothing of it can be sent. Every mail that was accepted has the document's hash."""
+        """Whether it is a queue message that did not become a mail. Its content is the raw text of
+        the message, which cannot be sent. Every accepted mail has the hash of its document."""
         return self.caller is Caller.QUEUE and self.document_hash is None
 
     @property
     def finding_out(self) -> bool:
-        """Whether it is `unknown` for now, and Postroom goes on looking for it."""
+        """Whether it is `unknown` and Postroom still searches for it."""
         return self.status is Status.UNKNOWN and self.reason == FINDING_OUT
 
     @property
@@ -200,13 +205,14 @@ class Mail(msgspec.Struct, frozen=True):
     def looked_for(
         self, now: datetime, next_look: datetime, search_count: int, help_text: str
     ) -> Mail:
-        """This unknown mail after a search that settled nothing; without an event in its history."""
+        """This unknown mail after a search without a result. The search adds no event to the
+        history."""
         return replace(
             self, updated_at=now, due_at=next_look, search_count=search_count, help=help_text
         )
 
     def given_up(self, now: datetime, reason: str, help_text: str) -> Mail:
-        """This unknown mail after the last search: from here on a person decides."""
+        """This unknown mail after the last search. A person must decide now."""
         return replace(
             self,
             updated_at=now,
@@ -216,13 +222,14 @@ class Mail(msgspec.Struct, frozen=True):
         )
 
     def _attempts_in(self, status: Status) -> int:
-        """Counted anew after a hold: what happened before it says nothing about the mail."""
+        """The attempts so far. The count starts again after a hold, because a hold is not the
+        mail's fault."""
         if status is not Status.SENDING:
             return self.attempts
         return 1 if self.status in SETTLED else self.attempts + 1
 
     def noted(self, now: datetime, reason: str) -> Mail:
-        """This mail where it is, with an event in its history."""
+        """This mail in the same status, with an event in its history."""
         return replace(
             self, updated_at=now, events=_with(self.events, Event(now, self.status, reason))
         )
@@ -230,9 +237,9 @@ class Mail(msgspec.Struct, frozen=True):
     def poisoned(self, now: datetime) -> Mail:
         """This mail after the host gave up on its wake-up.
 
-        Mostly the ledger was out of reach for some minutes, and the mail is sound: it stays where
-        it is, and the timer enqueues another wake-up. After several times within a day it fails: then it is the
-        mail.
+        The usual cause is that storage was not available for some minutes, and the mail is not at
+        fault. It keeps its status, and the timer enqueues another wake-up. If this happens several
+        times within a day, the mail fails.
         """
         before = sum(
             event.reason == POISONED and now - event.at <= POISONED_WITHIN for event in self.events
@@ -248,13 +255,13 @@ class Mail(msgspec.Struct, frozen=True):
         return self.noted(now, POISONED)
 
     def put_off(self, until: datetime, now: datetime) -> Mail:
-        """This mail, due later: its mailbox has no slot for it yet."""
+        """This mail with a later due time, because its mailbox has no slot for it before."""
         if self.status is Status.QUEUED:
             return replace(self, due_at=until, updated_at=now)
         return self.moved(Status.QUEUED, now, due_at=until)
 
     def capped(self, cap: int) -> Mail:
-        """This mail, which waits for a day with a free place."""
+        """This mail with the help for a mail that waits for a day with a free slot."""
         return replace(
             self,
             reason=DAILY_CAP,
@@ -287,8 +294,8 @@ def next_check_at(
     updated_at: datetime,
     lease_until: datetime | None,
 ) -> datetime | None:
-    """When the sweep must check a mail if nothing happens to it before; None for a mail that waits
-    for a person."""
+    """When the sweep must check a mail if nothing happens to it before; None if the mail waits for
+    a person."""
     if status is Status.SENDING:
         return lease_until or updated_at
     if status is Status.HELD:
@@ -305,12 +312,12 @@ def _with(events: tuple[Event, ...], event: Event) -> tuple[Event, ...]:
 
 
 def address_in(recipient: str) -> str:
-    """The address of a recipient as it is shown, in lower case and without the name."""
+    """The address in a recipient as it is shown, in lower case and without the name."""
     return recipient.rpartition("<")[2].removesuffix(">").lower()
 
 
 class MailFilter(msgspec.Struct, frozen=True):
-    """Which mails a list is about. None, or no status, means any."""
+    """Which mails a list shows. None, or no status, means all."""
 
     statuses: tuple[Status, ...] = ()
     account: str | None = None
@@ -318,16 +325,16 @@ class MailFilter(msgspec.Struct, frozen=True):
     since: datetime | None = None
     until: datetime | None = None
     recipient: str | None = None
-    """An address or a part of one, in lower case. A whole one means no other address."""
+    """An address or a part of one, in lower case. A whole address matches only itself."""
     reason: str | None = None
 
     @property
     def is_part_of_address(self) -> bool:
-        """Whether every mail has to be looked at for its recipients."""
+        """Whether the recipients of every mail must be compared."""
         return self.recipient is not None and not _WHOLE_ADDRESS.fullmatch(self.recipient)
 
     def finds(self, recipients: Iterable[str]) -> bool:
-        """Whether the recipient is among these."""
+        """Whether one of the recipients matches."""
         wanted = self.recipient
         if wanted is None:
             return True
@@ -336,14 +343,14 @@ class MailFilter(msgspec.Struct, frozen=True):
         return wanted in map(address_in, recipients)
 
     def admits(self, mail: Mail) -> bool:
-        """Whether a mail has the tag and the recipient, which stand in lists."""
+        """Whether a mail has the tag and the recipient of this filter."""
         return (self.tag is None or self.tag in mail.tags) and self.finds(mail.recipients)
 
 
 class MailPage(msgspec.Struct, frozen=True):
-    """One page of a list, and the cursor that leads to the next one."""
+    """One page of a list, and the cursor of the next one."""
 
     mails: Sequence[Mail]
     cursor: str | None
     reached: datetime | None = None
-    """How far back was looked, where a page may hold few or none though more mails are there."""
+    """How far back the search went. A page may hold few mails, or none, though there are more."""

@@ -19,7 +19,8 @@ _TOKEN = re.compile(r"[\w!#$%&'*+.^`{|}~-]+", re.ASCII)
 
 
 class BadMediaType(ValueError):
-    """Not a content type. The message says what is wrong; it quotes nothing."""
+    """The text is not a content type. The message says what is wrong; it does not quote the
+    text."""
 
 
 class MediaType(msgspec.Struct, frozen=True):
@@ -31,7 +32,7 @@ class MediaType(msgspec.Struct, frozen=True):
     """Names in lower case, values without quotes."""
 
     def parameter(self, name: str) -> str | None:
-        """The value of a parameter, by its name in lower case."""
+        """The value of a parameter, by its name in lower case; None if there is none."""
         return dict(self.parameters).get(name)
 
     def __str__(self) -> str:
@@ -66,7 +67,7 @@ def read(text: str) -> MediaType:
 
 
 def quoted(value: str) -> str:
-    """A parameter's value: as it is where it is a token, else in quotes."""
+    """A parameter's value as it is written: unchanged if it is a token, else in quotes."""
     if _TOKEN.fullmatch(value):
         return value
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,4 +1,4 @@
-"""A message: what will be sent, apart from when, by whom and how often it is tried."""
+"""A message: what is sent. When, by which account and how often it is tried is not part of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_HEADERS = 30
 
 
 class Importance(StrEnum):
-    """How urgent a mail is, as its reader sees it."""
+    """How urgent a mail is. Mail programs show it to the reader."""
 
     LOW = "low"
     NORMAL = "normal"
@@ -30,14 +30,14 @@ class Importance(StrEnum):
 
 
 class StoredFile(msgspec.Struct, frozen=True):
-    """A file in blob storage, as it stood when its mail was accepted."""
+    """A file in blob storage, in the version that it had when its mail was accepted."""
 
     container: str
     name: str
     size: int = 0
     """Bytes."""
     etag: str = ""
-    """Empty until Postroom has looked at the file; `size` says nothing before."""
+    """Empty until Postroom has read the file's properties; `size` has no meaning before that."""
 
 
 class Attachment(Discreet, frozen=True):
@@ -49,8 +49,8 @@ class Attachment(Discreet, frozen=True):
     content: bytes | StoredFile
     content_type: str = "application/octet-stream"
     content_id: str | None = None
-    """Set for a picture that the html shows by `cid:`; such an attachment is inline. One that the
-    html shows nowhere is an ordinary file: see `shared.mail.pictures`."""
+    """Set for a picture that the html shows by `cid:`; such an attachment is inline. A picture that
+    the html does not show is an ordinary file: see `shared.mail.pictures`."""
 
     @property
     def size(self) -> int:
@@ -59,14 +59,15 @@ class Attachment(Discreet, frozen=True):
 
     @property
     def in_memory(self) -> bytes:
-        """The file's bytes. Raises TypeError for one that is in storage: read it first."""
+        """The file's bytes. Raises TypeError for a file in storage: the caller must read it
+        first."""
         if isinstance(self.content, StoredFile):
             raise TypeError("the file is in storage")
         return self.content
 
 
 class Message(Discreet, frozen=True):
-    """One mail's content. `mime` is set for a raw RFC 5322 message, and then rules over the rest."""
+    """The content of one mail. If `mime` (a raw RFC 5322 message) is set, it alone is sent."""
 
     unshown: ClassVar = frozenset({"text", "html", "attachments", "mime"})
 
@@ -99,7 +100,7 @@ class Message(Discreet, frozen=True):
 
 
 def problems_of(message: Message) -> list[FieldProblem]:
-    """Everything about a message that no account could send, field by field."""
+    """Every fault of a message that no account could send, field by field."""
     crowded = too_many(
         recipients=len(message.recipients),
         reply_to=len(message.reply_to),
@@ -131,7 +132,8 @@ def problems_of(message: Message) -> list[FieldProblem]:
 def too_many(
     *, recipients: int, reply_to: int, attachments: int = 0, headers: int = 0
 ) -> list[FieldProblem]:
-    """The lists that are too long for anything in them to be worth a look."""
+    """The lists with too many entries. Callers check this first and do not read the entries of such
+    a list."""
     found: list[FieldProblem] = []
     if recipients > MAX_RECIPIENTS:
         found.append(
@@ -152,7 +154,7 @@ def too_many(
 
 
 def needs_mime(message: Message) -> bool:
-    """Whether Graph's JSON cannot express the message, so that it has to go as MIME.
+    """Whether the message has to go as MIME, because Graph's JSON cannot express it.
 
     JSON has one body, and takes only headers that begin with `x-`, five at most
     (https://learn.microsoft.com/graph/api/resources/internetmessageheader).
@@ -170,7 +172,7 @@ def needs_mime(message: Message) -> bool:
 
 
 def _has_invitation(message: Message) -> bool:
-    # Only a content type with parameters can make one: most mails import nothing for it.
+    # Only a content type with parameters can make an invitation: most mails need no import here.
     if not any(";" in item.content_type for item in message.attachments):
         return False
     from shared.mail import invitation

@@ -1,9 +1,10 @@
-"""Which elements html may leave open, as far as that decides whether what follows is shown.
+"""Finds the elements that html leaves open and that can hide what follows.
 
-Parsers ignore many end tags: one of `details` within a `template` or a table cell, one of `video` behind
-an open `div`. Which ones depends on all that is open and on the parser's age. Here an end tag closes an
-element only where every parser agrees: where it is the innermost one that is open. All others stay,
-and are closed once more at the end: parsers ignore an end tag of what is not open.
+Parsers ignore many end tags, such as `</details>` within a `template` or a table cell, or
+`</video>` after an open `div`. Which ones depends on all open elements and on the parser's age.
+This module counts an element as closed only if every parser agrees, which means that it is the
+innermost open one. All others count as open and get one more end tag at the end of the html;
+parsers ignore an end tag of an element that is not open.
 https://html.spec.whatwg.org/multipage/parsing.html#parsing-main-inbody
 """
 
@@ -29,9 +30,9 @@ _UNSHOWN = frozenset(
         "annotation-xml",
     ]
 )
-"""Elements that readers show nothing of, or only when asked, or only in part."""
+"""Elements whose content is not shown, or is shown only in part or only on request."""
 _OPTIONAL = frozenset(["p", "li", "dt", "dd"])
-"""Elements that the end of what is around them closes, and no boundary of a scope among them."""
+"""Elements that the end of their parent closes. None of them is a boundary of a scope."""
 _OTHERS = frozenset(
     [
         "address",
@@ -92,7 +93,7 @@ _OTHERS = frozenset(
         "mtext",
     ]
 )
-"""What else makes a parser ignore the end tags of elements around it.
+"""Other elements that make a parser ignore the end tags of elements around them.
 https://html.spec.whatwg.org/multipage/parsing.html#special"""
 _FOLLOWED = _UNSHOWN | _OPTIONAL | _OTHERS
 _AROUND = frozenset(["ul", "ol", "dl", "div", "details", "dialog", "select", "section", "article"])
@@ -101,11 +102,13 @@ _MOST_OPTIONAL = 8
 
 
 _Open = tuple[str, "_Open"] | None
-"""The innermost open element, and those around it: what is open at two places shares its elements."""
+"""The innermost open element, linked to those around it. Two places with the same open elements
+share them."""
 
 
 class OpenElements:
-    """What is open after the tags read so far. Each tag takes constant time, and so does a copy."""
+    """The elements that are open after the tags read so far. A tag, and a copy, takes constant
+    time."""
 
     __slots__ = ("_open",)
 
@@ -113,11 +116,11 @@ class OpenElements:
         self._open = already
 
     def copy(self) -> OpenElements:
-        """What is open here, whatever is read afterwards."""
+        """The elements that are open here; later tags do not change the copy."""
         return OpenElements(self._open)
 
     def start(self, name: str) -> None:
-        """Read a start tag; `name` is in small letters."""
+        """Read a start tag; `name` is in lower case."""
         if name not in _FOLLOWED:
             return
         if name in _OPTIONAL and self._open is not None and self._open[0] == name:
@@ -126,7 +129,7 @@ class OpenElements:
         self._open = (name, self._open)
 
     def end(self, name: str) -> None:
-        """Read an end tag; `name` is in small letters."""
+        """Read an end tag; `name` is in lower case."""
         if self._open is None or name not in _FOLLOWED:
             return
         if self._open[0] == name:
@@ -146,7 +149,7 @@ class OpenElements:
                 return
 
     def end_tags(self) -> str:
-        """What closes the elements that would not show what follows; empty where none is open."""
+        """The end tags of the open elements that can hide what follows; empty if there are none."""
         names: list[str] = []
         needed = 0
         around = self._open

@@ -1,9 +1,9 @@
-"""Closes what html leaves open and would swallow whatever stands behind it.
+"""Closes what html leaves open if it would swallow the text behind it.
 
-A comment, a tag, and the elements whose content is no markup go on until their own end, however much
-follows. Which elements those are depends on whether the reader runs scripts (noscript) and on svg and
-math around them, so html is read in each of these ways. What only hides by style or attribute
-is not looked at.
+A comment, a tag, and an element with raw content go on until their own end, however much text
+follows. Which elements have raw content depends on whether the reader runs scripts (noscript) and
+on the svg and math around them, so html is read in each of these ways. Elements that are hidden
+only by style or attribute are not considered.
 https://html.spec.whatwg.org/multipage/parsing.html#tokenization
 """
 
@@ -20,13 +20,13 @@ from shared.mail.open_elements import OpenElements
 _RAW = frozenset(["style", "script", "textarea", "title", "xmp", "iframe", "noembed", "noframes"])
 _PAGE = frozenset(["body", "html"])
 _ENDLESS = frozenset(["plaintext", "frameset"])
-"""Elements that no end tag ends, or that take the body's place."""
+"""Elements that no end tag closes, or that take the place of the body."""
 
 _NAME = r"[a-z][^\s/>]*+"
 
 
 def _attributes(unended: str) -> str:
-    """The attributes of a tag; `unended` is the end of the html where a quoted value has no end."""
+    """A pattern for the attributes of a tag; `unended` ends a quoted value that has no end."""
     return (
         r"(?:[\s/]*+=?[^\s/>=]++"
         rf"(?:\s*+=\s*+(?:\"[^\"]*+(?:\"|{unended})|'[^']*+(?:'|{unended})|(?![\"'])[^\s>]*+))?+"
@@ -40,11 +40,11 @@ _TOKEN = re.compile(
     rf"<(?:/({_NAME}){_WHOLE}|({_NAME}){_WHOLE}|([/!]>)|!--|!\[CDATA\[|[!?]|/?[a-z]|/)",
     re.IGNORECASE,
 )
-"""What may begin a tag or a comment. Three groups tell what is whole: an end tag, a start tag, by their
-names, and what is nothing at all."""
+"""What can begin a tag or a comment. Three groups match what is complete: an end tag (by its name),
+a start tag (by its name), and markup that stands for nothing (`</>`, `<!>`)."""
 _END_TAG, _START_TAG, _NOTHING = 1, 2, 3
 _TAG = re.compile(f"</?{_NAME}{_UNENDED}", re.IGNORECASE)
-"""A tag that does not end: where a quoted value has no end."""
+"""A tag without an end, because a quoted value in it has no end."""
 _COMMENT_END = re.compile(r"-->|--!>")
 _SHORT_COMMENT = re.compile(r"<!---?>")
 _FOREIGN = re.compile(r"<(?:svg|math)", re.IGNORECASE)
@@ -54,35 +54,35 @@ _ESCAPE = "&lt;"
 
 
 class _Reading(msgspec.Struct):
-    """What one way of reading found."""
+    """The result of one way of reading."""
 
     closer: str = ""
-    """Ends what is still open at the end; empty where that is plain content."""
+    """Closes what is still open at the end; empty if that is ordinary content."""
     escapes: set[int] = msgspec.field(default_factory=set)
-    """Where a tag begins that cannot be closed. It is read as text."""
+    """Where a tag begins that cannot be closed. It is changed to text."""
     ends: dict[str, dict[int, OpenElements]] = msgspec.field(default_factory=dict)
-    """Where `body` and `html` elements end, and what is open there."""
+    """Where `body` and `html` elements end, with the elements that are open there."""
     open: OpenElements = msgspec.field(default_factory=OpenElements)
     at: int = 0
-    """Where what is not read yet begins: at the end, or where what `closer` ends begins."""
+    """Where the unread rest begins: at the end, or at the start of what `closer` ends."""
 
 
 class _Nearest:
-    """Finds the next place of something, in one pass over the text however often it is asked."""
+    """Finds the next match of a pattern. All calls together take one pass over the text."""
 
     def __init__(self, pattern: re.Pattern[str], text: str) -> None:
         self._pattern, self._text = pattern, text
         self._found: re.Match[str] | None = pattern.search(text)
 
     def after(self, at: int) -> int:
-        """Its place at or behind `at`, or the length of the text."""
+        """The position of the next match at or behind `at`, or the length of the text."""
         while self._found is not None and self._found.start() < at:
             self._found = self._pattern.search(self._text, at)
         return len(self._text) if self._found is None else self._found.start()
 
 
 class _RawContent:
-    """Finds the ends of elements whose content is no markup, in one pass over the text for each name."""
+    """Finds the ends of elements with raw content, in one pass over the text for each name."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -90,8 +90,8 @@ class _RawContent:
         self._ends: dict[str, _Nearest] = {}
 
     def end(self, name: str, at: int) -> int | None:
-        """Where the content that begins at `at` ends; None where a comment in a script keeps some of
-        its end tags from ending it."""
+        """Where the content that begins at `at` ends; None if a comment in a script disables some
+        of its end tags."""
         if name not in self._ends:
             self._ends[name] = self._nearest(rf"</{name}(?=[\s/>])")
         end = self._ends[name].after(at)
@@ -107,16 +107,16 @@ class _RawContent:
 
 
 def cost(markup: str) -> int:
-    """How long it takes to read html, as a number of tags that are each read in one way."""
+    """The cost of reading html, as the number of tags times the number of ways of reading."""
     return markup.count("<") * len(list(_senders(markup)))
 
 
 def split_at_end(markup: str) -> tuple[str, str]:
-    """What stands before the end of the body, or all where no end tag is written, and the rest. What is
-    put between the two is content that is shown.
+    """The html before the end of the body (or all of it, if no end tag is written), and the rest.
+    Text put between the two parts is shown.
 
-    Each way of reading takes one pass. Where one reads a tag as text that another reads as a tag, the
-    other's tag counts as open: it is closed once more.
+    Each way of reading takes one pass. If one way reads text where another reads a tag, the tag
+    counts as open and is closed once more.
     """
     senders = list(_senders(markup))
     readings = [_read(markup, raw) for raw in senders]
@@ -143,7 +143,8 @@ def _escaped(markup: str, tags: Iterable[int]) -> str:
 
 
 def _end(readings: list[_Reading]) -> tuple[str, int | None]:
-    """Where the body ends however it is read: before its end tag, or that of html, which is named."""
+    """Where the body ends in every way of reading: the name (body or html) and position of its end
+    tag."""
     for name in ("body", "html"):
         first, *others = (one.ends.get(name, {}) for one in readings)
         if found := set[int](first).intersection(*others):
@@ -152,7 +153,7 @@ def _end(readings: list[_Reading]) -> tuple[str, int | None]:
 
 
 def _closers(markup: str, senders: list[frozenset[str]], readings: list[_Reading]) -> str:
-    """What closes all that the html, read as it is, leaves open."""
+    """The text that closes everything that the html leaves open, in any way of reading."""
     added = ""
     for _ in range(_MOST_CLOSERS):
         closer = next((one.closer for one in readings if one.closer), "")
@@ -169,7 +170,7 @@ def _end_tags(ways: Iterable[OpenElements]) -> str:
 
 
 def _senders(markup: str) -> Iterable[frozenset[str]]:
-    """The elements whose content is no markup, in each way that the html may be read."""
+    """The elements with raw content, for each way in which the html may be read."""
     yield _RAW
     if _NOSCRIPT.search(markup):
         yield _RAW | {"noscript"}
@@ -184,13 +185,13 @@ def _read(text: str, raw: frozenset[str]) -> _Reading:
 
 
 def _read_on(text: str, raw: frozenset[str], found: _Reading) -> None:
-    """Read from where `found` ends: only what is new, and what was not complete."""
+    """Continue to read from the end of `found`: only new text, and what was not complete."""
     found.closer = ""
     content = _RawContent(text)
     at, opened = found.at, found.open
     search, unusual = _TOKEN.search, raw | _ENDLESS
     while (token := search(text, at)) is not None:
-        # This is what a long html takes its time with.
+        # Long html spends most of its time here.
         kind, at = token.lastindex, token.end()
         if kind == _START_TAG:
             name = token[_START_TAG].lower()
@@ -214,7 +215,7 @@ def _read_on(text: str, raw: frozenset[str], found: _Reading) -> None:
 
 
 def _after(text: str, start: int, found: _Reading) -> int:
-    """Read what begins at `start` and is no whole tag; returns where what follows begins."""
+    """Read what begins at `start` and is not a complete tag; returns where the rest begins."""
     if text.startswith("<!--", start):
         short = _SHORT_COMMENT.match(text, start)
         end = short or _COMMENT_END.search(text, start + 4)
@@ -233,7 +234,7 @@ def _after(text: str, start: int, found: _Reading) -> int:
 
 
 def _unusual(name: str, start: int, at: int, content: _RawContent, found: _Reading) -> int:
-    """Read on behind a start tag whose content is no markup, or which nothing ends."""
+    """Continue after a start tag whose content is raw, or which nothing closes."""
     if name in _ENDLESS:
         found.escapes.add(start)
         return start + 1

@@ -1,7 +1,7 @@
-"""What an answer of Graph means for a mail: the one place that decides it.
+"""Decides what an answer of Graph means for a mail. No other module decides it.
 
-The table follows Microsoft Graph's error reference, the field reports behind it, and one rule:
-where a send may have happened, the mail is `unknown`, never sent again blindly.
+The table follows Microsoft Graph's error reference, the field reports about it, and one rule: a
+mail that may have been sent is `unknown`, and is not sent again without evidence.
 https://learn.microsoft.com/graph/errors
 """
 
@@ -19,7 +19,8 @@ from shared.mail.known_errors import KnownError, Retry
 
 
 class GraphAnswer(msgspec.Struct, frozen=True):
-    """A whole HTTP answer of Graph, boiled down. Holds no text that Graph wrote."""
+    """The parts of Graph's HTTP answer that decide about a mail. It holds no text that Graph
+    wrote."""
 
     status: int
     code: str | None = None
@@ -30,27 +31,29 @@ class GraphAnswer(msgspec.Struct, frozen=True):
 
 
 class Verdict(StrEnum):
-    """What becomes of a mail after an attempt."""
+    """What happens to a mail after an attempt."""
 
     SENT = "sent"
     AGAIN = "again"
-    """Certainly not sent; try later."""
+    """Certainly not sent; try again later."""
     THROTTLED = "throttled"
-    """Certainly not sent; the mailbox rests as long as Microsoft asked, then try again."""
+    """Certainly not sent; the mailbox pauses as long as Microsoft asked, then the mail is tried
+    again."""
     REFRESH = "refresh"
-    """The token was refused: get another and try once more."""
+    """The token was refused: get a new one and try once more."""
     HOLD_ACCOUNT = "hold-account"
-    """Certainly not sent; the account cannot send for now, nor can its other mails."""
+    """Certainly not sent; the account cannot send now, and its other mails cannot be sent
+    either."""
     NEEDS_SIGN_IN = "needs-sign-in"
     """Certainly not sent; a person must sign the mailbox in again."""
     UNKNOWN = "unknown"
     """May have been sent."""
     FAILED = "failed"
-    """Certainly not sent, and cannot be as it is."""
+    """Certainly not sent; the mail cannot be sent as it is."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """A verdict with its reason: a stable code and a sentence that says who must do what."""
+    """A verdict with its reason: a stable code, and a sentence that says who must do what."""
 
     verdict: Verdict
     reason: str | None = None
@@ -58,31 +61,31 @@ class Outcome(msgspec.Struct, frozen=True):
     retry_after: float | None = None
     request_id: str | None = None
     draft_is_gone: bool = False
-    """The mail's draft is no more, and certainly was not sent: a new one is made next time."""
+    """The mail's draft is gone and was certainly not sent: the next attempt makes a new one."""
     final: bool = False
-    """Beside `UNKNOWN`: where the mail turns out not to have been sent, it has failed."""
+    """For `UNKNOWN` only: if the mail turns out not to be sent, it has failed with this code."""
 
 
 class Evidence(StrEnum):
-    """What a look for a mail found."""
+    """What a search for a mail found."""
 
     SENT = "sent"
     DRAFT = "draft"
-    """The mail's own draft is still one: nothing was sent."""
+    """The mail's own draft is still a draft: nothing was sent."""
     NOTHING = "nothing"
     UNSEEN = "unseen"
-    """The mailbox could not be looked into: no evidence of anything."""
+    """The mailbox could not be searched: there is no evidence of anything."""
 
 
 class SearchResult(msgspec.Struct, frozen=True):
-    """A sight; where nothing could be seen, with the reason for it."""
+    """The evidence; if the mailbox could not be searched, also the reason."""
 
     evidence: Evidence
     outcome: Outcome | None = None
 
 
 class Sought(msgspec.Struct, frozen=True):
-    """What the messages of a mail are found by."""
+    """What a search finds the messages of a mail by."""
 
     key: str
     """The mail's id, which its messages carry."""
@@ -90,17 +93,19 @@ class Sought(msgspec.Struct, frozen=True):
     message_id: str | None = None
     """The draft's Message-ID."""
     message_id_given: bool = False
-    """Whether the caller gave the mail a Message-ID, in raw MIME. Other messages may have it too."""
+    """Whether the caller gave the mail a Message-ID, in raw MIME. Other messages may have the
+    same."""
     since: datetime | None = None
-    """When the mail was accepted: a message that was sent before is not this mail."""
+    """When the mail was accepted: a message that was sent before that time is another one."""
 
     @property
     def is_told_by_message_id(self) -> bool:
-        """Whether a sent copy with the Message-ID is taken for this mail without showing its key.
+        """Whether a sent copy with the Message-ID counts as this mail though it does not show the
+        key.
 
-        Everybody who sees the mail can read its Message-ID, and give it to raw MIME. Only the form
-        of `own_message_id` is refused there. A mail that itself came with a Message-ID has nothing
-        else where Exchange drops its key.
+        Everybody who sees the mail can read its Message-ID and put it into raw MIME; only the form
+        of `own_message_id` is refused there. A mail that came with a Message-ID of its own has no
+        other mark if Exchange drops its key.
         """
         return self.message_id_given or message_ids.mail_id_in(self.message_id) == self.key
 
@@ -109,22 +114,23 @@ class Copy(msgspec.Struct, frozen=True):
     """A message of the mailbox that was found by a mail's key, Message-ID or draft."""
 
     message_id: str
-    """Graph's id of it."""
+    """The message's id in Graph."""
     is_draft: bool
     key: str | None = None
-    """The key that it is known to carry. Exchange can drop the key of a mail that went as MIME."""
+    """The key that the message carries, if known. Exchange can drop the key of a mail that went as
+    MIME."""
     sent_at: datetime | None = None
 
 
 DAY = 24 * 3600.0
 
 CLOCKS_DIFFER = timedelta(minutes=2)
-"""So much the clock of Exchange and the clock of this machine may differ."""
+"""The largest difference between the clocks of Exchange and of this machine that is accepted."""
 
 LONG_REST_SECONDS = 900.0
-"""A pause up to this long only puts mails off; a longer one is shown as a hold of the account."""
+"""A pause up to this long only delays mails; a longer one is shown as a hold of the account."""
 
-# What stops the whole mailbox until a time, in seconds where Microsoft names none.
+# Codes that stop the whole mailbox, with the seconds of the hold if Microsoft names none.
 _LIMITS = {
     "ErrorSubmissionQuotaExceeded": DAY,
     "ErrorExceededMessageLimit": DAY,
@@ -140,12 +146,12 @@ _BUSY = frozenset(
 )
 _PASSING = frozenset({"ErrorMessageTransientError"})
 
-# Field reports have mails that arrived behind each of these, whatever the status.
+# Field reports describe mails that arrived after each of these codes, with any status.
 _OPEN = frozenset({"UnknownError", "ErrorMessageTimeout", "CommandConcurrencyLimitReached"})
 
 TOO_LARGE = "ErrorMessageSizeExceeded"
 
-# Whatever the status, short of 5xx: somebody has to act first.
+# With any status below 500: a person has to act first.
 _PERSON = frozenset(
     {
         "ErrorSendAsDenied",
@@ -158,8 +164,8 @@ _PERSON = frozenset(
     }
 )
 
-# Nothing is wrong with the mail: its mailbox cannot send until somebody does something, and only a
-# try shows that it was done.
+# The mail is not at fault: its mailbox cannot send until a person acts, and only another attempt
+# shows that the person did.
 _MAILBOX = frozenset(
     {
         "ErrorAccountSuspend",
@@ -173,7 +179,7 @@ _MAILBOX_SECONDS = 3600.0
 
 ACCESS_DENIED = "ErrorAccessDenied"
 
-# The grant is what is missing; the mails of the account wait for it.
+# The account's grant is missing; all its mails wait for it.
 DENIED = frozenset({ACCESS_DENIED, "Authorization_RequestDenied"})
 
 FITTING = {
@@ -185,11 +191,11 @@ FITTING = {
     Verdict.FAILED: frozenset({Retry.NO}),
     Verdict.UNKNOWN: frozenset({Retry.LOOK}),
 }
-"""What a row of the catalogue may say of asking again beside each verdict."""
+"""The values of `retry` in a row of the catalogue that fit each verdict."""
 
 
 def judge_send(answer: GraphAnswer) -> Outcome:
-    """Read the answer to a send.
+    """Decide what the answer to a send means.
 
     Only an exact 202 is success: a 200 with nothing sent has been seen for oversized MIME
     (microsoft-graph-docs#13979), and a `Retry-After` beside a 202 is no request to send again
@@ -198,7 +204,7 @@ def judge_send(answer: GraphAnswer) -> Outcome:
     status, code = answer.status, answer.code
     if status == 202:
         return Outcome(Verdict.SENT, request_id=answer.request_id)
-    # Read when something was refused: whoever's mails go does not pay for it.
+    # Imported here: only an answer that is an error needs it.
     from shared.mail.known_errors import graph
 
     hold = _hold(answer)
@@ -224,12 +230,14 @@ def judge_send(answer: GraphAnswer) -> Outcome:
 
 
 def judge_draft(answer: GraphAnswer) -> Outcome:
-    """Read an answer, other than the success it hoped for, to making or finishing a draft.
+    """Decide what an answer to making or finishing a draft means, if it is not the success that was
+    expected.
 
-    Nothing was sent, whatever it is: what would leave a send open is tried again here.
+    Nothing was sent, whatever the answer is. An answer that would leave a send open is tried again
+    here.
     """
     if is_missing_draft(answer):
-        # A draft that has just been made may not be found for a moment.
+        # A draft that was just made can be missing for a moment.
         return _told(Verdict.AGAIN, "draft_missing", "The draft was not found.", answer)
     outcome = judge_send(answer)
     if outcome.verdict in (Verdict.SENT, Verdict.UNKNOWN):
@@ -239,12 +247,12 @@ def judge_draft(answer: GraphAnswer) -> Outcome:
 
 
 def judge_draft_send(answer: GraphAnswer, *, untouched: bool) -> Outcome:
-    """Read the answer to sending a draft.
+    """Decide what the answer to sending a draft means.
 
-    A 404 means that the draft is no draft any more. Where nobody can have sent it before
-    (`untouched`) it was lost; else it may be gone because it was sent. That Graph refuses a used
-    draft with a 404 is UNCONFIRMED, and nothing rests on it alone: whatever refuses a draft that
-    may have been sent before says nothing of that first time, and the mail is looked for.
+    A 404 means that the draft is not a draft any more. If nobody can have sent it before
+    (`untouched`), it was lost; else it may be gone because it was sent. That Graph refuses a used
+    draft with a 404 is UNCONFIRMED, and no decision depends on it alone: a refusal of a draft that
+    may have been sent before says nothing about the first send, and Postroom searches for the mail.
     """
     if is_missing_draft(answer):
         if untouched:
@@ -253,48 +261,50 @@ def judge_draft_send(answer: GraphAnswer, *, untouched: bool) -> Outcome:
         return _told(
             Verdict.UNKNOWN,
             "draft_used",
-            "The draft is not there any more, as after it was sent.",
+            "The draft is gone, as it is after it was sent.",
             answer,
         )
     if answer.code == "ErrorNonExistentMailbox":
-        # Comes and goes while drafts are sent (microsoft-graph-docs-contrib#8823).
-        return _told(Verdict.AGAIN, answer.code, "Exchange lost sight of the mailbox.", answer)
+        # Occurs from time to time while drafts are sent (microsoft-graph-docs-contrib#8823).
+        return _told(
+            Verdict.AGAIN, answer.code, "Exchange did not find the mailbox for a moment.", answer
+        )
     outcome = judge_send(answer)
     if untouched:
         return outcome
     if outcome.verdict is Verdict.AGAIN and answer.status in (409, 412):
-        # Its item is in conflict or has changed, as a sent one has.
+        # The item is in conflict or has changed, as a sent one has.
         return replace(outcome, verdict=Verdict.UNKNOWN)
     return doubted(outcome)
 
 
 def doubted(outcome: Outcome) -> Outcome:
-    """A failure of a mail whose draft may have been sent before: known only after a look."""
+    """The failure of a mail whose draft may have been sent before: it is unknown until a search."""
     if outcome.verdict is not Verdict.FAILED:
         return outcome
     return replace(outcome, verdict=Verdict.UNKNOWN, final=True)
 
 
 def remedy(code: str) -> str:
-    """Who must do what about a mail that was refused with this code of Graph's."""
+    """Who must do what about a mail that Graph refused with this code."""
     from shared.mail.known_errors import graph
 
     return (graph.ROWS.get(code) or graph.of_reason(code) or graph.of_status(403)).words
 
 
 def is_missing_draft(answer: GraphAnswer) -> bool:
-    """Whether a draft was not found, and not the mailbox or the user."""
+    """Whether the draft was not found (and not the mailbox or the user)."""
     return answer.status == 404 and answer.code in (None, "ErrorItemNotFound")
 
 
 def judge_look(answer: GraphAnswer, copies: Iterable[Copy], sought: Sought) -> SearchResult:
-    """Read the answer to looking for a mail.
+    """Decide what the answer to a search for a mail means.
 
-    A copy with the mail's key that is no draft is evidence of sending. One without a key is no
-    evidence, unless the mail is told by its Message-ID, see `Sought`. Then it is, as long as the
-    mail's own draft is not there: with the draft there, it can be another mail's that has the same
-    Message-ID, and nothing is decided. Of drafts only the mail's own counts: others with its key were
-    left by workers that died.
+    A copy with the mail's key that is not a draft shows that the mail was sent. A copy without a
+    key shows nothing, unless the mail is identified by its Message-ID (see `Sought`). Then it shows
+    that the mail was sent, if the mail's own draft is gone. If the draft is still there, the copy
+    can belong to another mail with the same Message-ID, and nothing is decided. Other drafts with
+    the mail's key do not count: workers that died left them.
     """
     if answer.status != 200:
         return SearchResult(Evidence.UNSEEN, judge_draft(answer))
@@ -319,7 +329,7 @@ def _may_be(copy: Copy, sought: Sought) -> bool:
 
 
 def _hold(answer: GraphAnswer) -> Outcome | None:
-    """What stops the whole mailbox, and not this mail alone."""
+    """The outcome of an answer that stops the whole mailbox, and not only this mail; else None."""
     code = answer.code or ""
     if code in _LIMITS:
         seconds = answer.retry_after or _LIMITS[code]
@@ -331,13 +341,13 @@ def _hold(answer: GraphAnswer) -> Outcome | None:
 
 
 def _outcome(verdict: Verdict, answer: GraphAnswer, *, retry_after: float | None = None) -> Outcome:
-    """An outcome in the catalogue's words."""
+    """An outcome with the catalogue's words."""
     row = _row(verdict, answer)
     return _told(verdict, answer.code or row.code, row.words, answer, retry_after=retry_after)
 
 
 def _row(verdict: Verdict, answer: GraphAnswer) -> KnownError:
-    """The code's own row, unless the status makes another thing of it."""
+    """The catalogue's row of the code, unless the status gives it another meaning."""
     from shared.mail.known_errors import graph
 
     row = graph.ROWS.get(answer.code or "")

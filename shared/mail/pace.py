@@ -1,4 +1,4 @@
-"""The pace of a mailbox: how mails are spread over time so that Exchange need not refuse them.
+"""The pace of a mailbox: spreads mails over time so that Exchange does not throttle them.
 
 Exchange Online lets a mailbox send 30 messages a minute.
 https://learn.microsoft.com/office365/servicedescriptions/exchange-online-service-description/exchange-online-limits
@@ -14,51 +14,52 @@ from msgspec.structs import replace
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 FARTHEST_DAYS = 366
-"""So far ahead days are told apart; what has no room until then waits for the last of them."""
+"""How many days ahead are counted separately; mails that do not fit before get a slot on the last
+one."""
 
 
 def midnight_of(day: date) -> datetime:
-    """When a day of UTC begins."""
+    """The begin of a day of UTC."""
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """How fast each mailbox sends. 0 mails a minute means: as fast as it can."""
+    """How fast each mailbox sends. 0 mails a minute means no limit."""
 
     mails_per_minute: int
 
     @property
     def is_limited(self) -> bool:
-        """Whether there is a pace at all."""
+        """Whether the pace is limited."""
         return self.mails_per_minute > 0
 
     @property
     def interval(self) -> timedelta:
-        """From one slot to the next. Raises ZeroDivisionError where there is no pace."""
+        """The time from one slot to the next. Raises ZeroDivisionError if there is no limit."""
         return timedelta(minutes=1) / self.mails_per_minute
 
     @property
     def share(self) -> int:
-        """A third of a minute's mails: what a process may send unasked, how many slots it takes at
-        a time, and how many a mailbox that rested may send at once."""
+        """A third of a minute's mails. A process may send so many without a reservation, reserves
+        so many slots at a time, and a mailbox that was idle may send so many at once."""
         return max(1, self.mails_per_minute // 3)
 
 
 class Timetable(msgspec.Struct, frozen=True):
-    """The slots of one mailbox: those before `next_at` are given away."""
+    """The slots of one mailbox: all before `next_at` are taken."""
 
     next_at: datetime = _LONG_AGO
     resting_until: datetime | None = None
-    """Microsoft asked for a pause until then: no slot lies before it."""
+    """The end of a pause that Microsoft asked for: no slot is before it."""
     given: tuple[tuple[date, int], ...] = ()
-    """Slots of a mailbox with a daily cap, by day of UTC; days that have passed are left out."""
+    """The number of taken slots of a mailbox with a daily cap, by day of UTC, without past days."""
 
     def given_on(self, day: date) -> int:
-        """How many slots of a day are given away."""
+        """How many slots of a day are taken."""
         return dict(self.given).get(day, 0)
 
     def taken_back(self, day: date) -> Timetable:
-        """This timetable with one slot of a day less given away."""
+        """This timetable with one taken slot less on a day."""
         counts = dict(self.given)
         if counts.get(day, 0) > 0:
             counts[day] -= 1
@@ -68,7 +69,8 @@ class Timetable(msgspec.Struct, frozen=True):
         self, now: datetime, count: int, pace: Pace, cap: int
     ) -> tuple[tuple[datetime, ...], Timetable]:
         """The next `count` slots of a mailbox that sends at most `cap` mails a day of UTC, and the
-        timetable after them. What today has no room for lies in the first day that has."""
+        timetable after them. A mail that does not fit today gets a slot on the first day with
+        room."""
         found = replace(self, given=tuple(one for one in self.given if one[0] >= now.date()))
         slots = []
         for _ in range(count):
@@ -83,7 +85,7 @@ class Timetable(msgspec.Struct, frozen=True):
         for ahead in range(FARTHEST_DAYS):
             day = start.date() + timedelta(days=ahead)
             given, midnight = counts.get(day, 0), midnight_of(day)
-            # Those that were given before the day began stand at its beginning, one after another.
+            # Slots that were taken before the day began are at its beginning, one after another.
             slot = midnight + given * interval
             if ahead == 0:
                 burst = (pace.share - 1) * interval
@@ -99,8 +101,8 @@ class Timetable(msgspec.Struct, frozen=True):
     ) -> tuple[tuple[datetime, ...], Timetable]:
         """The next `count` slots, and the timetable after them.
 
-        A mailbox that has sent nothing for a while has a few slots at once. `owed` mails went out
-        without a slot; theirs are left out now.
+        A mailbox that was idle for a while has a few slots at once. `owed` mails were sent without
+        a slot; as many slots are skipped now.
         """
         earliest = now - (pace.share - 1) * pace.interval
         first = max(self.next_at, earliest) + owed * pace.interval
@@ -110,5 +112,5 @@ class Timetable(msgspec.Struct, frozen=True):
         return slots, replace(self, next_at=first + count * pace.interval)
 
     def rested(self, until: datetime) -> Timetable:
-        """This timetable with a pause: the longest one asked for counts."""
+        """This timetable with a pause. The longest pause that was asked for counts."""
         return replace(self, resting_until=max(until, self.resting_until or until))

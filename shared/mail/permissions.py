@@ -1,4 +1,4 @@
-"""Which of Microsoft Graph's delegated permissions a sign-in asks for, the least first.
+"""The delegated permissions of Microsoft Graph that a sign-in asks for: as few as possible.
 
 Ordinary users may consent to Mail.Send and Mail.Send.Shared under the consent policy that Microsoft
 manages, which new tenants have; Mail.ReadWrite and its shared form need an administrator there.
@@ -18,14 +18,14 @@ SEND_SHARED = "Mail.Send.Shared"
 DRAFTS_SHARED = "Mail.ReadWrite.Shared"
 
 LEAST = (SEND, KNOW)
-"""What sending and knowing the mailbox need."""
+"""The permissions that sending and reading the mailbox's profile need."""
 EMAIL = "email"
-"""Asked for beside these; MSAL adds `openid profile offline_access` by itself."""
+"""Asked for beside the others; MSAL adds `openid profile offline_access` by itself."""
 ALL = frozenset({*LEAST, DRAFTS, SEND_SHARED, DRAFTS_SHARED})
 
 
 class Choices(msgspec.Struct, frozen=True):
-    """What an administrator ticked beyond the least."""
+    """What an administrator ticked beyond the minimum."""
 
     verified: bool = False
     """Verified sending and large attachments."""
@@ -34,7 +34,7 @@ class Choices(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, granted: Collection[str]) -> Choices:
-        """What an account's permissions amount to."""
+        """The choices that match an account's permissions."""
         return cls(verified=DRAFTS in granted, shared=SEND_SHARED in granted)
 
     @property
@@ -48,9 +48,10 @@ class Choices(msgspec.Struct, frozen=True):
         )
 
     def withheld(self, granted: Collection[str]) -> tuple[str, ...]:
-        """What was asked for and not granted."""
+        """The permissions that were asked for and not granted."""
         return tuple(scope for scope in self.scopes if scope not in granted)
 
     def unasked(self, granted: Collection[str]) -> tuple[str, ...]:
-        """What is granted all the same: consent once given stays until it is revoked."""
+        """The permissions that were granted but not asked for: a consent stays until it is
+        revoked."""
         return tuple(sorted((ALL & frozenset(granted)) - frozenset(self.scopes)))

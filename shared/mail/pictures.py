@@ -1,4 +1,4 @@
-"""Pictures that the html of a mail shows by `cid:` (RFC 2392)."""
+"""Finds the pictures that the html of a mail shows by `cid:` (RFC 2392)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 _SCHEME = re.compile("cid:", re.IGNORECASE)
 _REFERENCES = re.compile(r'cid:[^\s"<>]++')
-"""References with what stands behind them, up to what is never part of an id."""
+"""References with the text behind them, up to a character that is never part of an id."""
 _END = r"(?=[\n'\")`,;\\]|\Z)"
-"""What ends a reference in CSS and in quotes, and may also be part of an id."""
+"""Characters that end a reference in CSS and in quotes, but can also be part of an id."""
 _ENCODED_LINE_END = re.compile("%0a", re.IGNORECASE)
 
 
 def with_shown_only(message: Message) -> Message:
-    """The message without the content ids that its html shows nowhere: such an attachment is an
-    ordinary file. Mail programs hide what is inline, so that nobody would see it."""
+    """The message without the content ids that its html does not show: such an attachment becomes
+    an ordinary file. Mail programs hide inline attachments, so nobody would see it otherwise."""
     ids = {item.content_id for item in message.attachments if item.content_id is not None}
     if not ids:
         return message
@@ -40,15 +40,15 @@ def with_shown_only(message: Message) -> Message:
 
 
 def shown_ids(markup: str, ids: Collection[str]) -> frozenset[str]:
-    """Those of the ids that `cid:` in the html names. Ids keep their case, as RFC 2392 has it;
-    character references and percent-encoding are decoded.
+    """The ids that the html names by `cid:`. Ids are case-sensitive (RFC 2392). Character
+    references and percent-encoding are decoded.
 
-    The time is in proportion to the html times the number of ids, of which a mail has at most 100:
-    each id is searched as a fixed text.
+    The time is proportional to the length of the html times the number of ids (a mail has at most
+    100): each id is searched as a fixed text.
     """
     if _SCHEME.search(markup) is None and "&" not in markup:
         return frozenset()
-    # One reference a line. Only the scheme may be in capitals.
+    # One reference on each line. Only the scheme may be in upper case.
     text = "\n".join(_REFERENCES.findall(_SCHEME.sub("cid:", decoded(markup))))
     found = _named(text, ids)
     if "%" in text and len(found) < len(ids):

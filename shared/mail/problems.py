@@ -1,6 +1,6 @@
-"""The kinds of problem a caller can meet: stable code, HTTP status, title, remedy.
+"""The kinds of problem that a caller can get: stable code, HTTP status, title, remedy.
 
-`code` never changes once published; `docs/errors.md` lists them all, held equal by a test.
+A published `code` never changes. `docs/errors.md` lists all of them; a test compares the two.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-# No struct (decision 0025): indexing the app does without msgspec.
+# Not a msgspec struct (decision 0025): the host indexes the app without msgspec.
 @dataclass(frozen=True)
 class ProblemKind:
-    """One row of the catalogue. RFC 9457 names `title` and `status`; `code` and `help` are ours."""
+    """One row of the catalogue. `title` and `status` are those of RFC 9457; `code` and `help` are
+    Postroom's."""
 
     code: str
     status: int
@@ -127,18 +128,18 @@ WRONG_STATUS = ProblemKind(
     "wrong_status",
     409,
     "The mail is not in a status in which this can be done",
-    "'mail_status' says where the mail stands, and 'detail' what can be done there.",
+    "'mail_status' is the mail's status, and 'detail' says what can be done in it.",
 )
 CONTENT_GONE = ProblemKind(
     "content_gone",
     409,
-    "The mail's content is not there any more",
+    "The mail's content is deleted",
     "Send it as a new mail.",
 )
 UNREADABLE_MAIL = ProblemKind(
     "unreadable_mail",
     409,
-    "What came by the queue could not be understood as a mail",
+    "The queue message could not be read as a mail",
     "Correct what the mail's 'help' names, and put the corrected document on the queue, or send it "
     "by POST /api/send.",
 )
@@ -196,7 +197,7 @@ ACCOUNT_TAKEN = ProblemKind(
 ACCOUNT_NOT_ADDED = ProblemKind(
     "account_not_added",
     422,
-    "The mailbox cannot be added as things stand; nothing was stored",
+    "The mailbox cannot be added now; nothing was stored",
     "Do what 'errors' names, then repeat the request.",
 )
 ACCOUNT_IN_USE = ProblemKind(
@@ -222,7 +223,7 @@ BATCH_INCOMPLETE = ProblemKind(
     "batch_incomplete",
     503,
     "Postroom or its storage failed before every mail of the batch was accepted",
-    "'results' has the ids of those that were accepted: they will be sent. Repeat the same batch "
+    "'results' has the ids of the accepted mails, which will be sent. Repeat the same batch "
     "with the same Idempotency-Key after the time in Retry-After; those are not sent twice then.",
 )
 UNAVAILABLE = ProblemKind(
@@ -263,7 +264,7 @@ INTERNAL = ProblemKind(
 
 
 def standing(mail_status: str) -> dict[str, object]:
-    """The member of a problem document that says where the mail stands."""
+    """The member of a problem document that says in which status the mail is."""
     return {"mail_status": mail_status}
 
 

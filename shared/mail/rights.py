@@ -1,7 +1,7 @@
-"""Which right is missing where Microsoft denies a send, in words for whoever has to give it.
+"""Finds which right is missing when Microsoft denies a send, and says who has to give it.
 
-Microsoft answers with one code for several causes. What the account is, and which From the mail has,
-tell them apart; Graph itself cannot be asked for a user's rights in Exchange.
+Microsoft uses one code for several causes. The kind of the account and the From of the mail tell
+which one it is; Graph cannot be asked for a user's rights in Exchange.
 https://learn.microsoft.com/graph/outlook-send-mail-from-other-user
 """
 
@@ -15,8 +15,8 @@ from shared.mail.outcome import ACCESS_DENIED, DENIED, Outcome, Verdict
 
 SEND_AS_DENIED = "ErrorSendAsDenied"
 RIGHT_SECONDS = 900.0
-"""Until a mailbox is tried again that lacks a right: Exchange takes minutes to an hour to act on
-one that was given."""
+"""The wait until a mailbox that lacks a right is tried again: Exchange takes minutes to an hour to
+apply a new right."""
 
 NO_SHARED_SCOPE = (
     "The account was signed in without Mail.Send.Shared: sign it in again on /accounts with the box "
@@ -27,12 +27,12 @@ NO_SEND_RIGHT = (
     "centre, open the mailbox that the address belongs to, then Delegation. It takes up to an hour."
 )
 NO_FULL_ACCESS = (
-    "The account that this shared mailbox is reached by may not open it: in the Exchange admin centre, "
+    "The account that this shared mailbox is reached through may not open it: in the Exchange admin centre, "
     "open the shared mailbox, then Delegation, and give that account 'Read and manage (Full Access)' "
     "beside 'Send as'. It takes up to an hour."
 )
 NO_SEND_RIGHT_SHARED = (
-    "The account that this shared mailbox is reached by has neither 'Send as' nor 'Send on behalf' for "
+    "The account that this shared mailbox is reached through has neither 'Send as' nor 'Send on behalf' for "
     "it: in the Exchange admin centre, open the shared mailbox, then Delegation. It takes up to an hour."
 )
 NO_APP_RIGHT = (
@@ -52,7 +52,7 @@ APP_REFUSED = (
     "Conditional Access policy may block it."
 )
 ANOTHERS_ADDRESS = (
-    "This mailbox may not send from that address: link the mailbox that owns it as an account of its "
+    "This mailbox may not send from that address: connect the mailbox that owns it as an account of its "
     "own, or give 'Send as' for it in the Exchange admin centre."
 )
 
@@ -60,20 +60,20 @@ ANOTHERS_ADDRESS = (
 def of_the_kind(outcome: Outcome, account: Account) -> Outcome:
     """What an outcome means for a mailbox that nobody signs in.
 
-    Where a right is missing the mailbox is held and tried again after a while: no sign-in would
-    mend it, and only a try shows that the right was given.
+    If a right is missing, the mailbox is held and tried again after a while. A sign-in would not
+    repair it, and only another attempt shows that the right was given.
     """
     if outcome.verdict is not Verdict.NEEDS_SIGN_IN or account.kind.is_signed_in:
         return outcome
     if account.kind is AccountKind.SHARED:
-        # A grant that ended is the holder's trouble, and its sign-in mends it.
+        # A grant that ended is the fault of the holder, and the holder's sign-in repairs it.
         return _held(outcome, NO_FULL_ACCESS) if outcome.reason in DENIED else outcome
     return _held(outcome, NO_APP_RIGHT if outcome.reason in DENIED else APP_REFUSED)
 
 
 def of_the_sender(outcome: Outcome, account: Account, sender: Address) -> Outcome:
-    """What a denial means for a mail with this From: another address than the mailbox's own is the
-    mail's trouble, not the account's."""
+    """What a denial means for a mail with this From. If From is not the mailbox's own address, the
+    mail is at fault, not the account."""
     outcome = of_the_kind(outcome, account)
     denied_sender = outcome.verdict is Verdict.FAILED and outcome.reason == SEND_AS_DENIED
     if account.owns(sender.email):
@@ -81,14 +81,14 @@ def of_the_sender(outcome: Outcome, account: Account, sender: Address) -> Outcom
         return _held(outcome, NO_SEND_RIGHT_SHARED) if denied_sender and shared else outcome
     if denied_sender:
         return replace(outcome, help=_anothers(account))
-    # A grant that ended, or a token that is refused, is the account's trouble whatever the From.
+    # A grant that ended, or a token that is refused, is the account's fault with any From.
     if outcome.verdict is Verdict.NEEDS_SIGN_IN and outcome.reason == ACCESS_DENIED:
         return replace(outcome, verdict=Verdict.FAILED, help=_anothers(account))
     return outcome
 
 
 def remedy(account: Account) -> str | None:
-    """Who has to give which right, where that is why the mailbox is held; None where it is not."""
+    """Who has to give which right, if a missing right is why the mailbox is held; else None."""
     if account.state is not AccountState.HELD or account.kind.is_signed_in:
         return None
     if account.kind is AccountKind.SHARED:

@@ -1,6 +1,6 @@
-"""When a mail whose answer was lost is looked for, and what each look says about it.
+"""Decides when Postroom searches for a mail whose answer was lost, and what each search means.
 
-Pure: looking and writing are `services.delivery`'s.
+This module is pure: `services.delivery` searches and writes.
 """
 
 from __future__ import annotations
@@ -15,53 +15,56 @@ from shared.mail.outcome import Evidence, Outcome, SearchResult, Verdict, remedy
 from shared.mail.status import Status
 
 DECIDING_SEARCH = 4
-"""From this look on a draft that still is one was not sent. It is sent then, the same one: were it
-used after all, Graph would refuse it."""
+"""From this search on, a draft that is still a draft counts as not sent. Postroom then sends the
+same draft: if it was used after all, Graph refuses it."""
 
 NOT_SENT = "not_sent"
-"""A look saw that the mail's draft still is one."""
+"""The reason of an event: a search found that the mail's draft is still a draft."""
 
 LONGEST_UNSEEN_SECONDS = 6 * 3600.0
-"""No look is put off for longer, whatever the remote asks for."""
+"""The longest wait until the next search, also if the remote asks for more."""
 
 UNSEEN_SECONDS = 60.0
-"""Until the next look where the mailbox could not be looked into for a moment."""
+"""The wait if the mailbox cannot be searched for a moment."""
 UNSEEN_ACCOUNT_SECONDS = 900.0
-"""And where a person has to do something about its account first."""
+"""The wait if a person must first act on its account."""
 
-_NEXT_LOOK = "Postroom looks into the mailbox again at the time next_look_at."
-_YOURSELF = "Look into the mailbox's Sent Items, then say that it was sent or send it again."
-# A person's matter; whatever else keeps the mailbox shut passes by itself.
+_NEXT_LOOK = "Postroom searches the mailbox again at the time next_look_at."
+_YOURSELF = "Look into the mailbox's Sent Items, then mark the mail as sent or have it sent again."
+# These need a person. Every other cause that prevents a search ends by itself.
 _PERSONS = frozenset({Verdict.HOLD_ACCOUNT, Verdict.NEEDS_SIGN_IN, Verdict.FAILED})
 
 
 class SearchPlan(msgspec.Struct, frozen=True):
-    """The plan of looks."""
+    """The times of the searches."""
 
     after_seconds: Sequence[float]
-    """Before each look: from the lost answer to the first, then from one to the next. The copy in
-    Sent Items can be minutes behind the answer; no upper bound is published (UNCONFIRMED)."""
+    """The waits before each search: from the lost answer to the first search, then from one to the
+    next. The copy in Sent Items can appear minutes after the answer; no upper bound is published
+    (UNCONFIRMED)."""
     give_up_after_seconds: float
-    """For how long a mailbox that cannot be looked into is tried."""
+    """How long Postroom tries to search a mailbox that cannot be searched."""
 
     def begun(self, mail: Mail, outcome: Outcome, now: datetime) -> Mail:
-        """A verified mail whose answer left open whether it was sent."""
+        """A verified mail after an answer that left open whether it was sent."""
         if outcome.final:
-            # The line before the last says why it is not sent again: see `refusal_of`.
+            # The last but one event says why it is not sent again: see `refusal_of`.
             mail = mail.noted(now, outcome.reason or NOT_SENT)
         return mail.moved(
             Status.UNKNOWN,
             now,
             reason=FINDING_OUT,
-            help=f"Whether it was sent was left open ({outcome.reason}). {_NEXT_LOOK}",
+            help=f"Microsoft's answer left open whether it was sent ({outcome.reason}). {_NEXT_LOOK}",
             due_at=now + timedelta(seconds=self.after_seconds[0]),
             request_id=outcome.request_id,
         )
 
     def after(self, mail: Mail, look: SearchResult, number: int, now: datetime) -> Mail:
-        """The mail after its look of that number, from 1. It was `unknown`, or its worker died.
+        """The mail after the search with this number, from 1. The mail was `unknown`, or its worker
+        died.
 
-        One that is not to be sent again had its draft removed (`failed_unsent`) before its draft counts here.
+        A mail that is not to be sent again must have lost its draft (`failed_unsent`) before this
+        method counts a draft.
         """
         if look.evidence is Evidence.SENT:
             return mail.moved(Status.SENT, now)
@@ -79,12 +82,12 @@ class SearchPlan(msgspec.Struct, frozen=True):
         )
 
     def _unseen(self, mail: Mail, outcome: Outcome, number: int, now: datetime) -> Mail:
-        """No look took place: the same one again later, but not for ever."""
+        """No search took place: the same search is repeated later, within a limit."""
         if (now - _unknown_since(mail, now)).total_seconds() > self.give_up_after_seconds:
             return _unsure(mail, now).given_up(
                 now,
                 "could_not_look",
-                f"The mailbox could not be looked into ({outcome.reason}). {_YOURSELF}",
+                f"The mailbox could not be searched ({outcome.reason}). {_YOURSELF}",
             )
         usual = UNSEEN_ACCOUNT_SECONDS if outcome.verdict in _PERSONS else UNSEEN_SECONDS
         asked = min(outcome.retry_after or usual, LONGEST_UNSEEN_SECONDS)
@@ -93,19 +96,20 @@ class SearchPlan(msgspec.Struct, frozen=True):
             now,
             next_look,
             number - 1,
-            f"The mailbox could not be looked into just now ({outcome.reason}). {_NEXT_LOOK}",
+            f"The mailbox could not be searched just now ({outcome.reason}). {_NEXT_LOOK}",
         )
 
 
 def refusal_of(mail: Mail) -> str | None:
-    """Why a mail that is being found out has failed if it turns out not to have been sent."""
+    """Why a mail that Postroom searches for has failed if it turns out not to be sent; else
+    None."""
     before = [step for step in mail.events if step.reason != POISONED][-2:-1]
     refused = [step.reason for step in before if step.status is Status.SENDING]
     return refused[0] if refused and mail.finding_out else None
 
 
 def failed_unsent(mail: Mail, now: datetime, reason: str) -> Mail:
-    """A mail that was not sent, and whose draft is removed: it has failed."""
+    """A mail that was not sent and whose draft is removed: it has failed."""
     help_text = (
         f"Given up after {mail.attempts} attempts: Microsoft left each of them open, and none was "
         "sent. Retry the mail when the mailbox works again."

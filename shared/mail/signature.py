@@ -1,4 +1,4 @@
-"""A signature: what may be one, and how it gets into a mail's text and html."""
+"""Checks a signature, and puts it under the text and the html of a mail."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ _NEVER_CLOSED = frozenset(
 _MAY_STAY_OPEN = frozenset(
     ["p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "colgroup", "option"]
 )
-"""Elements that their parent's end closes. https://html.spec.whatwg.org/multipage/syntax.html#optional-tags"""
+"""Elements that the end of their parent closes.
+https://html.spec.whatwg.org/multipage/syntax.html#optional-tags"""
 _NOT_IN_A_BODY = frozenset(["html", "head", "body", "title", "base", "meta", "link"])
 _ACTIVE = frozenset(
     ["script", "iframe", "object", "embed", "form", "input", "button", "textarea", "select"]
@@ -60,7 +61,7 @@ _LINES = frozenset(
 
 
 def html_fault(markup: str) -> str | None:
-    """What is wrong with the html of a signature, or None where it cannot break a mail around it."""
+    """The fault of a signature's html, or None if it cannot break the mail around it."""
     if markup.rfind("<!--") > markup.rfind("-->"):
         return "begins a comment that does not end: close it with -->"
     reader = _Structure()
@@ -94,8 +95,8 @@ def after_text(body: str, signature: str) -> str:
 
 
 def after_html(body: str, signature: str) -> str:
-    """An html body with the signature as its last element, in a block of its own; what the body leaves
-    open and would swallow it is closed before."""
+    """An html body with the signature as its last element, in a block of its own. Elements that the
+    body leaves open and that would hide the signature are closed first."""
     before, behind = split_at_end(body)
     return f"{before}<div>{signature}</div>{behind}"
 
@@ -122,7 +123,7 @@ class _Structure(HTMLParser):
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        # Html knows no self-closing elements: a browser reads <div/> as <div>.
+        # Html has no self-closing elements: a browser reads <div/> as <div>.
         self.handle_starttag(tag, attrs)
 
     def handle_endtag(self, tag: str) -> None:
@@ -144,7 +145,7 @@ class _Structure(HTMLParser):
 
 
 class _Words(HTMLParser):
-    """Collects what a reader sees."""
+    """Collects the text that a reader sees."""
 
     def __init__(self) -> None:
         super().__init__()

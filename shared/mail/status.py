@@ -1,4 +1,4 @@
-"""The statuses of a mail and the ways between them."""
+"""The statuses of a mail and the moves between them."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Where a mail stands, in the mail world's words."""
+    """The status of a mail, in the words of the API."""
 
     SCHEDULED = "scheduled"
-    """Due later."""
+    """Due later, as the caller asked."""
     QUEUED = "queued"
-    """Due now."""
+    """Due now, or at the time of its slot or of its next attempt."""
     SENDING = "sending"
-    """One worker holds the lease."""
+    """One worker has the lease."""
     SENT = "sent"
-    """Graph took it."""
+    """Graph accepted it."""
     HELD = "held"
-    """Nothing is wrong with the mail; its account cannot send now."""
+    """The mail is not at fault; its account cannot send now."""
     UNKNOWN = "unknown"
-    """The request left and its answer was lost."""
+    """Microsoft's answer left open whether the mail was sent."""
     FAILED = "failed"
-    """Cannot be sent as it is."""
+    """Not sent; it cannot be sent as it is."""
     CANCELLED = "cancelled"
-    """The caller cancelled it in time."""
+    """The caller or a person cancelled it before it was sent."""
 
 
-# A mail that waits becomes unknown where its draft, which nobody should have sent, has gone.
+# A queued mail becomes unknown if its draft is gone, though nobody should have sent it.
 _NEXT: dict[Status, frozenset[Status]] = {
     Status.SCHEDULED: frozenset(
         {
@@ -56,10 +56,11 @@ _NEXT: dict[Status, frozenset[Status]] = {
 }
 
 WAITING = frozenset({Status.SCHEDULED, Status.QUEUED, Status.SENDING})
-"""Statuses that a mail leaves by itself, after a wake-up."""
+"""The statuses that a mail leaves by itself, after a wake-up."""
 
 SETTLED = frozenset(Status) - WAITING
-"""Those that stay until a person or an account's recovery moves them, or for good."""
+"""The statuses that a mail keeps for good, or until a person or the recovery of its account moves
+it."""
 
 
 def may_follow(before: Status, after: Status) -> bool:

@@ -16,7 +16,7 @@ _FORM = "must be one Message-ID: plain ASCII such as id@example.com, in angle br
 
 
 def fault_of(text: str) -> str | None:
-    """Why a text is no Message-ID that can be written, or None where it is one."""
+    """Why a text cannot be written as a Message-ID, or None if it can."""
     if len(text) > MAX_MESSAGE_ID:
         return f"has more than {MAX_MESSAGE_ID} characters: that is no Message-ID"
     if "@" not in text or not is_plain(text):
@@ -25,7 +25,7 @@ def fault_of(text: str) -> str | None:
 
 
 def problems_of(message: Message) -> list[FieldProblem]:
-    """What is wrong with the fields `in_reply_to` and `references`."""
+    """The faults of the fields `in_reply_to` and `references`."""
     found: list[FieldProblem] = []
     if len(message.references) > MAX_REFERENCES:
         return [

@@ -1,4 +1,4 @@
-"""Reading form bodies and queries strictly: limited, and one value per name."""
+"""Reads form bodies and queries strictly: limited in size, and each name only once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_FIELDS = 40
 
 
 def form_of(req: func.HttpRequest) -> dict[str, str]:
-    """The fields of an urlencoded body. Raises ValueError for what is too large or not one."""
+    """The fields of an urlencoded body. Raises ValueError if it is too large or not such a body."""
     body = req.get_body()
     if len(body) > MAX_BODY_BYTES:
         raise ValueError(f"the body is larger than {MAX_BODY_BYTES} bytes")
@@ -33,12 +33,13 @@ def read_form(req: func.HttpRequest) -> dict[str, str]:
 
 
 def unreadable() -> RequestRejected:
-    """The refusal of a form. It is never raised from another error: that may quote what was typed."""
+    """The error for a form that cannot be read. Never raise it from another error, which may quote
+    what was typed."""
     return RequestRejected(problems.INVALID_REQUEST, "The form cannot be read.")
 
 
 def query_of(req: func.HttpRequest) -> dict[str, str]:
-    """The query's parameters, read from the URL: `req.params` hides repeated names."""
+    """The query's parameters, read from the URL, because `req.params` hides repeated names."""
     query = urlsplit(req.url).query
     if len(query) > MAX_BODY_BYTES:
         raise ValueError(f"the query is longer than {MAX_BODY_BYTES} characters")

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents: the one place that turns them into HTTP."""
+"""Turns errors into RFC 9457 problem documents. No other module does this."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ Handler = Callable[[], func.HttpResponse]
 
 
 def answered(req: func.HttpRequest, handler: Handler) -> func.HttpResponse:
-    """Run a handler; whatever it raises becomes a problem document. Adds X-Request-Id.
+    """Run a handler, turn every exception into a problem document, and add X-Request-Id.
 
-    Raises nothing: an exception that escaped would answer 500 with an empty body.
+    Raises nothing: for an exception, the host would answer 500 with an empty body.
     """
     request_id = _request_id(req)
     try:
@@ -65,7 +65,7 @@ def answered(req: func.HttpRequest, handler: Handler) -> func.HttpResponse:
 
 
 def document_of(refused: RequestRejected) -> dict[str, object]:
-    """A refusal as a problem document."""
+    """A rejected request as a problem document."""
     kind = refused.kind
     document: dict[str, object] = {
         "type": f"urn:postroom:problem:{kind.code}",
@@ -83,7 +83,7 @@ def document_of(refused: RequestRejected) -> dict[str, object]:
 
 
 def respond(refused: RequestRejected, request_id: str | None = None) -> func.HttpResponse:
-    """A refusal as an answer."""
+    """A rejected request as an HTTP answer."""
     kind, document = refused.kind, document_of(refused)
     if request_id is not None:
         document["request_id"] = request_id
@@ -99,8 +99,8 @@ def respond(refused: RequestRejected, request_id: str | None = None) -> func.Htt
 
 
 def _encoded(document: dict[str, object]) -> str:
-    """As JSON without angle brackets: PowerShell removes what stands between two of them from the
-    text of an error, be it in a name that the caller wrote."""
+    """The document as JSON without angle brackets: PowerShell removes text between angle brackets
+    from an error, even from a name that the caller wrote."""
     text = json.dumps(document, ensure_ascii=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e")
 
@@ -108,7 +108,7 @@ def _encoded(document: dict[str, object]) -> str:
 def bad_request(
     field: str, message: str, kind: ProblemKind = problems.INVALID_REQUEST
 ) -> RequestRejected:
-    """A refusal of one parameter or header."""
+    """The error for one wrong parameter or header."""
     return RequestRejected(kind, f"{field} {message}.", [FieldProblem(field, message)])
 
 
@@ -132,7 +132,7 @@ def _unavailable(error: PostroomError) -> RequestRejected:
     wait = error.retry_after if isinstance(error, RemoteError) else None
     return RequestRejected(
         problems.UNAVAILABLE,
-        f"A service that Postroom needs did not do its part: {system}.",
+        f"A service that Postroom needs failed: {system}.",
         retry_after=wait,
     )
 

@@ -1,4 +1,5 @@
-"""The text of a queue message that did not become a mail, as a file: for the API and for its page."""
+"""The text of a queue message that did not become a mail, as a file: for the API and for the
+page."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ from shared.web.pages.rendering import Site
 
 
 def show(req: func.HttpRequest, ledger: Ledger, content: Content) -> func.HttpResponse:
-    """`GET /api/mails/{id}/raw`. Raises RequestRejected (404) for a mail that has no raw text, (410) for one
-    whose raw text is not kept any more."""
+    """`GET /api/mails/{id}/raw`. Raises RequestRejected: 404 for a mail without raw text, 410 if
+    the raw text is deleted."""
     only(req.params, set())
     return _file(req, ledger, content)
 
@@ -42,7 +43,8 @@ def _file(req: func.HttpRequest, ledger: Ledger, content: Content) -> func.HttpR
         mimetype="text/plain",
         charset="utf-8",
         headers={
-            # Somebody else's text: a browser saves it, and neither shows nor guesses what it is.
+            # The text comes from outside: the browser saves it, and does not show it or guess its
+            # type.
             "Content-Disposition": f'attachment; filename="{mail_id}.txt"',
             "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
             "X-Content-Type-Options": "nosniff",
@@ -62,5 +64,5 @@ def _text(mail: Mail, content: Content) -> bytes:
     raw = content.raw_bytes_of(mail)
     if raw is None:
         raise RequestRejected(problems.RAW_TEXT_GONE, "The raw text is not kept any more.")
-    # A message on a storage queue is text; what is no UTF-8 can only come from elsewhere.
+    # A message on a storage queue is text; content that is not UTF-8 cannot come from the queue.
     return raw.decode(errors="replace").encode()

@@ -1,4 +1,5 @@
-"""Routes as data: each area declares its routes in a table, and `register` makes functions of them."""
+"""Routes as data: each area declares its routes in a table, and `register` turns them into
+functions."""
 
 from __future__ import annotations
 
@@ -41,14 +42,14 @@ class Access(Enum):
 
     @property
     def auth_level(self) -> func.AuthLevel:
-        """What the host checks."""
+        """The level that the host checks."""
         if self is Access.FUNCTION_KEY:
             return func.AuthLevel.FUNCTION
         return func.AuthLevel.ANONYMOUS
 
     @property
     def wants_session(self) -> bool:
-        """Whether the handler is called for an open session only."""
+        """Whether the handler needs an open session."""
         return self in (Access.SESSION, Access.SESSION_AND_SAME_ORIGIN)
 
 
@@ -56,7 +57,7 @@ class Route(NamedTuple):
     """One HTTP function."""
 
     name: str
-    """The function's name. Alerts and the host's admin address use it: it stays."""
+    """The function's name. It must not change: alerts and the host's admin address use it."""
     path: str
     methods: tuple[str, ...]
     access: Access
@@ -94,7 +95,8 @@ def register(
 ) -> dict[str, Callable[..., Any]]:
     """Register the tables of the areas. Returns the functions by their names.
 
-    An area that raises is logged and left out: the others and the triggers go on to work.
+    An area that raises an exception is logged and left out, so that the other areas and the
+    triggers work.
     """
     found: dict[str, Callable[..., Any]] = {}
     faults.clear()
@@ -121,7 +123,8 @@ def register(
 def _area(
     routes: Iterable[Route], services: GetServices
 ) -> tuple[func.Blueprint, dict[str, Callable[..., Any]]]:
-    """The functions of one area. They are not in the app yet: an area is registered whole or not."""
+    """The functions of one area. They are added to the app later, so that an area is registered
+    completely or not at all."""
     blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
     functions: dict[str, Callable[..., Any]] = {}
     for route in routes:
@@ -135,7 +138,7 @@ def _area(
 
 
 def _function(route: Route, services: GetServices) -> Callable[..., func.HttpResponse]:
-    """A function as the worker indexes it: its name and its annotations are read."""
+    """A function in the form that the worker indexes: the worker reads its name and annotations."""
 
     def call(req: func.HttpRequest) -> func.HttpResponse:
         return run(route, req, services)

@@ -306,5 +306,5 @@ def test_the_page_is_made_soon_with_its_chart_its_filters_and_its_search(
     assert "Number 999<" in quickest("the page for a recipient", lambda: get({"typed": typed}))
     typed = mail_list.Asked.of_form({"to": "nobody@"}, app.keys).typed
     seen = quickest("the page for nobody", lambda: get({"typed": typed}))
-    assert COUNT <= 2000 or "Looked through back to <time" in seen
+    assert COUNT <= 2000 or "Searched back to <time" in seen
     assert "Number 97<" in quickest("the page of failures", lambda: get({"status": "failed"}))

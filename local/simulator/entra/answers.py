@@ -32,7 +32,7 @@ ID_TOKEN_LIFE = 3600
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a user's token answer is to contain."""
+    """What a user's token answer must contain."""
 
     scope: ScopeRequest
     oidc: frozenset[str]
@@ -46,7 +46,7 @@ class Wanted:
 
 
 class Answers:
-    """Makes what a client gets. Whether it may have it has been decided before."""
+    """Makes token answers. Other modules have already decided that the client may get one."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Answers:
         return self._current_options()
 
     def of_user(self, user: User, wanted: Wanted) -> dict[str, Any]:
-        """A user's answer. Raises EntraError where consent is missing."""
+        """A user's answer. Raises EntraError if consent is missing."""
         granted = self._grants.consented(user, wanted.scope.resource)
         if set(wanted.scope.permissions) - granted or (wanted.scope.is_default and not granted):
             raise EntraError(65001, client_id=self._client_id)
@@ -99,7 +99,7 @@ class Answers:
         return answer
 
     def client_info(self, user: User) -> str:
-        """`uid` and `utid` of the account at home, from which MSAL makes its account id."""
+        """`uid` and `utid` of the home account, from which MSAL makes its account id."""
         home = self._directory.home_of(user) or user
         if self._options.malformed_client_info:
             return "not base64 of JSON!"
@@ -139,7 +139,7 @@ class Answers:
         )
 
     def _id_token(self, user: User, wanted: Wanted) -> str:
-        # The client judges these times by its own clock, wherever simulated time stands.
+        # The client checks these times with its own clock, whatever the simulated time is.
         options, now = self._options, int(time.time())
         if options.expired_id_token:
             now -= 2 * ID_TOKEN_LIFE
@@ -180,5 +180,5 @@ class Answers:
 
 
 def _pairwise(user: User, client_id: str) -> str:
-    """`sub` differs between applications for the same user."""
+    """`sub`, which differs between applications for the same user."""
     return b64url(hashlib.sha256(f"{client_id}/{user.object_id}".encode()).digest())

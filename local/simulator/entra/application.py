@@ -1,4 +1,4 @@
-"""The app registration, and who proves to be it at the token endpoint.
+"""The app registration, and the check of its credentials at the token endpoint.
 
 https://learn.microsoft.com/entra/identity-platform/certificate-credentials
 """
@@ -33,12 +33,12 @@ YEAR = 365 * 24 * 3600.0
 
 
 class UnclearName(ValueError):
-    """No credential is called so, or several are."""
+    """No credential has this name, or several have it."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What an assertion is compared with."""
+    """The names that an assertion is compared with."""
 
     audiences: Sequence[str]
     """The names of the token endpoint."""
@@ -47,7 +47,7 @@ class Endpoint:
 
 
 class Application:
-    """The one registration that the simulated tenant has."""
+    """The only registration of the simulated tenant."""
 
     tenant_id = TENANT_ID
     client_id = CLIENT_ID
@@ -59,19 +59,19 @@ class Application:
         self.reset()
 
     def reset(self) -> None:
-        """One secret, good for a year; no certificate; the managed identity's token."""
+        """One secret, valid for a year; no certificate; the managed identity's token."""
         self.secrets = [ClientSecret(CLIENT_SECRET, self._clock.time() + YEAR)]
         self.certificates: list[Certificate] = []
         self.federated = [FederatedCredential("managed-identity", IdentityState.principal_id)]
 
-    # Credentials, as an administrator manages them
+    # Credentials, for the administrator
 
     def newest_secret(self) -> str:
-        """The secret that was added last; empty where there is none."""
+        """The secret that was added last; empty if there is none."""
         return self.secrets[-1].value if self.secrets else ""
 
     def add_secret(self, value: str, expires_in_seconds: float) -> None:
-        """One more secret; those before it stay good."""
+        """Add a secret; earlier ones stay valid."""
         self.secrets = [secret for secret in self.secrets if secret.value != value]
         self.secrets.append(ClientSecret(value, self._clock.time() + expires_in_seconds))
 
@@ -85,26 +85,26 @@ class Application:
         return (exact or found)[0]
 
     def expire_secret(self, name: str) -> None:
-        """End a secret now: 7000222 from here on. Raises UnclearName."""
+        """End a secret now: 7000222 from now on. Raises UnclearName."""
         self.find_secret(name).expires_at = self._clock.time()
 
     def remove_secret(self, name: str) -> None:
-        """Delete a secret: 7000215 from here on. Raises UnclearName."""
+        """Delete a secret: 7000215 from now on. Raises UnclearName."""
         self.secrets.remove(self.find_secret(name))
 
     def add_certificate(self, pem: str) -> None:
-        """Register a certificate. Raises ValueError where it is none."""
+        """Register a certificate. Raises ValueError if the text is not one."""
         self.certificates.append(Certificate(pem))
 
     def remove_certificate(self, thumbprint: str) -> None:
-        """Delete a certificate: 700027 from here on. Raises UnclearName."""
+        """Delete a certificate: 700027 from now on. Raises UnclearName."""
         kept = [one for one in self.certificates if one.thumbprint != thumbprint.upper()]
         if len(kept) == len(self.certificates):
             raise UnclearName("no certificate has this thumbprint")
         self.certificates = kept
 
     def add_federated(self, credential: FederatedCredential) -> None:
-        """One more identity that may stand in, or another in place of the one of that name."""
+        """Add a federated credential, or replace the one of that name."""
         kept = [one for one in self.federated if one.name != credential.name]
         self.federated = [*kept, credential]
 
@@ -115,14 +115,15 @@ class Application:
             raise UnclearName("no federated credential has this name")
         self.federated = kept
 
-    # Credentials, as the token endpoint sees them
+    # Credentials, at the token endpoint
 
     def authenticate(
         self, form: Mapping[str, str], endpoint: Endpoint, subjects: Sequence[str] | None
     ) -> bool:
-        """Whether the client proved who it is; False where it did not try. Raises EntraError.
+        """Whether the client proved its identity; False if it sent no credential. Raises
+        EntraError.
 
-        `subjects`, where given, stand in for those of the federated credentials.
+        `subjects`, if given, replace those of the federated credentials.
         """
         if form.get("client_secret"):
             self._check_secret(form["client_secret"])
@@ -211,7 +212,7 @@ def _subjects(credentials: Sequence[FederatedCredential]) -> set[str]:
 
 
 def redirect_matches(registered: Sequence[str], asked: str) -> bool:
-    """Exact, but for the port of http://localhost
+    """An exact comparison, except for the port of http://localhost
     (https://learn.microsoft.com/entra/identity-platform/reply-url)."""
     return asked in registered or _portless(asked) in {_portless(uri) for uri in registered}
 

@@ -1,6 +1,6 @@
-"""Who signs in: the browser's sessions, the account page, the second factor.
+"""Signs people in: the browser's sessions, the account page, the second factor.
 
-A session remembers accounts at home; what they are at an endpoint is found each time.
+A session stores home accounts; the account at an endpoint is looked up each time.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from local.simulator.entra.sign_in import SentBack, SignIn
 from local.simulator.entra.state import EntraState
 
 WRONG_CODE = "000000"
-"""The one code that is refused (500121), so that a person can see what that looks like."""
+"""The one code that is refused (500121), so that a person can see the refusal."""
 _CODE = re.compile(r"[0-9]{6}")
 
 
 class Authentication:
-    """Takes a sign-in as far as a user who has done what their organisation demands."""
+    """Leads a sign-in to a user who meets all requirements of the organisation."""
 
     def __init__(self, entra: EntraState, sessions: Sessions) -> None:
         self._entra = entra
         self._sessions = sessions
 
     def silently(self, sign_in: SignIn, session: str) -> bool:
-        """Use the browser's session, where the request allows that and it is clear which account."""
+        """Use the browser's session, if the request allows that and the account is clear."""
         if sign_in.prompt & {"login", "select_account", "create"}:
             return False
         known = self._usable(sign_in, session)
@@ -44,11 +44,11 @@ class Authentication:
         return False
 
     def choose(self, sign_in: SignIn, address: str, session: str) -> None:
-        """An account was chosen and its password, let us say, given. Raises EntraError."""
+        """An account was chosen; the password counts as given. Raises EntraError."""
         address = address.strip()
         found = self._entra.directory.find(address) if address else None
         if found is not None and address.lower() != found.address.lower():
-            # Only the sign-in name signs in, not another address of the mailbox.
+            # Only the sign-in name can sign in, not another address of the mailbox.
             found = None
         rules = self._entra.principals.admit(found, address, sign_in.tenant)
         rules.check_person()
@@ -60,7 +60,8 @@ class Authentication:
         self._complete(sign_in, session)
 
     def missing_factor(self, sign_in: SignIn) -> int | None:
-        """The number of what is missing of multi-factor authentication; None for nothing."""
+        """The AADSTS number for what is missing of multi-factor authentication; None if nothing
+        is."""
         rules = sign_in.rules
         if rules is None or sign_in.user is not None:
             return None
@@ -84,7 +85,7 @@ class Authentication:
         self._complete(sign_in, session)
 
     def accounts(self, sign_in: SignIn) -> list[User]:
-        """Who is offered, the hinted one first. `domain_hint` narrows the list."""
+        """The accounts that are offered, the hinted one first. `domain_hint` narrows the list."""
         offered = [u for u in self._entra.directory if u.kind not in ("shared", "guest")]
         if sign_in.domain_hint:
             offered = [user for user in offered if _in_domain(user, sign_in.domain_hint)] or offered
@@ -119,7 +120,7 @@ class Authentication:
             try:
                 rules = self._entra.principals.admit(home, home.address, sign_in.tenant)
             except EntraError:
-                # Somebody whom this endpoint refuses is as good as not signed in.
+                # An account that this endpoint refuses counts as not signed in.
                 continue
             if not rules.is_too_old(strength, now):
                 usable.append((rules, strength))
@@ -127,7 +128,8 @@ class Authentication:
 
 
 def _for_application(error: EntraError, sign_in: SignIn) -> SentBack:
-    """`prompt=none` may show nothing, so the application is told (OpenID Connect Core 3.1.2.6)."""
+    """`prompt=none` may show no page, so the error goes to the application (OpenID Connect Core
+    3.1.2.6)."""
     if sign_in.back is None:
         raise error
     told = EntraError(error.code, error="interaction_required", claims=error.claims)

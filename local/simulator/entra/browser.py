@@ -1,4 +1,4 @@
-"""Parse and shape what a person's browser meets: authorize, sign-in, consent, device, logout."""
+"""Handles the pages that a person's browser opens: authorize, sign-in, consent, device, logout."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXPIRED = "This sign-in has ended or never began. Go back to the application and
 
 
 class Browser:
-    """The pages' handlers over one Entra and its sign-ins under way."""
+    """The pages' handlers, for one Entra and its sign-ins under way."""
 
     def __init__(self, entra: EntraState, flows: Flows) -> None:
         self._entra = entra
@@ -129,7 +129,8 @@ class Browser:
         return self._account_page(sign_in)
 
     def logout(self, request: Request) -> Response:
-        """`/oauth2/v2.0/logout`: ends the browser's session, goes back to a registered page only."""
+        """`/oauth2/v2.0/logout`: ends the browser's session, and redirects only to a registered
+        page."""
         self._flows.sessions.end(_session(request))
         target = request.query.get("post_logout_redirect_uri", "")
         expired = ("Set-Cookie", f"{SESSION_COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax")
@@ -139,15 +140,15 @@ class Browser:
         return _page(page, headers=[expired])
 
     def style(self, request: Request) -> Response:
-        """The one stylesheet."""
+        """The stylesheet."""
         return Response(200, pages.STYLE.encode(), [("Content-Type", "text/css; charset=utf-8")])
 
     def script(self, request: Request) -> Response:
-        """Presses the button of a form_post page."""
+        """The script that submits a form_post page."""
         return Response(200, pages.SCRIPT.encode(), [("Content-Type", "text/javascript")])
 
     def refuse(self, request: Request, error: EntraError) -> Response:
-        """An error that was asked for by a fault: where the request can be sent back, it is."""
+        """Show an error that a fault asks for; if possible, the browser is sent back with it."""
 
         def begin() -> Response:
             tenant = self._entra.tenant(request.params["tenant"])
@@ -176,7 +177,7 @@ class Browser:
         return _page(pages.second_factor(sign_in.id, address, error))
 
     def _advance(self, sign_in: SignIn) -> Response:
-        """Ask for a second factor and for consent, each where it is needed, else finish."""
+        """Ask for a second factor and for consent, each if it is needed, else finish."""
         factor = self._flows.authentication.missing_factor(sign_in)
         if factor is not None:
             return self._factor_page(sign_in, factor)
@@ -240,8 +241,8 @@ def _page(page: str, status: int = 200, headers: list[tuple[str, str]] | None = 
 
 
 def _session(request: Request) -> str:
-    # Cookies ignore ports, so an application on localhost sends its own here too; whatever those
-    # look like, ours must be found.
+    # Cookies ignore ports, so an application on localhost sends its cookies here too; the session's
+    # cookie must be found among any of them.
     for pair in request.headers.get("cookie", "").split(";"):
         name, _, value = pair.strip().partition("=")
         if name == SESSION_COOKIE:

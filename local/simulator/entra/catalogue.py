@@ -1,8 +1,7 @@
 """AADSTS numbers: the OAuth error name that goes with each, and a sentence.
 
-Numbers and texts: https://learn.microsoft.com/entra/identity-platform/reference-error-codes
-Which OAuth name belongs to a number is partly UNCONFIRMED (entra-oauth.md 4.2): this is the only
-place that says it.
+Numbers and texts: https://learn.microsoft.com/entra/identity-platform/reference-error-codes Which
+OAuth name belongs to a number is partly UNCONFIRMED (entra-oauth.md 4.2); only this module says it.
 """
 
 from __future__ import annotations
@@ -12,7 +11,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Meaning:
-    """What an AADSTS number says. `page`: Entra shows it and never sends the browser back."""
+    """The meaning of an AADSTS number. `page`: Entra shows a page and never sends the browser
+    back."""
 
     error: str
     text: str

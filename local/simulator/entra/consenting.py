@@ -1,4 +1,4 @@
-"""Consent: which permissions a person is asked for, and whether theirs is enough.
+"""Consent: which permissions a person is asked for, and whether that person may consent to them.
 
 https://learn.microsoft.com/entra/identity-platform/permissions-consent-overview
 """
@@ -11,17 +11,17 @@ from local.simulator.entra.sign_in import SentBack, SignIn
 from local.simulator.entra.state import EntraState
 
 OIDC_CONSENT = "openid"
-"""Stands in for a resource where consent to sign-in itself is remembered."""
+"""The resource under which consent to the sign-in itself is stored."""
 
 
 class Consenting:
-    """Compares what is asked with what has been granted, and remembers more of it."""
+    """Compares the requested permissions with the granted ones, and stores new consents."""
 
     def __init__(self, entra: EntraState) -> None:
         self._entra = entra
 
     def missing(self, sign_in: SignIn) -> tuple[str, ...]:
-        """Permissions that the consent page must name; empty where none is needed."""
+        """Permissions that the consent page must name; empty if none is needed."""
         user = sign_in.person()
         asked = self._asked(sign_in)
         always = "consent" in sign_in.prompt or sign_in.purpose in ("device", "admin")
@@ -36,7 +36,7 @@ class Consenting:
         return missing
 
     def admin_needed(self, sign_in: SignIn, missing: tuple[str, ...]) -> bool:
-        """Whether the tenant's policy keeps this user from consenting."""
+        """Whether the tenant's policy does not let this user consent."""
         user = sign_in.person()
         if user.admin:
             return False
@@ -53,7 +53,7 @@ class Consenting:
         )
 
     def accept(self, sign_in: SignIn, *, for_everybody: bool) -> None:
-        """Remember the consent, of the user or (by an administrator) for the tenant."""
+        """Store the consent, of the user or (by an administrator) for the tenant."""
         user = sign_in.person()
         everybody = user.admin and (for_everybody or sign_in.purpose == "admin")
         owner = user.tenant_id if everybody else user.object_id

@@ -1,4 +1,4 @@
-"""What can prove that it is the application: secrets, certificates, federated credentials.
+"""The credentials of the application: secrets, certificates, federated credentials.
 
 https://learn.microsoft.com/entra/identity-platform/how-to-add-credentials
 """
@@ -18,7 +18,7 @@ from local.simulator.entra.keys import b64url
 from local.simulator.entra.tokens import EXCHANGE_AUDIENCE
 
 HINT = 13
-"""So many characters of a secret are shown."""
+"""How many characters of a secret are shown."""
 
 
 @dataclass
@@ -28,15 +28,15 @@ class ClientSecret:
     value: str
     expires_at: float
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    """What the portal calls Secret ID, and people paste in place of the value."""
+    """The Secret ID of the portal, which people often paste instead of the value."""
 
     @property
     def hint(self) -> str:
-        """Its beginning, as lists show it."""
+        """The beginning of the secret, as lists show it."""
         return self.value[:HINT]
 
     def is_named(self, name: str) -> bool:
-        """Whether somebody who says `name` means this one: its value, its hint or its id."""
+        """Whether `name` is the value, the hint or the id of this secret."""
         return name in (self.value, self.hint, self.id)
 
     def describe(self) -> dict[str, Any]:
@@ -48,7 +48,7 @@ class Certificate:
     """A certificate of the application, whose key signs assertions."""
 
     def __init__(self, pem: str) -> None:
-        """Raises ValueError where it is no certificate in PEM."""
+        """Raises ValueError if the text is not a certificate in PEM."""
         self.certificate = x509.load_pem_x509_certificate(pem.encode())
 
     @cached_property
@@ -67,7 +67,7 @@ class Certificate:
 
     def signed(self, header: dict[str, Any]) -> bool:
         """Whether an assertion's header names this certificate."""
-        # MSAL leaves the base64 padding in, which Entra does not mind.
+        # MSAL leaves the base64 padding in, and Entra accepts that.
         sha1, sha256 = (str(header.get(name, "")).rstrip("=") for name in ("x5t", "x5t#S256"))
         by_sha1 = b64url(hashlib.sha1(self._der, usedforsecurity=False).digest())
         return sha1 == by_sha1 or sha256 == b64url(hashlib.sha256(self._der).digest())
@@ -79,7 +79,8 @@ class Certificate:
 
 @dataclass(frozen=True)
 class FederatedCredential:
-    """Whose token stands in for a secret. All three are compared case-sensitively."""
+    """An identity whose token is accepted in place of a secret. All three values are compared
+    case-sensitively."""
 
     name: str
     subject: str
@@ -88,7 +89,7 @@ class FederatedCredential:
     """None is the application's own tenant."""
     audience: str = EXCHANGE_AUDIENCE
     works_from: float = 0.0
-    """By the simulator's clock: a new one takes a while to be known everywhere."""
+    """By the simulator's clock: a new credential takes some time to become valid everywhere."""
 
     def describe(self) -> dict[str, Any]:
         """As the portal lists it."""

@@ -1,4 +1,4 @@
-"""Entra's wire errors: the exception that carries an AADSTS number, and its JSON document."""
+"""Entra's errors: the exception with an AADSTS number, and its JSON document."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class EntraError(Exception):
         self.suberror = meaning.suberror
         self.page = meaning.page
         self.claims = claims
-        """What a client may send along to authorize, to be asked for what is missing."""
+        """The claims that a client may send to authorize, so that the person is asked for what is
+        missing."""
         self.text = meaning.text.format_map(_Details(details))
         super().__init__(f"AADSTS{code}")
 
@@ -36,7 +37,7 @@ class EntraError(Exception):
 
     @property
     def summary(self) -> str:
-        """What a page or a redirect says."""
+        """The text that a page or a redirect shows."""
         return f"AADSTS{self.code}: {self.text}"
 
 

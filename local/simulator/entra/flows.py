@@ -1,7 +1,7 @@
 """Sign-ins under way: how they begin, and what the application gets at their end.
 
-Rules only; `browser.py` shows the pages. An EntraError means a page that never sends the browser
-back, SentBack an answer to the application's redirect URI.
+This module has the rules; `browser.py` shows the pages. EntraError means a page that never sends
+the browser back, SentBack an answer to the application's redirect URI.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Flows:
         self.reset()
 
     def reset(self) -> None:
-        """Nobody is signed in, nothing is under way."""
+        """Nobody is signed in, and no sign-in is under way."""
         self.sessions.reset()
         with self._lock:
             self._under_way: dict[str, SignIn] = {}
@@ -48,7 +48,7 @@ class Flows:
     # Beginning
 
     def begin_code(self, tenant: Tenant, query: Mapping[str, str]) -> SignIn:
-        """An authorize request. First what makes a redirect safe, then the rest."""
+        """An authorize request. The checks that make a redirect safe come first."""
         redirect_uri = self._redirect_uri(tenant, query)
         mode = query.get("response_mode") or "query"
         state = query.get("state")
@@ -72,7 +72,7 @@ class Flows:
         return self._keep(SignIn("admin", tenant, scope, back))
 
     def begin_device(self, user_code: str) -> SignIn | None:
-        """A person typed a device's code; None where nothing waits for it."""
+        """A person typed a device's code; None if no sign-in waits for it."""
         device = self._entra.grants.device_by_user_code(user_code)
         if device is None:
             return None
@@ -141,7 +141,7 @@ class Flows:
     # The end
 
     def decline(self, sign_in: SignIn, **extra: str) -> None:
-        """The person cancelled. Raises SentBack where there is an application to go back to."""
+        """The person cancelled. Raises SentBack if there is an application to return to."""
         self._end(sign_in)
         if sign_in.device:
             sign_in.device.declined = True
@@ -149,7 +149,7 @@ class Flows:
             raise SentBack(EntraError(65004), sign_in.back, **extra)
 
     def refuse_for_policy(self, sign_in: SignIn) -> None:
-        """Back from "Need admin approval" without a consent."""
+        """The person returned from "Need admin approval" without a consent."""
         self._end(sign_in)
         if sign_in.device:
             sign_in.device.declined = True
@@ -192,7 +192,7 @@ class Flows:
         return {"admin_consent": "True", "tenant": tenant_id, "scope": scope}
 
     def finish_device(self, sign_in: SignIn) -> None:
-        """Let the waiting device have its tokens."""
+        """Give the waiting device its tokens."""
         self._end(sign_in)
         if sign_in.device:
             sign_in.device.strength = sign_in.strength

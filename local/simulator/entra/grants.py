@@ -1,4 +1,4 @@
-"""What people have granted: consents, authorization codes, refresh tokens, device codes.
+"""The grants of people: consents, authorization codes, refresh tokens, device codes.
 
 https://learn.microsoft.com/entra/identity-platform/refresh-tokens
 """
@@ -30,7 +30,7 @@ _USER_CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 
 @dataclass
 class CodeGrant:
-    """What an authorization code stands for."""
+    """The data of an authorization code."""
 
     user_id: str
     tenant: Tenant
@@ -40,7 +40,7 @@ class CodeGrant:
     challenge_method: str
     nonce: str | None
     auth_time: int | None
-    """For the id token, where the request had `max_age`."""
+    """For the id token, if the request had `max_age`."""
     strength: Strength
     issued_at: float
     redeemed: bool = False
@@ -49,22 +49,23 @@ class CodeGrant:
 
 @dataclass
 class RefreshGrant:
-    """What a refresh token stands for; bound to user and client, not to resource or tenant."""
+    """The data of a refresh token. It is bound to user and client, not to resource or tenant."""
 
     user_id: str
     scope: ScopeRequest
     tenant: Tenant
     """The endpoint that issued it."""
     strength: Strength
-    """Of the sign-in that it goes back to: refreshing makes nothing newer."""
+    """The strength of the first sign-in: a refresh does not make it newer."""
     issued_at: float
     spa_since: float | None = None
-    """When the first token of a single-page application was issued: its life can't be extended."""
+    """When the first token of a single-page application was issued: its lifetime cannot be
+    extended."""
     public: bool = False
     """From the device-code flow, whose client needs no credential."""
     used: bool = False
     revoked: int | None = None
-    """The AADSTS number that it answers from now on."""
+    """The AADSTS number that the token answers from now on."""
 
 
 @dataclass
@@ -82,7 +83,7 @@ class DeviceGrant:
 
 
 class Grants:
-    """Every grant since the last reset. Raises EntraError for what must not be honoured."""
+    """Every grant since the last reset. Raises EntraError for a grant that must not be accepted."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -90,7 +91,7 @@ class Grants:
         self.reset()
 
     def reset(self) -> None:
-        """Nobody has granted anything."""
+        """Remove all grants."""
         with self._lock:
             self._consents: dict[str, set[tuple[str, str]]] = {}
             self._codes: dict[str, CodeGrant] = {}
@@ -100,7 +101,7 @@ class Grants:
     # Consent: of a user (by object id) or of a whole tenant (by tenant id)
 
     def consent(self, owner: str, resource: str, permissions: tuple[str, ...]) -> None:
-        """Remember a consent."""
+        """Store a consent."""
         with self._lock:
             granted = self._consents.setdefault(owner, set())
             granted.update((resource, permission) for permission in permissions)
@@ -114,7 +115,7 @@ class Grants:
         return frozenset(permission for known, permission in both if known == resource)
 
     def withdraw_consent(self, owner: str) -> None:
-        """Forget a user's consent: refreshing answers 65001."""
+        """Remove a user's consent: a refresh then answers 65001."""
         with self._lock:
             self._consents.pop(owner, None)
 
@@ -127,7 +128,7 @@ class Grants:
     def redeem_code(
         self, code: str, tenant: Tenant, redirect_uri: str, verifier: str | None, life: float
     ) -> CodeGrant:
-        """The grant of a code, once."""
+        """The grant of a code; it works once."""
         with self._lock:
             grant = self._codes.get(code)
             if grant is None:
@@ -153,7 +154,7 @@ class Grants:
         return self._put(self._refresh, REFRESH_PREFIX, grant, size=900)
 
     def use_refresh_token(self, token: str, options: EntraOptions) -> RefreshGrant:
-        """The grant of a refresh token. Using it neither ends nor prolongs its own life."""
+        """The grant of a refresh token. Its use neither ends nor extends its lifetime."""
         with self._lock:
             grant = self._refresh.get(token)
             if grant is None:
@@ -175,7 +176,7 @@ class Grants:
         return grant.user_id if grant else None
 
     def revoke(self, user_id: str, code: int) -> int:
-        """End all of a user's codes and refresh tokens; how many refresh tokens there were."""
+        """End all of a user's codes and refresh tokens. Returns the number of refresh tokens."""
         with self._lock:
             for granted in self._codes.values():
                 if granted.user_id == user_id:
@@ -194,7 +195,7 @@ class Grants:
         return self._put(self._devices, DEVICE_PREFIX, grant, size=180), user_code
 
     def device_by_user_code(self, user_code: str) -> DeviceGrant | None:
-        """The pending sign-in that a typed code means."""
+        """The sign-in under way with a typed code."""
         wanted = user_code.strip().upper()
         with self._lock:
             for grant in self._devices.values():
@@ -209,7 +210,7 @@ class Grants:
         return [grant.user_code for grant in waiting if not grant.declined]
 
     def poll_device(self, device_code: str) -> DeviceGrant:
-        """The grant of a device code once its person has accepted."""
+        """The grant of a device code, once its person has accepted."""
         with self._lock:
             grant = self._devices.get(device_code)
             if grant is None or grant.redeemed:
@@ -231,7 +232,8 @@ class Grants:
 
 
 def _check_verifier(grant: CodeGrant, verifier: str | None) -> None:
-    """S256 both ways: a challenge needs its verifier, a verifier needs a challenge (RFC 9700 4.8)."""
+    """S256 in both directions: a challenge needs its verifier, a verifier needs a challenge (RFC
+    9700 4.8)."""
     if grant.challenge is None and verifier is None:
         return
     if grant.challenge is None or not verifier:

@@ -1,4 +1,4 @@
-"""Parse and shape Entra's machine-read endpoints: metadata, keys, tokens, device codes."""
+"""Handles Entra's endpoints for programs: metadata, keys, tokens, device codes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def refusal(entra: EntraState, request: Request, error: EntraError) -> Response:
 
 
 def metadata(entra: EntraState, request: Request) -> Response:
-    """`/v2.0/.well-known/openid-configuration`; an unknown tenant is an error here already."""
+    """`/v2.0/.well-known/openid-configuration`; an unknown tenant is already an error here."""
     try:
         tenant = entra.tenant(request.params["tenant"])
     except EntraError as error:
@@ -37,7 +37,7 @@ def metadata(entra: EntraState, request: Request) -> Response:
         200,
         {
             "issuer": entra.urls.issuer(tenant.issuer_path),
-            # Plain http, so that no browser meets a certificate warning; MSAL does not mind.
+            # Plain http, so that browsers show no certificate warning; MSAL accepts it.
             "authorization_endpoint": f"{plain}/oauth2/v2.0/authorize",
             "token_endpoint": f"{secure}/oauth2/v2.0/token",
             "device_authorization_endpoint": f"{secure}/oauth2/v2.0/devicecode",
@@ -60,13 +60,13 @@ def metadata(entra: EntraState, request: Request) -> Response:
 
 
 def keys(entra: EntraState, request: Request) -> Response:
-    """`/discovery/v2.0/keys`: one key that serves any tenant."""
+    """`/discovery/v2.0/keys`: one key for all tenants."""
     issuer = entra.urls.issuer("{tenantid}")
     return Response.of_json(200, {"keys": [entra.key.jwk(issuer)]})
 
 
 def instance_discovery(entra: EntraState, request: Request) -> Response:
-    """`/common/discovery/instance`, for clients that are told to ask here for host aliases."""
+    """`/common/discovery/instance`, for clients that ask here for the aliases of a host."""
     tenant = entra.application.tenant_id
     return Response.of_json(
         200,

@@ -152,12 +152,12 @@ def device(error: str = "") -> str:
 
 
 def done(title: str, text: str) -> str:
-    """The end, with nowhere to go."""
+    """The last page, without a link."""
     return _page(title, f'<p id="done">{escape(text)}</p>')
 
 
 def refused(error: EntraError) -> str:
-    """A failure that is not reported to the application."""
+    """An error that is not reported to the application."""
     return _page(
         "Sorry, but we're having trouble signing you in.",
         f"""<p id="error-code">AADSTS{error.code}</p>
@@ -166,7 +166,7 @@ def refused(error: EntraError) -> str:
 
 
 def form_post(action: str, values: Mapping[str, str]) -> str:
-    """Post the answer to the application by itself."""
+    """A page whose form posts the answer to the application by itself."""
     fields = "".join(
         f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
         for name, value in values.items()

@@ -1,4 +1,4 @@
-"""What an organisation demands of a sign-in, then and at every token that follows from it.
+"""The requirements of an organisation for a sign-in, and for every token that follows from it.
 
 https://learn.microsoft.com/entra/identity/conditional-access/overview
 """
@@ -19,7 +19,8 @@ DAY = 24 * HOUR
 
 @dataclass(frozen=True)
 class Strength:
-    """When somebody signed in, and when with a second factor; seconds of the simulator's clock."""
+    """When somebody signed in, and when with a second factor, in seconds of the simulator's
+    clock."""
 
     auth_time: float
     mfa_time: float | None = None
@@ -27,11 +28,11 @@ class Strength:
 
 @dataclass(frozen=True)
 class Rules:
-    """What holds for one account. `organisation` is None for a personal one."""
+    """The rules for one account. `organisation` is None for a personal one."""
 
     user: User
     home: User
-    """The account that the person signs in with; another than `user` for a guest."""
+    """The account that the person signs in with; for a guest not the same as `user`."""
     organisation: Organisation | None
 
     @property
@@ -39,7 +40,8 @@ class Rules:
         return self.user.mfa or self.home.mfa or bool(self.organisation and self.organisation.mfa)
 
     def check_person(self) -> None:
-        """At the sign-in page: whether they get past their password. Raises EntraError."""
+        """At the sign-in page: whether the person may sign in with a password. Raises
+        EntraError."""
         if self.home.locked:
             raise EntraError(50053)
         if self.home.password_expired:
@@ -56,12 +58,13 @@ class Rules:
             raise EntraError(53003)
 
     def is_too_old(self, strength: Strength, now: float) -> bool:
-        """Whether sign-in frequency asks for another sign-in."""
+        """Whether the sign-in frequency requires another sign-in."""
         hours = self.organisation.sign_in_frequency_hours if self.organisation else None
         return hours is not None and now >= strength.auth_time + hours * HOUR
 
     def missing_factor(self, strength: Strength, now: float) -> int | None:
-        """The number that says what is missing of multi-factor authentication; None for nothing."""
+        """The AADSTS number for what is missing of multi-factor authentication; None if nothing
+        is."""
         if not self.needs_mfa:
             return None
         if not self.home.mfa_registered:
@@ -72,7 +75,7 @@ class Rules:
         return 50078 if days is not None and now >= strength.mfa_time + days * DAY else None
 
     def check_token(self, strength: Strength, now: float) -> None:
-        """At the token endpoint, where nobody can be asked for anything. Raises EntraError."""
+        """At the token endpoint, where no person can be asked. Raises EntraError."""
         self.check_access()
         if self.is_too_old(strength, now):
             raise EntraError(70043)
@@ -89,7 +92,8 @@ class Rules:
 
 
 def asks_for_more(claims: str) -> bool:
-    """Whether an authorize request's `claims` demand a second factor. What is no JSON is ignored."""
+    """Whether an authorize request's `claims` require a second factor. A value that is not JSON is
+    ignored."""
     try:
         document = json.loads(claims or "{}")
     except ValueError:

@@ -1,6 +1,6 @@
-"""What each organisation has of the application: its service principal, and who may use it.
+"""The state of the application in each organisation: its service principal, and who may use it.
 
-Switches of Entra hold wherever an organisation says nothing itself.
+Entra's switches apply to organisations without values of their own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from local.simulator.organisations import Organisation, Organisations
 
 
 class ServicePrincipals:
-    """Decides who an account is at an endpoint, and whether the application serves it there."""
+    """Decides which account a person has at an endpoint, and whether the application may serve
+    it."""
 
     def __init__(
         self,
@@ -35,7 +36,7 @@ class ServicePrincipals:
     # The application
 
     def check_client(self, client_id: str | None, tenant: Tenant) -> None:
-        """Refuse an unknown application, and one that is not for this endpoint's accounts."""
+        """Refuse an unknown application, and one that does not serve this endpoint's accounts."""
         if not client_id:
             raise EntraError(900144, parameter="client_id")
         if client_id.lower() != self._application.client_id:
@@ -72,8 +73,8 @@ class ServicePrincipals:
         return str(uuid.uuid5(uuid.NAMESPACE_OID, name)), frozenset(granted)
 
     def consented(self, tenant_id: str, *, with_roles: bool = False) -> None:
-        """Somebody consented: the application is here now, with its roles if an administrator
-        consented to everything that is registered."""
+        """Somebody consented: the application gets a service principal here, with its roles if an
+        administrator consented to all registered permissions."""
         organisation = self._organisations.find(tenant_id)
         if organisation is not None:
             organisation.application_present = True
@@ -81,7 +82,7 @@ class ServicePrincipals:
                 organisation.app_roles = list(self._options().registered_app_roles)
 
     def consent_policy(self, tenant_id: str) -> str:
-        """Which permissions this organisation's people may consent to themselves."""
+        """Which permissions the users of this organisation may consent to themselves."""
         organisation = self._organisations.find(tenant_id)
         own = organisation.consent_policy if organisation else None
         return self._options().consent_policy if own is None else own
@@ -89,7 +90,7 @@ class ServicePrincipals:
     # The people
 
     def admit(self, found: User | None, address: str, tenant: Tenant) -> Rules:
-        """Who somebody is at this endpoint, and what holds for them. Raises EntraError."""
+        """The account of a person at this endpoint, with its rules. Raises EntraError."""
         home = self._directory.home_of(found) if found else None
         if home is None:
             raise EntraError(50034, address=address)

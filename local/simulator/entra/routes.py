@@ -1,4 +1,4 @@
-"""Paths of Entra. The browser's pages and the machine's endpoints share one router."""
+"""Entra's paths. Pages and endpoints for programs share one router."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TRANSIENT = 90033
 
 
 def routes(state: SimulatorState) -> list[Route]:
-    """Machine endpoints first, then pages."""
+    """The endpoints for programs first, then the pages."""
     browser = Browser(state.entra, state.flows)
     state.hooks["entra"] = Hooks(
         error=partial(fault, state, browser),
@@ -67,7 +67,7 @@ def _page_routes(browser: Browser) -> list[Route]:
 
 
 def fault(state: SimulatorState, browser: Browser, fault: Fault, request: Request) -> Response:
-    """A simulated refusal, in the shape of the endpoint that was asked.
+    """A simulated error, in the form of the endpoint that was called.
 
     `code` is an AADSTS number, or `50076/invalid_grant` to choose the OAuth error name too.
     """

@@ -1,4 +1,4 @@
-"""Scopes: which resource, which permissions, and how the application spelled them.
+"""Scopes: the resource, the permissions, and the form in which the application wrote them.
 
 https://learn.microsoft.com/entra/identity-platform/scopes-oidc
 """
@@ -45,7 +45,7 @@ RESOURCES: dict[str, dict[str, str]] = {
     EXCHANGE_AUDIENCE: {},
 }
 _ALIASES = {"00000003-0000-0000-c000-000000000000": GRAPH_AUDIENCE}
-# The Microsoft-managed consent policy; `Mail.Send` is deliberately not on it
+# The Microsoft-managed consent policy; `Mail.Send` is intentionally not in it
 # (https://learn.microsoft.com/entra/identity/enterprise-apps/manage-app-consent-policies).
 NEEDS_ADMIN = (
     "Mail.Read",
@@ -66,20 +66,21 @@ class ScopeRequest:
     permissions: tuple[str, ...]
     """Canonical short names, in the order asked; empty with `.default`."""
     spelled: tuple[str, ...]
-    """The same as the application wrote them."""
+    """The same names in the application's form."""
     is_default: bool = False
 
     @property
     def long_form(self) -> bool:
-        """Whether permissions were asked for with their resource."""
+        """Whether the permissions were requested with their resource."""
         return any("://" in spelling for spelling in self.spelled)
 
     def spell(self, permission: str) -> str:
-        """A permission in the form in which the application asks."""
+        """A permission in the form that the application uses."""
         return f"{self.resource}/{permission}" if self.long_form else permission
 
     def echo(self, granted: Iterable[str], *, short: bool) -> str:
-        """`scope` of the answer: what was asked as it was asked, then what else is granted.
+        """`scope` of the answer: first the requested permissions in their form, then the other
+        granted ones.
 
         A recorded exchange shows this for long forms. UNCONFIRMED for short forms.
         """
@@ -93,7 +94,7 @@ class ScopeRequest:
 
 
 def parse(text: str) -> ScopeRequest:
-    """The request behind a `scope` parameter. Raises EntraError."""
+    """Parse a `scope` parameter. Raises EntraError."""
     names = text.split()
     if not names:
         raise EntraError(900144, parameter="scope")
@@ -113,7 +114,7 @@ def parse(text: str) -> ScopeRequest:
 
 
 def describe(permission: str, resource: str) -> str:
-    """What the consent page calls a permission."""
+    """The text for a permission on the consent page."""
     return OIDC.get(permission) or RESOURCES[resource].get(permission, permission)
 
 

@@ -1,4 +1,4 @@
-"""Browser sessions: who has signed in with which browser, and when."""
+"""Browser sessions: which accounts have signed in with which browser, and when."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Sessions:
             return dict(self._signed_in.get(session, {}))
 
     def end(self, session: str) -> None:
-        """Sign a browser out. Refresh tokens stay good."""
+        """Sign a browser out. Refresh tokens stay valid."""
         with self._lock:
             self._signed_in.pop(session, None)
 
     def forget_user(self, user_id: str) -> None:
-        """End a user's part of every browser session."""
+        """Remove a user from every browser session."""
         with self._lock:
             for signed_in in self._signed_in.values():
                 signed_in.pop(user_id, None)

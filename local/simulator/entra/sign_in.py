@@ -1,4 +1,5 @@
-"""One sign-in: what the application asked, how far its person has come, where they go back to."""
+"""One sign-in: the application's request, the progress of its person, and where the browser returns
+to."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ Purpose = Literal["code", "device", "admin"]
 
 @dataclass(frozen=True)
 class Back:
-    """Where and how the browser goes back to the application."""
+    """The redirect URI and the response mode with which the browser returns to the application."""
 
     redirect_uri: str
     response_mode: str = "query"
@@ -26,7 +27,7 @@ class Back:
 
 
 class SentBack(Exception):
-    """A sign-in that ends at the application with an error."""
+    """A sign-in that returns to the application with an error."""
 
     def __init__(self, error: EntraError, back: Back, **extra: str) -> None:
         super().__init__(error)
@@ -55,14 +56,14 @@ class SignIn:
     step_up: bool = False
     """The request's `claims` demand a second factor."""
     rules: Rules | None = None
-    """Who has given a password, and what holds for them."""
+    """The account that has given a password, with its rules."""
     user: User | None = None
-    """Who has signed in: whatever their organisation demands is done."""
+    """The account that has signed in: it meets all requirements of its organisation."""
     strength: Strength = field(default_factory=lambda: Strength(0))
     id: str = field(default_factory=lambda: "SIMCTX." + secrets.token_urlsafe(24))
 
     def person(self) -> User:
-        """Who has signed in, where somebody must have."""
+        """The user who has signed in. Raises ValueError if nobody has."""
         if self.user is None:
             raise ValueError("nobody has signed in yet")
         return self.user

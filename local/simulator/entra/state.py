@@ -1,4 +1,4 @@
-"""Entra's rules at the token endpoint: who may have which token.
+"""Entra's rules at the token endpoint: which client may get which token.
 
 https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
 """
@@ -64,7 +64,7 @@ class EntraState:
         )
 
     def reset(self) -> None:
-        """Back to the seed; the signing key stays."""
+        """Return to the seed; the signing key stays."""
         self.options = EntraOptions()
         self.application.reset()
         self.grants.reset()
@@ -76,7 +76,7 @@ class EntraState:
     # The client
 
     def authenticate(self, form: Mapping[str, str], tenant: Tenant) -> bool:
-        """Whether the client proved who it is; False where it sent no credential at all."""
+        """Whether the client proved its identity; False if it sent no credential."""
         options = self.options
         sent = form.get("client_secret") or form.get("client_assertion")
         lenient = options.platform == "spa" and options.spa_accepts_secret
@@ -189,7 +189,7 @@ class EntraState:
         }
 
     def _user(self, user_id: str, tenant: Tenant, strength: Strength) -> User:
-        # The token endpoint really prints this in place of an address.
+        # The real token endpoint writes this in place of an address.
         found = self.directory.find(user_id)
         rules = self.principals.admit(found, "{EmailHidden}", tenant)
         rules.check_token(strength, self.clock.time())

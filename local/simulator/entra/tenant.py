@@ -1,4 +1,4 @@
-"""The first path segment: which directory is meant.
+"""The first path segment, which names the directory.
 
 https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc
 """
@@ -24,24 +24,24 @@ _NOT_ONE = {
 
 @dataclass(frozen=True)
 class Tenant:
-    """`id` is None for `common` and `organizations`, which stand for many."""
+    """`id` is None for `common` and `organizations`, which name many directories."""
 
     segment: str
     id: str | None
 
     @property
     def path(self) -> str:
-        """How metadata spell it: by id where there is one."""
+        """The form in metadata: the id if there is one."""
         return self.id or self.segment
 
     @property
     def issuer_path(self) -> str:
-        """Many-tenant metadata carry a template, with literal braces."""
+        """The metadata of several tenants contain a template, with literal braces."""
         return self.id or "{tenantid}"
 
     @property
     def is_personal(self) -> bool:
-        """Whether it serves personal accounts alone."""
+        """Whether it serves only personal accounts."""
         return self.id == PERSONAL_TENANT_ID
 
     @property

@@ -1,9 +1,9 @@
 """Access tokens that the simulated services accept.
 
-They are opaque, as Microsoft asks clients to treat them
-(https://learn.microsoft.com/entra/identity-platform/access-tokens), and start with `SIMAT.`, so that
-a test can search logs for leaked ones. The service asks `find` and turns the three ways in which a
-token can be bad into its own wire error.
+The tokens are opaque, as Microsoft asks clients to treat them
+(https://learn.microsoft.com/entra/identity-platform/access-tokens). They start with `SIMAT.`, so
+that a test can search logs for leaked ones. A service calls `find` and turns the three kinds of
+invalid token into its own error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PREFIX = "SIMAT."
 GRAPH_AUDIENCE = "https://graph.microsoft.com"
 VAULT_AUDIENCE = "https://vault.azure.net"
 EXCHANGE_AUDIENCE = "api://AzureADTokenExchange"
-"""Audience of a managed identity's token that stands in for an application's own credential."""
+"""The audience of a managed identity's token that is used as an application's credential."""
 
 
 class TokenProblem(Exception):
@@ -27,7 +27,7 @@ class TokenProblem(Exception):
 
 
 class UnknownToken(TokenProblem):
-    """Never issued, or forgotten by a reset."""
+    """Never issued, or removed by a reset."""
 
 
 class ExpiredToken(TokenProblem):
@@ -40,7 +40,7 @@ class WrongAudience(TokenProblem):
 
 @dataclass(frozen=True)
 class Claims:
-    """What an access token says."""
+    """The claims of an access token."""
 
     audience: str
     tenant_id: str
@@ -55,12 +55,12 @@ class Claims:
     roles: frozenset[str] = frozenset()
     """Application permissions, in app-only tokens."""
     by_real_time: bool = False
-    """`expires_at` counts by the computer's clock and not by the simulator's. For tokens that an
-    SDK keeps by the computer's clock, and would send for as long, wherever simulated time stands."""
+    """`expires_at` uses the computer's clock, not the simulator's. For tokens that an SDK caches by
+    the computer's clock and would use that long, whatever the simulated time is."""
 
     @property
     def app_only(self) -> bool:
-        """Whether no user stands behind the token."""
+        """Whether the token is for the app itself and not for a user."""
         return self.address is None
 
 
@@ -73,7 +73,7 @@ class AccessTokens:
         self._claims: dict[str, Claims] = {}
 
     def reset(self) -> None:
-        """Forget every token: they become unknown."""
+        """Remove every token: they become unknown."""
         with self._lock:
             self._claims.clear()
 
@@ -85,7 +85,7 @@ class AccessTokens:
         return token
 
     def find(self, token: str, audience: str | None = None) -> Claims:
-        """The claims of a token that is good now, for `audience` where one is named.
+        """The claims of a token that is valid now, for `audience` if one is given.
 
         Raises UnknownToken, ExpiredToken or WrongAudience.
         """
@@ -99,9 +99,10 @@ class AccessTokens:
         return claims
 
     def expire_all(self, address: str | None = None) -> int:
-        """End every token (of one user) now; how many there were.
+        """End every token (of one user) now. Returns their number.
 
-        A managed identity's stays: nobody can end one, and its SDK would go on sending it.
+        A managed identity's token stays valid: nobody can end one, and its SDK would go on sending
+        it.
         """
         now = self._clock.time()
         with self._lock:

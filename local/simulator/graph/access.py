@@ -1,4 +1,5 @@
-"""Who calls, which mailbox is meant, and what the caller may do there (graph-mail.md 5)."""
+"""The caller of a request, the mailbox that it names, and the caller's rights there (graph-mail.md
+5)."""
 
 from __future__ import annotations
 
@@ -36,11 +37,11 @@ SEND = ("Mail.Send",)
 
 @dataclass(frozen=True)
 class Access:
-    """A caller at a mailbox, before scopes are looked at."""
+    """A caller at a mailbox, before the scopes are checked."""
 
     claims: Claims
     user: User
-    """Whose mailbox it is."""
+    """The owner of the mailbox."""
 
     @property
     def is_own(self) -> bool:
@@ -90,14 +91,14 @@ def _unauthenticated(message: str) -> InvalidAuthenticationToken:
 
 
 def named_user(request: Request) -> str | None:
-    """Whom the path names; None for `/me`. In a literal an apostrophe is written twice (OData 4.01,
-    URL conventions, 5.1.1.6.2)."""
+    """The user in the path; None for `/me`. A literal has an apostrophe twice (OData 4.01, URL
+    conventions, 5.1.1.6.2)."""
     literal = request.params.get("user_literal")
     return request.params.get("user") if literal is None else literal.replace("''", "'")
 
 
 def mailbox_owner(claims: Claims, named: str | None, directory: Directory) -> User:
-    """The user that `/me` or `/users/{named}` means. Whether a mailbox is there: `enter`."""
+    """The user of `/me` or `/users/{named}`. `enter` checks whether a mailbox exists."""
     if named is None:
         if claims.app_only:
             raise MeNeedsDelegation
@@ -114,9 +115,9 @@ def _long_id(named: str) -> str:
 
 
 def enter(claims: Claims, user: User, allowed: Sequence[str] | None) -> Access:
-    """Go into a mailbox: it must be there, and the caller must be allowed to open it at all.
+    """Open a mailbox: it must exist, and the caller must be allowed to open it.
 
-    `allowed` are the addresses that an application may use; None is all of its tenant.
+    `allowed` are the addresses that an application may use; None means all of its tenant.
     """
     if not user.has_mailbox:
         raise MailboxNotEnabled
@@ -135,12 +136,12 @@ def _named(address: str | None, those: set[str]) -> bool:
 
 @dataclass(frozen=True)
 class Authors:
-    """`from` and `sender` of a mail that may go out."""
+    """`from` and `sender` of a mail."""
 
     from_: Address
     sender: Address
     other: User | None = None
-    """The mailbox sent from, where it is not the one that submits."""
+    """The mailbox sent from, if it is not the one that submits."""
 
     @property
     def on_behalf(self) -> bool:
@@ -153,7 +154,8 @@ def authors(
     """The rights matrix of graph-mail.md 5.3.
 
     Names come from the directory and cannot be overridden [EvotecIT/Mailozaurr#39]; an alias
-    becomes the primary address, unless `keep_alias`. Which error a missing `.Shared` scope gives is UNCONFIRMED.
+    becomes the primary address, unless `keep_alias`. Which error a missing `.Shared` scope gives is
+    UNCONFIRMED.
     """
     wanted = directory.find(requested.address) if requested else access.user
     if wanted is None or wanted.tenant_id != access.user.tenant_id:

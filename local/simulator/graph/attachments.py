@@ -1,4 +1,4 @@
-"""Attachments on the wire: listed, posted, and uploaded in chunks (graph-mail.md 2.3)."""
+"""Handles requests about attachments: lists, posts, and uploads in chunks (graph-mail.md 2.3)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from local.simulator.graph.state import GraphState
 
 UPLOAD_PREFIX = "/outlook-upload"
-"""Stands for the other host, outlook.office.com, on which upload URLs are."""
+"""The path that stands for the other host, outlook.office.com, of upload URLs."""
 
 _ITEM_FIELDS = {"attachmentType", "name", "size", "contentType", "isInline", "contentId"}
 
@@ -108,14 +108,16 @@ def _item(value: object) -> AttachmentItem:
 
 
 def _session(graph: GraphState, request: Request) -> Session:
-    """Pre-authorised by its URL: a token of its own is refused [microsoftgraph/msgraph-sdk-java#409]."""
+    """The session. Its URL is the authorisation: an access token is refused
+    [microsoftgraph/msgraph-sdk-java#409]."""
     if "authorization" in request.headers:
         raise InvalidAudienceForResource
     return graph.find_session(request.params["session"], request.query.get("authtoken", ""))
 
 
 def upload_chunk(graph: GraphState) -> Handler:
-    """PUT uploadUrl: 200 with what comes next, at the end 201 with an empty body."""
+    """PUT uploadUrl: 200 with the next expected range; after the last chunk 201 with an empty
+    body."""
 
     def put(request: Request) -> Response:
         session = _session(graph, request)

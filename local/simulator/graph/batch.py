@@ -34,7 +34,7 @@ class Item:
 
 
 def batch(graph: GraphState, dispatch: Dispatch) -> Handler:
-    """Each item is answered by `dispatch`, throttled by itself, and never retried."""
+    """`dispatch` answers each item; each is throttled on its own, and never retried."""
 
     def post(request: Request) -> Response:
         if len(request.body) > MAXIMUM_BODY:
@@ -94,7 +94,8 @@ def _body(value: Any) -> bytes:
 
 
 def _run(items: list[Item], dispatch: Dispatch) -> dict[str, Response]:
-    """In waves: whatever has its dependencies done. A cycle answers 424 as a failed one does."""
+    """Run the items in waves, each after the items that it depends on. A cycle answers 424, as a
+    failed dependency does."""
     answers: dict[str, Response] = {}
     waiting = list(items)
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
@@ -136,7 +137,7 @@ def _shaped(item_id: str, response: Response) -> dict[str, Any]:
 
 
 def dispatcher(routes: Sequence[Route], otherwise: Handler) -> Dispatch:
-    """Finds the route of an item among the service's own."""
+    """Finds the route of an item among the service's routes."""
 
     def dispatch(request: Request) -> Response:
         for route in routes:

@@ -1,4 +1,5 @@
-"""Writes the MIME source of messages; one that came as MIME is only completed, never re-encoded."""
+"""Writes the MIME source of messages. A message that came as MIME is only completed, never
+re-encoded."""
 
 from __future__ import annotations
 
@@ -48,15 +49,16 @@ def headers_of(message: Message) -> Headers:
 
 
 def drop_headers(message: Message, names: Container[str]) -> None:
-    """Take headers out of a message; every other byte of a client's source is untouched. Names are
-    lower case."""
+    """Remove headers from a message; every other byte of a client's source is unchanged. Names are
+    in lower case."""
     message.headers = [one for one in message.headers if one[0].lower() not in names]
     if message.mime is not None:
         message.mime = without_headers(message.mime, names)
 
 
 def replace_message_id(message: Message) -> None:
-    """Give a client's source another Message-ID, as Outlook.com's SMTP does [chatmail/core#1006]."""
+    """Replace the Message-ID in a client's source, as Outlook.com's SMTP does
+    [chatmail/core#1006]."""
     if message.mime is None:
         return
     given = first_header(message.headers, "Message-ID")
@@ -69,9 +71,10 @@ def replace_message_id(message: Message) -> None:
 
 
 def complete(message: Message) -> None:
-    """Make a mail fit to be sent.
+    """Add the headers that a mail needs to be sent.
 
-    JSON gets the headers that its property tags name; a client's source gets what every mail has.
+    A message from JSON gets the headers of its property tags; a client's source gets the headers of
+    every mail.
     """
     if message.mime is None:
         message.headers = [*message.headers, *_tag_headers(message)]
@@ -100,12 +103,12 @@ def _tag_headers(message: Message) -> Headers:
 
 
 def one_line(text: str) -> str:
-    """Without anything that could begin another header."""
+    """The text without characters that could begin another header."""
     return re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", text).strip()
 
 
 def encoded(text: str) -> str:
-    """An unstructured header value: encoded words where it is not ASCII."""
+    """An unstructured header value, with encoded words if it is not ASCII."""
     line = one_line(text)
     return line if line.isascii() else Header(line, "utf-8", 900).encode()
 
@@ -154,7 +157,8 @@ def _person(one: Address) -> str:
 def _content(message: Message) -> bytes:
     """Body and attachments with their own headers, from `MIME-Version` on.
 
-    The older half of the `email` package writes them: the newer decodes encoded words in names.
+    The older half of the `email` package writes them, because the newer one decodes encoded words
+    in names.
     """
     is_html = message.html is not None
     text = message.html if message.html is not None else message.text or ""
@@ -189,7 +193,7 @@ def _file(attachment: Attachment, disposition: str) -> MIMEBase:
 
 
 def _media_type(attachment: Attachment) -> tuple[str, str]:
-    """A type that the email package can carry as bytes."""
+    """A media type that the email package can carry as bytes."""
     found = _MEDIA_TYPE.match(attachment.content_type.strip())
     if found is None or found[1].lower() in ("multipart", "message"):
         return "application", "octet-stream"
@@ -197,5 +201,5 @@ def _media_type(attachment: Attachment) -> tuple[str, str]:
 
 
 def _token(text: str) -> str:
-    """A parameter's value without what ends one."""
+    """A parameter's value without characters that end it."""
     return re.sub(r"[<>\"\\]", "_", one_line(text)) or "untitled"

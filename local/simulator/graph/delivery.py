@@ -1,7 +1,7 @@
-"""What happens behind the 202 (graph-mail.md 1.2): transport, Sent Items, Inboxes, reports.
+"""Delivers mails after the 202 (graph-mail.md 1.2): transport, Sent Items, Inboxes, reports.
 
-Nothing here answers a request: what goes wrong becomes a report in the sender's Inbox. Steps that
-are due later are kept by the simulator's clock and run when anybody looks (`settle`).
+Nothing here answers a request: an error becomes a report in the sender's Inbox. Later steps are
+stored with their time by the simulator's clock; `settle` runs those that are due at each read.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from local.simulator.graph.options import GraphOptions
 
 DEFERRED_SEND_TIME = "SystemTime 0x3fef"
 POLL_SECONDS = 0.02
-"""How often a waiting caller looks whether simulated time has made something due."""
+"""Seconds between two checks of a waiting caller for steps that have become due."""
 
 
 @dataclass(frozen=True)
 class Letter:
-    """One mail that reached somebody, as the inbox page shows it."""
+    """One mail that arrived, as the inbox page shows it."""
 
     number: int
     time: datetime
@@ -51,17 +51,17 @@ class Letter:
 
 @dataclass(frozen=True)
 class Submission:
-    """A mail that a mailbox handed in, with what is to become of its copy."""
+    """A submitted mail, and where its copies go."""
 
     mailbox: Mailbox
     message: Message
     save: bool
     copy_to: Mailbox | None = None
-    """The shared mailbox that keeps a copy as well [Set-Mailbox.md]."""
+    """The shared mailbox that also keeps a copy [Set-Mailbox.md]."""
 
 
 class Transport:
-    """Takes submissions and delivers them. Guarded by the lock it is given."""
+    """Takes submissions and delivers them. The caller's lock guards it."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Transport:
             self._letters.clear()
 
     def submit(self, submission: Submission) -> None:
-        """Take a mail: it is hidden from now on, and goes out when its slot has come."""
+        """Take a mail: no request finds it from now on, and it is sent at its slot."""
         with self._lock:
             now, options = self._clock.now(), self._options()
             message = submission.message
@@ -103,7 +103,7 @@ class Transport:
             self.settle()
 
     def settle(self) -> None:
-        """Do whatever has become due."""
+        """Run all steps that are due."""
         with self._lock:
             while self._due and self._due[0][0] <= self._clock.now():
                 when, _, step = heapq.heappop(self._due)
@@ -116,13 +116,13 @@ class Transport:
             return list(self._deliveries)
 
     def letters(self) -> list[Letter]:
-        """Everything that arrived anywhere, reports included, in order."""
+        """Every mail that arrived, reports included, in order."""
         with self._lock:
             self.settle()
             return list(self._letters)
 
     def wait_for(self, count: int, seconds: float) -> bool:
-        """Block, in real time, until so many deliveries are there; False when time ran out."""
+        """Wait, in real time, until there are so many deliveries; False if the time ran out."""
 
         def enough() -> bool:
             self.settle()
@@ -142,7 +142,8 @@ class Transport:
         self._changed.notify_all()
 
     def _transport(self, submission: Submission, when: datetime) -> None:
-        """Steps 3, 5 and 6: deliver to those who take it, and bounce the rest."""
+        """Steps 3, 5 and 6: deliver to the recipients that accept the mail, and bounce the
+        others."""
         message = submission.message
         message.sent = when
         if self._over_daily_limit(submission.mailbox, message, when):
@@ -189,7 +190,8 @@ class Transport:
         return self._mailbox_of(user) if user and user.has_mailbox else None
 
     def _deliver(self, message: Message, recipients: tuple[Address, ...], when: datetime) -> None:
-        """Extended properties stay behind; `x-` headers travel (graph-mail.md 3.1)."""
+        """Deliver to Inboxes. Extended properties are dropped; `x-` headers stay (graph-mail.md
+        3.1)."""
         seen = _as_received(message, when)
         inboxes = {box.id: box for one in recipients if (box := self._inbox_of(one))}
         for inbox in inboxes.values():
@@ -197,7 +199,7 @@ class Transport:
         self._letters.append(Letter(len(self._letters) + 1, when, recipients, seen))
 
     def _move(self, submission: Submission, when: datetime) -> None:
-        """Step 4: to Sent Items under a new id, or to nowhere."""
+        """Step 4: move the copy to Sent Items under a new id, or remove it."""
         mailbox, message = submission.mailbox, submission.message
         mailbox.remove(message)
         copy = message.copied("sentitems", when)
@@ -209,7 +211,8 @@ class Transport:
             submission.copy_to.add(message.copied("sentitems", when))
 
     def _report(self, submission: Submission, bounces: list[ndr.Bounce], when: datetime) -> None:
-        """To the mailbox that submitted; for Send As that is UNCONFIRMED (graph-mail.md 6.1)."""
+        """Report to the mailbox that submitted; for Send As this is UNCONFIRMED (graph-mail.md
+        6.1)."""
         mailbox = submission.mailbox
         domain = mailbox.owner.address.rpartition("@")[2]
         report = ndr.report(submission.message, bounces, domain, when)
@@ -219,7 +222,7 @@ class Transport:
 
 
 def _slot(mailbox: Mailbox, now: datetime, options: GraphOptions) -> datetime:
-    """When transport takes the next mail: what is over the limit goes out in a later minute."""
+    """When transport takes the next mail: mails over the limit are sent in a later minute."""
     limit = options.messages_per_minute
     before = mailbox.handed_over
     if limit is None or len(before) < limit:
@@ -228,7 +231,7 @@ def _slot(mailbox: Mailbox, now: datetime, options: GraphOptions) -> datetime:
 
 
 def _deferred_until(message: Message, now: datetime) -> datetime:
-    """PidTagDeferredSendTime, UTC [MS-OXOMSG 2.2.3.4]; what is no time is ignored."""
+    """PidTagDeferredSendTime, UTC [MS-OXOMSG 2.2.3.4]; a value that is not a time is ignored."""
     for identifier, value in message.properties.items():
         if property_key(identifier) == property_key(DEFERRED_SEND_TIME):
             try:

@@ -1,6 +1,6 @@
-"""Every wire error of the simulated Graph mail service, one class per code (graph-mail.md 1.8).
+"""The errors of the simulated Graph mail service, one class for each code (graph-mail.md 1.8).
 
-`handlers.answer_of` turns them into Graph's error object; nothing else knows that shape.
+`handlers.answer_of` turns them into Graph's error object; no other module knows its form.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import ClassVar
 
 
 class GraphError(Exception):
-    """An answer other than success. `message` may be overridden for one occurrence."""
+    """An answer that is not a success. `message` may be replaced in one instance."""
 
     status: int = 400
     code: str = "BadRequest"
@@ -27,7 +27,7 @@ class GraphError(Exception):
 
 
 class BadRequest(GraphError):
-    """The catch-all of OData parsing: unknown segments, bad query options."""
+    """The general error of OData parsing: unknown segments, wrong query options."""
 
 
 class EmptyPayload(GraphError):
@@ -92,7 +92,8 @@ class InvalidRecipients(GraphError):
 
 
 class TooManyRecipients(GraphError):
-    """More than the mailbox's recipient limit. Code and text are UNCONFIRMED for work mailboxes."""
+    """More recipients than the mailbox may address. Code and text are UNCONFIRMED for work
+    mailboxes."""
 
     code = "ErrorExceededMaxRecipientLimit"
     message = "The number of recipients exceeds the limit of this mailbox."
@@ -116,7 +117,8 @@ class TooManyInternetMessageHeaders(GraphError):
 
 
 class InvalidExtendedProperty(GraphError):
-    """An extended property id in none of the documented forms. The code is EWS's: UNCONFIRMED."""
+    """An extended property id in none of the documented forms. The code is from EWS:
+    UNCONFIRMED."""
 
     code = "ErrorInvalidExtendedProperty"
     message = "The extended property is not valid."
@@ -168,7 +170,8 @@ class MessageSizeExceeded(GraphError):
 
 
 class SentItemIsReadOnly(GraphError):
-    """Some properties change only while `isDraft` is true. The code is EWS's: UNCONFIRMED."""
+    """Some properties can change only while `isDraft` is true. The code is from EWS:
+    UNCONFIRMED."""
 
     code = "ErrorInvalidPropertyUpdateSentMessage"
     message = "Update operation is invalid for property of a sent message."
@@ -192,7 +195,8 @@ class InvalidAuthenticationToken(GraphError):
 
 
 class InvalidAudienceForResource(GraphError):
-    """An Authorization header on the pre-authorised upload URL [microsoftgraph/msgraph-sdk-java#409].
+    """An Authorization header on the pre-authorised upload URL
+    [microsoftgraph/msgraph-sdk-java#409].
 
     Its inner error has other members than Graph's, so `handlers` writes that body by itself.
     """
@@ -250,7 +254,7 @@ class NamedPropertyQuotaExceeded(GraphError):
 
 
 class PersonalLimit(GraphError):
-    """Outlook.com's guard against abuse (graph-mail.md 1.8). Its status is UNCONFIRMED."""
+    """Outlook.com's limits against abuse (graph-mail.md 1.8). The status is UNCONFIRMED."""
 
     code = "ErrorExceededMessageLimit"
     message = (
@@ -271,7 +275,7 @@ class PersonalRecipientLimit(PersonalLimit):
 
 
 class AccountSuspended(PersonalLimit):
-    """The person must show at outlook.com that they are one."""
+    """The owner must verify the account at outlook.com."""
 
     code = "ErrorAccountSuspend"
     message = "Account suspended. Follow the instructions in your Inbox to verify your account."
@@ -285,7 +289,7 @@ class InsufficientPrivileges(GraphError):
     message = "Insufficient privileges to complete the operation."
 
 
-# 404, 405, 413: things that are not there, or do not fit
+# 404, 405, 413: what does not exist, or is too large
 
 
 class MailboxNotEnabled(GraphError):
@@ -297,7 +301,7 @@ class MailboxNotEnabled(GraphError):
 
 
 class InvalidUser(GraphError):
-    """A mailbox address that nobody has (field reports)."""
+    """A mailbox address that does not exist (field reports)."""
 
     status = 404
     code = "ErrorInvalidUser"
@@ -333,7 +337,7 @@ class ItemNotFound(GraphError):
 
 
 class OnlyFileAttachments(GraphError):
-    """An upload session for something else than a file [MGC#710]."""
+    """An upload session for an item that is not a file [MGC#710]."""
 
     status = 405
     code = "ErrorAttachmentSessionIsSupportedOnlyForFileAttachments"
@@ -359,7 +363,7 @@ class RequestTooLong(GraphError):
 
 
 class ApplicationThrottled(GraphError):
-    """On the wire it has no inner error [alcionai/corso#3695]."""
+    """The answer has no inner error [alcionai/corso#3695]."""
 
     status = 429
     code = "ApplicationThrottled"

@@ -1,7 +1,7 @@
 """`$filter` and `$orderby` of message lists, as far as senders use them (graph-mail.md 3).
 
 The grammar is small: comparisons, `startswith`, `contains`, the extended-property `Any` form,
-`and`, `or`, `not`, parentheses. Whatever else comes is refused by name, never ignored.
+`and`, `or`, `not`, parentheses. Anything else is refused by name, never ignored.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _CASELESS = {"internetMessageId", "subject", "importance"} | {
 
 @dataclass
 class Filter:
-    """A parsed `$filter`: what it keeps, and the properties it names, in order."""
+    """A parsed `$filter`: its predicate, and the properties in it, in order."""
 
     keeps: Predicate
     properties: list[str] = field(default_factory=list)
@@ -79,9 +79,10 @@ def parse(text: str) -> Filter:
 def ordering(
     orderby: str, named: list[str] | None
 ) -> list[tuple[Callable[[Message], object], bool]]:
-    """Sort keys with their direction. Its properties must lead `$filter` in the same order.
+    """Sort keys with their direction. The same properties must come first in `$filter`, in the same
+    order.
 
-    [api: user-list-messages]; `named` is None where there is no filter.
+    [api: user-list-messages]; `named` is None if there is no filter.
     """
     keys = []
     for one in orderby.split(","):
@@ -109,7 +110,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
 
 
 class _Parser:
-    """Recursive descent over the tokens; each method leaves `_at` behind what it read."""
+    """Recursive descent over the tokens; each method moves `_at` behind what it has read."""
 
     def __init__(self, tokens: list[tuple[str, str]]) -> None:
         self._tokens = tokens
@@ -170,7 +171,8 @@ class _Parser:
         return lambda m: wanted in str(value_of(m))
 
     def _extended_property(self) -> Predicate:
-        """`Any(ep: ep/id eq '<id>' and ep/value eq '<v>')`: names with case, values without."""
+        """`Any(ep: ep/id eq '<id>' and ep/value eq '<v>')`: names are case-sensitive, values are
+        not."""
         self.properties.append("singleValueExtendedProperties")
         self._expect("Any", "(")
         variable = self._next("name").rstrip(":")
@@ -242,7 +244,7 @@ def _unquoted(text: str) -> str:
 
 
 def _value(name: str, kind: str, raw: str) -> object:
-    """A literal in the type of the property that it is compared with."""
+    """A literal, converted to the type of the property that it is compared with."""
     if kind == "text":
         text = _unquoted(raw)
         return text.casefold() if name in _CASELESS else text

@@ -1,4 +1,4 @@
-"""Messages on the wire: parse a request, let `GraphState` do it, shape the answer."""
+"""Handles requests about messages: reads the request, calls `GraphState`, writes the answer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OVERSIZE_MIME = 2_240 * 1024
 
 
 def is_mime(request: Request) -> bool:
-    """Which of the two forms a body has, by its content type."""
+    """Whether the body is MIME, by its content type; else it is JSON."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not content_type:
         raise RequestBodyRead
@@ -65,7 +65,7 @@ def create_message(graph: GraphState, access: Access, request: Request) -> Respo
 
 
 def _swallowed(graph: GraphState, message: Message) -> bool:
-    """Oversize MIME: 200, and nothing sent or created [MGD#13979]."""
+    """Whether oversize MIME is answered with 200 and then dropped [MGD#13979]."""
     source = message.mime or b""
     return graph.options.oversize_mime_swallowed and len(source) >= OVERSIZE_MIME
 

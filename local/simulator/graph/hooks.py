@@ -1,4 +1,5 @@
-"""What the fault machinery asks of this service: its error document, and whose mailbox is meant."""
+"""What the fault machinery needs of this service: its error document, and the mailbox of a
+request."""
 
 from __future__ import annotations
 
@@ -21,11 +22,11 @@ CODES = {
     503: "ErrorServerBusy",
     504: "UnknownError",
 }
-"""The code that Graph gives with a status, where a fault names none (graph-mail.md 1.8)."""
+"""Graph's code for a status, if a fault names none (graph-mail.md 1.8)."""
 
 
 def fault_answer(graph: GraphState, fault: Fault, request: Request) -> Response:
-    """A fault in Graph's error shape."""
+    """A fault in the form of Graph's errors."""
     error = GraphError(fault.message if fault.message is not None else "Simulated fault.")
     error.status = fault.status
     error.code = str(fault.code or CODES.get(fault.status, "UnknownError"))
@@ -34,7 +35,7 @@ def fault_answer(graph: GraphState, fault: Fault, request: Request) -> Response:
 
 
 def mailbox_of(graph: GraphState, request: Request) -> str | None:
-    """The address of the mailbox that a request speaks for; None where it does not tell."""
+    """The address of the mailbox that a request is about; None if the request does not show it."""
     named = named_user(request)
     if named is None:
         named = _caller(graph, request) or _session_owner(graph, request)

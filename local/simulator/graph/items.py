@@ -1,4 +1,5 @@
-"""What a mailbox holds: addresses, attachments, messages. Values only; rules live in `state`."""
+"""The content of a mailbox: addresses, attachments, messages. Only values; `state` has the
+rules."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ REPORTED_SEARCH_KEY = "Binary 0x0025"
 
 @dataclass(frozen=True)
 class Address:
-    """One mailbox in a message. Addresses compare without case."""
+    """One mailbox in a message. Addresses are compared without case."""
 
     address: str
     name: str = ""
@@ -43,7 +44,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file in a message. Copies of a message share it, content included."""
+    """A file in a message. Copies of a message share it with its content."""
 
     name: str
     content: bytes
@@ -61,7 +62,7 @@ class Attachment:
 
 @dataclass
 class Message:
-    """One stored item. `html` and `text` are both set only where the client sent MIME."""
+    """One stored item. `html` and `text` are both set only if the client sent MIME."""
 
     created: datetime
     modified: datetime
@@ -95,13 +96,13 @@ class Message:
     properties: dict[str, str] = field(default_factory=dict)
     attachments: list[Attachment] = field(default_factory=list)
     mime: bytes | None = None
-    """The source as the client or transport gave it; None where it was composed from JSON."""
+    """The source from the client or from transport; None if it was made from JSON."""
     hidden: bool = False
     """Taken by transport: no request finds it until it has moved."""
     misses_left: int = 0
     given_key: str | None = None
-    """The client's key in its MIME, also where the mailbox dropped the header: no request shows it,
-    deliveries do."""
+    """The client's key in its MIME, also if the mailbox dropped the header: no request shows it,
+    but deliveries do."""
 
     @property
     def recipients(self) -> list[Address]:
@@ -109,19 +110,19 @@ class Message:
 
     @property
     def size(self) -> int:
-        """Bytes: the MIME source, or text and attachments of a JSON-born message."""
+        """Bytes: of the MIME source, or of text and attachments of a message from JSON."""
         if self.mime is not None:
             return len(self.mime)
         text = "".join((self.subject, self.html or "", self.text or ""))
         return len(text.encode()) + sum(len(one.content) for one in self.attachments)
 
     def touch(self, now: datetime) -> None:
-        """Record a change; `@odata.etag` follows."""
+        """Record a change; `@odata.etag` changes with it."""
         self.modified = now
         self.change_key = new_change_key()
 
     def recompose(self) -> None:
-        """Forget the MIME source after a change to it; only custom headers outlive it."""
+        """Drop the MIME source after a change to the message; only custom headers stay."""
         if self.mime is not None:
             self.mime = None
             self.headers = [one for one in self.headers if is_custom(one[0])]
@@ -145,10 +146,11 @@ class Message:
 
 
 def property_key(identifier: str) -> str | None:
-    """One spelling per property: names keep their case, GUIDs and numbers do not; None if malformed.
+    """The property's id in one spelling: names keep their case, GUIDs and numbers do not. None if
+    malformed.
 
-    [res: extended-properties-overview]: the name is case-sensitive; a header's is not [MS-OXCPRPT
-    3.2.5.10].
+    [res: extended-properties-overview]: the name is case-sensitive; a header's name is not
+    [MS-OXCPRPT 3.2.5.10].
     """
     found = PROPERTY_ID.fullmatch(identifier.strip())
     if found is None:
@@ -164,8 +166,8 @@ def property_key(identifier: str) -> str | None:
 
 
 def properties_of(message: Message) -> dict[str, str]:
-    """What filters and `$expand` see: its own properties, and its custom headers by their names in
-    lower case [MS-OXCPRPT 3.2.5.10], in Sent Items too."""
+    """The properties for filters and `$expand`: its own properties, and its custom headers by their
+    names in lower case [MS-OXCPRPT 3.2.5.10], also in Sent Items."""
     headers = {
         f"String {{{INTERNET_HEADERS}}} Name {name.lower()}": value
         for name, value in message.headers
@@ -175,7 +177,8 @@ def properties_of(message: Message) -> dict[str, str]:
 
 
 def named_properties(message: Message) -> set[str]:
-    """What takes slots in the mailbox: header names and GUID properties, not tags (1.4)."""
+    """The names that take slots in the mailbox: header names and GUID properties, not tags
+    (1.4)."""
     names = {f"header {name.lower()}" for name, _ in message.headers if is_custom(name)}
     return names | {key for one in message.properties if "{" in (key := property_key(one) or "")}
 
@@ -185,7 +188,7 @@ def is_custom(header: str) -> bool:
 
 
 def own_key(message: Message) -> str | None:
-    """The value by which a client finds its mail again, from JSON or from MIME."""
+    """The value by which a client finds its mail, from JSON or from MIME."""
     for identifier, value in message.properties.items():
         found = PROPERTY_ID.fullmatch(identifier)
         if found and found["name"] and found["type"].lower() == "string":
@@ -198,7 +201,8 @@ def first_header(headers: Iterable[tuple[str, str]], name: str) -> str | None:
 
 
 def new_id() -> str:
-    """A default id: changes with every move, case-sensitive, ends in '=' as the real ones do."""
+    """A default id: it changes with every move, is case-sensitive, and ends in '=' as real ids
+    do."""
     return "AAMkAD" + base64.urlsafe_b64encode(secrets.token_bytes(84)).decode() + "AAA="
 
 

@@ -1,4 +1,4 @@
-"""One mailbox: its items by id, what a request may find of them, the names it has learnt."""
+"""One mailbox: its items by id, what a request may find of them, and the names that it knows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from local.simulator.graph.options import GraphOptions
 
 @dataclass
 class Mailbox:
-    """Items live here from draft to Sent Items. Not locked: `GraphState` is."""
+    """Items are here from draft to Sent Items. It has no lock: that of `GraphState` guards it."""
 
     id: str
     tenant_id: str
@@ -34,14 +34,14 @@ class Mailbox:
         self.items.pop(message.immutable_id, None)
 
     def learn(self, message: Message, quota: int | None) -> None:
-        """Give a slot to every new header name and property id, for ever [MGD#12767]."""
+        """Give every new header name and property id a permanent slot [MGD#12767]."""
         names = self.learnt_names | named_properties(message)
         if quota is not None and len(names) > max(quota, len(self.learnt_names)):
             raise NamedPropertyQuotaExceeded
         self.learnt_names = names
 
     def find(self, item_id: str) -> Message:
-        """The item with this default or immutable id. A fresh draft may not be there yet (2.2)."""
+        """The item with this default or immutable id. A new draft may be missing at first (2.2)."""
         message = self.items.get(item_id)
         if message is None or message.hidden:
             raise ItemNotFound
@@ -51,14 +51,15 @@ class Mailbox:
         return message
 
     def find_draft(self, item_id: str) -> Message:
-        """An item that can still be sent; a used draft is as good as none [rlrghb/olkcli#118]."""
+        """An item that can still be sent; a used draft is not found [rlrghb/olkcli#118]."""
         message = self.find(item_id)
         if not message.is_draft:
             raise ItemNotFound
         return message
 
     def listed(self, folder: str | None, now: datetime, options: GraphOptions) -> Iterator[Message]:
-        """What a list sees, newest first: hidden items and those younger than the lag are not."""
+        """The items in a list, newest first, without hidden items and those younger than the
+        lag."""
         seen_until = now - timedelta(seconds=options.search_lag_seconds)
         for key, message in reversed(self.items.items()):
             if key != message.id or (folder is not None and message.folder != folder):

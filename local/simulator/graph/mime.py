@@ -1,7 +1,7 @@
 """Reads the MIME form of a message (graph-mail.md 1.6).
 
-The source that a client gave is kept as it is: signatures must survive. Reading is lenient with
-what mail programs get wrong, so the older, forgiving half of the `email` package does it.
+The client's source is kept unchanged, because signatures must stay valid. Reading is lenient with
+frequent errors of mail programs, so the older, lenient half of the `email` package reads it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from local.simulator.graph.items import KEY_HEADER, Address, Attachment, Message
 from local.simulator.graph.mime_people import people
 
 STRIPPED = frozenset({"auto-submitted", "return-path"})
-"""Never survive submission, whatever the client writes [microsoftgraph/msgraph-sdk-dotnet#2209]."""
+"""Headers that are always removed at submission [microsoftgraph/msgraph-sdk-dotnet#2209]."""
 
 IMPORTANCE = {"high": "high", "low": "low", "1": "high", "2": "high", "4": "low", "5": "low"}
 
@@ -38,7 +38,7 @@ def submitted(body: bytes, now: datetime) -> Message:
 
 
 def read(source: bytes, now: datetime) -> Message:
-    """A message from its source. `To`, `Cc` and `Bcc` come from the headers."""
+    """A message from its source. `To`, `Cc` and `Bcc` are read from the headers."""
     try:
         parsed = message_from_bytes(source)
     except (MessageError, ValueError) as error:
@@ -66,7 +66,8 @@ def header_fields(source: bytes) -> Headers:
 
 
 def without_headers(source: bytes, names: Container[str]) -> bytes:
-    """The same source without some headers, every other byte untouched. Names are lower case."""
+    """The same source without some headers; every other byte is unchanged. Names are in lower
+    case."""
     separator = re.search(rb"\r?\n\r?\n", source)
     end = separator.start() if separator else len(source)
     head, rest = source[:end], source[end:]
@@ -80,12 +81,12 @@ def _field_name(field: bytes) -> str:
 
 
 def _clean(raw: str) -> str:
-    """Text of header bytes, whatever they are: the parser smuggles non-ASCII as surrogates."""
+    """Header bytes as text. The parser represents non-ASCII bytes as surrogates."""
     return raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _decoded(raw: object) -> str:
-    """An unfolded header value with its encoded words read; as it is where they are malformed."""
+    """An unfolded header value with its encoded words decoded; unchanged if they are malformed."""
     text = re.sub(r"\r?\n(?=[ \t])", "", _clean(str(raw))).strip()
     try:
         return str(make_header(decode_header(text))) if "=?" in text else text
@@ -104,7 +105,7 @@ def _importance(headers: Headers) -> str:
 
 
 def _read_parts(target: Message, parsed: Part, now: datetime) -> None:
-    """The first text and the first HTML are to be read; all other leaves are files."""
+    """Set the first text and the first HTML as bodies, and all other leaves as files."""
     for part in _leaves(parsed):
         kind = part.get_content_type()
         is_file = part.get_content_disposition() == "attachment" or bool(part.get_filename())
@@ -117,7 +118,7 @@ def _read_parts(target: Message, parsed: Part, now: datetime) -> None:
 
 
 def _leaves(parsed: Part) -> Iterator[Part]:
-    """What carries content: an attached message and a delivery status are wholes."""
+    """The parts with content: an attached message or a delivery status counts as one part."""
     for part in parsed.walk():
         if not part.is_multipart():
             yield part
@@ -149,7 +150,8 @@ def _attachment(part: Part, now: datetime) -> Attachment:
 
 
 def _file_name(part: Part) -> str:
-    """A name of RFC 2231 is decoded once; in any other, encoded words are read as mail programs do."""
+    """A name of RFC 2231 is decoded once; in any other name, encoded words are decoded as mail
+    programs do."""
     for header, parameter in (("content-disposition", "filename"), ("content-type", "name")):
         found = part.get_param(parameter, None, header)
         if isinstance(found, tuple):

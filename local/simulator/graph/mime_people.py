@@ -1,9 +1,9 @@
-"""The people in an address header of MIME, read as tolerantly as Exchange is thought to read it.
+"""Reads the people in an address header of MIME, as tolerantly as Exchange is assumed to.
 
-How Exchange reads a malformed address header is UNCONFIRMED. The simulator assumes the worst for the
-sender of a mail: whoever can be read out of one gets it, even where other readers see nobody. The
-parser is the newer half of the `email` package, which says what is wrong with a header. It is not
-the parser of any client that is tested here.
+How Exchange reads a malformed address header is UNCONFIRMED. The simulator assumes the worst case
+for the sender: everybody who can be read from the header gets the mail, even if other readers see
+nobody. The parser is the newer half of the `email` package, which reports defects of a header. No
+client that is tested here uses it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _LIKE_AN_ADDRESS = re.compile(r'[^\s<>()\[\]:;@\\,"]+@[^\s<>()\[\]:;@\\,"]+')
 
 
 def people(value: str) -> list[Address]:
-    """Everybody in an unfolded header value, in the order in which they stand there.
+    """Everybody in an unfolded header value, in order.
 
-    From a value with a defect, whatever looks like an address is taken besides.
+    If the value has a defect, everything that looks like an address is also taken.
     """
     try:
         header = default.header_factory("To", value)
@@ -28,7 +28,7 @@ def people(value: str) -> list[Address]:
         found = [Address(one.addr_spec, one.display_name) for one in read]
         sound = not header.defects
     except (RecursionError, ValueError, IndexError, AttributeError):
-        # What the parser cannot read at all, such as a thousand comments in each other.
+        # The parser cannot read the value at all, for example a thousand nested comments.
         found, sound = [], False
     found = [one for one in found if one.address and "@" in one.address]
     if sound:

@@ -1,7 +1,8 @@
-"""Non-delivery reports as Exchange writes them (graph-mail.md 6.1), and who provokes one.
+"""Non-delivery reports as Exchange writes them (graph-mail.md 6.1), and the addresses that cause
+them.
 
-Addresses that always bounce, at any domain: see `MAGIC`; `bounce+5.7.708@...` bounces with the
-status it names.
+Some addresses always bounce, at any domain: see `MAGIC`. `bounce+5.7.708@...` bounces with the
+status in its name.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _NAMED_STATUS = re.compile(r"bounce\+(5\.\d{1,3}\.\d{1,3})")
 
 @dataclass(frozen=True)
 class Bounce:
-    """One recipient that transport refused, and with which status."""
+    """One recipient that transport refused, with the status."""
 
     recipient: Address
     status: str
@@ -56,7 +57,7 @@ class Bounce:
 
 
 def magic_status(address: str) -> str | None:
-    """The status with which this address bounces, or None where it is an ordinary one."""
+    """The status with which this address bounces, or None for an ordinary one."""
     user = address.partition("@")[0].lower()
     named = _NAMED_STATUS.fullmatch(user)
     return named[1] if named else MAGIC.get(user)

@@ -1,4 +1,4 @@
-"""What a test or a person can turn on the simulated mail service; all of it is data."""
+"""The switches of the simulated mail service; all of them are data."""
 
 from __future__ import annotations
 
@@ -16,33 +16,35 @@ MEGABYTE = 1024 * 1024
 
 @dataclass(frozen=True)
 class GraphOptions(Options):
-    """Defaults are quick and kind; `preset: exchange-online` brings the service's real limits.
+    """The defaults are fast and without limits; `preset: exchange-online` sets the service's real
+    limits.
 
     Times are seconds of the simulator's clock, except `latency_seconds`.
     """
 
     sent_items_delay_seconds: float = 0.0
-    """From the 202 to the copy in Sent Items; 0 to 120 is what people report."""
+    """From the 202 to the copy in Sent Items; field reports say 0 to 120."""
     submitted_draft_visible: bool = False
-    """Lists still show the draft, as a draft, until it has moved."""
+    """Lists still show the message as a draft until it has moved."""
     immutable_id_kept: bool = False
-    """Sources disagree whether an immutable id survives sending (graph-mail.md 2.4)."""
+    """Whether an immutable id stays the same after sending; sources disagree (graph-mail.md
+    2.4)."""
     fresh_draft_misses: int = 0
-    """So many requests about a fresh draft answer 404 first (graph-mail.md 2.2)."""
+    """How many requests about a new draft answer 404 first (graph-mail.md 2.2)."""
     search_lag_seconds: float = 0.0
-    """Lists and filters do not see what is newer than this."""
+    """Lists and filters do not show items that are newer than this."""
     ndr_delay_seconds: float = 0.0
     ndr_to_sender: bool = True
     """False: no NDR messages at all."""
 
     recipients_per_message: int = 500
     recipients_per_day: int | None = None
-    """Beyond it mail is taken with 202 and comes back as an NDR 5.1.92."""
+    """Further mails are accepted with 202 and come back as an NDR 5.1.92."""
     messages_per_minute: int | None = None
-    """Mail beyond it is taken with 202 and handed to transport in a later minute."""
+    """Further mails are accepted with 202 and handed to transport in a later minute."""
     message_size_limit: int = 35 * MEGABYTE
     named_property_quota: int | None = None
-    """How many header names and property ids one mailbox can ever learn."""
+    """How many header names and property ids one mailbox can know."""
 
     concurrent_requests: int = 4
     requests_per_window: int = 10_000
@@ -51,43 +53,44 @@ class GraphOptions(Options):
     upload_window_seconds: float = 300.0
     retry_after: RetryAfterForm = "integer"
     latency_seconds: float = 0.0
-    """Real time that a request takes, spent inside its concurrency slot."""
+    """The real time of a request, which occupies its concurrency slot."""
 
     large_body_as_json: bool = False
     """The 413 above 4 MB: False is the gateway's HTML, True is Graph's JSON."""
     oversize_mime_swallowed: bool = True
-    """MIME from 2,240 kB: 200 with nothing sent [MGD#13979]. False: it is sent."""
+    """MIME from 2,240 kB: 200 and nothing is sent [MGD#13979]. False: it is sent."""
     mime_message_id_kept: bool = True
-    """Of work accounts. UNCONFIRMED on the real service (graph-mail.md 3.2)."""
+    """For work accounts. UNCONFIRMED on the real service (graph-mail.md 3.2)."""
     personal_mime_message_id_kept: bool = False
-    """Of personal accounts: consumer SMTP replaces it and keeps the client's in another header
+    """For personal accounts: consumer SMTP replaces it and keeps the client's in another header
     [chatmail/core#1006]. UNCONFIRMED for Graph."""
     mime_message_id_rewritten_at: RewrittenAt = "send"
-    """Where it is not kept: when the draft is made, or only when it is sent."""
+    """If it is not kept: whether it is replaced when the draft is made, or only at sending."""
     mime_drops_unknown_headers: bool = True
-    """A MIME x- header vanishes until the mailbox has learnt it from JSON [MGC#424]."""
+    """A MIME x- header is dropped until the mailbox knows its name from JSON [MGC#424]."""
     dropped_headers: tuple[str, ...] = ()
-    """Headers that never arrive, by their names in any case. Which the real service drops is
-    UNCONFIRMED but for `Auto-Submitted` [MGC#1093]."""
+    """Headers that never arrive, in upper or lower case. Which ones the real service drops is
+    UNCONFIRMED, except for `Auto-Submitted` [MGC#1093]."""
 
     app_only_mailboxes: tuple[str, ...] | None = None
-    """Addresses that application tokens may use, where their organisation says nothing itself; None
-    is all of the tenant."""
+    """Addresses that application tokens may use, for organisations without a value of their own;
+    None means all of the tenant."""
     send_from_alias: bool = False
-    """SendFromAliasEnabled: an alias stays in From instead of becoming the primary address."""
+    """SendFromAliasEnabled: an alias stays in From and does not become the primary address."""
     copy_sent_as_to_mailbox: bool = False
     """MessageCopyForSentAsEnabled, for every mailbox."""
     copy_sent_on_behalf_to_mailbox: bool = False
     """MessageCopyForSendOnBehalfEnabled, for every mailbox."""
 
     personal_short_ids: bool = False
-    """Graph calls a personal account by the last 16 digits of its object id. UNCONFIRMED."""
+    """Whether Graph's id of a personal account is the last 16 digits of its object id.
+    UNCONFIRMED."""
     personal_messages_per_day: int | None = None
-    """Beyond it a personal account gets ErrorExceededMessageLimit."""
+    """Above it, a personal account gets ErrorExceededMessageLimit."""
     personal_recipients_per_message: int | None = None
-    """Beyond it a personal account gets ErrorExceededMaxRecipientLimit."""
+    """Above it, a personal account gets ErrorExceededMaxRecipientLimit."""
     personal_limit_status: int = 403
-    """Sources name 400, 403 and 429 (graph-mail.md 1.8)."""
+    """Sources report 400, 403 and 429 (graph-mail.md 1.8)."""
 
     def changed(self, document: Mapping[str, Any]) -> Self:
         """These options with some replaced; `preset` comes first. Raises BadOption."""

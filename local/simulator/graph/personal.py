@@ -1,4 +1,4 @@
-"""Outlook.com's limits, which only personal accounts meet (graph-mail.md 1.8, 4.5)."""
+"""Outlook.com's limits, which apply only to personal accounts (graph-mail.md 1.8, 4.5)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from local.simulator.graph.options import GraphOptions
 def check_limits(
     user: User, mailbox: Mailbox, message: Message, options: GraphOptions, now: datetime
 ) -> None:
-    """Raises a PersonalLimit where Outlook.com would take nothing, or nothing more, today."""
+    """Raises a PersonalLimit if Outlook.com would accept no mail, or no further mail today."""
     status = options.personal_limit_status
     if user.suspended:
         raise AccountSuspended(status)

@@ -57,7 +57,7 @@ def view(request: Request, access: Access) -> View:
 
 
 def applied(view: View) -> list[tuple[str, str]]:
-    """What of `Prefer` was followed [con: outlook-immutable-id]."""
+    """The preferences of `Prefer` that were applied [con: outlook-immutable-id]."""
     headers = []
     if view.immutable_ids:
         headers.append(("Preference-Applied", "IdType=ImmutableId"))
@@ -136,7 +136,7 @@ def _number(text: str | None, default: int, least: int, most: int | None) -> int
 
 
 def next_link(request: Request, skip: int) -> str:
-    """Followed verbatim by clients, so whatever they asked stays in it."""
+    """The link of the next page. Clients follow it unchanged, so it contains all their options."""
     kept = {name: value for name, value in request.query.items() if name.lower() != "$skip"}
     kept["$skip"] = str(skip)
     pairs = "&".join(f"{quote(k, safe='$')}={quote(v, safe='')}" for k, v in kept.items())

@@ -1,6 +1,6 @@
 """Reads what clients post: JSON messages, attachments, sendMail wrappers (graph-mail.md 1.1-1.5).
 
-Graph answers one opaque code for whatever it cannot deserialize; so does this module.
+For everything that it cannot deserialize, Graph answers with one code; so does this module.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def document(body: bytes) -> dict[str, Any]:
 def mapping(value: object) -> dict[str, Any]:
     """A JSON object with camelCase member names.
 
-    The Python SDK writes action parameters in PascalCase, PowerShell samples write whole messages
-    so: both are taken, at every level (UNCONFIRMED below the parameters). Annotations are skipped,
-    but for the type.
+    The Python SDK writes action parameters in PascalCase, and PowerShell samples write whole
+    messages in it: both are accepted, at every level (UNCONFIRMED below the parameters).
+    Annotations are skipped, except for the type.
     """
     if not isinstance(value, dict):
         raise UnableToDeserializePostBody
@@ -56,7 +56,7 @@ def mapping(value: object) -> dict[str, Any]:
 
 
 def action(body: bytes, required: str, optional: tuple[str, ...] = ()) -> dict[str, Any]:
-    """An action's parameters: the required one is there, and none is unknown."""
+    """An action's parameters. The required one must be present, and no other than these."""
     parameters = document(body)
     parameters.pop("@odata.type", None)
     if parameters.get(required) is None:
@@ -67,7 +67,8 @@ def action(body: bytes, required: str, optional: tuple[str, ...] = ()) -> dict[s
 
 
 def boolean(value: object, *, strings: bool = False) -> bool:
-    """A JSON bool; a docs sample writes an action's parameter as a string [api: user-sendmail]."""
+    """A JSON boolean; a sample in the documents writes an action's parameter as a string [api:
+    user-sendmail]."""
     if isinstance(value, bool):
         return value
     if strings and isinstance(value, str) and value.lower() in ("true", "false"):
@@ -83,7 +84,8 @@ def message(value: object, now: datetime) -> Message:
 
 
 def fill(target: Message, value: object, now: datetime) -> None:
-    """Set on `target` what the JSON names. Unknown and server-set names are refused (1.8)."""
+    """Set the JSON's properties on `target`. Names that are unknown or set by the server are
+    refused (1.8)."""
     members = mapping(value)
     members.pop("@odata.type", None)
     if members.keys() - _FIELDS.keys() - {"attachments"}:
@@ -96,7 +98,7 @@ def fill(target: Message, value: object, now: datetime) -> None:
 
 
 def attachment(value: object, now: datetime) -> Attachment:
-    """One attachment of any documented kind; only a file's content is kept."""
+    """One attachment of any documented kind; only the content of a file is kept."""
     members = mapping(value)
     kind = members.pop("@odata.type", None)
     name = str(kind or "").removeprefix("#").removeprefix("microsoft.graph.")
@@ -125,7 +127,7 @@ def _content(members: Mapping[str, Any]) -> bytes:
 
 
 def _text(value: object) -> str:
-    """A string that is text: JSON can escape half a surrogate pair, which no mail can carry."""
+    """A string that is text: JSON can contain half a surrogate pair, which no mail can carry."""
     if not isinstance(value, str):
         raise UnableToDeserializePostBody
     if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
@@ -144,7 +146,7 @@ def _sequence(value: object) -> list[Any]:
 
 
 def _one_of(value: object, *choices: str) -> str:
-    """An enumeration member, any casing."""
+    """A member of an enumeration, in upper or lower case."""
     found = {choice.lower(): choice for choice in choices}.get(_text(value).lower())
     if found is None:
         raise UnableToDeserializePostBody
@@ -238,7 +240,8 @@ _FIELDS: dict[str, Callable[[Message, Any], None]] = {
     "internetMessageHeaders": _set_headers,
     "singleValueExtendedProperties": _set_properties,
 }
-"""What a client may write; the server-set names of graph-mail.md 1.3 are not among them."""
+"""The properties that a client may write; those that the server sets (graph-mail.md 1.3) are
+missing."""
 
 _ATTACHMENT_FIELDS = {
     "name",

@@ -1,4 +1,5 @@
-"""Every path of the simulated mail service and the permissions that it asks for (graph-mail.md 5.1)."""
+"""The paths of the simulated mail service, with the permissions that each needs (graph-mail.md
+5.1)."""
 
 from __future__ import annotations
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from local.simulator.state import SimulatorState
 
 OWNERS = ("/v1.0/me", "/v1.0/users/{user}", "/v1.0/users('{user_literal}')")
-"""`users('...')` is how a name that starts with '$' is written [api: user-get]; `access.named_user`
-reads what stands there."""
+"""A name that begins with '$' is written as `users('...')` [api: user-get]; `access.named_user`
+reads the name."""
 
 FOLDERS = ("/mailFolders/{folder}", "/mailFolders('{folder}')")
 SESSION = files.UPLOAD_PREFIX + "/api/v2.0/AttachmentSessions('{session}')"
@@ -68,7 +69,7 @@ _FOLDER: tuple[tuple[str, str, str, tuple[str, ...], Work], ...] = (
 
 
 def routes(state: SimulatorState) -> list[Route]:
-    """All routes; also lends the fault machinery what it needs."""
+    """All routes. Also registers what the fault machinery needs."""
     graph: GraphState = state.graph
     state.hooks["graph"] = Hooks(
         error=partial(fault_answer, graph), mailbox_of=partial(mailbox_of, graph)

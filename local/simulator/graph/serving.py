@@ -1,4 +1,4 @@
-"""What every request to the mail service goes through: token, throttle, mailbox, errors, ids."""
+"""The steps of every request to the mail service: token, throttle, mailbox, errors, ids."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ MailboxWork = Callable[[Access, Request], Response]
 
 
 def answering(graph: GraphState, work: Work) -> Handler:
-    """Errors become Graph's error object; every answer carries its ids (graph-mail.md 9.1)."""
+    """Turn errors into Graph's error object, and add the ids to every answer (graph-mail.md
+    9.1)."""
 
     def handler(request: Request) -> Response:
         request_id, now = str(uuid.uuid4()), graph.clock.now()
@@ -47,7 +48,8 @@ def answering(graph: GraphState, work: Work) -> Handler:
 
 
 def identified(response: Response, request: Request, request_id: str, now: datetime) -> Response:
-    """An answer with its ids. `client-request-id` is the client's own, or a copy of ours."""
+    """An answer with its ids. `client-request-id` is the client's own, or a copy of the
+    server's."""
     ids = (
         ("request-id", request_id),
         ("client-request-id", client_request_id(request) or request_id),
@@ -83,7 +85,7 @@ def _take_time(graph: GraphState) -> None:
 
 
 def uploaded(request: Request) -> int:
-    """What counts against the upload window: PATCH, POST and PUT [inc: throttling-outlook]."""
+    """The bytes that count for the upload window: PATCH, POST and PUT [inc: throttling-outlook]."""
     return len(request.body) if request.method in ("PATCH", "POST", "PUT") else 0
 
 

@@ -1,4 +1,5 @@
-"""Graph's JSON of messages, attachments and folders, with `$select` and `$expand` applied."""
+"""Writes messages, attachments and folders as Graph's JSON, with `$select` and `$expand`
+applied."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ class View:
 
     base_url: str
     owner: str
-    """The user id that `@odata.context` and links name."""
+    """The user id in `@odata.context` and links."""
     select: frozenset[str] = frozenset()
     expand_properties: frozenset[str] = frozenset()
     expand_attachments: bool = False
@@ -134,11 +135,11 @@ def recipient(one: Address | None) -> dict[str, Any] | None:
 
 
 def plain_text(html: str) -> str:
-    """What is left of HTML without its markup."""
+    """The text of HTML without its markup."""
     without = re.sub(r"(?is)<(script|style|head)\b.*?</\1\s*>", "", html)
     lines = re.sub(r"(?i)<br\b[^>]*>|</(p|div|h[1-6]|li|tr|table|ul|ol)\s*>", "\r\n", without)
     words = re.sub(r"<[^>]+>", "", lines)
-    # Python refuses to read numbers of thousands of digits; none of them is a character.
+    # Python refuses to read numbers with thousands of digits; none of them is a character.
     return unescape(re.sub(r"&#x?[0-9a-fA-F]{9,};?", "\ufffd", words)).strip()
 
 
@@ -156,12 +157,12 @@ def _body(message: Message, view: View) -> dict[str, str]:
 
 
 def _harmless(html: str) -> str:
-    """Reads strip scripts unless `Prefer: outlook.allow-unsafe-html` asks for them."""
+    """Answers contain no scripts unless `Prefer: outlook.allow-unsafe-html` asks for them."""
     return re.sub(r"(?is)<(script|iframe|object|embed)\b.*?</\1\s*>", "", html)
 
 
 def _whole_document(html: str) -> str:
-    """A fragment comes back inside a document with CRLF [api: user-post-messages]."""
+    """A fragment is returned inside a document with CRLF [api: user-post-messages]."""
     if re.search(r"<html\b", html, re.IGNORECASE):
         return html
     head = '<meta http-equiv="Content-Type" content="text/html; charset=utf-8">'

@@ -1,7 +1,7 @@
 """The simulated mail service: mailboxes, and the rules by which requests change them.
 
-A method is what one request does; it returns a value or raises a `GraphError`. How requests look
-on the wire is for `handlers`, what happens after a 202 for `delivery`.
+Each method is one request; it returns a value or raises a `GraphError`. `handlers` reads and writes
+the HTTP, `delivery` does what follows a 202.
 """
 
 from __future__ import annotations
@@ -65,21 +65,21 @@ class GraphState:
         )
 
     def reset(self) -> None:
-        """Back to empty mailboxes and default options."""
+        """Return to empty mailboxes and default options."""
         with self._lock:
             self.options = GraphOptions()
             self.forget_mails()
             self.throttle.reset()
 
     def forget_mails(self) -> None:
-        """Back to empty mailboxes."""
+        """Empty all mailboxes."""
         with self._lock:
             self._mailboxes.clear()
             self._uploads.reset()
             self._transport.reset()
 
     def mailboxes_for_applications(self, tenant_id: str) -> Sequence[str] | None:
-        """Addresses that application tokens may use in an organisation; None is all of them."""
+        """Addresses that application tokens may use in an organisation; None means all."""
         organisation = self.organisations.find(tenant_id)
         own = organisation.app_only_mailboxes if organisation else None
         return self.options.app_only_mailboxes if own is None else own
@@ -89,22 +89,22 @@ class GraphState:
         return self._transport.deliveries()
 
     def wait_for_deliveries(self, count: int, seconds: float) -> bool:
-        """Block until there are so many; False when the time ran out first."""
+        """Wait until there are so many; False if the time ran out first."""
         return self._transport.wait_for(count, seconds)
 
     def letters(self) -> list[Letter]:
-        """Everything that arrived anywhere, for the inbox page."""
+        """Every mail that arrived, for the inbox page."""
         return self._transport.letters()
 
     def send(self, access: Access, message: Message, *, save: bool = True) -> None:
-        """sendMail: a hidden draft, taken by transport at once."""
+        """sendMail: makes a hidden draft, which transport takes at once."""
         with self._lock:
             mailbox = self._prepare(access, message)
             self._rename(access, message)
             self._submit(access, mailbox, message, save=save)
 
     def create(self, access: Access, message: Message, folder: str = "drafts") -> Message:
-        """A draft."""
+        """Make a draft."""
         with self._lock:
             self._resolve_names(message)
             mailbox = self._prepare(access, message)
@@ -116,7 +116,7 @@ class GraphState:
             return message
 
     def send_draft(self, access: Access, item_id: str) -> None:
-        """Sending consumes the draft's id; the copy is always kept [api: message-send]."""
+        """Send a draft: its id becomes invalid, and the copy is always kept [api: message-send]."""
         with self._lock:
             mailbox = self._entered(access)
             message = mailbox.find_draft(item_id)
@@ -129,7 +129,7 @@ class GraphState:
             return self._entered(access).find(item_id)
 
     def update(self, access: Access, item_id: str, changes: dict[str, Any]) -> Message:
-        """PATCH: all of the changes, or none."""
+        """PATCH: make all of the changes, or none."""
         with self._lock:
             mailbox = self._entered(access)
             message = mailbox.find(item_id)
@@ -148,7 +148,8 @@ class GraphState:
             return message
 
     def delete(self, access: Access, item_id: str) -> None:
-        """To Deleted Items, and from there for good; UNCONFIRMED (graph-mail.md 2.2)."""
+        """Move to Deleted Items, and from there delete for good; UNCONFIRMED (graph-mail.md
+        2.2)."""
         with self._lock:
             mailbox = self._entered(access)
             message = mailbox.find(item_id)
@@ -164,7 +165,7 @@ class GraphState:
             mailbox.remove(mailbox.find(item_id))
 
     def listed(self, access: Access, folder: str | None) -> list[Message]:
-        """What a list may show, newest first, before filters."""
+        """The items that a list may show, newest first, before filters."""
         with self._lock:
             mailbox = self._entered(access)
             named = None if folder is None else known_folder(folder)
@@ -201,12 +202,12 @@ class GraphState:
             return self._uploads.find(session_id, token, self.clock.now())
 
     def session_owner(self, session_id: str) -> str | None:
-        """The address of the mailbox that an upload goes to."""
+        """The address of the mailbox to which a file is uploaded."""
         with self._lock:
             return self._uploads.owner(session_id)
 
     def add_chunk(self, session: Session, content_range: str, chunk: bytes) -> Attachment | None:
-        """The attachment, once its last chunk is there."""
+        """Add a chunk. Returns the attachment after the last one."""
         with self._lock:
             now = self.clock.now()
             attachment = self._uploads.add_chunk(session, content_range, chunk, now)
@@ -232,12 +233,12 @@ class GraphState:
             return self._mailboxes[user.object_id]
 
     def _entered(self, access: Access) -> Mailbox:
-        """The mailbox as it is now: whatever was due has happened."""
+        """The mailbox as it is now, after all steps that were due."""
         self._transport.settle()
         return self._mailbox(access.user)
 
     def _prepare(self, access: Access, message: Message) -> Mailbox:
-        """Store-side checks that a draft meets already (step 1 of graph-mail.md 1.2)."""
+        """The checks that already apply to a draft (step 1 of graph-mail.md 1.2)."""
         mailbox = self._entered(access)
         if message.size > self.options.message_size_limit:
             raise MessageSizeExceeded
@@ -247,7 +248,7 @@ class GraphState:
         return mailbox
 
     def _rename(self, access: Access, message: Message) -> None:
-        """Replace a client's Message-ID, where that is what happens to this account's."""
+        """Replace a client's Message-ID, if the options say so for this account."""
         options, personal = self.options, access.user.kind == "personal"
         kept = options.personal_mime_message_id_kept if personal else options.mime_message_id_kept
         if not kept:
@@ -269,7 +270,7 @@ class GraphState:
         self._transport.submit(Submission(mailbox, message, save, copy_to))
 
     def _keeps_copy(self, who: Authors) -> bool:
-        """Whether the mailbox that was sent from wants a copy as well [Set-Mailbox.md]."""
+        """Whether the mailbox that was sent from also keeps a copy [Set-Mailbox.md]."""
         other = who.other
         if who.on_behalf:
             return self.options.copy_sent_on_behalf_to_mailbox or bool(
@@ -278,7 +279,7 @@ class GraphState:
         return self.options.copy_sent_as_to_mailbox or bool(other and other.copy_sent_as)
 
     def _unknown_headers(self, mailbox: Mailbox, message: Message) -> set[str]:
-        """MIME headers that this mailbox does not know from JSON yet [MGC#424]."""
+        """MIME headers whose names this mailbox does not know from JSON yet [MGC#424]."""
         if not self.options.mime_drops_unknown_headers:
             return set()
         names = {name.lower() for name, _ in message.headers if is_custom(name)}
@@ -294,7 +295,7 @@ class GraphState:
                 raise InvalidRecipients.unresolved(one.address or one.name)
 
     def _resolve_names(self, message: Message) -> None:
-        """Known people are called what the directory calls them [api: user-post-messages]."""
+        """Known people get the names of the directory [api: user-post-messages]."""
 
         def resolved(one: Address) -> Address:
             user = self.directory.find(one.address) if one.address else None
@@ -306,7 +307,7 @@ class GraphState:
 
 
 def known_folder(name: str) -> str:
-    """A well-known folder's name in any casing."""
+    """The name of a well-known folder, in upper or lower case."""
     if name.lower() not in FOLDERS:
         raise ItemNotFound
     return name.lower()

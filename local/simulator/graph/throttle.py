@@ -1,7 +1,7 @@
 """Outlook's limits per application and mailbox [inc: throttling-outlook] (graph-mail.md 4.1, 4.2).
 
-Concurrency is real: it counts the requests that are being served at this moment. The windows
-slide by the simulator's clock. Requests that are refused count too [con: throttling].
+Concurrency is real: the requests that are served at this moment count. The windows move with the
+simulator's clock. Refused requests also count [con: throttling].
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from local.simulator.graph.errors import ApplicationThrottled
 from local.simulator.graph.options import GraphOptions
 
 CONCURRENCY_WAIT = 1.0
-"""Seconds to ask for when only parallel requests were too many; clients often see 1."""
+"""Retry-After in seconds if only the number of parallel requests was too high; clients often see
+1."""
 
 
 @dataclass
@@ -106,7 +107,7 @@ class Throttle:
         return None
 
     def _retry_after(self, seconds: float, options: GraphOptions) -> list[tuple[str, str]]:
-        """Integer, fractional, absent and an HTTP date have all been seen (4.2)."""
+        """Integers, fractions, no header and HTTP dates have all been reported (4.2)."""
         match options.retry_after:
             case "absent":
                 return []

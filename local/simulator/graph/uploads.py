@@ -1,4 +1,4 @@
-"""Upload sessions for large attachments (graph-mail.md 2.3): in order, at most 4 MB a chunk."""
+"""Upload sessions for large attachments (graph-mail.md 2.3): in order, at most 4 MB in a chunk."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _RANGE = re.compile(r"bytes (?P<start>\d+)-(?P<end>\d+)/(?P<total>\d+)")
 
 @dataclass(frozen=True)
 class AttachmentItem:
-    """What a client says about a file before it uploads it [api: attachment-createuploadsession]."""
+    """A client's description of a file before the upload [api: attachment-createuploadsession]."""
 
     kind: str
     name: str
@@ -42,7 +42,7 @@ class AttachmentItem:
 
 @dataclass
 class Session:
-    """A file on its way. `application` pays for the bytes of its chunks (4.1)."""
+    """A file that is being uploaded. Its chunks count for the limits of `application` (4.1)."""
 
     mailbox: Mailbox
     draft: Message
@@ -55,7 +55,7 @@ class Session:
 
 
 class Uploads:
-    """The open sessions. Not locked: `GraphState` is."""
+    """The open sessions. It has no lock: that of `GraphState` guards it."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
@@ -97,7 +97,7 @@ class Uploads:
     def add_chunk(
         self, session: Session, content_range: str, chunk: bytes, now: datetime
     ) -> Attachment | None:
-        """Append the next chunk; the last one gives the attachment."""
+        """Append the next chunk. Returns the attachment after the last one."""
         found = _RANGE.fullmatch(content_range.strip())
         if found is None:
             raise InvalidContentRange

@@ -1,4 +1,5 @@
-"""`/me` and `/users/{user}` [api: user-get]: the directory's answer, mailbox or not."""
+"""`/me` and `/users/{user}` [api: user-get]: the directory's answer, also for users without a
+mailbox."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class IdentityError(Exception):
 
 
 class WrongHeader(IdentityError):
-    """`X-IDENTITY-HEADER` is missing or wrong: the guard against forged requests."""
+    """`X-IDENTITY-HEADER` is missing or wrong. The header protects against forged requests."""
 
     status = 401
     message = "The X-IDENTITY-HEADER header is missing or does not match."
@@ -54,7 +54,7 @@ class UnclearIdentity(IdentityError):
 
 
 class UnknownResource(IdentityError):
-    """Entra knows no such resource in this tenant."""
+    """Entra does not know this resource in this tenant."""
 
     status = 400
 
@@ -65,6 +65,6 @@ def to_response(error: IdentityError) -> Response:
 
 
 def error_document(status: int, message: str) -> Response:
-    """The shape alone, for faults."""
+    """The form alone, for faults."""
     document = {"statusCode": status, "message": message, "correlationId": str(uuid.uuid4())}
     return Response.of_json(status, document)

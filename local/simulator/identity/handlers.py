@@ -1,4 +1,4 @@
-"""Parse and shape App Service's token request (entra-oauth.md 1.3)."""
+"""Handles App Service's token request (entra-oauth.md 1.3)."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ def token(state: IdentityState, request: Request) -> Response:
 
 
 def fault(fault: Fault, _: Request) -> Response:
-    """A simulated failure in this endpoint's shape."""
+    """A simulated failure in the form of this endpoint."""
     return error_document(fault.status, fault.message or "Simulated fault.")

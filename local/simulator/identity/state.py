@@ -44,15 +44,15 @@ class IdentityOptions(Options):
     """Switches of the managed identity."""
 
     identity_token_seconds: float = 24 * 3600.0
-    """Managed identities' tokens live a day, by the computer's clock."""
+    """A managed identity's token is valid for a day, by the computer's clock."""
     identity_assigned: bool = True
-    """False: the app has no such identity, as when it was not assigned to this app."""
+    """False: no such identity is assigned to the app."""
     identity_must_be_named: bool = False
-    """A request that names no identity is refused, as where several are assigned."""
+    """A request that names no identity is refused, as if several were assigned."""
 
 
 class IdentityState:
-    """One user-assigned identity and the secret header that guards the endpoint."""
+    """One user-assigned identity, and the secret header that protects the endpoint."""
 
     client_id = "7d1f0c52-2f4b-4f0e-8f55-0c9b6a1d2e33"
     principal_id = "b6e7a9c0-13d4-4c58-9a7e-5f2d8c4b1a66"
@@ -71,7 +71,7 @@ class IdentityState:
         self.options = IdentityOptions()
 
     def check(self, header: str | None, api_version: str | None) -> None:
-        """Refuse whoever does not know the header. Raises IdentityError."""
+        """Refuse a request without the right header. Raises IdentityError."""
         if header != self.header:
             raise WrongHeader
         if api_version != API_VERSION:
@@ -93,7 +93,7 @@ class IdentityState:
             tenant_id=TENANT_ID,
             object_id=self.principal_id,
             client_id=self.client_id,
-            # azure-identity keeps it by the computer's clock.
+            # azure-identity caches it by the computer's clock.
             expires_at=time.time() + self.options.identity_token_seconds,
             by_real_time=True,
         )

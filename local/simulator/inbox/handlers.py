@@ -1,4 +1,4 @@
-"""Requests to the inbox page: which letter, which answer, which policy."""
+"""Handles the requests to the inbox page: the mail, the answer, the content security policy."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ MAIL_POLICY = (
     "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src data:; form-action 'none'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
-"""A srcdoc frame inherits its page's policy, so the mail's own inline styles are allowed here."""
+"""A srcdoc frame inherits its page's policy, so the page must allow the mail's own inline
+styles."""
 
 FILE_POLICY = "default-src 'none'; sandbox"
 
@@ -63,7 +64,7 @@ def source(graph: GraphState, request: Request) -> Response:
 
 
 def attachment(graph: GraphState, request: Request) -> Response:
-    """A file, never shown by the browser itself."""
+    """A file as a download; the browser does not show it."""
     letter, index = _letter(graph, request), request.params["index"]
     if letter is None or not index.isdecimal():
         return _missing()

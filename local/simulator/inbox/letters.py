@@ -1,4 +1,4 @@
-"""What the pages show of the mail that arrived: which of it, in which words."""
+"""Chooses and words what the pages show of the mail that arrived."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Listing:
     letters: Sequence[Letter]
     total: int
     older_than: int | None
-    """Number of the last letter shown, where there are older ones."""
+    """The number of the last mail shown, if there are older ones."""
 
 
 def listing(letters: Sequence[Letter], who: str, before: int | None) -> Listing:
-    """Those that `who` got or sent; any part of an address or a name counts."""
+    """The mails that `who` got or sent; any part of an address or a name matches."""
     wanted = who.strip().casefold()
     found = [one for one in reversed(letters) if not wanted or wanted in _people(one)]
     rest = [one for one in found if before is None or one.number < before]
@@ -44,7 +44,7 @@ def _people(letter: Letter) -> str:
 
 
 def addresses(letters: Iterable[Letter], most: int = 200) -> list[str]:
-    """Who got mail, for the filter's suggestions."""
+    """The addresses that got mail, as suggestions for the filter."""
     found = {one.address.lower() for letter in letters for one in letter.recipients}
     return sorted(found)[:most]
 
@@ -70,12 +70,12 @@ def preview(message: Message) -> str:
 
 
 def when(moment: datetime) -> str:
-    """In this machine's own time zone."""
+    """A time in this machine's own time zone."""
     return moment.astimezone().strftime("%d %b %Y, %H:%M:%S")
 
 
 def briefly(moment: datetime) -> str:
-    """The time of today's mail, the day of older mail."""
+    """The time of a mail of today, the day of an older one."""
     local, today = moment.astimezone(), datetime.now().astimezone()
     return local.strftime("%H:%M:%S" if local.date() == today.date() else "%d %b %Y")
 
@@ -89,7 +89,7 @@ def size(count: int) -> str:
 
 
 def with_inline_images(message: Message) -> str:
-    """The HTML part with its `cid:` images put in: the frame may load nothing."""
+    """The HTML part with its `cid:` images as data URLs, because the frame may load nothing."""
     images = {
         one.content_id: one
         for one in message.attachments
@@ -110,7 +110,7 @@ def with_inline_images(message: Message) -> str:
 
 
 def file_name(name: str, fallback: str) -> str:
-    """A name without path, control characters or anything that ends a header."""
+    """A name without a path, control characters and characters that end a header."""
     base = re.split(r"[/\\]", name)[-1]
     kept = re.sub(r"[\x00-\x1f\x7f\"*:<>?|]", "_", base).strip(" .")
     return kept[:120] or fallback

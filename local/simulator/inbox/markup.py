@@ -1,4 +1,4 @@
-"""HTML text that escapes by default: a value is markup only if this module made it."""
+"""HTML that escapes by default: a value is markup only if this module made it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Markup(str):
 
 
 def html(template: str, **values: object) -> Markup:
-    """Fill `{name}` placeholders; whatever is not Markup is escaped, quotes included."""
+    """Fill `{name}` placeholders; every value that is not Markup is escaped, also its quotes."""
     return Markup(template.format(**{name: safe(value) for name, value in values.items()}))
 
 

@@ -1,4 +1,5 @@
-"""The inbox's two pages. No script, one stylesheet, everything escaped by `markup`."""
+"""The two pages of the inbox. They have no script and one stylesheet; `markup` escapes every
+value."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from local.simulator.inbox.markup import NOTHING, Markup, html, joined
 REFRESH_SECONDS = 5
 
 FRAME_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-"""For a mail's own HTML: no script, nothing from anywhere, on top of the empty sandbox."""
+"""For a mail's own HTML: no script, and no requests, in addition to the empty sandbox."""
 
 
 def page(title: str, main: Markup, refresh: Markup = NOTHING) -> Markup:
@@ -61,7 +62,7 @@ _CLIP = Markup(
 
 
 def list_page(listing: Listing, who: str, addresses: list[str], *, refreshing: bool) -> Markup:
-    """The list, newest first. An empty one looks again by itself."""
+    """The list, newest first. An empty list reloads by itself."""
     again = refreshing or not listing.total
     tag = html('<meta http-equiv="refresh" content="{n}">\n', n=REFRESH_SECONDS)
     body = _table(listing) if listing.letters else _empty(who)
@@ -235,7 +236,7 @@ def _bodies(letter: Letter) -> Markup:
 
 
 def _html_body(letter: Letter) -> Markup:
-    """The sandbox gives it no script, no forms, no origin; its policy gives it no network."""
+    """The sandbox allows no script, no forms and no origin; the policy allows no network."""
     policy = f'<meta http-equiv="Content-Security-Policy" content="{FRAME_POLICY}">'
     scheme = '<meta name="color-scheme" content="light">'
     document = f"<!doctype html>{policy}{scheme}{text.with_inline_images(letter.message)}"

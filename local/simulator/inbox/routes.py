@@ -1,4 +1,4 @@
-"""Paths of the inbox page. They need no token: this is a person looking at a laptop."""
+"""The paths of the inbox page. They need no token: only people at this machine use it."""
 
 from __future__ import annotations
 

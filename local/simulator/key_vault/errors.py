@@ -1,4 +1,4 @@
-"""Key Vault's wire errors: HTTP status, `code`, and the `innererror` where it has one.
+"""Key Vault's errors: HTTP status, `code`, and the `innererror` if there is one.
 
 https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
 """
@@ -11,7 +11,7 @@ from local.simulator.wire import Response
 
 
 class VaultError(Exception):
-    """An answer other than success."""
+    """An answer that is not a success."""
 
     status = 400
     code = "BadParameter"
@@ -56,7 +56,7 @@ class SecretNotFound(VaultError):
 
 
 class IsDeleted(VaultError):
-    """The name is taken by a deleted secret until that is recovered or purged."""
+    """A deleted secret has the name until it is recovered or purged."""
 
     status = 409
     code = "Conflict"
@@ -64,7 +64,7 @@ class IsDeleted(VaultError):
 
 
 class IsBeingDeleted(VaultError):
-    """The deletion has not settled yet."""
+    """The deletion is not finished yet."""
 
     status = 409
     code = "Conflict"
@@ -72,7 +72,7 @@ class IsBeingDeleted(VaultError):
 
 
 class IsBeingRecovered(VaultError):
-    """The recovery has not settled yet."""
+    """The recovery is not finished yet."""
 
     status = 409
     code = "Conflict"
@@ -87,10 +87,10 @@ class Throttled(VaultError):
 
 
 def to_response(error: VaultError, challenge: str) -> Response:
-    """Key Vault's error document; a 401 carries the challenge, a 429 no Retry-After.
+    """Key Vault's error document; a 401 has the challenge, a 429 has no Retry-After.
 
-    The captured 429 in vcsjones/AzureSignTool#219 had none. UNCONFIRMED whether it ever has one:
-    `_throttle_headers` is the only place that would change.
+    The 429 recorded in vcsjones/AzureSignTool#219 had none. It is UNCONFIRMED whether it ever has
+    one: only `_throttle_headers` would change.
     """
     headers = _throttle_headers() if error.status == 429 else []
     if error.status == 401:
@@ -105,7 +105,7 @@ def error_document(
     inner: str | None = None,
     headers: list[tuple[str, str]] | None = None,
 ) -> Response:
-    """The shape alone, for faults too."""
+    """The form alone, also for faults."""
     error: dict[str, Any] = {"code": code, "message": message}
     if inner:
         error["innererror"] = {"code": inner}

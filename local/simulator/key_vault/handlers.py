@@ -1,4 +1,4 @@
-"""Parse and shape Key Vault's secrets API (entra-oauth.md 6.1)."""
+"""Handles Key Vault's secrets API (entra-oauth.md 6.1)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Work = Callable[[VaultState, Request], Response]
 
 
 def guarded(state: VaultState, action: str, work: Work) -> Handler:
-    """`work` behind the vault's checks, in its order: token, version, rate."""
+    """`work` after the vault's checks, in its order: token, version, rate."""
 
     def handler(request: Request) -> Response:
         try:
@@ -86,7 +86,7 @@ def purge_secret(state: VaultState, request: Request) -> Response:
 
 
 def fault(fault: Fault, request: Request) -> Response:
-    """A simulated failure in Key Vault's shape; `code` may be `Forbidden/ForbiddenByRbac`."""
+    """A simulated failure in Key Vault's form; `code` may be `Forbidden/ForbiddenByRbac`."""
     code, _, inner = str(fault.code or "ServiceUnavailable").partition("/")
     headers = [("WWW-Authenticate", _challenge(request))] if fault.status == 401 else None
     message = fault.message or "Simulated fault."
@@ -94,7 +94,8 @@ def fault(fault: Fault, request: Request) -> Response:
 
 
 def _challenge(request: Request) -> str:
-    """UNCONFIRMED which of Microsoft's sign-in hosts the real one names; SDKs read the tenant only."""
+    """The challenge. Which of Microsoft's sign-in hosts the real one names is UNCONFIRMED; SDKs
+    read only the tenant."""
     return f'Bearer authorization="{request.base_url}/{TENANT_ID}", resource="{VAULT_AUDIENCE}"'
 
 

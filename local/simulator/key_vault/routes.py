@@ -1,4 +1,4 @@
-"""Paths of Key Vault's secrets API, with the right that each of them needs."""
+"""The paths of Key Vault's secrets API, with the right that each needs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _TABLE: tuple[tuple[str, str, str, str, Work], ...] = (
 
 
 def routes(state: SimulatorState) -> list[Route]:
-    """Operations are called `key_vault.get_secret` and so on."""
+    """Operations have names such as `key_vault.get_secret`."""
     state.hooks["key_vault"] = Hooks(error=handlers.fault)
     return [
         Route(f"key_vault.{name}", method, template, guarded(state.vault, action, work))

@@ -1,4 +1,4 @@
-"""A secret with its versions, and the limits on what may be put into one.
+"""A secret with its versions, and the limits of a secret.
 
 https://learn.microsoft.com/azure/key-vault/secrets/about-secrets
 """
@@ -16,7 +16,7 @@ from local.simulator.key_vault.errors import BadParameter, SecretNotFound
 MAX_VALUE_BYTES = 25_600
 MAX_CONTENT_TYPE = 255
 MAX_TAGS = 15
-# The secrets page says 512, the general page 256: the smaller one hurts nobody.
+# The page about secrets says 512, the general page 256: the smaller one is always accepted.
 MAX_TAG = 256
 _NAME = re.compile(r"[0-9a-zA-Z-]{1,127}")
 
@@ -36,7 +36,7 @@ class Version:
     identifier: str = field(default_factory=lambda: secrets.token_hex(16))
 
     def update(self, document: Mapping[str, Any], now: int) -> None:
-        """Take over the properties that a PATCH names; the value is not one of them."""
+        """Set the properties in a PATCH; the value cannot be changed by it."""
         check_properties(document)
         self.content_type = document.get("contentType", self.content_type)
         if document.get("tags") is not None:
@@ -56,7 +56,7 @@ class Secret:
     versions: list[Version] = field(default_factory=list)
     deleted_at: float | None = None
     settles_at: float = 0.0
-    """Until then a deletion or a recovery is under way."""
+    """The end of a deletion or a recovery that is under way."""
 
     def version(self, identifier: str = "") -> Version:
         """The newest version, or the named one. Raises SecretNotFound."""

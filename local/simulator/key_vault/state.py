@@ -1,4 +1,4 @@
-"""One vault: who may, what is there, what was deleted and can still be recovered.
+"""One vault: the caller's rights, the secrets, and the deleted secrets that can be recovered.
 
 https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview
 """
@@ -43,12 +43,12 @@ class VaultOptions(Options):
     """Actions that the caller's role lacks: get, set, list, update, delete, recover, purge."""
     vault_purge_protection: bool = False
     vault_deletion_seconds: float = 0.0
-    """How long a deletion takes to settle."""
+    """How long a deletion takes to finish."""
     vault_recovery_seconds: float = 0.0
 
 
 class VaultState:
-    """Secrets by lower-case name; every method raises a VaultError where the vault would refuse."""
+    """Secrets by lower-case name. Every method raises a VaultError if the vault would refuse."""
 
     def __init__(self, clock: Clock, tokens: AccessTokens) -> None:
         self._clock = clock
@@ -63,10 +63,10 @@ class VaultState:
             self._secrets: dict[str, Secret] = {}
             self._recent: deque[float] = deque()
 
-    # Who may
+    # Rights
 
     def authorize(self, token: str | None, action: str) -> None:
-        """Refuse a missing or wrong token, and what the caller's role lacks."""
+        """Refuse a missing or wrong token, and an action that the caller's role lacks."""
         if not token:
             raise Unauthorized
         try:
@@ -94,16 +94,17 @@ class VaultState:
                 raise Throttled
 
     def check_version(self, api_version: str | None) -> None:
-        """Mandatory, no default. The answer to an unknown one is UNCONFIRMED (entra-oauth.md 10)."""
+        """`api-version` is mandatory. The answer to an unknown one is UNCONFIRMED (entra-oauth.md
+        10)."""
         if not api_version:
             raise BadParameter("The request is missing the required parameter 'api-version'.")
         if api_version not in API_VERSIONS:
             raise BadParameter(f"The specified version ({api_version}) is not recognized.")
 
-    # What is there
+    # Secrets
 
     def set(self, name: str, document: Any) -> tuple[Secret, Version]:
-        """Always a new version."""
+        """Write a secret: always a new version."""
         check_name(name)
         with self._lock:
             version = new_version(document, self._now())
@@ -115,7 +116,7 @@ class VaultState:
             return secret, version
 
     def get(self, name: str, identifier: str = "") -> tuple[Secret, Version]:
-        """The newest version, or the named one; a disabled one cannot be read."""
+        """The newest version, or the named one; a disabled version cannot be read."""
         with self._lock:
             secret = self._live(name)
             version = secret.version(identifier)
@@ -145,10 +146,10 @@ class VaultState:
             secret = self._live(name)
             return secret, list(secret.versions)
 
-    # What was deleted
+    # Deleted secrets
 
     def delete(self, name: str) -> Secret:
-        """Soft delete: gone from the list at once, recoverable for ninety days."""
+        """Soft delete: the secret leaves the list at once, and can be recovered for ninety days."""
         with self._lock:
             secret = self._live(name)
             secret.deleted_at = self._clock.time()
@@ -156,7 +157,7 @@ class VaultState:
             return secret
 
     def deleted(self, name: str) -> Secret:
-        """A deleted secret, once its deletion has settled."""
+        """A deleted secret, once its deletion has finished."""
         with self._lock:
             secret = self._deleted(name)
             if self._unsettled(secret):
@@ -164,7 +165,7 @@ class VaultState:
             return secret
 
     def deleted_secrets(self) -> list[Secret]:
-        """All that can be recovered, by name."""
+        """All secrets that can be recovered, by name."""
         with self._lock:
             gone = [s for s in self._secrets.values() if s.deleted_at and not self._is_over(s)]
             return sorted(gone, key=lambda secret: secret.name.lower())

@@ -1,5 +1,6 @@
-"""How the app itself proves to Entra who it is: by what Key Vault keeps (`vault_credential`), or by
-its managed identity as a federated credential, and then there is no secret at all.
+"""The proof of identity that the app gives Entra: a secret or certificate of Key Vault
+(`key_vault.credential`), or a token of its managed identity as a federated credential, which needs
+no secret.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ EXCHANGE_AUDIENCE = "api://AzureADTokenExchange"
 
 
 class Proof(Discreet, frozen=True):
-    """What MSAL takes as `client_credential`, and which version of it this is."""
+    """What MSAL takes as `client_credential`, and its version."""
 
     unshown: ClassVar = frozenset({"for_msal"})
 
@@ -37,29 +38,29 @@ class Proof(Discreet, frozen=True):
 
 
 class RefusedProof(msgspec.Struct, frozen=True):
-    """A proof that Entra did not take, and why."""
+    """A proof that Entra refused, and why."""
 
     proof: Proof
     error: CredentialRefused
 
 
 class AppCredential(Protocol):
-    """One way to prove it; fulfils `sign_in.ports.AppCredentialStatus` too."""
+    """One kind of proof. It also implements `sign_in.ports.AppCredentialStatus`."""
 
     def proof(self) -> Proof:
-        """The proof in use. Raises CredentialRefused where there is none, or NotSent."""
+        """The proof in use. Raises CredentialRefused if there is none, or NotSent."""
         ...
 
     def after(self, refused: Sequence[RefusedProof]) -> Proof:
-        """Another proof to try for a request that was refused with these, in the order tried.
+        """The next proof to try for a request that was refused with these, in the order of the
+        tries.
 
-        Where there is none, raises the refusal that is to be told; NotSent where that could not be
-        found out.
+        If there is none, raises the refusal to report, or NotSent if that could not be found out.
         """
         ...
 
     def worked(self, proof: Proof) -> None:
-        """Entra took this one."""
+        """Tell the credential that Entra accepted this proof."""
         ...
 
     def describe(self) -> Sequence[CredentialVersion]:
@@ -83,7 +84,7 @@ class ManagedIdentity:
         return Proof({"client_assertion": assertion}, self._KIND)
 
     def after(self, refused: Sequence[RefusedProof]) -> Proof:
-        """See `AppCredential`. There is no other."""
+        """See `AppCredential`. There is no other proof."""
         self._answered = False
         raise refused[-1].error
 
@@ -109,7 +110,9 @@ class ManagedIdentity:
             raise NotSent("identity", "the managed identity did not answer") from error
         except ClientAuthenticationError as error:
             if _is_passing(error):
-                raise NotSent("identity", "the managed identity's endpoint is not well") from error
+                raise NotSent(
+                    "identity", "the managed identity's endpoint does not work now"
+                ) from error
             raise CredentialRefused(
                 "no_managed_identity",
                 "The app's managed identity gave no token: assign the user-assigned identity that "
@@ -120,15 +123,16 @@ class ManagedIdentity:
 
 
 def _is_passing(error: ClientAuthenticationError) -> bool:
-    """Whether the endpoint itself was not well, rather than without such an identity.
+    """Whether the endpoint itself failed, and not because the app has no such identity.
 
-    UNCONFIRMED but for the SDK's source: it has one error for both, whose text holds the status.
+    UNCONFIRMED except in the SDK's source: the SDK has one error for both, and its text contains
+    the status.
     """
     told = re.search(r"\(\w+\) (\d{3}), ", str(error))
     return told is not None and (told[1] == "429" or told[1].startswith("5"))
 
 
 def exchange_audience(authority_host: str) -> str:
-    """The audience of identity tokens that the cloud's Entra takes as proof."""
+    """The audience of identity tokens that the cloud's Entra accepts as proof."""
     host = authority_host.removeprefix("https://")
     return EXCHANGE_AUDIENCES.get(host, EXCHANGE_AUDIENCE)

@@ -1,7 +1,9 @@
-"""A certificate of Key Vault as the app's proof: it signs what is sent to Entra, and never leaves.
+"""A certificate of Key Vault as the app's proof: Postroom signs with its key; the key is never
+sent.
 
-Key Vault keeps a certificate with its private key as a secret of the same name, if its policy lets
-the key be exported. https://learn.microsoft.com/azure/key-vault/certificates/about-certificates
+Key Vault keeps a certificate with its private key as a secret of the same name if the certificate's
+policy lets the key be exported.
+https://learn.microsoft.com/azure/key-vault/certificates/about-certificates
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ class ClientCertificate(VaultCredential):
 
     kind = "certificate"
     secret_name = CLIENT_CERTIFICATE
-    # Unknown to the registration, expired, or its signature is not accepted.
+    # The registration does not know it, it has expired, or its signature is not accepted.
     turned_around = frozenset(
         {"AADSTS700027", "AADSTS50012", "AADSTS50013", "AADSTS7000215", "AADSTS7000222"}
     )
@@ -41,7 +43,7 @@ class ClientCertificate(VaultCredential):
         return {"private_key": pair.private_key, "public_certificate": pair.certificate}
 
     def _expiry(self, version: SecretVersion) -> datetime | None:
-        """What the certificate itself says; the vault's word where it cannot be used."""
+        """The expiry in the certificate; the vault's date if the certificate cannot be used."""
         stored = self._vault.get_version(self.secret_name, version.version)
         try:
             return read(stored).expires_at if stored is not None else version.expires_at
@@ -57,7 +59,7 @@ class ClientCertificate(VaultCredential):
 
 
 class KeyPair(Discreet, frozen=True):
-    """A certificate with the key that belongs to it, in PEM."""
+    """A certificate and its private key, in PEM."""
 
     unshown: ClassVar = frozenset({"private_key"})
 
@@ -69,7 +71,7 @@ class KeyPair(Discreet, frozen=True):
 def read(stored: StoredSecret) -> KeyPair:
     """The key pair in a secret's value: PKCS #12 in base64, or PEM.
 
-    Raises CredentialRefused that says what is wrong, and quotes nothing.
+    Raises CredentialRefused, which says what is wrong and does not quote the value.
     """
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import (
@@ -78,7 +80,7 @@ def read(stored: StoredSecret) -> KeyPair:
         PrivateFormat,
     )
 
-    # Not by the content type alone: what was stored by hand may have none.
+    # The content type alone does not decide: a secret that was stored by hand may have none.
     in_pem = "-----BEGIN" in stored.value
     with _unusable_otherwise(stored):
         key, certificates = _of_pem(stored.value) if in_pem else _of_pkcs12(stored.value)
@@ -117,7 +119,8 @@ def _of_pkcs12(value: str) -> tuple[PrivateKeyTypes | None, list[Certificate]]:
 
 @contextmanager
 def _unusable_otherwise(stored: StoredSecret) -> Iterator[None]:
-    """Reading what somebody put there: its errors may quote it, so they go no further."""
+    """Turn the errors of the readers into CredentialRefused: they may quote the secret, so they are
+    dropped."""
     from cryptography.exceptions import UnsupportedAlgorithm
 
     try:

@@ -1,9 +1,10 @@
-"""Microsoft Entra through MSAL, wrapped once: fulfils `sign_in.ports.IdentityPlatform`.
+"""Microsoft Entra through MSAL: implements `sign_in.ports.IdentityPlatform`.
 
-MSAL is imported on first use: building its application object fetches the authority's metadata, and
-neither belongs into a cold start. Three of its habits are dealt with here: it caches tokens (each
-call gets a scratch cache), it remembers errors for up to an hour (the memory is dropped after each
-one), and it reports failures as dictionaries (they become our errors; their text goes no further).
+MSAL is imported at first use: building its application object fetches the authority's metadata,
+which must not slow down a cold start. The module works around three habits of MSAL. It caches
+tokens, so each call gets an empty cache. It remembers errors for up to an hour, so that memory is
+dropped after each error. It reports failures as dictionaries, so they become Postroom's errors,
+without their text.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 LONGEST_DEVICE_SECONDS = 1800
 DEVICE_ENDINGS = ("authorization_declined", "bad_verification_code", "expired_token")
-"""Of a sign-in by code that can only be begun anew.
+"""Errors of a sign-in by code after which only a new sign-in helps.
 https://learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code"""
 _ADDED_BY_MSAL = ("openid", "profile", "offline_access")
 
@@ -64,7 +65,7 @@ class Entra:
         self._tokens = TokenEndpoint(authority_host, client_id, ca_file)
         self._session: requests.Session | None = None
         self._lock = Lock()
-        # MSAL's memory, per authority: worth keeping for the metadata it holds for a day.
+        # MSAL's cache of each authority: it holds the metadata for a day.
         self._memories: dict[str, dict[str, object]] = {}
 
     def begin(
@@ -76,7 +77,7 @@ class Entra:
         prompt: str | None = None,
         domain_hint: str | None = None,
     ) -> Mapping[str, object]:
-        """MSAL's flow dictionary. PKCE (S256), state and nonce are MSAL's doing."""
+        """MSAL's flow dictionary. MSAL adds PKCE (S256), state and nonce."""
 
         def start(app: msal.ConfidentialClientApplication) -> _Answer:
             flow: _Answer = app.initiate_auth_code_flow(
@@ -96,7 +97,7 @@ class Entra:
     ) -> Grant:
         """Exchange the code. Raises SignInRejected, CredentialRefused or NotSent.
 
-        A NotSent that stands for a lost answer is no loss: the sign-in is simply begun anew.
+        A lost answer is also NotSent: nothing is lost, because the person starts the sign-in again.
         """
         try:
             return self._granted(
@@ -131,7 +132,7 @@ class Entra:
         )
 
     def poll_device(self, authority: str, code: DeviceCode) -> Grant:
-        """Ask once. An error of the device flow's own is ConsentRequired with its name."""
+        """Ask once. An error of the device flow itself is ConsentRequired with its name."""
 
         def poll(app: msal.ConfidentialClientApplication) -> _Answer:
             result = _redeem_device_code(app, code.device_code)
@@ -145,7 +146,8 @@ class Entra:
         return self._granted(self._ask(authority, poll))
 
     def refresh(self, authority: str, refresh_token: str, scopes: Sequence[str]) -> Grant:
-        """Trade a refresh token. A lost answer is NotSent: the old token stays good."""
+        """Exchange a refresh token for a new grant. A lost answer is NotSent: the old token stays
+        valid."""
         wanted = self._long(scopes)
 
         def trade(proof: Proof) -> _Answer:
@@ -166,7 +168,8 @@ class Entra:
         return self._granted(self._tried(trade))
 
     def app_grant(self, authority: str) -> Grant:
-        """Client credentials, for everything that was granted to the app in this directory.
+        """Get a token with the client credentials, for everything that this directory granted to
+        the app.
 
         https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
         """
@@ -181,12 +184,13 @@ class Entra:
         return replace(grant, tenant_id=tenant_in(endpoints[-1]))
 
     def probe(self, authority: str = "common") -> None:
-        """Fetch the authority's metadata, with a proof at hand. Raises as the rest do."""
+        """Fetch the authority's metadata, and check that there is a proof. Raises the same errors
+        as the other methods."""
         self._memories.pop(authority, None)
         self._ask(authority, lambda app: {})
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._tokens.close()
         if self._session is not None:
             self._session.close()
@@ -197,7 +201,7 @@ class Entra:
         return self._tried(lambda proof: self._answer(authority, proof, call))
 
     def _tried(self, ask: Callable[[Proof], _Answer]) -> _Answer:
-        """The answer of one call, asked again for as long as there is another proof to try."""
+        """The answer of one call. The call is repeated as long as there is another proof to try."""
         proof = self._credential.proof()
         refused: list[RefusedProof] = []
         while True:
@@ -249,8 +253,8 @@ class Entra:
             self._client_id,
             client_credential=proof.for_msal,
             authority=f"{self._authority_host}/{authority}",
-            # A simulator's host is unknown to Microsoft's discovery service; settings.load lets
-            # no such host pass outside development.
+            # Microsoft's discovery service does not know a simulator's host; settings.load allows
+            # such a host only in development.
             instance_discovery=False if self._development else None,
             http_client=wire,
             http_cache=self._memories.setdefault(authority, {}),
@@ -267,7 +271,8 @@ class Entra:
             return self._session
 
     def _long(self, scopes: Sequence[str]) -> list[str]:
-        """Scopes in long form: what Microsoft echoes, and unmistakably Graph's."""
+        """Scopes in long form: Microsoft's answers have this form, and it names Graph without
+        doubt."""
         return [scope if scope == EMAIL else f"{self._graph_resource}/{scope}" for scope in scopes]
 
     def _granted(self, result: _Answer) -> Grant:
@@ -296,10 +301,10 @@ def _ask_for_device_code(app: msal.ConfidentialClientApplication, scopes: Sequen
 
 
 def _redeem_device_code(app: msal.ConfidentialClientApplication, device_code: str) -> _Answer:
-    """One poll, with the application's credential.
+    """Ask once for the result of a sign-in by code, with the application's credential.
 
     UNCONFIRMED, and kept to this function: that Entra lets a confidential client redeem a device
-    code with its credential. MSAL offers the flow to public clients only; what is sent here is the
+    code with its credential. MSAL offers the flow to public clients only. This function sends the
     same request plus the credential, which RFC 8628, 3.4, asks of a client that has one.
     """
     answer: _Answer = app.client.obtain_token_by_device_flow(
@@ -313,7 +318,7 @@ def _redeem_device_code(app: msal.ConfidentialClientApplication, device_code: st
 def _refusal(
     result: _Answer, wire: Wire | TokenResponse
 ) -> ConsentRequired | CredentialRefused | NotSent:
-    """The error that an OAuth error answer stands for."""
+    """The error for an OAuth error answer."""
     numbers = result.get("error_codes")
     row = known_errors.read(
         str(result.get("error", "")),
@@ -333,10 +338,10 @@ def _words(row: KnownError) -> str:
 
 
 def _unusable(wire: Wire | TokenResponse) -> NotSent | CredentialRefused:
-    """What to make of an answer that MSAL could not use.
+    """The error for an answer that MSAL could not use.
 
-    MSAL turns a 4xx of the authority's metadata, which is how Microsoft answers for a tenant that
-    does not exist, into a bare ValueError.
+    For a tenant that does not exist, Microsoft answers the request for the authority's metadata
+    with a 4xx. MSAL turns that into a bare ValueError.
     """
     if wire.status is not None and 400 <= wire.status < 429:
         return CredentialRefused("AADSTS90002", _words(known_errors.find("AADSTS90002")))

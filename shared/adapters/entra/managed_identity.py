@@ -1,4 +1,4 @@
-"""The app's own identity in Azure, for whatever takes a token credential."""
+"""The app's own identity in Azure, for every client that takes a token credential."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
 
 EARLY_SECONDS = 300
-"""A token is asked for anew so long before it expires."""
+"""How long before its expiry a token is renewed."""
 _READ_SECONDS = 10.0
 _CONNECT_SECONDS = 5.0
 _PAUSES = (0.3, 1.0)
 """Seconds before the second and the third try."""
 TROUBLE_SECONDS = 5.0
-"""So long after a failure the endpoint is not asked again: each try may take many seconds, and all
-threads of the instance wait behind it."""
+"""How long after a failure the endpoint is not asked again: each try may take many seconds, and all
+threads of the instance wait for it."""
 _API_VERSION = "2019-08-01"
 
 
 class Token(NamedTuple):
-    """What `azure.core.credentials.AccessToken` is, without its import."""
+    """The same fields as `azure.core.credentials.AccessToken`, which is not imported for it."""
 
     token: str
     expires_on: int
@@ -43,8 +43,9 @@ class _Granted(msgspec.Struct):
 class AppIdentity:
     """A token credential: the managed identity.
 
-    App Service, and the local stack as it would, answers at `IDENTITY_ENDPOINT`: one request, made
-    here, since `azure-identity` is a sixth of a cold start. Anywhere else that package is asked.
+    On App Service, and in the local stack, `IDENTITY_ENDPOINT` answers. This class makes the one
+    request itself, because importing `azure-identity` takes a sixth of a cold start. Anywhere else
+    `azure-identity` is used.
     """
 
     def __init__(
@@ -66,9 +67,9 @@ class AppIdentity:
         self._credential: TokenCredential | None = None
 
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        """See `azure.core.credentials.TokenCredential`. Raises azure-core's errors alone.
+        """See `azure.core.credentials.TokenCredential`. Raises only azure-core's errors.
 
-        A token that is still good is given out when no newer one can be had.
+        If no newer token can be got, the current one is returned as long as it is valid.
         """
         endpoint = self._environment.get("IDENTITY_ENDPOINT")
         header = self._environment.get("IDENTITY_HEADER")
@@ -101,7 +102,8 @@ class AppIdentity:
         return token
 
     def _from_app_service(self, endpoint: str, header: str, resource: str) -> Token:
-        """https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference"""
+        """Ask the endpoint once.
+        https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference"""
         asked = {"api-version": _API_VERSION, "resource": resource}
         if self._client_id:
             asked["client_id"] = self._client_id
@@ -112,11 +114,12 @@ class AppIdentity:
             granted = msgspec.json.decode(answer.content, type=_Granted)
             return Token(granted.access_token, int(granted.expires_on))
         except (msgspec.DecodeError, ValueError):
-            # Such as a gateway's page.
+            # For example a gateway's page.
             raise _azure("ServiceResponseError", "answered with something unreadable") from None
 
     def _asked(self, endpoint: str, header: str, query: str) -> Answer:
-        """Asked three times where trouble is likely to pass: twice is once here."""
+        """Ask up to three times if the fault is likely to be temporary. The request is
+        idempotent."""
         if self._line is None:
             self._line = HttpClient(
                 endpoint,
@@ -151,7 +154,7 @@ class AppIdentity:
         try:
             return credential.get_token(*scopes, **options)
         except ValueError as error:
-            # The SDK reads a gateway's page as JSON, and fails as a bug would.
+            # The SDK reads a gateway's page as JSON, and fails with the errors of a bug.
             from azure.core.exceptions import ServiceResponseError
 
             self._forget(credential)
@@ -161,7 +164,8 @@ class AppIdentity:
             raise
 
     def _forget(self, credential: TokenCredential) -> None:
-        """Begin anew after a failure: MSAL, inside, repeats it for up to a minute without asking."""
+        """Drop the credential after a failure: MSAL, inside it, repeats the failure for up to a
+        minute without a request."""
         with self._lock:
             if self._credential is credential:
                 self._credential = None
@@ -180,7 +184,7 @@ class AppIdentity:
 
 
 def _azure(kind: str, trouble: str) -> Exception:
-    """An error of azure-core's, which is imported for it alone."""
+    """An error of azure-core, which is imported only when an error occurs."""
     from azure.core import exceptions
 
     error: Exception = getattr(exceptions, kind)(f"The managed identity's endpoint {trouble}.")

@@ -1,8 +1,9 @@
-"""Trading a refresh token at Entra's token endpoint: what every cold start does, without MSAL.
+"""Exchanges a refresh token at Entra's token endpoint without MSAL. Every cold start does this.
 
-MSAL and what it imports are an eighth of a cold start, and it asks for the authority's metadata first,
-of which it takes one address that is documented. Signing in, and proofs that must be signed, stay with
-MSAL (`entra`). https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
+MSAL and its imports take an eighth of a cold start. MSAL also asks for the authority's metadata
+first, but needs only one address of it, which is documented. Sign-ins, and proofs that must be
+signed, stay with MSAL (`identity_platform`).
+https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _ALWAYS = ("openid", "profile", "offline_access")
 
 
 class TokenResponse(NamedTuple):
-    """What Entra answered."""
+    """Entra's answer to a token request."""
 
     result: Mapping[str, Any]
     status: int
@@ -33,7 +34,7 @@ class TokenResponse(NamedTuple):
 
 
 def shown(for_msal: object) -> Callable[[], Mapping[str, str]] | None:
-    """The fields that prove who the app is; None where MSAL must make them."""
+    """Returns the form fields that prove the app's identity; None if MSAL must make them."""
     if isinstance(for_msal, str):
         secret = for_msal
         return lambda: {"client_secret": secret}
@@ -44,7 +45,7 @@ def shown(for_msal: object) -> Callable[[], Mapping[str, str]] | None:
 
 
 class TokenEndpoint:
-    """Of all authorities of one cloud."""
+    """The token endpoints of all authorities of one cloud."""
 
     def __init__(self, authority_host: str, client_id: str, ca_file: str | None) -> None:
         self._authority_host = authority_host
@@ -60,7 +61,7 @@ class TokenEndpoint:
         refresh_token: str,
         scopes: Sequence[str],
     ) -> TokenResponse:
-        """One request. Raises NotSent where no usable answer came: the old token stays good."""
+        """One request. Raises NotSent if no usable answer came: the old token stays valid."""
         form = {
             "client_id": self._client_id,
             "grant_type": "refresh_token",
@@ -98,7 +99,7 @@ class TokenEndpoint:
         return TokenResponse(result, answer.status, retry_after)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         if self._line is not None:
             self._line.close()
 

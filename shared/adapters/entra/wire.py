@@ -1,4 +1,4 @@
-"""What Entra's answers say beside what MSAL passes on."""
+"""An HTTP client for MSAL that keeps the parts of Entra's answers that MSAL drops."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Wire:
-    """The HTTP client of one MSAL call: time-outs, no redirects, and a memory of Retry-After."""
+    """The HTTP client of one MSAL call: with time-outs, without redirects. It remembers
+    Retry-After."""
 
     def __init__(self, session: requests.Session, ca_file: str | None) -> None:
         self._session = session
@@ -38,7 +39,7 @@ class Wire:
         return self._request("POST", url, options)
 
     def close(self) -> None:
-        """Nothing: the session outlives the call."""
+        """Do nothing: the session is used by later calls."""
 
     def _request(self, method: str, url: str, options: Mapping[str, Any]) -> requests.Response:
         import requests
@@ -51,7 +52,7 @@ class Wire:
                 data=options.get("data"),
                 headers=options.get("headers"),
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
-                # Per request: set on the session, it would yield to REQUESTS_CA_BUNDLE.
+                # Set on the request: on the session, REQUESTS_CA_BUNDLE would override it.
                 verify=self._ca_file or True,
                 allow_redirects=False,
             )
@@ -71,7 +72,8 @@ class Wire:
 
 
 def tenant_in(endpoint: str) -> str | None:
-    """The tenant id in a token endpoint: Microsoft writes it there for a domain as well."""
+    """The tenant id in a token endpoint. Microsoft writes it there also if the request named a
+    domain."""
     first = urlsplit(endpoint).path.strip("/").partition("/")[0].lower()
     return first if _GUID.fullmatch(first) else None
 

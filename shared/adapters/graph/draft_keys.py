@@ -1,8 +1,9 @@
-"""Which mail a message in the mailbox was made for: what tells it, and how Graph is asked for it.
+"""Finds the mail that a message of the mailbox was made for: the marks of a message, and the
+filters that Graph searches them by.
 
-What is UNCONFIRMED of Exchange is kept to this module: that a filter finds an `X-` header of MIME by
-its named property, and that one `$expand` gives two properties. Neither is ever taken for evidence
-that a mail was not sent.
+All that is UNCONFIRMED about Exchange is in this module: that a filter finds an `X-` header of MIME
+by its named property, and that one `$expand` returns two properties. Postroom never takes either
+for evidence that a mail was not sent.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from shared.mail import ids, message_ids
 from shared.mail.graph_payload import KEY_HEADER, KEY_HEADER_PROPERTY, KEY_PROPERTY
 
 _ORIGINAL_ID = "X-Microsoft-Original-Message-ID"
-"""Where Outlook.com keeps a Message-ID that it has replaced."""
+"""The property in which Outlook.com keeps a Message-ID that it has replaced."""
 
 EXPANDED = (
     "singleValueExtendedProperties"
@@ -26,24 +27,24 @@ EXPANDED = (
 
 
 def carrying(name: str, value: str) -> str:
-    """The filter for messages that have an extended property of this value."""
+    """The filter for messages that have an extended property with this value."""
     return (
         f"singleValueExtendedProperties/Any(ep: ep/id eq '{name}' and ep/value eq {literal(value)})"
     )
 
 
 def literal(text: str) -> str:
-    """A text in a filter (OData 4.01, 5.1.1.6.1)."""
+    """A text as a literal of a filter (OData 4.01, 5.1.1.6.1)."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def quoted(text: str) -> str:
-    """A query option's value in a URL."""
+    """The value of a query option, encoded for a URL."""
     return quote(text, safe="$()=,'")
 
 
 def key_of(row: Mapping[str, Any]) -> str | None:
-    """The key that a message shows as a property; a person's own words count as none."""
+    """The key that a message shows as a property; None for text that a person wrote there."""
     names = (KEY_PROPERTY.lower(), KEY_HEADER_PROPERTY.lower())
     for one in row.get("singleValueExtendedProperties") or []:
         if isinstance(one, dict) and str(one.get("id")).lower() in names:
@@ -54,12 +55,13 @@ def key_of(row: Mapping[str, Any]) -> str | None:
 
 
 def mail_of(row: Mapping[str, Any]) -> str | None:
-    """The mail that a message was made for, by its key or by the Message-ID that we gave it."""
+    """The mail that a message was made for, by its key or by the Message-ID that Postroom gave
+    it."""
     return key_of(row) or message_ids.mail_id_in(row.get("internetMessageId"))
 
 
 def mail_of_source(source: bytes) -> str | None:
-    """The same, from the MIME source of a message."""
+    """The mail that a message was made for, by the message's MIME source."""
     from email.parser import BytesHeaderParser
 
     head = BytesHeaderParser().parsebytes(source)
@@ -67,7 +69,7 @@ def mail_of_source(source: bytes) -> str | None:
 
 
 def moment(value: object) -> datetime | None:
-    """A time of Graph's; None where it is none."""
+    """A time that Graph wrote; None if it is not a time."""
     try:
         found = datetime.fromisoformat(str(value))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Microsoft Graph's drafts: making them, sending them, finding them again."""
+"""Microsoft Graph's drafts: makes them, sends them, and finds them again."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ from shared.mail.outcome import Copy, GraphAnswer, Sought, is_missing_draft
 from shared.services.delivery.ports import AttachedFile, DraftAnswer, Found, MarkedDraft
 
 MOST_COPIES = 25
-"""More than one mail can have, with the drafts of every worker that died over it."""
+"""More messages than one mail can have, including the drafts of workers that died."""
 _PAGE = 100
 _MOST_PAGES = 10
 
 MOST_SOURCES = 10
-"""Messages whose source is read at a time, of those that show no key."""
+"""How many messages without a key have their source read in one search."""
 SOURCE_BYTES = 64 * 1024
-"""Read of each of them: the headers come first."""
+"""Bytes that are read of each source: the headers come first."""
 SOURCES_WITHIN = timedelta(days=2)
-"""Older ones were read by an earlier sweep."""
+"""How far back sources are read: an earlier sweep has read older ones."""
 
 
 class GraphDrafts:
-    """Fulfils `delivery.ports.Drafts`."""
+    """Implements `delivery.ports.Drafts`."""
 
     def __init__(self, graph: Graph, uploads: UploadSessions) -> None:
         self._graph = graph
@@ -66,7 +66,7 @@ class GraphDrafts:
         made = _object(content)
         draft_id = made.get("id")
         if not isinstance(draft_id, str) or not draft_id:
-            # Made, but nobody knows under which name: as good as a lost answer.
+            # The draft was made, but its id is unknown: the same as a lost answer.
             raise AnswerLost(SYSTEM, "Microsoft Graph's answer was not understood")
         return DraftAnswer(answer, draft_id, usable(made.get("internetMessageId")))
 
@@ -100,14 +100,14 @@ class GraphDrafts:
         ]
 
     def find(self, access_token: str, mailbox: str, sought: Sought) -> Found:
-        """See `Drafts`. Stops at the first message with the mail's key that is no draft: that one
-        settles it."""
+        """See `Drafts`. Stops at the first message with the mail's key that is not a draft: it
+        shows that the mail was sent."""
         found: list[Copy] = []
         answer = GraphAnswer(200)
         for condition, key in _searches(sought):
             answer, rows = self._searched(access_token, mailbox, condition)
             if answer.status == 400 and condition != _documented(sought):
-                # Not a filter for Exchange: nothing was found by it, which is evidence of nothing.
+                # Exchange does not accept the filter: the search is no evidence of anything.
                 continue
             if answer.status != 200:
                 return Found(answer)
@@ -118,7 +118,7 @@ class GraphDrafts:
             found = self._with_keys_of_sources(access_token, mailbox, found)
         if sought.draft_id is None:
             return Found(GraphAnswer(200), found)
-        # Lists can be late: whether the draft is there is asked of the draft itself.
+        # Lists can be out of date: the draft itself shows whether it exists.
         others = [copy for copy in found if copy.message_id != sought.draft_id]
         path = f"{_path(mailbox, sought.draft_id)}?$select=id,isDraft"
         answer, content = self._graph.ask("GET", path, access_token, read_seconds=READ_SECONDS)
@@ -132,8 +132,8 @@ class GraphDrafts:
     def _with_keys_of_sources(
         self, access_token: str, mailbox: str, found: list[Copy]
     ) -> list[Copy]:
-        """The copies, with the keys that the sources of some of those without one show. A source that
-        is not given out shows none."""
+        """The copies, with the keys that the MIME sources of some of them show. A source that Graph
+        does not give shows no key."""
         left = MOST_SOURCES
         shown: list[Copy] = []
         for copy in found:
@@ -162,8 +162,8 @@ class GraphDrafts:
     def marked(
         self, access_token: str, mailbox: str, before: datetime, since: datetime | None = None
     ) -> Sequence[MarkedDraft]:
-        """See `Drafts`. Listed and sorted out here: which filters Graph takes for "any value of
-        this property" is not documented."""
+        """See `Drafts`. Lists all drafts and selects here, because it is not documented which
+        filters Graph accepts for "any value of this property"."""
         found: list[MarkedDraft] = []
         unmarked: list[MarkedDraft] = []
         for row in self._drafts_of(access_token, mailbox, before, since):
@@ -201,7 +201,7 @@ class GraphDrafts:
             path = self._graph.path_of(document.get("@odata.nextLink"))
 
     def _mail_of_source(self, access_token: str, mailbox: str, message: str) -> str | None:
-        """None too where the source was not given out: then no mail is known for the message.
+        """The mail of a message by its MIME source; None also if Graph does not give the source.
         https://learn.microsoft.com/graph/outlook-get-mime-message"""
         try:
             answer, source = self._graph.ask(
@@ -225,7 +225,7 @@ class GraphDrafts:
         try:
             answer, content = self._graph.ask("GET", path, access_token, read_seconds=READ_SECONDS)
         except AnswerLost as error:
-            # A read that was not answered has done nothing.
+            # The request only reads: without an answer it had no effect.
             raise NotSent(SYSTEM, "Microsoft Graph did not answer") from error
         if answer.status == 429 or answer.status >= 500:
             raise NotSent(
@@ -247,9 +247,9 @@ def _stamp(when: datetime) -> str:
 
 
 def _searches(sought: Sought) -> Iterator[tuple[str, str | None]]:
-    """How a mail is searched for, and the key that is proven by finding it so.
+    """The searches for a mail, each with the key that a match proves.
 
-    One search each: a filter that joins two of them by `or` is not documented.
+    Each criterion has its own search, because a filter that joins two by `or` is not documented.
     """
     yield carrying(KEY_PROPERTY, sought.key), sought.key
     if sought.message_id is not None:
@@ -271,8 +271,8 @@ def _copy(row: dict[str, Any], key: str | None) -> Copy:
 
 
 def _object(content: bytes) -> dict[str, Any]:
-    """The JSON object of an answer. Raises AnswerLost where there is none: what it said is not
-    known."""
+    """The JSON object of an answer. Raises AnswerLost if there is none, because the result is then
+    unknown."""
     try:
         found = json.loads(content)
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Microsoft Graph, as far as sending mail needs it."""
+"""Microsoft Graph: the requests that sending mail needs."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from shared.services.accounts.ports import Profile
 from shared.services.clock import Clock
 
 SYSTEM = "graph"
-# A code is logged and shown; what does not look like one is text, which might quote the mail. The
-# documentation's sample of a 429 repeats the status as inner code: digits alone are none.
+# A code is logged and shown; a value without the form of a code could be text that quotes the mail.
+# The documentation's sample of a 429 has the status as inner code: digits alone are not a code.
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.]{1,79}")
 
 READ_SECONDS = 20.0
-"""For reads; sends have their own, longer limit."""
+"""For reads; sends have a longer limit of their own."""
 
 
 class Graph:
-    """Fulfils `delivery.ports.MailService`."""
+    """Implements `delivery.ports.MailService`."""
 
     def __init__(self, url: str, *, ca_file: str | None, send_seconds: float, clock: Clock) -> None:
         self._url = url
@@ -63,7 +63,7 @@ class Graph:
                 read_seconds=READ_SECONDS,
             )
         except AnswerLost as error:
-            # A read that was not answered has done nothing.
+            # The request only reads: without an answer it had no effect.
             raise NotSent(SYSTEM, "Microsoft Graph did not answer") from error
         if answer.status == 429 or answer.status >= 500:
             raise NotSent(SYSTEM, f"Microsoft Graph answered {answer.status}")
@@ -75,7 +75,7 @@ class Graph:
             document = json.loads(answer.content)
             return Profile(
                 object_id=str(document["id"]),
-                # `mail` can be null, for personal accounts above all.
+                # `mail` can be null, most often for personal accounts.
                 address=str(document.get("mail") or document["userPrincipalName"]),
                 display_name=str(document.get("displayName") or ""),
             )
@@ -83,7 +83,7 @@ class Graph:
             raise RemoteRefused(SYSTEM, "Microsoft Graph's answer was not understood") from error
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         if self._line is not None:
             self._line.close()
 
@@ -98,8 +98,8 @@ class Graph:
         read_seconds: float | None = None,
         most_answered: int | None = None,
     ) -> tuple[GraphAnswer, bytes]:
-        """One request, for the adapters beside this one: the answer, and what it holds, of which
-        `most_answered` bytes are read.
+        """One request, for the other adapters of Graph. Returns the answer and its body, of which
+        at most `most_answered` bytes are read.
 
         Raises NotSent or AnswerLost.
         """
@@ -115,7 +115,8 @@ class Graph:
         return graph_answer(answer, self._clock), answer.content
 
     def path_of(self, link: object) -> str | None:
-        """The path of a link that Graph gave out, as `ask` takes it; None where it leads elsewhere."""
+        """The path of a link that Graph returned, as `ask` takes it; None if it leads to another
+        host."""
         if isinstance(link, str) and link.startswith(f"{self._url}/"):
             return link[len(self._url) :]
         return None
@@ -133,7 +134,7 @@ class Graph:
     ) -> Answer:
         headers = {
             "Authorization": f"Bearer {access_token}",
-            # Microsoft's support finds a request by the id that its client gave it.
+            # Microsoft's support can find a request by the id that its client gave it.
             "client-request-id": str(uuid4()),
             "User-Agent": "Postroom",
         }
@@ -158,7 +159,7 @@ class Graph:
 
 
 def graph_answer(answer: Answer, clock: Clock) -> GraphAnswer:
-    """What of an answer is judged."""
+    """The parts of an answer that decide about the mail."""
     return GraphAnswer(
         status=answer.status,
         code=error_code(answer.content) if answer.status >= 400 else None,
@@ -168,9 +169,9 @@ def graph_answer(answer: Answer, clock: Clock) -> GraphAnswer:
 
 
 def error_code(body: bytes) -> str | None:
-    """Graph's error code in an answer, the innermost where several are nested.
+    """Graph's error code in an answer: the innermost one if several are nested.
 
-    Answers that are no JSON, or of another shape, have none.
+    None for an answer that is not JSON or has another shape.
     https://learn.microsoft.com/graph/errors
     """
     try:
@@ -189,8 +190,8 @@ def error_code(body: bytes) -> str | None:
 
 
 def retry_after(value: str | None, clock: Clock) -> float | None:
-    """Seconds in a Retry-After header: whole, fractional, or an HTTP date; a week at most. None
-    where absent or no time."""
+    """Seconds in a Retry-After header: a whole number, a fraction, or an HTTP date; a week at most.
+    None if the header is missing or is not a time."""
     if value is None:
         return None
     try:

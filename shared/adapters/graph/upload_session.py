@@ -1,7 +1,8 @@
-"""Upload sessions: one large attachment in chunks, straight to Exchange.
+"""Upload sessions: send one large attachment in chunks, directly to Exchange.
 
-The session's URL carries its own authorisation and is on another host than Graph: it is opaque,
-secret, and used only where that host is Microsoft's. A token beside it is refused.
+The session's URL contains its own authorisation, and its host is not Graph. The URL is opaque and
+secret, and is used only if its host is Microsoft's. Exchange refuses a request with an access
+token.
 https://learn.microsoft.com/graph/outlook-large-attachments
 """
 
@@ -32,18 +33,18 @@ OUTLOOK_HOSTS = frozenset(
         "partner.outlook.cn",
     }
 )
-"""Where upload sessions live, in the public and the national clouds."""
+"""The hosts of upload sessions, in the public and the national clouds."""
 
 TRIES = 5
-"""So often one chunk is offered before the upload is given up."""
+"""How often one chunk is sent before the upload is given up."""
 LONGEST_WAIT = 60.0
-"""Seconds between two tries of a chunk: the window that limits uploads is five minutes long."""
+"""Seconds between two tries of a chunk: the throttling window of uploads is five minutes long."""
 
 _NEXT = re.compile(r"(\d{1,15})(?:-\d*)?")
 
 
 class UploadSessions:
-    """Carries files into sessions that Graph has opened."""
+    """Sends files through sessions that Graph has opened."""
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class UploadSessions:
         local_host: str | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`local_host` is the simulator's, with its port, in development."""
+        """`local_host` is the host and port of the simulator, in development."""
         self._ca_file = ca_file
         self._chunk_seconds = chunk_seconds
         self._clock = clock
@@ -66,7 +67,7 @@ class UploadSessions:
     def carry(
         self, upload_url: object, file: AttachedFile, keep_alive: Callable[[], None]
     ) -> GraphAnswer:
-        """Put a file through, chunk by chunk and strictly in order. See `Drafts.upload`."""
+        """Send a file chunk by chunk, strictly in order. See `Drafts.upload`."""
         session = self._session(upload_url, file.size)
         try:
             answer = self._all(session, file, keep_alive)
@@ -78,7 +79,7 @@ class UploadSessions:
         return graph_answer(answer, self._clock)
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         for line in self._lines.values():
             line.close()
 
@@ -90,7 +91,7 @@ class UploadSessions:
         raise AnswerLost(SYSTEM, "the upload ended before Exchange had all of the file")
 
     def _chunk(self, session: _Session, chunk: bytes, keep_alive: Callable[[], None]) -> Answer:
-        """Offer one chunk until Exchange has all of it, or says something final."""
+        """Send one chunk until Exchange has all of it, or gives a final answer."""
         first, end = session.at, session.at + len(chunk)
         lost, assumed = False, session.is_assumed
         session.is_assumed = False
@@ -102,14 +103,15 @@ class UploadSessions:
                 self._sleep(2.0**attempt)
                 session.head(first, end)
             elif _passes(answer):
-                # It may have been taken all the same.
+                # Exchange may have received it.
                 lost = True
                 self._sleep(self._wait(answer, attempt))
             elif answer.status == 200:
                 session.at = _next_expected(answer, end)
             elif lost and 400 <= answer.status < 500 and end < session.size:
-                # Refused the second time, since it has it from the first: were that not so, the
-                # next one would be refused as well, because Exchange takes them in order only.
+                # The second try was refused, because Exchange has the chunk from the first one. If
+                # it had not, it would refuse the next chunk too, because it accepts them in order
+                # only.
                 session.at = end
                 session.is_assumed = True
             elif (lost or assumed) and answer.status != 201:
@@ -119,12 +121,12 @@ class UploadSessions:
             if session.at == end:
                 return Answer(200, {}, b"")
             if not first <= session.at < end:
-                raise AnswerLost(SYSTEM, "Exchange asks for a part of the file that has gone by")
+                raise AnswerLost(SYSTEM, "Exchange asks for an earlier part of the file")
         raise NotSent(SYSTEM, "Exchange did not take a part of the file")
 
     @staticmethod
     def _offer(session: _Session, part: bytes, *, last: bool) -> Answer | None:
-        """None for an answer that did not come, unless it was the last try."""
+        """None if no answer came, unless this was the last try."""
         try:
             return session.put(part)
         except (NotSent, AnswerLost):
@@ -141,11 +143,11 @@ class UploadSessions:
             parts = urlsplit(upload_url if isinstance(upload_url, str) else "")
             host, port = parts.hostname or "", parts.port
         except ValueError as error:
-            raise RemoteRefused(SYSTEM, "the address to upload to is none") from error
+            raise RemoteRefused(SYSTEM, "the upload address is not a URL") from error
         named = f"{host}:{port}" if port else host
         ours = (host in OUTLOOK_HOSTS and port in (None, 443)) or named == self._local_host
         if parts.scheme != "https" or parts.username is not None or not ours:
-            raise RemoteRefused(SYSTEM, "the address to upload to is not one of Microsoft's")
+            raise RemoteRefused(SYSTEM, "the upload address is not on a host of Microsoft")
         with self._lock:
             line = self._lines.get(named)
             if line is None:
@@ -156,7 +158,7 @@ class UploadSessions:
 
 
 class _Session(msgspec.Struct):
-    """One open session, and how far it is."""
+    """One open session, and how much of the file was sent."""
 
     line: HttpClient
     path: str
@@ -164,7 +166,8 @@ class _Session(msgspec.Struct):
     seconds: float
     at: int = 0
     is_assumed: bool = False
-    """Whether that Exchange has all before `at` is concluded, and not said by it."""
+    """Whether Postroom only concludes that Exchange has all before `at`: Exchange has not said
+    so."""
 
     def put(self, chunk: bytes) -> Answer:
         last = self.at + len(chunk) - 1
@@ -181,10 +184,10 @@ class _Session(msgspec.Struct):
         )
 
     def head(self, first: int, end: int) -> None:
-        """Ask how far Exchange is, after an answer was lost.
+        """Ask how much Exchange has, after an answer was lost.
 
-        UNCONFIRMED, and kept to this method: that a GET answers it is documented for other
-        services of Graph only. Where it does not, the chunk is offered again from its start.
+        UNCONFIRMED, and kept to this method: that a GET returns it is documented only for other
+        services of Graph. If it does not, the chunk is sent again from its start.
         """
         try:
             answer = self.line.request("GET", self.path, read_seconds=READ_SECONDS, headers={})
@@ -195,7 +198,7 @@ class _Session(msgspec.Struct):
             self.at = expected
 
     def cancel(self) -> None:
-        """Give it up. One that cannot be cancelled ends by itself."""
+        """Cancel the session. A session that cannot be cancelled expires."""
         try:
             self.line.request("DELETE", self.path, read_seconds=READ_SECONDS, headers={})
         except RemoteError:
@@ -203,12 +206,13 @@ class _Session(msgspec.Struct):
 
 
 def _passes(answer: Answer) -> bool:
-    """Whether the same chunk may be taken a moment later."""
+    """Whether Exchange may accept the same chunk a moment later."""
     return answer.status == 429 or answer.status >= 500
 
 
 def _next_expected(answer: Answer, otherwise: int) -> int:
-    """The first byte that Exchange wants next: `["5"]` or `["5-"]`, the name in either casing."""
+    """The first byte that Exchange expects next: `["5"]` or `["5-"]`, the name in upper or lower
+    case."""
     try:
         document = {str(k).lower(): v for k, v in json.loads(answer.content).items()}
     except (ValueError, AttributeError, RecursionError):

@@ -1,8 +1,9 @@
-"""HTTP to Microsoft's services: pooled connections that know whether a request can have left.
+"""HTTP to Microsoft's services: pooled connections that know whether a request can have been sent.
 
-No retries here: a repeated send is a doubled mail, and the ledger decides about trying again.
-Straight on urllib3, below `requests`: preparing a request and looking for proxies, cookies and
-redirects, none of which Postroom wants, takes `requests` half of a call's processor time.
+The client never retries: a repeated send is a second mail, and the ledger decides about further
+attempts. It uses urllib3 directly, below `requests`: preparing a request and handling proxies,
+cookies and redirects, which Postroom does not use, takes `requests` half of a call's processor
+time.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10.0
 _WITHOUT_BODY = frozenset({202, 204})
-"""With these the status says all: a body that breaks off takes nothing from it."""
+"""Statuses that say everything: an answer counts even if its body breaks off."""
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 IDLE_SECONDS = 20.0
-"""A pooled connection that has idled longer is not used again: the far side may have closed it
-just now, and a request lost on it would leave a mail unknown."""
+"""Seconds. A pooled connection that was idle for longer is not used again: the server may just have
+closed it, and a request lost on it would leave a mail unknown."""
 
 
 class Answer(Discreet, frozen=True):
-    """A whole answer. The names in `headers` are found in any case."""
+    """A complete answer. The names in `headers` are found in upper and lower case."""
 
     unshown: ClassVar = frozenset({"headers", "content"})
 
@@ -42,10 +43,10 @@ class Answer(Discreet, frozen=True):
 
 
 class HttpClient:
-    """Pooled connections to one https service, for as many threads as there are.
+    """Pooled connections to one https service; any number of threads may use them.
 
-    `ca_file` stands in for the public CAs on a laptop. Neither proxies nor CAs are taken from the
-    environment, which could redirect mail; only settings may.
+    `ca_file` replaces the public CAs in development. Proxies and CAs are never taken from the
+    environment, which could redirect mail; only settings can set them.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class HttpClient:
         most_answered: int = MAX_ANSWER_BYTES,
         plain: bool = False,
     ) -> None:
-        """`plain` lets http pass: to a storage emulator, and to what answers on this very machine."""
+        """`plain` allows http: for a storage emulator, and for a service on the same machine."""
         parts = urlsplit(url)
         if parts.scheme != ("http" if plain else "https") or not parts.hostname:
             raise ValueError(f"the address of {system} must be an https URL")
@@ -83,10 +84,11 @@ class HttpClient:
         body: bytes | None = None,
         most_answered: int | None = None,
     ) -> Answer:
-        """One request, whole answer; `path` goes on from the service's own. An answer that is longer
-        than `most_answered` bytes is cut off there.
+        """Send one request and read the whole answer; `path` is appended to the service's own. An
+        answer longer than `most_answered` bytes is cut off there.
 
-        Raises NotSent where it certainly did not leave whole, AnswerLost where it may have.
+        Raises NotSent if the request certainly was not sent completely, AnswerLost if it may have
+        been.
         """
         from urllib3 import Timeout
         from urllib3.exceptions import HTTPError
@@ -110,7 +112,7 @@ class HttpClient:
         return Answer(answer.status, answer.headers, content)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._pool.close()
 
     def __enter__(self) -> HttpClient:
@@ -126,9 +128,9 @@ class HttpClient:
 
 
 def reach(system: str, url: str, ca_file: str | None) -> None:
-    """Ask a service for anything; whatever it answers below 500 says that it is there.
+    """Send any request to a service; an answer below 500 shows that the service works.
 
-    Raises NotSent where it is not.
+    Raises NotSent if it does not.
     """
     with HttpClient(url, system=system, ca_file=ca_file, connections=1) as line:
         try:
@@ -141,7 +143,8 @@ def reach(system: str, url: str, ca_file: str | None) -> None:
 
 @functools.cache
 def trust(ca_file: str | None) -> ssl.SSLContext:
-    """Whom to trust: the CAs in a file, or the public ones. Loading those takes milliseconds."""
+    """The trusted CAs: those in a file, or the public ones. Loading the public ones takes
+    milliseconds."""
     import certifi
     from urllib3.util.ssl_ import create_urllib3_context
 
@@ -151,8 +154,8 @@ def trust(ca_file: str | None) -> ssl.SSLContext:
 
 
 def _content(answer: BaseHTTPResponse, most: int) -> bytes:
-    """The body of an answer: read whole so that its connection can be used again, but not without
-    end. A connection with something left on it is closed."""
+    """The body of an answer: read to its end, so that its connection can be used again, but within
+    a limit. A connection with unread bytes is closed."""
     from urllib3.exceptions import HTTPError
 
     try:
@@ -168,7 +171,7 @@ def _content(answer: BaseHTTPResponse, most: int) -> bytes:
 
 
 class _Fresh:
-    """A pool whose connections are made anew when they have idled too long."""
+    """A pool that replaces connections which were idle for too long."""
 
     def _get_conn(self, timeout: float | None = None) -> Any:
         connection = super()._get_conn(timeout)  # type: ignore[misc]

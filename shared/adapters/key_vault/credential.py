@@ -1,9 +1,10 @@
-"""What proves the app and lies in Key Vault, in versions: two and more may be valid at once.
+"""A proof of the app that is stored in Key Vault, in versions: several can be valid at the same
+time.
 
-The newest enabled version is used, and an older one where Entra does not take it: a secret that is
-renewed is in the vault before Entra knows it everywhere, or was mistyped. So that a renewed one is
-taken up while the old one still works, the vault is asked every few minutes, by whoever fetches a
-token then; a mail that is sent with a token at hand pays nothing for it.
+The newest enabled version is used, and an older one if Entra refuses it: a renewed secret can be in
+the vault before every part of Entra knows it, or it can be mistyped. The vault is asked every few
+minutes, when a token is fetched, so that Postroom starts to use a renewed secret while the old one
+still works. A mail that is sent with a cached token does not wait for this.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ READ_AGAIN_SECONDS = 300.0
 
 
 class VaultCredential(ABC):
-    """Fulfils `AppCredential` with the versions of one secret of the vault."""
+    """Implements `AppCredential` with the versions of one secret of the vault."""
 
     kind: str
     secret_name: str
     turned_around: frozenset[str]
-    """Refusals that another version may turn around."""
+    """Refusals that another version can avoid."""
 
     def __init__(self, vault: VaultHistory, now: Callable[[], float] = time.monotonic) -> None:
         self._vault = vault
@@ -48,11 +49,11 @@ class VaultCredential(ABC):
 
     @abstractmethod
     def _for_msal(self, stored: StoredSecret) -> object:
-        """What MSAL takes. Raises CredentialRefused where the content is of no use."""
+        """The value for MSAL. Raises CredentialRefused if the content cannot be used."""
 
     @abstractmethod
     def _missing(self) -> CredentialRefused:
-        """What to say where the vault has none."""
+        """The error if the vault has no version."""
 
     def _expiry(self, stored: SecretVersion) -> datetime | None:
         """When a version that the app can read expires."""
@@ -68,7 +69,7 @@ class VaultCredential(ABC):
             return self._in_use
 
     def after(self, refused: Sequence[RefusedProof]) -> Proof:
-        """See `AppCredential`. The vault is read again; a version is not tried twice."""
+        """See `AppCredential`. Reads the vault again; no version is tried twice."""
         if refused[-1].error.code in self.turned_around:
             with self._lock:
                 self._in_use = self._another({one.proof.version for one in refused})
@@ -77,9 +78,9 @@ class VaultCredential(ABC):
         raise _most_telling(refused).error
 
     def worked(self, proof: Proof) -> None:
-        """See `AppCredential`. Says once which version answers, and then whenever it changes."""
+        """See `AppCredential`. Logs which version Entra accepted, once and at each change."""
         with self._lock:
-            # An answer to a request that was under way while the version changed is no news.
+            # A request may have been sent before the version changed: its answer shows no change.
             current = self._in_use is not None and self._in_use.version == proof.version
             if not current or self._answered == proof.version:
                 return
@@ -111,7 +112,7 @@ class VaultCredential(ABC):
         ]
 
     def _first(self) -> Proof:
-        """The newest version that can be used at all."""
+        """The newest version that can be used."""
         unusable: CredentialRefused | None = None
         try:
             for stored, newest in self._versions():
@@ -135,12 +136,12 @@ class VaultCredential(ABC):
                 except CredentialRefused:
                     continue
         except RemoteRefused:
-            # What Entra said is the reason; that the vault does not list versions is not.
+            # The reason is what Entra said, not that the vault does not list versions.
             pass
         return None
 
     def _newer(self, known: Proof) -> Proof:
-        """The newest version now; the known one where the vault cannot be read or has nothing."""
+        """The newest version now; the known one if the vault cannot be read or is empty."""
         self._read_again_at = self._now() + READ_AGAIN_SECONDS
         try:
             return self._first()
@@ -151,8 +152,8 @@ class VaultCredential(ABC):
             return known
 
     def _versions(self, tried: Collection[str] = ()) -> Iterator[tuple[StoredSecret, bool]]:
-        """Of the newest enabled versions those that were not tried, newest first, and whether it is
-        the newest of all. Only who goes past the first one pays for the list.
+        """The newest enabled versions that were not tried, newest first, each with whether it is
+        the newest of all. The vault is asked for the list only if the first version is not enough.
         """
         first = self._vault.get(self.secret_name)
         if first is not None and first.version not in tried:
@@ -187,10 +188,10 @@ class ClientSecret(VaultCredential):
 
 
 def shown(version: str) -> str:
-    """A version as logs and pages show it."""
+    """A version in the short form that logs and pages show."""
     return version[:8]
 
 
 def _most_telling(refused: Sequence[RefusedProof]) -> RefusedProof:
-    """Of several refusals the one of the newest version: that is the one to mend."""
+    """The refusal of the newest version: that version is the one to repair."""
     return next((one for one in reversed(refused) if one.proof.newest), refused[0])

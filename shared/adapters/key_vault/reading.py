@@ -1,4 +1,4 @@
-"""Reading a secret of Key Vault: the one thing of it that every cold start does, without the SDK.
+"""Reads a secret of Key Vault without the SDK, because every cold start does this.
 
 https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret
 """
@@ -26,7 +26,7 @@ READ_SECONDS = 10
 PAUSES = (0.3, 1.2)
 """Seconds before the second and the third try."""
 LONGEST_PAUSE = 2
-"""Seconds. What asks for more is passed on to whoever can put the work off."""
+"""Seconds. A longer wait is reported to the caller, which can postpone the work."""
 _API_VERSION = "7.5"
 _PUBLIC = "https://vault.azure.net"
 
@@ -41,7 +41,7 @@ _REMEDIES = {
 
 
 class SecretReader:
-    """Reads from one vault. `credential` proves who the app is to it."""
+    """Reads from one vault. `credential` proves the app's identity to the vault."""
 
     def __init__(
         self,
@@ -60,9 +60,11 @@ class SecretReader:
         self._line: HttpClient | None = None
 
     def get(self, name: str, version: str) -> StoredSecret | None:
-        """A version, the newest where it is empty; None where there is none that is enabled.
+        """A version of a secret, or the newest one if `version` is empty; None if there is no
+        enabled one.
 
-        Raises NotSent, also where the answer was lost: asking again is harmless. RemoteRefused.
+        Raises RemoteRefused, or NotSent. A lost answer is also NotSent, because reading again is
+        harmless.
         """
         path = f"/secrets/{quote(name, safe='')}/{quote(version, safe='')}"
         for pause in (*PAUSES, None):
@@ -76,7 +78,7 @@ class SecretReader:
         raise AssertionError("unreachable")
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         if self._line is not None:
             self._line.close()
 
@@ -117,7 +119,8 @@ class SecretReader:
 
 
 def resource_of(vault_url: str) -> str:
-    """What a token for a vault is asked for: its cloud's vaults, which are named in its address.
+    """The resource of a token for a vault: all vaults of its cloud. It is derived from the vault's
+    address.
 
     https://learn.microsoft.com/azure/key-vault/general/authentication
     """
@@ -125,7 +128,8 @@ def resource_of(vault_url: str) -> str:
 
 
 def refused(status: int | None, code: str) -> RemoteRefused:
-    """What a lasting refusal of the vault's stands for; `code` is its inner one where it has one."""
+    """The error for a permanent refusal of the vault; `code` is the inner error code if there is
+    one."""
     if status in (None, 401):
         return RemoteRefused(
             "vault",
@@ -188,8 +192,8 @@ def _read(answer: Answer) -> StoredSecret | None:
             secret.contentType,
         )
     except (msgspec.DecodeError, ValueError, OverflowError, OSError):
-        # Such as a gateway's page; read as a secret without a value, a new one would be put in its
-        # place. Not chained: the error may quote what was read.
+        # For example a gateway's page. If it were read as a secret without a value, a new secret
+        # would replace the old one. Not chained: the error may quote what was read.
         raise NotSent("vault", "Key Vault answered with something unreadable.") from None
 
 

@@ -1,9 +1,10 @@
-"""Azure Key Vault secrets: fulfils `sign_in.ports.Vault`, `sign_in.ports.VaultHistory` and `upkeep.ports.SecretShelf`.
+"""Azure Key Vault secrets: implements `sign_in.ports.Vault`, `sign_in.ports.VaultHistory` and
+`upkeep.ports.SecretShelf`.
 
-Secrets are read by `vault_reading`; all else goes through Microsoft's SDK, imported on first use. The
-SDK's own retries are off: they would sleep for as long as the vault's Retry-After says, with a worker
-waiting; here a call ends within seconds, and a long Retry-After is passed on to whoever can put the
-work off.
+`key_vault.reading` reads secrets; all other calls use Microsoft's SDK, imported at first use. The
+SDK's own retries are off: they would sleep for as long as the vault's Retry-After says while a
+worker waits. Here a call ends within seconds, and a long Retry-After is reported to the caller,
+which can postpone the work.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ T = TypeVar("T")
 
 
 class KeyVault:
-    """One vault. `credential` proves who the app is to it."""
+    """One vault. `credential` proves the app's identity to the vault."""
 
     def __init__(
         self,
@@ -67,15 +68,15 @@ class KeyVault:
         self._building = Lock()
 
     def get(self, name: str) -> StoredSecret | None:
-        """The newest version; None where the name is unknown, deleted or disabled."""
+        """The newest version; None if the name is unknown, deleted or disabled."""
         return self.get_version(name, "")
 
     def get_version(self, name: str, version: str) -> StoredSecret | None:
-        """One version; None where it is unknown, deleted or disabled."""
+        """One version; None if it is unknown, deleted or disabled."""
         return self._reader.get(name, version)
 
     def versions(self, name: str) -> Sequence[SecretVersion]:
-        """Every version, newest first. Raises RemoteRefused where the app may not list them."""
+        """Every version, newest first. Raises RemoteRefused if the app may not list them."""
         from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
         try:
@@ -98,7 +99,8 @@ class KeyVault:
         return sorted(versions, key=lambda one: one.created_at, reverse=True)
 
     def listed(self, prefix: str) -> Iterator[ListedSecret]:
-        """See `SecretShelf`. The list comes in pages; each secret of it once, by its newest version."""
+        """See `SecretShelf`. Reads the list page by page; each secret appears once, with its newest
+        version."""
         from azure.core.exceptions import HttpResponseError
 
         try:
@@ -124,9 +126,9 @@ class KeyVault:
         *,
         expires_at: datetime | None = None,
     ) -> StoredSecret:
-        """Write a new version, recovering a soft-deleted secret of that name first.
+        """Write a new version. A soft-deleted secret of that name is recovered first.
 
-        Raises RemoteRefused, NotSent, or AnswerLost, after which a second version may exist.
+        Raises RemoteRefused, NotSent, or AnswerLost. After AnswerLost a second version may exist.
         """
         if len(value.encode()) > MAX_VALUE_BYTES:
             raise RemoteRefused(
@@ -144,7 +146,7 @@ class KeyVault:
             try:
                 return _stored(self._tried(write, reading=False))
             except ResourceExistsError as error:
-                # The name of a deleted secret stays taken for as long as it can be recovered.
+                # The name of a deleted secret stays taken as long as the secret can be recovered.
                 # https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview
                 code = _inner_code(error)
                 if code == "ObjectIsDeletedButRecoverable" and not recovered:
@@ -160,15 +162,15 @@ class KeyVault:
         raise NotSent("vault", "Key Vault is still busy with the secret's deletion.")
 
     def remove(self, name: str) -> None:
-        """Make every version unreadable, then delete the name; harmless where it is gone.
+        """Make every version unreadable, then delete the secret; harmless if it does not exist.
 
-        Old versions could be read as long as the name can be recovered, so they are disabled
-        first. Raises RemoteRefused where the app's identity may not delete.
+        Old versions could be read as long as the secret can be recovered, so they are disabled
+        first. Raises RemoteRefused if the app's identity may not delete.
         """
         self._removed(name)
 
     def _removed(self, name: str) -> bool:
-        """Whether there was anything to remove."""
+        """Remove the secret; returns whether there was one."""
         from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
         def disable_and_delete(client: SecretClient) -> None:
@@ -186,8 +188,8 @@ class KeyVault:
         return True
 
     def destroy(self, name: str) -> Destruction:
-        """See `Shredder`. A vault with purge protection, and one whose role for the app does not
-        include purging, keeps what is deleted, unreadable, until the time it says.
+        """See `Shredder`. A vault with purge protection, or one whose role for the app does not
+        include purging, keeps the deleted secret, unreadable, until the time that it says.
 
         https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview
         """
@@ -198,7 +200,8 @@ class KeyVault:
         if deleted is None:
             return Destruction(purged=not was_there)
         kept = Destruction(purged=False, gone_at=deleted.scheduled_purge_date)
-        # Such as `Recoverable+Purgeable`; the SDK gives it as text or as a member of its enumeration.
+        # For example `Recoverable+Purgeable`; the SDK returns it as text or as a member of its
+        # enumeration.
         if "purgeable" not in str(deleted.properties.recovery_level or "purgeable").lower():
             return kept
         for pause in (*_RECOVERY_PAUSES, None):
@@ -217,7 +220,8 @@ class KeyVault:
         return Destruction(purged=True)
 
     def _deleted(self, name: str, pauses: Sequence[float]) -> DeletedSecret | None:
-        """The deleted secret as soon as it shows, which takes a moment after the deletion."""
+        """The deleted secret, which appears a moment after the deletion; None if it does not
+        appear."""
         from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
         for pause in (*pauses, None):
@@ -231,7 +235,7 @@ class KeyVault:
         return None
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._reader.close()
         if self._client is not None:
             self._client.close()
@@ -248,9 +252,9 @@ class KeyVault:
                 raise _refused(error) from error
 
     def _tried(self, call: Callable[[SecretClient], T], *, reading: bool) -> T:
-        """The call's result, tried three times where trouble is likely to pass.
+        """The call's result, tried up to three times if the fault is likely to be temporary.
 
-        HTTP answers that will not change come out as the SDK's own errors.
+        HTTP errors that are permanent are raised as the SDK's own errors.
         """
         for pause in (*PAUSES, None):
             try:
@@ -274,7 +278,7 @@ class KeyVault:
                 self._client = SecretClient(
                     self._vault_url,
                     self._credential,
-                    # Only a stand-in on a laptop announces a resource that is not its own host.
+                    # Only a simulator in development announces a resource that is not its own host.
                     verify_challenge_resource=not self._development,
                     retry_total=0,
                     connection_timeout=CONNECT_SECONDS,
@@ -286,7 +290,8 @@ class KeyVault:
 
 @contextmanager
 def _translated(*, reading: bool) -> Iterator[None]:
-    """The SDK's transport and passing errors as ours; lasting refusals pass through unchanged."""
+    """Turn the SDK's transport errors and temporary errors into Postroom's; permanent refusals pass
+    unchanged."""
     from azure.core.exceptions import (
         ClientAuthenticationError,
         HttpResponseError,
@@ -328,7 +333,7 @@ def _stored(secret: KeyVaultSecret) -> StoredSecret:
 
 
 def _inner_code(error: HttpResponseError) -> str:
-    """Key Vault's inner error code, such as `ForbiddenByRbac`; the outer one where there is none."""
+    """Key Vault's inner error code, such as `ForbiddenByRbac`; the outer one if there is none."""
     body = error.error
     inner = getattr(body, "innererror", None)
     code = inner.get("code") if isinstance(inner, Mapping) else None

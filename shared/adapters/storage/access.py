@@ -1,5 +1,5 @@
-"""How a request to storage shows who sends it: signed with the account's key on a laptop, with the
-app's identity in Azure."""
+"""Authorises requests to storage: with the account's key in development, with the app's identity in
+Azure."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ if TYPE_CHECKING:
 
 _EMULATOR = (
     "AccountName=devstoreaccount1;TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
-    # The key that every emulator has, as its documentation prints it.
+    # The key that every emulator has, as its documentation states it.
     "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
 SCOPE = "https://storage.azure.com/.default"
 
 
 class StorageAccess(Protocol):
-    """Signs."""
+    """Authorises a request."""
 
     def sign(self, method: str, path: str, query: str, headers: MutableMapping[str, str]) -> str:
-        """Add to the headers what proves who asks. Returns path and query as they go on the wire."""
+        """Add to the headers what authorises the request. Returns path and query as they are
+        sent."""
         ...
 
 
@@ -52,7 +53,7 @@ class AccountKey:
 
 
 class SharedAccess:
-    """The shared access signature of a connection string, which goes into each address."""
+    """The shared access signature of a connection string. It is appended to each address."""
 
     def __init__(self, signature: str) -> None:
         self._signature = signature.lstrip("?")
@@ -63,13 +64,13 @@ class SharedAccess:
 
 
 class Bearer:
-    """Tokens of the app's identity, which keeps them for as long as they are good."""
+    """Tokens of the app's identity. The identity caches them as long as they are valid."""
 
     def __init__(self, credential: TokenCredential) -> None:
         self._credential = credential
 
     def sign(self, method: str, path: str, query: str, headers: MutableMapping[str, str]) -> str:
-        """See `StorageAccess`. Raises NotSent where there is no token to be had."""
+        """See `StorageAccess`. Raises NotSent if there is no token."""
         try:
             token = self._credential.get_token(SCOPE).token
         except Exception as error:
@@ -83,7 +84,8 @@ class Bearer:
 
 
 def read_connection_string(text: str) -> tuple[str, StorageAccess]:
-    """The Table service's address, and how to be let in. Raises ValueError, which quotes nothing.
+    """The Table service's address, and the way to authorise requests. Raises ValueError, which does
+    not quote the text.
 
     https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string
     """

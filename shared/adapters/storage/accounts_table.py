@@ -1,4 +1,4 @@
-"""Accounts in table `accounts`, kept in memory for some seconds."""
+"""Accounts in the table `accounts`, cached in memory for some seconds."""
 
 from __future__ import annotations
 
@@ -23,18 +23,21 @@ if TYPE_CHECKING:
     from shared.adapters.storage.table_service import Table
 
 _PARTITION = "account"
-# Not what checks have found: that is many times as much, and senders read this every 15 seconds.
+# Without the findings of checks: they are many times as large, and senders read this every 15
+# seconds.
 _WANTED = f"PartitionKey eq '{_PARTITION}' or PartitionKey eq '{TIMETABLES}'"
-# Sorts before every alias, so that it is read before the accounts are: what is registered while they
-# are being read makes its version an old one. No alias can be this.
+# This row sorts before every alias, so it is read before the accounts. An account that is
+# registered during the read therefore makes the version out of date. No alias can have this name.
 _ROLL = "!roll"
 _DEPARTED = "!departed-"
-"""With the alias: who had it. No alias can be this either."""
+"""The prefix of the row that says which mailbox had an alias before. No alias can have this name
+either."""
 KEPT_SECONDS = 15.0
 
 
 class AccountsTable:
-    """Fulfils `accounts.ports.Accounts`, `accounts.ports.AccountRegister` and `accounts.ports.AccountRemoval`."""
+    """Implements `accounts.ports.Accounts`, `accounts.ports.AccountRegister` and
+    `accounts.ports.AccountRemoval`."""
 
     def __init__(
         self, table: Callable[[], Table], monotonic: Callable[[], float] = time.monotonic
@@ -46,7 +49,7 @@ class AccountsTable:
         self._read_at = float("-inf")
 
     def all(self, *, fresh: bool = False) -> AccountList:
-        """See `Accounts`. One caller reads while the others wait for the same answer."""
+        """See `Accounts`. One thread reads, and the others wait for its result."""
         asked = self._monotonic()
         if not fresh and asked < self._read_at + KEPT_SECONDS:
             return self._cached
@@ -77,7 +80,7 @@ class AccountsTable:
         rows = [row for row in everything if row["PartitionKey"] == _PARTITION]
         etags = {row["RowKey"]: row.etag for row in rows}
         version = etags.pop(_ROLL, None)
-        # The pauses come with the accounts: another query for them would be one more call.
+        # The pauses come with the accounts: a query of their own would be another call.
         rests = {
             row["RowKey"]: timetable_of(row).resting_until
             for row in everything
@@ -91,7 +94,8 @@ class AccountsTable:
         )
 
     def register(self, account: Account, snapshot: AccountsSnapshot, *beside: Account) -> Account:
-        """See `AccountRegister`. One transaction writes the accounts and moves the roll's version on."""
+        """See `AccountRegister`. One transaction writes the accounts and the new version of the
+        register."""
         steps = [
             Step.write({"PartitionKey": _PARTITION, "RowKey": _ROLL}, snapshot.version),
             *(Step.write(_to_row(one), one.etag) for one in (account, *beside)),
@@ -102,7 +106,7 @@ class AccountsTable:
     def remove_account(
         self, account: Account, snapshot: AccountsSnapshot, new_default: str | None, now: datetime
     ) -> None:
-        """See `AccountRemoval`. One transaction, under the roll's version."""
+        """See `AccountRemoval`. One transaction, on condition of the register's version."""
         steps = [
             Step.write({"PartitionKey": _PARTITION, "RowKey": _ROLL}, snapshot.version),
             Step("remove", {"PartitionKey": _PARTITION, "RowKey": account.alias}, account.etag),
@@ -116,7 +120,7 @@ class AccountsTable:
         self._together("removing an account", steps)
 
     def _together(self, what: str, steps: Sequence[Step]) -> Sequence[str]:
-        """All of it or nothing. Raises LostRace where a row is not as it was read."""
+        """Make all changes or none. Raises LostRace if a row has changed since it was read."""
         try:
             return self._table().together(what, steps)
         except AlreadyExists as error:

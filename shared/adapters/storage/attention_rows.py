@@ -1,7 +1,8 @@
 """The mails that need attention, in partition `attention` of table `waiting`.
 
-A row's key is the mail's id counted down, so that the newest come first, and the status: who closes
-the case of a mail that was held leaves alone the one that has been opened since it failed.
+A row's key is the complemented id of the mail, so that the newest come first, and its status.
+Because of the status, closing the item of a held mail does not close the item that was opened when
+the mail failed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _CASES = "cases"
 
 
 class AttentionRows:
-    """Fulfils `mails.ports.AttentionIndex`."""
+    """Implements `mails.ports.AttentionIndex`."""
 
     def __init__(self, table: Callable[[], Table]) -> None:
         self._table = table
@@ -39,7 +40,7 @@ class AttentionRows:
 
     def close(self, mail_id: str, status: Status) -> None:
         """See `AttentionIndex`."""
-        what = "striking out a mail that needed attention"
+        what = "removing a mail from those that need attention"
         self._table().remove(what, _CASES, _key(mail_id, status))
 
     def newest(self, most: int) -> Sequence[AttentionItem]:
@@ -51,7 +52,7 @@ class AttentionRows:
 
 
 def _key(mail_id: str, status: Status) -> str:
-    # The mark keeps it out of what `WaitingTable.mail_ids` takes for waiting mails.
+    # Because of this mark `WaitingTable.mail_ids` does not take the row for a waiting mail.
     return f"!{keys_of(mail_id)[1]}_{status.value}"
 
 

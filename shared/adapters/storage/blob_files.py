@@ -1,4 +1,4 @@
-"""Files in blob storage, read in ranges of one and the same version."""
+"""Files in blob storage, read in ranges of one version."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, ContainerClient
 
 PIECE_BYTES = 6 * 320 * 1024
-"""Asked for at a time: to read one answer the SDK takes ten times its size of memory."""
+"""Bytes in one request: to read an answer, the SDK takes ten times its size in memory."""
 
 
 class BlobFiles:
-    """Fulfils `mails.ports.Files`."""
+    """Implements `mails.ports.Files`."""
 
     def __init__(
         self,
@@ -73,12 +73,12 @@ class BlobFiles:
             # The service answers 409 for a blob in the archive tier.
             raise RemoteRefused("storage", "the file is archived and cannot be read") from error
         except LostRace as error:
-            # A condition on what is not there is answered in one way by Azure, in another by Azurite.
+            # For a condition on a missing blob, Azure and Azurite answer differently.
             gone = self.head(file.container, file.name) is None
             raise FileChanged(gone=gone) from error
 
     def probe(self) -> None:
-        """Ask whether the container is there. Raises RemoteError or LostRace where it is not."""
+        """Ask whether the container exists. Raises RemoteError or LostRace if it does not."""
         with translated("looking for the container"):
             self._clients[ATTACHMENTS_CONTAINER]().get_container_properties()
 

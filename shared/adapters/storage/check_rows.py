@@ -1,4 +1,4 @@
-"""What checks found: table `accounts`, beside the accounts and in rows of their own."""
+"""The findings of checks, in rows of their own in table `accounts`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-ser
 
 
 class CheckRows:
-    """Fulfils `accounts.ports.Checks`."""
+    """Implements `accounts.ports.Checks`."""
 
     def __init__(self, table: Callable[[], Table]) -> None:
         self._table = table
@@ -70,7 +70,8 @@ def _row(record: CheckRecord) -> dict[str, Any]:
 
 
 def _packed(findings: Sequence[Finding]) -> str:
-    """As many findings as fit; the last ones, about single From addresses, weigh least."""
+    """As many findings as fit. The last ones, about single From addresses, are the least
+    important."""
     kept = list(findings)
     while True:
         text = json.dumps([_fields(one) for one in kept], ensure_ascii=False)

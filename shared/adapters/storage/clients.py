@@ -1,4 +1,4 @@
-"""Azure Storage clients, built on first use, and the translation of their errors."""
+"""Azure Storage clients, built at first use, and the translation of their errors."""
 
 from __future__ import annotations
 
@@ -28,15 +28,16 @@ POISON_QUEUE = "outbox-poison"
 PAYLOADS_CONTAINER = "payloads"
 ATTACHMENTS_CONTAINER = "attachments"
 
-# Seconds. A caller waits behind these, and a worker holds a lease: fail over to "again later" soon.
+# Seconds. A caller waits for these, and a worker holds a lease, so they are short.
 CONNECT_SECONDS = 5
 READ_SECONDS = 20
 CONNECTIONS = 32
 BLOCK_BYTES = 256 * 1024
-"""A payload is read in pieces of this size; the SDK's own 4 KiB make many of a large one."""
+"""Payloads are read in pieces of this size; the SDK's own 4 KiB would mean many requests for a
+large one."""
 _OPTIONS: dict[str, Any] = {"retry_total": 3, "logging_enable": False}
-# Seconds between the tries of the queue and blob SDKs: 1, 3, 5, each one more or less. Their own
-# ones come to more than a minute, behind which a caller waits.
+# Seconds between the tries of the queue and blob SDKs: about 1, 3 and 5. The SDKs' own pauses add
+# up to more than a minute, and a caller waits for them.
 _WAITS: dict[str, Any] = {"initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1}
 
 
@@ -51,14 +52,14 @@ class Storage:
         self._tables: TableService | None = None
 
     def table(self, name: str) -> Table:
-        """One table; all of them share their connections."""
+        """One table. All tables share their connections."""
         with self._lock:
             if self._tables is None:
                 self._tables = self._table_service()
             return self._tables.table(name)
 
     def queue(self, name: str) -> QueueClient:
-        """A client for one queue; messages go out as the text they are."""
+        """A client for one queue. Messages are sent as plain text."""
         from azure.storage.queue import QueueClient
 
         if self._settings.connection_string:
@@ -97,7 +98,8 @@ class Storage:
         return TableService(self._settings.table_url or "", Bearer(self._credential))
 
     def _options(self) -> dict[str, Any]:
-        """One pool of connections for all clients, as wide as the worker has threads."""
+        """One pool of connections for all clients, with as many connections as the worker has
+        threads."""
         from azure.core.pipeline.transport import RequestsTransport
 
         from shared.adapters.storage.session import StorageSession
@@ -125,7 +127,7 @@ class Storage:
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Turn the SDK's errors into ours. `what` is what could not be done, for the message."""
+    """Turn the SDK's errors into Postroom's. `what` is the action that failed, for the message."""
     from azure.core import exceptions as sdk
 
     try:

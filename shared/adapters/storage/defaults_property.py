@@ -1,4 +1,4 @@
-"""An account's defaults as one property of its row: JSON, with what is set and nothing else."""
+"""An account's defaults as one property of its row: JSON with only the values that are set."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def from_property(row: Mapping[str, Any]) -> Defaults:
         signature_html=found.get("signature_html", ""),
         save_to_sent_items=found.get("save_to_sent_items", True),
         daily_cap=found.get("daily_cap"),
-        # What another version of Postroom allowed, and this one does not know, is passed over.
+        # A name that only another version of Postroom knows is ignored.
         overridable=USUALLY
         if overridable is None
         else frozenset(one for one in Overridable if one in overridable),

@@ -1,4 +1,4 @@
-"""Sign-ins under way in table `flows`: taken once. A row holds nothing secret."""
+"""Sign-ins under way, in table `flows`. Each can be taken once. A row holds no secret."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PARTITION = "flow"
 
 
 class FlowsTable:
-    """Fulfils `sign_in.ports.Flows`."""
+    """Implements `sign_in.ports.Flows`."""
 
     def __init__(self, table: Callable[[], Table]) -> None:
         self._table = table
@@ -31,7 +31,7 @@ class FlowsTable:
         self._table().insert("opening a sign-in", row)
 
     def forget_expired(self, now: datetime, most: int) -> int:
-        """See `Expiring`. There are few: those of sign-ins that nobody finished."""
+        """See `Expiring`. There are few: only sign-ins that nobody finished."""
         expired = (now - timedelta(hours=1)).isoformat()
         rows = self._table().rows(
             "looking for expired sign-ins",
@@ -42,7 +42,8 @@ class FlowsTable:
         return len(self._table().remove_unchanged("forgetting expired sign-ins", found))
 
     def take(self, state_hash: str) -> datetime | None:
-        """See `Flows`. The conditional delete is what lets only one of two callbacks win."""
+        """See `Flows`. Of two callbacks, only one can succeed, because the delete is
+        conditional."""
         what = "taking a sign-in"
         row = self._table().get(what, _PARTITION, state_hash)
         if row is None:

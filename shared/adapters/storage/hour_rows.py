@@ -1,4 +1,4 @@
-"""What was counted hour by hour, in partition `hours` of table `waiting`."""
+"""The counts of each hour, in partition `hours` of table `waiting`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 _HOURS = "hours"
 _KEY = "!%Y-%m-%dT%H"
-# The mark keeps it out of what `WaitingTable.mail_ids` takes for waiting mails.
+# Because of this mark `WaitingTable.mail_ids` does not take the row for a waiting mail.
 
 
 class HourRows:
-    """Fulfils `mails.ports.Hours`."""
+    """Implements `mails.ports.Hours`."""
 
     def __init__(self, table: Callable[[], Table]) -> None:
         self._table = table
@@ -32,7 +32,7 @@ class HourRows:
                 datetime.strptime(row["RowKey"], _KEY).replace(tzinfo=UTC),
                 {Status(name): count for name, count in json.loads(row["counts"]).items()},
             )
-            for row in self._table().rows("reading what was counted", condition)
+            for row in self._table().rows("reading the counts", condition)
         ]
 
     def write(self, hour: Hour) -> None:
@@ -42,7 +42,7 @@ class HourRows:
             "RowKey": _key(hour.begins),
             "counts": json.dumps({s.value: n for s, n in hour.counts.items()}),
         }
-        self._table().upsert("writing what was counted", row)
+        self._table().upsert("writing the counts", row)
 
     def forget(self, before: datetime) -> None:
         """See `Hours`."""

@@ -1,4 +1,4 @@
-"""Idempotency keys in table `keys`: one insert-if-absent claims a key."""
+"""Idempotency keys in table `keys`. One insert, which fails if the row exists, claims a key."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class KeysTable:
-    """Fulfils `intake.ports.IdempotencyKeys`."""
+    """Implements `intake.ports.IdempotencyKeys`."""
 
     def __init__(self, table: Callable[[], Table]) -> None:
         self._table = table
 
     def claim(self, key: str, claim: KeyClaim) -> KeyClaim:
-        """See `IdempotencyKeys`. The key itself is the caller's text and is stored as a digest."""
+        """See `IdempotencyKeys`. The key is the caller's text, so only a digest of it is stored."""
         partition, digest = _keys_of(key)
         row = {
             "PartitionKey": partition,
@@ -43,7 +43,7 @@ class KeysTable:
         return _claim_in(row) if row else None
 
     def forget_expired(self, now: datetime, most: int) -> int:
-        """See `Expiring`. Claims are read in the order of their partitions."""
+        """See `Expiring`. Reads the claims in the order of their partitions."""
         expired = (now - KEY_LIFETIME - timedelta(hours=1)).isoformat()
         gone = 0
         start: tuple[str, str] | None = None
@@ -74,7 +74,7 @@ class KeysTable:
         try:
             self._table().replace("renewing an idempotency key", row, entity.etag)
         except LostRace:
-            # Another caller renewed it in this moment; its claim is the one that counts.
+            # Another caller renewed it at the same time, and that claim counts.
             return self._held(row, claim)
         return claim
 

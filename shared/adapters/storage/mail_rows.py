@@ -1,4 +1,4 @@
-"""A mail as a row of the table, and what the table is asked for."""
+"""A mail as a row of the table, and the conditions of the table's queries."""
 
 from __future__ import annotations
 
@@ -38,13 +38,14 @@ CHUNK = 60 * 1024
 
 
 INDEXED = 100
-"""Recipients of a row that the service itself can find; whoever writes to more is looked at."""
+"""Recipients of a row that the service itself can search. For a mail with more, its list is
+compared."""
 
 
 _TO_MORE = "to_more"
 
 
-# What a mail can lose on its way from status to status.
+# The properties that a mail can lose when its status changes.
 _CLEARED = ("lease_until", "lease_id", "reason", "help", "look_at", "draft_id", "message_id")
 
 
@@ -58,18 +59,18 @@ _WAITS = (
 
 
 def keys_of(mail_id: str) -> tuple[str, str]:
-    """Partition and row of a mail."""
+    """Partition key and row key of a mail."""
     day = ids.time_of(mail_id)
     return f"{99999999 - int(f'{day:%Y%m%d}'):08d}", mail_id.translate(_COMPLEMENT)
 
 
 def id_of(row: str) -> str:
-    """The mail id behind a row key."""
+    """The mail id of a row key."""
     return row.translate(_COMPLEMENT)
 
 
 def stamp(moment: datetime) -> str:
-    """A time as text of fixed width, so that texts compare as times do."""
+    """A time as text of fixed width. Such texts sort as the times do."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
@@ -122,7 +123,7 @@ def to_row(mail: Mail) -> dict[str, Any]:
 
 
 def _index(mail: Mail) -> dict[str, bool]:
-    """What a service that cannot look into lists is asked for instead."""
+    """Properties for queries, because the service cannot search in lists."""
     addresses = list(dict.fromkeys(map(address_in, mail.recipients)))
     names = [_indexed("tag", tag) for tag in mail.tags]
     names += [_indexed("to", address) for address in addresses[:INDEXED]]
@@ -132,14 +133,14 @@ def _index(mail: Mail) -> dict[str, bool]:
 
 
 def _indexed(kind: str, value: str) -> str:
-    """A property that only rows with this value have. Names are letters and digits, values are not;
-    whoever meets a name made from another value looks at the list itself."""
+    """The name of a property that only rows with this value have. A name has only letters and
+    digits, so different values can have the same name; the caller then compares the list itself."""
     return f"{kind}_{hashlib.sha256(value.encode()).hexdigest()[:16]}"
 
 
 def without_payload(mail: Mail) -> dict[str, Any]:
-    """A mail's row for a merge: what has no value any more is written as empty text, since a merge
-    leaves alone what it is not given."""
+    """A mail's row for a merge. A property without a value is written as empty text, because a
+    merge keeps properties that it does not get."""
     row = to_row(replace(mail, payload=replace(mail.payload, inline=None)))
     return {**dict.fromkeys(_CLEARED, ""), **row}
 
@@ -220,11 +221,11 @@ def settled_of(entity: Row) -> SettledMail:
 
 
 def ranges_of(span: Span) -> tuple[str, ...]:
-    """The keys from `since` on, as conditions that the service can seek by: keys run backwards, and
-    a condition on rows narrows a range of keys only within one partition."""
+    """The keys from `since` on, as conditions that use the service's index. Keys run backwards in
+    time, and a condition on row keys narrows the range only within one partition."""
     day = partition_of(span.since)
     whole_day = f"PartitionKey eq '{day}' and RowKey le '{row_of(span.since)}~'"
-    # No id is of a later time than this, unless a clock is that wrong.
+    # No id has a later time than this, unless a clock is wrong by more than 30 minutes.
     newest = max(span.until, span.before) + timedelta(minutes=30)
     if partition_of(newest) == day:
         return (whole_day,)
@@ -232,7 +233,8 @@ def ranges_of(span: Span) -> tuple[str, ...]:
 
 
 def waits(span: Span, held_for: str | None) -> str:
-    """The table service takes 15 comparisons at most: with those of the keys these are 11."""
+    """The condition for waiting mails. The table service allows 15 comparisons; with those of the
+    keys these are 11."""
     if held_for is not None:
         return f"status eq 'held' and account eq '{held_for}'"
     return (
@@ -242,7 +244,7 @@ def waits(span: Span, held_for: str | None) -> str:
 
 
 def row_of(moment: datetime) -> str:
-    """What the rows of a moment's ids begin with."""
+    """The beginning of the row keys of all ids of a moment."""
     return ids.new_id(moment, bytes)[:13].translate(_COMPLEMENT)
 
 
@@ -286,7 +288,7 @@ def condition_of(wanted: MailFilter) -> str:
         parts.append(f"({_indexed('to', wanted.recipient)} eq true or {_TO_MORE} eq true)")
     if wanted.since is not None:
         parts.append(f"accepted_at ge '{stamp(wanted.since)}'")
-        # Days count down: what is not older than a day has a key that is not greater.
+        # Days are counted down, so a later day has a smaller key.
         parts.append(f"PartitionKey le '{partition_of(wanted.since)}'")
     if wanted.until is not None:
         parts.append(f"accepted_at lt '{stamp(wanted.until)}'")
@@ -299,7 +301,7 @@ def partition_of(moment: datetime) -> str:
 
 
 def cursor_of(token: tuple[str, str] | None, after: tuple[str, str] | None = None) -> str | None:
-    """Where to go on: at a storage page, or behind one of its rows."""
+    """A cursor that continues at a storage page, or behind one row of it."""
     if not token and after is None:
         return None
     start = token or ("", "")
@@ -308,12 +310,13 @@ def cursor_of(token: tuple[str, str] | None, after: tuple[str, str] | None = Non
 
 
 def bookmark(cursor: str | None) -> tuple[tuple[str, str] | None, tuple[str, str] | None]:
-    """The storage page that a cursor leads to, and the row of it to go on behind."""
+    """The storage page of a cursor, and the row of that page behind which to continue."""
     if cursor is None:
         return None, None
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        # Unlike the standard library's reader, this one goes no deeper than what is expected.
+        # Unlike the standard library's reader, this one does not recurse deeper than the expected
+        # type.
         place = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=list[str])
     except (ValueError, msgspec.DecodeError) as error:
         raise ValueError("not a cursor of this list") from error

@@ -1,8 +1,8 @@
 """The ledger in table `mails`.
 
-Keys run backwards in time, so that the order in which the table service lists rows is newest first
-(`docs/decisions/0002-ledger-keys.md`): the partition is a day counted down, the row the id with
-each hexadecimal digit complemented.
+Keys run backwards in time, because the table service lists rows in the order of their keys and
+lists must be newest first (`docs/decisions/0002-ledger-keys.md`). The partition key is a day
+counted down; the row key is the id with each hexadecimal digit complemented.
 """
 
 from __future__ import annotations
@@ -49,10 +49,11 @@ if TYPE_CHECKING:
 
 
 PAGES_A_CALL = 10
-"""A filter that few mails match may need many storage pages for one of ours; the cursor goes on."""
+"""If few mails match a filter, one page of a list may need many storage pages. After this many the
+page ends, with a cursor."""
 SIFTED = 500
 SECONDS_SIFTED = 0.1
-"""So long a call goes on to storage pages of so many rows where it looks for a part of an address."""
+"""Seconds that one call searches for a part of an address, in storage pages of `SIFTED` rows."""
 
 
 _LISTED = [
@@ -94,7 +95,7 @@ _LISTED = [
 ]
 
 
-# The fewer, the sooner: what a list shows.
+# Only the columns that a list shows: fewer columns are read faster.
 _SIFTED = [
     *("RowKey", "status", "accepted_at", "updated_at", "due_at", "caller", "account", "reason"),
     *("recipients", "recipient_count", "subject", "tags"),
@@ -103,7 +104,7 @@ _GLIMPSED = ["RowKey", "status", "account", "reason", "due_at", "updated_at", "l
 
 
 class MailsTable:
-    """Fulfils `mails.ports.Ledger`."""
+    """Implements `mails.ports.Ledger`."""
 
     def __init__(self, table: Callable[[], Table]) -> None:
         self._table = table
@@ -118,7 +119,8 @@ class MailsTable:
         return Versioned(from_row(row), row.etag) if row else None
 
     def update(self, mail: Mail, etag: str, *, new_payload: bool = False) -> str:
-        """See `Ledger`. A payload that stays is not written again; only a replaced row loses it."""
+        """See `Ledger`. The payload is not written again if it stays; only replacing the row
+        removes it."""
         keeps_payload = mail.payload.inline is not None and not new_payload
         what = "changing a mail"
         if keeps_payload:
@@ -126,7 +128,8 @@ class MailsTable:
         return self._table().replace(what, to_row(mail), etag)
 
     def page(self, wanted: MailFilter, size: int, cursor: str | None) -> MailPage:
-        """See `Ledger`. One storage page may hold fewer matches than `size`; several are read."""
+        """See `Ledger`. One storage page may have fewer matches than `size`, so several are
+        read."""
         if wanted.is_part_of_address:
             return self._sifted(wanted, size, cursor)
         token, after = bookmark(cursor)
@@ -140,8 +143,8 @@ class MailsTable:
         return MailPage(found, cursor_of(token))
 
     def _sifted(self, wanted: MailFilter, size: int, cursor: str | None) -> MailPage:
-        """A page of what the service cannot look for: large storage pages of few columns are looked
-        through, and the cursor then says behind which row of one to go on."""
+        """A page of a search that the service cannot do: large storage pages with few columns are
+        read and compared here. The cursor says behind which row to continue."""
         stop = time.monotonic() + SECONDS_SIFTED
         token, after = bookmark(cursor)
         found: list[Mail] = []
@@ -230,7 +233,7 @@ class MailsTable:
         wanted = " or ".join(f"status eq '{status.value}'" for status in sorted(statuses))
         page = self._table().page(
             "looking for settled mails",
-            # Days count down, and nothing changes before it is accepted.
+            # Days are counted down, and a mail does not change before it is accepted.
             f"PartitionKey ge '{partition_of(before)}' and ({wanted}) and "
             f"updated_at ge '{stamp(since)}' and updated_at lt '{stamp(before)}'",
             select=["PartitionKey", "RowKey", "status", "blob", "files"],
@@ -240,8 +243,8 @@ class MailsTable:
         return SettledPage([settled_of(row) for row in page.rows], cursor_of(page.next))
 
     def remove(self, mails: Sequence[SettledMail]) -> Sequence[SettledMail]:
-        """See `Archive`. Where a transaction was repeated that had taken effect, its rows are gone and
-        not named."""
+        """See `Archive`. If a transaction is repeated after it took effect, its rows are gone and
+        are not returned."""
         days: dict[str, list[RowVersion]] = {}
         for mail in mails:
             partition, row = keys_of(mail.mail_id)
@@ -254,6 +257,6 @@ class MailsTable:
         return [mail for mail in mails if keys_of(mail.mail_id)[1] in gone]
 
     def probe(self) -> None:
-        """Ask for a row that is never there. Raises RemoteError where the table service does not
-        answer, and LostRace where there is no such table."""
+        """Ask for a row that never exists. Raises RemoteError if the table service does not answer,
+        and LostRace if the table does not exist."""
         self._table().page("looking for the ledger", "PartitionKey eq '0' and RowKey eq '0'")

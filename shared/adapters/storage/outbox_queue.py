@@ -1,4 +1,4 @@
-"""Wake-ups on the queue `outbox`."""
+"""Sends wake-ups to the queue `outbox`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class OutboxQueue:
-    """Fulfils `intake.ports.WakeUps`."""
+    """Implements `intake.ports.WakeUps`."""
 
     def __init__(self, client: Callable[[], QueueClient]) -> None:
         self._client = client
@@ -36,8 +36,8 @@ class OutboxQueue:
 
     @contextmanager
     def _alone_at_first(self) -> Iterator[None]:
-        """The SDK goes through its modules at its first call, and fails where another thread is still
-        importing them."""
+        """Let one thread alone make the first call: the SDK then walks through its modules, and
+        fails if another thread is still importing them."""
         if self._has_rung:
             yield
             return
@@ -46,6 +46,6 @@ class OutboxQueue:
             self._has_rung = True
 
     def probe(self) -> None:
-        """Ask whether the queue is there. Raises RemoteError or LostRace where it is not."""
+        """Ask whether the queue exists. Raises RemoteError or LostRace if it does not."""
         with translated("looking for the queue"):
             self._client().get_queue_properties()

@@ -1,4 +1,4 @@
-"""Payloads too large for a ledger row: container `payloads`."""
+"""Payloads that are too large for a ledger row, in the container `payloads`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class PayloadBlobs:
-    """Fulfils `mails.ports.Payloads`."""
+    """Implements `mails.ports.Payloads`."""
 
     def __init__(self, client: Callable[[], ContainerClient]) -> None:
         self._client = client
@@ -53,6 +53,6 @@ class PayloadBlobs:
                     yield str(blob.name)
 
     def probe(self) -> None:
-        """Ask whether the container is there. Raises RemoteError or LostRace where it is not."""
+        """Ask whether the container exists. Raises RemoteError or LostRace if it does not."""
         with translated("looking for the container"):
             self._client().get_container_properties()

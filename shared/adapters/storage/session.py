@@ -1,8 +1,8 @@
-"""The session below the storage SDKs: `requests.Session` without what it does for browsers.
+"""The session below the storage SDKs: `requests.Session` without its work for browsers.
 
-`azure-core` sends through a session. For the plain requests that the SDKs make, this one goes
-straight to urllib3, which takes half of the processor time of a call off; the SDKs' policies
-(signing, retries, errors) stay as they are, and anything unusual takes the ordinary way.
+`azure-core` sends through a session. This one passes the plain requests of the SDKs directly to
+urllib3, which saves half of the processor time of a call. The SDKs' policies (signing, retries,
+errors) stay the same, and unusual requests go through `requests`.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from shared.adapters.http.client import never_left, trust
 
 
 class StorageSession(Session):
-    """Fulfils what `azure.core.pipeline.transport.RequestsTransport` asks of a session."""
+    """Implements what `azure.core.pipeline.transport.RequestsTransport` needs of a session."""
 
     def __init__(self, connections: int) -> None:
         super().__init__()
-        # Neither proxies nor CAs from the environment, on either way.
+        # No proxies and no CAs from the environment, for both kinds of requests.
         self.trust_env = False
         for scheme in ("https://", "http://"):
             self.mount(scheme, HTTPAdapter(pool_maxsize=connections))
         self._pools = PoolManager(maxsize=connections, ssl_context=trust(None))
 
     def request(self, method: str, url: str, **options: Any) -> Response:  # type: ignore[override]
-        """One request, no redirects, no retries; the body is read unless `stream` is set.
+        """Send one request, without redirects and retries; the body is read unless `stream` is set.
 
-        Raises azure-core's errors: ServiceRequestError where the request did not leave,
-        ServiceResponseError where it may have.
+        Raises azure-core's errors: ServiceRequestError if the request was not sent,
+        ServiceResponseError if it may have been.
         """
         data, verify = options.get("data"), options.get("verify", True)
         unusual = any(options.get(name) for name in ("files", "cert", "proxies", "params"))
@@ -74,7 +74,7 @@ class StorageSession(Session):
         return answer
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._pools.clear()
         super().close()
 
@@ -82,7 +82,7 @@ class StorageSession(Session):
 def _headers(method: str, given: Mapping[str, str], body: bytes | None) -> dict[str, str]:
     headers = {name: value for name, value in given.items() if value is not None}
     if body is not None or method not in ("GET", "HEAD"):
-        # As `requests` does: the SDKs count characters, the wire counts bytes.
+        # As `requests` does: the SDKs give a number of characters, but the header needs bytes.
         for name in [name for name in headers if name.lower() == "content-length"]:
             del headers[name]
         headers["Content-Length"] = str(len(body or b""))

@@ -1,4 +1,4 @@
-"""Rows of the Table service as JSON, and what its answers mean."""
+"""Encodes rows of the Table service as JSON, and turns its answers into rows or errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RowVersion = tuple[str, str, str]
 
 
 class Row(dict[str, Any]):
-    """A row as it was read, with the version that it had."""
+    """A row as it was read, with its version at that time."""
 
     __slots__ = ("etag",)
 
@@ -114,8 +114,8 @@ def _row(entity: Entity, etag: str | None) -> Row:
 def _etag_at(timestamp: str) -> str:
     """The ETag of a row that came without one.
 
-    UNCONFIRMED, and kept to this function: that an ETag is its row's timestamp. Microsoft's own
-    clients count on it; a wrong one is refused as a row that was changed.
+    UNCONFIRMED, and kept to this function: that an ETag is the timestamp of its row. Microsoft's
+    own clients rely on it. The service refuses a wrong ETag as if the row had changed.
     """
     return f"W/\"datetime'{quote(timestamp, safe='')}'\""
 
@@ -143,7 +143,8 @@ def key_of(value: str) -> str:
 
 
 def written_of(what: str, answer: Answer) -> str:
-    """The version of what was written. A success without one is somebody else's, such as a gateway's."""
+    """The version of the written row. A success without a version is not the service's answer, but
+    for example a gateway's."""
     refuse(what, answer)
     etag = answer.headers.get("ETag", "")
     if not etag:
@@ -152,13 +153,13 @@ def written_of(what: str, answer: Answer) -> str:
 
 
 def known_of(what: str, etag: str | None) -> None:
-    """Raise LostRace for an empty version: on the wire it would be no condition at all."""
+    """Raise LostRace for an empty version: a request with it would have no condition."""
     if etag == "":
         raise LostRace(f"{what}: the version that was read is not known")
 
 
 def refuse(what: str, answer: Answer) -> None:
-    """Raise what an answer stands for that is no success."""
+    """Raise the error for an answer that is not a success."""
     if answer.status < 300:
         return
     if answer.status == 409 and code_of(answer) == "EntityAlreadyExists":
@@ -174,7 +175,7 @@ def named_of(answer: Answer) -> str:
 
 
 def code_of(answer: Answer) -> str:
-    """The service's own name for what is wrong, such as `EntityAlreadyExists`; empty without one."""
+    """The service's error code, such as `EntityAlreadyExists`; empty if there is none."""
     named = answer.headers.get("x-ms-error-code")
     if not named:
         try:

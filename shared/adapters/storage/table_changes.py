@@ -27,12 +27,12 @@ class Part(msgspec.Struct, frozen=True):
 
 
 def boundary() -> str:
-    """A new one."""
+    """A new random boundary."""
     return str(uuid.uuid4())
 
 
 def written(boundary: str, parts: Sequence[Part]) -> bytes:
-    """The body of a transaction whose Content-Type names `batch_` and this boundary."""
+    """The body of a transaction. Its Content-Type names `batch_` and this boundary."""
     lines = [
         f"--batch_{boundary}",
         f"Content-Type: multipart/mixed; boundary=changeset_{boundary}",
@@ -49,7 +49,7 @@ def written(boundary: str, parts: Sequence[Part]) -> bytes:
             *(f"{name}: {value}" for name, value in part.headers.items()),
             f"Content-Length: {len(part.body)}",
             "",
-            # Latin-1 takes every byte for a character and gives it back unchanged.
+            # Latin-1 maps every byte to a character and back without a change.
             part.body.decode("latin-1"),
         ]
     lines += [f"--changeset_{boundary}--", f"--batch_{boundary}--", ""]
@@ -57,7 +57,7 @@ def written(boundary: str, parts: Sequence[Part]) -> bytes:
 
 
 def read(body: bytes) -> Sequence[Answer]:
-    """The answers to the parts, in their order; to a transaction that was refused just one."""
+    """The answers to the parts, in order; only one answer if the transaction was refused."""
     pieces = _STATUS.split(body)
     return [
         _answer(int(status), rest) for status, rest in zip(pieces[1::2], pieces[2::2], strict=True)
@@ -73,12 +73,12 @@ def _answer(status: int, rest: bytes) -> Answer:
         name, found, value = line.partition(":")
         if found:
             headers[name] = value.strip()
-    # What follows the content is the next boundary.
+    # The next boundary follows the content.
     return Answer(status, headers, content.partition(b"\r\n--")[0].partition(b"\n--")[0])
 
 
 def _parted(rest: bytes) -> tuple[bytes, bytes]:
-    """Headers and content of an answer whose status line is taken off."""
+    """Headers and content of an answer without its status line."""
     whole = b"\r\n" + rest
     blank = _BLANK.search(whole)
     return (whole[: blank.start()], whole[blank.end() :]) if blank else (whole, b"")

@@ -1,7 +1,7 @@
-"""The Table service's REST interface, as much of it as the ledger needs.
+"""The part of the Table service's REST interface that the ledger needs.
 
-Not left to the SDK (`docs/decisions/0023-the-hot-path-speaks-rest.md`). What is promised: a read is
-repeated, a write only where it certainly had no effect or where twice is once.
+It does not use the SDK (`docs/decisions/0023-the-hot-path-speaks-rest.md`). It repeats a read after
+a failure. It repeats a write only if the write certainly had no effect or is idempotent.
 
 https://learn.microsoft.com/rest/api/storageservices/table-service-rest-api
 """
@@ -43,13 +43,14 @@ READ_SECONDS = 20.0
 CONNECT_SECONDS = 5.0
 CONNECTIONS = 32
 MOST_ANSWERED = 64 * 1024 * 1024
-"""Bytes. The service breaks a listing off long before, in pages of a thousand rows."""
+"""Bytes. The service splits a listing long before that, into pages of a thousand rows."""
 MOST_HALTS = 10
-"""Empty pages in a row that lead no further; the service may break off before it has got anywhere."""
+"""Empty pages in a row with the same position; the service may end a page before it has read any
+row."""
 TRANSACTION = 100
-"""Rows that one transaction may change, all of one partition."""
+"""The most rows that one transaction may change; all must be in one partition."""
 _PAUSES = (0.2, 1.0, 2.5)
-"""Seconds before the second, third and fourth try. A caller waits behind these."""
+"""Seconds before the second, third and fourth try. A caller waits for these."""
 _VERSION = "2019-02-02"
 _HEADERS = {
     "x-ms-version": _VERSION,
@@ -61,15 +62,15 @@ _HEADERS = {
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Some rows of a listing, and where to go on: partition and row."""
+    """Some rows of a listing, and the partition and row where the next page begins."""
 
     rows: Sequence[Row]
     next: tuple[str, str] | None
 
 
 class Step(msgspec.Struct, frozen=True):
-    """A part of a transaction: `insert`, `replace`, `upsert` or `remove` a row. With an ETag only if
-    the row is as it was read."""
+    """A part of a transaction: `insert`, `replace`, `upsert` or `remove` a row. With an ETag, the
+    step needs the row unchanged since it was read."""
 
     action: str
     row: Mapping[str, Any]
@@ -77,7 +78,7 @@ class Step(msgspec.Struct, frozen=True):
 
     @classmethod
     def write(cls, row: Mapping[str, Any], etag: str | None) -> Step:
-        """A row that must be new, or must be unchanged."""
+        """Write a row that must be new (no ETag) or unchanged (ETag)."""
         return cls("insert", row) if etag is None else cls("replace", row, etag)
 
 
@@ -107,11 +108,11 @@ class TableService:
         self._wall_clock = wall_clock
 
     def table(self, name: str) -> Table:
-        """One of them; it need not be there."""
+        """One table; it need not exist."""
         return Table(self, name)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._line.close()
 
     def ask(
@@ -125,10 +126,10 @@ class TableService:
         headers: Mapping[str, str] | None = None,
         idempotent: bool,
     ) -> Answer:
-        """One call, answered with something below 500. `what` is what could not be done, for messages;
-        `idempotent` says that twice is once.
+        """Make one call and return an answer below 500. `what` is the action, for error messages;
+        `idempotent` says that the call may be repeated.
 
-        Raises NotSent where it had no effect, AnswerLost where it may have had one.
+        Raises NotSent if the call had no effect, AnswerLost if it may have had one.
         """
         for pause in (*_PAUSES, None):
             try:
@@ -176,8 +177,8 @@ class TableService:
 
 
 class Table:
-    """One table. Every method takes first what is being done, for the message of an error, and raises
-    NotSent, AnswerLost or RemoteRefused."""
+    """One table. The first argument of every method is the action, for error messages. Every method
+    raises NotSent, AnswerLost or RemoteRefused."""
 
     def __init__(self, service: TableService, name: str) -> None:
         self._service = service
@@ -196,8 +197,8 @@ class Table:
         return written_of(what, answer)
 
     def insert_own(self, what: str, row: Mapping[str, Any]) -> str:
-        """The same for a row that holds something nobody else writes, such as an id just made: where
-        the answer was lost, a look tells whether the row came to be. Raises AlreadyExists."""
+        """Write a new row with a value that nobody else writes, such as a new id. If the answer is
+        lost, a read shows whether the row was written. Raises AlreadyExists."""
         try:
             return self.insert(what, row)
         except AnswerLost:
@@ -213,15 +214,16 @@ class Table:
         return self._write(what, "PUT", row, etag)
 
     def merge(self, what: str, row: Mapping[str, Any], etag: str) -> str:
-        """Write properties of a row that must be unchanged. Returns the new ETag. Raises LostRace."""
+        """Write properties of a row that must be unchanged. Returns the new ETag. Raises
+        LostRace."""
         return self._write(what, "PATCH", row, etag)
 
     def upsert(self, what: str, row: Mapping[str, Any]) -> None:
-        """Write a row, or the properties given of one that is there."""
+        """Write a row. If it exists, only the given properties change."""
         self._write(what, "PATCH", row, None)
 
     def get(self, what: str, partition: str, row: str, select: Sequence[str] = ()) -> Row | None:
-        """A row, or what was selected of it; None where there is none."""
+        """A row, or the selected properties of it; None if there is none."""
         answer = self._service.ask(
             what,
             "GET",
@@ -235,7 +237,8 @@ class Table:
         return decoded(what, Entity, answer, lambda entity: entity, answer.headers.get("ETag"))
 
     def remove(self, what: str, partition: str, row: str, etag: str | None = None) -> None:
-        """Remove a row: with an ETag only if it is unchanged, else whether it is there or not.
+        """Remove a row. With an ETag, only if it is unchanged; without one, also if it does not
+        exist.
 
         Raises LostRace, only with an ETag.
         """
@@ -260,8 +263,9 @@ class Table:
         size: int | None = None,
         start: tuple[str, str] | None = None,
     ) -> Page:
-        """Rows in the order of their keys: `size` at most, perhaps fewer, perhaps none, though there
-        are more: then `next` says where. Raises LostRace where there is no such table."""
+        """Rows in the order of their keys: at most `size`. There may be fewer rows, or none, though
+        there are more: then `next` says where they begin. Raises LostRace if the table does not
+        exist."""
         answer = self._service.ask(
             what,
             "GET",
@@ -275,7 +279,7 @@ class Table:
         row = answer.headers.get("x-ms-continuation-NextRowKey")
         further = (partition, row or "") if partition else None
         if rows and further is not None and further == start:
-            # Whoever follows it would read the same rows for ever.
+            # A caller that followed it would read the same rows for ever.
             raise unreadable_of(what)
         return Page(rows, further)
 
@@ -287,7 +291,7 @@ class Table:
         select: Sequence[str] = (),
         size: int | None = None,
     ) -> Iterator[Row]:
-        """All rows that meet a condition, read page by page as they are wanted."""
+        """All rows that meet a condition, read page by page when they are needed."""
         start: tuple[str, str] | None = None
         halts = 0
         while True:
@@ -301,9 +305,9 @@ class Table:
             start = page.next
 
     def together(self, what: str, steps: Sequence[Step]) -> Sequence[str]:
-        """All of it or nothing, in one partition. Returns the ETags, empty for what was removed.
+        """Make all changes in one partition, or none. Returns the ETags, empty for a removed row.
 
-        Raises AlreadyExists or LostRace where a row is not as a step says.
+        Raises AlreadyExists or LostRace if a row is not as a step requires.
         """
         boundary = table_changes.boundary()
         answer = self._service.ask(
@@ -325,8 +329,9 @@ class Table:
         return [one.headers.get("ETag", "") for one in answers]
 
     def remove_unchanged(self, what: str, keys: Sequence[RowVersion]) -> list[RowVersion]:
-        """Remove rows of one partition, each unless it was changed since it was read. Returns those
-        that went. A transaction fails as a whole for one such row; then they go one by one."""
+        """Remove rows of one partition, except those that changed since they were read. Returns the
+        removed ones. A transaction fails as a whole for one changed row; then the rows are removed
+        one by one."""
         gone: list[RowVersion] = []
         rest = iter(keys)
         while lot := list(islice(rest, TRANSACTION)):

@@ -1,5 +1,5 @@
-"""Timetables of the mailboxes: table `accounts`, beside the accounts and in rows of their own, so that
-sending never competes with a change of the account itself."""
+"""Timetables of the mailboxes, in rows of their own in table `accounts`, so that sending never
+conflicts with a change of the account itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TIMETABLES = "pace"
 
 
 class TimetableRows:
-    """Fulfils `delivery.ports.Timetables`."""
+    """Implements `delivery.ports.Timetables`."""
 
     def __init__(self, table: Callable[[], Table]) -> None:
         self._table = table

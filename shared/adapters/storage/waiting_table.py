@@ -1,8 +1,9 @@
 """The index of waiting mails in table `waiting`.
 
-Partition `time` holds what somebody must look at by a time: a row's key is that time and the mail's
-id, so that what is due is one range, read in one call with the watermark and the accounts' marks,
-whose keys lie before all times. Partition `held-<alias>` holds an account's held mails, by id.
+Partition `time` holds the mails that must be checked by a time. A row's key is that time and the
+mail's id, so that all due mails are one range. One call reads it together with the watermark and
+the marks of accounts, whose keys sort before all times. Partition `held-<alias>` holds an account's
+held mails, by id.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from shared.adapters.storage.table_service import Table
 
 ACCOUNTS = 100
-"""Marks of so many accounts come with the entries in one page."""
+"""How many marks of accounts are read with the entries in one page."""
 
 _TIME = "time"
 _WATERMARK = "!watermark"
@@ -36,22 +37,23 @@ _BOOKMARKS = "bookmarks"
 
 
 class WaitingTable:
-    """Fulfils `upkeep.ports.Waiting`."""
+    """Implements `upkeep.ports.WaitingIndex`."""
 
     def __init__(self, table: Callable[[], Table], clock: Clock) -> None:
         self._table = table
         self._clock = clock
 
     def note(self, mail_id: str, due_at: datetime) -> None:
-        """See `Waiting`."""
+        """See `WaitingIndex`."""
         self._table().upsert("noting a waiting mail", self._look(mail_id, due_at))
 
     def note_all(self, search_count: Mapping[str, datetime]) -> None:
-        """See `Waiting`."""
+        """See `WaitingIndex`."""
         self._put(self._look(mail_id, due_at) for mail_id, due_at in search_count.items())
 
     def hold_all(self, alias: str, mail_ids: Sequence[str]) -> None:
-        """See `Waiting`. The mark comes first: it leads to the rows."""
+        """See `WaitingIndex`. The mark is written first, because the sweep finds the rows through
+        it."""
         if not mail_ids:
             return
         what = "marking an account with held mails"
@@ -59,11 +61,11 @@ class WaitingTable:
         self._put(self._row(_HELD + alias, mail_id) for mail_id in dict.fromkeys(mail_ids))
 
     def snapshot(self, now: datetime, most: int) -> WaitingSnapshot:
-        """See `Waiting`."""
+        """See `WaitingIndex`."""
         watermark: Watermark | None = None
         held: list[HeldMark] = []
         due: list[Entry] = []
-        # What comes after a time in a key is less than `~`.
+        # The text after a time in a key sorts before `~`.
         condition = f"PartitionKey eq '{_TIME}' and RowKey le '{stamp(now)}~'"
         size = min(1000, most + ACCOUNTS)
         for row in self._table().rows("looking for waiting mails", condition, size=size):
@@ -79,29 +81,29 @@ class WaitingTable:
         return WaitingSnapshot(watermark, held, due)
 
     def of_account(self, alias: str, most: int) -> Sequence[Entry]:
-        """See `Waiting`. Ids are ordered by time."""
+        """See `WaitingIndex`. Ids are ordered by time."""
         condition, size = f"PartitionKey eq '{_HELD}{alias}'", min(most, 1000)
         rows = self._table().rows("looking for held mails", condition, size=size)
         return [_entry(row) for row in islice(rows, most)]
 
     def drop(self, entries: Sequence[Entry]) -> None:
-        """See `Waiting`."""
+        """See `WaitingIndex`."""
         partitions: dict[str, list[Entry]] = {}
         for entry in entries:
             partitions.setdefault(_keys(entry)[0], []).append(entry)
         for group in partitions.values():
             self._table().remove_unchanged(
-                "striking out mails that waited",
+                "removing mails from those that wait",
                 [(*_keys(entry), entry.etag) for entry in group],
             )
 
     def unmark(self, mark: HeldMark) -> None:
-        """See `Waiting`."""
+        """See `WaitingIndex`."""
         key = (_TIME, _MARK + mark.alias, mark.etag)
-        self._table().remove_unchanged("taking a mark off an account", [key])
+        self._table().remove_unchanged("removing the mark of an account", [key])
 
     def advance(self, watermark: Watermark) -> Watermark:
-        """See `Waiting`."""
+        """See `WaitingIndex`."""
         what = "moving the watermark"
         row = self._row(_TIME, _WATERMARK) | {
             "noted_before": stamp(watermark.noted_before),
@@ -120,26 +122,26 @@ class WaitingTable:
         return _watermark(row, etag)
 
     def mail_ids(self) -> Iterator[str]:
-        """See `Waiting`."""
+        """See `WaitingIndex`."""
         for row in self._table().rows("reading all waiting mails", "", select=["RowKey"]):
             key = str(row["RowKey"])
             if not key.startswith("!"):
                 yield key.rpartition("_")[2]
 
     def bookmark(self, name: str) -> str | None:
-        """See `Waiting`."""
+        """See `WaitingIndex`."""
         row = self._table().get("reading a bookmark", _BOOKMARKS, f"!{name}")
         place = row.get("place") if row else None
         return str(place) if place else None
 
     def set_bookmark(self, name: str, place: str | None) -> None:
-        """See `Waiting`."""
+        """See `WaitingIndex`."""
         row = {"PartitionKey": _BOOKMARKS, "RowKey": f"!{name}", "place": place or ""}
         self._table().upsert("writing a bookmark", row)
 
     def probe(self) -> None:
-        """Ask for a row that is never there. Raises RemoteError where the table service does not answer, and LostRace
-        where there is no such table."""
+        """Ask for a row that never exists. Raises RemoteError if the table service does not answer,
+        and LostRace if the table does not exist."""
         self._table().page("looking for the table", f"PartitionKey eq '{_TIME}' and RowKey eq '0'")
 
     def _look(self, mail_id: str, due_at: datetime) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the watch remembers: table `accounts`, in a row of its own."""
+"""What the hourly watch has reported, in a row of its own in table `accounts`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _PARTITION, _ROW = "watch", "credential"
 
 
 class WatchRows:
-    """Fulfils `upkeep.ports.WatchMemory`."""
+    """Implements `upkeep.ports.WatchMemory`."""
 
     def __init__(self, table: Callable[[], Table]) -> None:
         self._table = table
 
     def recall(self) -> Remembered:
         """See `WatchMemory`."""
-        row = self._table().get("reading what the watch told", _PARTITION, _ROW)
+        row = self._table().get("reading what the watch has reported", _PARTITION, _ROW)
         if row is None:
             return Remembered()
         if "version" not in row:
@@ -43,7 +43,7 @@ class WatchRows:
 
     def remember(self, remembered: Remembered) -> Remembered:
         """See `WatchMemory`."""
-        what = "writing what the watch told"
+        what = "writing what the watch has reported"
         row = _row(remembered.credential)
         try:
             if remembered.etag is None:

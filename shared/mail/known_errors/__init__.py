@@ -1,10 +1,10 @@
-"""What every refusal that Postroom can meet means, who has to act, and what exactly they do.
+"""The catalogue of known errors: what each error means, who has to act, and what exactly they do.
 
-The one catalogue behind the callback page, the accounts page, the API's answers, mails' reasons,
-health, log events (by its codes) and docs/errors.md. One module per origin: `entra` (AADSTS
-numbers), `oauth` (error names), `graph` (codes and statuses), `app` (what Postroom itself finds out
-about its vault, its identity and its grants). They are read when something is refused, so that an
-instance that only delivers does not pay for them.
+The callback page, the accounts page, the API's answers, the reasons of mails, the health details,
+the log events (by code) and docs/errors.md use these texts. There is one module for each origin:
+`entra` (AADSTS numbers), `oauth` (error names), `graph` (codes and statuses) and `app` (faults that
+Postroom finds in its vault, its identity and its grants). They are imported when an error occurs,
+so that an instance that only delivers does not load them.
 """
 
 from __future__ import annotations
@@ -38,18 +38,19 @@ class SignInRejected(RequestRejected):
     ) -> None:
         super().__init__(SIGN_IN_REFUSED, detail, help=remedy)
         self.code = code
-        """The catalogue's code, or None where Postroom itself refused."""
+        """The catalogue's code, or None if Postroom itself refused."""
         self.chosen = chosen
-        """The address of the account that was chosen, where it is known."""
+        """The address of the account that was chosen, if it is known."""
 
 
 def is_known(code: str) -> bool:
-    """Whether the catalogue has its own words for a code."""
+    """Whether the catalogue has an entry for a code."""
     return _known(code) is not None
 
 
 def find(code: str) -> KnownError:
-    """The row for a code of any origin, or for a bare AADSTS number; a cautious one where unknown."""
+    """The entry for a code of any origin, or for a bare AADSTS number; a general one if the code is
+    unknown."""
     return _known(code) or KnownError(
         code,
         "Microsoft refused, with a code that Postroom does not know.",
@@ -60,10 +61,10 @@ def find(code: str) -> KnownError:
 
 
 def read(error: str, description: str, numbers: tuple[int, ...] = ()) -> KnownError:
-    """The row that fits an OAuth error answer.
+    """The entry that fits an OAuth error answer.
 
-    The number decides where the catalogue has it; else the error's name does, and the number is
-    kept for people to look up. Nothing else of the description goes any further.
+    The AADSTS number decides if the catalogue has it. Otherwise the error's name decides, and the
+    number is kept so that people can look it up. The rest of the description is dropped.
     """
     from shared.mail.known_errors import entra, oauth
 
@@ -81,7 +82,7 @@ def read(error: str, description: str, numbers: tuple[int, ...] = ()) -> KnownEr
 
 
 def refused_sign_in(refusal: KnownError, *, chosen: str | None = None) -> SignInRejected:
-    """The error for a sign-in that met a refusal."""
+    """The exception for a sign-in that failed with a known error."""
     return SignInRejected(refusal.meaning, refusal.help, code=refusal.code, chosen=chosen)
 
 

@@ -1,4 +1,4 @@
-"""Why an account cannot send, in the catalogue's words."""
+"""Says why an account cannot send, in the catalogue's words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.mail.known_errors import Actor, KnownError, Retry, find
 
 
 def why(account: Account) -> KnownError | None:
-    """The row for an account that is held or needs a sign-in; None where it is ready."""
+    """The entry for an account that is held or needs a sign-in; None if it is ready."""
     if account.state is AccountState.READY:
         return None
     if account.reason is None:
@@ -21,9 +21,10 @@ def why(account: Account) -> KnownError | None:
         return replace(row, step=right, who=Actor.DIRECTORY_ADMIN)
     signs_in = account.state is AccountState.NEEDS_SIGN_IN
     if account.through and signs_in and account.reason not in (HOLDER_GONE, NOT_GRANTED_SHARED):
-        row = replace(row, step=f"About the account that it is reached by: {row.step}")
+        row = replace(row, step=f"About the account that it is reached through: {row.step}")
     if signs_in and row.retryable:
-        # What may pass has not passed by now: the account would not be in this state.
+        # An error that can end by itself has not ended: otherwise the account would not be in this
+        # state.
         return replace(row, retry=Retry.NO)
     return row
 

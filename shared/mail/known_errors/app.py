@@ -1,6 +1,6 @@
-"""What Postroom itself finds out about its vault, its identity and its grants.
+"""The faults that Postroom finds in its vault, its identity and its grants.
 
-Key Vault's own words for a refusal are its inner error codes:
+Key Vault names the cause of a refusal in its inner error codes:
 https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
 """
 
@@ -30,14 +30,14 @@ ROWS: dict[str, KnownError] = {
     ),
     **alike(
         "holder_gone",
-        "The account that this shared mailbox was reached by is not linked any more.",
+        "The account that this shared mailbox was reached through is not connected any more.",
         Actor.OPERATOR,
         "Sign that account in again on /accounts, then add the shared mailbox again under its alias.",
         sign_in_after=True,
     ),
     **alike(
         "shared_not_granted",
-        "The account that this shared mailbox is reached by was signed in without Mail.Send.Shared.",
+        "The account that this shared mailbox is reached through was signed in without Mail.Send.Shared.",
         Actor.MAILBOX_OWNER,
         "Sign that account in again on /accounts with the box 'Shared mailboxes and other From "
         "addresses' ticked.",
@@ -101,7 +101,7 @@ ROWS: dict[str, KnownError] = {
     ),
     **alike(
         "entra_unreachable",
-        "Microsoft's sign-in service did not answer, or with a passing problem.",
+        "Microsoft's sign-in service did not answer, or has a temporary problem.",
         Actor.NOBODY,
         "Nothing was sent; Postroom tries again. https://status.cloud.microsoft says whether it is "
         "known.",
@@ -124,7 +124,7 @@ ROWS: dict[str, KnownError] = {
     ),
     **alike(
         "scope_missing",
-        "A permission is missing that the account was set up with: what Microsoft grants now does not hold it.",
+        "A permission that the account was set up with is missing from what Microsoft grants now.",
         Actor.MAILBOX_OWNER,
         "Sign the mailbox in again on the accounts page and agree to it; where Microsoft asks for an "
         "approval, an administrator of the directory consents for the app.",
@@ -133,12 +133,12 @@ ROWS: dict[str, KnownError] = {
         "mailbox_refused",
         "Microsoft Graph does not show the mailbox.",
         Actor.DIRECTORY_ADMIN,
-        "Look whether the user is enabled and has an Exchange Online licence, and whether the app has "
+        "Check that the user is enabled and has an Exchange Online licence, and that the app has "
         "User.Read; then check again.",
     ),
     **alike(
         "address_changed",
-        "The mailbox has another address by now than the one that it was connected with.",
+        "The mailbox's address has changed since it was connected.",
         Actor.OPERATOR,
         "Sign the mailbox in again on the accounts page, or add it again under its alias, to take the new "
         "address over.",
@@ -152,7 +152,7 @@ ROWS: dict[str, KnownError] = {
     ),
     **alike(
         "not_reached",
-        "Microsoft Graph was not reached; nothing left.",
+        "Microsoft Graph was not reached; nothing was sent.",
         Actor.NOBODY,
         "Postroom tries again. https://status.cloud.microsoft says whether it is known.",
         Retry.LATER,
@@ -166,7 +166,7 @@ ROWS: dict[str, KnownError] = {
     ),
     **alike(
         "account_gone",
-        "The account is not there any more.",
+        "The account does not exist any more.",
         Actor.OPERATOR,
         "Connect the mailbox again on /accounts, under the same alias.",
     ),

@@ -1,7 +1,8 @@
 """Entra's AADSTS numbers.
 
-The numbers are Microsoft's list; the reading of which of them need a person, and which pass, is from
-reports. Microsoft asks programs to act on the OAuth error's name: a number that is not here does.
+The numbers are from Microsoft's list. Which of them need a person, and which end by themselves, is
+from field reports. Microsoft asks programs to act on the OAuth error's name; Postroom does so for a
+number that is not listed here.
 https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 """
 
@@ -100,7 +101,7 @@ _POLICIES = {
     ),
     **_rows(
         "53000 53001 530003",
-        "The directory lets only managed devices in, and a server cannot be one.",
+        "The directory admits only managed devices, and a server is not one.",
         Actor.DIRECTORY_ADMIN,
         f"In {POLICIES} exclude the mailbox's user or Postroom's app from the policy that requires a "
         f"compliant or joined device; {THEN_AGAIN}",
@@ -115,7 +116,7 @@ _POLICIES = {
     ),
     **_rows(
         "53004",
-        "The user must finish registering security information, and was not allowed to from here.",
+        "The user must finish registering security information, and a policy does not allow that from here.",
         Actor.DIRECTORY_ADMIN,
         "Have the mailbox's user finish it at https://aka.ms/mysecurityinfo from a place that the "
         f"directory trusts; {THEN_AGAIN}",
@@ -298,7 +299,7 @@ _APP = {
     ),
     **_rows(
         "900439",
-        "The account lives in a national cloud, and Postroom asks the public one.",
+        "The account is in a national cloud, and Postroom uses the public one.",
         Actor.OPERATOR,
         "Register the app in that cloud and set POSTROOM_AUTHORITY_HOST and POSTROOM_GRAPH_URL to "
         "its addresses (docs/settings.md).",
@@ -319,7 +320,7 @@ _APP = {
     ),
     **_rows(
         "500208 50194",
-        "The app registration does not admit this sort of account here.",
+        "The app registration does not admit this kind of account here.",
         Actor.OPERATOR,
         f"Make POSTROOM_TENANT fit {REGISTRATION} > Authentication > Supported account types: the "
         "tenant id for one directory, 'organizations' for any directory, 'consumers' for personal "
@@ -385,7 +386,7 @@ _PASSING = {
     ),
     **_rows(
         "50033 90006 90024 90033 90055 90090",
-        "Microsoft's sign-in service has a passing problem.",
+        "Microsoft's sign-in service has a temporary problem.",
         Actor.NOBODY,
         "Wait a little and try again; https://status.cloud.microsoft says whether it is known.",
         Retry.LATER,

@@ -1,7 +1,7 @@
-"""Microsoft Graph's error codes, and what an HTTP status says where the code is not known.
+"""Microsoft Graph's error codes, and the meaning of an HTTP status if the code is not known.
 
-What becomes of a mail is decided in `shared.mail.outcome`; these are the words for it. `retry` says
-what holds for a send: a test keeps the two in step.
+`shared.mail.outcome` decides what happens to a mail; this module has the texts. `retry` says what
+holds for a send; a test checks that both modules agree.
 https://learn.microsoft.com/graph/errors
 """
 
@@ -15,7 +15,7 @@ _LOOK = (
     "does that by itself for a verified account."
 )
 _REPORT = "Report it to whoever maintains Postroom, with the code and the mail's request id."
-_WAITS = "Nothing is to be done: the mail waits and is tried again."
+_WAITS = "Do nothing: the mail waits and is tried again."
 
 _MAIL = {
     **alike(
@@ -41,7 +41,7 @@ _MAIL = {
     ),
     **alike(
         "ErrorMessageBlocked",
-        "Microsoft takes the mail for spam and blocked it.",
+        "Microsoft blocked the mail as spam.",
         Actor.SENDER,
         "Change the mail (links and attachments above all) and send it anew. If every mail of the "
         "mailbox is blocked, its owner signs in at https://outlook.com and follows the instructions.",
@@ -71,7 +71,7 @@ _MAIL = {
         Actor.MAILBOX_OWNER,
         "Empty the mailbox (Deleted Items too), or have an administrator give it more room or an "
         "archive. With room left it is the named properties, which only a new mailbox or Microsoft's support "
-        "can mend: retry then without 'headers'.",
+        "can repair: retry then without 'headers'.",
     ),
     **alike(
         "BadRequest UnableToDeserializePostBody RequestBodyRead ErrorRequiredPropertyMissing "
@@ -96,7 +96,7 @@ _MAIL = {
     ),
     **alike(
         "ErrorNonExistentMailbox",
-        "Exchange says that there is no such mailbox; for existing ones that comes and goes.",
+        "Exchange says that there is no such mailbox; for existing mailboxes this answer is temporary.",
         Actor.DIRECTORY_ADMIN,
         f"Retry the mail. If it stays, check that the mailbox is in {MAILBOXES}.",
     ),
@@ -248,13 +248,13 @@ _THROTTLED = KnownError(
 )
 
 REFUSED = frozenset({400, 402, 405, 406, 410, 411, 415, 416, 422})
-"""The request itself was refused, before anything was done with the mail."""
+"""The request itself was refused before anything was done with the mail."""
 CONFLICT = frozenset({409, 412, 423})
 """The item was busy or had changed; nothing was done."""
 
 
 def of_status(status: int) -> KnownError:
-    """The row for an HTTP status that came without a code that is known."""
+    """The entry for an HTTP status without a known code."""
     if status == 401:
         return _UNAUTHORISED
     if status == 413:
@@ -285,7 +285,7 @@ def of_status(status: int) -> KnownError:
 
 
 def of_reason(reason: str) -> KnownError | None:
-    """The row for a reason that `of_status` gave a name."""
+    """The entry for a reason that `of_status` made; None for any other."""
     named = {row.code: row for row in (_UNAUTHORISED, _TOO_LARGE, _NOT_UNDERSTOOD, _THROTTLED)}
     status = reason.removeprefix("http_")
     if status != reason and len(status) == 3 and status.isdigit():

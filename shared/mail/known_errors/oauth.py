@@ -1,4 +1,4 @@
-"""OAuth error names: what decides where no number that we know comes with them.
+"""OAuth error names. They decide if the answer has no known AADSTS number.
 
 https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
 https://learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code
@@ -83,7 +83,7 @@ ROWS: dict[str, KnownError] = {
     ),
     **alike(
         "temporarily_unavailable server_error",
-        "Microsoft's sign-in service has a passing problem.",
+        "Microsoft's sign-in service has a temporary problem.",
         Actor.NOBODY,
         "Wait a little and try again; https://status.cloud.microsoft says whether it is known.",
         Retry.LATER,

@@ -1,4 +1,4 @@
-"""Where things are: menu paths of Microsoft's admin centres and our own pages, spelled in one place.
+"""Menu paths of Microsoft's admin centres and of Postroom's pages, each spelled in one place.
 
 https://learn.microsoft.com/entra/identity/enterprise-apps/grant-admin-consent
 https://learn.microsoft.com/exchange/recipients-in-exchange-online/manage-permissions-for-recipients

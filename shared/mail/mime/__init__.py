@@ -1,1 +1,1 @@
-"""MIME: raw messages read strictly (`reading`), and messages written (`writing`)."""
+"""MIME: reads raw messages strictly (`reading`), and writes messages (`writing`)."""

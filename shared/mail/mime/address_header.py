@@ -1,11 +1,11 @@
 """Address headers of raw messages, read strictly and in linear time (RFC 5322, 3.4; RFC 6854).
 
-What is read: lists of mailboxes and groups; groups are expanded, their names are left out. Comments
-stand where RFC 5322 lets them stand; they are part of the display name, as mail programs show them:
-`Ada (Sales) <ada@contoso.com>` is named `Ada (Sales)`, and `root@contoso.com (Cron)` is named
-`Cron`. Encoded words are decoded in names outside quotes alone (RFC 2047, 5). Letters that are not
-ASCII may stand in names and domains as they are (RFC 6532). Of the obsolete forms (RFC 5322, 4),
-dots in names and empty entries between commas are read. Anything else is a fault.
+Lists of mailboxes and groups are read; a group is replaced by its members. A comment may be where
+RFC 5322 allows it; it becomes a part of the display name, as mail programs show it: `Ada (Sales)
+<ada@contoso.com>` has the name `Ada (Sales)`, and `root@contoso.com (Cron)` has the name `Cron`.
+Encoded words are decoded only in names outside quotes (RFC 2047, 5). Names and domains may contain
+letters that are not ASCII (RFC 6532). Of the obsolete forms (RFC 5322, 4), dots in names and empty
+entries between commas are read. Anything else is a fault.
 """
 
 from __future__ import annotations
@@ -54,24 +54,24 @@ _BEHIND = (
 
 class _Token(NamedTuple):
     kind: str
-    """`atom`, `quoted` or `comment`; any other token is named by its sign."""
+    """`atom`, `quoted` or `comment`; any other token has its sign as its kind."""
     text: str
     spaced: bool
-    """Whether white space stands before it."""
+    """Whether white space is before it."""
 
 
 class _Mailbox(NamedTuple):
     spec: str
     name: str
     end: int
-    """The token behind it."""
+    """The index of the token behind it."""
 
 
 def read(value: str, *, groups: bool = True, most: int = MAX_ADDRESSES) -> tuple[Address, ...]:
-    """The addresses of an unfolded header value, none for an empty one.
+    """The addresses of an unfolded header value; none for an empty one.
 
-    Raises BadAddress for anything that is not read as above, for a group where `groups` is false,
-    and TooManyAddresses for more than `most`. The message quotes nothing.
+    Raises BadAddress for a value in any other form, and for a group if `groups` is false. Raises
+    TooManyAddresses for more than `most`. The message does not quote the value.
     """
     if has_control_characters(value.replace("\t", " ")):
         raise BadAddress("must not hold line breaks or control characters")
@@ -184,7 +184,8 @@ def _mailbox(tokens: list[_Token], start: int, words_end: int) -> _Mailbox:
 
 
 def _spec(tokens: list[_Token], local: list[_Token], at: int) -> tuple[str, list[_Token], int]:
-    """An address whose words before the `@` are given; its comments; the token behind it."""
+    """An address whose words before the `@` are given; also its comments, and the index of the
+    token behind it."""
     comments = [token for token in local if token.kind == _COMMENT]
     words = [token for token in local if token.kind != _COMMENT]
     if _kind(tokens, at) != "@":
@@ -206,7 +207,7 @@ def _spec(tokens: list[_Token], local: list[_Token], at: int) -> tuple[str, list
 
 
 def _name(words: list[_Token], comments: list[_Token]) -> str:
-    """The display name: the words, and the comments in parentheses; or the comments alone."""
+    """The display name: the words, then the comments in parentheses; or only the comments."""
     phrase = [token for token in words if token.kind != _COMMENT]
     if not phrase:
         return " ".join(_comment(token)[1:-1] for token in (*words, *comments)).strip()
@@ -236,12 +237,12 @@ def _pieces(words: Iterable[_Token]) -> list[str]:
 
 
 def _comment(token: _Token) -> str:
-    """A comment with its parentheses; encoded words may stand in it (RFC 2047, 5)."""
+    """A comment with its parentheses. It may contain encoded words (RFC 2047, 5)."""
     return encoded_words.decoded(_collapsed(re.sub(r"\\(.)", r"\1", token.text)))
 
 
 def _collapsed(text: str) -> str:
-    """With one space for each run of white space, as a folded line leaves it."""
+    """The text with one space for each run of white space, as after unfolding."""
     return re.sub(r"[ \t]+", " ", text).strip(" ")
 
 

@@ -1,10 +1,10 @@
 """The Content-Type of raw messages and their parts, read strictly (RFC 2045, 5.1; RFC 2046, 5.1).
 
-A value that two readers may take for two types is refused: what one of them calls text, another may
-open as a multipart. Read are `type/subtype` and parameters without comments. Values without quotes may
-hold what mail programs write although RFC 2045 wants quotes: `type=text/html`, `name=my file.pdf`.
-The boundary is the exception: it must be as RFC 2046 has it, in one parameter, and nothing may stand
-around it that a reader could take for another boundary.
+A value that two readers may interpret as different types is refused: what one reader shows as text,
+another may open as a multipart. `type/subtype` and parameters without comments are read. Values
+without quotes may contain what mail programs write although RFC 2045 requires quotes:
+`type=text/html`, `name=my file.pdf`. The boundary is the exception: it must have the form of RFC
+2046, in one parameter, and nothing around it may look like another boundary.
 """
 
 from __future__ import annotations
@@ -24,41 +24,41 @@ _PARAMETER = re.compile(
     + _SPACE
     + rb"="
     + _SPACE
-    # Bytes that are not ASCII are letters of a name.
+    # Bytes that are not ASCII count as letters of a name.
     + rb'(?:"(?P<quoted>(?:[^"\\]|\\.)*+)"|(?P<plain>[^\s;,"()<>\\]++(?:[ \t]++[^\s;,"()<>\\]++)*+)))?'
     + _SPACE,
     re.DOTALL,
 )
 _BOUNDARY = re.compile(rb"(?! )[0-9A-Za-z'()+_,./:=? -]{1,70}(?<! )")
 _PLAIN_BOUNDARY = re.compile(rb"[0-9A-Za-z+_.-]{1,70}")
-# Headers in a signed part that a mail program shows in place of those of the message: RFC 9788,
-# the drafts before it, and RFC 8551, 3.1.
+# Headers in a signed part that a mail program shows instead of those of the message: RFC 9788, the
+# drafts before it, and RFC 8551, 3.1.
 _OF_PROTECTED_HEADERS = frozenset({"hp", "protected-headers", "forwarded"})
 
 _ENVELOPES = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
-"""`winmail.dat`: it holds a sender, recipients and a subject of its own (MS-OXTNEF, 2.1.3)."""
+"""`winmail.dat`: it contains a sender, recipients and a subject of its own (MS-OXTNEF, 2.1.3)."""
 _ELSEWHERE = frozenset({"message/partial", "message/external-body"})
 
 
 _Parameter = tuple[str, bytes, bool]
-"""Name in lower case, value, and whether the value stands in quotes."""
+"""Name in lower case, value, and whether the value is in quotes."""
 
 
 class BadContentType(ValueError):
-    """A Content-Type that is not taken. The text says what is wrong and what to do."""
+    """A Content-Type that is refused. The text says what is wrong and what to do."""
 
 
 class ContentType(NamedTuple):
-    """What is known of a part from its Content-Type."""
+    """The facts of a part's Content-Type."""
 
     kind: str
     """`type/subtype` in lower case."""
     boundary: bytes | None
-    """Given for each multipart, and for nothing else."""
+    """Set for a multipart, and only for that."""
 
 
 def read(value: bytes) -> ContentType:
-    """Read a value with its folds, whose lines end with CR LF. Raises BadContentType."""
+    """Read a folded value, whose lines end with CR LF. Raises BadContentType."""
     found = _TYPE.match(value)
     if found is None or value[found.end() : found.end() + 1] not in (b"", b";"):
         raise BadContentType(
@@ -78,7 +78,7 @@ def read(value: bytes) -> ContentType:
 
 
 def _boundary(parameters: list[_Parameter], boundaries: list[_Parameter]) -> bytes:
-    """The boundary of a multipart. Raises BadContentType where readers may find another one."""
+    """The boundary of a multipart. Raises BadContentType if other readers may find another one."""
     if len(boundaries) != 1 or boundaries[0][0] != "boundary":
         raise BadContentType("is a multipart without a boundary in one parameter: give one")
     _, boundary, is_quoted = boundaries[0]
@@ -91,7 +91,8 @@ def _boundary(parameters: list[_Parameter], boundaries: list[_Parameter]) -> byt
         raise BadContentType(
             "has a boundary that some readers decode, with '=?' or in apostrophes: choose another"
         )
-    # Readers that split at each semicolon, or take a backslash for a sign of its own, look into quotes.
+    # Some readers split at each semicolon, or take a backslash literally, and so read inside
+    # quotes.
     for _, other, _ in parameters:
         if other is not boundary and (b"\\" in other or b"boundary" in other.lower()):
             raise BadContentType(
@@ -102,7 +103,7 @@ def _boundary(parameters: list[_Parameter], boundaries: list[_Parameter]) -> byt
 
 
 def refusal(kind: str) -> str | None:
-    """Why nothing of a type (`type/subtype` in lower case) is sent, with the remedy, or None."""
+    """Why a type (`type/subtype` in lower case) is never sent, with the remedy, or None."""
     if kind in _ENVELOPES:
         return (
             f"is {kind} (winmail.dat), which has an envelope of its own: send the files that it "
@@ -114,7 +115,7 @@ def refusal(kind: str) -> str | None:
 
 
 def _parameters(value: bytes, at: int) -> list[_Parameter]:
-    """Name in lower case, value, and whether it stands in quotes, of each parameter."""
+    """Name in lower case, value, and whether it is in quotes, for each parameter."""
     found: list[_Parameter] = []
     while at < len(value):
         parameter = _PARAMETER.match(value, at)

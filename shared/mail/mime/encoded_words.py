@@ -1,6 +1,7 @@
-"""Encoded words of header fields, decoded in linear time (RFC 2047).
+"""Decodes the encoded words of header fields in linear time (RFC 2047).
 
-A word whose charset is none of mail, or whose bytes are none of its charset, stays as it is written.
+A word stays unchanged if its charset is not a charset of mail, or if its bytes are not valid in
+that charset.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ import binascii
 import re
 from collections.abc import Iterable, Iterator
 
-# The charsets of mail. Python has codecs beside them that are no charsets, take a time that grows
-# with the square of the length, or make text that cannot be written again.
+# The charsets of mail. Python also has codecs that are not charsets, that take time which grows
+# with the square of the length, or that make text which cannot be encoded again.
 _CHARSET = re.compile(
     r"utf-?8|(us-)?ascii|iso[-_]?8859-\d{1,2}|latin-?1|(windows-|cp)(125\d|874)|koi8-[ru]"
     r"|iso-2022-(jp|kr)|shift[-_]jis|euc-(jp|kr)|ks_c_5601-1987|gb2312|gbk|gb18030|big5",
     re.IGNORECASE,
 )
-# The charset may have a language behind an asterisk (RFC 2231, 5).
+# A language may follow the charset after an asterisk (RFC 2231, 5).
 _WORD = re.compile(
     r"=\?(?P<charset>[^?*\s]{1,40})(?:\*[^?\s]{0,40})?\?(?P<encoding>[bBqQ])\?(?P<text>[^?\s]*)\?="
 )
@@ -30,7 +31,7 @@ def is_word(text: str) -> bool:
 
 
 def decoded(text: str) -> str:
-    """A text with its encoded words decoded; white space between two of them is left out."""
+    """A text with its encoded words decoded; white space between two of them is removed."""
     if "=?" not in text:
         return text
     found: list[str] = []
@@ -47,8 +48,8 @@ def decoded(text: str) -> str:
 
 
 def _decoded_run(text: str, run: list[re.Match[str]]) -> str:
-    """Words that stand side by side. Those of one charset are decoded together: some programs cut
-    a character in two."""
+    """Decode adjacent words. Those with the same charset are decoded together, because some
+    programs split a character between two words."""
     if not run:
         return ""
     try:

@@ -1,4 +1,5 @@
-"""Header fields as lines of a message: ASCII, folded, without the line end (RFC 5322, 2.2)."""
+"""Writes header fields as lines of a message: ASCII, folded, without the line end (RFC 5322,
+2.2)."""
 
 from __future__ import annotations
 
@@ -10,17 +11,17 @@ from shared.mail.address import Address
 from shared.mail.header_rules import MAX_SPACES, Form, form_of, list_id_parts, literal_fault
 
 LINE = 76
-"""Characters of a header line that lines are folded to (RFC 2047, 2)."""
+"""The length to which header lines are folded (RFC 2047, 2)."""
 LONGEST_WORD = 900
-"""A word of a text longer than this cannot stand on a line with a header's name (RFC 5322, 2.1.1:
-998 characters)."""
+"""A word of a text that is longer does not fit on a line with a header's name (RFC 5322, 2.1.1: 998
+characters)."""
 _WORD_START, _WORD_END = "=?utf-8?b?", "?="
 _FEWEST = 12
-"""Bytes of text that an encoded word has room for: with less room it begins on the next line."""
+"""The fewest bytes of text in an encoded word: with less room, it begins on the next line."""
 
 
 def addresses_line(name: str, addresses: Iterable[Address]) -> str:
-    """An address header, one address on each line."""
+    """An address header, with one address on each line."""
     used = len(name) + 2
     written: list[str] = []
     for address in addresses:
@@ -39,10 +40,10 @@ def _address(address: Address, used: int) -> str:
 
 
 def header_line(name: str, value: str) -> str:
-    """A header with a value of the form that its name has.
+    """A header whose value has the form for its name.
 
-    A mail that waits may have been accepted before `shared.mail.header_rules` read its value: what
-    cannot go byte for byte goes as text.
+    A waiting mail may have been accepted before `shared.mail.header_rules` checked its value: a
+    value that cannot be written byte for byte is written as text.
     """
     form = form_of(name)
     parts = list_id_parts(value) if form is Form.LIST_ID else None
@@ -54,18 +55,18 @@ def header_line(name: str, value: str) -> str:
 
 
 def text_line(name: str, text: str) -> str:
-    """A header with text, folded at its spaces; encoded (RFC 2047) only where it must be."""
+    """A header with text, folded at its spaces; encoded (RFC 2047) only if necessary."""
     if not is_plain(text) or not _stands_on_lines(text):
         return f"{name}: {encoded(text, len(name) + 2)}"
     return literal_line(name, text)
 
 
 def literal_line(name: str, text: str) -> str:
-    """A header with ASCII text, byte for byte, folded at its spaces only."""
+    """A header with ASCII text, byte for byte, folded only at its spaces."""
     lines = [f"{name}:"]
     for index, word in enumerate(text.split(" ")):
         line = lines[-1]
-        # The first word stays beside the name wherever a line can hold both.
+        # The first word stays on the line of the name if the line can hold both.
         most = LINE if index else LINE + LONGEST_WORD
         if word and len(line) + 1 + len(word) > most:
             lines.append("")
@@ -74,12 +75,12 @@ def literal_line(name: str, text: str) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """Whether a text stands for itself: nothing in it is, or looks like, an encoded word."""
+    """Whether no part of a text is, or looks like, an encoded word."""
     return text.isascii() and "=?" not in text
 
 
 def _stands_on_lines(text: str) -> bool:
-    """Whether a text can be folded, and is read back with the spaces that it has."""
+    """Whether a text can be folded, and is read back with the same spaces."""
     return (
         text == text.strip(" ")
         and " " * (MAX_SPACES + 1) not in text
@@ -88,8 +89,8 @@ def _stands_on_lines(text: str) -> bool:
 
 
 def encoded(text: str, used: int) -> str:
-    """A text as encoded words (RFC 2047), so that no line has more than 76 characters; `used`
-    characters stand before it on its first line."""
+    """A text as encoded words (RFC 2047), in lines of at most 76 characters; `used` characters are
+    already on the first line."""
     data = text.encode("utf-8")
     words: list[str] = []
     room = _room(used)
@@ -99,7 +100,7 @@ def encoded(text: str, used: int) -> str:
     while start < len(data) or not words:
         end = min(start + room, len(data))
         while end < len(data) and data[end] & 0xC0 == 0x80:
-            # A character stands in one word.
+            # A character must not be split between two words.
             end -= 1
         words.append(f"{_WORD_START}{base64.b64encode(data[start:end]).decode()}{_WORD_END}")
         start, room = end, _room(1)
@@ -107,5 +108,6 @@ def encoded(text: str, used: int) -> str:
 
 
 def _room(used: int) -> int:
-    """Bytes of text that an encoded word holds on a line that has `used` characters already."""
+    """The bytes of text that fit into an encoded word on a line that already has `used`
+    characters."""
     return (LINE - used - len(_WORD_START) - len(_WORD_END)) // 4 * 3

@@ -1,4 +1,4 @@
-"""The header section of a raw message, cut into its fields strictly (RFC 5322, 2.2)."""
+"""Splits the header section of a raw message strictly into its fields (RFC 5322, 2.2)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 MAX_HEADER_SECTION = 256 * 1024
-"""Bytes of a raw message's headers. Room for 500 recipients with long names."""
+"""Bytes of a raw message's headers: enough for 500 recipients with long names."""
 MAX_FIELDS = 2000
-"""Header fields of a message: a line for each of 500 recipients, and more than any mail has."""
+"""Header fields of a message: a line for each of 500 recipients, and more than any real mail
+has."""
 
 _LINE_END = re.compile(rb"\r?\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _FIRST_EMPTY = re.compile(rb"\r?\n")
-# What some readers end a line at, or the headers, and others read over (RFC 5322, 2.2 and 4).
+# Characters at which some readers end a line, or the headers, and others do not (RFC 5322, 2.2 and
+# 4).
 _NO_LINE_END = re.compile(rb"\r(?!\n)|\0")
 _CONTROL = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _BLANK = re.compile(rb"^[ \t]+\r?$", re.MULTILINE)
@@ -22,11 +24,11 @@ _NAME = re.compile(rb"[!-9;-~]{1,76}(?=:)")
 
 
 class BadSection(ValueError):
-    """Not the headers of a message. The text says what is wrong and what to do."""
+    """The bytes are not the headers of a message. The text says what is wrong and what to do."""
 
 
 class Field(NamedTuple):
-    """One header field as it stands in a message."""
+    """One header field, unchanged."""
 
     name: str
     raw: bytes
@@ -34,23 +36,23 @@ class Field(NamedTuple):
 
     @property
     def lowered(self) -> str:
-        """The name in lower case, by which fields are told apart."""
+        """The name in lower case, for comparisons."""
         return self.name.lower()
 
     @property
     def value(self) -> bytes:
-        """Behind the colon, unfolded: the line breaks are gone, the white space of folds is not."""
+        """The value, unfolded: without the line breaks of folds, but with their white space."""
         return self.raw[len(self.name) + 1 :].replace(b"\r\n", b"").strip(b" \t")
 
     @property
     def text(self) -> str:
-        """The value as text. Raises UnicodeDecodeError where it is not UTF-8 (RFC 6532)."""
+        """The value as text. Raises UnicodeDecodeError if it is not UTF-8 (RFC 6532)."""
         return self.value.decode("utf-8")
 
 
 def split(raw: bytes) -> tuple[list[Field], int]:
-    """The fields of a message, and where its body begins. Raises BadSection."""
-    # One line end more than the limit: what is longer is told from what is not, and no more is read.
+    """The fields of a message, and the position of its body. Raises BadSection."""
+    # One line end more than the limit is read, which shows whether the section is longer.
     section, body = bounds(raw[: MAX_HEADER_SECTION + 4])
     if section > MAX_HEADER_SECTION:
         raise BadSection(f"has more than {MAX_HEADER_SECTION} bytes of headers")
@@ -62,9 +64,10 @@ def split(raw: bytes) -> tuple[list[Field], int]:
 
 
 def split_part(raw: bytes) -> tuple[list[Field], int]:
-    """The fields of a part, which may have none, and where its content begins. Raises BadSection.
+    """The fields of a part, which may have none, and the position of its content. Raises
+    BadSection.
 
-    The headers of parts leave as they came: a line of nothing but white space is refused, too.
+    The headers of parts are sent unchanged, so a line with only white space is refused, too.
     """
     section, body = bounds(raw[: MAX_HEADER_SECTION + 4])
     if not section:
@@ -85,9 +88,9 @@ def _check_signs(head: bytes) -> None:
 
 
 def without(raw: bytes, drop: Callable[[str], bool]) -> bytes:
-    """A message that was read before, without the fields whose lower-case name `drop` is true for.
+    """A message that was read before, without the fields for whose lower-case name `drop` is true.
 
-    Lenient: what is no field stays. The lines of the headers end with CR LF.
+    Lenient: a line that is not a field stays. The lines of the headers end with CR LF.
     """
     section, body = bounds(raw)
     kept: list[bytes] = []
@@ -102,20 +105,20 @@ def without(raw: bytes, drop: Callable[[str], bool]) -> bytes:
 
 
 def names(raw: bytes) -> list[str]:
-    """The names of the fields of a message that was read before, as they are written."""
+    """The names of the fields of a message that was read before, unchanged."""
     section, _ = bounds(raw)
     found = (_NAME.match(line) for line in _LINE_END.split(raw[:section]))
     return [name[0].decode("ascii") for name in found if name is not None]
 
 
 def has_message_id(raw: bytes) -> bool:
-    """Whether a message that was read before has a Message-ID of its caller's. A blank one was left out
-    when it was read."""
+    """Whether a message that was read before has a Message-ID from its caller. A blank one was
+    removed when the message was read."""
     return any(name.lower() == "message-id" for name in names(raw))
 
 
 def bounds(raw: bytes) -> tuple[int, int]:
-    """Where the header section ends and where the body begins, however long the section is."""
+    """The end of the header section and the begin of the body, for a section of any length."""
     if first := _FIRST_EMPTY.match(raw):
         return 0, first.end()
     found = _HEAD_END.search(raw)
@@ -140,14 +143,14 @@ def _fields(head: bytes) -> list[Field]:
         if line.startswith((b" ", b"\t")):
             if not lines:
                 raise BadSection("begins with a line that continues no header: begin with a header")
-            # A line of nothing but white space is the end of the headers to some readers.
+            # For some readers, a line with only white space ends the headers.
             if line.strip(b" \t"):
                 lines.append(line)
             continue
         finish()
         match = _NAME.match(line)
         if match is None:
-            # `From : x` is a From to some readers, the body's first line to others.
+            # Some readers take `From : x` for a From header, others for the first line of the body.
             raise BadSection(
                 "has a line among its headers that is none, such as 'From :' or a 'From ' line: "
                 "begin with a header, and end the headers with an empty line"

@@ -1,7 +1,7 @@
-"""Lines that end with CR LF throughout a message (RFC 5322, 2.3).
+"""Converts the line ends of a message to CR LF (RFC 5322, 2.3).
 
-A part whose Content-Transfer-Encoding is `binary` has no lines: its bytes stay as they are, inside
-`multipart/signed` too, so that its signature holds.
+A part whose Content-Transfer-Encoding is `binary` has no lines: its bytes stay unchanged, also
+inside `multipart/signed`, so that the signature stays valid.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 
 def with_crlf(text: bytes, binary: Iterable[tuple[int, int]]) -> bytes:
-    """A text with CR LF for every LF that stands alone outside its binary parts, whose starts and
-    ends are given in order."""
+    """A text with CR LF for every lone LF outside the binary parts. `binary` has their starts and
+    ends, in order."""
     if text.count(b"\n") == text.count(b"\r\n"):
         return text
     pieces: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Parameters of MIME headers: a caller's text is data in them and nothing else.
+"""Writes parameters of MIME headers, so that a caller's text can only be data in them.
 
 RFC 2045, 5.1 and RFC 2231 (https://www.rfc-editor.org/rfc/rfc2231).
 """
@@ -12,26 +12,26 @@ from shared.mail.media_type import quoted
 from shared.mail.mime.header_lines import encoded, is_plain
 
 MAX_PLAIN = 200
-"""Characters up to which a value stands in quotes on a line of its own."""
+"""The longest value that is written in quotes on one line."""
 MAX_VALUE = 900
-"""Characters of an encoded value on one line; a longer one is continued. Outlook does not put
-continued values together (jstedfast/MimeKit#281), so most names are kept on one long line."""
+"""Characters of an encoded value on one line; a longer one is continued. Outlook does not join
+continued values (jstedfast/MimeKit#281), so most names are written on one long line."""
 _READ_OTHERWISE = frozenset("\"\\%'*")
-"""Signs that some readers take for quotes, escapes or RFC 2231 where they are none."""
+"""Characters that some readers wrongly interpret as quotes, escapes or RFC 2231."""
 _SAFE = "!#$&+-.^_`{|}~"
-"""What stands for itself in an encoded value: the attribute-char of RFC 2231, 7."""
+"""Characters that need no encoding in an encoded value: the attribute-char of RFC 2231, 7."""
 
 
 def field(name: str, value: str, parameters: Iterable[str]) -> str:
-    """A MIME header, each parameter on a line of its own."""
+    """A MIME header, with each parameter on its own line."""
     return f"{name}: " + ";\r\n ".join((value, *parameters))
 
 
 def parameters(name: str, value: str) -> list[str]:
-    """A parameter, as one piece or as several that continue each other.
+    """A parameter, in one piece or in several that continue each other.
 
-    Some readers decode encoded words in quotes too, join spaces, or take a backslash for a part of
-    a path: whatever they could read otherwise is encoded.
+    Some readers decode encoded words in quotes too, join spaces, or interpret a backslash as a part
+    of a path. A value that a reader could misread is therefore encoded.
     """
     if stands_for_itself(value):
         return [f"{name}={quoted(value)}"]
@@ -44,7 +44,7 @@ def parameters(name: str, value: str) -> list[str]:
 def name_parameter(filename: str) -> str:
     """The `name` of a Content-Type, beside the `filename` of its Content-Disposition.
 
-    For Outlook, which reads no RFC 2231 and shows "Untitled Attachment" without it
+    It is for Outlook, which does not read RFC 2231 and shows "Untitled Attachment" without it
     (jstedfast/MimeKit#186): encoded words in quotes, as Outlook and Gmail write them.
     """
     if stands_for_itself(filename):
@@ -53,7 +53,7 @@ def name_parameter(filename: str) -> str:
 
 
 def stands_for_itself(value: str) -> bool:
-    """Whether every reader reads a value in quotes as it is."""
+    """Whether every reader reads a value in quotes unchanged."""
     return (
         0 < len(value) <= MAX_PLAIN
         and is_plain(value)
@@ -65,7 +65,7 @@ def stands_for_itself(value: str) -> bool:
 
 
 def _pieces(text: str) -> Iterable[str]:
-    """Cut where no percent-encoded byte is cut."""
+    """The text in pieces, none of which splits a percent-encoded byte."""
     start = 0
     while start < len(text):
         end = min(start + MAX_VALUE, len(text))

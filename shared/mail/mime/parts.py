@@ -1,4 +1,4 @@
-"""The parts of a message as MIME: header lines of our own, bodies in base64 or quoted-printable.
+"""Writes the parts of a message as MIME, with bodies in base64 or quoted-printable.
 
 A part is its header lines, an empty line and its body, without a line end behind it.
 """
@@ -16,19 +16,19 @@ LINE = 76
 """Characters of a line of base64 (RFC 2045, 6.8)."""
 _ASCII = bytes(range(128))
 _OPAQUE = ("multipart/", "message/")
-"""Those may not be base64 (RFC 2045, 6.4); as a plain file they arrive byte for byte."""
+"""These types may not be base64 (RFC 2045, 6.4); as a plain file they arrive byte for byte."""
 OCTETS = media_type.MediaType("application/octet-stream")
 
 
 def text_part(text: str, subtype: str) -> bytes:
-    """A text of the mail."""
+    """A text of the mail as a part."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace")
     content_type = field("Content-Type", f"text/{subtype}", ["charset=utf-8"])
     beyond_ascii = len(lines.translate(None, _ASCII))
     if 2 * beyond_ascii > len(lines) // 3:
         return _base64(lines.replace(b"\n", b"\r\n"), content_type)
-    # Quoted-printable, which people can read in the source, unless base64 is shorter. It is given
-    # line feeds alone: of both kinds of line ends it takes one for its own, by the first it meets.
+    # Quoted-printable, which people can read in the source, unless base64 is shorter. The encoder
+    # gets only line feeds: with both kinds of line ends, it would use the one that it meets first.
     body = binascii.b2a_qp(lines, istext=True).replace(b"\n", b"\r\n")
     return _head(content_type, "Content-Transfer-Encoding: quoted-printable") + body
 
@@ -36,7 +36,7 @@ def text_part(text: str, subtype: str) -> bytes:
 def calendar_part(calendar: str, method: str) -> bytes:
     """An invitation, as the alternative that calendar programs read (RFC 6047, 2.4).
 
-    It has no name: with one it is a file to some programs, and shows no buttons.
+    It has no name: some programs take a part with a name for a file and show no buttons.
     """
     content_type = field("Content-Type", "text/calendar", ["charset=utf-8", f"method={method}"])
     return _base64(calendar.encode(), content_type)
@@ -67,8 +67,8 @@ def file_part(item: Attachment, *, inline: bool) -> bytes:
 
 
 def multipart(subtype: str, parts: Sequence[bytes], boundary: str, *extra: str) -> bytes:
-    """Parts in one. The boundary can stand in none of them: `=_` is no quoted-printable and no
-    base64, and no header line begins with two hyphens."""
+    """Several parts as one. The boundary cannot occur in any of them: `=_` is neither
+    quoted-printable nor base64, and no header line begins with two hyphens."""
     content_type = field("Content-Type", f"multipart/{subtype}", [f'boundary="{boundary}"', *extra])
     line = f"\r\n--{boundary}".encode("ascii")
     bodies = b"".join(b"%b\r\n%b" % (line, part) for part in parts)

@@ -1,8 +1,8 @@
-"""Raw MIME messages as callers send them: read strictly.
+"""Reads the raw MIME messages of callers strictly.
 
-What is checked is what is recorded, and what is recorded is what leaves: the headers that name
-people, and the subject, become fields of the `Message`, from which they are written anew
-(`rewriting`). RFC 5322 (https://www.rfc-editor.org/rfc/rfc5322).
+The headers that name people, and the subject, become fields of the `Message`. Postroom checks and
+stores these fields and writes the headers from them (`rewriting`), so that what was checked is what
+is sent. RFC 5322 (https://www.rfc-editor.org/rfc/rfc5322).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from shared.mail.mime import (
 from shared.mail.mime.header_section import BadSection, Field
 
 MAX_TOLD = 30
-"""Problems that one answer names."""
+"""The most problems in one answer."""
 
-# RFC 5322, 3.6, and RFC 2045: of two of these, readers take one or the other.
+# RFC 5322, 3.6, and RFC 2045: if one of these occurs twice, readers choose different ones.
 _ONCE = frozenset(
     {
         "content-disposition",
@@ -65,16 +65,16 @@ class _People(NamedTuple):
 
     found: dict[str, tuple[Address, ...]]
     named: dict[str, str]
-    """How the caller wrote each name."""
+    """The spelling of each name in the caller's message."""
 
     def get(self, name: str) -> tuple[Address, ...]:
         return self.found.get(name, ())
 
 
 def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
-    """A raw message as callers send it: envelope and subject from its headers, and the rest.
+    """A raw message of a caller: envelope and subject from its headers, and the rest.
 
-    Every problem names the header; the message is complete only where there is none.
+    Every problem names its header; the message is complete only if there is no problem.
     """
     nothing = Message(sender=None, mime=raw)
     try:
@@ -114,7 +114,7 @@ def read(raw: bytes) -> tuple[Message, list[FieldProblem]]:
 
 
 def _refused(fields: Iterable[Field]) -> list[FieldProblem]:
-    """The headers that may not be given, and those that are given twice."""
+    """The headers that are not allowed, and those that occur twice."""
     found: list[FieldProblem] = []
     seen: dict[str, str] = {}
     twice: set[str] = set()
@@ -152,7 +152,8 @@ def _people(fields: Iterable[Field], found: list[FieldProblem]) -> _People:
 
 
 def _addresses(field: Field, people: _People) -> tuple[Address, ...]:
-    """Raises BadAddress, UnicodeDecodeError, and _Crowded for more than a mail may have."""
+    """Raises BadAddress, UnicodeDecodeError, and _Crowded for more addresses than a mail may
+    have."""
     name = field.lowered
     if name in _ONCE or name == "x-receiver":
         read = _single(field)
@@ -181,8 +182,8 @@ def _check_crowd(name: str, people: _People, more: int) -> None:
 
 
 def _single(field: Field) -> tuple[Address, ...]:
-    """One address, without groups: their names are words that a reader sees, and may be none that
-    the account has (RFC 6854 allows them in From and Sender)."""
+    """One address, and no group: a reader sees the name of a group, and the account may not have
+    that name (RFC 6854 allows groups in From and Sender)."""
     try:
         read = address_header.read(field.text, groups=False, most=1)
     except TooManyAddresses as error:
@@ -195,7 +196,7 @@ def _single(field: Field) -> tuple[Address, ...]:
 def _not_the_sender(
     people: _People, sender: Address | None, found: Iterable[FieldProblem]
 ) -> list[FieldProblem]:
-    """The headers that name somebody else than From does, by address or by name."""
+    """The headers that name another address or name than From."""
     told = {problem.field for problem in found}
     problems = []
     for name in ("sender", "disposition-notification-to", "return-receipt-to", "x-sender"):
@@ -220,11 +221,12 @@ def _is_same(sender: Address | None, other: Address) -> bool:
 
 
 def _hidden(people: _People, found: list[FieldProblem]) -> tuple[Address, ...]:
-    """The recipients of the envelope, `X-Receiver`, that no other header names: System.Net.Mail
+    """The recipients of the envelope, `X-Receiver`, that no other header names. System.Net.Mail
     writes a line for each recipient into its pickup directory, and no Bcc.
 
-    The envelope is all who get the mail. Graph has no envelope beside the headers, so that somebody
-    in To, Cc or Bcc whom it lacks would get the mail all the same: that is a fault.
+    Only the recipients of the envelope shall get the mail. Graph has no envelope beside the
+    headers, so a person in To, Cc or Bcc who is missing in the envelope would get the mail anyway:
+    that is a fault.
     """
     envelope = people.get("x-receiver")
     if not envelope:
@@ -277,7 +279,7 @@ def _passed_on(fields: Iterable[Field], subject: str, found: list[FieldProblem])
             lines.append(rewriting.line_of(field))
         except rewriting.BadField as error:
             found.append(FieldProblem(field.name, str(error)))
-    # Text that is not ASCII grows when it is encoded.
+    # Text that is not ASCII becomes longer when it is encoded.
     if sum(len(line) + 2 for line in lines) > header_section.MAX_HEADER_SECTION:
         found.append(
             FieldProblem(
@@ -290,13 +292,13 @@ def _passed_on(fields: Iterable[Field], subject: str, found: list[FieldProblem])
 
 
 def _is_blank_id(field: Field) -> bool:
-    """Whether a field is a Message-ID without a value: Postroom writes its own then."""
+    """Whether a field is a Message-ID without a value: Postroom then writes its own."""
     return field.lowered == "message-id" and not field.value.strip()
 
 
 def _is_other_topic(field: Field, subject: str) -> bool:
-    """Whether a field is a Thread-Topic, which Outlook shows as the subject of a conversation, that
-    is not the subject itself, without a prefix such as `Re:` (MS-OXOMSG, 2.2.1.5)."""
+    """Whether a field is a Thread-Topic that is not the subject without a prefix such as `Re:`.
+    Outlook shows it as the subject of the conversation (MS-OXOMSG, 2.2.1.5)."""
     if field.lowered != "thread-topic":
         return False
     topic = encoded_words.decoded(field.value.decode("utf-8", "replace"))

@@ -1,8 +1,8 @@
-"""Raw messages as they leave: the recorded envelope, written anew, and the rest as it was given.
+"""Writes raw messages as they are sent: the stored envelope is written new, the rest is unchanged.
 
-What a caller's address headers and subject say is read once, at acceptance, and recorded in the
-`Message`. Its `mime` is the rest: the other header fields and the body. No header that names a
-person or holds the subject is ever passed on as it was given.
+A caller's address headers and subject are read once, at acceptance, and stored in the `Message`.
+Its `mime` is the rest: the other header fields and the body. The caller's own lines of headers that
+name a person or hold the subject are never passed on.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ READ = frozenset(
 )
 """Header fields that are read into the `Message`; their lines are not passed on."""
 
-# Ids, dates and URLs: no encoded word may stand in them, or nowhere but in a name.
+# Ids, dates and URLs: they may contain no encoded word, or only in a name.
 _ASCII_ALONE = frozenset({"date", "in-reply-to", "message-id", "mime-version", "references"})
 
 
@@ -45,13 +45,14 @@ class BadField(ValueError):
 
 
 def rest_of(lines: Iterable[bytes], body: bytes) -> bytes:
-    """What of a message is not in READ: its other fields, each as `line_of` gives it, and the body."""
+    """The parts of a message that are not in READ: its other fields, as `line_of` writes them, and
+    the body."""
     return b"".join((*(line + b"\r\n" for line in lines), b"\r\n", body))
 
 
 def line_of(field: Field) -> bytes:
-    """A field that is passed on: as it was given where it is ASCII, and for `Content-…`, which
-    belongs to the content. Other text is encoded (RFC 2047). Raises BadField."""
+    """A field that is passed on: unchanged if it is ASCII or a `Content-…` field, which belongs to
+    the content. Other text is encoded (RFC 2047). Raises BadField."""
     if field.lowered == "message-id":
         _check_message_id(field.value.decode("ascii", "replace").strip())
     if field.raw.isascii() or field.lowered.startswith("content-"):
@@ -77,7 +78,7 @@ def _check_message_id(text: str) -> None:
     if is_reserved(text):
         raise BadField("has the form that Postroom gives its own mails: leave it out")
     if not message_ids.is_plain(text):
-        # What readers decode or put together could be another id than the one that is compared.
+        # Readers may decode or join it, and get another id than the one that Postroom compares.
         raise BadField(
             "is not one id in angle brackets, such as 7@contoso.com between them, without comments, quotes and "
             "encoded words: correct it, or leave the header out"
@@ -85,11 +86,11 @@ def _check_message_id(text: str) -> None:
 
 
 def composed(message: Message, sender: Address, key: str) -> bytes:
-    """A raw message as it goes out, from `sender`, marked with `key`; with the mail's Message-ID
-    where it brings none.
+    """A raw message as it is sent, from `sender`, marked with `key`; with the mail's own Message-ID
+    if the caller gave none.
 
-    Mails that were accepted by earlier versions hold the whole message in `mime`: its envelope is
-    left out here, so that what leaves is what is recorded of those, too.
+    In mails that earlier versions accepted, `mime` is the whole message. Its envelope is removed
+    here, so that for those mails, too, the stored envelope is sent.
     """
     rest = header_section.without(message.mime or b"", READ.__contains__)
     lines = [*_lines(message, sender, key)]

@@ -1,8 +1,8 @@
-"""The parts of a raw message, told apart strictly and in linear time (RFC 2046, 5.1).
+"""Finds the parts of a raw message strictly and in linear time (RFC 2046, 5.1).
 
-Only what has to be known before the body is passed on is read: how many parts there are, how deep
-they lie, of what type they are, and which bytes belong to parts that are binary. The parts leave as
-they came, so that whatever other readers may take for another part is refused.
+It reads only what must be known before the body is passed on: the number of parts, their depth,
+their types, and the bytes of binary parts. The parts are sent unchanged, so a message in which
+other readers may find other parts is refused.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from shared.mail.mime.header_section import BadSection, Field
 
 MAX_PARTS = 1000
 MAX_DEPTH = 20
-"""Multiparts in multiparts. What people send has about four."""
+"""The most multiparts inside each other. Real mails have about four."""
 
-# A carriage return ends a line to some readers. Such a line is found, and refused.
+# For some readers a carriage return ends a line. Such a line is found, and refused.
 _DASHES = re.compile(rb"[\r\n]--([^\r\n]++)")
 _MAX_BOUNDARY = 70
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
@@ -36,11 +36,11 @@ _REPORTS = (
 )
 """Lines of fields. Some readers take every `message/…` for a message."""
 _IDENTITY = ("", "7bit", "8bit", "binary")
-"""What a part that holds others may be encoded with (RFC 2045, 6.4)."""
+"""The encodings that a part with other parts may have (RFC 2045, 6.4)."""
 
 
 class BadStructure(ValueError):
-    """A message whose parts are not taken. The text says what is wrong and what to do."""
+    """A message whose parts are refused. The text says what is wrong and what to do."""
 
     def __init__(self, text: str, field: str = "body") -> None:
         super().__init__(text)
@@ -48,15 +48,15 @@ class BadStructure(ValueError):
 
 
 class Part(NamedTuple):
-    """A part that holds no other parts."""
+    """A part that contains no other parts."""
 
     content_type: str
-    """In lower case, `text/plain` where none is given."""
+    """In lower case; `text/plain` if none is given."""
     encoding: str
-    """Content-Transfer-Encoding in lower case, empty where none is given."""
+    """Content-Transfer-Encoding in lower case; empty if none is given."""
     start: int
     end: int
-    """Where its content lies, without the line break in front of the next boundary."""
+    """The position of its content, without the line break before the next boundary."""
 
 
 def parts(raw: bytes, fields: Iterable[Field], body: int) -> list[Part]:
@@ -71,17 +71,19 @@ class _Scan:
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
         self._open: list[tuple[bytes, str]] = []
-        """The boundaries of the multiparts around, the outermost first, and their types."""
+        """The boundaries of the open multiparts, the outermost first, and their types."""
         self._lines: dict[bytes, tuple[int, bool]] = {}
-        """The lines of open boundaries without the first dashes: which one, and if it is its last."""
+        """The lines of open boundaries without the first dashes: which boundary, and whether it is
+        the last line."""
         self._closed: set[bytes] = set()
         self._beginnings: tuple[bytes, ...] = ()
         """The open boundaries in lower case."""
         self._closed_beginnings: dict[int, set[bytes]] = {}
-        """The closed boundaries in lower case, by their length: at most 70 lengths are compared."""
+        """The closed boundaries in lower case, by length: at most 70 lengths are compared."""
 
     def parts(self, fields: Iterable[Field], body: int) -> Iterator[Part]:
-        """Each part in turn. What stands before a first boundary and behind a last one is none."""
+        """Each part in turn. Text before the first boundary and behind the last one is not a
+        part."""
         at: int | None = body
         default = "text/plain"
         count = 0
@@ -91,7 +93,7 @@ class _Scan:
                 raise BadStructure(f"has more than {MAX_PARTS} parts: send fewer")
             content, encoding = _content(fields, default)
             if content.kind in _MESSAGES and at < len(self._raw):
-                # A message in the message: its headers follow, then its parts.
+                # A message inside the message: its headers follow, then its parts.
                 default = "text/plain"
                 fields, at = self._headers(at)
                 continue
@@ -109,7 +111,7 @@ class _Scan:
                 fields, at = self._headers(at)
 
     def _headers(self, start: int) -> tuple[list[Field], int]:
-        """The headers of the part at `start`, and where its content begins."""
+        """The headers of the part at `start`, and the position of its content."""
         section = self._section(start)
         if not section:
             if self._find(start, len(self._raw)) is not None:
@@ -122,9 +124,11 @@ class _Scan:
         return fields, start + body
 
     def _section(self, start: int) -> bytes:
-        """What of a part is up to its content or to the next boundary, or more than is read of it.
+        """The bytes of a part up to its content or the next boundary, or at least more than the
+        limit.
 
-        Read in pieces that double: parts without content would be searched to their limit, each.
+        The pieces that are read double in size: otherwise each part without content would be
+        searched up to the limit.
         """
         most = header_section.MAX_HEADER_SECTION + 4
         length = min(2048, most)
@@ -132,7 +136,7 @@ class _Scan:
             section = self._raw[start : start + length]
             _, behind = header_section.bounds(section)
             is_whole = behind < len(section) or length == most or len(section) < length
-            # Whole lines: a boundary that is cut may be another's.
+            # Only whole lines: a boundary that is cut off may look like another one.
             lines = behind if is_whole else section.rfind(b"\n") + 1
             if cut := self._find(start, start + lines):
                 return section[: cut.start() + 1 - start]
@@ -141,7 +145,8 @@ class _Scan:
             length = min(2 * length, most)
 
     def _find(self, start: int, end: int) -> re.Match[bytes] | None:
-        """The next line that is a boundary, from the line feed before it. A line begins at `start`."""
+        """The next line that is a boundary, with the line feed before it. A line begins at
+        `start`."""
         at = start - 1
         while (found := _DASHES.search(self._raw, at, end)) is not None:
             at = found.end()
@@ -157,8 +162,8 @@ class _Scan:
                     )
                 return found
             if self._begins_as_boundary(text[:_MAX_BOUNDARY].lower()):
-                # RFC 2046, 5.1.1: the boundary must not be the beginning of a line in the parts. Some
-                # readers compare no more than that, or without regard to case.
+                # RFC 2046, 5.1.1: the boundary must not be the begin of a line in the parts. Some
+                # readers compare no more than that, or ignore case.
                 raise BadStructure(
                     "has a line that begins as a boundary and goes on: choose another boundary"
                 )
@@ -193,7 +198,8 @@ class _Scan:
         self._beginnings = self._beginnings[:depth]
 
     def _next(self, start: int) -> tuple[int | None, int]:
-        """Where the next part begins, None for no further one, and where what is at `start` ends."""
+        """The position of the next part (None if there is none), and the end of what is at
+        `start`."""
         end: int | None = None
         while (found := self._find(start, len(self._raw))) is not None:
             if end is None:
@@ -249,7 +255,8 @@ def _content(fields: Iterable[Field], default: str) -> tuple[ContentType, str]:
 
 
 def _check_signs(field: Field) -> None:
-    """Some programs write file names in charsets of their own: those hold no signs of Unicode."""
+    """Refuse control characters. Some programs write file names in other charsets; decoded as
+    UTF-8, those contain no control characters."""
     if not field.raw.isascii() and has_control_characters(
         field.value.decode("utf-8", "replace").replace("\t", " ")
     ):

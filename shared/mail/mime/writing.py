@@ -1,6 +1,6 @@
-"""Messages as MIME, written where Graph's JSON cannot express them.
+"""Writes messages as MIME if Graph's JSON cannot express them.
 
-Bcc stands in the MIME on purpose: Graph takes all recipients from the headers and removes it.
+The MIME contains Bcc on purpose: Graph takes all recipients from the headers and removes Bcc.
 https://learn.microsoft.com/graph/outlook-send-mime-message
 """
 
@@ -29,10 +29,11 @@ def compose(message: Message, sender: Address, key: str, now: datetime) -> bytes
 
 
 def _header_section(message: Message, sender: Address, key: str, now: datetime) -> bytes:
-    """The header lines, written here and not by `EmailMessage`.
+    """The header lines. They are not written by `EmailMessage`.
 
-    That one writes a display name with a comma or a bracket anew without its quotes, which makes
-    recipients of its parts (cpython#121284), and encodes long message ids past recognition.
+    `EmailMessage` removes the quotes of a display name with a comma or a bracket, which turns its
+    parts into recipients (cpython#121284), and encodes long message ids so that they cannot be
+    recognised.
     """
     lines = [addresses_line("From", (sender,))]
     for name, addresses in (
@@ -62,8 +63,8 @@ def _header_section(message: Message, sender: Address, key: str, now: datetime) 
 
 
 def _content(message: Message, key: str) -> bytes:
-    """Texts, pictures and files, nested as mail programs expect them: files beside the alternatives,
-    of which the last is the richest; pictures beside the html."""
+    """Texts, pictures and files, nested as mail programs expect it: files beside the alternatives,
+    of which the last is the richest, and pictures beside the html."""
     invitations = invitation.invitations_of(message)
     inline, files = _sorted(message, invitations)
     alternatives = []
@@ -82,7 +83,7 @@ def _content(message: Message, key: str) -> bytes:
 def _sorted(
     message: Message, invitations: Sequence[Attachment]
 ) -> tuple[list[Attachment], list[Attachment]]:
-    """Pictures that the html shows, and files."""
+    """The pictures that the html shows, and the files."""
     inline: list[Attachment] = []
     files: list[Attachment] = []
     for item in message.attachments:
@@ -92,10 +93,11 @@ def _sorted(
 
 
 def _one_of(parts: Sequence[bytes], subtype: str, boundary: str, *extra: str) -> bytes:
-    """The only part, or all of them in a multipart."""
+    """The part alone if there is only one, else all of them in a multipart."""
     return parts[0] if len(parts) == 1 else multipart(subtype, parts, boundary, *extra)
 
 
 def _boundary(key: str, level: int) -> str:
-    """The same for the same mail: what was sent can be written again."""
+    """The same mail always gets the same boundary, so that a mail that was sent can be written
+    again."""
     return f"=_{level}_{hashlib.sha256(key.encode()).hexdigest()[:24]}"

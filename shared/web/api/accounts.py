@@ -1,4 +1,4 @@
-"""`/api/accounts/{alias}`: one account, and what an administrator sets for it."""
+"""`/api/accounts/{alias}`: one account and its settings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def change(req: func.HttpRequest, changes: AccountChanges) -> func.HttpResponse:
 
 
 def _version(req: func.HttpRequest) -> str | None:
-    """The version that `If-Match` names (RFC 9110, 13.1.1); None where any will do."""
+    """The version in `If-Match` (RFC 9110, 13.1.1); None if any version will do."""
     given: str = req.headers.get("if-match", "*").strip()
     if given == "*":
         return None

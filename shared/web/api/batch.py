@@ -1,4 +1,4 @@
-"""`POST /api/send/batch`: many mails in one request, one answer for each."""
+"""`POST /api/send/batch`: many mails in one request, with an answer for each."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from shared.web.api.request_body import read_json_body
 
 
 def send_batch(req: func.HttpRequest, batch: Batch, limits: Limits) -> func.HttpResponse:
-    """202 where a mail was accepted; else, and where a batch of all or nothing is torn, a problem
-    document that tells of each mail."""
+    """202 if a mail was accepted. Otherwise, and if only a part of an all-or-nothing batch was
+    stored, a problem document with the result of each mail."""
     only(req.params, set())
     body = read_json_body(req, limits.max_bytes)
     found = batch.accept(body, req.headers.get("idempotency-key"))

@@ -1,5 +1,5 @@
-"""In which characters and how compressed a body comes: what is declared is honoured, or refused by
-name; nothing is guessed.
+"""The charset and the compression of a body: a declared charset is used, or refused by name;
+nothing is guessed.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from shared.services.intake.text_encoding import UTF_16_LE, encoding_of
 
 _BOM = codecs.BOM_UTF8
 _LONGEST_HEADER = 1024
-"""Characters of a Content-Type: a boundary has 70 at most (RFC 2046, 5.1.1)."""
+"""Characters of a Content-Type: a boundary has at most 70 (RFC 2046, 5.1.1)."""
 
-# Names of charsets as the IANA registry has them, and Python's codec for each.
+# Names of charsets from the IANA registry, each with Python's codec.
 # https://www.iana.org/assignments/character-sets
 _CODECS = {
     "utf-8": "utf-8",
@@ -33,10 +33,10 @@ _CODECS = {
     "utf-16be": "utf-16-be",
 }
 _TAKEN = "utf-8, us-ascii, iso-8859-1, windows-1252, utf-16, utf-16le and utf-16be"
-# No other character is escaped by any client, and a path of Windows has its backslashes.
+# No client escapes another character, and a Windows path contains backslashes.
 _ESCAPED = re.compile(r'\\(["\\])')
 _C1 = re.compile(rb"[\x80-\x9f]")
-# RFC 9110, 5.6.6. The quantifiers are possessive, so that nothing is tried twice.
+# RFC 9110, 5.6.6. The quantifiers are possessive, so that the pattern never backtracks.
 _PARAMETER = re.compile(
     r"""\s*+;\s*+(?:(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]++)=
     (?:(?P<token>[!#$%&'*+.^_`|~0-9A-Za-z:/=?@()\[\]{},-]++)|"(?P<quoted>(?:[^"\\]|\\.)*+)"))?+""",
@@ -45,15 +45,15 @@ _PARAMETER = re.compile(
 
 
 def media_type(header: str) -> str:
-    """The media type of a Content-Type, in lower case; empty where the header is too long."""
+    """The media type of a Content-Type, in lower case; empty if the header is too long."""
     if len(header) > _LONGEST_HEADER:
         return ""
     return header.partition(";")[0].strip().lower()
 
 
 def parameters(header: str) -> dict[str, str] | None:
-    """The parameters behind the first `;` of a header, by their names in lower case; None where they
-    cannot be read, or one is there twice (RFC 9110, 5.6.6)."""
+    """The parameters after the first `;` of a header, by their names in lower case; None if they
+    cannot be read or one occurs twice (RFC 9110, 5.6.6)."""
     found: dict[str, str] = {}
     at = len(header.partition(";")[0])
     while at < len(header.rstrip()):
@@ -83,11 +83,11 @@ def refuse_compressed(headers: Mapping[str, str]) -> None:
 
 
 def utf8_json(body: bytes, content_type: str, field: str = "body") -> bytes:
-    """A JSON text in UTF-8, without byte order mark, whatever it came in. Raises RequestRejected for a
-    charset that is not read, and for bytes that are not in the charset that was declared.
+    """A JSON text in UTF-8, without byte order mark, from any charset that is read. Raises
+    RequestRejected for another charset, and for bytes that are not in the declared one.
 
-    `field` is what the body is called where one is wrong. The charset of JSON is UTF-8 unless the
-    Content-Type says otherwise (RFC 8259, 8.1).
+    `field` is the name of the body in an error. The charset of JSON is UTF-8 unless the
+    Content-Type names another (RFC 8259, 8.1).
     """
     charset = _charset_in(content_type, field)
     codec = _CODECS.get(charset or "utf-8")
@@ -107,8 +107,8 @@ def utf8_json(body: bytes, content_type: str, field: str = "body") -> bytes:
 
 
 def message_bytes(body: bytes, content_type: str) -> bytes:
-    """A raw message, without byte order mark. Raises RequestRejected where a charset is declared that is no
-    extension of ASCII: a message is made of bytes, and its parts say their own charsets."""
+    """A raw message, without byte order mark. Raises RequestRejected for a declared charset that
+    does not extend ASCII: a message consists of bytes, and its parts name their own charsets."""
     charset = _charset_in(content_type, "body")
     if charset not in (None, "utf-8", "utf8", "us-ascii", "ascii"):
         raise _refused(
@@ -133,8 +133,8 @@ def _utf8(body: bytes, charset: str | None, field: str) -> bytes:
 
 
 def _refuse_wide(body: bytes, field: str, remedy: str) -> None:
-    """Refuse UTF-16 and UTF-32: a byte order mark of theirs, or a zero byte among the first two. JSON
-    and header lines begin with characters of ASCII."""
+    """Refuse UTF-16 and UTF-32: their byte order marks, or a zero byte among the first two. JSON
+    and header lines begin with ASCII characters."""
     if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in body[:2]:
         raise _refused(
             field, f"is in UTF-16 or UTF-32, not in UTF-8: {remedy}", problems.UNSUPPORTED_ENCODING
@@ -142,13 +142,14 @@ def _refuse_wide(body: bytes, field: str, remedy: str) -> None:
 
 
 def _byte_order(body: bytes) -> str:
-    """Which UTF-16: the byte order mark says it, else the zero byte of JSON's first character."""
+    """The kind of UTF-16: by the byte order mark, else by the zero byte of JSON's first
+    character."""
     return "utf-16-le" if encoding_of(body)[0] is UTF_16_LE else "utf-16-be"
 
 
 def _charset_in(content_type: str, field: str) -> str | None:
-    """The charset that a Content-Type declares, in lower case. Raises RequestRejected for one that cannot be
-    read."""
+    """The charset that a Content-Type declares, in lower case. Raises RequestRejected if it cannot
+    be read."""
     found = parameters(content_type)
     if found is None:
         where = "Content-Type" if field == "body" else field

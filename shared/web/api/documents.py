@@ -1,4 +1,5 @@
-"""The documents that the API answers with; `openapi.py` describes them from these very types."""
+"""The documents that the API answers with. The module `openapi` makes its schemas from these
+types."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import msgspec
 
 
 class Links(msgspec.Struct, rename={"self_": "self"}, omit_defaults=True):
-    """Where to look next."""
+    """Links to more about the mail."""
 
     self_: str
     raw: str | None = None
@@ -16,7 +17,7 @@ class Links(msgspec.Struct, rename={"self_": "self"}, omit_defaults=True):
 
 
 class Accepted(msgspec.Struct, omit_defaults=True):
-    """The answer to a send: durable with Postroom from here on."""
+    """The answer to a send. Postroom has stored the mail and will not lose it."""
 
     id: str
     status: str
@@ -37,8 +38,8 @@ class Signature(msgspec.Struct, omit_defaults=True):
 
 
 class Checked(msgspec.Struct, omit_defaults=True):
-    """The answer to a dry run: the mail would have been accepted; nothing was stored. With the
-    account's defaults where the mail says nothing else."""
+    """The answer to a dry run: the mail would be accepted; nothing was stored. The fields contain
+    the account's defaults if the mail gives no other values."""
 
     dry_run: bool
     account: str
@@ -51,7 +52,7 @@ class Checked(msgspec.Struct, omit_defaults=True):
     signature: Signature | None = None
     warnings: list[ProblemField] = []
     replay_of: str | None = None
-    """The id of the mail that the idempotency key stands for already: a send answers with that mail."""
+    """The id of the mail that has this idempotency key already: a send returns that mail."""
 
 
 class MailEvent(msgspec.Struct, omit_defaults=True):
@@ -102,7 +103,7 @@ class MailList(msgspec.Struct, omit_defaults=True):
 
 
 class BatchItem(msgspec.Struct, omit_defaults=True):
-    """What became of one mail of a batch: it has an id, or a problem."""
+    """The result for one mail of a batch: an id or a problem."""
 
     index: int
     id: str | None = None
@@ -114,7 +115,7 @@ class BatchItem(msgspec.Struct, omit_defaults=True):
 
 
 class BatchView(msgspec.Struct):
-    """What became of a batch, mail by mail, in the order of the request."""
+    """The results of a batch, mail by mail, in the order of the request."""
 
     accepted: int
     refused: int
@@ -122,13 +123,13 @@ class BatchView(msgspec.Struct):
 
 
 class Released(msgspec.Struct):
-    """How many mails of an account were let go."""
+    """How many mails of an account were released."""
 
     released: int
 
 
 class Trouble(msgspec.Struct):
-    """Why an account cannot send: a row of the catalogue in docs/errors.md."""
+    """Why an account cannot send: an entry of the catalogue in docs/errors.md."""
 
     code: str
     meaning: str
@@ -137,11 +138,11 @@ class Trouble(msgspec.Struct):
     step: str
     """What exactly they do."""
     retryable: bool
-    """Whether it may pass without anybody acting."""
+    """Whether it may end though nobody acts."""
 
 
 class DefaultsView(msgspec.Struct):
-    """What mails of an account have unless their callers say otherwise."""
+    """The values that mails of an account have unless their callers give others."""
 
     display_name: str | None
     reply_to: list[str]
@@ -153,7 +154,7 @@ class DefaultsView(msgspec.Struct):
 
 
 class AccountView(msgspec.Struct, omit_defaults=True):
-    """A mailbox that is signed in."""
+    """A connected mailbox."""
 
     alias: str
     address: str
@@ -164,13 +165,13 @@ class AccountView(msgspec.Struct, omit_defaults=True):
     default: bool
     allowed_from: list[str] = []
     defaults: DefaultsView | None = None
-    """Left out where many are listed."""
+    """Left out in lists."""
     reason: str | None = None
     trouble: Trouble | None = None
     held_until: datetime | None = None
     signed_in_at: datetime | None = None
     through: str | None = None
-    """Of a shared mailbox: the alias of the account that it is reached by."""
+    """For a shared mailbox: the alias of the account that it is reached through."""
 
 
 class AddedView(msgspec.Struct):
@@ -181,7 +182,7 @@ class AddedView(msgspec.Struct):
 
 
 class DisconnectedView(msgspec.Struct, omit_defaults=True):
-    """What disconnecting an account has done."""
+    """The result of disconnecting an account."""
 
     alias: str
     done: bool
@@ -198,7 +199,7 @@ class DisconnectedView(msgspec.Struct, omit_defaults=True):
 
 
 class Finding(msgspec.Struct, omit_defaults=True):
-    """One thing that a check asked, and what came of it."""
+    """One question of a check, and its answer."""
 
     what: str
     result: str
@@ -210,7 +211,7 @@ class Finding(msgspec.Struct, omit_defaults=True):
 
 
 class CheckView(msgspec.Struct):
-    """What a check of an account found."""
+    """The findings of a check of an account."""
 
     alias: str
     result: str
@@ -226,13 +227,13 @@ class AccountList(msgspec.Struct):
 
 
 class Health(msgspec.Struct):
-    """Alive or not."""
+    """Whether the process runs."""
 
     status: str
 
 
 class Dependency(msgspec.Struct, omit_defaults=True):
-    """One thing that Postroom needs, and whether it answered just now."""
+    """One service that Postroom needs, and whether it answered now."""
 
     name: str
     ok: bool
@@ -241,22 +242,23 @@ class Dependency(msgspec.Struct, omit_defaults=True):
 
 
 class CredentialView(msgspec.Struct, omit_defaults=True):
-    """One version of what proves to Microsoft who the app is."""
+    """One version of the secret or certificate that proves the app's identity to Microsoft."""
 
     kind: str
     version: str
-    """Its first eight characters."""
+    """The first eight characters of the version."""
     enabled: bool
     newest: bool
     in_use: bool
-    """Whether Microsoft took it the last time that this instance asked."""
+    """Whether Microsoft accepted it the last time that this instance used it."""
     expires_at: datetime | None = None
     days_left: int | None = None
-    """0 or less once it has expired; absent where it does not, or nobody wrote down when."""
+    """0 or less once it has expired; left out if it does not expire, or if nobody entered the
+    date."""
 
 
 class CheckLine(msgspec.Struct, omit_defaults=True):
-    """The last check of an account, and what is wrong with it."""
+    """The last check of an account, and its faults."""
 
     alias: str
     result: str
@@ -265,7 +267,7 @@ class CheckLine(msgspec.Struct, omit_defaults=True):
 
 
 class HealthDetails(msgspec.Struct):
-    """Each dependency, the app's credential, each account and its last check."""
+    """Each dependency, the app's credential, and each account with its last check."""
 
     status: str
     dependencies: list[Dependency]
@@ -282,7 +284,7 @@ class ProblemField(msgspec.Struct):
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
-    """RFC 9457, with a stable code, the fields, and what to do."""
+    """RFC 9457, with a stable code, the fields, and the remedy."""
 
     type: str
     title: str
@@ -299,7 +301,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
 
 
 GRANT_NOTE = (
-    "The grant itself does not end by this: the mailbox's owner revokes Postroom's permissions at "
+    "The grant at Microsoft does not end by this: the mailbox's owner revokes Postroom's permissions at "
     "https://myapps.microsoft.com (personal accounts: https://account.live.com/consent/Manage), or an "
     "administrator does in Entra, under Enterprise applications, Permissions."
 )

@@ -1,7 +1,6 @@
-"""Reading multipart/form-data (RFC 7578) strictly: parts are counted before any of them is read.
+"""Reads multipart/form-data (RFC 7578) strictly: it counts the parts before it reads any of them.
 
-The SDK's own `req.form` and `req.files` read every part, however many there are, and guess where a
-part is not as it should be.
+The SDK's own `req.form` and `req.files` read any number of parts, and guess if a part is malformed.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from shared.web.api.charset import parameters
 from shared.web.problem import bad_request
 
 MAX_PARTS = MAX_ATTACHMENTS + 1
-"""The mail and its files."""
+"""Parts: the mail and its files."""
 MAX_HEAD = 8 * 1024
 """Bytes of the header lines of one part."""
 MAX_HEAD_LINES = 20
 
-# RFC 2046, 5.1.1: what a boundary is made of, 70 characters of it at most.
+# RFC 2046, 5.1.1: the characters of a boundary, at most 70.
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 _AFTER_MARK = re.compile(rb"(--)?[ \t]*+(?:\r?\n|\Z)")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
@@ -33,23 +32,24 @@ _EXTENDED = re.compile(r"(?P<charset>[\w-]+)'[\w-]*'(?P<value>.*)", re.ASCII | r
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One part of a form, as it came."""
+    """One part of a form, unchanged."""
 
     name: str
     filename: str | None
-    """None where the part has no file name at all; it may be empty."""
+    """None if the part has no file name; it may be empty."""
     headers: Mapping[str, str]
     """By their names in lower case."""
     content: bytes
 
     @property
     def shown(self) -> str:
-        """What the part is called in an error."""
+        """The name of the part in an error."""
         return re.sub(r"[^\w .:+-]", "?", self.name[:80], flags=re.ASCII) or "body"
 
 
 def read_parts(body: bytes, content_type: str) -> list[Part]:
-    """The parts of a form. Raises RequestRejected where it is not one, or has too many parts."""
+    """The parts of a form. Raises RequestRejected if the body is not a form, or has too many
+    parts."""
     boundary = (parameters(content_type) or {}).get("boundary", "")
     if not _BOUNDARY.fullmatch(boundary):
         raise bad_request(
@@ -58,7 +58,7 @@ def read_parts(body: bytes, content_type: str) -> list[Part]:
             problems.UNSUPPORTED_CONTENT_TYPE,
         )
     mark = b"--" + boundary.encode()
-    # What looks like a boundary inside a file counts too: no client chooses one that is in a file.
+    # A match inside a file counts too: no client chooses a boundary that occurs in a file.
     count = body.count(mark) - 1
     if count > MAX_PARTS:
         told = FieldProblem("attachments", f"are more than {MAX_ATTACHMENTS}: send fewer")
@@ -67,8 +67,8 @@ def read_parts(body: bytes, content_type: str) -> list[Part]:
 
 
 def _split(body: bytes, mark: bytes) -> list[tuple[int, int]]:
-    """Where the parts between the boundaries begin and end: RFC 2046, 5.1.1. A bare line feed ends a
-    line too, as many handwritten clients send it."""
+    """The begin and end of each part between the boundaries: RFC 2046, 5.1.1. A bare line feed also
+    ends a line, because many handwritten clients send it."""
     found: list[tuple[int, int]] = []
     start: int | None = None
     at = body.find(mark)
@@ -115,7 +115,8 @@ def _part(body: bytes, start: int, end: int) -> Part:
 
 
 def _headers(head: bytes) -> dict[str, str]:
-    """Header lines by their names in lower case. Raises RequestRejected for what is none, or is twice."""
+    """Header lines by their names in lower case. Raises RequestRejected for a line that is not a
+    header, and for a repeated one."""
     try:
         lines = _LINE_END.split(head.decode())
     except UnicodeDecodeError:
@@ -135,7 +136,8 @@ def _headers(head: bytes) -> dict[str, str]:
 
 
 def _filename(given: Mapping[str, str]) -> str | None:
-    """The file name: `filename*` (RFC 5987) where it is there, as .NET writes it beside a plain one."""
+    """The file name: `filename*` (RFC 5987) if it is given, as .NET writes it beside a plain
+    one."""
     extended = given.get("filename*")
     if extended is None:
         plain = given.get("filename")

@@ -1,6 +1,7 @@
-"""What each route of the area `api` calls, with the services that it needs.
+"""The handler of each route of the area `api`, with the services that it needs.
 
-Each function imports what it calls: the first call of an instance pays for no other's modules.
+Each function imports its own modules, so that the first call of an instance loads only what it
+needs.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def resolve_mail(req: func.HttpRequest, services: GetServices) -> func.HttpRespo
 
 
 def retry_mail(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """Try a mail again, also to other recipients."""
+    """Try a mail again, also with other recipients."""
     from shared.web.api import mail_changes
 
     return mail_changes.retry(req, services().changes)
@@ -100,14 +101,14 @@ def release_account(req: func.HttpRequest, services: GetServices) -> func.HttpRe
 
 
 def show_account(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """One account, with what is set for it."""
+    """One account and its settings."""
     from shared.web.api import accounts
 
     return accounts.show(req, services().account_changes)
 
 
 def change_account(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """Change what is set for an account."""
+    """Change the settings of an account."""
     from shared.web.api import accounts
 
     return accounts.change(req, services().account_changes)

@@ -1,4 +1,4 @@
-"""Whether Postroom is alive, and what it stands on."""
+"""Whether Postroom works, and the state of each service that it needs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Probe = Callable[[], object]
 
 
 def alive(check_settings: Callable[[], object]) -> func.HttpResponse:
-    """`GET /api/health`: the process runs and its settings are sound. Asks nothing remote."""
+    """`GET /api/health`: the process runs and its settings are valid. No other service is asked."""
     try:
         check_settings()
     except ConfigurationError:
@@ -35,7 +35,7 @@ def details(
     checks: Checks,
     clock: Clock,
 ) -> func.HttpResponse:
-    """`GET /api/health/details`: each dependency asked now, and each account's state."""
+    """`GET /api/health/details`: asks each dependency now, and shows each account's state."""
     found = [_asked(name, probe) for name, probe in probes.items()]
     rows: Sequence[Account] = ()
     records: Sequence[CheckRecord] = ()
@@ -67,7 +67,7 @@ def _failing(kind: str) -> Probe:
 
 
 def _versions(credential: AppCredentialStatus, now: datetime) -> list[documents.CredentialView]:
-    """None where the vault does not tell; that it does not answer is seen at `key_vault`."""
+    """Empty if the vault cannot be read; the dependency `key_vault` then shows the fault."""
     try:
         return [views.credential_view(version, now) for version in credential.describe()]
     except PostroomError:

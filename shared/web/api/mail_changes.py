@@ -1,4 +1,4 @@
-"""The calls that change a mail: unpack the request, call the use case, answer with the mail."""
+"""The calls that change a mail: read the request, call the use case, answer with the mail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The JSON API: unpack the request, call a use case, answer."""
+"""The calls about mails: read the request, call a use case, answer with a document."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ from shared.web.problem import bad_request
 POLL_SECONDS = 0.25
 LONGEST_PAGE = 100
 ATTENTION = (Status.HELD, Status.UNKNOWN, Status.FAILED)
-"""Those that a person may have to look at."""
+"""The statuses that a person may have to look at."""
 
 _PLUS_LOST = re.compile(r"[T ][0-9:.,]{2,20} [0-9]{2}(:?[0-9]{2})?$")
-"""A time zone such as +01:00 at the end of a time, as it arrives where the `+` was not escaped."""
+"""A time zone such as +01:00 at the end of a time, in the form that it has if the `+` was not
+escaped in the URL."""
 
-# `code` is where the Functions host takes a function key from.
+# The Functions host reads a function key from `code`.
 _HOST_PARAMETERS = frozenset({"code", "clientid"})
 
 
@@ -55,8 +56,8 @@ def send(
     headers = {"Location": f"/api/mails/{mail.mail_id}"}
     if receipt.replayed:
         headers["Idempotent-Replayed"] = "true"
-    # Were every thread to wait, none would be left to deliver what they wait for. Who finds no
-    # place is answered at once, and sees from the missing header that nothing was waited for.
+    # If all threads waited, none would be left to deliver the mails that they wait for. A caller
+    # above the limit is answered at once, and the missing header shows that Postroom did not wait.
     if wait and limits.waiting.acquire(blocking=False):
         try:
             mail = _settled(mail, ledger, wait, sleep)
@@ -137,10 +138,10 @@ def list_accounts(req: func.HttpRequest, accounts: Accounts) -> func.HttpRespons
 
 
 def _settled(mail: Mail, ledger: Ledger, wait: float, sleep: Callable[[float], None]) -> Mail:
-    """The mail once it has come to rest, or as it is when the time is up.
+    """The mail once it has a final status, or as it is when the time is up.
 
-    Where the ledger cannot be asked it is the mail as last known: it is accepted, and an error would
-    have a caller without a key send it again.
+    If the ledger cannot be read, the mail as last known: it is accepted, and after an error a
+    caller without a key would send it again.
     """
     until = time.monotonic() + wait
     pause = POLL_SECONDS
@@ -157,7 +158,8 @@ def _settled(mail: Mail, ledger: Ledger, wait: float, sleep: Callable[[float], N
 
 
 def _statuses(req: func.HttpRequest) -> tuple[Status, ...]:
-    """Those that `status` names, those that want a person (`attention=true`), or none for any."""
+    """The statuses that `status` names, those that need a person (`attention=true`), or none for
+    all."""
     text, attention = req.params.get("status"), req.params.get("attention")
     if attention not in (None, "true", "false"):
         raise bad_request("attention", "must be true or false")

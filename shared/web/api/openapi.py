@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from the types that validate requests and shape answers."""
+"""Makes the OpenAPI document from the types that validate requests and write answers."""
 
 from __future__ import annotations
 

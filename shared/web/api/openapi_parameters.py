@@ -1,4 +1,4 @@
-"""The parameters of the API's operations, as the OpenAPI document has them."""
+"""The parameters of the API's operations, as they are in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -33,18 +33,26 @@ LIST = [
         "status",
         "query",
         {"type": "string", "pattern": f"^({STATUS})(,({STATUS}))*$"},
-        "Only this status, or these, with commas.",
+        "Only this status, or several, separated by commas.",
     ),
     parameter(
-        "attention", "query", FLAG, "True: only what may want a person: held, unknown, failed."
+        "attention",
+        "query",
+        FLAG,
+        "True: only mails that may need a person: held, unknown, failed.",
     ),
     parameter("account", "query", TEXT, "Only this account's alias."),
     parameter("tag", "query", TEXT, "Only mails with this tag."),
     parameter("since", "query", TIME, "Accepted at this time or later."),
     parameter("until", "query", TIME, "Accepted before this time."),
-    parameter("idempotency_key", "query", KEY, "The mail with this key. Goes alone."),
     parameter(
-        "limit", "query", {"type": "integer", "minimum": 1, "maximum": 100}, "Mails a page; 50."
+        "idempotency_key", "query", KEY, "The mail with this key. Not with other parameters."
+    ),
+    parameter(
+        "limit",
+        "query",
+        {"type": "integer", "minimum": 1, "maximum": 100},
+        "Mails on a page; default 50.",
     ),
     parameter("cursor", "query", TEXT, "Where the last page ended: its next_cursor."),
 ]

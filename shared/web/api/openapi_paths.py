@@ -1,6 +1,7 @@
-"""The operations of the API: what each takes and every status that it answers with.
+"""The operations of the API: the request of each, and every status that it answers with.
 
-Each success of an operation has the same document, so that a generated client has one type for it.
+All successful answers of an operation have the same document, so that a generated client has one
+type for them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Operation = dict[str, Any]
 Kinds = tuple[ProblemKind, ...]
 
 TAGS: Mapping[str, str] = {
-    "Mails": "Send mails, and see and change what becomes of them.",
+    "Mails": "Send mails, read their status, and change them.",
     "Accounts": "The mailboxes that Postroom sends from.",
     "Health": "Whether Postroom works, and this document.",
 }
@@ -67,7 +68,7 @@ def paths() -> dict[str, Any]:
 
 
 def operations() -> tuple[Operation, ...]:
-    """What is said of each route of the API."""
+    """The descriptions of the API's routes."""
     return (
         _send(),
         _check_mail(),
@@ -90,7 +91,7 @@ def operations() -> tuple[Operation, ...]:
             "rescheduleMail", "Give a mail that waits another time", body="RescheduleDocument"
         ),
         _get_raw_text(),
-        _change_mail("cancelMail", "Cancel a mail in time"),
+        _change_mail("cancelMail", "Cancel a mail that is not sent yet"),
         _change_mail(
             "retryMail",
             "Try a mail that failed again",
@@ -105,13 +106,13 @@ def operations() -> tuple[Operation, ...]:
         ),
         _change_mail(
             "resolveMail",
-            "Settle an unknown outcome",
+            "Say whether an unknown mail was sent",
             (problems.CONTENT_GONE,),
             body="ResolveDocument",
         ),
         _change_mail(
             "releaseMail",
-            "Let a held mail go",
+            "Queue a held mail again",
             (problems.ACCOUNT_CANNOT_SEND, problems.MAILBOX_REPLACED),
         ),
         _account("listAccounts", "Accounts", "AccountList", alias=False),
@@ -121,7 +122,7 @@ def operations() -> tuple[Operation, ...]:
         _disconnect(),
         _account(
             "releaseAccount",
-            "Let go what waits for an account",
+            "Queue the held mails of an account again",
             "Released",
             (*_BODY, problems.ACCOUNT_CANNOT_SEND),
         ),
@@ -138,11 +139,13 @@ def operations() -> tuple[Operation, ...]:
 
 
 def _send() -> Operation:
-    accepted = _answer("Accepted: durable with Postroom.", "Accepted")
+    accepted = _answer("Accepted: Postroom has stored the mail.", "Accepted")
     accepted["headers"] = {
-        "Location": _header("Where the mail can be asked for."),
-        "Idempotent-Replayed": _header("true: the key came before, and this is that mail."),
-        "Preference-Applied": _header("wait=SECONDS: the answer was held for the outcome."),
+        "Location": _header("The address of the mail."),
+        "Idempotent-Replayed": _header("true: an earlier request had this key; this is its mail."),
+        "Preference-Applied": _header(
+            "wait=SECONDS: Postroom waited for the outcome before it answered."
+        ),
     }
     operation = _operation(
         "sendMail",
@@ -154,7 +157,7 @@ def _send() -> Operation:
                 "wait",
                 "query",
                 {"type": "integer", "minimum": 0, "maximum": int(LONGEST_WAIT)},
-                "Hold the answer until the outcome, for at most so many seconds.",
+                "Answer after the outcome, or after so many seconds.",
             ),
             _idempotency_key(
                 "The same key with the same document within 24 hours is the same mail."
@@ -171,7 +174,7 @@ def _get_raw_text() -> Operation:
         "The text of a queue message that did not become a mail",
         {
             200: {
-                "description": "The message as it came.",
+                "description": "The message, unchanged.",
                 "content": {"text/plain": {"schema": TEXT}},
             }
         },
@@ -191,7 +194,7 @@ def _check_mail() -> Operation:
         "Check one mail, and send nothing",
         {200: _answer("The mail would be accepted; nothing was stored.", "Checked")},
         (*_MAIL, problems.IDEMPOTENCY_CONFLICT),
-        [_idempotency_key("Checked as a key; not used up.")],
+        [_idempotency_key("Its form is checked; the key stays free.")],
     )
     operation["requestBody"] = _mail_body()
     return operation
@@ -216,7 +219,7 @@ def _send_batch() -> Operation:
     operation = _operation(
         "sendBatch",
         "Accept up to 100 mails",
-        {202: _answer("Some were accepted, or all.", "BatchView")},
+        {202: _answer("Some or all mails were accepted.", "BatchView")},
         (*_BODY, problems.BATCH_REFUSED, problems.BATCH_INCOMPLETE),
         [
             _idempotency_key(
@@ -240,7 +243,7 @@ def _change_mail(
     operation = _operation(
         name,
         summary,
-        {200: _answer("The mail as it stands now.", "MailView")},
+        {200: _answer("The mail after the change.", "MailView")},
         (*_CHANGE, *kinds),
         [ID],
     )
@@ -265,12 +268,14 @@ def _account(
 def _change_account() -> Operation:
     operation = _account(
         "changeAccount",
-        "Change what is set for an account",
+        "Change the settings of an account",
         "AccountView",
         (*_BODY, problems.ACCOUNT_EDITED),
     )
     operation["parameters"].append(
-        parameter("If-Match", "header", TEXT, "The ETag of the account that was read; * for any.")
+        parameter(
+            "If-Match", "header", TEXT, "The ETag of the account as it was read; * for any version."
+        )
     )
     operation["requestBody"] = _json_body("AccountDocument")
     return _with_etag(operation)
@@ -278,7 +283,7 @@ def _change_account() -> Operation:
 
 def _with_etag(operation: Operation) -> Operation:
     operation["responses"]["200"]["headers"] = {
-        "ETag": _header("Stands for what can be changed of the account.")
+        "ETag": _header("The version of the account's settings.")
     }
     return operation
 
@@ -286,15 +291,15 @@ def _with_etag(operation: Operation) -> Operation:
 def _disconnect() -> Operation:
     operation = _account(
         "disconnectAccount",
-        "Take a mailbox out of Postroom",
+        "Disconnect a mailbox",
         "DisconnectedView",
         (problems.ACCOUNT_IN_USE, problems.SECRET_NOT_REMOVED),
     )
     operation["responses"]["202"] = _answer(
-        "Begun; mails are left to be cancelled: repeat the call.", "DisconnectedView"
+        "Begun; more mails are to be cancelled: repeat the call.", "DisconnectedView"
     )
     waiting = parameter(
-        "waiting", "query", reference("WaitingMails"), "What becomes of mails that wait for it."
+        "waiting", "query", reference("WaitingMails"), "What happens to mails that wait for it."
     )
     operation["parameters"] += [
         {**waiting, "required": True},
@@ -302,7 +307,7 @@ def _disconnect() -> Operation:
             "with_shared",
             "query",
             FLAG,
-            "Disconnect the shared mailboxes too that are reached through it; false.",
+            "Also disconnect the shared mailboxes that are reached through it; default false.",
         ),
     ]
     return operation
@@ -311,10 +316,10 @@ def _disconnect() -> Operation:
 def _add_account() -> Operation:
     operation = _operation(
         "addAccount",
-        "Add a mailbox that nobody signs in",
+        "Add a shared or app-only mailbox",
         {
             201: _answer("Added.", "AddedView"),
-            200: _answer("It was there, and was renewed.", "AddedView"),
+            200: _answer("It existed, and was renewed.", "AddedView"),
         },
         (*_BODY, problems.ACCOUNT_TAKEN, problems.ACCOUNT_NOT_ADDED),
         tag="Accounts",
@@ -327,7 +332,7 @@ def _health(name: str, summary: str, answer: str) -> Operation:
     operation = _operation(name, summary, {200: _answer("Well.", answer)}, tag="Health")
     unwell = operation["responses"]["503"]
     unwell["description"] = (
-        f"Not well; the document says what. Or a problem: {unwell['description']}"
+        f"Something does not work; the document says what. Or a problem: {unwell['description']}"
     )
     unwell["content"] = {"application/json": {"schema": reference(answer)}, **unwell["content"]}
     return operation
@@ -358,7 +363,7 @@ def _operation(
 
 
 def _problems(kinds: Iterable[ProblemKind]) -> dict[str, Any]:
-    """An answer for each status, which names the codes that come with it."""
+    """An answer for each status, with the codes that occur with it."""
     codes: dict[int, list[str]] = {}
     for kind in dict.fromkeys(kinds):
         codes.setdefault(kind.status, []).append(kind.code)

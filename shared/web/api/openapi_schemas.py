@@ -1,10 +1,9 @@
 """The documents of the API as named JSON schemas that client generators understand.
 
-They are made from the types that read requests and write answers. Generators have trouble with
-`anyOf`, with null beside another schema, with defaults and with schemas that have no name, so the
-schemas that msgspec makes of the types are written differently here. They describe the form that a
-generated client writes. The app reads more: one value stands for a list of one, and an address may be
-an object.
+They are made from the types that read requests and write answers. Generators have problems with
+`anyOf`, with null beside another schema, with defaults and with schemas without a name, so this
+module rewrites the schemas that msgspec makes. They describe the form that a generated client
+writes. The app accepts more: one value in place of a list of one, and an object as an address.
 """
 
 from __future__ import annotations
@@ -55,13 +54,17 @@ _ENUMS: Mapping[frozenset[str], str] = {
     frozenset({"shared", "app"}): "AddedAccountKind",
     frozenset({"display_name", "reply_to", "signature", "save_to_sent_items"}): "OverridableField",
 }
-"""The name of each choice, by its values. One that is missing here is a KeyError in the tests."""
+"""The name of each choice, by its values. A choice that is missing here is a KeyError in the
+tests."""
 
 _DESCRIPTIONS: Mapping[tuple[str, str], str] = {
-    ("MailDocument", "account"): "Alias of the account that sends; else that of 'from'.",
+    (
+        "MailDocument",
+        "account",
+    ): "Alias of the account that sends; without it, the account of 'from'.",
     ("MailDocument", "attachments"): "The files; one object stands for a list of one.",
     ("MailDocument", "tags"): "Words to find the mail by; one text stands for a list of one.",
-    ("MailDocument", "metadata"): "Texts of the caller's; no part of the mail.",
+    ("MailDocument", "metadata"): "Texts for the caller; not sent with the mail.",
     ("MailDocument", "scheduled_at"): "When to send, with a time zone; without it, now.",
     ("MailDocument", "idempotency_key"): "The same as the header Idempotency-Key.",
     ("MailDocument", "dry_run"): "Deprecated: POST /api/send/check checks a mail.",
@@ -77,8 +80,9 @@ _ADDRESSES: Schema = {
     "type": ["string", "array", "null"],
     "items": {"type": "string"},
 }
-"""The text is first: openapi-generator writes Java that does not compile where the list is. An address may be an object with two fields too. That is not described: generators write code that
-does not compile, or cannot send a text, where an object is one of several choices."""
+"""The text is first: if the list is first, openapi-generator writes Java that does not compile. An
+address may also be an object with two fields. This is not described: if an object is one of several
+choices, generators write code that does not compile, or that cannot send a text."""
 
 
 def reference(name: str) -> Schema:
@@ -94,7 +98,7 @@ def schemas() -> dict[str, Schema]:
         struct.cls.__name__: shaping.struct(components[struct.cls.__name__], struct)
         for struct in _structs()
     }
-    # A batch reads its mails one by one, so that a fault refuses one mail alone.
+    # A batch reads its mails one by one, so that a fault refuses only one mail.
     found["BatchDocument"]["properties"]["mails"]["items"] = reference("MailDocument")
     del found[_ADDRESS_OBJECT]
     found |= shaping.enums
@@ -129,7 +133,7 @@ _OPEN_API: Schema = {
 
 
 def _structs() -> Iterator[inspect.StructType]:
-    """Each struct that a document is made of, once."""
+    """Each struct of the documents, once."""
     seen: set[type] = set()
     waiting: list[Any] = list(inspect.multi_type_info(_TYPES))
     while waiting:
@@ -163,14 +167,14 @@ def _holds_time(kind: inspect.Type) -> bool:
 
 
 class _Shaping:
-    """Writes schemas differently, and collects the choices, which become named schemas."""
+    """Rewrites schemas, and collects the choices, which become named schemas."""
 
     def __init__(self) -> None:
         self.enums: dict[str, Schema] = {}
 
     def struct(self, schema: Schema, kind: inspect.StructType) -> Schema:
-        """The schema of a struct. A type whose fields are left out where they have their default
-        never writes null for None."""
+        """The schema of a struct. A type that leaves out fields with their default value never
+        writes null for None."""
         config: Any = kind.cls
         writes_null = not config.__struct_config__.omit_defaults
         properties = {}
@@ -188,8 +192,8 @@ class _Shaping:
         return shaped
 
     def _shaped(self, schema: Schema, *, null: bool = True) -> Schema:
-        """`null`: whether null is kept where the type allows it."""
-        # Some generators take a property with a default for one that is always there.
+        """`null`: whether null is kept if the type allows it."""
+        # Some generators take a property with a default for one that is always present.
         schema = {key: value for key, value in schema.items() if key != "default"}
         if "anyOf" in schema:
             return self._union(schema.pop("anyOf"), null=null)

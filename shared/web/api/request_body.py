@@ -1,4 +1,4 @@
-"""Reading a send request: JSON, raw MIME, or a form with files."""
+"""Reads a send request: JSON, raw MIME, or a form with files."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from shared.web.api.form_data import Part
 
 LONGEST_WAIT = 60.0
-"""Seconds. The platform's front end gives up at 230; a waiting caller holds a thread."""
+"""Seconds. The platform's front end ends a request after 230; a waiting caller occupies a
+thread."""
 
 
 def read_order(req: func.HttpRequest, limits: Limits) -> Order:
-    """The order in a request. Raises RequestRejected, naming the field, header or limit that is wrong."""
+    """The order in a request. Raises RequestRejected, which names the field, header or limit."""
     body, now = read_body(req, limits.max_bytes), limits.clock()
     key = req.headers.get("idempotency-key")
     content_type: str = req.headers.get("content-type", "")
@@ -39,7 +40,8 @@ def read_order(req: func.HttpRequest, limits: Limits) -> Order:
 
 
 def read_json_body(req: func.HttpRequest, max_bytes: int, *, optional: bool = False) -> bytes:
-    """A body that is JSON by its content type. One that may be left out is read as `{}` then."""
+    """A body that is JSON by its content type. If it is `optional` and missing, it is read as
+    `{}`."""
     if optional and not req.get_body() and "transfer-encoding" not in req.headers:
         return b"{}"
     body = read_body(req, max_bytes)
@@ -57,7 +59,7 @@ def _wrong_type(given: str, taken: str) -> RequestRejected:
 
 
 def wait_seconds(req: func.HttpRequest) -> float:
-    """How long the caller wants to wait for the outcome: `?wait=20` or `Prefer: wait=20`.
+    """How long the caller waits for the outcome: `?wait=20` or `Prefer: wait=20`.
 
     https://www.rfc-editor.org/rfc/rfc7240#section-4.3
     """
@@ -74,18 +76,18 @@ def _preferred(header: str) -> float:
         name, _, value = part.strip().partition("=")
         value = value.strip().strip('"')
         if name.strip().lower() == "wait" and _is_number(value):
-            # A preference may be met in part, where a parameter that cannot be met is refused.
+            # A preference may be met in part; a parameter that cannot be met is refused.
             return min(float(value), LONGEST_WAIT)
     return 0.0
 
 
 def _is_number(text: str) -> bool:
-    """Whether a text is made of the digits 0 to 9; of how many, `float` does not mind."""
+    """Whether a text consists of the digits 0 to 9. `float` accepts any number of digits."""
     return text.isascii() and text.isdigit()
 
 
 def read_body(req: func.HttpRequest, max_bytes: int) -> bytes:
-    """The body. Raises RequestRejected where it is missing or too large."""
+    """The body. Raises RequestRejected if it is missing or too large."""
     declared = req.headers.get("content-length", "")
     body = req.get_body()
     if (_is_number(declared) and float(declared) > max_bytes) or len(body) > max_bytes:
@@ -95,7 +97,7 @@ def read_body(req: func.HttpRequest, max_bytes: int) -> bytes:
             [FieldProblem("body", f"is larger than {max_bytes} bytes")],
         )
     if not body:
-        # The Functions host hands a body on only where its length was declared.
+        # The Functions host passes a body on only if its length was declared.
         if "transfer-encoding" in req.headers and not declared:
             raise bad_request("Content-Length", "is missing", problems.LENGTH_REQUIRED)
         raise bad_request("body", "is empty", problems.EMPTY_BODY)
@@ -132,7 +134,7 @@ def _file(part: Part) -> Attachment:
 
 
 def _unnamed(part: Part) -> str:
-    """Why a part without a file name is not taken: as a file, or as a field of the mail."""
+    """Why a part without a file name is refused, as a file or as a field of the mail."""
     remedy = 'a file has a filename in its Content-Disposition, as filename="invoice.pdf"'
     if part.filename is not None or "content-type" in part.headers:
         return f"is a file without a file name: {remedy}"

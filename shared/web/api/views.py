@@ -1,4 +1,4 @@
-"""What is known of mails, accounts and health, as the documents that the API answers with."""
+"""Turns mails, accounts and health into the documents that the API answers with."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ from shared.web.problem import document_of
 
 
 def encoded(document: msgspec.Struct) -> bytes:
-    """As JSON."""
+    """The document as JSON."""
     return msgspec.json.encode(document)
 
 
 def accepted(mail: Mail, warnings: Sequence[FieldProblem] = ()) -> Accepted:
-    """The answer for an accepted mail, with what of it may not arrive."""
+    """The answer for an accepted mail, with warnings about headers that may not arrive."""
     return Accepted(
         id=mail.mail_id,
         status=mail.status.value,
@@ -93,7 +93,7 @@ def checked(receipt: Receipt) -> Checked:
 
 
 def mail_view(mail: Mail, *, history: bool) -> MailView:
-    """A mail, with its history or without."""
+    """A mail, with or without its history."""
     return MailView(
         id=mail.mail_id,
         status=mail.status.value,
@@ -137,7 +137,7 @@ def batch_view(batch: BatchReceipt) -> BatchView:
 
 def _batch_item(item: Item) -> BatchItem:
     if item.receipt is None:
-        # All or nothing: a mail without fault was not stored either, and has no problem.
+        # All or nothing: a valid mail was not stored either, and has no problem of its own.
         problem = problem_view(item.refusal) if item.refusal is not None else None
         return BatchItem(item.index, problem=problem)
     mail = item.receipt.mail
@@ -152,18 +152,18 @@ def _batch_item(item: Item) -> BatchItem:
 
 
 def problem_view(refused: RequestRejected) -> Problem:
-    """A refusal as a problem document within another document."""
+    """An error as a problem document inside another document."""
     return msgspec.convert(document_of(refused), Problem)
 
 
 def plain(document: msgspec.Struct) -> dict[str, object]:
-    """As a mapping, to become members of another document."""
+    """A document as a mapping, whose items become members of another document."""
     found: dict[str, object] = msgspec.to_builtins(document)
     return found
 
 
 def _note(mail: Mail) -> str | None:
-    """Why a mail has no evidence that its account could give."""
+    """Why a mail goes directly although its account could send it as verified."""
     return None if mail.saves_copy else NO_COPY
 
 
@@ -180,7 +180,7 @@ def _defaults_view(defaults: Defaults) -> DefaultsView:
 
 
 def account_view(account: Account, *, whole: bool = False) -> AccountView:
-    """An account, with what an administrator sets for it or without."""
+    """An account, with or without its settings."""
     return AccountView(
         alias=account.alias,
         address=account.address,
@@ -213,7 +213,7 @@ def credential_view(version: CredentialVersion, now: datetime) -> CredentialView
 
 
 def disconnected_view(done: Disconnected) -> DisconnectedView:
-    """What disconnecting has done."""
+    """The result of disconnecting."""
     default_note = None
     if done.was_default:
         default_note = (
@@ -238,7 +238,7 @@ def disconnected_view(done: Disconnected) -> DisconnectedView:
 
 
 def secret_note(secret: Destruction | None) -> str:
-    """What became of an account's secret, in words."""
+    """What happened to an account's secret, in words."""
     if secret is None:
         return "There is no secret of this account in Key Vault."
     if secret.purged:
@@ -271,7 +271,7 @@ def check_lines(rows: Sequence[Account], records: Sequence[CheckRecord]) -> list
 
 
 def check_view(check: Check) -> CheckView:
-    """What a check found."""
+    """The findings of a check."""
     return CheckView(
         alias=check.alias,
         result=check.result.value,
@@ -300,7 +300,7 @@ def _trouble(account: Account) -> Trouble | None:
 
 
 def _expected_at(mail: Mail) -> datetime | None:
-    """When a mail that waits will go, as its mailbox's pace has it now."""
+    """When a waiting mail will be sent, by the present pace of its mailbox."""
     waits = mail.status in (Status.QUEUED, Status.SCHEDULED) and mail.due_at > mail.updated_at
     return mail.due_at if waits else None
 

@@ -1,7 +1,8 @@
-"""Building and reading cookies within what the Functions host lets through.
+"""Builds and reads cookies in the form that the Functions host passes on unchanged.
 
-The host rebuilds every Set-Cookie from the few attributes it knows: `__Host-` names break (it adds
-an empty Domain), and Expires can fail, so names start with `__Secure-` and lifetimes are Max-Age.
+The host rebuilds every Set-Cookie from the few attributes that it knows. It adds an empty Domain,
+which makes `__Host-` names invalid, and Expires can fail. Names therefore start with `__Secure-`,
+and lifetimes are Max-Age.
 https://github.com/Azure/azure-functions-python-worker/issues/1902
 """
 
@@ -26,7 +27,8 @@ def build(
     path: str,
     same_site: Literal["Lax", "Strict", "None"],
 ) -> str:
-    """The value of a Set-Cookie header. Raises ValueError for what a cookie cannot hold."""
+    """The value of a Set-Cookie header. Raises ValueError for a name or value that a cookie cannot
+    have."""
     if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
         raise ValueError("not a cookie name or value")
     cookie = (
@@ -44,7 +46,7 @@ def clear(name: str, *, path: str, same_site: Literal["Lax", "Strict", "None"]) 
 
 
 def read(header: str, name: str) -> str | None:
-    """One cookie's value from a Cookie header; None where it is absent or there are two."""
+    """One cookie's value from a Cookie header; None if it is missing or occurs twice."""
     found = [
         value.strip()
         for key, _, value in (part.partition("=") for part in header.split(";"))

@@ -1,4 +1,5 @@
-"""`POST /auth/device` and `POST /auth/device/finish`: signing in by a code typed at Microsoft."""
+"""`POST /auth/device` and `POST /auth/device/finish`: a sign-in by a code that a person types at
+Microsoft."""
 
 from __future__ import annotations
 
@@ -24,13 +25,13 @@ from shared.web.pages import notices
 from shared.web.pages.rendering import Site, page, see_other
 
 _SLOWER_BY = 5
-"""RFC 8628, 3.5: seconds more between two questions, for good."""
+"""RFC 8628, 3.5: the seconds by which all later pauses between two requests grow."""
 
 
 def begin_device_sign_in(
     req: func.HttpRequest, sessions: Sessions, device: DeviceSignIn, keys: Keys, site: Site
 ) -> func.HttpResponse:
-    """Show the code, and keep what fetches the grant in a cookie."""
+    """Show the code, and store the secret device code in a cookie."""
     try:
         require_same_origin(req, site.origin)
         if not sessions.is_open(req):
@@ -45,7 +46,8 @@ def begin_device_sign_in(
 def finish_device_sign_in(
     req: func.HttpRequest, sessions: Sessions, device: DeviceSignIn, keys: Keys, site: Site
 ) -> func.HttpResponse:
-    """Ask Microsoft once. 202 while the person has not finished, 303 once the mailbox is connected."""
+    """Ask Microsoft once. 202 as long as the person has not finished, 303 once the mailbox is
+    connected."""
     flow = None
     try:
         require_same_origin(req, site.origin)
@@ -87,7 +89,7 @@ def _flow_of(req: func.HttpRequest, keys: Keys) -> DeviceFlow:
 def _ask(
     device: DeviceSignIn, flow: DeviceFlow, keys: Keys, site: Site
 ) -> Grant | func.HttpResponse:
-    """The grant, or the page with the code again where the person has not finished."""
+    """The grant, or the page with the code again if the person has not finished."""
     try:
         return device.ask(flow)
     except NotFinishedYet as pending:
@@ -122,7 +124,7 @@ def _code_page(
         handle=flow.handle,
         user_code=flow.code.user_code,
         address=flow.code.verification_uri,
-        # Only what leads to a page is made a link.
+        # Only the address of a web page becomes a link.
         openable=flow.code.verification_uri.startswith(("https://", "http://localhost")),
         ends=flow.expires_at.astimezone(UTC).strftime("%H:%M"),
         ends_at=int(flow.expires_at.timestamp()),

@@ -1,7 +1,7 @@
-"""The cookie that carries a sign-in by code, sealed, in the browser that began it.
+"""The sealed cookie of a sign-in by code, in the browser that began it.
 
-What fetches the grant is in no page and in no table. SameSite=Strict: unlike the callback, whatever
-needs it is a form of ours.
+The device code, which gets the grant, is in no page and no table. SameSite=Strict: only Postroom's
+own forms need this cookie, unlike that of the callback.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The cookie that carries a sign-in under way, sealed, in the browser that began it.
+"""The sealed cookie of a sign-in under way, in the browser that began it.
 
-Any instance can finish the sign-in, and no other browser can (login CSRF). SameSite=None, since
-Microsoft's answer is a POST from another site; only the callback ever sees it.
+Any instance can finish the sign-in, but no other browser can (login CSRF). SameSite=None, because
+Microsoft's answer is a POST from another site; only the callback gets this cookie.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ clear = _COOKIE.clear
 
 def build(keys: Keys, flow: SignInFlow) -> str:
     """The Set-Cookie header for a flow."""
-    # The browser has been at auth_uri by the time this is read: left out, to stay under 4 KB.
+    # auth_uri is left out to stay under 4 KB: the browser has already been there when the cookie is
+    # read.
     msal = {key: value for key, value in flow.msal.items() if key != "auth_uri"}
     document = msgspec.to_builtins(flow) | {"msal": msal, "expires_at": flow.expires_at.isoformat()}
     max_age = int(FLOW_LIFETIME.total_seconds())
@@ -31,7 +32,7 @@ def build(keys: Keys, flow: SignInFlow) -> str:
 
 
 def read(keys: Keys, cookie_header: str, state: str) -> SignInFlow | None:
-    """The flow that belongs to a state, if this browser began it."""
+    """The flow of a state, if this browser began it; else None."""
     document = _COOKIE.read(keys, cookie_header, state)
     if document is None:
         return None

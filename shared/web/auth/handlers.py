@@ -1,6 +1,7 @@
-"""What each route of the area `auth` calls, with the services that it needs.
+"""The handler of each route of the area `auth`, with the services that it needs.
 
-Each function imports what it calls: the first call of an instance pays for no other's modules.
+Each function imports its own modules, so that the first call of an instance loads only what it
+needs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Whether a request that changes something came from our own pages.
+"""Checks that a request that changes something came from Postroom's own pages.
 
-Browsers say so themselves, in headers that no page can forge, so no token is needed. Pages are
-served with `Referrer-Policy: no-referrer`, for which browsers send `Origin: null` even to ourselves:
-Sec-Fetch-Site decides where it is sent, Origin where it is not.
+Browsers say so in headers that no page can forge, so no token is needed. Pages are served with
+`Referrer-Policy: no-referrer`, with which browsers send `Origin: null` even to the same site.
+Therefore Sec-Fetch-Site decides if it is present, else Origin.
 https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def require_same_origin(req: func.HttpRequest, origin: str) -> None:
     """Raise RequestRejected unless the request came from `origin`, the configured one.
 
-    A request with neither header is refused too: every browser that can open the pages sends one.
+    A request with neither header is also refused: every browser that can open the pages sends one.
     """
     site = req.headers.get("Sec-Fetch-Site")
     sent = req.headers.get("Origin")

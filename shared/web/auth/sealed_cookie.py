@@ -1,4 +1,4 @@
-"""Cookies that carry a document of ours, sealed, in the browser that it belongs to.
+"""Cookies with a sealed document, in the browser that the document belongs to.
 
 There is one cookie for each flow, so that two tabs do not overwrite each other's.
 """
@@ -15,10 +15,10 @@ from shared.web.auth.signing import Keys, Purpose
 
 
 class SealedCookie(NamedTuple):
-    """One kind of such cookies."""
+    """One kind of sealed cookie."""
 
     kind: str
-    """The beginning of its names."""
+    """The prefix of its names."""
     purpose: Purpose
     path: str
     same_site: Literal["Strict", "None"]
@@ -50,5 +50,5 @@ class SealedCookie(NamedTuple):
         return cookies.clear(self.name_for(handle), path=self.path, same_site=self.same_site)
 
     def name_for(self, handle: str) -> str:
-        """Each flow's own name, which gives nothing of the handle away."""
+        """The cookie name of a flow. It does not reveal the handle."""
         return f"{self.kind}-{state_hash(handle)[:8]}"

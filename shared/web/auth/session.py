@@ -1,8 +1,8 @@
 """The administrator's session: a signed, expiring cookie.
 
-It holds nothing but its end. There is no list of sessions to look it up in, so signing out forgets
-it in that browser; to end all sessions at once, replace the vault secret `postroom-session-key` and
-restart the app: a running process goes on accepting the keys that it knows.
+It contains only the time of its end. There is no list of sessions, so signing out removes the
+cookie from that browser only. To end all sessions at once, replace the vault secret
+`postroom-session-key` and restart the app: a running process accepts the keys that it has read.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Sessions:
         return cookies.clear(_NAME, path="/", same_site="Lax")
 
     def is_open(self, req: func.HttpRequest) -> bool:
-        """Whether the request carries a session that has not ended."""
+        """Whether the request has a session that has not ended."""
         token = cookies.read(req.headers.get("Cookie", ""), _NAME)
         content = signing.verify(self._keys, Purpose.SESSION, token) if token else None
         if content is None:

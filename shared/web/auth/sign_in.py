@@ -1,5 +1,6 @@
-"""`POST /auth/login` and `POST|GET /api/auth/callback`: sending the browser to Microsoft, and what
-it brings back. `POST /auth/admin-consent`: the link by which an administrator consents first."""
+"""`POST /auth/login` and `POST|GET /api/auth/callback`: send the browser to Microsoft, and take
+Microsoft's answer. `POST /auth/admin-consent`: the link by which an administrator consents
+first."""
 
 from __future__ import annotations
 
@@ -64,10 +65,10 @@ def show_admin_consent(req: func.HttpRequest, sessions: Sessions, site: Site) ->
 def finish_sign_in(
     req: func.HttpRequest, consent: Consent, keys: Keys, site: Site
 ) -> func.HttpResponse:
-    """Take Microsoft's answer. Whatever is sent here, the answer is a page or a 303, never a 500.
+    """Take Microsoft's answer. The result is a page or a 303 for every input, never a 500.
 
-    Anonymous: what counts is the flow's cookie. The session's cookie does not come along with a
-    POST from another site; the 303 to /accounts brings it.
+    The route is anonymous: the flow's cookie decides. A POST from another site does not carry the
+    session's cookie; the browser sends it after the 303 to /accounts.
     """
     state = ""
     flow = None
@@ -80,7 +81,7 @@ def finish_sign_in(
             if _is_about_admin_consent(answer):
                 return _admin_consent_page(site, answer)
             if state == REDIRECT_CHECK_STATE:
-                # Nothing is redeemed or believed: that the browser came here is the answer.
+                # Nothing is redeemed or trusted: only the visit of the browser counts.
                 return see_other("/setup?said=redirect")
             raise _not_begun_here(site)
         account = consent.finish(flow, answer)
@@ -95,7 +96,8 @@ def finish_sign_in(
         )
         clearing = [flow_cookie.clear(state)] if flow else []
         if req.method == "GET" and flow is not None:
-            # The URL holds what Microsoft sent: not to stay in the history (RFC 9700, 4.3.1).
+            # The URL contains Microsoft's answer, which must not stay in the history (RFC 9700,
+            # 4.3.1).
             carried = notices.build_cookie(keys, notice)
             return see_other("/accounts", set_cookies=[*clearing, carried])
         return refusal_page(site, notice, clearing)
@@ -105,7 +107,8 @@ def finish_sign_in(
 
 
 def connected_at(account: Account, sign_in_request: SignInRequest) -> str:
-    """The page that tells that an account is connected, and which permissions were ticked."""
+    """The address of the page that says which account is connected and which permissions were
+    ticked."""
     ticked = [
         name
         for name, value in fields_of(sign_in_request)
@@ -121,10 +124,10 @@ def _is_about_admin_consent(answer: dict[str, str]) -> bool:
 
 
 def _admin_consent_page(site: Site, answer: dict[str, str]) -> func.HttpResponse:
-    """What became of an administrator's visit, in a browser that may be anybody's.
+    """The result of an administrator's visit, in a browser that may belong to anybody.
 
-    All of the answer is the visitor's word, the tenant above all: it is repeated to nobody, and
-    nothing is stored. Whether consent was given shows at the next sign-in.
+    The visitor can forge the whole answer, also the tenant: nothing of it is shown to others, and
+    nothing is stored. The next sign-in shows whether consent was given.
     """
     error = answer.get("error")
     refusal = known_errors.read(error, answer.get("error_description", "")) if error else None
@@ -143,7 +146,7 @@ def _answer(req: func.HttpRequest) -> dict[str, str]:
         return query_of(req) if req.method == "GET" else form_of(req)
     except ValueError as error:
         raise SignInRejected(
-            "What was sent here is not an answer that Microsoft would send: it is too large, or "
+            "The request is not an answer that Microsoft would send: it is too large, or "
             "part of it is malformed.",
             "Open /accounts and start the sign-in again.",
         ) from error

@@ -1,4 +1,4 @@
-"""The fields of the sign-in form, in and out."""
+"""Reads and writes the fields of the sign-in form."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def request_of(form: Mapping[str, str], tenant: str) -> SignInRequest:
 
 
 def fields_of(sign_in_request: SignInRequest) -> tuple[tuple[str, str], ...]:
-    """The fields that make the same request again."""
+    """The fields that repeat the same request."""
     ticked = (
         ("replace", sign_in_request.replace),
         ("verified", sign_in_request.verified),

@@ -1,9 +1,9 @@
-"""Signing and sealing what browsers carry for us.
+"""Signs and seals the data that browsers store for Postroom.
 
-Keys are derived, one per purpose, from the vault secret `postroom-session-key`, so that what was
-made for one use fails in another. The secret may hold several keys, one a line, newest first: the
-first signs, all verify; a key is rotated by putting a new line on top. Any instance can read what
-another one wrote.
+Each purpose has its own key, derived from the vault secret `postroom-session-key`, so that a token
+for one purpose is invalid for another. The secret may hold several keys, one on each line, the
+newest first: the first key signs, all keys verify. To rotate the key, put a new line on top. Any
+instance can read what another one wrote.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from shared.services.sign_in.ports import Vault
 
 KEY_SECRET = "postroom-session-key"  # noqa: S105 - its name in the vault
 READ_AGAIN_AFTER = timedelta(seconds=60)
-"""A token of an unknown key makes the vault be read again, this often at most."""
+"""How often, at most, a token of an unknown key makes Postroom read the vault again."""
 TROUBLE_FOR = timedelta(seconds=5)
-"""So long a vault that could not be read is not asked again: each try may take many seconds."""
+"""How long a vault that could not be read is not asked again: each try may take many seconds."""
 _MAC_BYTES = 32
 _NONCE_BYTES = 12
 
 
 class Purpose(StrEnum):
-    """What a token is for: the salt of its key."""
+    """The purpose of a token: the salt of its key."""
 
     SESSION = "session"
     FLOW = "flow"
@@ -41,7 +41,7 @@ class Purpose(StrEnum):
 
 
 class Keys:
-    """The keys of all instances, read from the vault on first use and made if absent."""
+    """The keys of all instances, read from the vault at first use and made if there are none."""
 
     def __init__(self, vault: Vault, clock: Clock) -> None:
         self._vault = vault
@@ -53,10 +53,10 @@ class Keys:
         self._trouble_until: datetime | None = None
 
     def known(self) -> tuple[str, ...]:
-        """Newest first. Raises NotSent or RemoteRefused where the vault cannot be read.
+        """The keys, newest first. Raises NotSent or RemoteRefused if the vault cannot be read.
 
-        Anybody can make us come here. So only who needs the very first answer waits for it; while
-        the vault is in trouble one thread at a time asks it, and the others are told so at once.
+        Anybody can cause this call, so threads wait only for the very first answer. While the vault
+        fails, one thread at a time asks it, and the others get the known error at once.
         """
         if self._known:
             return self._known
@@ -75,7 +75,8 @@ class Keys:
             self._lock.release()
 
     def read_again(self) -> bool:
-        """Read the vault again, unless that was just done. Whether there is anything new."""
+        """Read the vault again, unless that was done just before. Returns whether there is a new
+        key."""
         if not self._lock.acquire(blocking=self._trouble is None):
             return False
         try:
@@ -104,7 +105,7 @@ class Keys:
         if stored is None or not stored.value.split():
             made = secrets.token_urlsafe(32)
             self._vault.set(KEY_SECRET, made)
-            # Two instances may do this at once: the vault's newest is the one to sign with.
+            # Two instances may do this at the same time: the newest key in the vault signs.
             stored = self._vault.get(KEY_SECRET)
             known = (made,)
         newest = tuple(stored.value.split()) if stored else ()
@@ -112,7 +113,7 @@ class Keys:
 
 
 def sign(keys: Keys, purpose: Purpose, content: bytes) -> str:
-    """A token that anyone can read and nobody can make or change."""
+    """A token that everybody can read, but only Postroom can make or change."""
     mac = _mac(keys.known()[0], purpose, content)
     return f"{_text(content)}.{_text(mac)}"
 
@@ -126,14 +127,14 @@ def verify(keys: Keys, purpose: Purpose, token: str) -> bytes | None:
     signed = content
 
     def check(key: str) -> bytes | None:
-        # Constant time, so that a forger learns nothing from how long a wrong one takes.
+        # In constant time: the duration tells a forger nothing about a wrong token.
         return signed if hmac.compare_digest(_mac(key, purpose, signed), mac) else None
 
     return _with_any(keys, check)
 
 
 def seal(keys: Keys, purpose: Purpose, content: bytes, context: str) -> str:
-    """A token that only we can read (AES-256-GCM); it opens only in the same context."""
+    """A token that only Postroom can read (AES-256-GCM); it opens only in the same context."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     nonce = secrets.token_bytes(_NONCE_BYTES)
@@ -142,7 +143,7 @@ def seal(keys: Keys, purpose: Purpose, content: bytes, context: str) -> str:
 
 
 def unseal(keys: Keys, purpose: Purpose, token: str, context: str) -> bytes | None:
-    """What `seal` was given for the same purpose and context, else None."""
+    """The content that `seal` got for the same purpose and context, else None."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 

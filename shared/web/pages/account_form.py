@@ -1,4 +1,5 @@
-"""The form of an account's page: what is set for it, as texts and ticks, in and out."""
+"""The form on an account's page: turns an account into the form's values, and the form into a
+change."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ _IN_A_LIST = re.compile(r"\[(\d+)\]$")
 
 
 def values_of(account: Account) -> dict[str, str]:
-    """The form as it stands for an account."""
+    """The form's values for an account."""
     defaults = account.defaults
     cap = defaults.daily_cap
     return {
@@ -45,14 +46,14 @@ def values_of(account: Account) -> dict[str, str]:
 
 
 def typed(form: Mapping[str, str]) -> dict[str, str]:
-    """The form as somebody filled it in, to be shown again."""
+    """The form as a person filled it in, to be shown again."""
     ticks = ("save_to_sent_items", *(_tick(one) for one in Overridable))
     found = {name: form.get(name, "") for name in (*_TEXTS, "version")}
     return found | {name: TICKED if form.get(name) == TICKED else "" for name in ticks}
 
 
 def change_in(form: Mapping[str, str]) -> AccountChange:
-    """The change that a form asks for. Raises RequestRejected, naming every field that is wrong."""
+    """The change that a form asks for. Raises RequestRejected, which names every wrong field."""
     found: list[FieldProblem] = []
     values: dict[str, Any] = {
         "display_name": form.get("display_name", "").strip(),
@@ -74,7 +75,7 @@ def change_in(form: Mapping[str, str]) -> AccountChange:
 
 
 def told_by_field(refused: RequestRejected) -> dict[str, str]:
-    """What is wrong, by the form's fields, as sentences that stand beside them."""
+    """The faults by the form's fields, as sentences to be shown beside them."""
     told: dict[str, list[str]] = {}
     for problem in refused.errors:
         place = _IN_A_LIST.search(problem.field)
@@ -85,7 +86,7 @@ def told_by_field(refused: RequestRejected) -> dict[str, str]:
 
 
 def differences(form: Mapping[str, str], account: Account) -> dict[str, str]:
-    """By field, what is saved by now where the form says something else."""
+    """The saved values, by field, that differ from the form."""
     saved = values_of(account)
     return {
         name: f"Saved is now: {_shortly(name, saved[name])}."

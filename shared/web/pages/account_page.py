@@ -1,4 +1,4 @@
-"""The page of one account: what it is, how it stands, and what is set for all its mails."""
+"""The page of one account: its kind, its state, and the settings for all its mails."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PERMISSIONS = {
     "User.Read": "see whose mailbox it is",
 }
 _SAVED = {
-    "settings": "Saved. Mails that wait go out with it too; other instances follow within 15 seconds.",
+    "settings": "Saved. It applies to waiting mails too; other instances follow within 15 seconds.",
     "default": "This is the default account now: mails that name no account and no sender go from it.",
 }
 
@@ -61,7 +61,7 @@ def change(
     checks: Checks,
     overviews: AccountOverviews,
 ) -> func.HttpResponse:
-    """`POST /accounts/{alias}`: save what the form says, or make it the default account."""
+    """`POST /accounts/{alias}`: save the form, or make the account the default one."""
     require_same_origin(req, site.origin)
     if not sessions.is_open(req):
         return see_other("/signin")
@@ -86,11 +86,11 @@ def _again(
     form: Mapping[str, str],
     refused: RequestRejected,
 ) -> func.HttpResponse:
-    """The page with what was typed, and beside each field what is wrong with it."""
+    """The page with what was typed, and each fault beside its field."""
     values, told = account_form.typed(form), account_form.told_by_field(refused)
     overtaken = refused.kind is problems.ACCOUNT_EDITED
     if overtaken:
-        # Whoever saves once more has seen what is replaced.
+        # The page shows the newer values, so that a second save replaces them on purpose.
         values["version"] = account_form.values_of(account)["version"]
         told = account_form.differences(form, account)
     return _page(
@@ -140,31 +140,31 @@ def _page(
 
 
 def _rate_words(rate: Rate | None) -> list[str]:
-    """How fast its mails go, in sentences."""
+    """The pace of its mails, in sentences."""
     if rate is None:
         return ["Not known at the moment: storage does not answer."]
-    words = ["As fast as Microsoft takes them."]
+    words = ["As fast as Microsoft accepts them."]
     if rate.pace.is_limited:
         words = [f"{rate.pace.mails_per_minute} mails a minute, at most."]
     if rate.daily_cap is not None:
         words.append(
-            f"{rate.daily_cap:,} a day, at most; {rate.given_today:,} of today are given away."
+            f"{rate.daily_cap:,} a day, at most; {rate.given_today:,} slots of today are taken."
         )
     if rate.resting_until is not None:
         words.append(f"Microsoft asked for a pause until {moment(rate.resting_until)}.")
     elif rate.given_until is not None:
-        words.append(f"Mails are in line until {moment(rate.given_until)}.")
+        words.append(f"Slots are taken until {moment(rate.given_until)}.")
     return words
 
 
 def _expiry_words(overview: AccountOverview) -> str:
-    """Until when what the app proves itself with is good, for every account alike."""
+    """When the app's secret or certificate expires; it is the same for every account."""
     found = overview.credential
     if found is None:
-        return "Nothing that expires is known of."
+        return "It uses nothing that is known to expire."
     name = found.kind.capitalize() if found.kind != "secret" else "Client secret"
     if found.expires_at is None or overview.days_left is None:
-        return f"{name}: nobody wrote down in Key Vault when it expires."
+        return f"{name}: no expiry date is entered in Key Vault."
     if overview.days_left <= 0:
         return f"{name}: expired on {moment(found.expires_at)}. No mailbox can send: /setup says what to do."
     days = "1 day" if overview.days_left == 1 else f"{overview.days_left} days"

@@ -1,4 +1,4 @@
-"""The pages around signing in: session, accounts, static files."""
+"""The page of accounts, the session's pages, and static files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ from shared.web.pages.rendering import Site, asset, page, see_other
 
 @explained
 def show_sign_in(req: func.HttpRequest, site: Site, sessions: Sessions) -> func.HttpResponse:
-    """`GET /signin`: the form for a function key, and on to the page that was asked for."""
+    """`GET /signin`: the form for a function key. It leads to the page that the person asked
+    for."""
     onward = page_after(req)
     if sessions.is_open(req):
         return see_other(onward)
@@ -38,9 +39,10 @@ def show_sign_in(req: func.HttpRequest, site: Site, sessions: Sessions) -> func.
 
 
 def open_session(req: func.HttpRequest, sessions: Sessions) -> func.HttpResponse:
-    """`POST /session`, of auth level FUNCTION: the host has checked the key by now.
+    """`POST /session`, with auth level FUNCTION: the host has already checked the key.
 
-    A key in the query is refused, although the host takes it: URLs end up in logs and histories.
+    A key in the query is refused, although the host accepts it, because URLs get into logs and
+    histories.
     """
     if not req.headers.get("x-functions-key"):
         return func.HttpResponse(
@@ -68,7 +70,7 @@ def show_accounts(
     checks: Checks,
     memory: WatchMemory,
 ) -> func.HttpResponse:
-    """`GET /accounts`: who is signed in, in what state, and the form to sign one in."""
+    """`GET /accounts`: the connected mailboxes, their states, and the form that signs one in."""
     if not sessions.is_open(req):
         return to_sign_in(req)
     rows = sorted(accounts.all(fresh=True), key=lambda account: account.alias)
@@ -81,7 +83,7 @@ def show_accounts(
     connected = next((row for row in rows if row.alias == req.params.get("linked")), None)
     asked = re.split(r"[ +]", req.params.get("asked", ""))
     choices = Choices("verified" in asked, "shared" in asked)
-    # What a holder was granted is no news of the mailboxes that are reached by it.
+    # Permissions that a holder was granted are not reported for the mailboxes reached through it.
     signed_in = connected if connected and connected.kind.is_signed_in else None
     record = records.get(asked_for or "")
     return page(
@@ -123,20 +125,20 @@ class _Row(msgspec.Struct, frozen=True):
     state: str
     state_words: str
     tone: str
-    """The state's colour: the state, or another where `ready` would say too much."""
+    """The CSS class of the state: the state, or another one if `ready` is not the whole truth."""
     reason: str | None
     remedy: str | None
     is_default: bool
     choices: Choices
     signs_in_as: str
-    """What the form calls the kind."""
+    """The name of the kind on the form."""
     approval_url: str | None
-    """The link for an administrator, where consent is what is missing."""
+    """The link for an administrator, if only the consent is missing."""
     signed_in: str | None
     may_hold: bool
-    """Whether shared mailboxes may be reached by it."""
+    """Whether shared mailboxes may be reached through it."""
     holder: str | None
-    """Of a shared mailbox: the alias of the account that it is reached by."""
+    """For a shared mailbox: the alias of the account that it is reached through."""
     is_signed_in: bool
     """Whether a person signs it in."""
 
@@ -155,7 +157,7 @@ _STATES = {
 
 
 class Doubt(msgspec.Struct, frozen=True):
-    """Why an account that is called ready may not be able to send after all."""
+    """Why an account in the state ready may still be unable to send."""
 
     words: str
     reason: str
@@ -163,20 +165,20 @@ class Doubt(msgspec.Struct, frozen=True):
 
 
 def doubt_of(record: CheckRecord | None, *, expired: bool) -> Doubt | None:
-    """What is known against an account beside its own row."""
+    """The known faults of an account that its own row does not show."""
     if expired:
         return Doubt(
             "Cannot send",
-            "What the app proves itself with at Microsoft has expired: no mailbox can send.",
+            "The app's secret or certificate has expired: no mailbox can send.",
             "/setup says what to do.",
         )
     if record is not None and record.known:
-        return Doubt("Ready, with trouble", "The last check found trouble; its page says which.")
+        return Doubt("Ready, with faults", "The last check found faults; its page lists them.")
     return None
 
 
 def row_of(account: Account, site: Site, doubt: Doubt | None = None) -> _Row:
-    """An account in words."""
+    """An account in the words of the page."""
     reason, remedy = _explain(account)
     doubted = doubt if account.state is AccountState.READY else None
     if doubted:
@@ -218,16 +220,16 @@ _PURPOSES = {
 
 
 def _purposes(scopes: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Permissions with what they are for; those that have no choice of their own are left out."""
+    """Permissions with their purpose; permissions without a choice on the form are left out."""
     return tuple((scope, _PURPOSES[scope]) for scope in scopes if scope in _PURPOSES)
 
 
 def _explain(account: Account) -> tuple[str | None, str | None]:
-    """Why an account cannot send, and who does what about it."""
+    """Why an account cannot send, and who must do what."""
     row = why(account)
     if row is None:
         return None, None
-    passes = " It may pass without that." if row.retryable and row.who is not Actor.NOBODY else ""
+    passes = " It may end without that." if row.retryable and row.who is not Actor.NOBODY else ""
     return f"{row.meaning} ({row.code})", f"{row.help}{passes}"
 
 

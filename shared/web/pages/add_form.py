@@ -1,4 +1,4 @@
-"""The forms that add a mailbox which nobody signs in: as they stand, and as somebody filled them in."""
+"""The forms that add a shared or app-only mailbox: empty, or as a person filled them in."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ _CORRECT = "Correct what is marked below, then add it again."
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """An account that shared mailboxes may be reached by."""
+    """An account through which shared mailboxes may be reached."""
 
     alias: str
     address: str
 
 
 class AddForm(msgspec.Struct, frozen=True):
-    """Both forms. `kind` is the one that was sent, and stands open."""
+    """Both forms. `kind` names the form that was sent; it is shown open."""
 
     holders: tuple[Holder, ...]
     has_accounts: bool
     kind: str = ""
     typed: Mapping[str, str] = msgspec.field(default_factory=dict)
     told: Mapping[str, str] = msgspec.field(default_factory=dict)
-    """What is wrong, by field, in sentences."""
+    """The faults by field, in sentences."""
     detail: str = ""
     help: str = ""
 
     @classmethod
     def empty(cls, accounts: Sequence[Account]) -> AddForm:
-        """As they stand on /accounts."""
+        """The empty forms on /accounts."""
         return cls(_holders(accounts), bool(accounts))
 
     @classmethod
     def again(
         cls, accounts: Sequence[Account], form: Mapping[str, str], error: PostroomError
     ) -> AddForm:
-        """The form that was sent, with what is wrong beside its fields."""
+        """The form that was sent, with the faults beside its fields."""
         kind = form.get("kind", "")
         shown = _FIELDS.get(kind, ())
         told: dict[str, str] = {}
@@ -68,11 +68,11 @@ class AddForm(msgspec.Struct, frozen=True):
         )
 
     def value(self, kind: str, name: str) -> str:
-        """What was typed into a field."""
+        """The text that was typed into a field."""
         return self.typed.get(name, "") if kind == self.kind else ""
 
     def fault(self, kind: str, name: str) -> str:
-        """What is wrong with it."""
+        """The fault of a field."""
         return self.told.get(name, "") if kind == self.kind else ""
 
 
@@ -85,7 +85,8 @@ def _holders(accounts: Sequence[Account]) -> tuple[Holder, ...]:
 
 
 def _help(error: PostroomError, *, marked: bool) -> str:
-    """The remedy in this case. That of the kind is for callers of the API: it names their fields."""
+    """The remedy in this case. The remedy of the problem's kind is for callers of the API: it names
+    their fields."""
     if not isinstance(error, RequestRejected):
         return _TRY_LATER
     if error.help != error.kind.help:
@@ -94,7 +95,8 @@ def _help(error: PostroomError, *, marked: bool) -> str:
 
 
 def _sentence(message: str) -> str:
-    """A problem's message, which goes on from its field's name, as a sentence beside the field."""
+    """A problem's message, which continues the name of its field, as a sentence beside the
+    field."""
     begins = message[:1]
     whole = message if begins.isupper() else f"This {message}"
     return whole if whole.endswith(".") else f"{whole}."

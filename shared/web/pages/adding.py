@@ -1,4 +1,4 @@
-"""`POST /api/accounts` and the form behind it: adding a mailbox that nobody signs in."""
+"""`POST /api/accounts` and the form on /accounts: add a shared or app-only mailbox."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def add_account(req: func.HttpRequest, adding: Adding) -> func.HttpResponse:
 def add_from_page(
     req: func.HttpRequest, site: Site, accounts: Accounts, adding: Adding
 ) -> func.HttpResponse:
-    """`POST /accounts/add`, from the forms on /accounts. What is refused shows the form again."""
+    """`POST /accounts/add`, from the forms on /accounts. After an error the form is shown again."""
     form: dict[str, str] = {}
     try:
         form = read_form(req)
@@ -67,7 +67,7 @@ def add_from_page(
 def _request(form: dict[str, str]) -> Request:
     kind = _KINDS.get(form.get("kind", ""))
     if kind is None:
-        raise RequestRejected(INVALID_REQUEST, "Choose what sort of mailbox it is.")
+        raise RequestRejected(INVALID_REQUEST, "Choose what kind of mailbox it is.")
     return Request(
         alias=form.get("alias", ""),
         kind=kind,

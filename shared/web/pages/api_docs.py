@@ -1,4 +1,4 @@
-"""`GET /docs`: the OpenAPI document as a page, with requests one can copy."""
+"""`GET /docs`: the OpenAPI document as a page, with requests that a person can copy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Field(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What comes back."""
+    """One answer of an operation."""
 
     status: str
     text: str
@@ -42,7 +42,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """One thing that can be asked for."""
+    """One operation of the API."""
 
     name: str
     method: str
@@ -56,7 +56,7 @@ class Operation(msgspec.Struct, frozen=True):
 
 
 class Document(msgspec.Struct, frozen=True):
-    """One of the documents that go to and fro."""
+    """One of the documents in requests and answers."""
 
     name: str
     text: str
@@ -67,7 +67,8 @@ class Document(msgspec.Struct, frozen=True):
 def show_docs(
     req: func.HttpRequest, site: Site, queue_service: str | None, queue: str
 ) -> func.HttpResponse:
-    """The page. `queue_service` is the address of the storage account's queues, None on a laptop."""
+    """The page. `queue_service` is the address of the storage account's queues, None in
+    development."""
     return page(
         site,
         "docs.html",

@@ -1,4 +1,5 @@
-"""`POST /changes`: one button for all mails of a cause, some at a time with the progress shown."""
+"""`POST /changes`: one button for all mails with one cause. It works in steps and shows the
+progress."""
 
 from __future__ import annotations
 
@@ -24,12 +25,13 @@ from shared.web.pages.mail_list import MOST_CASES
 from shared.web.pages.rendering import Site, page
 
 SECONDS = 2.0
-"""A step answers after this long: a person sees it go on, and no front end gives up."""
+"""The longest time of one step: a person sees the progress, and no front end gives up."""
 MOST_AT_A_STEP = 25
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far it has come. What was refused stays a case, and is not tried again in this run."""
+    """The progress. A mail that was refused keeps its attention item, and is not tried again in
+    this run."""
 
     action: str
     status: str
@@ -39,9 +41,9 @@ class Progress(msgspec.Struct, frozen=True):
     done: int = 0
     refused: int = 0
     last: str = ""
-    """The id of the mail it has come to: it goes through them newest first."""
+    """The id of the last mail that was handled; the run goes through them newest first."""
     why: str = ""
-    """What the latest refusal said."""
+    """The text of the latest refusal."""
 
     @property
     def over(self) -> bool:
@@ -50,7 +52,7 @@ class Progress(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, form: Mapping[str, str]) -> Progress:
-        """From the form that each step hands to the next. Raises ValueError."""
+        """The progress from the form that each step passes to the next. Raises ValueError."""
         numbers = {name: int(form.get(name) or "0") for name in ("total", "done", "refused")}
         if any(not 0 <= number <= MOST_CASES for number in numbers.values()):
             raise ValueError("a number is out of range")
@@ -69,7 +71,8 @@ class Progress(msgspec.Struct, frozen=True):
 def change_many(
     req: func.HttpRequest, site: Site, attention: AttentionIndex, changes: Changes
 ) -> func.HttpResponse:
-    """One step. With script the page asks for the next one by itself, without it a button does."""
+    """One step. With script the page requests the next one by itself; without it a person clicks a
+    button."""
     try:
         progress = Progress.of(form_of(req))
         act = {"release": changes.release, "retry": changes.retry}[progress.action]
@@ -91,7 +94,7 @@ def _step(progress: Progress, attention: AttentionIndex, act: Callable[[str], ob
     until = time.monotonic() + SECONDS
     mine = [case for case in attention.newest(MOST_CASES) if _is_of(case, progress)]
     total = progress.total or len(mine)
-    # What this run has seen already was refused: it is still a case.
+    # Mails that this run has handled and that still have an item were refused.
     rest = [case for case in mine if not progress.last or case.mail_id < progress.last]
     done, refused, last, why = progress.done, progress.refused, progress.last, progress.why
     for case in rest[:MOST_AT_A_STEP]:
@@ -101,7 +104,7 @@ def _step(progress: Progress, attention: AttentionIndex, act: Callable[[str], ob
         except RequestRejected as error:
             refused, why = refused + 1, error.detail
             if error.kind in (problems.WRONG_STATUS, problems.UNKNOWN_MAIL):
-                # The case has outlived the trouble.
+                # The mail has left the status that the item is about.
                 attention.close(case.mail_id, case.status)
         except RemoteError as error:
             refused, why = refused + 1, str(error)

@@ -1,4 +1,4 @@
-"""The mails of the last 24 hours as bars: what `_chart.html` draws."""
+"""The mails of the last 24 hours as bars, for the template `_chart.html`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HEIGHT = 72
 _STEP = WIDTH / 24
 _GAP = 3.0
 _LEAST = 2.0
-"""An hour with a single mail shows too, beside one with thousands."""
+"""The least height: an hour with one mail is visible beside one with thousands."""
 
 _KINDS = (
     ("sent", (Status.SENT,)),
@@ -24,7 +24,7 @@ _KINDS = (
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """A rectangle of one kind."""
+    """The rectangle of one status group in an hour."""
 
     kind: str
     x: float
@@ -34,7 +34,7 @@ class Bar(msgspec.Struct, frozen=True):
 
 
 class Column(msgspec.Struct, frozen=True):
-    """One hour: its bars, and the words for it."""
+    """One hour: its bars, and its text."""
 
     x: float
     bars: tuple[Bar, ...]
@@ -42,7 +42,7 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Chart(msgspec.Struct, frozen=True):
-    """A day of columns, and what they come to."""
+    """A day of columns, with the totals."""
 
     columns: tuple[Column, ...]
     total: int
@@ -50,13 +50,13 @@ class Chart(msgspec.Struct, frozen=True):
     waits: int
     trouble: int
     missing: str
-    """What is not in the counts yet, or nothing."""
+    """What is not counted yet; empty if all is counted."""
     scale: str
-    """From when it is drawn, and what the highest column stands for."""
+    """The first hour of the chart, and the number of mails in the highest column."""
 
     @classmethod
     def of(cls, hours: Sequence[Hour]) -> Chart:
-        """Drawn to the highest hour."""
+        """The chart of these hours, scaled to the highest one."""
         most = max((hour.total for hour in hours), default=0)
         sums = {kind: sum(_of_kind(hour, kind) for hour in hours) for kind, _ in _KINDS}
         return cls(
@@ -75,7 +75,7 @@ def _missing(hours: Sequence[Hour]) -> str:
     if past:
         return f"{past} earlier {'hour is' if past == 1 else 'hours are'} still to be counted"
     if hours and not hours[-1].whole:
-        return f"those since {_time(hours[-1])} are counted in part"
+        return f"those since {_time(hours[-1])} are counted only in part"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Checking an account: by the API and from the page."""
+"""Checks an account, by the API and from the page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def check(req: func.HttpRequest, checking: Checking) -> func.HttpResponse:
 def check_from_page(
     req: func.HttpRequest, site: Site, sessions: Sessions, checking: Checking
 ) -> func.HttpResponse:
-    """`POST /accounts/{alias}/check`: check, then back to the page, which shows what was found."""
+    """`POST /accounts/{alias}/check`: check, then redirect to the page, which shows the
+    findings."""
     require_same_origin(req, site.origin)
     if not sessions.is_open(req):
         return see_other("/signin")

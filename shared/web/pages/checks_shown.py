@@ -1,4 +1,4 @@
-"""What a check found, as the pages show it."""
+"""Turns the findings of a check into what the pages show."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.services.upkeep.ports import Remembered
 _HEADS = {
     Result.OK: "works",
     Result.NOT_OK: "has trouble",
-    Result.UNSURE: "could not be checked wholly",
+    Result.UNSURE: "could not be checked completely",
 }
 _WORDS = {
     Result.OK: "All right",
@@ -32,7 +32,7 @@ _TOPICS = {
 
 
 class FindingShown(msgspec.Struct, frozen=True):
-    """One line."""
+    """One finding."""
 
     result: str
     words: str
@@ -45,7 +45,7 @@ class FindingShown(msgspec.Struct, frozen=True):
 
 
 class CheckShown(msgspec.Struct, frozen=True):
-    """The whole."""
+    """A whole check."""
 
     alias: str
     result: str
@@ -56,7 +56,7 @@ class CheckShown(msgspec.Struct, frozen=True):
 
 
 def shown(record: CheckRecord) -> CheckShown:
-    """A check in words."""
+    """A check in the words of the pages."""
     check = record.check
     return CheckShown(
         alias=check.alias,
@@ -69,34 +69,34 @@ def shown(record: CheckRecord) -> CheckShown:
 
 
 def warning(remembered: Remembered) -> str | None:
-    """What to say of the app's credential on top of a page, once a threshold has passed."""
+    """The warning about the app's credential on top of a page, once a threshold has passed."""
     found = remembered.credential
     if found is None or found.told is None:
         return None
     name = "client secret" if found.kind == "secret" else found.kind
     if found.expires_at is None:
         return (
-            f"Nobody wrote down when the {name} expires, so Postroom cannot warn in time. Set its "
+            f"No expiry date of the {name} is entered, so Postroom cannot warn in time. Set its "
             "expiry date in Key Vault; /setup says how."
         )
     if found.told == 0:
         return f"The {name} expired on {moment(found.expires_at)}: no mailbox can send. /setup says how to renew it."
-    return f"The {name} expires on {moment(found.expires_at)}. /setup says how to renew it; done before, nothing waits."
+    return f"The {name} expires on {moment(found.expires_at)}. /setup says how to renew it; if it is renewed before, no mail waits."
 
 
 def is_expired(remembered: Remembered) -> bool:
-    """Whether what the app proves itself with is known to have expired."""
+    """Whether the app's secret or certificate is known to have expired."""
     found = remembered.credential
     return found is not None and found.expires_at is not None and found.told == 0
 
 
 def moment(at: datetime) -> str:
-    """A time for people."""
+    """A time in words, in UTC."""
     return at.astimezone(UTC).strftime("%d %b %Y, %H:%M UTC")
 
 
 def _head(check: Check) -> str:
-    """The whole in few words. That the directory knows a mailbox is not yet that it works."""
+    """The result in few words. That the directory has a mailbox does not show that it works."""
     tried = any(one.topic is Topic.DRAFT for one in check.findings)
     if check.result is Result.OK and not tried:
         return "shows no trouble, as far as that is seen without sending"

@@ -1,4 +1,5 @@
-"""What the page tells once a mailbox is connected: what is known of it, and what is not known yet."""
+"""What the page says after a mailbox is connected: what is known about it, and what is not known
+yet."""
 
 from __future__ import annotations
 
@@ -14,21 +15,21 @@ from shared.web.pages.checks_shown import moment
 
 
 class ConnectedShown(msgspec.Struct, frozen=True):
-    """A mailbox that has just been connected."""
+    """A mailbox that was just connected."""
 
     alias: str
     address: str
     how: str
-    """What was done, as what follows its alias."""
+    """What was done: the text that follows the alias."""
     tone: str
-    """`good`, `bad`, or empty where nobody knows yet whether it can send."""
+    """`good`, `bad`, or empty if it is not known yet whether it can send."""
     sentences: tuple[str, ...]
     is_bare: bool
-    """Whether nothing is set for its mails."""
+    """Whether there are no settings for its mails."""
 
 
 def linked_shown(account: Account, record: CheckRecord | None) -> ConnectedShown:
-    """A mailbox that has just been connected, with no more said of it than is known."""
+    """A mailbox that was just connected, in words that say only what is known."""
     tone, sentences = _account_health(account, record)
     return ConnectedShown(
         alias=account.alias,
@@ -42,7 +43,7 @@ def linked_shown(account: Account, record: CheckRecord | None) -> ConnectedShown
 
 def _how(account: Account) -> str:
     if account.kind is AccountKind.SHARED:
-        return f", a shared mailbox that is reached by {account.holder_alias or 'another account'}"
+        return f", a shared mailbox that is reached through {account.holder_alias or 'another account'}"
     return ", in the app's own name" if account.kind is AccountKind.APP else ""
 
 
@@ -59,16 +60,16 @@ def _account_health(account: Account, record: CheckRecord | None) -> tuple[str, 
                 *open_questions,
             )
         return "good", (
-            "Microsoft took the sign-in, and what waited for it goes by itself. Whether its mailbox "
-            "takes mail was not asked yet: 'Check now' asks what can be asked without sending.",
+            "Microsoft accepted the sign-in, and mails that waited for it are sent by themselves. Whether its mailbox "
+            "accepts mail is not checked yet: 'Check now' checks what can be checked without sending.",
         )
     at = moment(check.checked_at)
     found = [one for one in check.findings if one.result is Result.NOT_OK]
     if found:
         steps = (" ".join(filter(None, (one.meaning, one.step))) for one in found)
-        return "bad", (f"The check of {at} found trouble, so it may not send:", *steps)
+        return "bad", (f"The check of {at} found faults, so it may not send:", *steps)
     if check.result is Result.UNSURE:
-        return "", (f"The check of {at} could not find out all of it.", *open_questions)
+        return "", (f"The check of {at} could not answer every question.", *open_questions)
     return "good" if not open_questions else "", (
         f"The check of {at} found no trouble.",
         *open_questions,

@@ -1,4 +1,4 @@
-"""Disconnecting an account: by the API, and from the page in two steps."""
+"""Disconnects an account: by the API, and from the page in two steps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from shared.web.problem import bad_request
 
 
 def disconnect(req: func.HttpRequest, disconnecting: Disconnecting) -> func.HttpResponse:
-    """`DELETE /api/accounts/{alias}`. What waits must be said: to lose mail by default is no default."""
+    """`DELETE /api/accounts/{alias}`. The caller must say what happens to waiting mails: there is
+    no default that could lose mails."""
     only(req.params, {"waiting", "with_shared"})
     with_shared = req.params.get("with_shared", "false")
     if with_shared not in ("true", "false"):
@@ -31,7 +32,7 @@ def disconnect(req: func.HttpRequest, disconnecting: Disconnecting) -> func.Http
 def show_disconnect(
     req: func.HttpRequest, site: Site, sessions: Sessions, disconnecting: Disconnecting
 ) -> func.HttpResponse:
-    """`GET /accounts/{alias}/disconnect`: what would happen, and the form that does it."""
+    """`GET /accounts/{alias}/disconnect`: what disconnecting would do, and the form for it."""
     if not sessions.is_open(req):
         return to_sign_in(req)
     return page(site, "disconnect.html", outlook=disconnecting.outlook(_alias(req)))
@@ -41,7 +42,7 @@ def show_disconnect(
 def disconnect_from_page(
     req: func.HttpRequest, site: Site, sessions: Sessions, disconnecting: Disconnecting
 ) -> func.HttpResponse:
-    """`POST /accounts/{alias}/disconnect`: do it, and say what was done."""
+    """`POST /accounts/{alias}/disconnect`: disconnect, and show what was done."""
     require_same_origin(req, site.origin)
     if not sessions.is_open(req):
         return see_other("/signin")

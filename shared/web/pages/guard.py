@@ -1,4 +1,4 @@
-"""What stands before every page: a session, the same origin for changes, errors as pages."""
+"""Checks before every page: a session, and the same origin for changes. Shows errors as pages."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ Handler = Callable[Concatenate[func.HttpRequest, Site, P], func.HttpResponse]
 
 _FIRST = "/accounts"
 _OUR_PAGE = re.compile(r"/(accounts|mails|setup|docs)(/[a-z0-9-]{1,64}){0,2}")
-"""A path and nothing else: no host, no query, nothing that a browser reads another way."""
+"""A path only: no host, no query, and nothing that browsers interpret in different ways."""
 
 
 def to_sign_in(req: func.HttpRequest) -> func.HttpResponse:
-    """To the form for a function key, from which a page that was asked for is come back to.
+    """Redirect to the form for a function key, which later leads back to the page that was asked
+    for.
 
-    Its path alone goes along, as it stands in the log anyway: what was looked for does not.
+    Only the path is passed on, which is in the log anyway; the query, such as a search, is not.
     """
     path = urlsplit(req.url).path
     if req.method != "GET" or path == _FIRST or not _OUR_PAGE.fullmatch(path):
@@ -37,7 +38,8 @@ def to_sign_in(req: func.HttpRequest) -> func.HttpResponse:
 
 
 def page_after(req: func.HttpRequest) -> str:
-    """The page to go to with a session: the one that was asked for, where it is one of ours."""
+    """The page to open after the sign-in: the one that was asked for, if it is a page of
+    Postroom."""
     path = req.params.get("to", "")
     return path if _OUR_PAGE.fullmatch(path) else _FIRST
 
@@ -67,8 +69,8 @@ def explained(handler: Handler[P]) -> Handler[P]:
 def guarded(
     handler: Handler[P],
 ) -> Callable[Concatenate[func.HttpRequest, Site, Sessions, P], func.HttpResponse]:
-    """A page for those who have a session; others are sent to /signin. What is not a GET must come
-    from our own pages. An expected error is shown as a page."""
+    """A page that needs a session; without one the browser is redirected to /signin. A request
+    other than GET must come from Postroom's own pages. An expected error is shown as a page."""
 
     @explained
     @wraps(handler)

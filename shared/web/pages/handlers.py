@@ -1,6 +1,7 @@
-"""What each route of the area `pages` calls, with the services that it needs.
+"""The handler of each route of the area `pages`, with the services that it needs.
 
-Each function imports what it calls: the first call of an instance pays for no other's modules.
+Each function imports its own modules, so that the first call of an instance loads only what it
+needs.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from shared.web.routing import GetServices
 
 OUTBOX = "outbox"
-"""The queue that applications may put mails on."""
+"""The queue on which applications may put mails."""
 
 
 def add_from_page(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
@@ -52,7 +53,7 @@ def show_setup(req: func.HttpRequest, services: GetServices) -> func.HttpRespons
 
 
 def change_setup(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """A form of the checklist."""
+    """Handle a form of the checklist."""
     from shared.web.pages import setup
 
     return setup.change_setup(
@@ -134,7 +135,7 @@ def show_disconnect(req: func.HttpRequest, services: GetServices) -> func.HttpRe
 
 
 def change_account_from_page(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """Change what is set for an account."""
+    """Change the settings of an account."""
     from shared.web.pages import account_page
 
     return account_page.change(
@@ -248,7 +249,7 @@ def save_raw_text(req: func.HttpRequest, services: GetServices) -> func.HttpResp
 
 
 def change_mail_page(req: func.HttpRequest, services: GetServices) -> func.HttpResponse:
-    """A button on the page of one mail."""
+    """Handle a button on the page of one mail."""
     from shared.web.pages import mail_page
 
     page_context = services().page_context

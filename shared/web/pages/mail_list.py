@@ -1,4 +1,4 @@
-"""`GET /mails`: what needs attention, and every mail, newest first."""
+"""`GET /mails`: the mails that need attention, and all mails, newest first."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _NEEDS_ATTENTION = "attention"
 _LATE = "late"
 _ON_THE_WAY = (Status.QUEUED, Status.SENDING)
 LATE_AFTER = timedelta(minutes=15)
-"""Since it was accepted; a mail that waits for its date is not late."""
+"""Measured from acceptance, or from the date that a scheduled mail waits for."""
 _LONGEST = 256
 _CONTEXT = "mails"
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One mail as the list shows it."""
+    """One mail in the list."""
 
     mail_id: str
     subject: str
@@ -55,7 +55,7 @@ class Row(msgspec.Struct, frozen=True):
     status_words: str
     reason: str | None
     waits: str | None
-    """Until when and why, of a mail that has a time to wait for."""
+    """For a mail that waits for a time: until when, and why."""
     accepted: str
     accepted_iso: str
 
@@ -68,14 +68,14 @@ class Group(msgspec.Struct, frozen=True):
     reason: str | None
     account: str | None
     has_page: bool
-    """Whether there is a page of the account."""
+    """Whether the account has a page."""
     count: int
     more: bool
-    """Whether there may be more of them than were counted."""
+    """Whether there may be more mails than were counted."""
     meaning: str
     step: str | None
     action: str | None
-    """What a button does with all of them: `release` or `retry`."""
+    """The action of the button for all of them: `release` or `retry`."""
     link: str
 
 
@@ -84,10 +84,10 @@ _TYPED = ("tag", "to", "find")
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """The form as it was filled in.
+    """The search form as it was filled in.
 
-    What a person typed may name somebody, and addresses of pages end up in logs and histories: there
-    it stands sealed, as `typed`.
+    Addresses of pages get into logs and histories, and a typed text may name a person. The address
+    therefore contains the text sealed, as `typed`.
     """
 
     status: str = ""
@@ -102,7 +102,7 @@ class Asked(msgspec.Struct, frozen=True):
 
     @classmethod
     def of_form(cls, form: Mapping[str, str], keys: Keys) -> Asked:
-        """What is unknown is left out, what is too long is cut."""
+        """The search in a form. Unknown values are dropped, and long ones are cut."""
         words = {name: form[name].strip()[:_LONGEST] for name in _TYPED if form.get(name)}
         words = {name: text for name, text in words.items() if text}
         content = json.dumps(words).encode()
@@ -111,7 +111,8 @@ class Asked(msgspec.Struct, frozen=True):
 
     @classmethod
     def of_query(cls, query: Mapping[str, str], keys: Keys) -> Asked:
-        """The form behind an address. Raises ValueError for a seal that is not ours."""
+        """The search in an address. Raises ValueError for a sealed text that Postroom did not
+        make."""
         sealed = query.get("typed", "")
         content = signing.unseal(keys, Purpose.SEARCH, sealed, _CONTEXT) if sealed else b"{}"
         if content is None:
@@ -120,7 +121,7 @@ class Asked(msgspec.Struct, frozen=True):
 
     @property
     def is_empty(self) -> bool:
-        """Whether every mail is wanted."""
+        """Whether all mails are listed."""
         return self == Asked()
 
     def link(self, **more: str) -> str:
@@ -139,7 +140,8 @@ _NOTHING = MailPage((), None)
 
 @guarded
 def search_mails(req: func.HttpRequest, site: Site, keys: Keys) -> func.HttpResponse:
-    """`POST /mails`: on to the list that the form asks for, by an address that can be kept."""
+    """`POST /mails`: redirect to the list that the form asks for, at an address that can be
+    kept."""
     form = read_form(req)
     asked = Asked.of_form(form, keys)
     if ids.is_id(asked.find.lower()):
@@ -159,7 +161,8 @@ def show_mails(
     idempotency: Idempotency,
     clock: Clock,
 ) -> func.HttpResponse:
-    """The list. Looks nothing up for a filter that cannot match: it says what is wrong with it."""
+    """The list. A filter that cannot match is not looked up; the page says what is wrong with
+    it."""
     try:
         query = query_of(req)
     except ValueError:
@@ -194,7 +197,7 @@ def show_mails(
 def _looked_up(
     asked: Asked, cursor: str | None, ledger: Ledger, idempotency: Idempotency, now: datetime
 ) -> tuple[str | None, MailPage]:
-    """What is wrong with the filter, or the mails and where to go on."""
+    """The fault of the filter, or a page of mails with its cursor."""
     if asked.find:
         if not is_key(asked.find):
             return "Search for a mail's id or for its idempotency key.", _NOTHING
@@ -204,7 +207,7 @@ def _looked_up(
             if not asked.account or mail.account == asked.account.lower()
         )
         if not mails and _PART_OF_ID.fullmatch(asked.find.lower()):
-            return "No mail has this key; an id is looked for as a whole, 36 characters.", _NOTHING
+            return "No mail has this key; an id has 36 characters.", _NOTHING
         return None, MailPage(mails, None)
     try:
         return None, ledger.page(_filter(asked, now), SHOWN, cursor)
@@ -257,7 +260,7 @@ def _day(text: str, name: str) -> datetime | None:
 
 
 def _chart(hourly_stats: HourlyStats) -> Chart | None:
-    """None where the counts are out of reach: the list is worth more."""
+    """The chart; None if the counts cannot be read, because the list is more important."""
     try:
         return Chart.of(hourly_stats.last_day())
     except RemoteError:
@@ -283,7 +286,7 @@ def row_of(mail: Mail) -> Row:
 def group(
     attention: Sequence[AttentionItem], accounts: Sequence[Account], *, more: bool
 ) -> list[Group]:
-    """Cases by what they have in common, the largest group first."""
+    """Attention items grouped by cause, the largest group first."""
     known = {account.alias: account for account in accounts}
     counts: dict[tuple[Status, str | None, str | None], int] = {}
     for case in attention:
@@ -325,25 +328,25 @@ def _group(
 def _step(
     status: Status, alias: str | None, account: Account | None, known: Mapping[str, Account]
 ) -> str | None:
-    """What to do, where the account that it is about says more than the reason."""
+    """The remedy, if the account says more than the reason does."""
     if status is Status.UNKNOWN:
-        return "Open each: its page asks whether it went out, and sends it again where it did not."
+        return "Open each: say on its page whether it was sent, or have it sent again."
     if status is not Status.HELD:
         return None
     if account is None:
         return f"'{alias}' is not connected: connect it again on /accounts, or cancel the mails."
     holder = next((one for one in known.values() if one.account_id == account.through), None)
     if account.state is AccountState.NEEDS_SIGN_IN and holder is not None:
-        return f"Sign '{holder.alias}' in again on /accounts: this mailbox is reached by it."
+        return f"Sign '{holder.alias}' in again on /accounts: this mailbox is reached through it."
     return rights.remedy(account)
 
 
 def _action(
     status: Status, reason: str | None, alias: str | None, account: Account | None
 ) -> str | None:
-    """Sending again what may have been sent is never done for many at once. What failed without an
-    account is a queue message that could not become a mail: nothing of it can be sent. What waits for
-    a sign-in goes by itself after it, and not before."""
+    """The action for all mails of a group. Mails that may have been sent are never sent again many
+    at once. A failed mail without an account is a queue message that could not be read as a mail:
+    it cannot be sent. Mails that wait for a sign-in are sent by themselves after it."""
     if status is Status.FAILED and alias is None:
         return None
     if reason == FINDING_OUT or status is Status.UNKNOWN:

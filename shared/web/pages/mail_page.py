@@ -1,4 +1,4 @@
-"""`/mails/{id}`: the history of one mail, what it holds, and what can be done with it."""
+"""`/mails/{id}`: the history of one mail, its content, and the actions for it."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class HistoryLine(msgspec.Struct, frozen=True):
     at: str
     at_iso: str
     took: str | None
-    """Since the line before it."""
+    """The time since the line before it."""
 
 
 class File(msgspec.Struct, frozen=True):
-    """An attachment, as the list of them has it."""
+    """An attachment in the list of attachments."""
 
     filename: str
     content_type: str
@@ -52,7 +52,7 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Held(msgspec.Struct, frozen=True):
-    """What the mail holds, while that is kept."""
+    """The content of the mail, as long as it is stored."""
 
     sender: str
     to: tuple[str, ...]
@@ -77,7 +77,8 @@ def show_mail(
 def show_html(
     req: func.HttpRequest, site: Site, ledger: Ledger, content: Content
 ) -> func.HttpResponse:
-    """The html of a mail, for the frame on its page: no script runs in it and nothing is fetched."""
+    """The html of a mail, for the frame on its page. The browser runs no script in it and fetches
+    nothing."""
     message = content.of(_found(req, ledger))
     return framed(message.html if message is not None and message.html else "")
 
@@ -86,7 +87,7 @@ def show_html(
 def change_mail(
     req: func.HttpRequest, site: Site, ledger: Ledger, content: Content, changes: Changes
 ) -> func.HttpResponse:
-    """A button of the page. What is refused is said on the page, beside the mail as it stands."""
+    """Handle a button of the page. After an error, the page shows it beside the mail."""
     mail = _found(req, ledger)
     form = read_form(req)
     try:
@@ -106,7 +107,7 @@ def _apply(changes: Changes, mail_id: str, form: dict[str, str]) -> None:
                     problems.WRONG_STATUS,
                     "The mail still waits: its account's daily cap is used up for today.",
                     help="Raise the cap or leave it empty on the account's page (/accounts), then "
-                    "choose 'Send now' again. Left alone, it goes by itself at the time below.",
+                    "choose 'Send now' again. Otherwise it is sent by itself at the time below.",
                 )
         case "release":
             changes.release(mail_id)
@@ -150,7 +151,7 @@ def _found(req: func.HttpRequest, ledger: Ledger) -> Mail:
         raise RequestRejected(
             problems.UNKNOWN_MAIL,
             "There is no mail with this id.",
-            help="Look for it on /mails. Finished mails are thrown away after the days that "
+            help="Look for it on /mails. Finished mails are deleted after the days that "
             "POSTROOM_RETENTION_DAYS says.",
         )
     return found.mail
@@ -195,14 +196,14 @@ def _page(
 
 
 def _step(mail: Mail, row: known_errors.KnownError | None) -> str | None:
-    """What to do. The help of a mail may begin with the reason, which stands above it."""
+    """The remedy. The help of a mail may begin with the reason, which the page shows above it."""
     if row is not None and (not mail.help or mail.help.startswith(row.meaning)):
         return row.step
     return mail.help
 
 
 def history(mail: Mail) -> list[HistoryLine]:
-    """What happened, with how long each step took."""
+    """The events of a mail, with the time that each step took."""
     lines, before = [], mail.accepted_at
     for number, event in enumerate(mail.events):
         lines.append(
@@ -221,10 +222,10 @@ def history(mail: Mail) -> list[HistoryLine]:
 
 
 def facts(mail: Mail) -> list[tuple[str, str]]:
-    """What else is known of it."""
+    """The other facts about a mail, as pairs of label and value."""
     found: list[tuple[str, str | None]] = [
         ("To", ", ".join(mail.recipients) if mail.recipients else None),
-        ("Before that it was for", ", ".join(mail.former_recipients) or None),
+        ("Former recipients", ", ".join(mail.former_recipients) or None),
         ("From", mail.sender or None),
         ("Account", mail.account),
         ("Came by", "HTTP" if mail.caller.value == "http" else "the queue"),
@@ -252,8 +253,7 @@ def _due(mail: Mail) -> str | None:
 
 
 def actions(mail: Mail) -> Sequence[str]:
-    """The buttons that make sense in the status it has. Nothing of a refused queue message can be
-    sent."""
+    """The buttons for a mail in its status. A refused queue message has none that sends it."""
     found = []
     if mail.status is Status.HELD:
         found.append("release")

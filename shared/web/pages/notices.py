@@ -1,4 +1,4 @@
-"""What a page tells about a sign-in that was not finished, and how to go on from there."""
+"""What a page says about a sign-in that was not finished, and how to continue."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SECONDS = 120
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """A sign-in's sad end, in words for the person at the browser."""
+    """Why a sign-in was not finished, in words for the person at the browser."""
 
     detail: str
     help: str
@@ -32,11 +32,11 @@ class Notice(msgspec.Struct, frozen=True):
     code: str | None = None
     chosen: str | None = None
     again: Sequence[Sequence[str]] = ()
-    """Names and values of the fields that begin the same sign-in anew, where it is known."""
+    """Names and values of the fields that start the same sign-in again, if it is known."""
     admin_consent_url: str | None = None
-    """Set where an administrator's consent may be what is missing."""
+    """Set if an administrator's consent may be missing."""
     by_code: bool = False
-    """Whether to begin anew by a code."""
+    """Whether to start again by a code."""
     retry_after: float | None = None
 
 
@@ -48,10 +48,10 @@ def of(
     answer: Mapping[str, str] | None = None,
     by_code: bool = False,
 ) -> Notice:
-    """The notice for an error, with the button to try again where the request is known.
+    """The notice for an error, with a button to try again if the request is known.
 
-    With the registration, and where consent is what is missing, it offers the link for an
-    administrator too. `answer` is what Microsoft sent to the callback.
+    With the registration, and if consent is missing, it also offers the link for an administrator.
+    `answer` is what Microsoft sent to the callback.
     """
     detail, remedy, status, code = _told(error)
     url = None
@@ -88,18 +88,19 @@ def _wait(error: PostroomError) -> float:
 
 
 def build_cookie(keys: Keys, notice: Notice) -> str:
-    """Carry a notice to /accounts, for answers that came in a URL which must not stay there."""
+    """Pass a notice to /accounts in a cookie, because an answer in a URL must not stay in the
+    history."""
     sealed = signing.seal(keys, Purpose.NOTICE, msgspec.json.encode(notice), _NAME)
     return cookies.build(_NAME, sealed, max_age=_SECONDS, path=_PATH, same_site="Lax")
 
 
 def read_cookie(keys: Keys, cookie_header: str) -> Notice | None:
-    """The notice that was carried along, if any."""
+    """The notice in the cookie, if any."""
     sealed = cookies.read(cookie_header, _NAME)
     content = signing.unseal(keys, Purpose.NOTICE, sealed, _NAME) if sealed else None
     return Notice(**json.loads(content)) if content is not None else None
 
 
 def clear_cookie() -> str:
-    """A notice is shown once."""
+    """Remove the cookie: a notice is shown once."""
     return cookies.clear(_NAME, path=_PATH, same_site="Lax")

@@ -1,4 +1,4 @@
-"""What every page is served with."""
+"""The objects that every page needs."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ class PageContext(msgspec.Struct, frozen=True):
         session_seconds: int,
         development: bool,
     ) -> PageContext:
-        """Wired for one process."""
+        """The context of one process."""
         keys = Keys(vault, clock)
         return cls(Site(registration, development), keys, Sessions(keys, clock, session_seconds))

@@ -1,4 +1,4 @@
-"""HTML answers: templates, and the headers that every page carries."""
+"""Makes HTML answers from templates, with the headers that every page has."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parents[1]
 
-# A form's redirects are held to form-action too, all the way (in Chromium), and the way of a
-# sign-in leads from Microsoft's sign-in page to others that cannot be listed: login.live.com, or
-# the organisation's own federation server. https://github.com/w3c/webappsec-csp/issues/8
+# In Chromium, form-action also applies to every redirect after a form. A sign-in goes from
+# Microsoft's sign-in page to other hosts that cannot be listed: login.live.com, or the
+# organisation's own federation server. https://github.com/w3c/webappsec-csp/issues/8
 _FORM_ACTION = "'self' https:"
-# The stand-in for Microsoft on a laptop shows its page over plain http, on a port of its own.
+# In development, the simulator of Microsoft shows its page over plain http, on a port of its own.
 _FORM_ACTION_DEVELOPMENT = "'self' https: http://localhost:* http://127.0.0.1:*"
 
 
@@ -32,14 +32,14 @@ _PAGE = re.compile(r"(?<![\w./-])(/accounts|/setup)(?![\w/-])")
 
 
 class Site(msgspec.Struct, frozen=True):
-    """Where the pages live. From the settings, never from a request's headers."""
+    """The address of the pages. It comes from the settings, never from a request's headers."""
 
     registration: Registration
     development: bool = False
 
     @property
     def redirect_uri(self) -> str:
-        """The callback, as it is registered."""
+        """The address of the callback, as it is registered in Entra."""
         return self.registration.redirect_uri
 
     @property
@@ -58,7 +58,7 @@ def page(
     retry_after: float | None = None,
     **facts: object,
 ) -> func.HttpResponse:
-    """A page from a template, with every value escaped."""
+    """A page from a template; every value is escaped."""
     body = _templates().get_template(template).render(site=site, **facts)
     response = func.HttpResponse(
         body, status_code=status, headers=_headers(site), mimetype="text/html"
@@ -71,7 +71,8 @@ def page(
 def see_other(
     location: str, *, set_cookies: Iterable[str] = (), status: int = 303
 ) -> func.HttpResponse:
-    """On to another page, by GET: 303 never repeats a body, unlike 307 (RFC 9700, 4.12)."""
+    """Redirect to another page by GET: a 303 never repeats a body, unlike a 307 (RFC 9700,
+    4.12)."""
     headers = {
         "Location": location,
         "Cache-Control": "no-store",
@@ -82,8 +83,8 @@ def see_other(
 
 
 def framed(html: str) -> func.HttpResponse:
-    """Somebody else's html, for a frame on one of our pages: it is in a sandbox whoever opens it, runs
-    nothing, fetches nothing and leads nowhere."""
+    """Html of a mail, for a frame on one of the pages. It is sandboxed wherever it is opened: it
+    runs no script, loads nothing, and its links and forms do nothing."""
     return func.HttpResponse(
         html,
         headers={
@@ -102,7 +103,7 @@ def framed(html: str) -> func.HttpResponse:
 
 
 def asset(name: str) -> func.HttpResponse | None:
-    """One of the files under `static`; None for any other name."""
+    """A file under `static`; None for any other name."""
     content_type = _ASSETS.get(name)
     if content_type is None:
         return None
@@ -164,7 +165,7 @@ def _templates() -> jinja2.Environment:
 
 
 def with_links(text: str | None) -> Markup:
-    """Escaped, with the pages that it names as links."""
+    """The text, escaped, with links for the pages that it names."""
     from markupsafe import Markup, escape
 
     return Markup(_PAGE.sub(r'<a href="\1">\1</a>', str(escape(text or ""))))  # noqa: S704 - escaped

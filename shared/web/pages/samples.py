@@ -1,4 +1,4 @@
-"""Requests that a person can copy, filled in with this app's addresses and never with a key."""
+"""Sample requests that a person can copy. They contain this app's addresses, and never a key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def over_http(origin: str) -> tuple[Sample, ...]:
 
 
 def by_queue(service: str | None, queue: str) -> tuple[Sample, ...]:
-    """A mail dropped on the queue."""
+    """Putting a mail on the queue."""
     url = (service or _SOMEWHERE).rstrip("/")
     account = url.partition("://")[2].partition(".")[0]
     return _filled(_QUEUE, "queue", {"@SERVICE@": url, "@ACCOUNT@": account, "@QUEUE@": queue})

@@ -1,4 +1,4 @@
-"""`/setup`: how far setting up has come, what to do next, and the test mail at its end."""
+"""`/setup`: the progress of a new installation, the next step, and the test mail at the end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STATES = {
 }
 _LOOKS = {StepState.DONE: "ok", StepState.OPEN: "not_ok", StepState.UNSURE: "unsure"}
 _SAID = {
-    "vault": "Postroom may write into Key Vault: it just did.",
+    "vault": "Postroom may write into Key Vault: a test secret was written.",
     "secret": "The client secret is in Key Vault. It is not shown again.",
     "redirect": "Entra sent you back here: it accepts the redirect URI.",
 }
@@ -37,7 +37,7 @@ _PERMISSIONS = (
 
 @guarded
 def show_home(req: func.HttpRequest, site: Site, accounts: Accounts) -> func.HttpResponse:
-    """`GET /`: to the checklist where there is no account yet, else to the mails."""
+    """`GET /`: redirect to the checklist if there is no account yet, else to the mails."""
     return see_other("/mails" if accounts.all(fresh=True) else "/setup")
 
 
@@ -49,7 +49,7 @@ def show_setup(req: func.HttpRequest, site: Site, checklist: Checklist) -> func.
 
 @guarded
 def change_setup(req: func.HttpRequest, site: Site, checklist: Checklist) -> func.HttpResponse:
-    """`POST /setup`: one of the forms. What was typed as a secret is never in the answer."""
+    """`POST /setup`: handle one of the forms. The answer never contains a secret that was typed."""
     form = read_form(req)
     try:
         match form.get("action"):

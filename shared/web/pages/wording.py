@@ -20,37 +20,37 @@ STATUSES = {
 }
 
 MEANINGS = {
-    Status.SCHEDULED: "It goes at the time that was asked for.",
-    Status.QUEUED: "It goes at the next slot of its mailbox.",
+    Status.SCHEDULED: "It is sent at the time that the caller asked for.",
+    Status.QUEUED: "It is sent at the next slot of its mailbox.",
     Status.SENDING: "Postroom is handing it to Microsoft now.",
     Status.SENT: "Microsoft took it.",
-    Status.HELD: "Nothing is wrong with the mail; its account cannot send now.",
-    Status.UNKNOWN: "It left, and the answer was lost: nobody knows yet whether it was sent.",
+    Status.HELD: "The mail is not at fault; its account cannot send now.",
+    Status.UNKNOWN: "The answer was lost: it is not known yet whether it was sent.",
     Status.FAILED: "It was not sent, and cannot be sent as it is.",
-    Status.CANCELLED: "It was cancelled in time and will not be sent.",
+    Status.CANCELLED: "It was cancelled and will not be sent.",
 }
 
 REASONS = {
     DAILY_CAP: "The daily cap of its account is used up.",
     "rescheduled": "It was given another time.",
 }
-"""Postroom's own reasons of a mail that waits, in words."""
+"""Postroom's own reasons for the wait of a mail, in words."""
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 def moment(at: datetime) -> str:
-    """A time for people: to the second, and in UTC, as it says."""
+    """A time in words: to the second, in UTC."""
     return at.astimezone(UTC).strftime("%d %b %Y, %H:%M:%S UTC")
 
 
 def iso(at: datetime) -> str:
-    """A time for `<time datetime>`."""
+    """A time for the attribute `datetime` of `<time>`."""
     return at.astimezone(UTC).isoformat(timespec="seconds")
 
 
 def lasting(span: timedelta) -> str:
-    """How long something took, in its two largest units at most."""
+    """A duration in words, with at most two units."""
     seconds = span.total_seconds()
     if seconds < 1:
         return f"{max(0, round(seconds * 1000))} ms"
@@ -68,7 +68,7 @@ def lasting(span: timedelta) -> str:
 
 
 def recipients(mail: Mail) -> str:
-    """Whom a mail goes to, in a line."""
+    """The recipients of a mail in one line."""
     first = mail.recipients[0] if mail.recipients else ""
     more = mail.recipient_count - 1
     return (
@@ -77,12 +77,12 @@ def recipients(mail: Mail) -> str:
 
 
 def subject(mail: Mail) -> str:
-    """What to call a mail."""
+    """The subject of a mail, or what to show in its place."""
     return mail.subject or ("(queue message)" if mail.is_refused_message else "(no subject)")
 
 
 def reason(code: str | None) -> str | None:
-    """A mail's reason in words, where there are some."""
+    """A mail's reason in words, if there are any."""
     if code is None:
         return None
     if code in REASONS:
@@ -91,7 +91,7 @@ def reason(code: str | None) -> str | None:
 
 
 def waits(mail: Mail) -> str | None:
-    """Until when a mail waits and why; None for one that goes at once, or waits for a person."""
+    """Until when a mail waits and why; None if it goes at once or waits for a person."""
     if mail.status not in (Status.SCHEDULED, Status.QUEUED) or mail.due_at <= mail.updated_at:
         return None
     until = f"until {moment(mail.due_at)}"

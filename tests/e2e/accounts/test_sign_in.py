@@ -327,7 +327,7 @@ def test_an_administrators_consent_that_is_missing_is_got_by_the_link_in_another
         choose(theirs, ADMIN)
         accept(theirs)
         expect(theirs.get_by_role("heading", level=1)).to_have_text("Consent was given")
-        expect(theirs.locator("#admin-consented")).to_contain_text("can be signed in now")
+        expect(theirs.locator("#admin-consented")).to_contain_text("Sign the mailbox in")
         assert [found for found in elsewhere.cookies() if "postroom" in found["name"]] == []
     assert control.accounts() == []
     assert control.grants() == []

@@ -208,7 +208,7 @@ def test_an_administrator_links_a_mailbox_and_a_mail_sent_by_the_api_arrives(
 ) -> None:
     app = control.stack.app_url
     open_session(page, app, control.stack.function_key)
-    expect(page.get_by_text("No mailbox is signed in yet")).to_be_visible()
+    expect(page.get_by_text("No mailbox is connected yet")).to_be_visible()
     begin_sign_in(page, "billing", BILLING)
     expect(page.get_by_role("heading")).to_have_text("Pick an account")
     choose(page, BILLING)
@@ -255,7 +255,7 @@ def test_another_account_than_expected_is_not_linked_and_can_be_chosen_anew(
     assert control.grants() == []
     with page.context.new_page() as other:
         other.goto(f"{control.stack.app_url}/accounts")
-        expect(other.get_by_text("No mailbox is signed in yet")).to_be_visible()
+        expect(other.get_by_text("No mailbox is connected yet")).to_be_visible()
     page.get_by_role("button", name="Choose another account").click()
     expect(page.get_by_role("heading")).to_have_text("Pick an account")
     choose(page, BILLING)
@@ -315,7 +315,7 @@ def test_an_error_page_of_entra_leaves_everything_as_it_was(
     begin_sign_in(page, "billing", BILLING)
     expect(page.locator("#error-code")).to_have_text("AADSTS50011")
     page.goto(f"{control.stack.app_url}/accounts")
-    expect(page.get_by_text("No mailbox is signed in yet")).to_be_visible()
+    expect(page.get_by_text("No mailbox is connected yet")).to_be_visible()
     assert control.grants() == []
 
 

@@ -119,7 +119,7 @@ def test_a_mail_that_is_under_way_is_followed_until_it_is_sent(
     at_mails.goto(f"{control.stack.app_url}/mails/{mail['id']}")
 
     expect(at_mails.locator("#mail")).to_have_attribute("data-status", "sent")
-    expect(at_mails.get_by_text("Its content is not kept any more")).to_have_count(1)
+    expect(at_mails.get_by_text("Its content is deleted")).to_have_count(1)
 
 
 @pytest.fixture(params=["with script", "without script"])

@@ -258,7 +258,7 @@ def test_a_filter_by_tag_and_one_by_a_whole_address_find_the_rare_at_once(mails:
         assert "grace" not in mails.url
         hold_to_limits(mails, what)
     search(mails, tag="none")
-    expect(mails.get_by_text("No mail of this sort.")).to_be_visible()
+    expect(mails.get_by_text("No mail of this kind.")).to_be_visible()
     hold_to_limits(mails, "by a tag that is not there")
 
 

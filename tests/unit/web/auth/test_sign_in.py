@@ -447,7 +447,7 @@ class TestAdminConsent:
 
         assert response.status_code == 200
         assert "Consent was given" in page
-        assert "can be signed" in page
+        assert "Sign the mailbox in" in page
         assert "99999999" not in page
         assert not response.headers.getlist("Set-Cookie")
         assert not app.accounts.rows

@@ -294,7 +294,7 @@ def test_an_account_for_which_nothing_is_held_says_so(app: App, browser: Browser
         (
             Timetable(next_at=NOW + timedelta(minutes=7)),
             None,
-            "30 mails a minute, at most. Mails are in line until 20 Aug 2026, 12:07 UTC.",
+            "30 mails a minute, at most. Slots are taken until 20 Aug 2026, 12:07 UTC.",
         ),
         (
             Timetable(resting_until=NOW + timedelta(minutes=5)),
@@ -304,7 +304,7 @@ def test_an_account_for_which_nothing_is_held_says_so(app: App, browser: Browser
         (
             Timetable(given=((NOW.date(), 1234),)),
             2000,
-            "30 mails a minute, at most. 2,000 a day, at most; 1,234 of today are given away.",
+            "30 mails a minute, at most. 2,000 a day, at most; 1,234 slots of today are taken.",
         ),
     ],
     ids=["idle", "in line", "resting", "a daily cap"],
@@ -327,7 +327,7 @@ def test_it_says_how_fast_its_mails_go(
             timedelta(0),
             "Client secret: expired on 20 Aug 2026, 12:00 UTC. No mailbox can send: /setup says what to do.",
         ),
-        (None, "Client secret: nobody wrote down in Key Vault when it expires."),
+        (None, "Client secret: no expiry date is entered in Key Vault."),
     ],
     ids=["days", "hours", "expired", "not written down"],
 )
@@ -343,7 +343,7 @@ def test_it_says_how_long_the_credential_is_good(
 def test_before_the_watch_has_looked_the_vault_is_asked(app: App, browser: Browser) -> None:
     assert "180 days left" in words(show(app, browser), "credential")
     app.credential.versions = []
-    assert words(show(app, browser), "credential") == "Nothing that expires is known of."
+    assert words(show(app, browser), "credential") == "It uses nothing that is known to expire."
 
 
 def test_what_does_not_answer_is_said_and_the_rest_is_shown(app: App, browser: Browser) -> None:

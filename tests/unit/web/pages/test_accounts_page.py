@@ -92,10 +92,10 @@ class TestAccounts:
 
         page = text_of(shown(app, browser, linked="billing"))
 
-        assert "Microsoft took the sign-in" in page
-        assert "was not asked yet" in page
+        assert "Microsoft accepted the sign-in" in page
+        assert "is not checked yet" in page
         assert "Mail can be sent from it now" not in page
-        assert "Nothing is set for its mails" in page
+        assert "There are no settings for its mails" in page
 
     def test_that_no_account_is_the_default_is_said_where_there_are_accounts(
         self, app: App, browser: Browser

@@ -94,7 +94,7 @@ def test_the_form_adds_the_mailbox_and_the_page_shows_whose_it_is(
     page = text_of(browser.visit(app, response.headers["Location"]))
 
     assert response.status_code == 303
-    assert "Shared mailbox, reached by ada" in page
+    assert "Shared mailbox, reached through ada" in page
     assert 'name="alias" value="ada"' in page
     assert 'name="alias" value="info"' not in page
 
@@ -105,7 +105,7 @@ def test_what_was_added_is_told_with_what_nobody_knows_yet_and_nothing_of_consen
     response = submit(app, adding, browser, SAME_ORIGIN)
     page = text_of(browser.visit(app, response.headers["Location"]))
 
-    assert "a shared mailbox that is reached by ada" in page
+    assert "a shared mailbox that is reached through ada" in page
     assert "Whether it can send is not known yet" in page
     assert escape(UNTRIED_SHARED) in page
     assert "Mail can be sent from it now" not in page

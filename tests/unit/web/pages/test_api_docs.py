@@ -90,7 +90,7 @@ def test_where_storage_is_named_by_a_connection_string_that_is_not_shown() -> No
     page = shown(None)
 
     assert "&lt;storage account&gt;" in page
-    assert "put the account&#39;s name in" in page or "put the account's name in" in page
+    assert "insert the account&#39;s name" in page or "insert the account's name" in page
 
 
 @pytest.mark.parametrize(

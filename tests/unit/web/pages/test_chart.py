@@ -71,7 +71,7 @@ def test_it_says_since_when_it_is_drawn_how_high_it_is_and_what_is_still_to_be_c
     chart = Chart.of(hours)
 
     assert chart.scale == "By the hour, since 10:00 UTC; the highest has 1,200."
-    assert chart.missing == "those since 09:00 UTC are counted in part"
+    assert chart.missing == "those since 09:00 UTC are counted only in part"
     uncounted = [replace(hour, whole=False) for hour in hours[:-1]]
     assert Chart.of([*uncounted, hours[-1]]).missing == "23 earlier hours are still to be counted"
     assert Chart.of([]).scale == ""

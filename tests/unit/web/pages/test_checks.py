@@ -93,8 +93,8 @@ def test_an_account_with_known_trouble_is_not_simply_called_ready(page: Page) ->
     page.check()
     shown = page.shown(linked="billing")
 
-    assert "Ready, with trouble" in shown
-    assert "found trouble, so it may not send" in shown
+    assert "Ready, with faults" in shown
+    assert "found faults, so it may not send" in shown
     assert "goes by itself" not in shown
 
 
