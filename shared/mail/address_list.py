@@ -28,6 +28,7 @@ from shared.mail.address import (
     MAX_WRITTEN,
     Address,
     BadAddress,
+    IdnDomains,
     has_control_characters,
     make,
 )
@@ -183,12 +184,11 @@ def _end_of_special(text: str, at: int) -> int:
 
 def _addresses(entries: list[tuple[str, str | None]]) -> list[Address]:
     found: list[Address] = []
+    domains = IdnDomains()
     for number, (text, inside) in enumerate(entries, 1):
         try:
-            if inside is None:
-                found.append(make(text))
-            else:
-                found.append(make(inside, _name(text)))
+            found.append(make(text) if inside is None else make(inside, _name(text)))
+            domains.add(found[-1])
         except BadAddress as error:
             if len(entries) == 1:
                 raise

@@ -117,6 +117,7 @@ def _fault(
     item: Attachment, method: str, message: Message, sender: Address, any_name: bool
 ) -> str | None:
     from shared.mail import calendar
+    from shared.mail.address import MAX_IDN_DOMAINS
 
     try:
         read = calendar.read(item.in_memory)
@@ -133,6 +134,8 @@ def _fault(
             )
         if not _is_name_of(event.organizer_name, sender, any_name):
             return "has an ORGANIZER whose CN is not the name in From: make them equal, or leave CN out"
+        if sum(not value.isascii() for value in event.attendees) > MAX_IDN_DOMAINS:
+            return f"has more than {MAX_IDN_DOMAINS} ATTENDEEs beyond ASCII: write their domains in xn-- form"
         if not any(_mail_address(value) in recipients for value in event.attendees):
             return "has no ATTENDEE that is 'mailto:' and the address of a recipient: add one"
     return None

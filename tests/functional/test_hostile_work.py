@@ -15,6 +15,7 @@ from msgspec.structs import replace
 import function_app
 from shared.mail import limits
 from shared.mail.defaults import Defaults
+from tests.calendars import ICS
 from tests.fakes import FakeServices, document_of
 from tests.functional.calling import check_mail, request, send
 
@@ -232,6 +233,54 @@ def test_many_attachments_beside_text_beyond_ascii_are_taken(services: FakeServi
     answer = send(document_of(subject=EMOJI, attachments=files, text="x" * 3 * MB))
 
     assert b"more text than a mail can have" not in answer.get_body()
+
+
+SLOW_DOMAINS = {
+    "expanded": lambda number: ".".join(["\ufdfa"] * 110) + f".{number}.example",
+    "long labels": lambda number: ".".join([chr(0x4E00 + number) * 19] * 4) + ".example",
+    "many labels": lambda number: ".".join([chr(0x4E00 + number)] * 9) + ".example",
+}
+"""Domains that the IDNA codec takes long for, 500 different ones of each kind."""
+SLOW_MAILS: dict[str, Callable[[list[str]], tuple[bytes, str]]] = {
+    "a list": lambda slow: (json.dumps(document_of(to=slow)).encode(), "application/json"),
+    "one text": lambda slow: (
+        json.dumps(document_of(cc=", ".join(slow))).encode(),
+        "application/json",
+    ),
+    "raw MIME": lambda slow: (
+        f"To: {', '.join(slow)}\r\n\r\nx".encode(),
+        "message/rfc822",
+    ),
+    "an invitation": lambda slow: (
+        json.dumps(
+            document_of(
+                attachments={
+                    "filename": "invite.ics",
+                    "content_type": "text/calendar; method=REQUEST",
+                    "content": base64.b64encode(
+                        ICS.replace(
+                            "ATTENDEE;CUTYPE",
+                            "".join(f"ATTENDEE:mailto:{one}\r\n" for one in slow)
+                            + "ATTENDEE;CUTYPE",
+                        ).encode()
+                    ).decode(),
+                }
+            )
+        ).encode(),
+        "application/json",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SLOW_MAILS)
+@pytest.mark.parametrize("domain", SLOW_DOMAINS)
+def test_five_hundred_domains_beyond_ascii_take_little_time(
+    services: FakeServices, kind: str, domain: str
+) -> None:
+    slow = [f"a@{SLOW_DOMAINS[domain](number)}" for number in range(500)]
+    body, content_type = SLOW_MAILS[kind](slow)
+
+    assert seconds(lambda: send(body, content_type)) < 0.5
 
 
 @pytest.mark.parametrize("beside", [" " * 70_000, f',"more":"{"a" * 70_000}"', ',"mails":[]'])

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from shared.mail.address import Address, BadAddress, has_control_characters, make
+from shared.mail.address import Address, BadAddress, IdnDomains, has_control_characters, make
 from shared.mail.address_list import (
     MAX_ADDRESSES,
     MAX_TOKENS,
@@ -77,6 +77,7 @@ def read(value: str, *, groups: bool = True, most: int = MAX_ADDRESSES) -> tuple
         raise BadAddress("must not hold line breaks or control characters")
     tokens = _tokens(value)
     found: list[Address] = []
+    domains = IdnDomains()
     in_group = False
     at = 0
     while at < len(tokens):
@@ -98,6 +99,7 @@ def read(value: str, *, groups: bool = True, most: int = MAX_ADDRESSES) -> tuple
             raise TooManyAddresses(f"has more than {most} addresses")
         mailbox = _mailbox(tokens, at, words_end)
         found.append(_made(mailbox, len(found) + 1))
+        domains.add(found[-1])
         at = mailbox.end
         if _kind(tokens, at) not in ("", ",", ";"):
             raise BadAddress(_BEHIND)

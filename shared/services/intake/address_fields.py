@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from shared.errors import FieldProblem
-from shared.mail.address import Address, BadAddress, make
+from shared.mail.address import Address, BadAddress, IdnDomains, make
 from shared.mail.address_list import MAX_ADDRESSES, SeveralAddresses, read_list, read_one
 
 MAX_TEXT = 512 * 1024
 """Characters of all addresses in one field: 500 with the longest names have fewer."""
+MAX_FAULTS = 100
+"""Faults of one field that are told; the entries behind them are not read."""
 
 
 class AddressObject(msgspec.Struct, forbid_unknown_fields=True):
@@ -56,12 +58,18 @@ def read_addresses(
         found.extend(problems)
         return ()
     read: list[Address] = []
+    domains, faults = IdnDomains(), 0
     for index, entry in enumerate(entries):
+        if faults == MAX_FAULTS:
+            break
         try:
-            read.extend(_read(entry))
+            some = _read(entry)
+            domains.add(*some)
+            read.extend(some)
         except BadAddress as error:
             at = f"{name}[{index}]" if isinstance(value, list) else name
             found.append(FieldProblem(at, str(error)))
+            faults += 1
     if len(read) > most:
         found.append(FieldProblem(name, f"has {len(read)} addresses: at most {most}"))
         return ()
@@ -83,7 +91,7 @@ def read_address(
     return None
 
 
-def _read(entry: AddressField | None) -> Iterable[Address]:
+def _read(entry: AddressField | None) -> Sequence[Address]:
     if entry is None:
         return ()
     if not isinstance(entry, str):

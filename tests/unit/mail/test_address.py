@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from shared.mail.address import (
     MAX_ADDRESS,
+    MAX_IDN_DOMAINS,
     MAX_NAME,
     Address,
     BadAddress,
+    IdnDomains,
     has_control_characters,
     make,
     parse,
@@ -208,3 +210,21 @@ def test_any_text_is_an_address_or_refused(text: str) -> None:
     assert address.email.isascii()
     assert not has_control_characters(str(address))
     assert make(address.email, address.name) == address
+
+
+@pytest.mark.parametrize(
+    "domain",
+    ["ü" * 101 + ".example", ".".join(["ü"] * 10) + ".example", "\ufdfa." * 6 + "example"],
+)
+def test_a_domain_that_takes_the_codec_long_is_refused(domain: str) -> None:
+    with pytest.raises(BadAddress, match="xn-- form"):
+        make(f"a@{domain}")
+
+
+def test_a_list_has_a_hundred_different_domains_beyond_ascii_at_most() -> None:
+    domains = IdnDomains()
+    different = [make(f"a@ü{number}.example") for number in range(MAX_IDN_DOMAINS)]
+
+    domains.add(*different, *different)
+    with pytest.raises(BadAddress, match="send several mails"):
+        domains.add(make("a@ö.example"))
