@@ -35,6 +35,10 @@ def _filename_fault(filename: str) -> str | None:
         return "must have a character other than a space"
     if has_control_characters(filename) or "/" in filename or "\\" in filename:
         return "must be a plain name: no path, no line breaks"
+    if filename.lower().strip(" .").startswith("winmail.dat"):
+        from shared.mail.mime import content_type
+
+        return content_type.ENVELOPE_FILE
     return None
 
 

@@ -54,6 +54,12 @@ def refuse_overrides(message: Message, account: Account, *, saves_copy: bool | N
     )
     refuse(
         Overridable.REPLY_TO,
+        "List-Post",
+        not defaults.may_override(Overridable.REPLY_TO) and _has_list_post(message),
+        "leave it out, because mail programs answer to it",
+    )
+    refuse(
+        Overridable.REPLY_TO,
         "body",
         not defaults.may_override(Overridable.REPLY_TO) and _has_calendar(message),
         "give an invitation as JSON, where its organizer is checked",
@@ -76,6 +82,15 @@ def refuse_overrides(message: Message, account: Account, *, saves_copy: bool | N
             f"The account '{account.alias}' does not let a mail override this.",
             found,
         )
+
+
+def _has_list_post(message: Message) -> bool:
+    names = [name for name, _ in message.headers]
+    if message.mime is not None:
+        from shared.mail.mime import header_section
+
+        names = header_section.names(message.mime)
+    return any(name.lower() == "list-post" for name in names)
 
 
 def _has_calendar(message: Message) -> bool:

@@ -25,6 +25,7 @@ _URLS = re.compile(
 MAX_HEADER_VALUE = 8192
 MAX_LINE = 998
 """Characters of a line of a message (RFC 5322, 2.1.1)."""
+LONG_LINE = f"has a line of more than {MAX_LINE} characters (RFC 5322, 2.1.1): fold it"
 MAX_WORD = MAX_LINE - 1
 """The most characters without a space between them: they need one line, behind one space."""
 MAX_SPACES = 40
@@ -71,36 +72,66 @@ _RULES = {
         "is removed by Microsoft, so it cannot be sent: to ask for no automatic answers give "
         "'X-Auto-Response-Suppress: OOF, AutoReply, RN, NRN'"
     ),
-    "mail-reply-to": Rule("is not supported: use reply_to"),
-    "mail-followup-to": Rule("is not supported: use reply_to"),
+    **dict.fromkeys(
+        ("mail-reply-to", "mail-followup-to", "followup-to", "x-reply-to"),
+        Rule("is not supported: use reply_to"),
+    ),
+    # The names under which older programs ask for receipts.
+    **dict.fromkeys(
+        (
+            "x-confirm-reading-to",
+            "confirm-reading-to",
+            "read-receipt-to",
+            "x-reading-confirmation",
+            "registered-mail-reply-requested-by",
+            "x-chameleon-return-to",
+            "x-pmrqc",
+        ),
+        Rule("is not supported: use read_receipt"),
+    ),
+    **dict.fromkeys(
+        ("return-receipt-requested", "x-return-receipt-to", "notice-requested-upon-delivery-to"),
+        Rule("is not supported: use delivery_receipt"),
+    ),
+    # Another author, whom mail programs show (RFC 9057; RFC 5703, 5).
+    **dict.fromkeys(
+        ("author", "original-from", "x-original-from", "x-google-original-from"),
+        Rule("names another author than From: use from"),
+    ),
     "errors-to": Rule(
         "is not supported: Microsoft sends reports to the mailbox that sends the mail"
     ),
-    "x-confirm-reading-to": Rule("is not supported: use read_receipt"),
     "x-receiver": Rule("is a recipient to some mail servers: use bcc", in_raw=False),
     "x-sender": Rule("is a sender to some mail servers: use from", in_raw=False),
     "thread-topic": Rule("is a second subject: use subject", in_raw=False),
     "mail-copies-to": Rule("is not supported: use cc"),
-    "read-receipt-to": Rule("is not supported: use read_receipt"),
-    "x-reading-confirmation": Rule("is not supported: use read_receipt"),
-    "return-receipt-requested": Rule("is not supported: use delivery_receipt"),
     "x-errors-to": Rule(
         "is not supported: Microsoft sends reports to the mailbox that sends the mail"
     ),
-    "x-reply-to": Rule("is not supported: use reply_to"),
-    "x-envelope-to": Rule(FOR_SERVERS),
-    "x-microsoft-original-message-id": Rule(FOR_SERVERS),
     "x-postroom-key": Rule(SET_BY_POSTROOM),
-    "received": Rule(FOR_SERVERS),
-    "return-path": Rule(FOR_SERVERS),
-    "dkim-signature": Rule(FOR_SERVERS),
-    "delivered-to": Rule(FOR_SERVERS),
-    "x-original-to": Rule(FOR_SERVERS),
-    "envelope-to": Rule(FOR_SERVERS),
-    "apparently-to": Rule(FOR_SERVERS),
-    "authentication-results": Rule(FOR_SERVERS),
-    "x-originatororg": Rule(FOR_SERVERS),
-    "x-eopattributedmessage": Rule(FOR_SERVERS),
+    **dict.fromkeys(
+        (
+            "alternate-recipient",
+            "apparently-from",
+            "apparently-to",
+            "authentication-results",
+            "delivered-to",
+            "dkim-signature",
+            "envelope-to",
+            "newsgroups",
+            "original-recipient",
+            "received",
+            "return-path",
+            "x-envelope-from",
+            "x-envelope-to",
+            "x-eopattributedmessage",
+            "x-microsoft-original-message-id",
+            "x-ms-tnef-correlator",
+            "x-original-to",
+            "x-originatororg",
+        ),
+        Rule(FOR_SERVERS),
+    ),
 }
 # Headers for another envelope, and Exchange's own headers: spam verdicts, authentication results.
 # https://learn.microsoft.com/defender-office-365/message-headers-eop-mdo
@@ -250,6 +281,11 @@ def _list_fault(lowered: str, value: str) -> str | None:
     return (
         "must be URLs in angle brackets, with commas between them: mail programs read nothing else"
     )
+
+
+def has_encoded_word(value: str) -> bool:
+    """Whether a value has an encoded word (RFC 2047), which some programs decode wherever it stands."""
+    return _ENCODED_WORD.search(value) is not None
 
 
 def literal_fault(value: str) -> str | None:

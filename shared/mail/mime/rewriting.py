@@ -12,7 +12,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from shared.mail import message_ids
 from shared.mail.address import Address, has_control_characters
 from shared.mail.graph_payload import KEY_HEADER
-from shared.mail.header_rules import MAX_HEADER_VALUE, MAX_LINE
+from shared.mail.header_rules import (
+    LONG_LINE,
+    MAX_HEADER_VALUE,
+    MAX_LINE,
+    Form,
+    form_of,
+    has_encoded_word,
+)
 from shared.mail.message import Message
 from shared.mail.message_ids import is_reserved, own_message_id
 from shared.mail.mime import encoded_words, header_section
@@ -57,9 +64,11 @@ def line_of(field: Field) -> bytes:
         _check_message_id(field.value.decode("ascii", "replace").strip())
     if field.raw.isascii() or field.lowered.startswith("content-"):
         if max(map(len, field.raw.split(b"\r\n"))) > MAX_LINE:
-            raise BadField(
-                f"has a line of more than {MAX_LINE} characters (RFC 5322, 2.1.1): fold it"
-            )
+            raise BadField(LONG_LINE)
+        if form_of(field.lowered) is Form.LITERAL and has_encoded_word(
+            field.value.decode("ascii", "replace")
+        ):
+            raise BadField("holds ids, URLs or keywords, and an encoded word (RFC 2047): remove it")
         return field.raw
     if field.lowered in _ASCII_ALONE or field.lowered.startswith("list-"):
         raise BadField("has letters that are not ASCII: write it in ASCII, names as encoded words")

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from shared.mail.address import has_control_characters
+from shared.mail.header_rules import LONG_LINE, MAX_LINE
 from shared.mail.mime import content_type, header_section
 from shared.mail.mime.content_type import BadContentType, ContentType
 from shared.mail.mime.header_section import BadSection, Field
@@ -231,12 +232,15 @@ def _content(fields: Iterable[Field], default: str) -> tuple[ContentType, str]:
     seen: set[str] = set()
     for field in fields:
         name = field.lowered
+        if max(map(len, field.raw.split(b"\r\n"))) > MAX_LINE:
+            raise BadStructure(LONG_LINE, field.name)
         if not name.startswith("content-"):
             continue
         if name in seen:
             raise BadStructure("is given more than once in a part: keep one", field.name)
         seen.add(name)
         _check_signs(field)
+        _check_file_name(field)
         if name == "content-type":
             try:
                 content = content_type.read(field.raw[len(name) + 1 :])
@@ -252,6 +256,12 @@ def _content(fields: Iterable[Field], default: str) -> tuple[ContentType, str]:
             "Content-Transfer-Encoding",
         )
     return content, encoding
+
+
+def _check_file_name(field: Field) -> None:
+    """Refuse a file that mail programs open as an envelope by its name, whatever type it has."""
+    if content_type.ENVELOPE_NAME.encode() in field.raw.lower():
+        raise BadStructure(content_type.ENVELOPE_FILE, field.name)
 
 
 def _check_signs(field: Field) -> None:

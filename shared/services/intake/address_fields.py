@@ -12,8 +12,12 @@ from shared.mail.address_list import MAX_ADDRESSES, SeveralAddresses, read_list,
 
 MAX_TEXT = 512 * 1024
 """Characters of all addresses in one field: 500 with the longest names have fewer."""
-MAX_FAULTS = 100
-"""Faults of one field that are told; the entries behind them are not read."""
+MAX_IDN_FAULTS = 100
+"""Entries beyond ASCII that cannot be accepted: those behind them are not read, because the codec of
+their domains is slow."""
+_IDN_FAULTS = (
+    f"has more than {MAX_IDN_FAULTS} addresses beyond ASCII with faults: correct these first"
+)
 
 
 class AddressObject(msgspec.Struct, forbid_unknown_fields=True):
@@ -60,7 +64,8 @@ def read_addresses(
     read: list[Address] = []
     domains, faults = IdnDomains(), 0
     for index, entry in enumerate(entries):
-        if faults == MAX_FAULTS:
+        if faults == MAX_IDN_FAULTS:
+            found.append(FieldProblem(name, _IDN_FAULTS))
             break
         try:
             some = _read(entry)
@@ -69,7 +74,7 @@ def read_addresses(
         except BadAddress as error:
             at = f"{name}[{index}]" if isinstance(value, list) else name
             found.append(FieldProblem(at, str(error)))
-            faults += 1
+            faults += not _text_of(entry).isascii()
     if len(read) > most:
         found.append(FieldProblem(name, f"has {len(read)} addresses: at most {most}"))
         return ()
@@ -118,6 +123,11 @@ def holds_several(text: str) -> bool:
 
 
 def _length(entry: AddressField | None) -> int:
+    return len(_text_of(entry))
+
+
+def _text_of(entry: AddressField | None) -> str:
+    """All that an entry holds."""
     if entry is None:
-        return 0
-    return len(entry) if isinstance(entry, str) else len(entry.email) + len(entry.name or "")
+        return ""
+    return entry if isinstance(entry, str) else f"{entry.email}{entry.name or ''}"

@@ -40,7 +40,9 @@ def read_request(
                 "alias", "Use 1 to 40 of a-z, 0-9 and '-', beginning with a letter or digit."
             )
         )
-    if len(address) > MAX_ADDRESS or (address and not _ADDRESS.fullmatch(address)):
+    # Bytes: the request travels in a cookie.
+    too_long = len(address.encode("utf-8", "surrogatepass")) > MAX_ADDRESS
+    if too_long or (address and not _ADDRESS.fullmatch(address)):
         problems.append(
             FieldProblem(
                 "expected_address",

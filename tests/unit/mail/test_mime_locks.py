@@ -67,6 +67,17 @@ def refused_fields(raw: bytes, account: Account = LOCKED) -> list[str]:
         (["X-Confirm-Reading-To: evil@e.example"], "X-Confirm-Reading-To"),
         (["X-MS-Exchange-Organization-AuthAs: Internal"], "X-MS-Exchange-Organization-AuthAs"),
         (["Content-Type: application/ms-tnef"], "Content-Type"),
+        (["List-Post: <mailto:evil@e.example>"], "List-Post"),
+        (["Author: CEO <ceo@contoso.com>"], "Author"),
+        (["Original-From: CEO <ceo@contoso.com>"], "Original-From"),
+        (["Followup-To: evil.group"], "Followup-To"),
+        (["X-Pmrqc: evil@e.example"], "X-Pmrqc"),
+        (["Notice-Requested-Upon-Delivery-To: e@e.example"], "Notice-Requested-Upon-Delivery-To"),
+        (["References: <a@b.co> =?utf-8?q?=3Cevil=40e=2Eexample=3E?="], "References"),
+        (["In-Reply-To: =?us-ascii?b?PGFAYi5jbz4=?="], "In-Reply-To"),
+        (["Content-Type: application/octet-stream; name=WinMail.dat"], "Content-Type"),
+        (["Content-Disposition: attachment; filename=winmail.DAT"], "Content-Disposition"),
+        ([f"Content-Description: {'x' * 999}"], "Content-Description"),
     ],
 )
 def test_nothing_in_raw_mime_overrides_what_is_locked(lines: list[str], field: str) -> None:

@@ -16,7 +16,7 @@ from shared.services.intake.address_fields import holds_several
     "kind",
     [
         "application/ms-tnef",
-        "Application/VND.ms-tnef; name=winmail.dat",
+        "Application/VND.ms-tnef; name=letter.bin",
         "message/partial",
         "message/external-body",
     ],
@@ -26,10 +26,22 @@ def test_an_attachment_of_a_type_with_an_envelope_is_refused(kind: str) -> None:
         sender=None,
         to=(Address("a@b.example"),),
         text="x",
-        attachments=(Attachment("winmail.dat", b"x", kind),),
+        attachments=(Attachment("letter.bin", b"x", kind),),
     )
 
     assert [one.field for one in problems_of(message)] == ["attachments[0].content_type"]
+
+
+@pytest.mark.parametrize("filename", ["winmail.dat", "WinMail.DAT", "winmail.dat "])
+def test_a_file_that_is_opened_as_an_envelope_is_refused_whatever_its_type(filename: str) -> None:
+    message = Message(
+        sender=None,
+        to=(Address("a@b.example"),),
+        text="x",
+        attachments=(Attachment(filename, b"x", "application/octet-stream"),),
+    )
+
+    assert [one.field for one in problems_of(message)] == ["attachments[0].filename"]
 
 
 @pytest.mark.parametrize("name", ["X-Receiver", "X-Sender", "Thread-Topic"])

@@ -54,6 +54,7 @@ def test_shared_mailboxes_are_nothing_for_a_personal_account(tenant: str, kind: 
         "a@contoso.com;",
         "A <a@contoso.com>",
         "a" * 99 + "@b.de" * 99,
+        "a@" + "\U0001f4ee" * 100,
     ],
 )
 def test_a_sign_in_is_for_one_plain_address(typed: str) -> None:
