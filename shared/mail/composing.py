@@ -18,12 +18,14 @@ from shared.mail.defaults import Overridable
 from shared.mail.message import Message, needs_mime
 
 
-def refuse_overrides(message: Message, account: Account, *, saves_copy: bool | None) -> None:
+def refuse_overrides(
+    message: Message, account: Account, *, saves_copy: bool | None, is_retry: bool = False
+) -> None:
     """Raise RequestRejected (422) if the mail overrides a default that the account does not let it
     override; the error names each field.
 
     `saves_copy` is the caller's value for Sent Items, or None. A value that equals the default
-    overrides nothing.
+    overrides nothing. `is_retry`: the mail was accepted before, so nobody can leave anything out.
     """
     defaults = account.defaults
     found: list[FieldProblem] = []
@@ -33,7 +35,8 @@ def refuse_overrides(message: Message, account: Account, *, saves_copy: bool | N
             found.append(
                 FieldProblem(
                     field,
-                    f"may not be given otherwise for the account '{account.alias}': {remedy}, or "
+                    f"may not be given otherwise for the account '{account.alias}': "
+                    f"{'send the mail anew without it' if is_retry else remedy}, or "
                     "have an administrator allow it on the account's page",
                 )
             )

@@ -393,3 +393,10 @@ def test_health_in_detail_has_the_last_check_of_each_account(services: FakeServi
             "troubles": ["scope:Mail.Send:scope_missing"],
         }
     ]
+
+
+@pytest.mark.parametrize("name", ["account", "tag"])
+def test_a_blank_filter_is_as_if_it_were_left_out(services: FakeServices, name: str) -> None:
+    mail_id = services.accepted()
+
+    assert listed(**{name: " "}) == [mail_id]

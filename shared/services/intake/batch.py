@@ -22,7 +22,7 @@ from shared.services.clock import Clock
 from shared.services.intake.document_size import refuse_crumbs
 from shared.services.intake.idempotency import key_conflict
 from shared.services.intake.mail_document import (
-    MAX_KEY,
+    KEY_FORM,
     MailDocument,
     Order,
     internal_key,
@@ -320,7 +320,7 @@ def _read(document: BatchEnvelope, key: str | None, now: datetime) -> list[Item]
         raise RequestRejected(
             problems.INVALID_REQUEST,
             "The batch's Idempotency-Key cannot be taken.",
-            [FieldProblem("Idempotency-Key", f"must have 1 to {MAX_KEY} printable characters")],
+            [FieldProblem("Idempotency-Key", KEY_FORM)],
         )
     items: list[Item] = []
     left = MOST_PARTS_TOLD

@@ -281,9 +281,7 @@ def _key(in_document: str | None, in_header: str | None, found: list[FieldProble
         )
     key = in_header if in_header is not None else in_document
     if key is not None and not is_key(key):
-        found.append(
-            FieldProblem("idempotency_key", f"must have 1 to {MAX_KEY} printable characters")
-        )
+        found.append(FieldProblem("idempotency_key", KEY_FORM))
     return key
 
 
@@ -302,9 +300,12 @@ def own_place(key: str) -> str:
     return f"\x1f{key}"
 
 
+KEY_FORM = f"must have 1 to {MAX_KEY} printable characters, and not spaces alone"
+
+
 def is_key(text: str) -> bool:
     """Whether a text can be an idempotency key."""
-    return 1 <= len(text) <= MAX_KEY and text.isprintable()
+    return 1 <= len(text) <= MAX_KEY and text.isprintable() and bool(text.strip())
 
 
 def read_due(

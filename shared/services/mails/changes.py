@@ -326,7 +326,7 @@ class Changes:
             refuse_replaced(mail, account)
         refuse_signed_out(account)
         saves_copy = requested_copy(mail, packed, account)
-        refuse_overrides(addressed, account, saves_copy=saves_copy)
+        refuse_overrides(addressed, account, saves_copy=saves_copy, is_retry=True)
         message = with_sent_items(addressed, account, saves_copy=saves_copy)
         self._checks.check_size(message, account, sender)
         content = msgspec.structs.replace(packed, message=message, sender=sender)

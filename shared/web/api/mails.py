@@ -16,8 +16,9 @@ from shared.mail import ids, problems
 from shared.mail.mail import Mail, MailFilter
 from shared.mail.status import Status
 from shared.services.accounts.ports import Accounts
+from shared.services.intake.file_fields import given
 from shared.services.intake.idempotency import Idempotency
-from shared.services.intake.mail_document import MAX_KEY, Limits, is_key
+from shared.services.intake.mail_document import KEY_FORM, Limits, is_key
 from shared.services.intake.submission import Submission
 from shared.services.json_reading import shown_name
 from shared.services.mails.ports import Ledger
@@ -101,8 +102,8 @@ def list_mails(
         return _with_key(req, key, idempotency)
     wanted = MailFilter(
         statuses=_statuses(req),
-        account=req.params.get("account"),
-        tag=req.params.get("tag"),
+        account=given(req.params.get("account")),
+        tag=given(req.params.get("tag")),
         since=_moment(req, "since"),
         until=_moment(req, "until"),
     )
@@ -125,7 +126,7 @@ def _with_key(req: func.HttpRequest, key: str, idempotency: Idempotency) -> func
                 shown_name(name), "cannot go with idempotency_key: remove one of them"
             )
     if not is_key(key):
-        raise bad_request("idempotency_key", f"must have 1 to {MAX_KEY} printable characters")
+        raise bad_request("idempotency_key", KEY_FORM)
     mails = idempotency.find(key)
     return answer(200, documents.MailList([views.mail_view(mail, history=False) for mail in mails]))
 

@@ -244,7 +244,9 @@ def facts(mail: Mail) -> list[tuple[str, str]]:
 def _way(mail: Mail) -> str | None:
     if mail.is_refused_message:
         return None
-    return "verified" if mail.delivery is DeliveryMode.VERIFIED else "directly"
+    if mail.delivery is DeliveryMode.VERIFIED:
+        return "verified: Postroom can find out whether it was sent"
+    return "directly: in one request, without a way to find out afterwards"
 
 
 def _due(mail: Mail) -> str | None:

@@ -190,6 +190,7 @@ WRONG: list[tuple[dict[str, object], str]] = [
     ({"scheduled_at": "9999-12-31T23:59:59-14:00"}, "scheduled_at"),
     ({"idempotency_key": "x" * (MAX_KEY + 1)}, "idempotency_key"),
     ({"idempotency_key": ""}, "idempotency_key"),
+    ({"idempotency_key": "   "}, "idempotency_key"),
     ({"idempotency_key": "a\nb"}, "idempotency_key"),
     ({"idempotency_key": 7}, "idempotency_key"),
     ({"save_to_sent_items": False, "html": "<p>x</p>"}, "save_to_sent_items"),

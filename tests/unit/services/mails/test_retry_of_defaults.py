@@ -51,6 +51,7 @@ def refused_fields(services: FakeServices, mail_id: str, alias: str | None) -> l
     with pytest.raises(RequestRejected) as caught:
         services.changes.retry(mail_id, account=alias)
     assert caught.value.kind.code == "override_not_allowed"
+    assert all("send the mail anew without it" in one.message for one in caught.value.errors)
     assert services.status(mail_id) is Status.FAILED
     return [one.field for one in caught.value.errors]
 
