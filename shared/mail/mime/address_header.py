@@ -11,7 +11,7 @@ entries between commas are read. Anything else is a fault.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from shared.mail.address import Address, BadAddress, IdnDomains, has_control_characters, make
@@ -220,10 +220,11 @@ def _name(words: list[_Token], comments: list[_Token]) -> str:
 def _pieces(words: Iterable[_Token]) -> list[str]:
     found: list[str] = []
     encoded: list[str] = []
+    atoms: list[str] = []
     for token in words:
         is_encoded = token.kind == _ATOM and encoded_words.is_word(token.text)
         if encoded and not (is_encoded and token.spaced):
-            found.append(encoded_words.decoded(" ".join(encoded)))
+            found.append(_decoded(" ".join(encoded)))
             encoded = []
         if token.spaced and found and not encoded:
             found.append(" ")
@@ -233,14 +234,28 @@ def _pieces(words: Iterable[_Token]) -> list[str]:
             found.append(_collapsed(unquoted(token.text)))
         else:
             found.append(_comment(token) if token.kind == _COMMENT else token.text)
+            if token.kind == _ATOM:
+                atoms.append(token.text)
     if encoded:
-        found.append(encoded_words.decoded(" ".join(encoded)))
+        found.append(_decoded(" ".join(encoded)))
+    _decode(encoded_words.without_words, " ".join(atoms))
     return found
+
+
+def _decoded(text: str) -> str:
+    return _decode(encoded_words.decoded, text)
+
+
+def _decode(decode: Callable[[str], str], text: str) -> str:
+    try:
+        return decode(text)
+    except encoded_words.BadWord as error:
+        raise BadAddress(str(error)) from error
 
 
 def _comment(token: _Token) -> str:
     """A comment with its parentheses. It may contain encoded words (RFC 2047, 5)."""
-    return encoded_words.decoded(_collapsed(re.sub(r"\\(.)", r"\1", token.text)))
+    return _decoded(_collapsed(re.sub(r"\\(.)", r"\1", token.text)))
 
 
 def _collapsed(text: str) -> str:

@@ -263,6 +263,8 @@ def _subject(fields: Iterable[Field], found: list[FieldProblem]) -> str:
             return " ".join(encoded_words.decoded(field.text).splitlines()).replace("\t", " ")
         except UnicodeDecodeError:
             found.append(FieldProblem(field.name, "is neither ASCII nor UTF-8: write it in UTF-8"))
+        except encoded_words.BadWord as error:
+            found.append(FieldProblem(field.name, str(error)))
     return ""
 
 
@@ -301,7 +303,10 @@ def _is_other_topic(field: Field, subject: str) -> bool:
     Outlook shows it as the subject of the conversation (MS-OXOMSG, 2.2.1.5)."""
     if field.lowered != "thread-topic":
         return False
-    topic = encoded_words.decoded(field.value.decode("utf-8", "replace"))
+    try:
+        topic = encoded_words.decoded(field.value.decode("utf-8", "replace"))
+    except encoded_words.BadWord:
+        return True
     return topic not in (subject, _PREFIX.sub("", subject))
 
 

@@ -76,6 +76,8 @@ def line_of(field: Field) -> bytes:
         text = encoded_words.decoded(field.text).replace("\t", " ")
     except UnicodeDecodeError as error:
         raise BadField("is neither ASCII nor UTF-8: write it in UTF-8") from error
+    except encoded_words.BadWord as error:
+        raise BadField(str(error)) from error
     if has_control_characters(text):
         raise BadField("must not hold line breaks or control characters")
     if len(text) > MAX_HEADER_VALUE:

@@ -8,6 +8,7 @@ other readers may find other parts is refused.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -79,8 +80,9 @@ class _Scan:
         self._closed: set[bytes] = set()
         self._beginnings: tuple[bytes, ...] = ()
         """The open boundaries in lower case."""
-        self._closed_beginnings: dict[int, set[bytes]] = {}
-        """The closed boundaries in lower case, by length: at most 70 lengths are compared."""
+        self._closed_beginnings: list[bytes] = []
+        """The closed boundaries in lower case, sorted, and none that begins with another one: of these
+        the one before a text is the only one that it can begin with."""
 
     def parts(self, fields: Iterable[Field], body: int) -> Iterator[Part]:
         """Each part in turn. Text before the first boundary and behind the last one is not a
@@ -171,9 +173,20 @@ class _Scan:
         return None
 
     def _begins_as_boundary(self, text: bytes) -> bool:
-        return text.startswith(self._beginnings) or any(
-            text[:length] in closed for length, closed in self._closed_beginnings.items()
-        )
+        return text.startswith(self._beginnings) or self._begins_as_closed(text)
+
+    def _begins_as_closed(self, text: bytes) -> bool:
+        before = bisect_right(self._closed_beginnings, text)
+        return before > 0 and text.startswith(self._closed_beginnings[before - 1])
+
+    def _keep_beginning(self, closed: bytes) -> None:
+        if self._begins_as_closed(closed):
+            return
+        known = self._closed_beginnings
+        at = end = bisect_right(known, closed)
+        while end < len(known) and known[end].startswith(closed):
+            end += 1
+        known[at:end] = [closed]
 
     def _enter(self, boundary: bytes, kind: str) -> None:
         if len(self._open) == MAX_DEPTH:
@@ -194,7 +207,7 @@ class _Scan:
         for boundary, _ in self._open[depth:]:
             del self._lines[boundary], self._lines[boundary + b"--"]
             self._closed.add(boundary)
-            self._closed_beginnings.setdefault(len(boundary), set()).add(boundary.lower())
+            self._keep_beginning(boundary.lower())
         del self._open[depth:]
         self._beginnings = self._beginnings[:depth]
 

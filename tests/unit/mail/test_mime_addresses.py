@@ -87,13 +87,7 @@ def test_a_group_and_what_follows_it_are_all_recipients() -> None:
         ("Dr. A. Lovelace <ada@b.example>", "ada@b.example", "Dr. A. Lovelace"),
         ('Ada "Countess" L <ada@b.example>', "ada@b.example", "Ada Countess L"),
         ("=?utf-8?q?=C3=85?= =?utf-8?b?w6U=?= B <ada@b.example>", "ada@b.example", "Åå B"),
-        (
-            "=?utf-8?b?w?= =?utf-8?b?4U=?= <ada@b.example>",
-            "ada@b.example",
-            "=?utf-8?b?w?= =?utf-8?b?4U=?=",
-        ),
         ('"=?utf-8?q?a?=" <ada@b.example>', "ada@b.example", "=?utf-8?q?a?="),
-        ("x=?utf-8?q?a?= <ada@b.example>", "ada@b.example", "x=?utf-8?q?a?="),
         ("Åsa　山田 <ada@b.example>", "ada@b.example", "Åsa　山田"),
         ("ada@bücher.example", "ada@xn--bcher-kva.example", ""),
         ("ada@b.example (Cron (x) \\( Daemon)", "ada@b.example", "Cron (x) ( Daemon"),
@@ -176,3 +170,21 @@ def test_bytes_that_are_no_text_are_refused(header: str, value: bytes) -> None:
 
     assert {problem.field for problem in problems} <= {header, "body"}
     assert problems
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "=?utf-8?b?w?= =?utf-8?b?4U=?=",
+        "=?utf-7?q?a?=",
+        "=?gb2312?b?/w==?=",
+        "x=?utf-8?q?a?=",
+        "=?utf-8?q?a b?=",
+        "=?utf-8?b?YQ==YQ==?=",
+        "Ada (=?nonsense?q?a?=)",
+    ],
+)
+def test_a_name_with_an_encoded_word_that_cannot_be_read_is_refused(name: str) -> None:
+    """Written again as text, no mail program would decode it."""
+    with pytest.raises(BadAddress, match="encoded word"):
+        address_header.read(f"{name} <ada@b.example>")

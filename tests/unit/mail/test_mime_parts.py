@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from shared.mail.mime.header_section import MAX_HEADER_SECTION
@@ -497,3 +499,19 @@ def test_a_line_that_begins_as_a_closed_boundary_is_refused(line: bytes) -> None
 
 def test_a_line_of_dashes_behind_a_multipart_is_no_boundary() -> None:
     assert refused(mixed(TEXT) + b"-- \r\nAda\r\n--\r\n----\r\n--other\r\n") == []
+
+
+def test_lines_that_look_like_boundaries_take_little_time_beside_many_closed_multiparts() -> None:
+    closed = b"".join(
+        b"--Z\r\nContent-Type: multipart/mixed; boundary=q%02d%s\r\n\r\n--q%02d%s\r\n\r\nx\r\n--q%02d%s--\r\n"
+        % ((number, b"k" * number) * 3)
+        for number in range(66)
+    )
+    head = b"To: a@b.co\r\nContent-Type: multipart/mixed; boundary=Z\r\n\r\n"
+    raw = head + closed + b"--Z\r\n\r\n" + b"\r\n--x" * 100_000 + b"\r\n--Z--\r\n"
+    started = time.thread_time()
+
+    _, problems = read(raw)
+
+    assert problems == []
+    assert time.thread_time() - started < 0.5
