@@ -33,7 +33,7 @@ def refuse_overrides(message: Message, account: Account, *, saves_copy: bool | N
             found.append(
                 FieldProblem(
                     field,
-                    f"may not be given otherwise for the account '{account.alias}': {remedy}, or "
+                    f"may not be overridden for the account '{account.alias}': {remedy}, or "
                     "have an administrator allow it on the account's page",
                 )
             )

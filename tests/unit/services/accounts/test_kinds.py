@@ -150,4 +150,4 @@ def test_whose_sign_in_it_takes_is_said_of_a_shared_mailbox() -> None:
 
     told = [why(account) for account in with_holders([holder, INFO])]
 
-    assert [row is not None and "reached by" in row.step for row in told] == [False, True]
+    assert [row is not None and "reached through" in row.step for row in told] == [False, True]
