@@ -86,7 +86,7 @@ def read_one(text: str) -> Address:
         raise BadAddress(f"is longer than a name of {MAX_NAME} characters and an address can be")
     found = read_list(text)
     if len(found) > 1:
-        raise SeveralAddresses(f"has {len(found)} addresses where one is taken: keep one")
+        raise SeveralAddresses(f"has {len(found)} addresses, but only one is allowed: keep one")
     if not found:
         raise BadAddress("is empty: write it as name@example.com")
     return found[0]
@@ -129,7 +129,7 @@ def _entries(text: str) -> list[tuple[str, str | None]]:
                 raise TooManyAddresses(f"has more than {MAX_ADDRESSES} addresses")
         elif brackets is not None and text[token_start:token_end].strip():
             raise BadAddress(
-                "has something between an address in angle brackets and the next separator: "
+                "has text between an address in angle brackets and the next separator: "
                 "separate addresses with commas"
             )
         elif kind == "brackets":

@@ -112,7 +112,7 @@ def read(content: bytes) -> Calendar:
     reader.end()
     calendar = reader.calendars[0]
     if calendar.only("VERSION").strip() != "2.0":
-        raise BadCalendar("has another VERSION than 2.0: write it as iCalendar 2.0")
+        raise BadCalendar("has a VERSION other than 2.0: write it as iCalendar 2.0")
     calendar.only("PRODID")
     return Calendar(
         method=calendar.only("METHOD").strip().upper(),
@@ -123,7 +123,7 @@ def read(content: bytes) -> Calendar:
 
 def _text_of(content: bytes) -> str:
     if content.startswith(b"\xef\xbb\xbf"):
-        raise BadCalendar("begins with a byte order mark: write it without")
+        raise BadCalendar("begins with a byte order mark: remove it")
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -159,7 +159,7 @@ class _Reader:
         """Read one content line. Raises BadCalendar."""
         found = _PROPERTY.fullmatch(line)
         if found is None:
-            raise BadCalendar("has a line that is no property: it needs 'NAME:value'")
+            raise BadCalendar("has a line that is not a property: write it as 'NAME:value'")
         name, value = found["name"].upper(), found["value"]
         if name == "BEGIN":
             self._begin(value.strip().upper())
@@ -206,7 +206,7 @@ class _Reader:
     def _begin(self, name: str) -> None:
         if name not in _WITHIN.get(self._around, ()):
             raise BadCalendar(
-                "has a component that is not taken there: an invitation is one VCALENDAR with "
+                "has a component that is not allowed there: an invitation is one VCALENDAR with "
                 "VEVENT and VTIMEZONE; leave 'method' out to send it as an ordinary file"
             )
         component = _Component(name)

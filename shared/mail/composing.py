@@ -35,7 +35,7 @@ def refuse_overrides(
             found.append(
                 FieldProblem(
                     field,
-                    f"may not be given otherwise for the account '{account.alias}': "
+                    f"may not be overridden for the account '{account.alias}': "
                     f"{'send the mail anew without it' if is_retry else remedy}, or "
                     "have an administrator allow it on the account's page",
                 )

@@ -101,8 +101,8 @@ _RULES = {
     "errors-to": Rule(
         "is not supported: Microsoft sends reports to the mailbox that sends the mail"
     ),
-    "x-receiver": Rule("is a recipient to some mail servers: use bcc", in_raw=False),
-    "x-sender": Rule("is a sender to some mail servers: use from", in_raw=False),
+    "x-receiver": Rule("is a recipient for some mail servers: use bcc", in_raw=False),
+    "x-sender": Rule("is a sender for some mail servers: use from", in_raw=False),
     "thread-topic": Rule("is a second subject: use subject", in_raw=False),
     "mail-copies-to": Rule("is not supported: use cc"),
     "x-errors-to": Rule(
@@ -237,7 +237,7 @@ def problems_of(headers: tuple[tuple[str, str], ...]) -> list[FieldProblem]:
         if not _HEADER_NAME.fullmatch(name):
             # The name is the caller's text and may be an attack: only a plain token is shown.
             found.append(
-                FieldProblem("headers", "has a name that is no header name, such as X-Ref")
+                FieldProblem("headers", "has a name that is not a header name such as X-Ref")
             )
             continue
         fault = refusal_in_document(name) or _value_fault(name, value)
@@ -261,7 +261,7 @@ def _value_fault(name: str, value: str) -> str | None:
         return literal_fault(value) or _list_fault(name.lower(), value)
     found = list_id_parts(value)
     if found is None:
-        return "must be an id in angle brackets, with a name before it or none"
+        return "must be an id in angle brackets, optionally with a name before it"
     if len(found[1]) > MAX_LIST_ID:
         return f"has an id of more than {MAX_LIST_ID} characters: shorten it"
     return literal_fault(found[1])
@@ -291,7 +291,7 @@ def has_encoded_word(value: str) -> bool:
 def literal_fault(value: str) -> str | None:
     """Why a value cannot be written byte for byte, or None if it can."""
     if _NO_ASCII.search(value):
-        return "holds ids, URLs or keywords, which are plain ASCII: percent-encode what is not"
+        return "holds ids, URLs or keywords, which are plain ASCII: percent-encode other characters"
     if _ENCODED_WORD.search(value):
         return (
             "holds an encoded word (RFC 2047), which mail programs would decode: percent-encode its "

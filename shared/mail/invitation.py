@@ -81,12 +81,12 @@ def _shape_fault(item: Attachment, method: str) -> str | None:
 
     if method not in METHODS:
         return (
-            f"has a method that is none of {', '.join(METHODS)}: leave 'method' out of its "
+            f"has a method other than {', '.join(METHODS)}: leave 'method' out of its "
             "content_type to send it as an ordinary file"
         )
     charset = media_type.read(item.content_type).parameter("charset") or "utf-8"
     if charset.lower() not in ("utf-8", "us-ascii"):
-        return "is an invitation with another charset than utf-8: write it as UTF-8"
+        return "is an invitation in a charset other than utf-8: write it as UTF-8"
     if not isinstance(item.content, bytes):
         return "is an invitation in a blob: give it in 'content'"
     if item.content_id is not None:
@@ -124,7 +124,7 @@ def _fault(
     except calendar.BadCalendar as error:
         return str(error)
     if read.method != method:
-        return "has another METHOD in the file than 'method' in its content_type: make them equal"
+        return "has a METHOD in the file that differs from 'method' in its content_type: make them equal"
     recipients = {address.email.lower() for address in message.recipients}
     for event in read.events:
         if _mail_address(event.organizer) != sender.email.lower():

@@ -180,7 +180,7 @@ def excesses(
                 f"A mail may have {max_mail_bytes} bytes (POSTROOM_MAX_MAIL_BYTES), attachments in "
                 f"base64 included; this one has {mail}.",
                 "Send fewer or smaller attachments, or a link to them. An operator raises the "
-                "setting, where the mailbox's own message size limit in Exchange is higher.",
+                "setting, if the mailbox's own message size limit in Exchange is higher.",
             )
         )
     found += [
@@ -188,7 +188,7 @@ def excesses(
             f"attachments[{index}]",
             MAX_FILE_BYTES,
             f"Microsoft takes files of at most {MAX_FILE_BYTES} bytes; this one has {item.size}.",
-            "Split it, or send a link to it.",
+            "Split the file, or send a link to it.",
         )
         for index, item in enumerate(message.attachments)
         if item.size > MAX_FILE_BYTES
@@ -214,7 +214,7 @@ def request_excess(
             limit,
             f"Microsoft takes the text of a mail in one request of at most {limit} bytes"
             f"{_AS_MIME if needs_mime(message) else ''}.",
-            "Shorten it, or send a part of it as an attachment.",
+            "Shorten the text, or send a part of it as an attachment.",
         )
     return Excess(
         "attachments" if message.attachments else "body",
@@ -237,7 +237,7 @@ def _why_whole(message: Message, account: Account) -> str:
         return "Raw MIME cannot be sent in parts."
     if not account.can_write_drafts:
         return "It was signed in without Mail.ReadWrite, which larger mails need."
-    return "It is not to be saved to Sent Items, and only a mail that is saved goes in parts."
+    return "It leaves no copy in Sent Items, and only a mail with a copy goes in parts."
 
 
 def _what_raises(message: Message, account: Account) -> str:

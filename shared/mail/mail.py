@@ -265,9 +265,9 @@ class Mail(msgspec.Struct, frozen=True):
         return replace(
             self,
             reason=DAILY_CAP,
-            help=f"When it came, its mailbox was to send at most {cap} mails a day (UTC), and today's "
-            f"were all given away. It goes by itself on {self.due_at:%d %b %Y, %H:%M} UTC. To let it "
-            "go sooner, raise the cap on the account's page, then let it go with 'Send now' on its "
+            help=f"When it was accepted, its mailbox had a cap of {cap} mails a day (UTC), and today's slots "
+            f"were all taken. It is sent by itself on {self.due_at:%d %b %Y, %H:%M} UTC. To have it sent "
+            "sooner, raise the cap on the account's page, then choose 'Send now' on its "
             "page.",
         )
 

@@ -53,7 +53,7 @@ def read(text: str) -> MediaType:
         if parameter is None:
             raise BadMediaType(
                 "must be a media type such as application/pdf, with parameters such as "
-                "'; charset=utf-8' or none"
+                "'; charset=utf-8' if any"
             )
         name = parameter["name"].lower()
         if name in found:

@@ -26,7 +26,7 @@ from shared.mail.address_list import (
 from shared.mail.mime import encoded_words
 
 NO_GROUPS = (
-    "has a colon outside quotes, which makes it a group ('Name: name@example.com;'): Postroom takes "
+    "has a colon outside quotes, which makes it a group ('Name: name@example.com;'): Postroom accepts "
     "no groups here; give one address, its name in quotes"
 )
 
@@ -47,7 +47,7 @@ _FAULTS = {
     "\\": "has a backslash outside quotes: put the name in quotes",
 }
 _BEHIND = (
-    "has something behind an address that does not belong to it: separate addresses with commas, "
+    "has text behind an address that does not belong to it: separate addresses with commas, "
     "and put a name that holds '@' in quotes"
 )
 
@@ -146,9 +146,9 @@ def _behind_words(tokens: list[_Token], at: int) -> int:
 
 def _end_of_group(tokens: list[_Token], at: int, in_group: bool) -> int:
     if not in_group:
-        raise BadAddress("has a ';' that ends no group: separate addresses with commas")
+        raise BadAddress("has a ';' that does not end a group: separate addresses with commas")
     if _kind(tokens, at + 1) not in ("", ","):
-        raise BadAddress("has something behind a group: separate addresses with commas")
+        raise BadAddress("has text behind a group: separate addresses with commas")
     return at + 1
 
 
@@ -170,7 +170,9 @@ def _mailbox(tokens: list[_Token], start: int, words_end: int) -> _Mailbox:
         at = _behind_words(tokens, local_at)
         spec, comments, at = _spec(tokens, tokens[local_at:at], at)
         if _kind(tokens, at) != ">":
-            raise BadAddress("has an angle bracket without its pair, or more than an address in it")
+            raise BadAddress(
+                "has an angle bracket without its pair, or more than one address in it"
+            )
         at += 1
     elif sign == "@":
         spec, comments, at = _spec(tokens, words, words_end)
@@ -194,7 +196,7 @@ def _spec(tokens: list[_Token], local: list[_Token], at: int) -> tuple[str, list
         raise BadAddress("has no '@' in its angle brackets: write it as name@example.com")
     if len(words) != 1:
         raise BadAddress(
-            "has more or less than one word before the '@': write the address without spaces, and "
+            "does not have exactly one word before the '@': write the address without spaces, and "
             "between angle brackets if a name comes before it"
         )
     end = _behind_words(tokens, at + 1)

@@ -77,7 +77,7 @@ def read(value: bytes) -> ContentType:
     boundaries = [each for each in parameters if each[0].startswith("boundary")]
     if not kind.startswith("multipart/"):
         if boundaries:
-            raise BadContentType("has a boundary and is no multipart: leave the boundary out")
+            raise BadContentType("has a boundary but is not a multipart: leave the boundary out")
         return ContentType(kind, None)
     return ContentType(kind, _boundary(parameters, boundaries))
 
@@ -126,8 +126,7 @@ def _parameters(value: bytes, at: int) -> list[_Parameter]:
         parameter = _PARAMETER.match(value, at)
         if parameter is None:
             raise BadContentType(
-                "has parameters that are not such as '; charset=utf-8', without comments: correct "
-                "them"
+                "has parameters that cannot be read: write them as '; charset=utf-8', without comments"
             )
         at = parameter.end()
         if parameter["name"] is None:
@@ -136,8 +135,8 @@ def _parameters(value: bytes, at: int) -> list[_Parameter]:
         name = parameter["name"].decode("ascii").lower()
         if name.partition("*")[0] in _OF_PROTECTED_HEADERS:
             raise BadContentType(
-                f"has the parameter '{name}', which puts headers of the part in the place of the "
-                "message's: sign the message without protected headers"
+                f"has the parameter '{name}', which replaces the message's headers by those "
+                "of the part: sign the message without protected headers"
             )
         quoted = parameter["quoted"]
         found.append((name, parameter["plain"] if quoted is None else quoted, quoted is not None))

@@ -59,7 +59,7 @@ def split(raw: bytes) -> tuple[list[Field], int]:
     head = raw[:section]
     _check_signs(head)
     if not head:
-        raise BadSection("is no RFC 5322 message: it has no headers")
+        raise BadSection("is not an RFC 5322 message: it has no headers")
     return _fields(head), body
 
 
@@ -74,7 +74,7 @@ def split_part(raw: bytes) -> tuple[list[Field], int]:
         return [], body
     head = raw[:section]
     if section <= MAX_HEADER_SECTION and _BLANK.search(head):
-        raise BadSection("has a line of nothing but white space among its headers: remove it")
+        raise BadSection("has a line with only white space among its headers: remove it")
     return split(raw)
 
 
@@ -142,7 +142,7 @@ def _fields(head: bytes) -> list[Field]:
             raise BadSection(f"has more than {MAX_FIELDS} headers: send fewer")
         if line.startswith((b" ", b"\t")):
             if not lines:
-                raise BadSection("begins with a line that continues no header: begin with a header")
+                raise BadSection("begins with a continuation line: begin with a header")
             # For some readers, a line with only white space ends the headers.
             if line.strip(b" \t"):
                 lines.append(line)
@@ -152,7 +152,7 @@ def _fields(head: bytes) -> list[Field]:
         if match is None:
             # Some readers take `From : x` for a From header, others for the first line of the body.
             raise BadSection(
-                "has a line among its headers that is none, such as 'From :' or a 'From ' line: "
+                "has a line among its headers that is not a header, such as 'From :' or a 'From ' line: "
                 "begin with a header, and end the headers with an empty line"
             )
         name = match[0].decode("ascii")

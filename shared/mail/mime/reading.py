@@ -206,7 +206,8 @@ def _not_the_sender(
                 continue
             problems.append(
                 FieldProblem(
-                    header, "is not the address and the name in From: write it so, or leave it out"
+                    header,
+                    "differs from the address and the name in From: make them equal, or leave it out",
                 )
             )
     return problems
@@ -275,7 +276,7 @@ def _passed_on(fields: Iterable[Field], subject: str, found: list[FieldProblem])
         if field.lowered in rewriting.READ or _is_blank_id(field):
             continue
         if _is_other_topic(field, subject):
-            found.append(FieldProblem(field.name, "is another subject than Subject: leave it out"))
+            found.append(FieldProblem(field.name, "differs from Subject: leave it out"))
             continue
         try:
             lines.append(rewriting.line_of(field))

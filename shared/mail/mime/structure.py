@@ -156,7 +156,7 @@ class _Scan:
             text = found[1].rstrip(b" \t")
             if text in self._closed and text not in self._lines:
                 raise BadStructure(
-                    "has a boundary again behind its last line: give each multipart its own"
+                    "repeats a boundary after its last line: give each multipart its own"
                 )
             if text in self._lines:
                 if found[0][:1] == b"\r" or _LONE_RETURN.match(self._raw, at):
@@ -168,7 +168,7 @@ class _Scan:
                 # RFC 2046, 5.1.1: the boundary must not be the begin of a line in the parts. Some
                 # readers compare no more than that, or ignore case.
                 raise BadStructure(
-                    "has a line that begins as a boundary and goes on: choose another boundary"
+                    "has a line that begins with a boundary and continues: choose another boundary"
                 )
         return None
 

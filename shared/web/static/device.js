@@ -1,6 +1,6 @@
 "use strict";
 
-// Asks as often as Microsoft allows, so that nobody has to press the button. Without this script the
+// Asks as often as Microsoft allows, so that nobody needs to press the button. Without this script the
 // button does the same.
 const form = document.getElementById("finish");
 const card = document.getElementById("device");
@@ -19,13 +19,13 @@ function later(seconds) {
   timer = setTimeout(ask, seconds * 1000);
 }
 
-// The page that came back, in place of this one; no script of it runs.
+// Shows the returned page in place of this one; its scripts do not run.
 function show(text, whole) {
   const page = new DOMParser().parseFromString(text, "text/html");
   const part = whole ? "main" : "told";
   const next = page.getElementById(part);
   const now = document.getElementById(part);
-  // What has not changed is not said again by a screen reader.
+  // An unchanged text must not be read aloud again by a screen reader.
   if (next && next.textContent !== now.textContent) {
     now.replaceWith(next);
   }

@@ -24,7 +24,7 @@ function offerCopying(root) {
     button.addEventListener("click", async () => {
       const source = document.getElementById(button.dataset.copies);
       await navigator.clipboard.writeText(source.value || source.textContent);
-      // What follows the label is for screen readers, and stays.
+      // The text after the label is for screen readers, and stays.
       const label = button.firstChild;
       const before = label.textContent;
       label.textContent = "Copied";
@@ -33,7 +33,7 @@ function offerCopying(root) {
   }
 }
 
-// A page that shows something under way asks for itself again until that has come to rest.
+// A page that shows unfinished work reloads itself until the work has ended.
 async function follow(pause) {
   const shown = document.querySelector("[data-live]");
   if (!shown) return;
@@ -55,11 +55,11 @@ async function follow(pause) {
         }
       }
     }
-  } catch { /* The next look may succeed. */ }
+  } catch { /* The next request may succeed. */ }
   follow(Math.min(pause * 1.2, 15000));
 }
 
-// One step after the other of a change to many mails.
+// Makes the steps of a change to many mails, one after the other.
 async function goOn(form) {
   form.querySelector("button").hidden = true;
   const fields = new URLSearchParams(new FormData(form));

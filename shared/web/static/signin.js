@@ -26,7 +26,7 @@ form.addEventListener("submit", async (event) => {
   button.disabled = true;
   try {
     const typed = key.value.trim();
-    // A header holds no other characters; fetch would throw, and no key has them.
+    // A header cannot have other characters: fetch would throw, and no key has them.
     if (!/^[\x21-\x7e]+$/.test(typed)) {
       say(explain(401));
       return;

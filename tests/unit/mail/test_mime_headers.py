@@ -37,7 +37,7 @@ def test_a_group_in_from_or_sender_is_refused_by_the_headers_name(line: bytes) -
     _, problems = reading.read(b"To: a@b.example\r\n" + line + b"\r\n\r\nx")
     name = line.partition(b":")[0].decode()
 
-    assert [p.field for p in problems if "Postroom takes no groups here" in p.message] == [name]
+    assert [p.field for p in problems if "Postroom accepts no groups here" in p.message] == [name]
 
 
 @pytest.mark.parametrize(
