@@ -27,6 +27,16 @@ from local.prerequisites import browser as missing_browser
 PATIENCE = 30_000
 """Milliseconds that Playwright waits for what is expected, on a busy machine."""
 _HERE = frozenset({"localhost", "127.0.0.1"})
+_WITHOUT = (
+    # A process for each frame and site costs more than the pages themselves.
+    "IsolateSandboxedIframes",
+    # The list under the address bar is two pages of Chromium's own in each window, which nobody sees
+    # here: they take more processor time than the page that is tested.
+    "WebUIOmniboxPopup",
+    "WebUIOmniboxAimPopup",
+    "WebUIOmniboxFullPopup",
+)
+"""Features of Chromium that no test needs."""
 
 
 @contextmanager
@@ -43,8 +53,7 @@ def chromium() -> Iterator[Browser]:
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
-        # A process for each frame and site costs more than the pages themselves.
-        "--disable-features=IsolateSandboxedIframes",
+        f"--disable-features={','.join(_WITHOUT)}",
         "--disable-site-isolation-trials",
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
     ]

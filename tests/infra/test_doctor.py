@@ -20,7 +20,7 @@ def test_doctor_finds_what_flex_consumption_forbids(copy: Copy, tmp_path: Path) 
     copy.change("^          authentication: ", "          auth: ", "function-app.bicep")
     staged = tmp_path / "staged"
     staged.mkdir()
-    doctor.stage(staged, copy.infra)
+    doctor.stage_templates(staged, copy.infra)
 
     found = doctor.problems(doctor.examine(staged))
 

@@ -109,7 +109,7 @@ class Desk:
         address Microsoft knows who is there, and asks nothing."""
         if not self.page.url.startswith(self.control.stack.app_url):
             # The smallest page: a sign-in can be begun from Postroom's own alone.
-            self.page.goto(f"{self.control.stack.app_url}/signin", wait_until="commit")
+            self.page.goto(f"{self.control.stack.app_url}/signin", wait_until="domcontentloaded")
         with self.page.expect_navigation(wait_until="domcontentloaded"):
             self.page.evaluate(POST, {"alias": "box", "expected_address": address})
         return self.page

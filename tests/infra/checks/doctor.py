@@ -21,10 +21,15 @@ _APP = ("function_app.py", "host.json", "requirements.txt", ".funcignore")
 
 def stage(folder: Path, infra: Path) -> None:
     """The app and its templates, without the rest of the repository."""
-    for name in _APP:
-        shutil.copy(ROOT / name, folder)
     unneeded = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "shared", folder / "shared", ignore=unneeded)
+    stage_templates(folder, infra)
+
+
+def stage_templates(folder: Path, infra: Path) -> None:
+    """Without the modules of the app, each of which the doctor reads many times."""
+    for name in _APP:
+        shutil.copy(ROOT / name, folder)
     # The examples are other people's apps.
     shutil.copytree(infra, folder / "infra", ignore=shutil.ignore_patterns("examples"))
     worked_out = json.dumps(as_arm(infra / "main.bicep"), indent=2)
