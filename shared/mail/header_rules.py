@@ -88,6 +88,12 @@ _RULES = {
         "is not supported: Microsoft sends reports to the mailbox that sends the mail"
     ),
     "x-reply-to": Rule("is not supported: use reply_to"),
+    "author": Rule("is shown as a second sender by some mail programs (RFC 9057): use from"),
+    "original-from": Rule("is a second sender to some mail programs: use from"),
+    "x-original-from": Rule("is a second sender to some mail programs: use from"),
+    "original-recipient": Rule(FOR_SERVERS),
+    "x-envelope-from": Rule(FOR_SERVERS),
+    "x-ms-tnef-correlator": Rule(FOR_SERVERS),
     "x-envelope-to": Rule(FOR_SERVERS),
     "x-microsoft-original-message-id": Rule(FOR_SERVERS),
     "x-postroom-key": Rule(SET_BY_POSTROOM),

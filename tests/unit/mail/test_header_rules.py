@@ -74,3 +74,19 @@ def test_a_list_id_is_a_name_and_an_id() -> None:
     assert header_rules.list_id_parts(' "A \\"B\\"" <a.b> ') == ('A "B"', "a.b")
     assert header_rules.list_id_parts("<a.b>") == ("", "a.b")
     assert header_rules.list_id_parts("a.b") is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Author",
+        "Original-From",
+        "X-Original-From",
+        "Original-Recipient",
+        "X-Envelope-From",
+        "X-MS-TNEF-Correlator",
+    ],
+)
+def test_a_header_that_names_another_sender_or_envelope_is_refused_in_each_way(name: str) -> None:
+    assert header_rules.refusal(name) is not None
+    assert header_rules.refusal_in_document(name) == header_rules.refusal(name)
