@@ -15,6 +15,7 @@ import msgspec
 
 from shared.discreet import Discreet
 from shared.errors import ConfigurationError
+from shared.mail.guid import TYPED_GUID
 
 CALLBACK_PATH = "/api/auth/callback"
 
@@ -34,7 +35,6 @@ LEAST_RETENTION_DAYS = 8
 """A queue message lives for seven days unless its writer sets another time, and Postroom recognises
 a redelivery by the row of its mail."""
 
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.IGNORECASE)
 _ADDRESS = re.compile(r"[^@\s<>\"]{1,64}@[^@\s<>\"]{1,253}")
 _WITH_NAMES = re.compile(r"[<>\"]")
@@ -107,7 +107,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     development = reader.flag("POSTROOM_DEVELOPMENT")
     settings = Settings(
         tenant=_tenant(reader),
-        client_id=reader.matching("POSTROOM_CLIENT_ID", _GUID, "the application (client) id"),
+        client_id=reader.matching("POSTROOM_CLIENT_ID", TYPED_GUID, "the application (client) id"),
         vault_url=_vault_url(reader, development),
         redirect_uri=_redirect_uri(reader),
         storage=_storage(reader),
@@ -208,7 +208,7 @@ class _Reader:
             plain = tuple(piece.lower() for piece in pieces if not _WITH_NAMES.search(piece))
             named = ", ".join(piece for piece in pieces if _WITH_NAMES.search(piece))
             found = (*self._emails(name, named), *plain)
-        shapes = (_ADDRESS, _DOMAIN, _GUID)
+        shapes = (_ADDRESS, _DOMAIN, TYPED_GUID)
         bare = [word.removeprefix("@") for word in found]  # a domain may be written as @contoso.com
         if not all(any(shape.fullmatch(word) for shape in shapes) for word in bare):
             self.fault(name, "must be addresses, domains and tenant ids, with commas between them")
@@ -276,7 +276,7 @@ def _tenant(reader: _Reader) -> str:
             "'consumers' or 'common'",
         )
     elif value.lower() not in ("organizations", "consumers", "common") and not (
-        _GUID.fullmatch(value) or _DOMAIN.fullmatch(value)
+        TYPED_GUID.fullmatch(value) or _DOMAIN.fullmatch(value)
     ):
         reader.fault(
             "POSTROOM_TENANT",

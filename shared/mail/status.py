@@ -58,6 +58,8 @@ _NEXT: dict[Status, frozenset[Status]] = {
 WAITING = frozenset({Status.SCHEDULED, Status.QUEUED, Status.SENDING})
 """The statuses that a mail leaves by itself, after a wake-up."""
 
+ATTENTION = (Status.HELD, Status.UNKNOWN, Status.FAILED)
+"""Statuses that a mail does not leave by a wake-up alone."""
 SETTLED = frozenset(Status) - WAITING
 """The statuses that a mail keeps for good, or until a person or the recovery of its account moves
 it."""

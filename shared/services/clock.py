@@ -9,6 +9,10 @@ Clock = Callable[[], datetime]
 """Now, as an aware UTC time."""
 
 
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+"""Before every mail."""
+
+
 def utc_now() -> datetime:
     """The clock of production."""
     return datetime.now(UTC)

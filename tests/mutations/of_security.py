@@ -37,8 +37,8 @@ SIGN_IN = (
     Mutation(
         "another-directory-signs-in",
         _CLAIMS,
-        "(bool(_GUID.fullmatch(authority)) and tenant != authority)",
-        "(bool(_GUID.fullmatch(authority)) and not tenant)",
+        "(bool(GUID.fullmatch(authority)) and tenant != authority)",
+        "(bool(GUID.fullmatch(authority)) and not tenant)",
         "Only accounts of the configured directory are connected.",
         unit("services/sign_in/test_authorization_code"),
     ),

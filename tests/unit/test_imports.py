@@ -56,7 +56,11 @@ EXTRA = {
     "shared/web/routing.py": {"composition"},  # for the type checker alone
     "shared/errors.py": {"mail.problems"},  # for the type checker alone
     "shared/adapters/storage/clients.py": {"settings"},  # takes the storage settings in their type
-    "shared/settings.py": {"mail.address", "mail.address_list"},  # settings hold addresses
+    "shared/settings.py": {
+        "mail.address",
+        "mail.address_list",
+        "mail.guid",
+    },  # settings hold addresses
 }
 
 HTTP_AND_SDKS = {

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from shared.adapters.http.client import Answer, HttpClient
+from shared.adapters.retrying import retried
 from shared.errors import AnswerLost, NotSent
 
 if TYPE_CHECKING:
@@ -33,6 +34,14 @@ class Token(NamedTuple):
 
     token: str
     expires_on: int
+
+
+class _Busy(Exception):
+    """The endpoint answered that it cannot answer now."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 class _Granted(msgspec.Struct):
@@ -130,24 +139,22 @@ class AppIdentity:
                 plain=endpoint.startswith("http://"),
             )
         headers = {"X-IDENTITY-HEADER": header, "Metadata": "true"}
-        for pause in (*_PAUSES, None):
-            try:
-                answer = self._line.request(
-                    "GET", query, read_seconds=_READ_SECONDS, headers=headers
-                )
-            except NotSent as error:
-                if pause is None:
-                    raise _azure("ServiceRequestError", "was not reached") from error
-            except AnswerLost as error:
-                if pause is None:
-                    raise _azure("ServiceResponseError", "did not answer") from error
-            else:
-                if answer.status != 429 and answer.status < 500:
-                    return answer
-                if pause is None:
-                    raise _azure("ServiceResponseError", f"answered {answer.status}")
-            self._sleep(pause)
-        raise AssertionError("unreachable")
+        line = self._line
+
+        def once() -> Answer:
+            answer = line.request("GET", query, read_seconds=_READ_SECONDS, headers=headers)
+            if answer.status == 429 or answer.status >= 500:
+                raise _Busy(answer.status)
+            return answer
+
+        try:
+            return retried(once, _PAUSES, lambda _: 0.0, self._sleep)
+        except NotSent as error:
+            raise _azure("ServiceRequestError", "was not reached") from error
+        except AnswerLost as error:
+            raise _azure("ServiceResponseError", "did not answer") from error
+        except _Busy as error:
+            raise _azure("ServiceResponseError", f"answered {error.status}") from error
 
     def _from_sdk(self, *scopes: str, **options: Any) -> AccessToken:
         credential = self._built()

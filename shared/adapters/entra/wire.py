@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,12 +13,10 @@ from shared.adapters.entra.token_endpoint import (
 )
 from shared.errors import NotSent
 from shared.mail.backoff import whole_seconds
+from shared.mail.guid import GUID
 
 if TYPE_CHECKING:
     import requests
-
-
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Wire:
@@ -75,7 +72,7 @@ def tenant_in(endpoint: str) -> str | None:
     """The tenant id in a token endpoint. Microsoft writes it there also if the request named a
     domain."""
     first = urlsplit(endpoint).path.strip("/").partition("/")[0].lower()
-    return first if _GUID.fullmatch(first) else None
+    return first if GUID.fullmatch(first) else None
 
 
 def _is_json_object(text: str) -> bool:

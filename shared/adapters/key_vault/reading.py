@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from shared.adapters.http.client import Answer, HttpClient
+from shared.adapters.retrying import retried
 from shared.errors import AnswerLost, NotSent, RemoteRefused
 from shared.mail.backoff import whole_seconds
 from shared.services.sign_in.ports import StoredSecret
@@ -67,15 +68,12 @@ class SecretReader:
         harmless.
         """
         path = f"/secrets/{quote(name, safe='')}/{quote(version, safe='')}"
-        for pause in (*PAUSES, None):
-            try:
-                return _read(self._asked(f"{path.rstrip('/')}?api-version={_API_VERSION}"))
-            except NotSent as trouble:
-                wanted = trouble.retry_after or 0
-                if pause is None or wanted > LONGEST_PAUSE:
-                    raise
-                self._sleep(max(pause, wanted))
-        raise AssertionError("unreachable")
+        return retried(
+            lambda: _read(self._asked(f"{path.rstrip('/')}?api-version={_API_VERSION}")),
+            PAUSES,
+            wait_of,
+            self._sleep,
+        )
 
     def close(self) -> None:
         """Close the connections."""
@@ -203,3 +201,12 @@ def _code(answer: Answer) -> str:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ""
     return wrong.innererror.code if wrong.innererror else wrong.code
+
+
+def wait_of(error: Exception) -> float | None:
+    """How long the vault asks to wait before a call is made again; None if that is too long, or the
+    fault is not temporary."""
+    if not isinstance(error, (NotSent, AnswerLost)):
+        return None
+    wait = error.retry_after or 0.0
+    return wait if wait <= LONGEST_PAUSE else None

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from shared.adapters.key_vault.reading import (
     CONNECT_SECONDS,
-    LONGEST_PAUSE,
     PAUSES,
     READ_SECONDS,
     SecretReader,
     refused,
+    wait_of,
 )
+from shared.adapters.retrying import retried
 from shared.errors import AnswerLost, NotSent, RemoteError, RemoteRefused
 from shared.mail.backoff import whole_seconds
 from shared.services.sign_in.ports import Destruction, SecretVersion, StoredSecret
@@ -204,19 +205,17 @@ class KeyVault:
         # enumeration.
         if "purgeable" not in str(deleted.properties.recovery_level or "purgeable").lower():
             return kept
-        for pause in (*_RECOVERY_PAUSES, None):
-            try:
-                self._tried(lambda client: client.purge_deleted_secret(name), reading=True)
-            except ResourceNotFoundError:
-                pass  # another call did it
-            except HttpResponseError as error:
-                if _inner_code(error) not in _SETTLING or pause is None:
-                    return kept
-                self._sleep(pause)
-                continue
-            except RemoteRefused:
-                return kept
-            break
+        try:
+            retried(
+                lambda: self._tried(lambda client: client.purge_deleted_secret(name), reading=True),
+                _RECOVERY_PAUSES,
+                _while_settling,
+                self._sleep,
+            )
+        except ResourceNotFoundError:
+            pass  # another call did it
+        except (HttpResponseError, RemoteRefused):
+            return kept
         return Destruction(purged=True)
 
     def _deleted(self, name: str, pauses: Sequence[float]) -> DeletedSecret | None:
@@ -224,15 +223,17 @@ class KeyVault:
         appear."""
         from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-        for pause in (*pauses, None):
-            try:
-                return self._tried(lambda client: client.get_deleted_secret(name), reading=True)
-            except ResourceNotFoundError:
-                if pause is not None:
-                    self._sleep(pause)
-            except HttpResponseError as error:
-                raise _refused(error) from error
-        return None
+        try:
+            return retried(
+                lambda: self._tried(lambda client: client.get_deleted_secret(name), reading=True),
+                pauses,
+                lambda error: 0.0 if isinstance(error, ResourceNotFoundError) else None,
+                self._sleep,
+            )
+        except ResourceNotFoundError:
+            return None
+        except HttpResponseError as error:
+            raise _refused(error) from error
 
     def close(self) -> None:
         """Close the connections."""
@@ -256,16 +257,12 @@ class KeyVault:
 
         HTTP errors that are permanent are raised as the SDK's own errors.
         """
-        for pause in (*PAUSES, None):
-            try:
-                with _translated(reading=reading):
-                    return call(self._built())
-            except (NotSent, AnswerLost) as trouble:
-                too_long = trouble.retry_after is not None and trouble.retry_after > LONGEST_PAUSE
-                if pause is None or too_long:
-                    raise
-                self._sleep(max(pause, trouble.retry_after or 0))
-        raise AssertionError("unreachable")
+
+        def once() -> T:
+            with _translated(reading=reading):
+                return call(self._built())
+
+        return retried(once, PAUSES, wait_of, self._sleep)
 
     def _built(self) -> SecretClient:
         with self._building:
@@ -347,3 +344,11 @@ def _retry_after(error: HttpResponseError) -> float | None:
 
 def _refused(error: HttpResponseError) -> RemoteRefused:
     return refused(error.status_code, _inner_code(error))
+
+
+def _while_settling(error: Exception) -> float | None:
+    """A vault refuses to purge a secret as long as its deletion is under way."""
+    from azure.core.exceptions import HttpResponseError
+
+    settling = isinstance(error, HttpResponseError) and _inner_code(error) in _SETTLING
+    return 0.0 if settling else None

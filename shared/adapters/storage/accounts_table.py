@@ -62,14 +62,8 @@ class AccountsTable:
 
     def save(self, account: Account) -> Account:
         """See `Accounts`."""
-        what, row = "saving an account", _to_row(account)
         try:
-            if account.etag is None:
-                etag = self._table().insert(what, row)
-            else:
-                etag = self._table().replace(what, row, account.etag)
-        except AlreadyExists as error:
-            raise LostRace("the account was added meanwhile") from error
+            etag = self._table().save("saving an account", _to_row(account), account.etag)
         finally:
             self._forget()
         return replace(account, etag=etag)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from shared.errors import AlreadyExists, LostRace
 from shared.mail.findings import Check, Finding, Result, Topic
 from shared.services.accounts.ports import CheckRecord
 
@@ -41,14 +40,7 @@ class CheckRows:
 
     def save(self, record: CheckRecord) -> CheckRecord:
         """See `Checks`."""
-        what = "writing a check"
-        try:
-            if record.etag is None:
-                etag = self._table().insert(what, _row(record))
-            else:
-                etag = self._table().replace(what, _row(record), record.etag)
-        except AlreadyExists as error:
-            raise LostRace("another instance wrote the first check") from error
+        etag = self._table().save("writing a check", _row(record), record.etag)
         return CheckRecord(record.check, record.known, etag)
 
     def remove(self, account_id: str) -> None:

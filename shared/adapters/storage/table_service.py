@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from shared.adapters.http.client import Answer, HttpClient
+from shared.adapters.retrying import retried
 from shared.adapters.storage import table_changes
 from shared.adapters.storage.table_answers import (
     Entity,
@@ -131,17 +132,19 @@ class TableService:
 
         Raises NotSent if the call had no effect, AnswerLost if it may have had one.
         """
-        for pause in (*_PAUSES, None):
-            try:
-                return self._once(what, method, path, query, body, headers or {})
-            except NotSent:
-                if pause is None:
-                    raise
-            except AnswerLost:
-                if pause is None or not idempotent:
-                    raise
-            self._sleep(pause)
-        raise AssertionError("unreachable")
+
+        def wait(error: Exception) -> float | None:
+            may_repeat = isinstance(error, NotSent) or (
+                isinstance(error, AnswerLost) and idempotent
+            )
+            return 0.0 if may_repeat else None
+
+        return retried(
+            lambda: self._once(what, method, path, query, body, headers or {}),
+            _PAUSES,
+            wait,
+            self._sleep,
+        )
 
     def _once(
         self,
@@ -208,6 +211,16 @@ class Table:
         if found != row:
             raise AlreadyExists(f"{what}: it is there already")
         return found.etag
+
+    def save(self, what: str, row: Mapping[str, Any], etag: str | None) -> str:
+        """Insert a row (`etag` None), or replace it under its ETag; returns the new ETag. Raises
+        LostRace if there is a row already, or another one."""
+        if etag is not None:
+            return self.replace(what, row, etag)
+        try:
+            return self.insert(what, row)
+        except AlreadyExists as error:
+            raise LostRace(f"{what}: another instance wrote it first") from error
 
     def replace(self, what: str, row: Mapping[str, Any], etag: str) -> str:
         """Write a row over one that must be unchanged. Returns the new ETag. Raises LostRace."""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from shared.errors import AlreadyExists, LostRace
 from shared.mail.pace import Timetable
 
 if TYPE_CHECKING:
@@ -40,12 +39,7 @@ class TimetableRows:
             row["given"] = json.dumps({day.isoformat(): n for day, n in timetable.given})
         if timetable.resting_until is not None:
             row["resting_until"] = timetable.resting_until.isoformat()
-        try:
-            if etag is None:
-                return self._table().insert("writing a timetable", row)
-            return self._table().replace("writing a timetable", row, etag)
-        except AlreadyExists as error:
-            raise LostRace("another instance began the timetable") from error
+        return self._table().save("writing a timetable", row, etag)
 
     def forget(self, account_id: str) -> None:
         """See `Timetables`."""

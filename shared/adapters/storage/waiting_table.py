@@ -18,7 +18,6 @@ from msgspec.structs import asdict
 from shared.adapters.storage.mail_rows import stamp
 from shared.adapters.storage.table_answers import Row
 from shared.adapters.storage.table_service import TRANSACTION, Step
-from shared.errors import AlreadyExists, LostRace
 from shared.services.clock import Clock
 from shared.services.mails.ports import Span
 from shared.services.upkeep.ports import Entry, HeldMark, WaitingSnapshot, Watermark
@@ -112,13 +111,7 @@ class WaitingTable:
         if watermark.under_way is not None:
             row |= {name: stamp(moment) for name, moment in asdict(watermark.under_way).items()}
             row["cursor"] = watermark.cursor
-        try:
-            if watermark.etag is None:
-                etag = self._table().insert(what, row)
-            else:
-                etag = self._table().replace(what, row, watermark.etag)
-        except AlreadyExists as error:
-            raise LostRace(f"{what}: another sweep was first") from error
+        etag = self._table().save(what, row, watermark.etag)
         return _watermark(row, etag)
 
     def mail_ids(self) -> Iterator[str]:

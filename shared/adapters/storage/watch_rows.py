@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from shared.errors import AlreadyExists, LostRace
 from shared.mail.expiry import Expiry
 from shared.services.upkeep.ports import Remembered
 
@@ -44,14 +43,7 @@ class WatchRows:
     def remember(self, remembered: Remembered) -> Remembered:
         """See `WatchMemory`."""
         what = "writing what the watch has reported"
-        row = _row(remembered.credential)
-        try:
-            if remembered.etag is None:
-                etag = self._table().insert(what, row)
-            else:
-                etag = self._table().replace(what, row, remembered.etag)
-        except AlreadyExists as error:
-            raise LostRace("another instance was first") from error
+        etag = self._table().save(what, _row(remembered.credential), remembered.etag)
         return replace(remembered, etag=etag)
 
 

@@ -5,7 +5,6 @@ What Microsoft can be asked without sending is asked first; on any refusal nothi
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Callable
 
@@ -18,7 +17,6 @@ from shared.errors import (
     CredentialRefused,
     FieldProblem,
     NotSent,
-    PostroomError,
     RemoteError,
     RemoteRefused,
     RequestRejected,
@@ -51,6 +49,7 @@ from shared.services.accounts.ports import (
     Tokens,
 )
 from shared.services.accounts.registering import registered
+from shared.services.accounts.releasing import released
 from shared.services.clock import Clock
 from shared.services.delivery.ports import Drafts, MailService
 from shared.services.delivery.sending import Acting
@@ -255,12 +254,7 @@ class Adding:
             raise refused_by_microsoft(outcome, app_only=account.kind is AccountKind.APP)
 
     def _release(self, account: Account) -> int:
-        try:
-            return self._released(account)
-        except PostroomError:
-            # The mailbox is added all the same; the timer releases what is still held.
-            telemetry.event("release_put_off", level=logging.WARNING, account=account.alias)
-            return 0
+        return released(account, tuple, self._released)
 
 
 def untried(account: Account) -> tuple[str, ...]:

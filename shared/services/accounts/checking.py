@@ -20,7 +20,6 @@ from shared.errors import (
     CredentialRefused,
     LostRace,
     NotSent,
-    PostroomError,
     RemoteError,
     RemoteRefused,
     RequestRejected,
@@ -41,6 +40,7 @@ from shared.services.accounts.check_findings import (
     stopped,
 )
 from shared.services.accounts.ports import Accounts, CheckRecord, Checks, Tokens
+from shared.services.accounts.releasing import released
 from shared.services.clock import Clock
 from shared.services.delivery.ports import Drafts, MailService
 from shared.services.sign_in.ports import Grant
@@ -214,14 +214,12 @@ class Checking:
         except RemoteError:
             event("account_not_marked", level=logging.WARNING, account=account.alias)
             return row
-        released = 0
-        try:
-            rows = self._accounts.all(fresh=True)
-            reached = rows.reached_through(ready)
-            released = sum(self._released(one) for one in (ready, *reached))
-        except PostroomError:
-            event("release_put_off", level=logging.WARNING, account=account.alias)
-        event("account_well_again", account=account.alias, released=released)
+        count = released(
+            ready,
+            lambda: self._accounts.all(fresh=True).reached_through(ready),
+            self._released,
+        )
+        event("account_well_again", account=account.alias, released=count)
         return ready
 
     def _with_state(self, row: Account, check: Check) -> Check:

@@ -8,12 +8,12 @@ missing. What a dying process leaves behind is put right once a day.
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared.errors import RemoteError
-from shared.mail.status import Status
-from shared.services.clock import Clock
+from shared.mail.status import ATTENTION, Status
+from shared.services.clock import BEGINNING, Clock
 from shared.services.mails.ports import AttentionIndex, AttentionItem, Ledger, Versioned
 from shared.services.upkeep.ports import Archive
 from shared.telemetry import event
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
     from shared.mail.mail import Mail, MailFilter, MailPage
     from shared.services.mails.ports import MailSummary, Span, WaitingPage
 
-ATTENTION = (Status.HELD, Status.UNKNOWN, Status.FAILED)
-"""Statuses that a mail does not leave by a wake-up alone."""
 MOST = 100_000
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class IndexedLedger:

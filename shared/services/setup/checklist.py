@@ -23,6 +23,7 @@ from shared.errors import (
     RequestRejected,
 )
 from shared.mail import problems
+from shared.mail.guid import TYPED_GUID
 from shared.mail.mail import Mail
 from shared.services.accounts.ports import Accounts
 from shared.services.clock import Clock
@@ -43,7 +44,6 @@ WRITE_CHECK = "postroom-setup-check"
 PATIENCE_SECONDS = 6.0
 """How long the page may wait for the vault, Entra and the mailbox together."""
 _SHARED_AUTHORITIES = ("common", "organizations", "consumers")
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _LEAST_SECRET = 16
 _MOST_SECRET = 512
 
@@ -196,7 +196,7 @@ def read_expiry(text: str, now: datetime) -> datetime:
 
 def refuse_what_is_no_secret(value: str) -> None:
     """Raise RequestRejected for what cannot be the value of a client secret. Quotes nothing of it."""
-    if _GUID.fullmatch(value):
+    if TYPED_GUID.fullmatch(value):
         raise _wrong(
             "secret",
             "is the Secret ID (a GUID): copy the column Value. Entra shows it only right after "

@@ -17,7 +17,6 @@ from shared.errors import (
     AnswerLost,
     ConsentRequired,
     LostRace,
-    PostroomError,
     RemoteError,
     RemoteRefused,
 )
@@ -41,6 +40,7 @@ from shared.services.accounts.ports import (
     Profile,
 )
 from shared.services.accounts.registering import registered
+from shared.services.accounts.releasing import released
 from shared.services.clock import Clock
 from shared.services.delivery.ports import MailService
 from shared.services.sign_in.connecting_refusals import (
@@ -342,14 +342,11 @@ class Connecting:
             raise not_written(account) from error
 
     def _release(self, account: Account) -> int:
-        """Let the mails go that were held for the account, and for what is reached through it."""
-        try:
-            rows = self._accounts.snapshot().accounts
-            return sum(self._released(row) for row in (account, *rows.reached_through(account)))
-        except PostroomError:
-            # The mailbox is connected all the same; the timer releases what is still held.
-            telemetry.event("release_put_off", level=logging.WARNING, account=account.alias)
-            return 0
+        return released(
+            account,
+            lambda: self._accounts.snapshot().accounts.reached_through(account),
+            self._released,
+        )
 
 
 def _had(gone: DisconnectedMailbox, sign_in_request: SignInRequest, person: Person) -> bool:

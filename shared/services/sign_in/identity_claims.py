@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
@@ -18,9 +17,9 @@ from typing import Protocol
 import msgspec
 
 from shared.mail.account import PERSONAL_TENANT, Account
+from shared.mail.guid import GUID
 from shared.mail.known_errors import SignInRejected
 
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 CLOCK_SKEW_SECONDS = 300
 
 
@@ -71,7 +70,7 @@ def read_person(
         raise _doubtful("Microsoft's answer does not say who signed in.")
     label = claims.get("preferred_username")
     tenant, subject = str(claims.get("tid", "")).lower(), str(claims.get("oid", "")).lower()
-    if not _GUID.fullmatch(tenant) or not _GUID.fullmatch(subject):
+    if not GUID.fullmatch(tenant) or not GUID.fullmatch(subject):
         raise _doubtful("Microsoft's answer does not name the account.")
     if claims.get("aud") != expected.client_id:
         raise _doubtful("The sign-in was meant for another application.")
@@ -95,7 +94,7 @@ def _check_tenant(authority: str, tenant: str) -> None:
     """Hold the answer to the directory that was asked. A domain's id is not known here."""
     personal = tenant == PERSONAL_TENANT
     wrong = (
-        (bool(_GUID.fullmatch(authority)) and tenant != authority)
+        (bool(GUID.fullmatch(authority)) and tenant != authority)
         or (authority == "consumers" and not personal)
         or (authority == "organizations" and personal)
     )

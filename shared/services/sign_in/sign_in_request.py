@@ -7,12 +7,12 @@ import re
 from shared.errors import FieldProblem, RequestRejected
 from shared.mail.account import ALIAS, AccountKind
 from shared.mail.address import MAX_ADDRESS
+from shared.mail.guid import GUID
 from shared.mail.problems import INVALID_REQUEST
 from shared.services.sign_in.ports import SignInRequest
 
 # Good enough to catch a slip of the pen; what counts is the comparison with the real mailbox.
 _ADDRESS = re.compile(r"[^\s@<>\"',;:]{1,64}@[^\s@<>\"',;:]{1,255}")
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def read_request(
@@ -49,7 +49,7 @@ def read_request(
                 "Write one plain address, like a@b.com: one mailbox is signed in at a time.",
             )
         )
-    if object_id and not _GUID.fullmatch(object_id):
+    if object_id and not GUID.fullmatch(object_id):
         problems.append(
             FieldProblem(
                 "expected_object_id",

@@ -17,7 +17,7 @@ from shared.errors import LostRace, PostroomError
 from shared.mail import ids
 from shared.mail.mail import Payload
 from shared.mail.status import Status
-from shared.services.clock import Clock
+from shared.services.clock import BEGINNING, Clock
 from shared.services.mails.ports import Ledger
 from shared.services.upkeep.ports import (
     Archive,
@@ -26,7 +26,7 @@ from shared.services.upkeep.ports import (
     StoredPayloads,
     WaitingIndex,
 )
-from shared.services.upkeep.sweep import BEGINNING, Upkeep
+from shared.services.upkeep.sweep import Upkeep
 from shared.telemetry import event
 
 MOST_SECONDS = 240.0

@@ -7,7 +7,7 @@ Mails that wait are found without looking through the ledger: see `WaitingIndex`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -15,7 +15,7 @@ from shared.errors import LostRace
 from shared.mail.account import Account
 from shared.mail.status import Status
 from shared.services.accounts.ports import Accounts
-from shared.services.clock import Clock
+from shared.services.clock import BEGINNING, Clock
 from shared.services.intake.ports import WakeUps
 from shared.services.mails.ports import Ledger, MailSummary, Span
 from shared.services.upkeep.ports import Entry, HeldMark, WaitingIndex, Watermark
@@ -33,8 +33,6 @@ OVERLAP = timedelta(minutes=5)
 """A row can become visible later than the times in it say: each run reads this much of the past again."""
 QUIET = timedelta(minutes=5)
 """A run that found nothing moves the watermark only this often, to save the write."""
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-"""No mail id is older."""
 
 
 class Upkeep:

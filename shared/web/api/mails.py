@@ -14,7 +14,7 @@ import msgspec
 from shared.errors import PostroomError, RequestRejected
 from shared.mail import ids, problems
 from shared.mail.mail import Mail, MailFilter
-from shared.mail.status import Status
+from shared.mail.status import ATTENTION, Status
 from shared.services.accounts.ports import Accounts
 from shared.services.intake.file_fields import given
 from shared.services.intake.idempotency import Idempotency
@@ -28,8 +28,6 @@ from shared.web.problem import bad_request
 
 POLL_SECONDS = 0.25
 LONGEST_PAGE = 100
-ATTENTION = (Status.HELD, Status.UNKNOWN, Status.FAILED)
-"""The statuses that a person may have to look at."""
 
 _PLUS_LOST = re.compile(r"[T ][0-9:.,]{2,20} [0-9]{2}(:?[0-9]{2})?$")
 """A time zone such as +01:00 at the end of a time, in the form that it has if the `+` was not

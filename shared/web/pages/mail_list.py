@@ -15,12 +15,11 @@ from shared.errors import RemoteError
 from shared.mail import ids, known_errors, rights
 from shared.mail.account import Account, AccountState
 from shared.mail.mail import FINDING_OUT, Mail, MailFilter, MailPage
-from shared.mail.status import Status
+from shared.mail.status import ATTENTION, Status
 from shared.services.accounts.ports import Accounts
 from shared.services.clock import Clock
 from shared.services.intake.idempotency import Idempotency
 from shared.services.intake.mail_document import is_key
-from shared.services.mails.attention import ATTENTION
 from shared.services.mails.hourly_stats import HourlyStats
 from shared.services.mails.ports import AttentionIndex, AttentionItem, Ledger
 from shared.web.auth import signing

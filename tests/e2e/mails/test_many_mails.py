@@ -25,8 +25,8 @@ from shared.adapters.storage.attention_rows import AttentionRows
 from shared.adapters.storage.hour_rows import HourRows
 from shared.adapters.storage.mail_rows import to_row
 from shared.mail.mail import Mail
-from shared.mail.status import Status
-from shared.services.mails.attention import ATTENTION, case_of
+from shared.mail.status import ATTENTION, Status
+from shared.services.mails.attention import case_of
 from shared.services.mails.ports import Hour
 from tests.e2e.browser import PATIENCE, Watch, give_session
 from tests.e2e.control import Control
