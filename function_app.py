@@ -56,11 +56,9 @@ def deliver(msg: func.QueueMessage) -> None:
 @app.queue_output("again", POISON_QUEUE, STORAGE)
 def bury(msg: func.QueueMessage, again: func.Out[str]) -> None:
     """Record a message that the host gave up on; put it back until that succeeds."""
-    from shared.services.intake import poisoned
+    from shared.services.intake.outbox_message import record_poisoned
 
-    poisoned.record_poisoned(
-        msg, again.set, lambda message: services().outbox.record_poisoned(message)
-    )
+    record_poisoned(msg, again.set, lambda message: services().outbox.record_poisoned(message))
 
 
 @app.timer_trigger("timer", "40 17 2 * * *")

@@ -37,8 +37,8 @@ from shared.mail.outcome import (
     judge_draft_send,
     judge_look,
 )
-from shared.services.delivery.attached_files import Attached
 from shared.services.delivery.ports import MarkedDraft
+from shared.services.mails.stored_files import Attached
 from tests.contract.conftest import Stand
 from tests.contract.test_graph_adapter import BILLING, KEY, deliveries, issue
 from tests.fakes import Faults, MemoryFiles, MemoryPayloads

@@ -12,8 +12,7 @@ import pytest
 import function_app
 from shared.errors import ConfigurationError, NotSent, RemoteRefused
 from shared.mail.status import Status
-from shared.services.intake.outbox_message import wake_up_for
-from shared.services.intake.poisoned import GOES_ROUND_AT
+from shared.services.intake.outbox_message import GOES_ROUND_AT, wake_up_for
 from tests.fakes import NOT_REACHED, FakeServices, document_of, queue_message
 
 

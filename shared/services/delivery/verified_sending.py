@@ -50,7 +50,6 @@ from shared.mail.outcome import (
 from shared.mail.rights import of_the_sender
 from shared.services.accounts.ports import Tokens
 from shared.services.clock import Clock
-from shared.services.delivery.attached_files import Attached
 from shared.services.delivery.ports import AttachedFile, DraftAnswer, Drafts, Found
 from shared.services.delivery.sending import (
     LEASE_SPENT,
@@ -64,7 +63,7 @@ from shared.services.delivery.sending import (
 )
 from shared.services.mails.packing import Packed
 from shared.services.mails.ports import Files
-from shared.services.mails.stored_files import not_read, read_whole
+from shared.services.mails.stored_files import Attached, not_read, read_whole
 from shared.telemetry import event
 
 FRESH_WAITS = (0.5, 1.0, 2.0)

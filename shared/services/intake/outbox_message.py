@@ -5,12 +5,15 @@ What a message of a caller's holds is read by `message_text`.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from datetime import datetime
 from typing import Literal, Protocol
 
 import msgspec
 
 from shared.errors import RemoteRefused
+from shared.telemetry import event
 
 LONGEST_DELAY = 6.9 * 24 * 3600
 """Seconds: the storage queue hides a message for seven days at most."""
@@ -79,3 +82,30 @@ def mail_id_in(document: bytes) -> str | None:
         return _decoder.decode(document).mail_id
     except msgspec.DecodeError:
         return None
+
+
+GOES_ROUND_AT = 3
+"""Attempts; a process that dies in one of the two that are left loses nothing yet."""
+
+
+def record_poisoned(
+    message: TriggerMessage,
+    put_back: Callable[[str], None],
+    write_down: Callable[[OutboxMessage], object],
+) -> None:
+    """Have a message that the host gave up on written down, or put it back.
+
+    The host calls a function on a poison queue five times and then leaves the message there until
+    storage deletes it. The third failure therefore puts the message on the queue again, where the
+    count begins at one (docs/decisions/0013-poisoned-messages-go-round.md).
+
+    `put_back` must work without Postroom's settings, for they may be what is wrong.
+    """
+    try:
+        write_down(read(message))
+    except Exception as error:
+        if (message.dequeue_count or 0) < GOES_ROUND_AT:
+            raise
+        # A queue message is text, whatever the trigger makes of it.
+        put_back(message.get_body().decode(errors="replace"))
+        event("burial_put_off", level=logging.ERROR, kind=type(error).__name__)

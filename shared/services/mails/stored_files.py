@@ -1,6 +1,8 @@
-"""Attachments that are in blob storage: read whole for one request, and what a change means."""
+"""Attachments wherever they lie: read piece by piece, or whole for one request; what a change of a stored file means."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from msgspec.structs import replace
 
@@ -9,6 +11,28 @@ from shared.mail.limits import CHUNK_BYTES
 from shared.mail.message import Attachment, Message, StoredFile
 from shared.mail.outcome import Outcome, Verdict
 from shared.services.mails.ports import Files
+
+
+class Attached:
+    """Fulfils `delivery.ports.AttachedFile`."""
+
+    def __init__(self, item: Attachment, files: Files) -> None:
+        self._item = item
+        self._files = files
+
+    @property
+    def size(self) -> int:
+        """See `AttachedFile`."""
+        return self._item.size
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """See `AttachedFile`."""
+        content = self._item.content
+        if isinstance(content, StoredFile):
+            yield from self._files.chunks(content, size)
+            return
+        for start in range(0, len(content), size):
+            yield content[start : start + size]
 
 
 def read_whole(message: Message, files: Files) -> Message:

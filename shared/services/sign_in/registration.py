@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 import msgspec
 
+from shared.mail import known_errors
 from shared.mail.permissions import EMAIL, Choices
 
 ADMIN_CONSENT_STATE = "admin-consent"
@@ -50,3 +52,16 @@ class Registration(msgspec.Struct, frozen=True):
             "state": ADMIN_CONSENT_STATE,
         }
         return f"{self.authority_host}/{tenant}/v2.0/adminconsent?{urlencode(query)}"
+
+
+def consent_would_help(code: str | None) -> bool:
+    """Whether an administrator's consent may mend a refusal of this code: the catalogue says so.
+
+    Of a bare `access_denied` nobody can tell whether the person or the directory said no.
+    """
+    return code is not None and known_errors.find(code).admin_consent
+
+
+def wants_admin_consent(answer: Mapping[str, str], code: str | None) -> bool:
+    """The same for an answer at the callback, which may say so in a parameter of its own."""
+    return consent_would_help(code) or answer.get("admin_consent", "").lower() == "true"

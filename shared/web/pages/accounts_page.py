@@ -15,7 +15,7 @@ from shared.mail.known_errors import Actor
 from shared.mail.known_errors.account import why
 from shared.mail.permissions import Choices
 from shared.services.accounts.ports import Accounts, CheckRecord, Checks
-from shared.services.sign_in import approval
+from shared.services.sign_in.registration import consent_would_help
 from shared.services.upkeep.ports import WatchMemory
 from shared.web.auth.same_origin import require_same_origin
 from shared.web.auth.session import Sessions
@@ -198,7 +198,7 @@ def row_of(account: Account, site: Site, doubt: Doubt | None = None) -> _Row:
         signs_in_as=account.kind.value,
         approval_url=(
             _approval_url(site, account, Choices.of(account.scopes))
-            if account.state is AccountState.NEEDS_SIGN_IN and approval.would_mend(account.reason)
+            if account.state is AccountState.NEEDS_SIGN_IN and consent_would_help(account.reason)
             else None
         ),
         signed_in=_moment(account.signed_in_at) if account.signed_in_at else None,

@@ -11,9 +11,11 @@ from shared.errors import CredentialRefused, PostroomError, RemoteError, Request
 from shared.mail import known_errors
 from shared.mail.known_errors import SignInRejected
 from shared.mail.permissions import Choices
-from shared.services.sign_in import approval
 from shared.services.sign_in.ports import SignInRequest
-from shared.services.sign_in.registration import Registration
+from shared.services.sign_in.registration import (
+    Registration,
+    wants_admin_consent,
+)
 from shared.web.auth import cookies, signing
 from shared.web.auth.sign_in_form import fields_of
 from shared.web.auth.signing import Keys, Purpose
@@ -55,7 +57,7 @@ def of(
     """
     detail, remedy, status, code = _told(error)
     url = None
-    if registration and approval.is_wanted(answer or {}, code):
+    if registration and wants_admin_consent(answer or {}, code):
         choices = sign_in_request.choices if sign_in_request else Choices()
         url = registration.admin_consent_url(
             choices, sign_in_request.authority if sign_in_request else None

@@ -18,7 +18,7 @@ from shared.adapters.http.client import Answer, HttpClient
 from shared.errors import AnswerLost, NotSent
 from shared.mail.backoff import LONGEST_ASKED_SECONDS, bounded, whole_seconds
 from shared.mail.message import Attachment
-from shared.services.delivery.attached_files import Attached
+from shared.services.mails.stored_files import Attached
 from tests.fakes import Faults, MemoryFiles, MemoryPayloads
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)

@@ -8,8 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from shared.mail.permissions import Choices
-from shared.services.sign_in import approval
-from shared.services.sign_in.registration import Registration
+from shared.services.sign_in.registration import (
+    Registration,
+    wants_admin_consent,
+)
 
 TENANT = "11111111-1111-4111-8111-111111111111"
 APP = Registration(
@@ -71,4 +73,4 @@ def test_personal_accounts_have_no_administrator_to_ask() -> None:
 def test_the_link_is_offered_where_an_administrators_consent_may_be_missing(
     answer: dict[str, str], code: str | None, wanted: bool
 ) -> None:
-    assert approval.is_wanted(answer, code) is wanted
+    assert wants_admin_consent(answer, code) is wanted
