@@ -3,7 +3,7 @@
     with Stack(tmp_path, app_port=0, simulator_port=0, local_settings=False) as stack:
         requests.post(stack.app_url + "/api/send", headers={"x-functions-key": stack.function_key})
 
-On the command line: `python -m local.stack`. If the process that called `start()` ends, even by
+On the command line: `python -m local.start`. If the process that called `start()` ends, even by
 SIGKILL, every process of the stack ends (Linux; see `children`).
 """
 
@@ -293,9 +293,3 @@ class Stack:
     def _died(self, name: str) -> str:
         log = self._logs / f"{name}.log"
         return f"the {name} has ended; the end of its log:\n{children.last_lines(log)}"
-
-
-if __name__ == "__main__":
-    from local.stack_main import main
-
-    sys.exit(main())

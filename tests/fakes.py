@@ -36,7 +36,8 @@ from shared.mail import ids
 from shared.mail.account import Account, AccountKind
 from shared.mail.account_list import AccountList, with_holders
 from shared.mail.backoff import RetryLimit
-from shared.mail.graph_payload import KEY_HEADER, KEY_PROPERTY, TRIAL_PROPERTY
+from shared.mail.graph_payload import TRIAL_PROPERTY
+from shared.mail.key_names import KEY_HEADER, KEY_PROPERTY
 from shared.mail.mail import Caller, Mail, MailFilter, MailPage
 from shared.mail.message import StoredFile
 from shared.mail.message_ids import mail_id_in

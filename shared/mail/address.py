@@ -58,16 +58,6 @@ class Address(msgspec.Struct, frozen=True):
         return f'"{escaped}" <{self.email}>'
 
 
-def parse(text: str) -> Address:
-    """Read one address as callers write it. Raises BadAddress.
-
-    The module `shared.mail.address_list` defines what an address is.
-    """
-    from shared.mail import address_list
-
-    return address_list.read_one(text)
-
-
 def make(email: str, name: str = "") -> Address:
     """An address from its two parts. Raises BadAddress."""
     if has_control_characters(email) or has_control_characters(name):

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from shared.errors import FieldProblem
 from shared.mail import invitation, media_type
 from shared.mail.address import has_control_characters
-from shared.mail.message import MAX_FILENAME, Attachment, Message
+
+if TYPE_CHECKING:
+    from shared.mail.message import Attachment, Message
+
+MAX_FILENAME = 255
 
 _CONTENT_ID = re.compile(r"[!-;=?-~]{1,255}")
 

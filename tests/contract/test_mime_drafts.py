@@ -26,7 +26,8 @@ from shared.adapters.graph.mail_service import Graph
 from shared.adapters.graph.upload_session import UploadSessions
 from shared.mail.account import Account, AccountKind
 from shared.mail.address import Address
-from shared.mail.graph_payload import JSON, KEY_PROPERTY, MIME, draft_request
+from shared.mail.graph_payload import JSON, MIME, draft_request
+from shared.mail.key_names import KEY_PROPERTY
 from shared.mail.message import Message
 from shared.mail.outcome import Evidence, Verdict
 from shared.services.delivery.known_header import KnownHeader

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+
+import pytest
 
 from shared.web.routing import AREAS, Access
 
@@ -157,6 +159,55 @@ def outward(path: Path) -> list[str]:
 
 def test_imports_point_inward() -> None:
     assert offenders(OURS, outward) == {}
+
+
+def test_no_two_modules_import_each_other_at_whatever_time() -> None:
+    """An import within a function makes a circle as well: it only shows it later."""
+    assert circles(ours_by_name()) == []
+
+
+def ours_by_name() -> dict[str, Path]:
+    """The modules of the app and of the local stack."""
+    found = {}
+    for path in (*OURS, *sources("local")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def circles(modules: Mapping[str, Path]) -> list[list[str]]:
+    """Modules that import each other, directly or by others; empty packages join nothing."""
+    graph = {name: _imported_of(path, modules) for name, path in modules.items()}
+    # What nobody imports, or what imports nothing, is in no circle.
+    while leaves := {name for name in graph if not graph[name]}:
+        graph = {name: after - leaves for name, after in graph.items() if name not in leaves}
+    while roots := graph.keys() - set().union(*graph.values()):
+        graph = {name: after for name, after in graph.items() if name not in roots}
+    return [sorted(graph)] if graph else []
+
+
+def _imported_of(path: Path, modules: Mapping[str, Path]) -> set[str]:
+    found = set()
+    for name in imported(path, at_run_time=True):
+        while name and name not in modules:
+            name = name.rpartition(".")[0]
+        if name and modules[name] != path and modules[name].stat().st_size:
+            found.add(name)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("texts", "found"),
+    [
+        ({"a": "import b", "b": "def f():\n    import c", "c": "x = 1"}, []),
+        ({"a": "import b", "b": "def f():\n    import c", "c": "import b"}, [["b", "c"]]),
+    ],
+)
+def test_a_circle_is_found(tmp_path: Path, texts: dict[str, str], found: list[list[str]]) -> None:
+    for name, text in texts.items():
+        (tmp_path / f"{name}.py").write_text(text)
+
+    assert circles({name: tmp_path / f"{name}.py" for name in texts}) == found
 
 
 def test_the_files_of_the_app_are_looked_at() -> None:

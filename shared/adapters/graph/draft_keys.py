@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from shared.mail import ids, message_ids
-from shared.mail.graph_payload import KEY_HEADER, KEY_HEADER_PROPERTY, KEY_PROPERTY
+from shared.mail.key_names import KEY_HEADER, KEY_HEADER_PROPERTY, KEY_PROPERTY
 
 _ORIGINAL_ID = "X-Microsoft-Original-Message-ID"
 """The property in which Outlook.com keeps a Message-ID that it has replaced."""

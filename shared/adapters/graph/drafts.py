@@ -23,13 +23,8 @@ from shared.adapters.graph.draft_keys import (
 from shared.adapters.graph.mail_service import READ_SECONDS, SYSTEM, Graph
 from shared.adapters.graph.upload_session import UploadSessions
 from shared.errors import AnswerLost, NotSent, RemoteError, RemoteRefused
-from shared.mail.graph_payload import (
-    JSON,
-    KEY_HEADER_PROPERTY,
-    KEY_PROPERTY,
-    TRIAL,
-    TRIAL_PROPERTY,
-)
+from shared.mail.graph_payload import JSON, TRIAL, TRIAL_PROPERTY
+from shared.mail.key_names import KEY_HEADER_PROPERTY, KEY_PROPERTY
 from shared.mail.message_ids import usable
 from shared.mail.outcome import Copy, GraphAnswer, Sought, is_missing_draft
 from shared.services.delivery.ports import AttachedFile, DraftAnswer, Found, MarkedDraft

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from shared.mail import message_ids
 from shared.mail.address import Address, has_control_characters
-from shared.mail.graph_payload import KEY_HEADER
 from shared.mail.header_rules import (
     LONG_LINE,
     MAX_HEADER_VALUE,
@@ -20,6 +19,7 @@ from shared.mail.header_rules import (
     form_of,
     has_encoded_word,
 )
+from shared.mail.key_names import KEY_HEADER
 from shared.mail.message import Message
 from shared.mail.message_ids import is_reserved, own_message_id
 from shared.mail.mime import encoded_words, header_section

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from shared.mail import invitation, message_ids, pictures, threads
 from shared.mail.address import Address
-from shared.mail.graph_payload import KEY_HEADER
+from shared.mail.key_names import KEY_HEADER
 from shared.mail.message import Attachment, Importance, Message
 from shared.mail.mime import rewriting
 from shared.mail.mime.header_lines import addresses_line, header_line, literal_line, text_line

@@ -66,7 +66,7 @@ def descendants(pid: int) -> list[int]:
 
 def command_line(state: Path, *more: str) -> list[str]:
     one, two = ports.free_ports(2)
-    command = [sys.executable, "-m", "local.stack", "--state-dir", str(state)]
+    command = [sys.executable, "-m", "local.start", "--state-dir", str(state)]
     return [*command, "--port", str(one), "--simulator-port", str(two), *more]
 
 
@@ -91,7 +91,7 @@ def test_stack_json_is_for_its_owner_alone(running: Stack) -> None:
     assert stat.S_IMODE(mode) == 0o600
 
 
-@pytest.mark.parametrize("module", ["local.stack", "local.simulator"])
+@pytest.mark.parametrize("module", ["local.start", "local.simulator"])
 def test_a_second_one_in_the_same_folder_is_refused_and_leaves_the_first_alone(
     running: Stack, module: str
 ) -> None:

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from shared.mail.address import Address
 from shared.mail.graph_payload import (
-    KEY_PROPERTY,
     MAX_MIME_BYTES,
     MAX_REQUEST_BYTES,
     fits_one_request,
     send_request,
 )
+from shared.mail.key_names import KEY_PROPERTY
 from shared.mail.message import Attachment, Importance, Message, needs_mime
 from tests.fakes import NOW
 

@@ -6,10 +6,10 @@ import pytest
 from msgspec.structs import replace
 
 from shared.mail.address import Address
+from shared.mail.attachment_rules import MAX_FILENAME
 from shared.mail.header_rules import MAX_HEADER_VALUE, reserved_names
 from shared.mail.message import (
     MAX_ATTACHMENTS,
-    MAX_FILENAME,
     MAX_HEADERS,
     MAX_RECIPIENTS,
     MAX_SUBJECT,

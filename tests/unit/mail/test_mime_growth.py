@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from shared.mail import media_type, pictures
 from shared.mail.address import Address
+from shared.mail.attachment_rules import MAX_FILENAME
 from shared.mail.header_rules import MAX_HEADER_VALUE, literal_fault
 from shared.mail.message import (
     MAX_ATTACHMENTS,
-    MAX_FILENAME,
     MAX_HEADERS,
     MAX_SUBJECT,
     Attachment,

@@ -1,4 +1,4 @@
-"""The command line of the stack: `python -m local.stack`."""
+"""The command line of the stack: `python -m local.start`."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _show(console: Console, stack: Stack) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m local.stack", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m local.start", description=__doc__)
     parser.add_argument("--port", type=int, default=7071, help="the app's port")
     parser.add_argument("--simulator-port", type=int, default=7072)
     parser.add_argument("--workers", type=int, default=1)
@@ -93,3 +93,7 @@ def _setting(text: str) -> tuple[str, str]:
     if not name or not equals:
         raise argparse.ArgumentTypeError(f"{text} is not NAME=VALUE")
     return name, value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
