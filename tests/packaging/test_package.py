@@ -20,8 +20,8 @@ from local import demo
 from local.stack import Stack
 from tests.packaging.conftest import ROOT
 
-CEILING = 512 * 1024
-"""Bytes, without bytecode."""
+CEILING = 600 * 1024
+"""Bytes, without bytecode: twice as much would be noticed at a deployment, not at a cold start."""
 
 
 @pytest.fixture(scope="module")
