@@ -476,3 +476,18 @@ def anchors(page: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     of_headings = {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
     return of_headings | set(re.findall(r'<a id="([^"]+)"></a>', text))
+
+
+def test_every_unconfirmed_point_is_on_the_page_of_them() -> None:
+    """In both directions: a file that says so is named there, and a file that is named says so."""
+    marked = {
+        str(path.relative_to(ROOT))
+        for folder in ("shared", "local", "infra")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".py", ".bicep", ".sh", ".json") and "UNCONFIRMED" in path.read_text()
+    }
+    page = (ROOT / "docs" / "unconfirmed.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:shared|local|infra)/[^`]+)`", page))
+
+    assert marked - named == set()
+    assert named - marked == set()
