@@ -12,7 +12,13 @@ LEAST_PYTHON = (3, 11)
 LEAST_NODE = 20
 LEAST_JDK = 17
 # The shell is the same Chromium without its windows, in half of the processor time.
-BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+)
 
 
 def python():
