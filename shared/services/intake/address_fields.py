@@ -8,18 +8,12 @@ from collections.abc import Sequence
 import msgspec
 
 from shared.errors import FieldProblem
-from shared.mail.address import Address, BadAddress, IdnDomains, make
+from shared.mail.address import TOO_MANY_IDN_FAULTS, Address, BadAddress, IdnDomains, make
 from shared.mail.address_list import MAX_ADDRESSES, SeveralAddresses, read_list, read_one
 
 MAX_TEXT = 512 * 1024
 """The most characters of all addresses in one field. 500 addresses with the longest names have
 fewer."""
-MAX_IDN_FAULTS = 100
-"""After so many entries beyond ASCII that cannot be accepted, the rest is not read: the codec of
-their domains is slow."""
-_IDN_FAULTS = (
-    f"has more than {MAX_IDN_FAULTS} addresses beyond ASCII with faults: correct these first"
-)
 
 
 class AddressObject(msgspec.Struct, forbid_unknown_fields=True):
@@ -56,19 +50,20 @@ def read_addresses(
     value: AddressesField | None,
     found: list[FieldProblem],
     most: int = MAX_ADDRESSES,
+    domains: IdnDomains | None = None,
 ) -> tuple[Address, ...]:
     """The addresses of a field, at most `most`. The problems of its entries are added to
-    `found`."""
+    `found`. `domains` counts those of all fields of a document."""
     entries = entries_of(value)
     problems = crowded(name, entries, most)
     if problems:
         found.extend(problems)
         return ()
     read: list[Address] = []
-    domains, faults = IdnDomains(), 0
+    domains = domains or IdnDomains()
     for index, entry in enumerate(entries):
-        if faults == MAX_IDN_FAULTS:
-            found.append(FieldProblem(name, _IDN_FAULTS))
+        if domains.has_too_many_faults:
+            found.append(FieldProblem(name, TOO_MANY_IDN_FAULTS))
             break
         try:
             some = _read(entry)
@@ -77,7 +72,7 @@ def read_addresses(
         except BadAddress as error:
             at = f"{name}[{index}]" if isinstance(value, list) else name
             found.append(FieldProblem(at, str(error)))
-            faults += not _text_of(entry).isascii()
+            domains.count_fault(_text_of(entry))
     if len(read) > most:
         found.append(FieldProblem(name, f"has {len(read)} addresses: at most {most}"))
         return ()

@@ -16,6 +16,7 @@ import msgspec
 
 from shared.errors import FieldProblem, RequestRejected
 from shared.mail import problems
+from shared.mail.address import IdnDomains
 from shared.mail.message import (
     MAX_RECIPIENTS,
     Attachment,
@@ -253,12 +254,13 @@ def _message(
     if html is None and document.text is not None:
         # The caller gave an empty text: the subject is the whole message.
         text = document.text
+    domains = IdnDomains()
     return Message(
         sender=read_address("from", document.from_, "'reply_to' takes several", found),
-        to=read_addresses("to", document.to, found),
-        cc=read_addresses("cc", document.cc, found),
-        bcc=read_addresses("bcc", document.bcc, found),
-        reply_to=read_addresses("reply_to", document.reply_to, found),
+        to=read_addresses("to", document.to, found, domains=domains),
+        cc=read_addresses("cc", document.cc, found, domains=domains),
+        bcc=read_addresses("bcc", document.bcc, found, domains=domains),
+        reply_to=read_addresses("reply_to", document.reply_to, found, domains=domains),
         subject=document.subject or "",
         text=text,
         html=html,

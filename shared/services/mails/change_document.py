@@ -12,6 +12,7 @@ import msgspec
 
 from shared.errors import FieldProblem, RequestRejected
 from shared.mail import problems
+from shared.mail.address import IdnDomains
 from shared.mail.message import too_many
 from shared.services.intake.address_fields import AddressesField, read_addresses
 from shared.services.intake.mail_document import read_due
@@ -64,10 +65,11 @@ def read_retry(raw: bytes) -> tuple[Recipients | None, str | None]:
     """The recipients and the account, if they are given. Raises RequestRejected."""
     document = decoded(raw, RetryDocument)
     found: list[FieldProblem] = []
+    domains = IdnDomains()
     recipients = Recipients(
-        to=read_addresses("to", document.to, found),
-        cc=read_addresses("cc", document.cc, found),
-        bcc=read_addresses("bcc", document.bcc, found),
+        to=read_addresses("to", document.to, found, domains=domains),
+        cc=read_addresses("cc", document.cc, found, domains=domains),
+        bcc=read_addresses("bcc", document.bcc, found, domains=domains),
     )
     count = len(recipients.to) + len(recipients.cc) + len(recipients.bcc)
     found += too_many(recipients=count, reply_to=0)

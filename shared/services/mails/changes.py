@@ -16,12 +16,12 @@ import msgspec
 from msgspec.structs import replace
 
 from shared.errors import AnswerLost, LostRace, RemoteRefused, RequestRejected
-from shared.mail import problems
+from shared.mail import problems, shown_recipients
 from shared.mail.choice import choose
 from shared.mail.composing import compose, refuse_overrides, with_sent_items
 from shared.mail.delivery_mode import mode_for
 from shared.mail.mail import FINDING_OUT, Mail
-from shared.mail.shown_recipients import as_many_as_fit, shown
+from shared.mail.shown_recipients import shown
 from shared.mail.status import Status
 from shared.services.accounts.ports import Accounts
 from shared.services.clock import Clock
@@ -355,7 +355,7 @@ class Changes:
                 after,
                 recipients=shown(addresses, mask=self._mask),
                 recipient_count=len(addresses),
-                former_recipients=as_many_as_fit(former(mail)),
+                former_recipients=shown_recipients.former(former(mail)),
             )
         if content == packed:
             return after

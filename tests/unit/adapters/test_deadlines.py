@@ -238,7 +238,7 @@ STORAGE: dict[str, Callable[[clients.Storage], object]] = {
     "a file": lambda storage: list(
         BlobFiles(
             lambda: storage.container("attachments"), lambda: storage.container("payloads")
-        ).chunks(StoredFile("attachments", "a.pdf", 4_000_000, "etag"), 4_000_000)
+        ).chunks(StoredFile("attachments", "a.pdf", 1000, "etag"), 1000)
     ),
 }
 
