@@ -12,7 +12,8 @@ from local.host.supervisor import HostOptions, Supervisor
 _AZURE_LOCK = 600
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The options of `python -m local.host`."""
     parser = argparse.ArgumentParser(prog="python -m local.host", description=__doc__)
     parser.add_argument("--port", type=int, default=7071, help="0 takes any free port")
     parser.add_argument("--app-dir", type=Path, default=Path(), help="holds function_app.py")
@@ -60,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    given = _parser().parse_args(arguments)
+    given = parser().parse_args(arguments)
     app_directory, state_directory = given.app_dir.resolve(), given.state_dir.resolve()
     if given.instance is not None:
         # The platform stays small: only instances import more.

@@ -107,6 +107,12 @@ class Dispatcher:
             raise InvocationFailed
         return outcome
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether every call has been answered."""
+        with self._changed:
+            return all(worker.is_idle for worker in self._all)
+
     def close(self, seconds: float = 5.0) -> None:
         """End all workers; those that are not idle are killed after `seconds`."""
         self._closed.set()

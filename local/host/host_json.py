@@ -93,10 +93,10 @@ def unknown(document: Mapping[str, Any]) -> Iterator[str]:
 def section(document: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
     """A section; empty if it is not there. Raises HostError if it is not an object."""
     found = document
-    for name in path:
+    for depth, name in enumerate(path, 1):
         inner = found.get(name, {})
         if not isinstance(inner, Mapping):
-            raise HostError(f"host.json: {'.'.join(path)} must be an object")
+            raise HostError(f"host.json: {'.'.join(path[:depth])} must be an object")
         found = inner
     return found
 

@@ -136,6 +136,7 @@ class _Instance:
         listeners.stop_polling()
         server.stop(options.grace)
         finished = listeners.finish(max(0.1, options.grace - (time.monotonic() - began)))
+        finished = finished and dispatcher.is_idle
         if not finished:
             _LOG.warning("functions are cut off; their messages stay locked")
         # An idle worker ends by itself. One that hangs is killed, and so is its function.

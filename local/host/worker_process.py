@@ -95,6 +95,12 @@ class Worker:
                 future.set_exception(WorkerDied(reason))
         return len(waiting)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has answered every call."""
+        with self._lock:
+            return not self._waiting
+
     def stop(self, seconds: float) -> None:
         """Close the channel, upon which an idle worker ends, and kill it after `seconds`."""
         self._channel.close()
