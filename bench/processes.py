@@ -15,7 +15,7 @@ def spent(stack: Stack) -> dict[str, float]:
     found = {
         "Azurite": [azurite],
         "simulator": [stack.info["pids"].get("simulator")],
-        "workers": [pid for instance in stack.instances() for pid in instance],
+        "workers": [pid for each in stack.instances() for pid in (each.host, each.worker)],
     }
     return {
         name: sum(_seconds(pid) for pid in pids if pid is not None) for name, pids in found.items()

@@ -32,8 +32,9 @@ _SIMULATOR = "local.simulator"
 
 
 class Instance(NamedTuple):
-    """The process ids of a host and of its Python worker."""
+    """An instance's number, from 0, and the process ids of its host and its Python worker."""
 
+    number: int
     host: int
     worker: int
 
@@ -116,7 +117,7 @@ class Stack:
     def instances(self) -> list[Instance]:
         """The instances that run now; a process that is killed is replaced by another."""
         state = stack_files.read(self.state_dir / "host-state.json") or {}
-        return [Instance(each["host"], each["worker"]) for each in state.get("instances", [])]
+        return [Instance(**each) for each in state.get("instances", [])]
 
     def held_messages(self) -> list[int]:
         """How many queue messages each instance holds now, in the order of their numbers."""

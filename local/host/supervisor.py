@@ -181,12 +181,16 @@ class Supervisor:
     def _write_state(self, port: int) -> None:
         """Write the port and the process ids, for programs that wait for the host. Instances that
         are not ready are left out."""
-        ready = [each for each in self._instances if each.is_ready and each.process.poll() is None]
+        ready = [
+            {"number": number, "host": each.process.pid, "worker": each.worker}
+            for number, each in enumerate(self._instances)
+            if each.is_ready and each.process.poll() is None
+        ]
         document = {
             "url": f"http://localhost:{port}",
             "port": port,
             "pid": os.getpid(),
-            "instances": [{"host": each.process.pid, "worker": each.worker} for each in ready],
+            "instances": ready,
         }
         temporary = self._state.with_suffix(".new")
         temporary.write_text(json.dumps(document), encoding="utf-8")
