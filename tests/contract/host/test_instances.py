@@ -257,6 +257,24 @@ def test_after_a_failure_on_a_poison_queue_the_next_attempt_waits_for_the_end_of
     assert 2.5 < second["at"] - first["at"] < 6
 
 
+def test_sixteen_messages_are_fetched_and_more_when_eight_are_left(
+    start: Start, queue: QueueClient
+) -> None:
+    """The numbers of Postroom's host.json."""
+    for text in [*(f"sleep 1 {number}" for number in range(8)), *["sleep 30"] * 24]:
+        queue.send_message(text)
+
+    host = start(grace=0.3, **{f"{QUEUES}batchSize": "16", f"{QUEUES}newBatchThreshold": "8"})
+
+    until(lambda: len(host.notes("work")) == 32)
+    began = sorted(seen["at"] for seen in host.notes("work"))
+    ended = sorted(seen["at"] for seen in host.notes("work-ended"))
+    assert len(ended) == 8
+    # Sixteen at once, and no other before eight of them have ended.
+    assert began[15] < ended[0]
+    assert ended[7] < began[16]
+
+
 def test_no_process_outlives_a_killed_platform(tmp_path: Path) -> None:
     with Host(tmp_path, without_storage(), instances=2) as host:
         pids = host.pids()
