@@ -3,7 +3,7 @@
 PYTHON ?= $(or $(shell local/find_python.sh 2>/dev/null),python3)
 PORT ?= 7071
 SIMULATOR_PORT ?= 7072
-WORKERS ?= 1
+INSTANCES ?= 1
 CREDENTIAL ?= secret
 MAILS ?= 2000
 KILLS ?= 100
@@ -103,7 +103,7 @@ tools: .local/infra-tools/.installed .local/infra-node/.installed  ## install wh
 clients: .local/clients/.installed  ## install what generates clients from the OpenAPI document and compiles them
 
 run: install  ## start everything, send two mails, stay up (ONCE=1 stops after them; PORT=…, CREDENTIAL=secret, certificate or managed-identity)
-	@$(PY) -m local.demo --port $(PORT) --simulator-port $(SIMULATOR_PORT) --workers $(WORKERS) --credential $(CREDENTIAL) $(ONCE_FLAG)
+	@$(PY) -m local.demo --port $(PORT) --simulator-port $(SIMULATOR_PORT) --instances $(INSTANCES) --credential $(CREDENTIAL) $(ONCE_FLAG)
 
 simulator: install  ## start only what stands in for Microsoft
 	@$(PY) -m local.simulator --http-port $(SIMULATOR_PORT) --https-port 0 --state-dir .local
