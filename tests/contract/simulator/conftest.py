@@ -11,6 +11,7 @@ import requests
 from local.simulator.server import Simulator
 from local.simulator.state import SimulatorState
 from tests.contract.simulator.person import Control, Person, TokenEndpoint
+from tests.contract.simulator.signer import Signer, new_signer
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -70,3 +71,9 @@ def token_endpoint(simulator: Simulator, http: requests.Session) -> TokenEndpoin
 def control(simulator: Simulator, http: requests.Session) -> Control:
     """The control surface by its paths."""
     return Control(simulator, http)
+
+
+@pytest.fixture(scope="session")
+def signer() -> Signer:
+    """A certificate with its key; a test registers it."""
+    return new_signer()
