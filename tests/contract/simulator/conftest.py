@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import requests
+from azure.identity import ManagedIdentityCredential
+from azure.keyvault.secrets import SecretClient
 
 from local.simulator.server import Simulator
 from local.simulator.state import SimulatorState
@@ -77,3 +79,22 @@ def control(simulator: Simulator, http: requests.Session) -> Control:
 def signer() -> Signer:
     """A certificate with its key; a test registers it."""
     return new_signer()
+
+
+@pytest.fixture
+def vault(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretClient]:
+    """The vault through the SDK, as the managed identity."""
+    stack = simulator.stack()
+    monkeypatch.setenv("IDENTITY_ENDPOINT", stack["identity_endpoint"])
+    monkeypatch.setenv("IDENTITY_HEADER", stack["identity_header"])
+    with (
+        ManagedIdentityCredential(client_id=stack["identity_client_id"]) as credential,
+        SecretClient(
+            stack["vault_url"],
+            credential,
+            verify_challenge_resource=False,
+            connection_verify=stack["ca_file"],
+            retry_total=0,
+        ) as client,
+    ):
+        yield client
