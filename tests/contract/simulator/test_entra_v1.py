@@ -251,10 +251,9 @@ def test_a_device_signs_in_by_v1(
 ) -> None:
     url = f"{simulator.urls.https}/contoso.com/oauth2/devicecode"
     asked = {"client_id": v1.stack["client_id"], "resource": GRAPH}
-    if method == "GET":
-        device = http.get(url, params=asked).json()
-    else:
-        device = http.post(url, asked).json()
+    get = method == "GET"
+    answered = http.get(url, params=asked) if get else http.post(url, asked)
+    device = answered.json()
 
     person.open(device["verification_url"]).press("next", otc=device["user_code"])
     person.press(ADA).press("accept")
