@@ -8,10 +8,9 @@ import struct
 from collections.abc import Callable
 from http import HTTPStatus
 from io import BufferedReader
-from urllib.parse import parse_qsl, unquote
 
 from local.simulator.dispatch import ResetConnection
-from local.simulator.wire import Request, Response
+from local.simulator.wire import Request, Response, path_of, query_of
 
 MAX_BODY = 200 * 1024 * 1024
 MAX_LINE = 64 * 1024
@@ -81,15 +80,16 @@ def _request(
     if headers.get("expect", "").lower() == "100-continue":
         sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
     body = _body(reader, headers)
-    pairs = parse_qsl(query, keep_blank_values=True)
+    values, repeated = query_of(query)
     host = headers.get("host") or f"localhost:{sock.getsockname()[1]}"
     return Request(
         method=method,
-        path=unquote(path),
-        query=dict(reversed(pairs)),
+        path=path_of(path),
+        query=values,
         headers=headers,
         body=body,
         base_url=f"{scheme}://{host}",
+        repeated=repeated,
     )
 
 
@@ -115,7 +115,7 @@ def _body(reader: BufferedReader, headers: dict[str, str]) -> bytes:
     if "chunked" in headers.get("transfer-encoding", "").lower():
         return _chunks(reader)
     length = headers.get("content-length", "0")
-    if not length.isdigit():
+    if not (length.isascii() and length.isdigit()):
         raise BadRequest(400)
     return _exactly(reader, int(length))
 

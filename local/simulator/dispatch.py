@@ -13,9 +13,13 @@ from typing import Any
 
 from local.simulator.faults import Fault, When
 from local.simulator.state import Hooks, SimulatorState
+from local.simulator.urls import LOOPBACK_NAMES
 from local.simulator.wire import Request, Response, Route
 
-_HOST = re.compile(r"(?:localhost|127\.0\.0\.1)(?::\d{1,5})?", re.IGNORECASE)
+_HOST = re.compile(r"([A-Za-z0-9.-]+)(?::([0-9]{1,5}))?")
+LARGEST_PORT = 65535
+UNKNOWN = "unknown"
+"""The operation of a request for which there is no route."""
 
 
 class ResetConnection(Exception):
@@ -29,7 +33,7 @@ class Dispatcher:
         self, state: SimulatorState, routes: Sequence[Route], also_called: Sequence[str] = ()
     ) -> None:
         self._state = state
-        self._also_called = frozenset(name.lower() for name in also_called)
+        self._names = frozenset(name.lower() for name in (*LOOPBACK_NAMES, *also_called))
         self._routes: dict[str, list[Route]] = defaultdict(list)
         for route in routes:
             self._routes[route.method].append(route)
@@ -48,13 +52,24 @@ class Dispatcher:
         return self._logged(route, request)
 
     def _is_meant(self, request: Request) -> bool:
-        name = request.headers.get("host", "").partition(":")[0].lower()
-        return name in self._also_called or _for_this_computer(request)
+        """Whether Host, if it is sent, is a name of the simulator, with a port or without.
+
+        A web page may bind its own name to the simulator's address, and its browser would then let
+        it read every answer (DNS rebinding). Its requests still contain that name, and no page can
+        change this.
+        """
+        host = request.headers.get("host")
+        if host is None:
+            return True
+        found = _HOST.fullmatch(host)
+        if found is None or int(found[2] or 0) > LARGEST_PORT:
+            return False
+        return found[1].lower() in self._names
 
     def _find(self, request: Request) -> tuple[Route, Request] | None:
         # HEAD is answered as GET; the server leaves the body out.
         method = "GET" if request.method == "HEAD" else request.method
-        for route in self._routes.get(method, ()):
+        for route in (*self._routes.get(method, ()), *self._routes.get("*", ())):
             params = route.match(method, request.path)
             if params is not None:
                 return route, replace(request, params=params)
@@ -66,10 +81,23 @@ class Dispatcher:
             for method, routes in self._routes.items()
             if any(route.match(method, request.path) is not None for route in routes)
         ]
+        self._tell_unsupported(request, 405 if others else 404)
         if others:
             allow = [("Allow", ", ".join(sorted(others)))]
             return Response.of_json(405, {"error": "method not allowed"}, allow)
         return Response.of_json(404, {"error": "the simulator has nothing at this path"})
+
+    def _tell_unsupported(self, request: Request, status: int) -> None:
+        what = f"{request.method} {request.path}"
+        entry = {
+            "operation": UNKNOWN,
+            "mailbox": None,
+            "time": self._state.clock.now().isoformat(),
+            "status": status,
+            "unsupported": what,
+        }
+        self._state.log.add(entry)
+        print(f"unsupported: {what}", file=sys.stderr)
 
     def _logged(self, route: Route, request: Request) -> Response:
         hooks = self._state.hooks.get(route.name.partition(".")[0])
@@ -84,6 +112,9 @@ class Dispatcher:
         try:
             response = self._around(route, request, hooks, mailbox)
             entry["status"] = response.status
+            if response.unsupported is not None:
+                entry["unsupported"] = response.unsupported
+                print(f"unsupported: {route.name}: {response.unsupported}", file=sys.stderr)
             return response
         finally:
             entry["milliseconds"] = round((time.perf_counter() - began) * 1000, 1)
@@ -113,17 +144,6 @@ class Dispatcher:
         if fault.action in ("hang", "reset"):
             raise ResetConnection
         return None if fault.action == "slow" else faulty_response(fault, request, hooks)
-
-
-def _for_this_computer(request: Request) -> bool:
-    """Whether Host, if it is sent, names the loopback interface.
-
-    A web page may bind its own name to the simulator's address, and its browser would then let it
-    read every answer (DNS rebinding). Its requests still contain that name, and no page can change
-    this.
-    """
-    host = request.headers.get("host")
-    return host is None or _HOST.fullmatch(host) is not None
 
 
 def faulty_response(fault: Fault, request: Request, hooks: Hooks | None) -> Response:

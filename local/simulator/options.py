@@ -53,6 +53,12 @@ def _check_kind(name: str, default: Any, value: Any) -> None:
         raise BadOption(f"{name} is {'' if isinstance(default, bool) else 'not '}true or false")
     if isinstance(default, int | float) and not isinstance(value, int | float):
         raise BadOption(f"{name} is a number")
+    if isinstance(default, str) and not isinstance(value, str):
+        raise BadOption(f"{name} is a text")
+    if isinstance(default, tuple):
+        texts = isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+        if not texts:
+            raise BadOption(f"{name} is a list of texts")
 
 
 def _has(options: Any, name: str) -> bool:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1")
 
 
 @dataclass(frozen=True)
@@ -11,6 +14,27 @@ class Urls:
 
     http: str = "http://localhost"
     https: str = "https://localhost"
+
+    def called(self, base_url: str) -> Urls:
+        """The same services under the name in `base_url`, by which a request came.
+
+        The pages of `localhost` are on plain http, so that browsers show no certificate warning;
+        those of any other name are on https.
+        """
+        came = urlsplit(base_url)
+        name = (came.hostname or "localhost").lower()
+        if name in LOOPBACK_NAMES:
+            return Urls(_renamed(self.http, name), _renamed(self.https, name))
+        if came.scheme == "https":
+            return Urls(f"https://{came.netloc.lower()}", f"https://{came.netloc.lower()}")
+        # Behind a proxy that ends TLS, Host has no port; else it has that of plain http.
+        secure = f"https://{name}" if came.port is None else _renamed(self.https, name)
+        return Urls(secure, secure)
+
+    @property
+    def name(self) -> str:
+        """The name of the host, without a port."""
+        return urlsplit(self.https).hostname or ""
 
     @property
     def graph(self) -> str:
@@ -42,5 +66,10 @@ class Urls:
         return f"{self.https}/{tenant}"
 
     def issuer(self, tenant: str) -> str:
-        """`iss` of v2 tokens."""
+        """`iss` of v2 tokens. Those of v1 have another one: `version.V1`."""
         return f"{self.https}/{tenant}/v2.0"
+
+
+def _renamed(url: str, name: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{name}:{parts.port}" if parts.port else name).geturl()

@@ -1,6 +1,7 @@
 """The token endpoint's answers: access token, refresh token, id token, client_info.
 
-https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
+https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow, and for v1
+https://learn.microsoft.com/previous-versions/azure/active-directory/azuread-dev/v1-protocols-oauth-code
 """
 
 from __future__ import annotations
@@ -10,24 +11,29 @@ import json
 import secrets
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from local.simulator.clock import Clock
 from local.simulator.directory import Directory, User
 from local.simulator.entra.errors import EntraError
 from local.simulator.entra.grants import Grants, RefreshGrant
-from local.simulator.entra.keys import SigningKey, b64url
+from local.simulator.entra.keys import SigningKey, b64url, unsigned
 from local.simulator.entra.options import EntraOptions
 from local.simulator.entra.policy import Strength
 from local.simulator.entra.scopes import ScopeRequest
-from local.simulator.entra.tenant import Tenant
-from local.simulator.entra.tokens import AccessTokens, Claims
+from local.simulator.entra.token_request import TokenRequest
+from local.simulator.entra.tokens import GRAPH_AUDIENCE, AccessTokens, Claims
+from local.simulator.entra.version import V1
 
 SHORTEST_LIFE = 3600
 LONGEST_LIFE = 5400
+SHORTEST_LONG_LIFE = 20 * 3600
+LONGEST_LONG_LIFE = 28 * 3600
 ID_TOKEN_LIFE = 3600
+ISSUED_BEFORE = 300
+"""Seconds that `not_before` of v1 lies before the answer."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +42,10 @@ class Wanted:
 
     scope: ScopeRequest
     oidc: frozenset[str]
-    tenant: Tenant
+    request: TokenRequest
     strength: Strength
     nonce: str | None = None
     auth_time: int | None = None
-    client_info: bool = False
     public: bool = False
     spa_since: float | None = None
 
@@ -58,7 +63,6 @@ class Answers:
         client_id: str,
         *,
         options: Callable[[], EntraOptions],
-        issuer_of: Callable[[str], str],
     ) -> None:
         self._clock = clock
         self._directory = directory
@@ -67,7 +71,6 @@ class Answers:
         self._key = key
         self._client_id = client_id
         self._current_options = options
-        self._issuer_of = issuer_of
 
     @property
     def _options(self) -> EntraOptions:
@@ -78,7 +81,9 @@ class Answers:
         granted = self._grants.consented(user, wanted.scope.resource)
         if set(wanted.scope.permissions) - granted or (wanted.scope.is_default and not granted):
             raise EntraError(65001, client_id=self._client_id)
-        options, lifetime = self._options, self.lifetime()
+        options = self._options
+        capable = wanted.scope.resource == GRAPH_AUDIENCE and wanted.request.handles_challenges
+        lifetime = self.lifetime(long=capable)
         answer: dict[str, Any] = {
             "token_type": "Bearer",
             "scope": wanted.scope.echo(granted, short=options.short_scopes),
@@ -94,8 +99,11 @@ class Answers:
             )
         if "openid" in wanted.oidc and not options.omit_id_token:
             answer["id_token"] = self._id_token(user, wanted)
-        if wanted.client_info and not options.omit_client_info:
+        if wanted.request.client_info and not options.omit_client_info:
             answer["client_info"] = self.client_info(user)
+        if wanted.request.version == V1:
+            answer["scope"] = " ".join(sorted(granted))
+            return as_v1(answer, wanted.scope.resource)
         return answer
 
     def client_info(self, user: User) -> str:
@@ -121,17 +129,10 @@ class Answers:
         )
 
     def _refresh_grant(self, user: User, wanted: Wanted) -> RefreshGrant:
-        scope = ScopeRequest(
-            wanted.oidc,
-            wanted.scope.resource,
-            wanted.scope.permissions,
-            wanted.scope.spelled,
-            wanted.scope.is_default,
-        )
         return RefreshGrant(
             user.object_id,
-            scope,
-            wanted.tenant,
+            replace(wanted.scope, oidc=wanted.oidc),
+            wanted.request.tenant,
             wanted.strength,
             self._clock.time(),
             spa_since=wanted.spa_since,
@@ -146,39 +147,69 @@ class Answers:
         tenant_id = str(uuid.uuid4()) if options.wrong_issuer else user.tenant_id
         claims: dict[str, Any] = {
             "aud": str(uuid.uuid4()) if options.wrong_audience else self._client_id,
-            "iss": self._issuer_of(tenant_id),
+            "iss": wanted.request.issuer_of(tenant_id),
             "iat": now,
             "nbf": now,
             "exp": now + ID_TOKEN_LIFE,
             "sub": _pairwise(user, self._client_id),
             "tid": user.tenant_id,
-            "ver": "2.0",
+            "ver": wanted.request.version.name,
             "uti": secrets.token_urlsafe(16),
             "rh": "1." + secrets.token_urlsafe(30),
         }
-        if "profile" in wanted.oidc:
-            claims |= {
-                "oid": user.object_id,
-                "preferred_username": (self._directory.home_of(user) or user).address,
-                "name": user.name,
-            }
+        address = (self._directory.home_of(user) or user).address
+        if wanted.request.version == V1:
+            claims |= _v1_names(user, address)
+        elif "profile" in wanted.oidc:
+            claims |= {"oid": user.object_id, "preferred_username": address, "name": user.name}
         if "email" in wanted.oidc and user.mail:
             claims["email"] = user.mail
         if wanted.nonce is not None:
             claims["nonce"] = "another" if options.wrong_nonce else wanted.nonce
         if wanted.auth_time is not None:
             claims["auth_time"] = int(now - (self._clock.time() - wanted.auth_time))
-        return self._key.sign(claims)
+        return self._key.sign(claims) if wanted.scope.signed else unsigned(claims)
 
-    def lifetime(self) -> int:
-        """60 to 90 minutes at random
+    def lifetime(self, *, long: bool = False) -> int:
+        """60 to 90 minutes at random; `long`, for Graph and clients that handle claims challenges,
+        20 to 28 hours
         (https://learn.microsoft.com/entra/identity-platform/configurable-token-lifetimes)."""
         chosen = self._options.access_token_seconds
         if chosen is not None:
             return int(chosen)
+        if long:
+            return SHORTEST_LONG_LIFE + secrets.randbelow(LONGEST_LONG_LIFE - SHORTEST_LONG_LIFE)
         return SHORTEST_LIFE + secrets.randbelow(LONGEST_LIFE - SHORTEST_LIFE)
 
 
 def _pairwise(user: User, client_id: str) -> str:
     """`sub`, which differs between applications for the same user."""
     return b64url(hashlib.sha256(f"{client_id}/{user.object_id}".encode()).digest())
+
+
+def _v1_names(user: User, address: str) -> dict[str, Any]:
+    """Who the user is, as an id token of v1 says it."""
+    given, _, family = user.name.partition(" ")
+    return {
+        "oid": user.object_id,
+        "upn": address,
+        "unique_name": address,
+        "name": user.name,
+        "given_name": given,
+        "family_name": family,
+    }
+
+
+def as_v1(answer: Mapping[str, Any], resource: str) -> dict[str, Any]:
+    """A token answer in the form of v1: its numbers are strings, and it says until when the token is
+    good and for which resource. `expires_on` is in real time, as clients read it with their own
+    clock."""
+    now, seconds = int(time.time()), int(answer["expires_in"])
+    return {
+        **answer,
+        "expires_in": str(seconds),
+        "ext_expires_in": str(seconds),
+        "expires_on": str(now + seconds),
+        "not_before": str(now - ISSUED_BEFORE),
+        "resource": resource,
+    }

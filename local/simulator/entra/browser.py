@@ -13,6 +13,9 @@ from local.simulator.entra.flows import Flows
 from local.simulator.entra.sessions import new_session
 from local.simulator.entra.sign_in import Back, SentBack, SignIn
 from local.simulator.entra.state import EntraState
+from local.simulator.entra.tenant import Tenant
+from local.simulator.entra.token_request import check_repeated, form_of, served_by
+from local.simulator.entra.version import V1, V2, Version
 from local.simulator.wire import Request, Response
 
 SESSION_COOKIE = "SIMSESSION"
@@ -31,22 +34,21 @@ class Browser:
         self._entra = entra
         self._flows = flows
 
-    def authorize(self, request: Request) -> Response:
-        """`/oauth2/v2.0/authorize`, by GET or POST."""
-        asked = request.form() if request.method == "POST" else request.query
+    def authorize(self, version: Version, request: Request) -> Response:
+        """`/oauth2/v2.0/authorize` and `/oauth2/authorize`, by GET or POST."""
 
         def begin() -> Response:
-            tenant = self._entra.tenant(request.params["tenant"])
-            return self._sign_in(request, self._flows.begin_code(tenant, asked))
+            tenant = self._tenant(request, version)
+            return self._sign_in(request, self._flows.begin_code(tenant, _asked(request), version))
 
         return self._guarded(begin)
 
-    def admin_consent(self, request: Request) -> Response:
-        """`/v2.0/adminconsent`"""
+    def admin_consent(self, version: Version, request: Request) -> Response:
+        """`/v2.0/adminconsent` and `/adminconsent`"""
 
         def begin() -> Response:
-            tenant = self._entra.tenant(request.params["tenant"])
-            return self._sign_in(request, self._flows.begin_admin(tenant, request.query))
+            tenant = self._tenant(request, version)
+            return self._sign_in(request, self._flows.begin_admin(tenant, _asked(request), version))
 
         return self._guarded(begin)
 
@@ -129,8 +131,8 @@ class Browser:
         return self._account_page(sign_in)
 
     def logout(self, request: Request) -> Response:
-        """`/oauth2/v2.0/logout`: ends the browser's session, and redirects only to a registered
-        page."""
+        """`/oauth2/v2.0/logout` and `/oauth2/logout`: ends the browser's session, and redirects only
+        to a registered page."""
         self._flows.sessions.end(_session(request))
         target = request.query.get("post_logout_redirect_uri", "")
         expired = ("Set-Cookie", f"{SESSION_COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax")
@@ -151,13 +153,17 @@ class Browser:
         """Show an error that a fault asks for; if possible, the browser is sent back with it."""
 
         def begin() -> Response:
-            tenant = self._entra.tenant(request.params["tenant"])
-            sign_in = self._flows.begin_code(tenant, request.query)
+            version = V2 if "/v2.0/" in request.path else V1
+            tenant = self._tenant(request, version)
+            sign_in = self._flows.begin_code(tenant, _asked(request), version)
             if error.page or sign_in.back is None:
                 raise error
             raise SentBack(error, sign_in.back)
 
         return self._guarded(begin)
+
+    def _tenant(self, request: Request, version: Version) -> Tenant:
+        return served_by(version, self._entra.tenant(request.params["tenant"]))
 
     def _sign_in(self, request: Request, sign_in: SignIn) -> Response:
         if self._flows.authentication.silently(sign_in, _session(request)):
@@ -207,6 +213,14 @@ class Browser:
             return _error_back(sent)
         except EntraError as error:
             return _page(pages.refused(error), 400)
+
+
+def _asked(request: Request) -> Mapping[str, str]:
+    """The parameters of a request to a page. Raises EntraError."""
+    if request.method == "POST":
+        return form_of(request)
+    check_repeated(request.repeated)
+    return request.query
 
 
 def send_back(back: Back, values: Mapping[str, str]) -> Response:

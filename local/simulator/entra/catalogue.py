@@ -1,24 +1,14 @@
-"""AADSTS numbers: the OAuth error name that goes with each, and a sentence.
+"""AADSTS numbers: the OAuth error name that goes with each, and a sentence. Those of malformed
+requests are in `protocol_catalogue.py`.
 
 Numbers and texts: https://learn.microsoft.com/entra/identity-platform/reference-error-codes Which
-OAuth name belongs to a number is partly UNCONFIRMED (entra-oauth.md 4.2); only this module says it.
+OAuth name belongs to a number is partly UNCONFIRMED (entra-oauth.md 4.2); only these two modules say it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Meaning:
-    """The meaning of an AADSTS number. `page`: Entra shows a page and never sends the browser
-    back."""
-
-    error: str
-    text: str
-    suberror: str | None = None
-    page: bool = False
-
+from local.simulator.entra.meaning import Meaning
+from local.simulator.entra.protocol_catalogue import PROTOCOL
 
 _MFA = (
     "Due to a configuration change made by your administrator, or because you moved to a new "
@@ -127,17 +117,10 @@ CATALOGUE: dict[int, Meaning] = {
     70003: Meaning(
         "unsupported_grant_type", "The app requested an unsupported grant type '{grant_type}'."
     ),
-    70005: Meaning("unsupported_response_type", "The app requested an unsupported response type."),
-    70007: Meaning("invalid_request", "The 'response_mode' is not supported with this request."),
     70008: Meaning(
         "invalid_grant",
         "The provided authorization code or refresh token has expired due to inactivity. Send a "
         "new interactive authorization request for this user and resource.",
-    ),
-    70011: Meaning(
-        "invalid_scope",
-        "The provided value for the input parameter 'scope' is not valid. The scope {scope} is not "
-        "valid.",
     ),
     70016: Meaning(
         "authorization_pending",
@@ -162,8 +145,6 @@ CATALOGUE: dict[int, Meaning] = {
         page=True,
     ),
     90006: Meaning("temporarily_unavailable", "The service is temporarily unavailable."),
-    90014: Meaning("invalid_request", "The required field '{parameter}' is missing."),
-    90023: Meaning("invalid_request", "The value of the parameter '{parameter}' is not supported."),
     90024: Meaning("temporarily_unavailable", "The request budget has been exceeded. Try again."),
     90033: Meaning("temporarily_unavailable", "A transient error has occurred. Please try again."),
     90055: Meaning("temporarily_unavailable", "Too many requests were sent for this tenant."),
@@ -208,11 +189,6 @@ CATALOGUE: dict[int, Meaning] = {
         "The app needs access to a service that your organization has not subscribed to or enabled.",
         page=True,
     ),
-    650053: Meaning(
-        "invalid_client",
-        "The application 'Postroom' asked for scope '{scope}' that doesn't exist on the resource "
-        "'{resource}'.",
-    ),
     650056: Meaning(
         "invalid_client",
         "Misconfigured application: the client has not listed any permissions for the resource.",
@@ -231,14 +207,8 @@ CATALOGUE: dict[int, Meaning] = {
         "if the application has not been installed by the administrator of the tenant.",
         page=True,
     ),
-    700022: Meaning("invalid_scope", "The scope names more than one resource."),
-    700024: Meaning("invalid_client", "Client assertion is not within its valid time range."),
     700025: Meaning(
         "invalid_client", "Client is public: no client assertion or secret is allowed."
-    ),
-    700027: Meaning(
-        "invalid_client",
-        "Client assertion failed signature validation. [Reason - {reason}]",
     ),
     700082: Meaning(
         "invalid_grant",
@@ -265,10 +235,6 @@ CATALOGUE: dict[int, Meaning] = {
         "domain.",
         page=True,
     ),
-    900144: Meaning(
-        "invalid_request",
-        "The request body must contain the following parameter: '{parameter}'.",
-    ),
     900439: Meaning("invalid_request", "US Gov users cannot use the public endpoint.", page=True),
     900971: Meaning("invalid_request", "No reply address provided.", page=True),
     7000112: Meaning("unauthorized_client", "Application '{client_id}' is disabled.", page=True),
@@ -287,9 +253,5 @@ CATALOGUE: dict[int, Meaning] = {
         "The provided client secret keys for app '{client_id}' are expired. Visit the Azure portal "
         "to create new keys for your app, or consider using certificate credentials.",
     ),
-    9001023: Meaning(
-        "invalid_request",
-        "The grant type is not supported over the /common or /consumers endpoints.",
-    ),
-    9002313: Meaning("invalid_request", "Invalid request. Request is malformed or invalid."),
+    **PROTOCOL,
 }

@@ -24,7 +24,8 @@ class Consenting:
         """Permissions that the consent page must name; empty if none is needed."""
         user = sign_in.person()
         asked = self._asked(sign_in)
-        always = "consent" in sign_in.prompt or sign_in.purpose in ("device", "admin")
+        prompted = sign_in.prompt & {"consent", "admin_consent"}
+        always = bool(prompted) or sign_in.purpose in ("device", "admin")
         grants = self._entra.grants
         granted = grants.consented(user, sign_in.scope.resource)
         granted |= grants.consented(user, OIDC_CONSENT)
@@ -40,7 +41,7 @@ class Consenting:
         user = sign_in.person()
         if user.admin:
             return False
-        if sign_in.purpose == "admin":
+        if _for_tenant(sign_in):
             return True
         if user.kind == "personal":
             return False
@@ -55,7 +56,7 @@ class Consenting:
     def accept(self, sign_in: SignIn, *, for_everybody: bool) -> None:
         """Store the consent, of the user or (by an administrator) for the tenant."""
         user = sign_in.person()
-        everybody = user.admin and (for_everybody or sign_in.purpose == "admin")
+        everybody = user.admin and (for_everybody or _for_tenant(sign_in))
         owner = user.tenant_id if everybody else user.object_id
         asked = self._asked(sign_in)
         permissions = tuple(name for name in asked if name not in scopes.OIDC)
@@ -70,3 +71,8 @@ class Consenting:
         registered = tuple(self._entra.options.registered_scopes)
         permissions = registered if scope.is_default else scope.permissions
         return (*permissions, *sorted(scope.oidc))
+
+
+def _for_tenant(sign_in: SignIn) -> bool:
+    """Whether only an administrator may answer, for everybody."""
+    return sign_in.purpose == "admin" or "admin_consent" in sign_in.prompt

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -65,7 +66,7 @@ class Certificate:
         """Its `notAfter`, in seconds since the epoch."""
         return self.certificate.not_valid_after_utc.timestamp()
 
-    def signed(self, header: dict[str, Any]) -> bool:
+    def signed(self, header: Mapping[str, Any]) -> bool:
         """Whether an assertion's header names this certificate."""
         # MSAL leaves the base64 padding in, and Entra accepts that.
         sha1, sha256 = (str(header.get(name, "")).rstrip("=") for name in ("x5t", "x5t#S256"))

@@ -6,7 +6,8 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from local.simulator.entra.catalogue import CATALOGUE, Meaning
+from local.simulator.entra.catalogue import CATALOGUE
+from local.simulator.entra.meaning import Meaning
 
 ERROR_PAGE = "https://login.microsoftonline.com/error?code={}"
 STATUS = {"invalid_client": 401, "temporarily_unavailable": 503, "server_error": 500}
@@ -14,10 +15,19 @@ STATUS = {"invalid_client": 401, "temporarily_unavailable": 503, "server_error":
 
 
 class EntraError(Exception):
-    """A refusal with its AADSTS number; `details` fill the placeholders of the text."""
+    """A refusal with its AADSTS number; `details` fill the placeholders of the text.
+
+    `unsupported` names what the simulator does not have, for the request log: Entra would serve it.
+    """
 
     def __init__(
-        self, code: int, *, error: str | None = None, claims: str | None = None, **details: str
+        self,
+        code: int,
+        *,
+        error: str | None = None,
+        claims: str | None = None,
+        unsupported: str | None = None,
+        **details: str,
     ) -> None:
         meaning = CATALOGUE.get(code, Meaning("invalid_grant", "The request was refused."))
         self.code = code
@@ -27,6 +37,7 @@ class EntraError(Exception):
         self.claims = claims
         """The claims that a client may send to authorize, so that the person is asked for what is
         missing."""
+        self.unsupported = unsupported
         self.text = meaning.text.format_map(_Details(details))
         super().__init__(f"AADSTS{code}")
 

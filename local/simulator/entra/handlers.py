@@ -1,21 +1,32 @@
-"""Handles Entra's endpoints for programs: metadata, keys, tokens, device codes."""
+"""Handles Entra's endpoints for programs: tokens, device codes, user info."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from local.simulator.entra import scopes
 from local.simulator.entra.errors import EntraError, document
 from local.simulator.entra.state import EntraState, basic_credentials
-from local.simulator.entra.tenant import Tenant
+from local.simulator.entra.token_request import TokenRequest, form_of, served_by
 from local.simulator.entra.tokens import TokenProblem
+from local.simulator.entra.version import V1, Version
 from local.simulator.wire import Request, Response
 
 EntraHandler = Callable[[EntraState, Request], Response]
 NO_STORE = (("Cache-Control", "no-store, no-cache"), ("Pragma", "no-cache"))
-DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+DEVICE_CODE = ("urn:ietf:params:oauth:grant-type:device_code", "device_code")
+"""The name of RFC 8628 and of Microsoft's page, and the name of v1, which MSAL for Node and for .NET
+send to v2 as well."""
+NOT_SIMULATED = (
+    "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    "urn:ietf:params:oauth:grant-type:saml1_1-bearer",
+    "urn:ietf:params:oauth:grant-type:saml2-bearer",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+)
+"""Grants that Entra has and the simulator does not: on behalf of a user, and federated sign-in."""
 
 
 def refusal(entra: EntraState, request: Request, error: EntraError) -> Response:
@@ -23,74 +34,14 @@ def refusal(entra: EntraState, request: Request, error: EntraError) -> Response:
     sent = request.headers.get("client-request-id", "")
     correlation_id = sent if _is_guid(sent) else None
     found = document(error, entra.clock.now(), correlation_id)
-    return Response.of_json(error.status, found, NO_STORE)
+    return replace(Response.of_json(error.status, found, NO_STORE), unsupported=error.unsupported)
 
 
-def metadata(entra: EntraState, request: Request) -> Response:
-    """`/v2.0/.well-known/openid-configuration`; an unknown tenant is already an error here."""
+def token(version: Version, entra: EntraState, request: Request) -> Response:
+    """`/oauth2/v2.0/token` and `/oauth2/token`"""
     try:
-        tenant = entra.tenant(request.params["tenant"])
-    except EntraError as error:
-        return refusal(entra, request, error)
-    secure, plain = f"{entra.urls.https}/{tenant.path}", f"{entra.urls.http}/{tenant.path}"
-    return Response.of_json(
-        200,
-        {
-            "issuer": entra.urls.issuer(tenant.issuer_path),
-            # Plain http, so that browsers show no certificate warning; MSAL accepts it.
-            "authorization_endpoint": f"{plain}/oauth2/v2.0/authorize",
-            "token_endpoint": f"{secure}/oauth2/v2.0/token",
-            "device_authorization_endpoint": f"{secure}/oauth2/v2.0/devicecode",
-            "end_session_endpoint": f"{plain}/oauth2/v2.0/logout",
-            "jwks_uri": f"{secure}/discovery/v2.0/keys",
-            "userinfo_endpoint": f"{entra.urls.https}/oidc/userinfo",
-            "token_endpoint_auth_methods_supported": [
-                "client_secret_post",
-                "private_key_jwt",
-                "client_secret_basic",
-            ],
-            "response_modes_supported": ["query", "fragment", "form_post"],
-            "response_types_supported": ["code"],
-            "subject_types_supported": ["pairwise"],
-            "id_token_signing_alg_values_supported": ["RS256"],
-            "scopes_supported": list(scopes.OIDC),
-            "tenant_region_scope": None,
-        },
-    )
-
-
-def keys(entra: EntraState, request: Request) -> Response:
-    """`/discovery/v2.0/keys`: one key for all tenants."""
-    issuer = entra.urls.issuer("{tenantid}")
-    return Response.of_json(200, {"keys": [entra.key.jwk(issuer)]})
-
-
-def instance_discovery(entra: EntraState, request: Request) -> Response:
-    """`/common/discovery/instance`, for clients that ask here for the aliases of a host."""
-    tenant = entra.application.tenant_id
-    return Response.of_json(
-        200,
-        {
-            "tenant_discovery_endpoint": (
-                f"{entra.urls.https}/{tenant}/v2.0/.well-known/openid-configuration"
-            ),
-            "api-version": "1.1",
-            "metadata": [
-                {
-                    "preferred_network": "localhost",
-                    "preferred_cache": "localhost",
-                    "aliases": ["localhost"],
-                }
-            ],
-        },
-    )
-
-
-def token(entra: EntraState, request: Request) -> Response:
-    """`/oauth2/v2.0/token`"""
-    try:
-        form = request.form() | basic_credentials(request.headers.get("authorization"))
-        answer = _token(entra, form, entra.tenant(request.params["tenant"]))
+        form = form_of(request) | basic_credentials(request.headers.get("authorization"))
+        answer = _token(entra, _asked(version, entra, request, form))
     except EntraError as error:
         return refusal(entra, request, error)
     return Response.of_json(200, answer, NO_STORE)
@@ -106,55 +57,87 @@ def mailbox_of(entra: EntraState, request: Request) -> str | None:
     return user.address if user else None
 
 
-def _token(entra: EntraState, form: dict[str, str], tenant: Tenant) -> dict[str, Any]:
-    grant_type = form.get("grant_type")
-    if not grant_type:
-        raise EntraError(900144, parameter="grant_type")
-    entra.principals.check_client(form.get("client_id"), tenant)
-    authenticated = entra.authenticate(form, tenant)
+def _asked(
+    version: Version, entra: EntraState, request: Request, form: Mapping[str, str]
+) -> TokenRequest:
+    tenant = served_by(version, entra.tenant(request.params["tenant"]))
+    asked = TokenRequest(form, tenant, entra.urls.called(request.base_url), version)
+    asked.check_resource()
+    return asked
+
+
+def _token(entra: EntraState, asked: TokenRequest) -> dict[str, Any]:
+    grant_type = asked.needed("grant_type")
+    entra.principals.check_client(asked.form.get("client_id"), asked.tenant)
+    authenticated = entra.authenticate(asked)
     if grant_type == "refresh_token":
-        return entra.by_refresh_token(form, tenant, authenticated=authenticated)
-    if grant_type == DEVICE_CODE:
-        return entra.by_device_code(form, tenant, authenticated=authenticated)
+        return entra.by_refresh_token(asked, authenticated=authenticated)
+    if grant_type in DEVICE_CODE:
+        return entra.by_device_code(asked, authenticated=authenticated)
     if grant_type == "password":
-        raise EntraError(9001023)
+        raise _no_password(asked)
     if grant_type not in ("authorization_code", "client_credentials"):
-        raise EntraError(70003, grant_type=grant_type)
+        unsupported = f"grant_type {grant_type}" if grant_type in NOT_SIMULATED else None
+        raise EntraError(70003, grant_type=grant_type, unsupported=unsupported)
     if grant_type == "authorization_code":
         entra.need_credential(authenticated)
-        return entra.by_code(form, tenant)
+        return entra.by_code(asked)
     if not authenticated:
         raise EntraError(7000218)
-    return entra.by_client_credentials(form, tenant)
+    return entra.by_client_credentials(asked)
 
 
-def device_code(entra: EntraState, request: Request) -> Response:
-    """`/oauth2/v2.0/devicecode`"""
-    form = request.form()
+def _no_password(asked: TokenRequest) -> EntraError:
+    """Nobody has a password here, so every one is wrong."""
+    if asked.tenant.segment == "common" or asked.tenant.is_personal:
+        return EntraError(9001023)
+    asked.needed("username")
+    asked.needed("password")
+    return EntraError(50126, unsupported="grant_type password")
+
+
+def device_code(version: Version, entra: EntraState, request: Request) -> Response:
+    """`/oauth2/v2.0/devicecode` and `/oauth2/devicecode`"""
     try:
-        tenant = entra.tenant(request.params["tenant"])
-        entra.principals.check_client(form.get("client_id"), tenant)
-        scope = scopes.parse(form.get("scope", ""))
+        form = request.query if request.method == "GET" else form_of(request)
+        asked = _asked(version, entra, request, form)
+        entra.principals.check_client(form.get("client_id"), asked.tenant)
+        if version == V1:
+            scope = scopes.of_resource(asked.needed("resource"))
+        else:
+            scope = scopes.parse(form.get("scope", ""))
     except EntraError as error:
         return refusal(entra, request, error)
-    life = entra.options.device_code_seconds
-    code, user_code = entra.grants.new_device(scope, tenant, life)
-    page = f"{entra.urls.http}/devicelogin"
-    return Response.of_json(
-        200,
-        {
-            "device_code": code,
-            "user_code": user_code,
-            "verification_uri": page,
-            "expires_in": int(life),
-            "interval": entra.options.device_code_interval,
-            "message": (
-                f"To sign in, use a web browser to open the page {page} and enter the code "
-                f"{user_code} to authenticate."
-            ),
-        },
-        NO_STORE,
-    )
+    life = int(entra.options.device_code_seconds)
+    code, user_code = entra.grants.new_device(scope, asked.tenant, life)
+    page = f"{asked.urls.http}/devicelogin"
+    document: dict[str, Any] = {
+        "device_code": code,
+        "user_code": user_code,
+        "message": (
+            f"To sign in, use a web browser to open the page {page} and enter the code "
+            f"{user_code} to authenticate."
+        ),
+    }
+    interval = entra.options.device_code_interval
+    if version == V1:
+        # v1 writes numbers as strings, and the name is from before RFC 8628.
+        document |= {
+            "verification_url": page,
+            "expires_in": str(life),
+            "interval": str(interval),
+        }
+    else:
+        document |= {"verification_uri": page, "expires_in": life, "interval": interval}
+    return Response.of_json(200, document, NO_STORE)
+
+
+def wrong_method(verbs: str, entra: EntraState, request: Request) -> Response:
+    """An endpoint that was called with a method that it does not take."""
+    # A page of another origin asks so before it may redeem a code of a single-page application.
+    unsupported = "requests of other origins (CORS)" if request.method == "OPTIONS" else None
+    error = EntraError(900561, verbs=verbs, verb=request.method, unsupported=unsupported)
+    return refusal(entra, request, error)
 
 
 def user_info(entra: EntraState, request: Request) -> Response:

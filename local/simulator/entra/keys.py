@@ -22,6 +22,11 @@ def b64url(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
+def unsigned(claims: dict[str, Any]) -> str:
+    """A JWT over the claims without a signature (RFC 7519 6)."""
+    return jwt.encode(claims, "", algorithm="none")
+
+
 class SigningKey:
     """One RSA key in a self-signed certificate, as Entra publishes its keys."""
 

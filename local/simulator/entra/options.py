@@ -46,9 +46,9 @@ class EntraOptions(Options):
     """anyone; microsoft_managed (no user consent to reading mail); admin_only."""
 
     # How strict
-    require_pkce: bool = True
-    """The real Entra does not require this of confidential clients. The simulator does, so that a
-    missing challenge is noticed."""
+    require_pkce: bool = False
+    """Refuse an authorize request without a challenge, or with another method than S256 (50147).
+    Entra recommends PKCE and does not require it, except of a single-page application (9002325)."""
     strict_refresh_reuse: bool = False
     """A refresh token works once. The real Entra does not do this (entra-oauth.md 3.1)."""
     personal_common_refresh_fails: bool = False

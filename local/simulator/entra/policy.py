@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 from local.simulator.directory import User
 from local.simulator.entra.errors import EntraError
@@ -92,11 +93,31 @@ class Rules:
 
 
 def asks_for_more(claims: str) -> bool:
-    """Whether an authorize request's `claims` require a second factor. A value that is not JSON is
-    ignored."""
+    """Whether an authorize request's `claims` require a second factor. Raises EntraError."""
+    return bool({"capolids", "acrs"} & _of_access_token(claims).keys())
+
+
+def handles_challenges(claims: str) -> bool:
+    """Whether a token request's `claims` say that the client handles claims challenges, for which
+    Entra makes its access tokens last longer
+    (https://learn.microsoft.com/entra/identity-platform/app-resilience-continuous-access-evaluation).
+    Raises EntraError."""
+    capabilities = _of_access_token(claims).get("xms_cc")
+    values = capabilities.get("values") if isinstance(capabilities, dict) else None
+    return isinstance(values, list) and any(
+        isinstance(value, str) and value.lower() == "cp1" for value in values
+    )
+
+
+def _of_access_token(claims: str) -> dict[str, Any]:
+    """The claims that are asked for the access token (OpenID Connect Core 5.5)."""
     try:
         document = json.loads(claims or "{}")
-    except ValueError:
-        return False
-    token = document.get("access_token") if isinstance(document, dict) else None
-    return isinstance(token, dict) and bool({"capolids", "acrs"} & token.keys())
+    except (ValueError, RecursionError) as error:
+        raise EntraError(90100, parameter="claims") from error
+    if not isinstance(document, dict):
+        raise EntraError(90100, parameter="claims")
+    token = document.get("access_token")
+    if not isinstance(token, dict | None):
+        raise EntraError(90100, parameter="claims")
+    return token or {}

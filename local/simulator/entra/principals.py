@@ -124,7 +124,7 @@ class ServicePrincipals:
         audience = self._options().sign_in_audience
         wrong = (
             tenant.is_personal and not personal,
-            tenant.segment == "organizations" and personal,
+            (tenant.segment == "organizations" or tenant.work_only) and personal,
             tenant.segment == "common" and personal and audience == "AzureADMultipleOrgs",
             tenant.segment == "common" and not personal and audience == "PersonalMicrosoftAccount",
         )

@@ -44,7 +44,10 @@ RESOURCES: dict[str, dict[str, str]] = {
     VAULT_AUDIENCE: {"user_impersonation": "Have full access to the Azure Key Vault service"},
     EXCHANGE_AUDIENCE: {},
 }
-_ALIASES = {"00000003-0000-0000-c000-000000000000": GRAPH_AUDIENCE}
+_ALIASES = {
+    "00000003-0000-0000-c000-000000000000": GRAPH_AUDIENCE,
+    "cfa8b339-82a2-471a-a3c9-0fc0be7a4093": VAULT_AUDIENCE,
+}
 # The Microsoft-managed consent policy; `Mail.Send` is intentionally not in it
 # (https://learn.microsoft.com/entra/identity/enterprise-apps/manage-app-consent-policies).
 NEEDS_ADMIN = (
@@ -68,6 +71,8 @@ class ScopeRequest:
     spelled: tuple[str, ...]
     """The same names in the application's form."""
     is_default: bool = False
+    signed: bool = True
+    """Whether the id token is signed."""
 
     @property
     def long_form(self) -> bool:
@@ -94,7 +99,10 @@ class ScopeRequest:
 
 
 def parse(text: str) -> ScopeRequest:
-    """Parse a `scope` parameter. Raises EntraError."""
+    """Parse a `scope` parameter. Raises EntraError.
+
+    A resource that is not in `RESOURCES` counts as one that the tenant does not have.
+    """
     names = text.split()
     if not names:
         raise EntraError(900144, parameter="scope")
@@ -103,7 +111,7 @@ def parse(text: str) -> ScopeRequest:
     resources = {resource for resource, _ in rest} or {GRAPH_AUDIENCE}
     if len(resources) > 1:
         raise EntraError(70011, scope=text)
-    resource = resources.pop()
+    resource = known_resource(resources.pop())
     wanted = [permission for _, permission in rest]
     is_default = ".default" in wanted
     if is_default and len(wanted) > 1:
@@ -111,6 +119,30 @@ def parse(text: str) -> ScopeRequest:
     permissions = () if is_default else tuple(_canonical(resource, name) for name in wanted)
     spelled = tuple(name for name in names if name not in OIDC)
     return ScopeRequest(oidc, resource, permissions, spelled, is_default)
+
+
+def of_resource(resource: str | None, scope: str = "") -> ScopeRequest:
+    """What a request of v1 asks for: all registered permissions for its `resource`. It ignores
+    `scope`, gives a refresh token and an id token always, and signs the id token only for a client
+    that speaks OpenID Connect (UNCONFIRMED: Microsoft's page shows an unsigned one).
+
+    Without a resource it asks for nothing but the sign-in. Raises EntraError.
+    """
+    oidc, signed = frozenset(OIDC), "openid" in scope.split()
+    if not resource:
+        return ScopeRequest(oidc, GRAPH_AUDIENCE, (), (), signed=signed)
+    resource = known_resource(resource.rstrip("/"))
+    return ScopeRequest(
+        oidc, resource, (), (f"{resource}/.default",), is_default=True, signed=signed
+    )
+
+
+def known_resource(name: str) -> str:
+    """The audience of a resource, by its URI or application id. Raises EntraError."""
+    resource = _ALIASES.get(name, name)
+    if resource not in RESOURCES:
+        raise EntraError(500011, resource=name, tenant="Contoso")
+    return resource
 
 
 def describe(permission: str, resource: str) -> str:

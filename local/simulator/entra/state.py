@@ -6,7 +6,6 @@ https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote_plus
@@ -14,16 +13,19 @@ from urllib.parse import unquote_plus
 from local.simulator.clock import Clock
 from local.simulator.directory import PERSONAL_TENANT_ID, Directory, User
 from local.simulator.entra import scopes
-from local.simulator.entra.answers import Answers, Wanted
+from local.simulator.entra.answers import Answers, Wanted, as_v1
 from local.simulator.entra.application import Application, Endpoint
 from local.simulator.entra.errors import EntraError
-from local.simulator.entra.grants import Grants
+from local.simulator.entra.grants import CodeGrant, Grants
 from local.simulator.entra.keys import SigningKey
 from local.simulator.entra.options import EntraOptions
 from local.simulator.entra.policy import Strength
 from local.simulator.entra.principals import ServicePrincipals
+from local.simulator.entra.scopes import ScopeRequest
 from local.simulator.entra.tenant import Tenant, tenant_named
+from local.simulator.entra.token_request import TokenRequest
 from local.simulator.entra.tokens import GRAPH_AUDIENCE, AccessTokens, Claims
+from local.simulator.entra.version import V1
 from local.simulator.organisations import Organisations
 from local.simulator.urls import Urls
 
@@ -60,7 +62,6 @@ class EntraState:
             self.key,
             self.application.client_id,
             options=lambda: self.options,
-            issuer_of=lambda tenant_id: self.urls.issuer(tenant_id),
         )
 
     def reset(self) -> None:
@@ -75,17 +76,15 @@ class EntraState:
 
     # The client
 
-    def authenticate(self, form: Mapping[str, str], tenant: Tenant) -> bool:
+    def authenticate(self, request: TokenRequest) -> bool:
         """Whether the client proved its identity; False if it sent no credential."""
-        options = self.options
+        options, form = self.options, request.form
         sent = form.get("client_secret") or form.get("client_assertion")
         lenient = options.platform == "spa" and options.spa_accepts_secret
         if sent and options.platform in PUBLIC_PLATFORMS and not lenient:
             raise EntraError(700025)
-        names = (tenant.segment, tenant.path)
-        endpoint = Endpoint(
-            [f"{self.urls.https}/{name}/oauth2/v2.0/token" for name in names], self.urls.issuer
-        )
+        # A federated credential names the issuer of v2, whichever version is asked.
+        endpoint = Endpoint(request.audiences, request.urls.issuer)
         return self.application.authenticate(form, endpoint, options.federated_subjects)
 
     def need_credential(self, authenticated: bool) -> None:
@@ -95,81 +94,70 @@ class EntraState:
 
     # The grants
 
-    def by_code(self, form: Mapping[str, str], tenant: Tenant) -> dict[str, Any]:
+    def by_code(self, request: TokenRequest) -> dict[str, Any]:
         """grant_type=authorization_code"""
+        platform, verifier = self.options.platform, request.form.get("code_verifier")
+        if platform == "spa" and not verifier:
+            raise EntraError(9002325)
+        redirect_uri, code = request.needed("redirect_uri"), request.needed("code")
         grant = self.grants.redeem_code(
-            _needed(form, "code"),
-            tenant,
-            _needed(form, "redirect_uri"),
-            form.get("code_verifier"),
-            self.options.code_seconds,
+            code, request.tenant, redirect_uri, verifier, self.options.code_seconds
         )
-        scope = scopes.parse(form["scope"]) if form.get("scope") else grant.scope
-        if not scope.permissions and not scope.is_default:
-            scope = grant.scope
-        platform = self.options.platform
         wanted = Wanted(
-            scope,
+            self._scope_for_code(request, grant),
             grant.scope.oidc,
-            tenant,
+            request,
             grant.strength,
             grant.nonce,
             grant.auth_time,
-            client_info=form.get("client_info") == "1",
             public=platform in PUBLIC_PLATFORMS,
             spa_since=self.clock.time() if platform == "spa" else None,
         )
-        return self.answers.of_user(self._user(grant.user_id, tenant, grant.strength), wanted)
+        return self.answers.of_user(self._user(grant.user_id, request, grant.strength), wanted)
 
-    def by_refresh_token(
-        self, form: Mapping[str, str], tenant: Tenant, *, authenticated: bool
-    ) -> dict[str, Any]:
+    def by_refresh_token(self, request: TokenRequest, *, authenticated: bool) -> dict[str, Any]:
         """grant_type=refresh_token"""
-        grant = self.grants.use_refresh_token(_needed(form, "refresh_token"), self.options)
+        grant = self.grants.use_refresh_token(request.needed("refresh_token"), self.options)
         if not grant.public:
             self.need_credential(authenticated)
-        user = self._user(grant.user_id, tenant, grant.strength)
+        user = self._user(grant.user_id, request, grant.strength)
         if self.options.personal_common_refresh_fails and grant.tenant.segment == "common":
             self._refuse_personal(user)
-        scope = scopes.parse(form["scope"]) if form.get("scope") else grant.scope
+        scope = self._scope_for_refresh(request, grant.scope)
         wanted = Wanted(
             scope,
             grant.scope.oidc | scope.oidc,
-            tenant,
+            request,
             grant.strength,
-            client_info=form.get("client_info") == "1",
             public=grant.public,
             spa_since=grant.spa_since,
         )
         return self.answers.of_user(user, wanted)
 
-    def by_device_code(
-        self, form: Mapping[str, str], tenant: Tenant, *, authenticated: bool
-    ) -> dict[str, Any]:
-        """grant_type=urn:ietf:params:oauth:grant-type:device_code"""
+    def by_device_code(self, request: TokenRequest, *, authenticated: bool) -> dict[str, Any]:
+        """grant_type=urn:ietf:params:oauth:grant-type:device_code, or device_code"""
         if not self.options.allow_public_client:
             self.need_credential(authenticated)
-        grant = self.grants.poll_device(form.get("device_code") or _needed(form, "code"))
+        # v1 calls the parameter `code`; MSAL for Python sends both.
+        code = request.form.get("device_code") or request.form.get("code")
+        grant = self.grants.poll_device(code or request.needed("device_code"))
         strength = grant.strength or Strength(self.clock.time())
-        wanted = Wanted(
-            grant.scope,
-            grant.scope.oidc,
-            tenant,
-            strength,
-            client_info=form.get("client_info") == "1",
-            public=True,
-        )
-        user = self._user(grant.user_id or "", tenant, strength)
+        wanted = Wanted(grant.scope, grant.scope.oidc, request, strength, public=True)
+        user = self._user(grant.user_id or "", request, strength)
         return self.answers.of_user(user, wanted)
 
-    def by_client_credentials(self, form: Mapping[str, str], tenant: Tenant) -> dict[str, Any]:
+    def by_client_credentials(self, request: TokenRequest) -> dict[str, Any]:
         """grant_type=client_credentials: an app-only token, with the roles that were granted."""
+        tenant = request.tenant
         if tenant.id is None or tenant.id == PERSONAL_TENANT_ID:
             raise EntraError(50059)
-        text = _needed(form, "scope")
-        scope = scopes.parse(text)
-        if not scope.is_default or scope.resource not in scopes.RESOURCES:
-            raise EntraError(70011, scope=text)
+        if request.version == V1:
+            scope = scopes.of_resource(request.needed("resource"))
+        else:
+            text = request.needed("scope")
+            scope = scopes.parse(text)
+            if not scope.is_default:
+                raise EntraError(70011, scope=text)
         object_id, roles = self.principals.app_only(tenant)
         lifetime = self.answers.lifetime()
         claims = Claims(
@@ -181,23 +169,53 @@ class EntraState:
         )
         if scope.resource == GRAPH_AUDIENCE:
             claims = replace(claims, roles=roles)
-        return {
+        answer = {
             "token_type": "Bearer",
             "expires_in": lifetime,
             "ext_expires_in": lifetime,
             "access_token": self.tokens.issue(claims),
         }
+        return as_v1(answer, scope.resource) if request.version == V1 else answer
 
-    def _user(self, user_id: str, tenant: Tenant, strength: Strength) -> User:
+    def _scope_for_code(self, request: TokenRequest, grant: CodeGrant) -> ScopeRequest:
+        """The scope of a redemption: that of the code, unless the request has one of its own."""
+        if request.version == V1:
+            return _v1_scope(request, grant.scope)
+        if not request.form.get("scope"):
+            return grant.scope
+        scope = scopes.parse(request.form["scope"])
+        return scope if scope.permissions or scope.is_default else grant.scope
+
+    def _scope_for_refresh(self, request: TokenRequest, granted: ScopeRequest) -> ScopeRequest:
+        """A refresh token is good for every resource (entra-oauth.md 3.1)."""
+        if request.version == V1:
+            resource = request.form.get("resource") or granted.resource
+            return replace(scopes.of_resource(resource), signed=granted.signed)
+        return scopes.parse(request.form["scope"]) if request.form.get("scope") else granted
+
+    def _user(self, user_id: str, request: TokenRequest, strength: Strength) -> User:
         # The real token endpoint writes this in place of an address.
         found = self.directory.find(user_id)
-        rules = self.principals.admit(found, "{EmailHidden}", tenant)
+        rules = self.principals.admit(found, "{EmailHidden}", request.tenant)
         rules.check_token(strength, self.clock.time())
         return rules.user
 
     def _refuse_personal(self, user: User) -> None:
         if user.kind == "personal":
             raise EntraError(70000)
+
+
+def _v1_scope(request: TokenRequest, granted: ScopeRequest) -> ScopeRequest:
+    """The resource is in the authorize request, in the redemption, or the same one in both."""
+    named = request.form.get("resource")
+    if not named and not granted.is_default:
+        raise EntraError(900144, parameter="resource")
+    if not named:
+        return granted
+    scope = replace(scopes.of_resource(named), signed=granted.signed)
+    if granted.is_default and scope.resource != granted.resource:
+        raise EntraError(70000)
+    return scope
 
 
 def basic_credentials(header: str | None) -> dict[str, str]:
@@ -210,10 +228,3 @@ def basic_credentials(header: str | None) -> dict[str, str]:
     except ValueError as error:
         raise EntraError(9002313) from error
     return {"client_id": unquote_plus(client_id), "client_secret": unquote_plus(secret)}
-
-
-def _needed(form: Mapping[str, str], name: str) -> str:
-    value = form.get(name)
-    if not value:
-        raise EntraError(900144, parameter=name)
-    return value

@@ -28,6 +28,8 @@ class Tenant:
 
     segment: str
     id: str | None
+    work_only: bool = False
+    """Whether its endpoint serves work accounts alone, whatever the segment is."""
 
     @property
     def path(self) -> str:

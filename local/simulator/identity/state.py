@@ -6,7 +6,7 @@ https://learn.microsoft.com/azure/app-service/overview-managed-identity
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from local.simulator.directory import TENANT_ID
@@ -49,6 +49,10 @@ class IdentityOptions(Options):
     """False: no such identity is assigned to the app."""
     identity_must_be_named: bool = False
     """A request that names no identity is refused, as if several were assigned."""
+    identity_app_roles: Sequence[str] = ()
+    """Application permissions of Graph that the identity has, such as Mail.Send. They count in the
+    next token: the real platform keeps a token for up to a day
+    (https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/managed-identity-best-practice-recommendations)."""
 
 
 class IdentityState:
@@ -88,6 +92,7 @@ class IdentityState:
                 f"AADSTS500011: The resource principal named {resource} was not found in the "
                 "tenant named contoso.com."
             )
+        roles = self.options.identity_app_roles if resource == GRAPH_AUDIENCE else ()
         claims = Claims(
             audience=resource,
             tenant_id=TENANT_ID,
@@ -95,6 +100,7 @@ class IdentityState:
             client_id=self.client_id,
             # azure-identity caches it by the computer's clock.
             expires_at=time.time() + self.options.identity_token_seconds,
+            roles=frozenset(roles),
             by_real_time=True,
         )
         return self._tokens.issue(claims), claims

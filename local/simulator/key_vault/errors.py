@@ -5,6 +5,7 @@ https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from local.simulator.wire import Response
@@ -17,12 +18,21 @@ class VaultError(Exception):
     code = "BadParameter"
     inner: str | None = None
 
-    def __init__(self, message: str = "") -> None:
+    def __init__(self, message: str = "", *, unsupported: str | None = None) -> None:
         super().__init__(message or type(self).__doc__)
+        self.unsupported = unsupported
+        """What the simulator does not have, for the request log."""
 
 
 class BadParameter(VaultError):
     """The request is malformed."""
+
+
+class NoOperation(BadParameter):
+    """A path below a secret that this method does not have."""
+
+    def __init__(self, method: str, operation: str) -> None:
+        super().__init__(f"Method {method} does not allow operation '{operation}'")
 
 
 class Unauthorized(VaultError):
@@ -63,6 +73,13 @@ class IsDeleted(VaultError):
     inner = "ObjectIsDeletedButRecoverable"
 
 
+class IsInUse(VaultError):
+    """A secret has the name of the one that is restored."""
+
+    status = 409
+    code = "Conflict"
+
+
 class IsBeingDeleted(VaultError):
     """The deletion is not finished yet."""
 
@@ -95,7 +112,8 @@ def to_response(error: VaultError, challenge: str) -> Response:
     headers = _throttle_headers() if error.status == 429 else []
     if error.status == 401:
         headers.append(("WWW-Authenticate", challenge))
-    return error_document(error.status, error.code, str(error), error.inner, headers)
+    response = error_document(error.status, error.code, str(error), error.inner, headers)
+    return replace(response, unsupported=error.unsupported)
 
 
 def error_document(

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import re
+import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from local.simulator.directory import TENANT_ID
 from local.simulator.entra.tokens import VAULT_AUDIENCE
 from local.simulator.faults import Fault
-from local.simulator.key_vault.errors import BadParameter, VaultError, error_document, to_response
+from local.simulator.key_vault.errors import (
+    BadParameter,
+    ForbiddenByRbac,
+    NoOperation,
+    VaultError,
+    error_document,
+    to_response,
+)
 from local.simulator.key_vault.secret import Secret, Version
-from local.simulator.key_vault.state import DAY, RECOVERABLE_DAYS, VaultState
+from local.simulator.key_vault.state import (
+    DAY,
+    RECOVERABLE_DAYS,
+    WITHOUT_RECOVERABLE_DAYS,
+    VaultState,
+)
+from local.simulator.urls import LOOPBACK_NAMES
 from local.simulator.wire import Handler, Request, Response
 
 PAGE_SIZE = 25
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_VERSION = re.compile(r"[0-9a-fA-F]{32}")
 Item = TypeVar("Item")
 Document = dict[str, Any]
 Work = Callable[[VaultState, Request], Response]
@@ -28,9 +46,9 @@ def guarded(state: VaultState, action: str, work: Work) -> Handler:
             state.authorize(_bearer(request), action)
             state.check_version(request.query.get("api-version"))
             state.admit()
-            return work(state, request)
+            return _with_headers(request, work(state, request))
         except VaultError as error:
-            return to_response(error, _challenge(request))
+            return _with_headers(request, to_response(error, _challenge(request)))
 
     return handler
 
@@ -41,13 +59,15 @@ def set_secret(state: VaultState, request: Request) -> Response:
 
 
 def get_secret(state: VaultState, request: Request) -> Response:
-    secret, version = state.get(request.params["name"], request.params.get("version", ""))
+    if "outContentType" in request.query:
+        # Only the secret of a certificate can be had in two forms, and there are no certificates.
+        raise BadParameter("outContentType is for certificates.", unsupported="outContentType")
+    secret, version = state.get(request.params["name"], _version(request))
     return Response.of_json(200, _bundle(request, secret, version, with_value=True))
 
 
 def update_secret(state: VaultState, request: Request) -> Response:
-    params = request.params
-    secret, version = state.update(params["name"], params.get("version", ""), _json(request))
+    secret, version = state.update(request.params["name"], _version(request), _json(request))
     return Response.of_json(200, _bundle(request, secret, version))
 
 
@@ -85,6 +105,29 @@ def purge_secret(state: VaultState, request: Request) -> Response:
     return Response(204)
 
 
+def backup_secret(state: VaultState, request: Request) -> Response:
+    return Response.of_json(200, {"value": state.backup(request.params["name"])})
+
+
+def restore_secret(state: VaultState, request: Request) -> Response:
+    def address(secret: Secret, version: Version) -> str:
+        return f"{request.base_url}/secrets/{secret.name}/{version.identifier}"
+
+    secret = state.restore(_json(request), address)
+    return Response.of_json(200, _bundle(request, secret, secret.version()))
+
+
+def no_operation(state: VaultState, request: Request) -> Response:
+    """A method or a path that secrets do not have."""
+    segments = request.path.strip("/").split("/")
+    raise NoOperation(request.method, segments[-1] if len(segments) > 2 else "")
+
+
+def other_objects(state: VaultState, request: Request) -> Response:
+    """Keys, certificates and storage accounts: the caller has a role for secrets alone."""
+    raise ForbiddenByRbac(unsupported="keys, certificates and storage accounts")
+
+
 def fault(fault: Fault, request: Request) -> Response:
     """A simulated failure in Key Vault's form; `code` may be `Forbidden/ForbiddenByRbac`."""
     code, _, inner = str(fault.code or "ServiceUnavailable").partition("/")
@@ -94,9 +137,35 @@ def fault(fault: Fault, request: Request) -> Response:
 
 
 def _challenge(request: Request) -> str:
-    """The challenge. Which of Microsoft's sign-in hosts the real one names is UNCONFIRMED; SDKs
-    read only the tenant."""
-    return f'Bearer authorization="{request.base_url}/{TENANT_ID}", resource="{VAULT_AUDIENCE}"'
+    """The challenge: the simulator's own sign-in service, or Microsoft's if the vault was called by
+    another name. Which of Microsoft's sign-in hosts the real one names is UNCONFIRMED; SDKs read only
+    the tenant."""
+    own = urlsplit(request.base_url).hostname in LOOPBACK_NAMES
+    host = request.base_url if own else "https://login.microsoftonline.com"
+    return f'Bearer authorization="{host}/{TENANT_ID}", resource="{VAULT_AUDIENCE}"'
+
+
+def _with_headers(request: Request, response: Response) -> Response:
+    """The headers of every answer
+    (https://learn.microsoft.com/azure/key-vault/general/common-parameters-and-headers)."""
+    sent = request.headers.get("x-ms-client-request-id")
+    echoed = [("x-ms-client-request-id", sent)] if sent else []
+    own = (
+        ("Cache-Control", "no-cache"),
+        ("Pragma", "no-cache"),
+        ("x-ms-keyvault-region", "westeurope"),
+        ("x-ms-request-id", str(uuid.uuid4())),
+    )
+    return replace(response, headers=(*response.headers, *own, *echoed))
+
+
+def _version(request: Request) -> str:
+    """The version in the path; empty for the newest. Raises NoOperation if it is not one, as the
+    vault takes any other word for an operation."""
+    version = request.params.get("version", "")
+    if version and not _VERSION.fullmatch(version):
+        raise NoOperation(request.method, version)
+    return version
 
 
 def _bearer(request: Request) -> str | None:
@@ -107,7 +176,7 @@ def _bearer(request: Request) -> str | None:
 def _json(request: Request) -> Any:
     try:
         return request.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadParameter("The request body is not valid JSON.") from error
 
 
@@ -122,7 +191,7 @@ def _bundle(
     identifier = f"{request.base_url}/secrets/{secret.name}"
     document: Document = {
         "id": identifier if versionless else f"{identifier}/{version.identifier}",
-        "attributes": _attributes(version),
+        "attributes": _attributes(request, version),
         "tags": version.tags,
     }
     if with_value:
@@ -132,14 +201,15 @@ def _bundle(
     return document
 
 
-def _attributes(version: Version) -> Document:
+def _attributes(request: Request, version: Version) -> Document:
     attributes: Document = {
         "enabled": version.enabled,
         "created": version.created,
         "updated": version.updated,
         "recoveryLevel": "Recoverable+Purgeable",
-        "recoverableDays": RECOVERABLE_DAYS,
     }
+    if request.query.get("api-version") not in WITHOUT_RECOVERABLE_DAYS:
+        attributes["recoverableDays"] = RECOVERABLE_DAYS
     optional = {"nbf": version.nbf, "exp": version.exp}
     return attributes | {name: value for name, value in optional.items() if value is not None}
 
@@ -170,6 +240,6 @@ def _page(request: Request, items: Sequence[Item], shape: Callable[[Item], Docum
 
 def _number(request: Request, name: str, default: int) -> int:
     text = request.query.get(name, str(default))
-    if not text.isdigit():
+    if not _NUMBER.fullmatch(text):
         raise BadParameter(f"{name} is a number.")
     return int(text)

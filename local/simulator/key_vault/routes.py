@@ -29,6 +29,16 @@ _TABLE: tuple[tuple[str, str, str, str, Work], ...] = (
         handlers.recover_secret,
     ),
     ("purge_secret", "DELETE", "/deletedsecrets/{name}", "purge", handlers.purge_secret),
+    ("backup_secret", "POST", "/secrets/{name}/backup", "backup", handlers.backup_secret),
+    ("restore_secret", "POST", "/secrets/restore", "restore", handlers.restore_secret),
+    ("no_operation", "*", "/<secrets|deletedsecrets><|/{rest:path}>", "get", handlers.no_operation),
+    (
+        "other_objects",
+        "*",
+        "/<|deleted><keys|certificates|storage><|/{rest:path}>",
+        "get",
+        handlers.other_objects,
+    ),
 )
 
 
@@ -36,6 +46,7 @@ def routes(state: SimulatorState) -> list[Route]:
     """Operations have names such as `key_vault.get_secret`."""
     state.hooks["key_vault"] = Hooks(error=handlers.fault)
     return [
-        Route(f"key_vault.{name}", method, template, guarded(state.vault, action, work))
+        # Microsoft's own example of a request begins with an empty segment.
+        Route(f"key_vault.{name}", method, f"<|/>{template}", guarded(state.vault, action, work))
         for name, method, template, action, work in _TABLE
     ]

@@ -38,11 +38,13 @@ class Version:
     def update(self, document: Mapping[str, Any], now: int) -> None:
         """Set the properties in a PATCH; the value cannot be changed by it."""
         check_properties(document)
-        self.content_type = document.get("contentType", self.content_type)
+        if document.get("contentType") is not None:
+            self.content_type = document["contentType"]
         if document.get("tags") is not None:
             self.tags = dict(document["tags"])
         attributes = document.get("attributes") or {}
-        self.enabled = attributes.get("enabled", self.enabled)
+        if attributes.get("enabled") is not None:
+            self.enabled = attributes["enabled"]
         self.nbf = attributes.get("nbf", self.nbf)
         self.exp = attributes.get("exp", self.exp)
         self.updated = now
@@ -74,7 +76,7 @@ def new_version(document: Any, now: int) -> Version:
     """A version from the body of a PUT. Raises BadParameter."""
     if not isinstance(document, dict) or not isinstance(document.get("value"), str):
         raise BadParameter("The request body must be JSON with a string property 'value'.")
-    if len(document["value"].encode()) > MAX_VALUE_BYTES:
+    if _size(document["value"]) > MAX_VALUE_BYTES:
         raise BadParameter(f"Secret value is too long: it may have {MAX_VALUE_BYTES} bytes.")
     version = Version(document["value"], created=now, updated=now)
     version.update(document, now)
@@ -90,14 +92,41 @@ def check_name(name: str) -> None:
 def check_properties(document: Mapping[str, Any]) -> None:
     """Raises BadParameter for properties that are too long, too many or of the wrong type."""
     content_type = document.get("contentType")
+    if not isinstance(content_type, str | None):
+        raise BadParameter("contentType is a string.")
     if content_type is not None and len(content_type) > MAX_CONTENT_TYPE:
         raise BadParameter(f"contentType is longer than {MAX_CONTENT_TYPE} characters.")
-    tags = document.get("tags") or {}
+    _check_tags(document.get("tags"))
+    _check_attributes(document.get("attributes"))
+
+
+def _check_tags(tags: Any) -> None:
+    if tags is None:
+        return
+    if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
+        raise BadParameter("tags is an object of strings.")
     if len(tags) > MAX_TAGS:
         raise BadParameter(f"A secret has at most {MAX_TAGS} tags.")
     if any(len(text) > MAX_TAG for pair in tags.items() for text in pair):
         raise BadParameter(f"A tag's name and value have at most {MAX_TAG} characters.")
-    attributes = document.get("attributes") or {}
+
+
+def _check_attributes(attributes: Any) -> None:
+    if attributes is None:
+        return
+    if not isinstance(attributes, dict):
+        raise BadParameter("attributes is an object.")
+    if not isinstance(attributes.get("enabled"), bool | None):
+        raise BadParameter("attributes.enabled is true or false.")
     for name in ("nbf", "exp"):
-        if not isinstance(attributes.get(name, 0), int | None):
+        seconds = attributes.get(name)
+        if isinstance(seconds, bool) or not isinstance(seconds, int | None):
             raise BadParameter(f"attributes.{name} is a number of seconds.")
+
+
+def _size(text: str) -> int:
+    """Bytes. Raises BadParameter for half of a surrogate pair, which JSON can write."""
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError as error:
+        raise BadParameter("Secret value is not valid Unicode.") from error

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from local.simulator.clock import Clock
 from local.simulator.entra.tokens import VAULT_AUDIENCE, AccessTokens, ExpiredToken, TokenProblem
 from local.simulator.entra.tokens import WrongAudience as TokenWrongAudience
+from local.simulator.key_vault.backup import Backups
 from local.simulator.key_vault.errors import (
     BadParameter,
     ForbiddenByRbac,
     IsBeingDeleted,
     IsBeingRecovered,
     IsDeleted,
+    IsInUse,
     SecretDisabled,
     SecretNotFound,
     Throttled,
@@ -28,10 +30,38 @@ from local.simulator.key_vault.errors import (
 from local.simulator.key_vault.secret import Secret, Version, check_name, new_version
 from local.simulator.options import Options
 
-API_VERSIONS = ("2026-04-01", "2025-07-01", "7.6", "7.5", "7.4", "7.3", "7.2", "7.1", "7.0")
+API_VERSIONS = (
+    "2026-04-01",
+    "2025-07-01",
+    "7.6",
+    "7.5",
+    "7.4",
+    "7.3",
+    "7.2",
+    "7.1",
+    "7.0",
+    "2016-10-01",
+)
+"""Newest first (entra-oauth.md 6.1)."""
+WITHOUT_RECOVERABLE_DAYS = ("7.0", "2016-10-01")
+"""The versions whose attributes have no `recoverableDays`
+(https://learn.microsoft.com/rest/api/keyvault/)."""
+ACTIONS = {"get": "getSecret", "set": "setSecret", "list": "readMetadata"}
+"""Names of actions in a role that are not those of the operation
+(https://learn.microsoft.com/azure/role-based-access-control/permissions/security)."""
 RECOVERABLE_DAYS = 90
 DAY = 24 * 3600
 THROTTLE_WINDOW_SECONDS = 10.0
+
+
+_CONFLICT = (
+    "There was a conflict restoring the secret '{}'. This can happen if either: a second secret with "
+    "the same name was created after the first secret was deleted; thus trying to restore a secret "
+    "whose name is already in use. To fix this, rename the second secret to something else so that "
+    "the restore works. The second probable cause of this exception is when multiple operations are "
+    "performed in parallel against the secret. To avoid this error, perform operations against a "
+    "secret in a sequential manner."
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +70,8 @@ class VaultOptions(Options):
 
     vault_requests_per_10s: int = 4000
     vault_denied: Sequence[str] = ()
-    """Actions that the caller's role lacks: get, set, list, update, delete, recover, purge."""
+    """Actions that the caller's role lacks: get, set, list, update, delete, recover, purge, backup,
+    restore."""
     vault_purge_protection: bool = False
     vault_deletion_seconds: float = 0.0
     """How long a deletion takes to finish."""
@@ -54,6 +85,7 @@ class VaultState:
         self._clock = clock
         self._tokens = tokens
         self._lock = threading.RLock()
+        self._backups = Backups()
         self.reset()
 
     def reset(self) -> None:
@@ -80,7 +112,7 @@ class VaultState:
         if action in self.options.vault_denied:
             raise ForbiddenByRbac(
                 "Caller is not authorized to perform action on resource. Action: "
-                f"'Microsoft.KeyVault/vaults/secrets/{action}/action'"
+                f"'Microsoft.KeyVault/vaults/secrets/{ACTIONS.get(action, action)}/action'"
             )
 
     def admit(self) -> None:
@@ -99,7 +131,10 @@ class VaultState:
         if not api_version:
             raise BadParameter("The request is missing the required parameter 'api-version'.")
         if api_version not in API_VERSIONS:
-            raise BadParameter(f"The specified version ({api_version}) is not recognized.")
+            raise BadParameter(
+                f"The specified version ({api_version}) is not recognized. Consider using the latest "
+                f"supported version ({API_VERSIONS[0]})."
+            )
 
     # Secrets
 
@@ -141,10 +176,32 @@ class VaultState:
             return sorted(live, key=lambda secret: secret.name.lower())
 
     def versions(self, name: str) -> tuple[Secret, list[Version]]:
-        """All versions, oldest first; an unknown name has none."""
+        """All versions, oldest first; an unknown name has none (Azure/azure-powershell#14823)."""
         with self._lock:
-            secret = self._live(name)
+            try:
+                secret = self._live(name)
+            except SecretNotFound:
+                secret = Secret(name)
             return secret, list(secret.versions)
+
+    # Backups
+
+    def backup(self, name: str) -> str:
+        """A secret with all its versions, disabled or not, as one text."""
+        with self._lock:
+            return self._backups.seal(self._live(name))
+
+    def restore(self, document: Any, address: Callable[[Secret, Version], str]) -> Secret:
+        """Bring the secret of a backup back under its name, with its versions. `address` is the
+        identifier of a version, for the error."""
+        found = self._backups.open(document.get("value") if isinstance(document, dict) else None)
+        with self._lock:
+            present = self._secrets.get(found.name.lower())
+            if present is not None and not self._is_over(present):
+                self._refuse_unsettled(present)
+                raise IsInUse(_CONFLICT.format(address(found, found.version())))
+            self._secrets[found.name.lower()] = found
+            return found
 
     # Deleted secrets
 

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 import requests
+from azure.identity import ManagedIdentityCredential
+from azure.keyvault.secrets import SecretClient
 
 from local.simulator.server import Simulator
 from local.simulator.state import SimulatorState
 from tests.contract.simulator.person import Control, Person, TokenEndpoint
+from tests.contract.simulator.signer import Signer, new_signer
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -70,3 +73,28 @@ def token_endpoint(simulator: Simulator, http: requests.Session) -> TokenEndpoin
 def control(simulator: Simulator, http: requests.Session) -> Control:
     """The control surface by its paths."""
     return Control(simulator, http)
+
+
+@pytest.fixture(scope="session")
+def signer() -> Signer:
+    """A certificate with its key; a test registers it."""
+    return new_signer()
+
+
+@pytest.fixture
+def vault(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretClient]:
+    """The vault through the SDK, as the managed identity."""
+    stack = simulator.stack()
+    monkeypatch.setenv("IDENTITY_ENDPOINT", stack["identity_endpoint"])
+    monkeypatch.setenv("IDENTITY_HEADER", stack["identity_header"])
+    with (
+        ManagedIdentityCredential(client_id=stack["identity_client_id"]) as credential,
+        SecretClient(
+            stack["vault_url"],
+            credential,
+            verify_challenge_resource=False,
+            connection_verify=stack["ca_file"],
+            retry_total=0,
+        ) as client,
+    ):
+        yield client

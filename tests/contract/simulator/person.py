@@ -240,6 +240,11 @@ class Control:
         assert response.status_code == 200, response.text
         return response.json()
 
+    def unsupported(self) -> list[str]:
+        """What the request log names as not simulated, in order."""
+        requests = self("GET", "requests")["requests"]
+        return [one["unsupported"] for one in requests if "unsupported" in one]
+
     def refusal(self, path: str, document: Any) -> str:
         response = self._http.post(f"{self._base}/{path}", json=document)
         assert response.status_code == 400

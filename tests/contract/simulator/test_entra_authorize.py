@@ -236,11 +236,13 @@ def test_the_port_of_localhost_is_ignored(simulator: Simulator, person: Person) 
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        pytest.param({"code_challenge": None}, "invalid_request", id="no-challenge"),
-        pytest.param({"code_challenge_method": "plain"}, "invalid_request", id="plain"),
-        pytest.param({"code_challenge_method": None}, "invalid_request", id="no-method-is-plain"),
+        pytest.param({"code_challenge": None}, "invalid_request", id="method-without-challenge"),
+        pytest.param({"code_challenge_method": "S512"}, "invalid_request", id="unknown-method"),
         pytest.param({"code_challenge": "short"}, "invalid_request", id="short-challenge"),
-        pytest.param({"response_type": "token"}, "unsupported_response_type", id="response-type"),
+        pytest.param({"response_type": "token"}, "unsupported_response_type", id="implicit"),
+        pytest.param({"response_type": "code id_token"}, "unsupported_response_type", id="hybrid"),
+        pytest.param({"response_type": "saml"}, "unsupported_response_type", id="response-type"),
+        pytest.param({"response_type": None}, "invalid_request", id="no-response-type"),
         pytest.param({"response_mode": "jwt"}, "invalid_request", id="response-mode"),
         pytest.param({"prompt": "please"}, "invalid_request", id="prompt"),
         pytest.param({"scope": None}, "invalid_request", id="no-scope"),
@@ -255,6 +257,14 @@ def test_the_port_of_localhost_is_ignored(simulator: Simulator, person: Person) 
             "invalid_scope",
             id="default-with-names",
         ),
+        pytest.param({"scope": "https://wingtip.com/.default"}, "invalid_resource", id="resource"),
+        pytest.param({"resource": "https://graph.microsoft.com"}, "invalid_request", id="v1-name"),
+        pytest.param({"max_age": "²"}, "invalid_request", id="max-age"),
+        pytest.param({"max_age": "-1"}, "invalid_request", id="negative-max-age"),
+        pytest.param({"claims": "{no"}, "invalid_request", id="claims-no-json"),
+        pytest.param({"claims": "[" * 20_000}, "invalid_request", id="claims-deep"),
+        pytest.param({"claims": "[]"}, "invalid_request", id="claims-list"),
+        pytest.param({"claims": '{"access_token": 1}'}, "invalid_request", id="claims-number"),
     ],
 )
 def test_a_malformed_request_is_sent_back(

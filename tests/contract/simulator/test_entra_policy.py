@@ -171,12 +171,6 @@ def test_a_challenge_asks_for_the_factor_even_where_no_rule_does(
     assert "verify" in person.page.ids
 
 
-def test_claims_that_are_no_json_are_ignored(simulator: Simulator, person: Person) -> None:
-    person.open(authorize_url(simulator, claims="{no")).press(BILLING)
-
-    assert "accept" in person.page.ids
-
-
 def test_a_second_factor_that_grew_old_is_refused(
     simulator: Simulator,
     state: SimulatorState,

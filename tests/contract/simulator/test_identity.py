@@ -157,6 +157,68 @@ def test_azure_identity_gets_a_token(
     assert token.expires_on > time.time() + 3600
 
 
+def send_as_identity(
+    simulator: Simulator, http: requests.Session, mailbox: str = "billing@contoso.com"
+) -> requests.Response:
+    """Send one mail with the identity's token for Graph."""
+    token = ask(simulator, http, resource="https://graph.microsoft.com").json()["access_token"]
+    recipient = {"emailAddress": {"address": "ada@contoso.com"}}
+    return http.post(
+        f"{simulator.urls.graph}/users/{mailbox}/sendMail",
+        json={"message": {"subject": "Hello", "toRecipients": [recipient]}},
+        headers={"Authorization": f"Bearer {token}"},
+    )
+
+
+def test_an_identity_without_a_role_may_not_send(
+    simulator: Simulator, http: requests.Session
+) -> None:
+    answer = send_as_identity(simulator, http)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "ErrorAccessDenied")
+
+
+def test_an_identity_with_mail_send_sends(
+    simulator: Simulator, control: Control, http: requests.Session
+) -> None:
+    control("POST", "options", {"identity_app_roles": ["Mail.Send"]})
+
+    answer = send_as_identity(simulator, http)
+
+    assert answer.status_code == 202
+    (mail,) = control("GET", "deliveries")["deliveries"]
+    assert mail["subject"] == "Hello"
+
+
+def test_an_identity_sends_only_from_mailboxes_for_applications(
+    simulator: Simulator, control: Control, http: requests.Session
+) -> None:
+    control("POST", "options", {"identity_app_roles": ["Mail.Send"]})
+    allowed = {"tenant": "contoso.com", "app_only_mailboxes": ["info@contoso.com"]}
+    control("POST", "tenants", allowed)
+
+    assert send_as_identity(simulator, http).status_code == 403
+    assert send_as_identity(simulator, http, "info@contoso.com").status_code == 202
+    assert send_as_identity(simulator, http, "orders@fabrikam.com").status_code == 404
+
+
+def test_a_role_counts_for_graph_alone_and_in_the_next_token(
+    simulator: Simulator, state: SimulatorState, control: Control, http: requests.Session
+) -> None:
+    before = ask(simulator, http, resource="https://graph.microsoft.com").json()["access_token"]
+    control("POST", "options", {"identity_app_roles": ["Mail.Send"]})
+
+    vault = ask(simulator, http).json()["access_token"]
+
+    assert not state.tokens.find(before).roles
+    assert not state.tokens.find(vault).roles
+
+
+@pytest.mark.parametrize("value", ["Mail.Send", [1], None, {"Mail.Send": True}])
+def test_roles_are_a_list_of_names(control: Control, value: object) -> None:
+    assert "a list of texts" in control.refusal("options", {"identity_app_roles": value})
+
+
 def test_faults_reach_this_endpoint(simulator: Simulator, http: requests.Session) -> None:
     rule = {"where": "identity.token", "status": 429, "headers": {"Retry-After": "1"}}
     http.post(f"{simulator.urls.control}/faults", json=rule)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,42 +13,14 @@ from azure.core.exceptions import (
     ResourceExistsError,
     ResourceNotFoundError,
 )
-from azure.identity import ManagedIdentityCredential
 from azure.keyvault.secrets import SecretClient
 
-from local.simulator.entra.tokens import GRAPH_AUDIENCE, VAULT_AUDIENCE, Claims
+from local.simulator.entra.tokens import GRAPH_AUDIENCE
 from local.simulator.server import Simulator
 from local.simulator.state import SimulatorState
+from tests.contract.simulator.vault_client import inner_code, set_options, vault_token
 
 VERSION = {"api-version": "2026-04-01"}
-
-
-@pytest.fixture
-def vault(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretClient]:
-    stack = simulator.stack()
-    monkeypatch.setenv("IDENTITY_ENDPOINT", stack["identity_endpoint"])
-    monkeypatch.setenv("IDENTITY_HEADER", stack["identity_header"])
-    with (
-        ManagedIdentityCredential(client_id=stack["identity_client_id"]) as credential,
-        SecretClient(
-            stack["vault_url"],
-            credential,
-            verify_challenge_resource=False,
-            connection_verify=stack["ca_file"],
-            retry_total=0,
-        ) as client,
-    ):
-        yield client
-
-
-def set_options(state: SimulatorState, **changes: Any) -> None:
-    state.vault.options = state.vault.options.changed(changes)
-
-
-def inner_code(error: HttpResponseError) -> str:
-    """`innererror.code`, which tells one 403 or 409 from another."""
-    response: Any = error.response
-    return str(response.json()["error"]["innererror"]["code"])
 
 
 def test_what_is_set_can_be_read(vault: SecretClient) -> None:
@@ -243,11 +214,6 @@ def test_a_request_without_a_token_is_challenged(
         f'Bearer authorization="{simulator.urls.https}/{stack["tenant_id"]}", '
         'resource="https://vault.azure.net"'
     )
-
-
-def vault_token(state: SimulatorState, audience: str = VAULT_AUDIENCE) -> dict[str, str]:
-    claims = Claims(audience, "tenant", "object", "client", state.clock.time() + 60)
-    return {"Authorization": f"Bearer {state.tokens.issue(claims)}"}
 
 
 def test_a_token_for_another_service_is_refused(
