@@ -91,10 +91,8 @@ def _unauthenticated(message: str) -> InvalidAuthenticationToken:
 
 
 def named_user(request: Request) -> str | None:
-    """The user in the path; None for `/me`. A literal has an apostrophe twice (OData 4.01, URL
-    conventions, 5.1.1.6.2)."""
-    literal = request.params.get("user_literal")
-    return request.params.get("user") if literal is None else literal.replace("''", "'")
+    """The user in the path; None for `/me`."""
+    return request.params.get("user")
 
 
 def mailbox_owner(claims: Claims, named: str | None, directory: Directory) -> User:

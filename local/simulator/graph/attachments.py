@@ -13,28 +13,40 @@ from local.simulator.graph.errors import (
     RequiredPropertyMissing,
     UnableToDeserializePostBody,
 )
-from local.simulator.graph.items import Attachment
-from local.simulator.graph.query import applied, view
+from local.simulator.graph.expand import attachment_expand, selected
+from local.simulator.graph.items import FILE, Attachment
+from local.simulator.graph.query import option
+from local.simulator.graph.query_errors import MethodNotAllowed
 from local.simulator.graph.serving import answering, uploaded
-from local.simulator.graph.shape import attachment_json, timestamp
+from local.simulator.graph.shape import View, attachment_json, timestamp
 from local.simulator.graph.uploads import AttachmentItem, Session
 from local.simulator.wire import Handler, Request, Response
 
 if TYPE_CHECKING:
     from local.simulator.graph.state import GraphState
 
-UPLOAD_PREFIX = "/outlook-upload"
-"""The path that stands for the other host, outlook.office.com, of upload URLs."""
+API = "/api/v2.0/"
+"""Where Outlook's own API is, at the host of upload URLs."""
 
 _ITEM_FIELDS = {"attachmentType", "name", "size", "contentType", "isInline", "contentId"}
 
 
+def _view(request: Request, access: Access) -> View:
+    """How this request wants its attachments."""
+    return View(
+        base_url=request.base_url,
+        owner=access.user.object_id,
+        select=selected(option(request, "select")),
+        expand_items=attachment_expand(option(request, "expand")),
+    )
+
+
 def list_attachments(graph: GraphState, access: Access, request: Request) -> Response:
-    seen = view(request, access)
+    seen = _view(request, access)
     message = graph.find(access, request.params["id"])
     value = [attachment_json(one, seen) for one in message.attachments]
     context = f"{seen.context}('{quote(message.id)}')/attachments"
-    return Response.of_json(200, {"@odata.context": context, "value": value}, applied(seen))
+    return Response.of_json(200, {"@odata.context": context, "value": value})
 
 
 def _found(graph: GraphState, access: Access, request: Request) -> Attachment:
@@ -46,7 +58,7 @@ def _found(graph: GraphState, access: Access, request: Request) -> Attachment:
 
 
 def _answer(one: Attachment, access: Access, request: Request, status: int) -> Response:
-    seen = view(request, access)
+    seen = _view(request, access)
     context = f"{seen.context}('{quote(request.params['id'])}')/attachments/$entity"
     return Response.of_json(status, {"@odata.context": context, **attachment_json(one, seen)})
 
@@ -56,9 +68,10 @@ def get_attachment(graph: GraphState, access: Access, request: Request) -> Respo
 
 
 def attachment_content(graph: GraphState, access: Access, request: Request) -> Response:
-    """GET attachments/{id}/$value."""
+    """GET attachments/{id}/$value; that of an attached message is its MIME [api: attachment-get]."""
     one = _found(graph, access, request)
-    return Response(200, one.content, (("Content-Type", "application/octet-stream"),))
+    kind = one.content_type if one.kind == FILE else "text/plain"
+    return Response(200, one.content, (("Content-Type", kind),))
 
 
 def add_attachment(graph: GraphState, access: Access, request: Request) -> Response:
@@ -77,14 +90,20 @@ def create_upload_session(graph: GraphState, access: Access, request: Request) -
     parameters = reading.action(request.body, "attachmentItem")
     item = _item(parameters["attachmentItem"])
     session = graph.open_session(access, request.params["id"], item)
-    path = f"{UPLOAD_PREFIX}/api/v2.0/AttachmentSessions('{session.id}')"
+    base = graph.upload_address.base(request.base_url)
     document = {
         "@odata.context": f"{request.base_url}/v1.0/$metadata#microsoft.graph.uploadSession",
-        "uploadUrl": f"{request.base_url}{path}?authtoken={session.token}",
+        "uploadUrl": f"{base}{API}{_message_path(session)}/AttachmentSessions('{session.id}')"
+        f"?authtoken={session.token}",
         "expirationDateTime": timestamp(session.expires),
         "nextExpectedRanges": ["0-"],
     }
     return Response.of_json(201, document)
+
+
+def _message_path(session: Session) -> str:
+    owner = f"{session.mailbox.id}@{session.mailbox.tenant_id}"
+    return f"Users('{owner}')/Messages('{quote(session.draft.id)}')"
 
 
 def _item(value: object) -> AttachmentItem:
@@ -125,19 +144,35 @@ def upload_chunk(graph: GraphState) -> Handler:
             content_range = request.headers.get("content-range", "")
             attachment = graph.add_chunk(session, content_range, request.body)
         if attachment is None:
-            document = {
-                "@odata.context": f"{request.base_url}/v1.0/$metadata#UploadSession",
-                "ExpirationDateTime": timestamp(session.expires),
-                "nextExpectedRanges": [str(len(session.received))],
-            }
-            return Response.of_json(200, document)
-        place = (
-            f"{request.base_url}{UPLOAD_PREFIX}/api/v2.0/Messages('{quote(session.draft.id)}')"
-            f"/Attachments('{quote(attachment.id)}')"
-        )
+            return _progress(session, request, "ExpirationDateTime")
+        message = f"{request.base_url}{API}{_message_path(session)}"
+        place = f"{message}/Attachments('{quote(attachment.id)}')"
         return Response(201, b"", (("Location", place),))
 
     return answering(graph, put)
+
+
+def upload_status(graph: GraphState) -> Handler:
+    """GET uploadUrl: how much has arrived, as the other upload sessions of Graph say it
+    [api: driveitem-createuploadsession]. UNCONFIRMED for Outlook."""
+
+    def get(request: Request) -> Response:
+        session = _session(graph, request)
+        if not graph.options.upload_status_get:
+            raise MethodNotAllowed
+        return _progress(session, request, "expirationDateTime")
+
+    return answering(graph, get)
+
+
+def _progress(session: Session, request: Request, expires: str) -> Response:
+    message = f"{request.base_url}{API}$metadata#{_message_path(session)}"
+    document = {
+        "@odata.context": f"{message}/AttachmentSessions/$entity",
+        expires: timestamp(session.expires),
+        "nextExpectedRanges": [str(len(session.received))],
+    }
+    return Response.of_json(200, document)
 
 
 def cancel_upload(graph: GraphState) -> Handler:

@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable
-from email import policy
+from email import message_from_bytes, policy
 from email.encoders import encode_base64
 from email.header import Header
 from email.mime.base import MIMEBase
+from email.mime.message import MIMEMessage
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from email.utils import format_datetime
 
 from local.simulator.graph.items import (
+    ITEM,
     Address,
     Attachment,
     Message,
@@ -171,7 +173,10 @@ def _content(message: Message) -> bytes:
         mail = MIMEMultipart(
             "mixed", _subparts=[mail, *(_file(one, "attachment") for one in files)]
         )
-    return mail.as_bytes(policy=policy.compat32.clone(linesep="\r\n"))
+    # An attached message must stay as it is, so its header lines are not folded again.
+    as_sent = any(one.kind == ITEM for one in message.attachments)
+    written = policy.compat32.clone(linesep="\r\n")
+    return mail.as_bytes(policy=written.clone(max_line_length=None) if as_sent else written)
 
 
 def _inline_part(attachment: Attachment) -> MIMEBase:
@@ -181,6 +186,8 @@ def _inline_part(attachment: Attachment) -> MIMEBase:
 
 
 def _file(attachment: Attachment, disposition: str) -> MIMEBase:
+    if attachment.kind == ITEM:
+        return _attached_message(attachment, disposition)
     part = MIMEBase(*_media_type(attachment))
     part.set_payload(attachment.content)
     encode_base64(part)
@@ -189,6 +196,14 @@ def _file(attachment: Attachment, disposition: str) -> MIMEBase:
     part.add_header(
         "Content-Disposition", disposition, filename=name if plain else ("utf-8", "", name)
     )
+    return part
+
+
+def _attached_message(attachment: Attachment, disposition: str) -> MIMEBase:
+    """A message as a part of another one: its source is not encoded (RFC 2046, 5.2.1)."""
+    part = MIMEMessage(message_from_bytes(attachment.content))
+    name = one_line(attachment.name) or "untitled"
+    part.add_header("Content-Disposition", disposition, filename=("utf-8", "", f"{name}.eml"))
     return part
 
 

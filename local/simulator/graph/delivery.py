@@ -282,6 +282,7 @@ def _record(submission: Submission, bounces: list[ndr.Bounce], when: datetime) -
         "has_text": message.text is not None,
         "attachments": [
             {
+                "kind": one.kind.removeprefix("#microsoft.graph."),
                 "name": one.name,
                 "content_type": one.content_type,
                 "size": len(one.content),

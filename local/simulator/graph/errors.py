@@ -16,6 +16,8 @@ class GraphError(Exception):
     code: str = "BadRequest"
     message: str = "Bad request."
     has_inner_error: ClassVar[bool] = True
+    unsupported: str | None = None
+    """What the simulator does not have, for the request log."""
 
     def __init__(self, message: str | None = None, headers: Sequence[tuple[str, str]] = ()) -> None:
         self.message = message if message is not None else type(self).message
@@ -122,6 +124,21 @@ class InvalidExtendedProperty(GraphError):
 
     code = "ErrorInvalidExtendedProperty"
     message = "The extended property is not valid."
+
+
+class InvalidAnswer(GraphError):
+    """Both of two parameters that exclude each other, or neither [api: message-forward]. The code
+    is from EWS: UNCONFIRMED."""
+
+    code = "ErrorInvalidRequest"
+    message = "Specify either a comment or the body of the message, and the recipients once."
+
+
+class InvalidReferenceItem(GraphError):
+    """An answer to a draft. The code is from EWS: UNCONFIRMED."""
+
+    code = "ErrorInvalidReferenceItem"
+    message = "The reference item for this response object is not valid."
 
 
 class InvalidMimeBase64(GraphError):

@@ -1,256 +1,408 @@
-"""`$filter` and `$orderby` of message lists, as far as senders use them (graph-mail.md 3).
+"""The language of `$filter` and `$orderby`: comparisons, text functions, `any`, `in`, `and`, `or`,
+`not`, parentheses.
 
-The grammar is small: comparisons, `startswith`, `contains`, the extended-property `Any` form,
-`and`, `or`, `not`, parentheses. Anything else is refused by name, never ignored.
+A `Schema` says which properties and operators a resource has. Whatever else a filter contains is
+refused by its name and never ignored. https://learn.microsoft.com/graph/filter-query-parameter
 """
 
 from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
-from local.simulator.graph.errors import BadRequest, InefficientFilter
-from local.simulator.graph.items import Message, properties_of, property_key
+from local.simulator.graph.errors import BadRequest, GraphError
+from local.simulator.graph.query_errors import NotSupported, printable
 
-Predicate = Callable[[Message], bool]
+Predicate = Callable[[Any], bool]
+
+MOST_TOKENS = 1000
+DEEPEST = 30
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<text>'(?:[^']|'')*')"
     r"|(?P<time>\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:\d\d)?)?)"
     r"|(?P<number>-?\d+)"
-    r"|(?P<name>[A-Za-z_@][\w./@]*)"
+    r"|(?P<name>[A-Za-z_@$][\w./@$]*)"
     r"|(?P<mark>[(),:]))"
 )
 
-_COMPARE: dict[str, Callable[[object, object], bool]] = {
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "eq": operator.eq,
     "ne": operator.ne,
-    "gt": operator.gt,  # type: ignore[dict-item]  # operands are of one type: see _comparison
-    "ge": operator.ge,  # type: ignore[dict-item]
-    "lt": operator.lt,  # type: ignore[dict-item]
-    "le": operator.le,  # type: ignore[dict-item]
+    "gt": operator.gt,
+    "ge": operator.ge,
+    "lt": operator.lt,
+    "le": operator.le,
 }
 
-_PROPERTIES: dict[str, Callable[[Message], object]] = {
-    "id": lambda m: m.id,
-    "internetMessageId": lambda m: m.internet_message_id.casefold(),
-    "conversationId": lambda m: m.conversation_id,
-    "isDraft": lambda m: m.is_draft,
-    "isRead": lambda m: m.is_read,
-    "hasAttachments": lambda m: any(not one.is_inline for one in m.attachments),
-    "subject": lambda m: m.subject.casefold(),
-    "importance": lambda m: m.importance,
-    "from/emailAddress/address": lambda m: m.from_.key if m.from_ else "",
-    "sender/emailAddress/address": lambda m: m.sender.key if m.sender else "",
-    "createdDateTime": lambda m: m.created,
-    "lastModifiedDateTime": lambda m: m.modified,
-    "receivedDateTime": lambda m: m.received or m.created,
-    "sentDateTime": lambda m: m.sent or m.created,
+_TEXT: dict[str, Callable[[str, str], bool]] = {
+    "startswith": str.startswith,
+    "endswith": str.endswith,
+    "contains": lambda value, part: part in value,
 }
 
-_CASELESS = {"internetMessageId", "subject", "importance"} | {
-    f"{who}/emailAddress/address" for who in ("from", "sender")
-}
+_OTHER_FUNCTIONS = frozenset(
+    [
+        "tolower",
+        "toupper",
+        "trim",
+        "length",
+        "indexof",
+        "substring",
+        "concat",
+        "year",
+        "month",
+        "day",
+        "hour",
+        "minute",
+        "second",
+        "date",
+        "time",
+        "now",
+        "round",
+        "floor",
+        "ceiling",
+        "isof",
+        "cast",
+        "matchespattern",
+    ]
+)
+"""Functions of OData that neither Graph documents for these resources nor the simulator has."""
+
+
+@dataclass(frozen=True)
+class Property:
+    """One property that a filter may name. Texts are compared without case, unless `exact`."""
+
+    kind: type
+    read: Callable[[Any], object]
+    exact: bool = False
+
+    def value(self, item: object) -> object:
+        """The item's value as it is compared."""
+        return self.folded(self.read(item))
+
+    def folded(self, value: object) -> object:
+        return value.casefold() if isinstance(value, str) and not self.exact else value
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A property with several values, for `any`."""
+
+    items: Callable[[Any], Iterable[object]]
+    element: Mapping[str, Property]
+    """The properties of one value; the empty name stands for the value itself."""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What filters of one resource may contain."""
+
+    name: str
+    """The type, as errors name it."""
+    properties: Mapping[str, Property]
+    collections: Mapping[str, Collection]
+    operators: frozenset[str]
+    """Of `startswith`, `endswith`, `contains`, `in`, `any`."""
+    refusal: Callable[[str], GraphError]
+    """The error for an operator of OData's that the resource does not have."""
+    not_simulated: frozenset[str] = frozenset()
+    """Properties that Graph has and that no filter of the simulator can use."""
+    refused: frozenset[str] = frozenset()
+    """Collections of which Graph itself refuses conditions."""
+    special: Mapping[str, Callable[[Parser], Predicate]] = field(default_factory=dict)
+    """Parsers of conditions with rules of their own, by `collection/any` in lower case."""
+
+    def find(self, name: str) -> tuple[str, Property]:
+        """A property with its own spelling of its name. Raises BadRequest or NotSupported."""
+        for known, found in self.properties.items():
+            if known.lower() == name.lower():
+                return known, found
+        head = name.partition("/")[0].lower()
+        if head in {one.lower() for one in self.refused}:
+            raise self.refusal(head)
+        if head in {one.lower() for one in (*self.not_simulated, *self.collections)}:
+            raise NotSupported(f"a condition on {printable(name)}")
+        raise self.no_property(name)
+
+    def no_property(self, name: str) -> BadRequest:
+        return BadRequest(f"Could not find a property named '{name}' on type '{self.name}'.")
 
 
 @dataclass
 class Filter:
-    """A parsed `$filter`: its predicate, and the properties in it, in order."""
+    """A parsed `$filter`: its predicate, the properties in it in order, and its operators."""
 
     keeps: Predicate
-    properties: list[str] = field(default_factory=list)
-
-    @property
-    def uses_extended_properties(self) -> bool:
-        return "singleValueExtendedProperties" in self.properties
+    properties: list[str]
+    operators: set[str]
 
 
-def parse(text: str) -> Filter:
-    """Raises BadRequest for what the simulator does not understand."""
-    parser = _Parser(_tokens(text))
+def parse(text: str, schema: Schema) -> Filter:
+    """Raises a GraphError for what the resource does not have."""
+    parser = Parser(_tokens(text), schema)
     keeps = parser.disjunction()
     parser.end()
-    return Filter(keeps, parser.properties)
+    return Filter(keeps, parser.properties, parser.operators)
 
 
-def ordering(
-    orderby: str, named: list[str] | None
-) -> list[tuple[Callable[[Message], object], bool]]:
-    """Sort keys with their direction. The same properties must come first in `$filter`, in the same
-    order.
-
-    [api: user-list-messages]; `named` is None if there is no filter.
-    """
+def ordering(orderby: str, schema: Schema) -> list[tuple[str, Property, bool]]:
+    """The properties of `$orderby`, each with whether it descends."""
     keys = []
     for one in orderby.split(","):
         name, _, direction = one.strip().partition(" ")
-        if name not in _PROPERTIES or direction.strip().lower() not in ("", "asc", "desc"):
-            raise BadRequest(f"Could not find a property named '{name}' on type 'Message'.")
-        keys.append((name, direction.strip().lower() == "desc"))
-    if named is not None:
-        leading = list(dict.fromkeys(named))[: len(keys)]
-        if leading != [name for name, _ in keys]:
-            raise InefficientFilter
-    return [(_PROPERTIES[name], descending) for name, descending in keys]
+        if direction.strip().lower() not in ("", "asc", "desc"):
+            raise invalid()
+        known, found = schema.find(name)
+        keys.append((known, found, direction.strip().lower() == "desc"))
+    return keys
+
+
+def ordered(items: Sequence[Any], keys: Sequence[tuple[str, Property, bool]]) -> list[Any]:
+    """The items in order; those without a value come first."""
+    result = list(items)
+    for _, key, descending in reversed(keys):
+        result.sort(key=lambda item: _sortable(key.value(item)), reverse=descending)
+    return result
+
+
+def _sortable(value: object) -> tuple[bool, Any]:
+    return (False, "") if value is None else (True, value)
+
+
+def invalid() -> BadRequest:
+    """A filter that is no OData."""
+    return BadRequest("Invalid filter clause")
 
 
 def _tokens(text: str) -> list[tuple[str, str]]:
-    tokens, position = [], 0
+    tokens: list[tuple[str, str]] = []
+    position = 0
     text = text.strip()
     while position < len(text):
         found = _TOKEN.match(text, position)
-        if found is None:
-            raise BadRequest("Invalid filter clause")
+        if found is None or len(tokens) == MOST_TOKENS:
+            raise invalid()
         tokens.append((found.lastgroup or "", found[found.lastgroup or 0]))
         position = found.end()
     return tokens
 
 
-class _Parser:
+class Parser:
     """Recursive descent over the tokens; each method moves `_at` behind what it has read."""
 
-    def __init__(self, tokens: list[tuple[str, str]]) -> None:
+    def __init__(self, tokens: list[tuple[str, str]], schema: Schema) -> None:
         self._tokens = tokens
+        self._schema = schema
         self._at = 0
+        self._depth = 0
+        self._element: tuple[str, Mapping[str, Property]] | None = None
+        """Inside `any`: the variable, and the properties of what it stands for."""
         self.properties: list[str] = []
+        self.operators: set[str] = set()
 
     def end(self) -> None:
         if self._at != len(self._tokens):
-            raise BadRequest("Invalid filter clause")
+            raise invalid()
 
     def disjunction(self) -> Predicate:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise invalid()
         parts = [self._conjunction()]
-        while self._accept("or"):
+        while self.accept("or"):
             parts.append(self._conjunction())
-        return lambda m: any(part(m) for part in parts)
+        self._depth -= 1
+        return lambda item: any(part(item) for part in parts)
 
     def _conjunction(self) -> Predicate:
         parts = [self._factor()]
-        while self._accept("and"):
+        while self.accept("and"):
             parts.append(self._factor())
-        return lambda m: all(part(m) for part in parts)
+        return lambda item: all(part(item) for part in parts)
 
     def _factor(self) -> Predicate:
-        if self._accept("not"):
-            inner = self._factor()
-            return lambda m: not inner(m)
-        if self._accept("("):
+        negations = 0
+        while self.accept("not"):
+            self.operators.add("not")
+            negations += 1
+        inner = self._positive()
+        return inner if negations % 2 == 0 else lambda item: not inner(item)
+
+    def _positive(self) -> Predicate:
+        if self.accept("("):
             inner = self.disjunction()
-            self._expect("(", ")")
+            self.expect("(", ")")
             return inner
-        name = self._next("name")
-        match name.lower():
-            case "singlevalueextendedproperties/any":
-                return self._extended_property()
-            case "startswith" | "contains":
-                return self._text_function(name.lower())
-            case _:
-                return self._comparison(name)
+        name = self.read("name")
+        if self._peek() == ("mark", "("):
+            return self._call(name)
+        return self._comparison(name)
+
+    def _call(self, name: str) -> Predicate:
+        """A function, or a condition on a collection."""
+        head, _, last = name.rpartition("/")
+        if head and last.lower() in ("any", "all"):
+            return self._any(head, last.lower())
+        function = name.lower()
+        if function in _TEXT:
+            return self._text_function(function)
+        if function in _OTHER_FUNCTIONS:
+            raise self._schema.refusal(function)
+        raise BadRequest(f"An unknown function with name '{name}' was found.")
 
     def _comparison(self, name: str) -> Predicate:
-        value_of = self._property(name)
-        compare = _COMPARE.get(self._next("name"))
-        kind, raw = self._literal()
-        literal = _value(name, kind, raw)
-        sample = value_of(_SAMPLE)
-        if compare is None or type(sample) is not type(literal):
-            raise BadRequest("Invalid filter clause")
-        return lambda m: compare(value_of(m), literal)
+        known = self._property(name)
+        sign = self.read("name").lower()
+        if sign in ("in", "has"):
+            return self._member(known, sign)
+        compare = _COMPARE.get(sign)
+        if compare is None:
+            raise invalid()
+        self.operators.add(sign)
+        literal = self._literal(known)
+        if literal is None and sign not in ("eq", "ne"):
+            raise invalid()
+        return lambda item: _holds(compare, known.value(item), literal)
+
+    def _member(self, known: Property, sign: str) -> Predicate:
+        self._require(sign)
+        self.expect(sign, "(")
+        choices = [self._literal(known)]
+        while self.accept(","):
+            choices.append(self._literal(known))
+        self.expect(sign, ")")
+        return lambda item: known.value(item) in choices
 
     def _text_function(self, function: str) -> Predicate:
-        self._expect(function, "(")
-        value_of = self._property(self._next("name"))
-        self._expect(function, ",")
-        wanted = _unquoted(self._next("text")).casefold()
-        self._expect(function, ")")
-        if function == "startswith":
-            return lambda m: str(value_of(m)).startswith(wanted)
-        return lambda m: wanted in str(value_of(m))
+        self._require(function)
+        self.expect(function, "(")
+        known = self._property(self.read("name"))
+        self.expect(function, ",")
+        wanted = str(known.folded(unquoted(self.read("text"))))
+        self.expect(function, ")")
+        if known.kind is not str:
+            raise invalid()
+        holds = _TEXT[function]
+        return lambda item: holds(str(known.value(item) or ""), wanted)
 
-    def _extended_property(self) -> Predicate:
-        """`Any(ep: ep/id eq '<id>' and ep/value eq '<v>')`: names are case-sensitive, values are
-        not."""
-        self.properties.append("singleValueExtendedProperties")
-        self._expect("Any", "(")
-        variable = self._next("name").rstrip(":")
-        self._accept(":")
-        self._expect("Any", f"{variable}/id")
-        self._expect("Any", "eq")
-        wanted_key = property_key(_unquoted(self._next("text")))
-        self._expect("Any", "and")
-        wanted = self._extended_value(variable)
-        self._expect("Any", ")")
-        if wanted_key is None:
-            raise BadRequest("Invalid filter clause")
-        return lambda m: any(
-            property_key(identifier) == wanted_key and value.casefold() == wanted
-            for identifier, value in properties_of(m).items()
-        )
+    def _any(self, name: str, quantifier: str) -> Predicate:
+        special = self._schema.special.get(f"{name.lower()}/{quantifier}")
+        if special is not None:
+            return special(self)
+        if name.lower() in {one.lower() for one in self._schema.refused}:
+            raise self._schema.refusal(f"{name}/{quantifier}")
+        collection = self._collection(name)
+        self._require(quantifier)
+        self.expect(quantifier, "(")
+        if self.accept(")"):
+            return lambda item: any(True for _ in collection.items(item))
+        variable = self.read("name")
+        self.expect(quantifier, ":")
+        outer, self._element = self._element, (variable, collection.element)
+        inner = self.disjunction()
+        self._element = outer
+        self.expect(quantifier, ")")
+        return lambda item: any(inner(one) for one in collection.items(item))
 
-    def _extended_value(self, variable: str) -> str:
-        if self._accept("cast"):
-            self._expect("cast", "(")
-            self._expect("cast", f"{variable}/value")
-            self._expect("cast", ",")
-            self._next("name")
-            self._expect("cast", ")")
-        else:
-            self._expect("Any", f"{variable}/value")
-        self._expect("Any", "eq")
-        kind, raw = self._literal()
-        return (_unquoted(raw) if kind == "text" else raw).casefold()
+    def _collection(self, name: str) -> Collection:
+        if self._element is not None:
+            raise NotSupported("any within any")
+        for known, found in self._schema.collections.items():
+            if known.lower() == name.lower():
+                self.properties.append(known)
+                return found
+        self._schema.find(name)
+        raise BadRequest(f"The property '{name}' is not a collection.")
 
-    def _property(self, name: str) -> Callable[[Message], object]:
-        if name not in _PROPERTIES:
-            raise BadRequest(f"Could not find a property named '{name}' on type 'Message'.")
-        self.properties.append(name)
-        return _PROPERTIES[name]
+    def _property(self, name: str) -> Property:
+        if name.lower().endswith("/$count"):
+            raise NotSupported("$count within a filter")
+        if self._element is None:
+            known, found = self._schema.find(name)
+            self.properties.append(known)
+            return found
+        variable, element = self._element
+        head, _, rest = name.partition("/")
+        if head != variable or rest not in element:
+            raise self._schema.no_property(name)
+        return element[rest]
+
+    def _require(self, sign: str) -> None:
+        self.operators.add(sign)
+        if sign not in self._schema.operators:
+            raise self._schema.refusal(sign)
+
+    def _literal(self, known: Property) -> object:
+        kind, raw = self._peek()
+        self._at += 1
+        value = literal(kind, raw)
+        if value is not None and type(value) is not known.kind:
+            raise invalid()
+        return known.folded(value)
+
+    def value_text(self) -> str:
+        """A literal of any kind, as text."""
+        kind, raw = self._peek()
+        self._at += 1
+        if kind not in ("text", "time", "number", "name"):
+            raise invalid()
+        return unquoted(raw) if kind == "text" else raw
 
     def _peek(self) -> tuple[str, str]:
         return self._tokens[self._at] if self._at < len(self._tokens) else ("", "")
 
-    def _accept(self, word: str) -> bool:
+    def accept(self, word: str) -> bool:
+        """Read this word or mark, if it comes next."""
         kind, token = self._peek()
         if kind != "text" and token.lower() == word.lower():
             self._at += 1
             return True
         return False
 
-    def _expect(self, after: str, word: str) -> None:
-        if not self._accept(word):
+    def expect(self, after: str, word: str) -> None:
+        """Read this word or mark. Raises BadRequest if another one comes next."""
+        if not self.accept(word):
             raise BadRequest(f"Invalid filter clause near '{after}': expected '{word}'")
 
-    def _next(self, kind: str) -> str:
+    def read(self, kind: str) -> str:
+        """Read the next token, which must be of this kind."""
         found, token = self._peek()
         if found != kind:
-            raise BadRequest("Invalid filter clause")
+            raise invalid()
         self._at += 1
         return token
 
-    def _literal(self) -> tuple[str, str]:
-        kind, token = self._peek()
-        self._at += 1
-        return kind, token
+
+def _holds(compare: Callable[[Any, Any], bool], value: object, wanted: object) -> bool:
+    """A comparison with null is true only for `eq null`, `ne` and the like."""
+    if (value is None or wanted is None) and compare not in (operator.eq, operator.ne):
+        return False
+    return compare(value, wanted)
 
 
-_SAMPLE = Message(created=datetime.min, modified=datetime.min)  # noqa: DTZ901 - only its types count
-
-
-def _unquoted(text: str) -> str:
+def unquoted(text: str) -> str:
+    """The value of an OData string."""
     return text[1:-1].replace("''", "'")
 
 
-def _value(name: str, kind: str, raw: str) -> object:
-    """A literal, converted to the type of the property that it is compared with."""
+def literal(kind: str, raw: str) -> object:
+    """The value of a literal; None for `null`. Raises BadRequest if it is none."""
     if kind == "text":
-        text = _unquoted(raw)
-        return text.casefold() if name in _CASELESS else text
-    if kind == "name" and raw.lower() in ("true", "false"):
-        return raw.lower() == "true"
+        return unquoted(raw)
+    if kind == "number":
+        return int(raw)
+    if kind == "name" and raw.lower() in ("true", "false", "null"):
+        return {"true": True, "false": False, "null": None}[raw.lower()]
     if kind == "time":
-        when = datetime.fromisoformat(raw if "T" in raw else f"{raw}T00:00:00+00:00")
-        return when if when.tzinfo else when.fromisoformat(f"{raw}+00:00")
-    raise BadRequest("Invalid filter clause")
+        try:
+            when = datetime.fromisoformat(raw)
+        except ValueError as error:
+            raise invalid() from error
+        return when if when.tzinfo else when.replace(tzinfo=UTC)
+    raise invalid()

@@ -12,10 +12,9 @@ from local.simulator.graph.errors import (
     UnsupportedMediaType,
 )
 from local.simulator.graph.items import Message
-from local.simulator.graph.query import applied, next_link, option, page, view
+from local.simulator.graph.query import Page, applied, counted, message_page, view
 from local.simulator.graph.serving import accepted
-from local.simulator.graph.shape import FOLDERS, entity, folder_json, message_json
-from local.simulator.graph.state import known_folder
+from local.simulator.graph.shape import entity, message_json
 from local.simulator.wire import Request, Response
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def create_message(graph: GraphState, access: Access, request: Request) -> Respo
     else:
         message = reading.message(reading.document(request.body), graph.clock.now())
     graph.create(access, message, folder or "drafts")
-    return _answer(message, access, request, status=201)
+    return answer(message, access, request, status=201)
 
 
 def _swallowed(graph: GraphState, message: Message) -> bool:
@@ -70,7 +69,7 @@ def _swallowed(graph: GraphState, message: Message) -> bool:
     return graph.options.oversize_mime_swallowed and len(source) >= OVERSIZE_MIME
 
 
-def _answer(message: Message, access: Access, request: Request, status: int = 200) -> Response:
+def answer(message: Message, access: Access, request: Request, status: int = 200) -> Response:
     seen = view(request, access)
     location = f"{request.base_url}/v1.0/users/{access.user.object_id}/messages/{message.id}"
     headers = [*applied(seen), *([("Location", location)] if status == 201 else [])]
@@ -78,13 +77,13 @@ def _answer(message: Message, access: Access, request: Request, status: int = 20
 
 
 def get_message(graph: GraphState, access: Access, request: Request) -> Response:
-    return _answer(graph.find(access, request.params["id"]), access, request)
+    return answer(graph.find(access, request.params["id"]), access, request)
 
 
 def update_message(graph: GraphState, access: Access, request: Request) -> Response:
     """[api: message-update]"""
     changes = reading.document(request.body)
-    return _answer(graph.update(access, request.params["id"], changes), access, request)
+    return answer(graph.update(access, request.params["id"], changes), access, request)
 
 
 def delete_message(graph: GraphState, access: Access, request: Request) -> Response:
@@ -115,29 +114,28 @@ def message_source(graph: GraphState, access: Access, request: Request) -> Respo
 def list_messages(graph: GraphState, access: Access, request: Request) -> Response:
     """All folders, or one [api: user-list-messages]."""
     seen = view(request, access)
-    found = page(request, access, graph.listed(access, request.params.get("folder")))
-    document: dict[str, Any] = {"@odata.context": seen.context}
-    if (option(request, "count") or "").lower() == "true":
-        document["@odata.count"] = found.total
-    document["value"] = [message_json(one, seen) for one in found.messages]
-    if found.next_skip is not None:
-        document["@odata.nextLink"] = next_link(request, found.next_skip)
+    found = message_page(request, access, graph.listed(access, request.params.get("folder")))
+    value = [message_json(one, seen) for one in found.items]
+    document = collection(seen.context, value, found, count=counted(request))
     return Response.of_json(200, document, applied(seen))
 
 
+def collection(context: str, value: list[Any], page: Page, *, count: bool) -> dict[str, Any]:
+    """One page of a list."""
+    document: dict[str, Any] = {"@odata.context": context}
+    if count:
+        document["@odata.count"] = page.total
+    document["value"] = value
+    if page.next_link is not None:
+        document["@odata.nextLink"] = page.next_link
+    return document
+
+
+def plain_count(total: int) -> Response:
+    """GET .../$count."""
+    return Response(200, str(total).encode(), (("Content-Type", "text/plain"),))
+
+
 def count_messages(graph: GraphState, access: Access, request: Request) -> Response:
-    found = page(request, access, graph.listed(access, request.params.get("folder")))
-    return Response(200, str(found.total).encode(), (("Content-Type", "text/plain"),))
-
-
-def list_folders(graph: GraphState, access: Access, request: Request) -> Response:
-    value = [folder_json(name, graph.listed(access, name)) for name in FOLDERS]
-    context = f"{view(request, access).context.removesuffix('messages')}mailFolders"
-    return Response.of_json(200, {"@odata.context": context, "value": value})
-
-
-def get_folder(graph: GraphState, access: Access, request: Request) -> Response:
-    name = known_folder(request.params["folder"])
-    context = f"{view(request, access).context.removesuffix('messages')}mailFolders/$entity"
-    document = folder_json(name, graph.listed(access, name))
-    return Response.of_json(200, {"@odata.context": context, **document})
+    found = message_page(request, access, graph.listed(access, request.params.get("folder")))
+    return plain_count(found.total)

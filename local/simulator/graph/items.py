@@ -42,9 +42,14 @@ class Address:
         return self.address.casefold()
 
 
+FILE = "#microsoft.graph.fileAttachment"
+ITEM = "#microsoft.graph.itemAttachment"
+
+
 @dataclass(frozen=True)
 class Attachment:
-    """A file in a message. Copies of a message share it with its content."""
+    """A file or a message in a message. Copies of a message share it with its content; that of an
+    attached message is its MIME source."""
 
     name: str
     content: bytes
@@ -52,7 +57,7 @@ class Attachment:
     content_type: str = "application/octet-stream"
     is_inline: bool = False
     content_id: str | None = None
-    kind: str = "#microsoft.graph.fileAttachment"
+    kind: str = FILE
     id: str = field(default_factory=lambda: new_id())
 
     @cached_property
@@ -94,6 +99,7 @@ class Message:
     is_read: bool = True
     headers: list[tuple[str, str]] = field(default_factory=list)
     properties: dict[str, str] = field(default_factory=dict)
+    multi_properties: dict[str, list[str]] = field(default_factory=dict)
     attachments: list[Attachment] = field(default_factory=list)
     mime: bytes | None = None
     """The source from the client or from transport; None if it was made from JSON."""
@@ -141,6 +147,7 @@ class Message:
             hidden=False,
             misses_left=0,
             properties=dict(self.properties),
+            multi_properties=dict(self.multi_properties),
             headers=list(self.headers),
         )
 
@@ -165,6 +172,13 @@ def property_key(identifier: str) -> str | None:
     return f"{kind} {{{guid}}} {last}"
 
 
+def multi_property_key(identifier: str) -> str | None:
+    """The key of a property with several values, whose type is written with `Array`. None if
+    malformed."""
+    kind, array, rest = identifier.strip().partition("Array ")
+    return property_key(f"{kind} {rest}") if array else None
+
+
 def properties_of(message: Message) -> dict[str, str]:
     """The properties for filters and `$expand`: its own properties, and its custom headers by their
     names in lower case [MS-OXCPRPT 3.2.5.10], also in Sent Items."""
@@ -180,7 +194,9 @@ def named_properties(message: Message) -> set[str]:
     """The names that take slots in the mailbox: header names and GUID properties, not tags
     (1.4)."""
     names = {f"header {name.lower()}" for name, _ in message.headers if is_custom(name)}
-    return names | {key for one in message.properties if "{" in (key := property_key(one) or "")}
+    keys = [property_key(one) or "" for one in message.properties]
+    keys += [multi_property_key(one) or "" for one in message.multi_properties]
+    return names | {key for key in keys if "{" in key}
 
 
 def is_custom(header: str) -> bool:

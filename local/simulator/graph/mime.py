@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import quopri
 import re
 from collections.abc import Container, Iterator
 from datetime import datetime
@@ -15,13 +16,24 @@ from email import message_from_bytes
 from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message as Part
+from email.policy import compat32
 
 from local.simulator.graph.errors import InvalidMimeBase64, UnableToDeserializePostBody
-from local.simulator.graph.items import KEY_HEADER, Address, Attachment, Message, first_header
+from local.simulator.graph.items import (
+    ITEM,
+    KEY_HEADER,
+    Address,
+    Attachment,
+    Message,
+    first_header,
+)
 from local.simulator.graph.mime_people import people
 
 STRIPPED = frozenset({"auto-submitted", "return-path"})
 """Headers that are always removed at submission [microsoftgraph/msgraph-sdk-dotnet#2209]."""
+
+MESSAGE = "message/rfc822"
+_AS_SENT = compat32.clone(linesep="\r\n")
 
 IMPORTANCE = {"high": "high", "low": "low", "1": "high", "2": "high", "4": "low", "5": "low"}
 
@@ -108,6 +120,9 @@ def _read_parts(target: Message, parsed: Part, now: datetime) -> None:
     """Set the first text and the first HTML as bodies, and all other leaves as files."""
     for part in _leaves(parsed):
         kind = part.get_content_type()
+        if kind == MESSAGE:
+            target.attachments = [*target.attachments, _attached_message(part, now)]
+            continue
         is_file = part.get_content_disposition() == "attachment" or bool(part.get_filename())
         if kind == "text/plain" and target.text is None and not is_file:
             target.text = _text(part)
@@ -118,10 +133,50 @@ def _read_parts(target: Message, parsed: Part, now: datetime) -> None:
 
 
 def _leaves(parsed: Part) -> Iterator[Part]:
-    """The parts with content: an attached message or a delivery status counts as one part."""
-    for part in parsed.walk():
-        if not part.is_multipart():
+    """The parts with content, in order. An attached message is one part, whatever is in it."""
+    waiting = [parsed]
+    while waiting:
+        part = waiting.pop()
+        if part.is_multipart() and part.get_content_type() != MESSAGE:
+            waiting += reversed([one for one in part.get_payload() if isinstance(one, Part)])
+        else:
             yield part
+
+
+def _attached_message(part: Part, now: datetime) -> Attachment:
+    """A message/rfc822 part: for Graph an item and no file. Its name is UNCONFIRMED: the subject,
+    as Outlook shows it, or the file's name if it has none."""
+    source = _inner_source(part)
+    subject = first_header(header_fields(source), "Subject") or ""
+    return Attachment(
+        name=subject or _file_name(part) or "untitled",
+        content=source,
+        modified=now,
+        content_type=MESSAGE,
+        kind=ITEM,
+    )
+
+
+def _inner_source(part: Part) -> bytes:
+    """The attached message as it was sent. The parser does not undo an encoding of the part."""
+    payload = part.get_payload()
+    inner = payload[0] if isinstance(payload, list) and payload else None
+    if not isinstance(inner, Part):
+        return _content(part)
+    encoding = _clean(str(part.get("Content-Transfer-Encoding", ""))).strip().lower()
+    if encoding in ("base64", "quoted-printable"):
+        return _undone(inner, encoding)
+    return inner.as_bytes(policy=_AS_SENT)
+
+
+def _undone(inner: Part, encoding: str) -> bytes:
+    text = inner.as_bytes(policy=_AS_SENT)
+    if encoding == "quoted-printable":
+        return quopri.decodestring(text)
+    try:
+        return base64.b64decode(b"".join(text.split()), validate=True)
+    except binascii.Error:
+        return text
 
 
 def _text(part: Part) -> str:

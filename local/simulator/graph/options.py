@@ -55,6 +55,8 @@ class GraphOptions(Options):
     latency_seconds: float = 0.0
     """The real time of a request, which occupies its concurrency slot."""
 
+    upload_status_get: bool = True
+    """Whether a GET of an upload URL says how much has arrived; else 405. UNCONFIRMED."""
     large_body_as_json: bool = False
     """The 413 above 4 MB: False is the gateway's HTML, True is Graph's JSON."""
     oversize_mime_swallowed: bool = True

@@ -10,6 +10,7 @@ from datetime import datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
+from local.simulator.graph import query_options
 from local.simulator.graph.access import Access, bearer, enter, mailbox_owner, named_user
 from local.simulator.graph.errors import (
     GraphError,
@@ -60,8 +61,11 @@ def identified(response: Response, request: Request, request_id: str, now: datet
     return replace(response, headers=(*response.headers, *ids))
 
 
-def in_mailbox(graph: GraphState, permissions: tuple[str, ...], work: MailboxWork) -> Handler:
-    """Work inside the mailbox that `/me` or `/users/{user}` names."""
+def in_mailbox(
+    graph: GraphState, permissions: tuple[str, ...], options: frozenset[str], work: MailboxWork
+) -> Handler:
+    """Work inside the mailbox that `/me` or `/users/{user}` names. `options` are the query options
+    that the work executes."""
 
     def inside(request: Request) -> Response:
         if len(request.body) > MAXIMUM_BODY:
@@ -74,6 +78,10 @@ def in_mailbox(graph: GraphState, permissions: tuple[str, ...], work: MailboxWor
             _take_time(graph)
             access = enter(claims, user, graph.mailboxes_for_applications(user.tenant_id))
             access.require(permissions)
+            query_options.check(request, options, collection=options in query_options.COLLECTIONS)
+            folder, item = (request.params.get(name) for name in ("folder", "id"))
+            if folder is not None and item is not None:
+                graph.check_place(access, item, folder)
             return work(access, request)
 
     return answering(graph, inside)
@@ -107,7 +115,8 @@ def answer_of(error: GraphError, request: Request, request_id: str, now: datetim
             "request-id": request_id,
             "client-request-id": client_request_id(request) or request_id,
         }
-    return Response.of_json(error.status, {"error": document}, error.headers)
+    answer = Response.of_json(error.status, {"error": document}, error.headers)
+    return replace(answer, unsupported=error.unsupported)
 
 
 def client_request_id(request: Request) -> str | None:

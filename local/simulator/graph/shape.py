@@ -6,15 +6,25 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from html import unescape
 from typing import Any
 from urllib.parse import quote
 
 from local.simulator.graph.compose import headers_of
 from local.simulator.graph.errors import BadRequest
-from local.simulator.graph.items import Address, Attachment, Message, properties_of, property_key
+from local.simulator.graph.expand import Expand
+from local.simulator.graph.items import (
+    FILE,
+    Address,
+    Attachment,
+    Message,
+    multi_property_key,
+    properties_of,
+    property_key,
+)
+from local.simulator.graph.mime import read
+from local.simulator.graph.plain import plain_text
 
 FOLDERS = {
     "inbox": "Inbox",
@@ -37,8 +47,9 @@ class View:
     owner: str
     """The user id in `@odata.context` and links."""
     select: frozenset[str] = frozenset()
-    expand_properties: frozenset[str] = frozenset()
-    expand_attachments: bool = False
+    expand: Expand = field(default_factory=Expand)
+    expand_items: bool = False
+    """Whether an item attachment shows its item."""
     immutable_ids: bool = False
     text_body: bool = False
     unsafe_html: bool = False
@@ -69,21 +80,35 @@ def message_json(message: Message, view: View) -> dict[str, Any]:
         "@odata.etag": f'W/"{message.change_key}"',
         "id": item_id(message, view),
     }
-    for name, read in _PROPERTIES.items():
+    for name, value_of in _PROPERTIES.items():
         if name in wanted and not (view.basic and name in _NOT_BASIC):
-            value = read(message, view)
+            value = value_of(message, view)
             if value is not _ABSENT:
                 result[name] = value
-    if view.expand_properties:
-        found = [
-            {"id": identifier, "value": value}
-            for identifier, value in properties_of(message).items()
-            if property_key(identifier) in view.expand_properties
-        ]
-        if found:
-            result["singleValueExtendedProperties"] = found
-    if view.expand_attachments:
-        result["attachments"] = [attachment_json(one, view) for one in message.attachments]
+    return result | _expanded(message, view)
+
+
+def _expanded(message: Message, view: View) -> dict[str, Any]:
+    """Extended properties that the message does not have are left out, as Graph does."""
+    expand = view.expand
+    single = [
+        {"id": identifier, "value": value}
+        for identifier, value in properties_of(message).items()
+        if property_key(identifier) in expand.properties
+    ]
+    multi = [
+        {"id": identifier, "value": values}
+        for identifier, values in message.multi_properties.items()
+        if multi_property_key(identifier) in expand.multi_properties
+    ]
+    result: dict[str, Any] = {}
+    if single:
+        result["singleValueExtendedProperties"] = single
+    if multi:
+        result["multiValueExtendedProperties"] = multi
+    if expand.attachments:
+        each = replace(view, select=expand.attachment_select, expand=Expand())
+        result["attachments"] = [attachment_json(one, each) for one in message.attachments]
     return result
 
 
@@ -92,26 +117,54 @@ def entity(message: Message, view: View) -> dict[str, Any]:
     return {"@odata.context": f"{view.context}/$entity", **message_json(message, view)}
 
 
-def attachment_json(one: Attachment, view: View, *, content: bool = True) -> dict[str, Any]:
-    """[api: message-post-attachments]"""
+def attachment_json(one: Attachment, view: View) -> dict[str, Any]:
+    """[api: message-post-attachments], [api: attachment-get]"""
+    is_file = one.kind == FILE
     result: dict[str, Any] = {
         "@odata.type": one.kind,
         "@odata.mediaContentType": one.content_type,
         "id": one.id,
         "lastModifiedDateTime": timestamp(one.modified),
         "name": one.name,
-        "contentType": one.content_type,
+        "contentType": one.content_type if is_file else None,
         "size": len(one.content),
         "isInline": one.is_inline,
-        "contentId": one.content_id,
-        "contentLocation": None,
     }
-    if content:
+    if is_file:
+        result["contentId"] = one.content_id
+        result["contentLocation"] = None
         result["contentBytes"] = base64.b64encode(one.content).decode()
+    else:
+        del result["@odata.mediaContentType"]
     if view.select:
-        kept = {"@odata.type", "@odata.mediaContentType", "id", *view.select}
+        kept = {"@odata.type", "@odata.mediaContentType", "id", *_selected_of_file(view.select)}
         result = {name: value for name, value in result.items() if name in kept}
+    if view.expand_items and not is_file:
+        result["item"] = _item(one, view)
     return result
+
+
+def _selected_of_file(select: frozenset[str]) -> frozenset[str]:
+    """The names without the type to which they may be cast."""
+    cast = "microsoft.graph.fileattachment/"
+    names = frozenset(
+        name[len(cast) :] if name.lower().startswith(cast) else name for name in select
+    )
+    if unknown := names - _ATTACHMENT_PROPERTIES:
+        raise BadRequest(
+            f"Could not find a property named '{min(unknown)}' on type 'microsoft.graph.attachment'."
+        )
+    return names
+
+
+def _item(one: Attachment, view: View) -> dict[str, Any]:
+    """The attached message. It has no id of its own [api: attachment-get, example 3]."""
+    message = read(one.content, one.modified)
+    message.is_draft = False
+    whole = replace(view, select=frozenset(), expand=Expand(), expand_items=False)
+    document = message_json(message, whole)
+    del document["@odata.etag"]
+    return {"@odata.type": "#microsoft.graph.message", **document, "id": ""}
 
 
 def folder_json(name: str, messages: Iterable[Message]) -> dict[str, Any]:
@@ -134,15 +187,19 @@ def recipient(one: Address | None) -> dict[str, Any] | None:
     return {"emailAddress": {"name": one.name or one.address, "address": one.address}}
 
 
-def plain_text(html: str) -> str:
-    """The text of HTML without its markup."""
-    without = re.sub(r"(?is)<(script|style|head)\b.*?</\1\s*>", "", html)
-    lines = re.sub(r"(?i)<br\b[^>]*>|</(p|div|h[1-6]|li|tr|table|ul|ol)\s*>", "\r\n", without)
-    words = re.sub(r"<[^>]+>", "", lines)
-    # Python refuses to read numbers with thousands of digits; none of them is a character.
-    return unescape(re.sub(r"&#x?[0-9a-fA-F]{9,};?", "\ufffd", words)).strip()
-
-
+_ATTACHMENT_PROPERTIES = frozenset(
+    (
+        "id",
+        "lastModifiedDateTime",
+        "name",
+        "contentType",
+        "size",
+        "isInline",
+        "contentId",
+        "contentLocation",
+        "contentBytes",
+    )
+)
 _ABSENT = object()
 Reader = Callable[[Message, View], object]
 

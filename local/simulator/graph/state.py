@@ -30,13 +30,31 @@ from local.simulator.graph.items import Address, Attachment, Message, is_custom
 from local.simulator.graph.mailbox import Mailbox
 from local.simulator.graph.options import GraphOptions
 from local.simulator.graph.personal import check_limits
+from local.simulator.graph.query_errors import NotSupported
 from local.simulator.graph.shape import FOLDERS
 from local.simulator.graph.throttle import Throttle
+from local.simulator.graph.upload_address import UploadAddress
 from local.simulator.graph.uploads import AttachmentItem, Session, Uploads
 from local.simulator.organisations import Organisations
 
 DRAFT_ONLY = {"subject", "body", "replyTo", "internetMessageId"}
 """[api: message-update]"""
+
+OTHER_FOLDERS = frozenset(
+    [
+        "clutter",
+        "conflicts",
+        "conversationhistory",
+        "localfailures",
+        "msgfolderroot",
+        "recoverableitemsdeletions",
+        "scheduled",
+        "searchfolders",
+        "serverfailures",
+        "syncissues",
+    ]
+)
+"""Well-known folders [res: mailfolder] that the simulator does not have."""
 
 _ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+")
 
@@ -56,6 +74,7 @@ class GraphState:
         self.organisations = organisations
         self.tokens = tokens
         self.options = GraphOptions()
+        self.upload_address = UploadAddress()
         self.throttle = Throttle(clock.now, lambda: self.options)
         self._lock = threading.RLock()
         self._mailboxes: dict[str, Mailbox] = {}
@@ -138,7 +157,11 @@ class GraphState:
             if "attachments" in changes:
                 raise UnableToDeserializePostBody
             now = self.clock.now()
-            changed = replace(message, properties=dict(message.properties))
+            changed = replace(
+                message,
+                properties=dict(message.properties),
+                multi_properties=dict(message.multi_properties),
+            )
             reading.fill(changed, changes, now)
             mailbox.learn(changed, self.options.named_property_quota)
             if changes.keys() - {"isRead", "categories", "flag", "inferenceClassification"}:
@@ -158,6 +181,35 @@ class GraphState:
                 moved = message.copied("deleteditems", self.clock.now())
                 moved.is_draft, moved.immutable_id = message.is_draft, message.immutable_id
                 mailbox.add(moved)
+
+    def move(self, access: Access, item_id: str, folder: str) -> Message:
+        """Move a message: its id changes, its immutable id stays [con: outlook-immutable-id]."""
+        with self._lock:
+            mailbox = self._entered(access)
+            message, name = mailbox.find(item_id), known_folder(folder)
+            mailbox.remove(message)
+            moved = message.copied(name, self.clock.now())
+            moved.immutable_id, moved.created = message.immutable_id, message.created
+            return self._placed(mailbox, message, moved)
+
+    def copy(self, access: Access, item_id: str, folder: str) -> Message:
+        """Copy a message into a folder, under ids of its own."""
+        with self._lock:
+            mailbox = self._entered(access)
+            message, name = mailbox.find(item_id), known_folder(folder)
+            return self._placed(mailbox, message, message.copied(name, self.clock.now()))
+
+    def _placed(self, mailbox: Mailbox, message: Message, copy: Message) -> Message:
+        copy.is_draft = message.is_draft
+        mailbox.add(copy)
+        return copy
+
+    def check_place(self, access: Access, item_id: str, folder: str) -> None:
+        """Raises ItemNotFound if the message is in another folder than the path says."""
+        with self._lock:
+            found = self._entered(access).items.get(item_id)
+            if found is not None and found.folder != known_folder(folder):
+                raise ItemNotFound
 
     def purge(self, access: Access, item_id: str) -> None:
         with self._lock:
@@ -308,6 +360,8 @@ class GraphState:
 
 def known_folder(name: str) -> str:
     """The name of a well-known folder, in upper or lower case."""
+    if name.lower() in OTHER_FOLDERS:
+        raise NotSupported(f"the folder {name.lower()}")
     if name.lower() not in FOLDERS:
         raise ItemNotFound
     return name.lower()

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from local.simulator.graph.delivery import Letter
 from local.simulator.graph.items import Address, Message
-from local.simulator.graph.shape import plain_text
+from local.simulator.graph.plain import plain_text
 
 PAGE_LENGTH = 50
 PREVIEW_LENGTH = 120

@@ -35,6 +35,8 @@ OUTLOOK_HOSTS = frozenset(
 )
 """The hosts of upload sessions, in the public and the national clouds."""
 
+_LOOPBACK = ("localhost", "127.0.0.1")
+
 TRIES = 5
 """How often one chunk is sent before the upload is given up."""
 LONGEST_WAIT = 60.0
@@ -55,11 +57,12 @@ class UploadSessions:
         local_host: str | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`local_host` is the host and port of the simulator, in development."""
+        """`local_host` is the host and port of the simulator, in development. Uploads go to the other
+        name of the loopback interface there, as Microsoft's go to another host than Graph's."""
         self._ca_file = ca_file
         self._chunk_seconds = chunk_seconds
         self._clock = clock
-        self._local_host = local_host
+        self._local_hosts = _names_of(local_host)
         self._sleep = sleep
         self._lock = threading.Lock()
         self._lines: dict[str, HttpClient] = {}
@@ -145,7 +148,7 @@ class UploadSessions:
         except ValueError as error:
             raise RemoteRefused(SYSTEM, "the upload address is not a URL") from error
         named = f"{host}:{port}" if port else host
-        ours = (host in OUTLOOK_HOSTS and port in (None, 443)) or named == self._local_host
+        ours = (host in OUTLOOK_HOSTS and port in (None, 443)) or named in self._local_hosts
         if parts.scheme != "https" or parts.username is not None or not ours:
             raise RemoteRefused(SYSTEM, "the upload address is not on a host of Microsoft")
         with self._lock:
@@ -203,6 +206,14 @@ class _Session(msgspec.Struct):
             self.line.request("DELETE", self.path, within_seconds=READ_SECONDS, headers={})
         except RemoteError:
             return
+
+
+def _names_of(local_host: str | None) -> frozenset[str]:
+    if local_host is None:
+        return frozenset()
+    name, colon, port = local_host.partition(":")
+    names = (name, *_LOOPBACK) if name in _LOOPBACK else (name,)
+    return frozenset(f"{each}{colon}{port}" for each in names)
 
 
 def _passes(answer: Answer) -> bool:

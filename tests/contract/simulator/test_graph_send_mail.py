@@ -76,6 +76,7 @@ def test_every_documented_field_reaches_transport(graph: GraphClient) -> None:
     assert (delivery["has_html"], delivery["has_text"]) == (True, False)
     assert delivery["attachments"] == [
         {
+            "kind": "fileAttachment",
             "name": "a.txt",
             "content_type": "text/plain",
             "size": 2,
