@@ -3,7 +3,7 @@
 PYTHON ?= $(or $(shell local/find_python.sh 2>/dev/null),python3)
 PORT ?= 7071
 SIMULATOR_PORT ?= 7072
-INSTANCES ?= 1
+INSTANCES ?= $(or $(WORKERS),1)
 CREDENTIAL ?= secret
 MAILS ?= 2000
 KILLS ?= 100

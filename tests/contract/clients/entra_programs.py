@@ -112,7 +112,9 @@ class Programs:
 
     def _start(self, client: Client, flow: str, more: Mapping[str, str]) -> subprocess.Popen[str]:
         missing = client.is_for_node and not NODE_PACKAGES.exists()
-        assert not missing, "the packages for Node are missing: run `make install` and `make test` first"
+        assert not missing, (
+            "the packages for Node are missing: run `make install` and `make test` first"
+        )
         return subprocess.Popen(  # noqa: S603 - our own programs
             [*client.command, flow],
             env={**self._environment, **more},

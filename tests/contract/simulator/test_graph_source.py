@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import email
 from email import policy
 from email.message import EmailMessage
@@ -156,3 +157,23 @@ def test_whoever_can_be_read_out_of_a_malformed_header_gets_the_mail(
     reached = [one.address for one in graph.state.letters()[-1].recipients]
     assert "evil@example.net" in reached
     assert "grace@example.org" in reached
+
+
+def test_a_message_attached_to_mime_is_listed_as_an_item(graph: GraphClient) -> None:
+    source = (
+        b"To: ada@contoso.com\r\nSubject: Forwarded\r\nMIME-Version: 1.0\r\n"
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+        b"--b\r\nContent-Type: text/plain\r\n\r\nSee below.\r\n"
+        b"--b\r\nContent-Type: message/rfc822\r\n\r\n"
+        b"From: grace@example.org\r\nSubject: Inner\r\n\r\nhi\r\n--b--\r\n"
+    )
+    draft = graph.post(
+        "/me/messages",
+        data=base64.b64encode(source),
+        headers={"Content-Type": "text/plain"},
+    ).json()
+
+    (attached,) = graph.get(f"/me/messages/{draft['id']}/attachments").json()["value"]
+
+    assert attached["@odata.type"] == "#microsoft.graph.itemAttachment"
+    assert attached["name"] == "Inner"

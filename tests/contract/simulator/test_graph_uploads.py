@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -159,3 +160,31 @@ def test_a_session_that_outlook_does_not_open(
     graph: GraphClient, changes: dict[str, Any], expected: tuple[int, str]
 ) -> None:
     assert error_of(open_session(graph, graph.draft()["id"], **changes)) == expected
+
+
+def test_an_upload_url_says_what_is_expected_next(graph: GraphClient) -> None:
+    session = graph.post(
+        f"/me/messages/{graph.draft()['id']}/attachments/createUploadSession",
+        json={"AttachmentItem": {"attachmentType": "file", "name": "a.bin", "size": 2 * CHUNK}},
+    ).json()
+    graph.session.put(
+        session["uploadUrl"],
+        data=b"a" * CHUNK,
+        headers={"Content-Range": f"bytes 0-{CHUNK - 1}/{2 * CHUNK}"},
+        timeout=30,
+    )
+
+    status = graph.session.get(session["uploadUrl"], timeout=30)
+
+    assert status.status_code == 200
+    assert status.json()["nextExpectedRanges"] == [str(CHUNK)]
+    assert status.json()["expirationDateTime"]
+
+
+def test_an_upload_url_is_on_another_host_than_graph(graph: GraphClient) -> None:
+    session = graph.post(
+        f"/me/messages/{graph.draft()['id']}/attachments/createUploadSession",
+        json={"AttachmentItem": {"attachmentType": "file", "name": "a.bin", "size": 2 * CHUNK}},
+    ).json()
+
+    assert urlsplit(session["uploadUrl"]).hostname != urlsplit(graph.base).hostname
