@@ -3,7 +3,7 @@
 PYTHON ?= $(or $(shell local/find_python.sh 2>/dev/null),python3)
 PORT ?= 7071
 SIMULATOR_PORT ?= 7072
-WORKERS ?= 1
+INSTANCES ?= 1
 CREDENTIAL ?= secret
 MAILS ?= 2000
 KILLS ?= 100
@@ -80,6 +80,16 @@ node_modules/.installed: package-lock.json
 	@cd .local/clients/node && npm ci --silent --no-audit --no-fund --ignore-scripts
 	@touch $@
 
+# Clients of Microsoft's services that judge the simulator (tests/contract/clients).
+.local/sdk-clients/.installed: tests/contract/clients/requirements.txt tests/contract/clients/package-lock.json
+	@echo "Installing clients of Microsoft's services (a minute the first time) …"
+	@$(PYTHON) -m venv .local/sdk-clients/python
+	@.local/sdk-clients/python/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/contract/clients/requirements.txt
+	@mkdir -p .local/sdk-clients/node
+	@cp tests/contract/clients/package.json tests/contract/clients/package-lock.json tests/contract/clients/.npmrc .local/sdk-clients/node
+	@cd .local/sdk-clients/node && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
 # What the bench measures Postroom against, apart from what Postroom itself runs on.
 .local/bench-peers/.installed: requirements-bench.txt
 	@$(PYTHON) local/prerequisites.py python
@@ -93,7 +103,7 @@ tools: .local/infra-tools/.installed .local/infra-node/.installed  ## install wh
 clients: .local/clients/.installed  ## install what generates clients from the OpenAPI document and compiles them
 
 run: install  ## start everything, send two mails, stay up (ONCE=1 stops after them; PORT=…, CREDENTIAL=secret, certificate or managed-identity)
-	@$(PY) -m local.demo --port $(PORT) --simulator-port $(SIMULATOR_PORT) --workers $(WORKERS) --credential $(CREDENTIAL) $(ONCE_FLAG)
+	@$(PY) -m local.demo --port $(PORT) --simulator-port $(SIMULATOR_PORT) --instances $(INSTANCES) --credential $(CREDENTIAL) $(ONCE_FLAG)
 
 simulator: install  ## start only what stands in for Microsoft
 	@$(PY) -m local.simulator --http-port $(SIMULATOR_PORT) --https-port 0 --state-dir .local
@@ -110,7 +120,7 @@ fast: install  ## the tests that need no other processes
 
 check: lint types fast  ## lint, types, fast tests: under a minute
 
-test: install .local/functions-runtime/.installed tools  ## everything, from a fresh clone (PARTS="mails infra": some)
+test: install .local/functions-runtime/.installed .local/sdk-clients/.installed tools  ## everything, from a fresh clone (PARTS="mails infra": some)
 	@$(PY) local/prerequisites.py browser
 	@$(PY) -m tests.parts $(PARTS)
 
@@ -149,6 +159,7 @@ lock: install  ## pin the packages of requirements*.in anew, with hashes, for Py
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate requirements-bicep.in -o requirements-bicep.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate requirements-clients.in -o requirements-clients.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate requirements-bench.in -o requirements-bench.txt
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate tests/contract/clients/requirements.in -o tests/contract/clients/requirements.txt
 
 clean:  ## remove what was installed and made
 	@rm -rf .venv node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -91,7 +91,7 @@ def _stack() -> Iterator[Stack]:
             Path(directory),
             0,
             0,
-            workers=WORKERS,
+            instances=WORKERS,
             settings=world.AS_DEPLOYED,
             local_settings=False,
         ) as stack,

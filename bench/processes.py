@@ -10,12 +10,12 @@ from local.stack import Stack
 
 
 def spent(stack: Stack) -> dict[str, float]:
-    """Processor seconds so far of Azurite, the simulator and all workers together."""
+    """Processor seconds so far of Azurite, the simulator and all instances (host and worker) together."""
     azurite = stack.info["pids"].get("azurite")
     found = {
         "Azurite": [azurite],
         "simulator": [stack.info["pids"].get("simulator")],
-        "workers": stack.worker_pids(),
+        "workers": [pid for each in stack.instances() for pid in (each.host, each.worker)],
     }
     return {
         name: sum(_seconds(pid) for pid in pids if pid is not None) for name, pids in found.items()

@@ -42,7 +42,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=7071, help="the app's port")
     parser.add_argument("--simulator-port", type=int, default=7072, help="the simulator's port")
-    parser.add_argument("--workers", type=int, default=1, help="host processes")
+    parser.add_argument("--instances", type=int, default=1, help="instances of the app")
     parser.add_argument(
         "--credential", choices=CREDENTIALS, default="secret", help="the credential of the app"
     )
@@ -57,7 +57,7 @@ def main() -> int:
             Path(os.environ.get("POSTROOM_STATE_DIR", REPOSITORY / ".local")),
             app_port=options.port,
             simulator_port=options.simulator_port,
-            workers=options.workers,
+            instances=options.instances,
             console=console,
             credential=options.credential,
         ) as stack:

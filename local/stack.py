@@ -17,17 +17,28 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from local import children, ports, stack_files
 from local.azurite import Azurite, AzuriteError, check_tools
 from local.console import Console
+from local.host import counts
 from local.stack_errors import StackError, check_python, port_taken
 from local.stack_files import REPOSITORY
 from local.state_lock import StateLock
 
 _START_TIMEOUT = 60.0
 _SIMULATOR = "local.simulator"
+
+
+class Instance(NamedTuple):
+    """An instance's number, from 0, and the process ids of its host and its Python worker."""
+
+    number: int
+    host: int
+    worker: int
+
+
 CREDENTIALS = ("secret", "certificate", "managed-identity")
 
 
@@ -37,7 +48,7 @@ class Stack:
         state_dir: Path = REPOSITORY / ".local",
         app_port: int = 7071,
         simulator_port: int = 7072,
-        workers: int = 1,
+        instances: int = 1,
         storage: str | None = None,
         *,
         storage_dir: Path | None = None,
@@ -48,6 +59,7 @@ class Stack:
         console: Console | None = None,
         credential: str = "secret",
         also_called: Sequence[str] = (),
+        host_options: Sequence[str] = (),
     ) -> None:
         """Ports of 0 take free ones. `storage` is a connection string to use instead of Azurite.
 
@@ -57,12 +69,14 @@ class Stack:
         `python` is another interpreter for the host and the app; of this repository it then sees
         nothing but `local`, so that an unpacked package has to be complete by itself. `also_called`
         are names that the simulator answers to as well, such as `graph.microsoft.com`.
+        `host_options` are more options of `python -m local.host`. The host is strict: it ends where
+        the app has a mistake with which Azure would start.
         """
         self.state_dir = state_dir.resolve()
         self.info: dict[str, Any] = {}
         self._app_port = app_port
         self._simulator_port = simulator_port
-        self._workers = workers
+        self._instances = instances
         self._storage = storage
         self._storage_dir = storage_dir
         self._app_dir = app_dir.resolve()
@@ -71,6 +85,7 @@ class Stack:
         self._local_settings = local_settings
         self._credential = credential
         self._also_called = tuple(also_called)
+        self._host_options = tuple(host_options)
         self._console = console or Console(quiet=True)
         self._logs = self.state_dir / "logs"
         self._lock = StateLock(self.state_dir)
@@ -99,10 +114,14 @@ class Stack:
             **self._extra,
         }
 
-    def worker_pids(self) -> list[int]:
-        """The host's workers now; a killed one is replaced by another."""
+    def instances(self) -> list[Instance]:
+        """The instances that run now; a process that is killed is replaced by another."""
         state = stack_files.read(self.state_dir / "host-state.json") or {}
-        return [int(pid) for pid in state.get("workers", [])]
+        return [Instance(**each) for each in state.get("instances", [])]
+
+    def held_messages(self) -> list[int]:
+        """How many queue messages each instance holds now, in the order of their numbers."""
+        return counts.held(self.state_dir / "host-counts")
 
     def start(self) -> Stack:
         began = time.monotonic()
@@ -133,20 +152,22 @@ class Stack:
             stack_files.path(self.state_dir).unlink(missing_ok=True)
             self._lock.release()
 
-    def start_host(self, workers: int | None = None) -> None:
-        """Start the host with the app; for tests also after `stop_host()`, with other `workers`."""
-        self._workers = workers or self._workers
+    def start_host(self, instances: int | None = None) -> None:
+        """Start the host with the app; for tests also after `stop_host()`, with more or fewer
+        `instances`."""
+        self._instances = instances or self._instances
         state = self.state_dir / "host-state.json"
         state.unlink(missing_ok=True)
         command = [str(self._python or sys.executable), "-m", "local.host"]
         command += ["--port", str(self._app_port), "--app-dir", str(self._app_dir)]
-        command += ["--state-dir", str(self.state_dir), "--workers", str(self._workers)]
-        command += ["--grace", "15"]
+        command += ["--state-dir", str(self.state_dir), "--instances", str(self._instances)]
+        command += ["--grace", "15", "--strict", *self._host_options]
         environment = {**os.environ, **self.settings}
         self._host = self._spawn("host", command, environment, directory=self._host_directory())
         self._wait("host", self._host, state.exists)
         self.info["pids"]["host"] = self._host.pid
-        self.info["pids"]["workers"] = self.worker_pids()
+        self.info["pids"]["instances"] = [each.host for each in self.instances()]
+        self.info["pids"]["workers"] = [each.worker for each in self.instances()]
 
     def stop_host(self) -> None:
         if self._host is not None:
@@ -185,7 +206,7 @@ class Stack:
                 self.info["pids"]["azurite"] = self._azurite.pid
         with self._console.step("queues, tables, containers, credential"):
             self._run_provision()
-        with self._console.step(f"host with {self._workers} worker(s)"):
+        with self._console.step(f"host with {self._instances} instance(s)"):
             self.start_host()
         self._write_files()
 

@@ -51,6 +51,7 @@ def app_settings(
         "POSTROOM_CREDENTIAL": credential,
         "AzureWebJobsStorage": info["storage_connection_string"],
         "FUNCTIONS_WORKER_RUNTIME": "python",
+        "PYTHON_THREADPOOL_THREAD_COUNT": "32",
         "POSTROOM_DEVELOPMENT": "true",
         "POSTROOM_TENANT": info["tenant_id"],
         "POSTROOM_CLIENT_ID": info["client_id"],

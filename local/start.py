@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
         given.state_dir,
         given.port,
         given.simulator_port,
-        given.workers,
+        given.instances,
         given.storage,
         storage_dir=given.storage_dir,
         settings=dict(given.setting),
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local.start", description=__doc__)
     parser.add_argument("--port", type=int, default=7071, help="the app's port")
     parser.add_argument("--simulator-port", type=int, default=7072)
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--instances", type=int, default=1)
     parser.add_argument("--credential", choices=CREDENTIALS, default=CREDENTIALS[0])
     parser.add_argument("--state-dir", type=Path, default=Path(".local"))
     parser.add_argument("--storage", help="a connection string to use instead of Azurite")

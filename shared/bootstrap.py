@@ -1,6 +1,7 @@
-"""What a process runs on: its settings, the real adapters, and the services over them.
+"""What a process runs with: its settings, the real adapters, and the services over them.
 
-Nothing here talks to anything remote; adapters open their connections when they are first called.
+Nothing in this module calls a remote system. Adapters open their connections when they are first
+used.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from shared.adapters.entra.managed_identity import AppIdentity
 from shared.adapters.graph.drafts import GraphDrafts
 from shared.adapters.graph.mail_service import Graph
 from shared.adapters.graph.upload_session import UploadSessions
+from shared.adapters.http import resolving
 from shared.adapters.http.client import reach
 from shared.adapters.key_vault.credential import CLIENT_SECRET, ClientSecret
 from shared.adapters.key_vault.secrets import KeyVault
@@ -46,8 +48,9 @@ T = TypeVar("T")
 
 
 class ConnectedAdapters:
-    """Fulfils `shared.services.adapters.Adapters`: at once what accepts and delivers mail, on first use
-    what other functions need, whose modules a cold start does not load."""
+    """Fulfils `shared.services.adapters.Adapters`. The adapters that accept and deliver mail are
+    built at once. The others are built on first use, so that a cold start does not load their
+    modules."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
@@ -114,6 +117,7 @@ class ConnectedAdapters:
             "key_vault": lambda: self.vault.get(CLIENT_SECRET),
             "entra": lambda: self.identity.probe(settings.tenant),
             "graph": lambda: reach("graph", settings.graph_url, settings.ca_file),
+            "dns": resolving.probe,
         }
 
     @functools.cached_property
@@ -165,7 +169,8 @@ _built: Services | None = None
 
 
 def services() -> Services:
-    """The services of this process. Raises ConfigurationError, anew each time until it is mended."""
+    """The services of this process. Raises ConfigurationError, at each call until the settings are
+    right."""
     global _built
     if _built is None:
         with _lock:

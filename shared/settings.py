@@ -370,7 +370,7 @@ def _storage(reader: _Reader) -> StorageSettings:
                     "string AzureWebJobsStorage)",
                 )
             elif not _is_https(url):
-                # The app's identity sends tokens to this URL, and whoever reads one can read the
+                # The app's identity sends tokens to this URL, and a token gives access to the
                 # ledger.
                 reader.fault(
                     f"AzureWebJobsStorage__{kind}ServiceUri",

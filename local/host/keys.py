@@ -36,8 +36,8 @@ class Keys:
 
 
 def presented_key(headers: Mapping[str, str], query: Mapping[str, str]) -> str | None:
-    """The key in the header, else in the query's `code`."""
-    return headers.get("x-functions-key") or query.get("code")
+    """The key in the header, even if it is empty; else the one in the query's `code`."""
+    return headers.get("x-functions-key", query.get("code"))
 
 
 def load_or_create(path: Path) -> Keys:

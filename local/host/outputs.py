@@ -7,16 +7,17 @@ https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-que
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Callable, Iterable
-from typing import Any
+import logging
+from collections.abc import Callable
 
-import azure.functions as func
 from azure.core.exceptions import AzureError
 
-from local.host.indexing import IndexedFunction
-from local.host.invocation import InvocationFailed, Result
+from local.host.dispatcher import InvocationFailed
+from local.host.functions import Function
+from local.host.protocol import Outcome
 from local.host.storage import StoredQueue
+
+_LOG = logging.getLogger("host")
 
 Wake = Callable[[str], None]
 
@@ -30,35 +31,35 @@ class Outputs:
     def add(self, function: str, binding: str, queue: StoredQueue) -> None:
         self._queues[function, binding] = queue
 
-    def deliver(self, function: IndexedFunction, result: Result) -> None:
+    def deliver(self, function: Function, outcome: Outcome) -> None:
         """Write what the function has set. A failure fails the invocation; the function cannot
-        catch it."""
-        for output in function.outputs:
-            queue = self._queues.get((function.name, output.name))
-            value = result.returned if output.name == "$return" else result.outputs[output.name]
-            if queue is None or value is None:
-                continue
+        catch it. Raises InvocationFailed, which is logged."""
+        for binding, bodies in outcome.outputs.items():
+            queue = self._queues.get((function.name, binding))
+            if queue is None:
+                # A disabled function that was run by hand.
+                _LOG.error("Functions.%s: output %s is off", function.name, binding)
+                raise InvocationFailed
             try:
-                for text in self._texts(value):
-                    queue.put(text, "put-output")
-            except AzureError as error:
+                for body in bodies:
+                    queue.put(self._text(body), "put-output")
+            except (AzureError, UnicodeDecodeError) as error:
+                _LOG.error(
+                    "Executed 'Functions.%s' (Failed, Id=%s)\nException: output %s could not be "
+                    "written: %s: %s",
+                    function.name,
+                    outcome.id,
+                    binding,
+                    type(error).__name__,
+                    error,
+                )
                 raise InvocationFailed from error
-            self._wake(queue.name)
+            if bodies:
+                self._wake(queue.name)
 
     def close(self) -> None:
         for queue in self._queues.values():
             queue.close()
 
-    def _texts(self, value: Any) -> Iterable[str]:
-        items = value if isinstance(value, list | tuple) else [value]
-        for item in items:
-            body = _body(item)
-            yield base64.b64encode(body).decode() if self._base64 else body.decode()
-
-
-def _body(item: Any) -> bytes:
-    if isinstance(item, func.QueueMessage):
-        return item.get_body()
-    if isinstance(item, bytes):
-        return item
-    return item.encode() if isinstance(item, str) else json.dumps(item).encode()
+    def _text(self, body: bytes) -> str:
+        return base64.b64encode(body).decode() if self._base64 else body.decode()

@@ -11,19 +11,16 @@ import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.queue import QueueMessage
 
 from local.host.configuration import QueueSettings
-from local.host.invocation import where
 from local.host.queue_processor import MESSAGE_LOCK, Processor
 from local.host.storage import StoredQueue
 
 _LOG = logging.getLogger("host")
 _FIRST_WAIT = 0.1
-_HERE = Path(__file__).parent
 
 
 class Backoff:
@@ -48,13 +45,26 @@ class Backoff:
 
 
 class QueueListener:
-    def __init__(self, queue: StoredQueue, processor: Processor, settings: QueueSettings) -> None:
+    """`holds` is told how many messages more (or less, if negative) are under way."""
+
+    def __init__(
+        self,
+        queue: StoredQueue,
+        processor: Processor,
+        settings: QueueSettings,
+        *,
+        lock: int = MESSAGE_LOCK,
+        holds: Callable[[int], None] = lambda more: None,
+    ) -> None:
         self.queue = queue
+        self._lock = lock
+        self._holds = holds
         self._processor = processor
         self._settings = settings
         self._in_flight = 0
         self._changed = threading.Condition()
         self._stopping = False
+        self._strands = False
         self._woken = False
         self._unreadable = False
         self._backoff = Backoff(settings.max_polling_interval, random.uniform)
@@ -72,8 +82,11 @@ class QueueListener:
             self._woken = True
             self._changed.notify_all()
 
-    def stop_polling(self) -> None:
+    def stop_polling(self, *, strand_a_batch: bool = False) -> None:
+        """Fetch no more messages. `strand_a_batch`: one more batch is fetched and stays locked
+        without a call of the function, as in 2 of 27 stops of the real host."""
         with self._changed:
+            self._strands = strand_a_batch
             self._stopping = True
             self._changed.notify_all()
 
@@ -95,7 +108,7 @@ class QueueListener:
                 # The trigger never creates its queue.
                 exists = exists or self.queue.exists()
                 if exists and not self._stopping:
-                    messages = self.queue.receive(self._settings.batch_size, MESSAGE_LOCK)
+                    messages = self.queue.receive(self._settings.batch_size, self._lock)
                 self._report(None)
             except AzureError as error:
                 exists = False
@@ -105,10 +118,38 @@ class QueueListener:
                 self._hand_over(messages)
             else:
                 self._wait(self._backoff.next())
+        if self._strands:
+            self._strand()
+
+    def _strand(self) -> None:
+        try:
+            stranded = self.queue.receive(self._settings.batch_size, self._lock)
+        except AzureError:
+            return
+        self._holds(len(stranded))
+        _LOG.warning(
+            "queue %s: %s messages stay locked for %s s without a call, as the real host does now "
+            "and then when it stops (--strand-batches-at-stop)",
+            self.queue.name,
+            len(stranded),
+            self._lock,
+        )
 
     def _report(self, error: AzureError | None) -> None:
         """Log once that the queue cannot be read, and once that it can be read again."""
-        if error is not None and not self._unreadable:
+        if isinstance(error, HttpResponseError) and self.queue.holds_what_azurite_cannot_give(
+            error
+        ):
+            _LOG.error(
+                "queue %s: Azurite answers 500 to a receive. It does so when the queue holds a "
+                "message that XML cannot carry; Azure refuses to take such a message (400). The "
+                "messages of this receive stay locked for %s s, and then it happens again. Clear "
+                "the queue: python -m local.clear_queue %s",
+                self.queue.name,
+                self._lock,
+                self.queue.name,
+            )
+        elif error is not None and not self._unreadable:
             _LOG.warning("queue %s cannot be read: %s", self.queue.name, type(error).__name__)
         elif error is None and self._unreadable:
             _LOG.info("queue %s can be read again", self.queue.name)
@@ -117,6 +158,7 @@ class QueueListener:
     def _hand_over(self, messages: list[QueueMessage]) -> None:
         with self._changed:
             self._in_flight += len(messages)
+        self._holds(len(messages))
         for message in messages:
             self._pool.submit(self._process, message)
         with self._changed:
@@ -127,9 +169,10 @@ class QueueListener:
     def _process(self, message: QueueMessage) -> None:
         try:
             self._processor.process(message)
-        except Exception as error:  # noqa: BLE001 - a bug here must not end the listener
-            _LOG.error("a message of %s was not handled: %s", self.queue.name, where(error, _HERE))
+        except Exception:  # noqa: BLE001 - a bug here must not end the listener
+            _LOG.exception("a message of queue %s was not handled", self.queue.name)
         finally:
+            self._holds(-1)
             with self._changed:
                 self._in_flight -= 1
                 self._changed.notify_all()

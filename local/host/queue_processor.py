@@ -7,36 +7,37 @@ The sources are those of `queue_listener`; the form of the metadata is from `Que
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import logging
 import threading
 from collections.abc import Callable
-from datetime import datetime
 from time import monotonic
-from typing import Any
 
 from azure.core.exceptions import AzureError, HttpResponseError
-from azure.functions.meta import Datum
-from azure.functions.queue import QueueMessageInConverter
 from azure.storage.queue import QueueMessage
 
 from local.host.configuration import QueueSettings
-from local.host.indexing import IndexedFunction
-from local.host.invocation import InvocationFailed, Invoker
+from local.host.dispatcher import InvocationFailed
+from local.host.functions import Function
+from local.host.protocol import QueueTrigger, Trigger
 from local.host.storage import StoredQueue, error_code, is_lost
 
 _LOG = logging.getLogger("host")
 
-# The extension fixes these, whatever host.json says.
+# Seconds. The extension fixes this, whatever host.json says, and renews it after half of the time.
 MESSAGE_LOCK = 600
-_RENEW_EVERY = MESSAGE_LOCK / 2
 
-Run = Callable[[Any], None]
+Run = Callable[[Trigger], None]
+
+_BLANKS = str.maketrans("", "", " \t\r\n")
 
 
 class Undecodable(Exception):
     """The text is not base64 although host.json says that it is."""
+
+
+class Unbindable(Exception):
+    """What the base64 holds is not UTF-8, so no parameter can be bound to it."""
 
 
 class Locked:
@@ -131,17 +132,18 @@ class Renewals:
 
 
 class Processor:
-    """Handles messages of one queue for one function."""
+    """Handles messages of one queue for one function. `lock` is in seconds."""
 
     def __init__(
         self,
-        function: IndexedFunction,
+        function: Function,
         queue: StoredQueue,
         poison: StoredQueue | None,
         settings: QueueSettings,
         run: Run,
         *,
-        renew_every: float = _RENEW_EVERY,
+        lock: int = MESSAGE_LOCK,
+        renew_every: float | None = None,
         woken_by_poison: Callable[[str], None] = lambda queue: None,
     ) -> None:
         self._function = function
@@ -150,7 +152,7 @@ class Processor:
         self._settings = settings
         self._run = run
         self._wake = woken_by_poison
-        self._renewals = Renewals(renew_every, MESSAGE_LOCK)
+        self._renewals = Renewals(lock / 2 if renew_every is None else renew_every, lock)
 
     def process(self, message: QueueMessage) -> None:
         locked = Locked(self._queue, message)
@@ -159,15 +161,18 @@ class Processor:
             self._to_poison(locked, message)
             return
         try:
-            argument = to_function(self._function, message, base64_text=self._settings.base64)
+            succeeded = self._succeeds(message, locked)
         except Undecodable:
             _LOG.warning(
                 "a message of queue %s is not base64; check MessageEncoding", self._queue.name
             )
             self._to_poison(locked, message)
             return
-        if self._succeeds(argument, locked):
+        if succeeded:
             locked.delete()
+        elif self._poison is None:
+            # A queue without a poison queue, so also a poison queue itself: seen in Azure.
+            locked.let_go()
         elif dequeues >= self._settings.max_dequeue_count:
             self._to_poison(locked, message)
         else:
@@ -178,10 +183,18 @@ class Processor:
         if self._poison is not None:
             self._poison.close()
 
-    def _succeeds(self, argument: Any, locked: Locked) -> bool:
+    def _succeeds(self, message: QueueMessage, locked: Locked) -> bool:
         self._renewals.add(locked)
         try:
-            self._run(argument)
+            self._run(trigger_of(message, base64_text=self._settings.base64))
+        except Unbindable:
+            _LOG.error(
+                "Executed 'Functions.%s' (Failed)\nException binding parameter '%s': the message "
+                "is not UTF-8; the function is not called",
+                self._function.name,
+                self._function.trigger.name,
+            )
+            return False
         except InvocationFailed:
             return False
         finally:
@@ -203,59 +216,44 @@ class Processor:
         self._wake(self._poison.name)
 
 
-def runner(invoker: Invoker, function: IndexedFunction, deliver: Callable[..., None]) -> Run:
-    """Runs the function, then its output bindings; both are one invocation."""
-
-    def run(argument: Any) -> None:
-        deliver(function, invoker.invoke(function, argument))
-
-    return run
+def trigger_of(message: QueueMessage, *, base64_text: bool) -> QueueTrigger:
+    """What the worker gets. Raises Undecodable or Unbindable."""
+    body = decoded(str(message.content)) if base64_text else str(message.content)
+    return QueueTrigger(body, metadata(message, body))
 
 
-def to_function(function: IndexedFunction, message: QueueMessage, *, base64_text: bool) -> Any:
-    """The trigger's argument: a QueueMessage, or text or bytes where the parameter says so."""
-    body = decoded(str(message.content), base64_text=base64_text)
-    if function.trigger_type is bytes:
-        return body
-    if function.trigger_type is str:
-        return body.decode("utf-8", "replace")
-    return QueueMessageInConverter.decode(
-        Datum(body, "bytes"), trigger_metadata=metadata(message, body)
-    )
-
-
-def from_admin(function: IndexedFunction, text: str) -> Any:
+def from_admin(text: str) -> QueueTrigger:
     """A message made from `POST /admin/functions/{name}`; it has no id and was never queued."""
-    if function.trigger_type in (str, bytes):
-        return text if function.trigger_type is str else text.encode()
-    return QueueMessageInConverter.decode(
-        Datum(text, "string"), trigger_metadata={"DequeueCount": Datum("0", "string")}
-    )
+    return QueueTrigger(text, {"DequeueCount": ("string", "0")})
 
 
-def decoded(text: str, *, base64_text: bool) -> bytes:
-    if not base64_text:
-        return text.encode()
+def decoded(text: str) -> str:
+    """The text in base64. White space in it does not count, as for .NET's Convert. Raises
+    Undecodable or Unbindable."""
     try:
-        return base64.b64decode(text, validate=True)
+        body = base64.b64decode(text.translate(_BLANKS), validate=True)
     except ValueError as error:
         raise Undecodable from error
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise Unbindable from error
 
 
-def metadata(message: QueueMessage, body: bytes) -> dict[str, Datum]:
-    """Trigger metadata in the forms in which the host sends them to the worker."""
+def metadata(message: QueueMessage, body: str) -> dict[str, tuple[str, str]]:
+    """Trigger metadata, with the type in which the host sends each to the worker."""
     values = {
-        "Id": Datum(str(message.id), "string"),
-        "DequeueCount": Datum(str(message.dequeue_count), "string"),
-        "PopReceipt": Datum(str(message.pop_receipt), "string"),
-        "InsertionTime": _time(message.inserted_on),
-        "ExpirationTime": _time(message.expires_on),
-        "NextVisibleTime": _time(message.next_visible_on),
+        "QueueTrigger": ("string", body),
+        "Id": ("string", str(message.id)),
+        "DequeueCount": ("string", str(message.dequeue_count)),
+        "PopReceipt": ("string", str(message.pop_receipt)),
     }
-    with contextlib.suppress(UnicodeDecodeError):
-        values["QueueTrigger"] = Datum(body.decode(), "string")
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _time(moment: datetime | None) -> Datum | None:
-    return None if moment is None else Datum(json.dumps(moment.isoformat()), "json")
+    times = {
+        "InsertionTime": message.inserted_on,
+        "ExpirationTime": message.expires_on,
+        "NextVisibleTime": message.next_visible_on,
+    }
+    for name, moment in times.items():
+        if moment is not None:
+            values[name] = ("json", json.dumps(moment.isoformat()))
+    return values

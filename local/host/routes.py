@@ -13,11 +13,12 @@ import re
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from urllib.parse import unquote
 
+from local.host import percent
 from local.host.errors import HostError
 
 _PARAMETER = re.compile(r"^(\*{0,2})(\w+)((?::[^:=?(]+(?:\([^)]*\))?)*)(?:=([^?]*))?(\?)?$")
+_SLASH = frozenset(b"/")
 _CONSTRAINT = re.compile(r":(\w+)(?:\(([^)]*)\))?")
 
 
@@ -143,7 +144,8 @@ class RouteTable:
         self.routes = sorted(routes, key=lambda route: route.function.lower())
 
     def find(self, method: str, raw_path: str) -> tuple[Route, dict[str, str]] | None:
-        path = decoded_path(raw_path).rstrip("/")
+        # One slash at the end does not count; two are an empty segment, which fits no route.
+        path = decoded_path(raw_path).removesuffix("/")
         for route in self.routes:
             values = route.match(method, path)
             if values is not None:
@@ -165,7 +167,7 @@ class RouteTable:
 
 def decoded_path(raw_path: str) -> str:
     """Percent-decoded once, except %2F, which Kestrel leaves so that segments keep their ends."""
-    return unquote(re.sub("%2f", "%252F", raw_path, flags=re.IGNORECASE))
+    return percent.decoded(raw_path, keep=_SLASH)
 
 
 def _is_guid(value: str, _: str) -> bool:

@@ -1,7 +1,8 @@
 """The HTTP server: HTTP/1.1 with keep-alive, one thread per connection, loopback only.
 
-The limits are those of Kestrel and the host: request line 8,192 bytes, headers 32 KiB and 100 of
-them, body 104,857,600 bytes (azure-functions-host, `FUNCTIONS_REQUEST_BODY_SIZE_LIMIT`).
+It stands for Kestrel: answers are chunked and say `Server: Kestrel`, and have no Content-Length
+unless they are empty. The limits are those of Kestrel and the host (azure-functions-host,
+`FUNCTIONS_REQUEST_BODY_SIZE_LIMIT`).
 """
 
 from __future__ import annotations
@@ -11,31 +12,33 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler
-from socketserver import ThreadingTCPServer
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any
 
-from local.host.messages import Request, Response, joined
+from local.host import request_head
+from local.host.messages import Request, Response
+from local.host.request_head import BadRequest, Head
+from local.host.wire import Closed, TooSlow, Wire
 
 Handler = Callable[[Request], Response]
 
 BODY_LIMIT = 104_857_600
-_REQUEST_LINE_LIMIT = 8_192
-_QUERY_LIMIT = 4_096
-_HEADERS_LIMIT = 32_768
+_KEEP_ALIVE_SECONDS = 130.0
+_HEAD_SECONDS = 30.0
+# MinRequestBodyDataRate: bytes a second, after a grace in seconds.
+_LEAST_RATE, _GRACE = 240.0, 5.0
 # Kestrel reads this long after an early answer, so that the client sees the answer.
 _DRAIN_SECONDS = 5.0
+_SKIPPED = 1_048_576
 _CHUNK = 65_536
-
-
-class BadRequest(Exception):
-    def __init__(self, status: int) -> None:
-        self.status = status
+_CHUNK_LINE = 1_024
+_TRAILERS = 32_768
 
 
 class Server(ThreadingTCPServer):
-    """Shares its port with the other workers; the kernel distributes connections among them."""
+    """Shares its port with the other instances; the kernel distributes connections among them."""
 
     daemon_threads = True
     block_on_close = False
@@ -102,159 +105,132 @@ class Server(ThreadingTCPServer):
                         continue
 
 
-class Connection(BaseHTTPRequestHandler):
+class Connection(BaseRequestHandler):
     server: Server
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    # Kestrel's keep-alive time-out; also bounds how long a read may hang.
-    timeout = 130
+    request: socket.socket
 
     def handle(self) -> None:
-        self.server.mark(self.connection, busy=False)
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        self._wire = Wire(self.request)
+        self.server.mark(self.request, busy=False)
         try:
-            self.close_connection = False
-            while not self.close_connection:
-                self.handle_one_request()
+            while self._next() and not self.server.closing:
+                self.server.mark(self.request, busy=False)
+        except (Closed, TooSlow, OSError):
+            return
         finally:
-            self.server.forget(self.connection)
+            self.server.forget(self.request)
 
-    def handle_one_request(self) -> None:
-        self._continue_expected = False
+    def _next(self) -> bool:
+        """Serve one request. Returns whether the connection may have another one."""
+        self._wire.allow(_KEEP_ALIVE_SECONDS)
+        self._wire.wait()
+        if self.server.closing:
+            return False
+        self.server.mark(self.request, busy=True)
+        self._wire.allow(_HEAD_SECONDS)
         try:
-            self.raw_requestline = self.rfile.readline(_REQUEST_LINE_LIMIT + 1)
-            if not self.raw_requestline or self.server.closing:
-                self.close_connection = True
-                return
-            self.server.mark(self.connection, busy=True)
-            self._serve()
-        except OSError:
-            self.close_connection = True
-        finally:
-            self.server.mark(self.connection, busy=False)
-            self.close_connection = self.close_connection or self.server.closing
+            head = request_head.read(self._wire)
+        except BadRequest as error:
+            return self._give_up(error.status)
+        except TooSlow:
+            return self._give_up(408)
+        self._wire.allow(_KEEP_ALIVE_SECONDS)
+        try:
+            response = self._answer(head)
+        except BadRequest as error:
+            return self._give_up(error.status, head)
+        except TooSlow:
+            # Kestrel breaks the read of the body, and the host makes a 500 of it: seen in Azure.
+            return self._give_up(500, head)
+        # Without chunks the end of a body is the end of the connection.
+        ends_body = head.is_1_0 and bool(response.body)
+        keeps_alive = head.keeps_alive and not ends_body and not self.server.closing
+        self._write(response, head, keeps_alive=keeps_alive)
+        return keeps_alive
 
-    def handle_expect_100(self) -> bool:
-        # Sent only when the body is about to be read, so that a refused request uploads nothing.
-        self._continue_expected = True
-        return True
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        self.close_connection = True
-        self._write(Response(code))
-
-    def _serve(self) -> None:
-        if len(self.raw_requestline) > _REQUEST_LINE_LIMIT:
-            self.command, self.request_version = "", "HTTP/1.1"
-            self.send_error(414)
-        elif self.parse_request():
-            try:
-                self._write(self._answer())
-            except BadRequest as error:
-                self.close_connection = True
-                self._write(Response(error.status))
-                self._drain()
-
-    def _answer(self) -> Response:
-        head = self._head()
-        early = self.server.may_read(head)
+    def _answer(self, head: Head) -> Response:
+        early = self.server.may_read(head.request)
         if early.status != 200:
-            self._skip_body(head)
+            self._skip_body(head, early.status)
             return early
-        body = self._read_body(head)
-        return self.server.handler(Request(head.method, head.path, head.query, head.headers, body))
+        return self.server.handler(replace(head.request, body=self._read_body(head)))
 
-    def _head(self) -> Request:
-        if sum(len(name) + len(value) for name, value in self.headers.items()) > _HEADERS_LIMIT:
-            raise BadRequest(431)
-        path, _, query = self.path.partition("?")
-        if path.startswith(("http://", "https://")):
-            path = "/" + path.split("/", 3)[3] if path.count("/") > 2 else "/"
-        if len(query) > _QUERY_LIMIT:
-            raise BadRequest(414)
-        return Request(self.command, path, query, joined(self.headers.items()))
-
-    def _read_body(self, head: Request) -> bytes:
+    def _read_body(self, head: Head) -> bytes:
         """The body as the worker gets it: a body in chunks, without a length, is lost."""
-        if "chunked" in head.headers.get("transfer-encoding", "").lower():
-            self._send_continue()
+        if head.length is None:
+            self._send_continue(head)
             self._discard_chunks()
             return b""
-        length = self._content_length(head)
-        if length > self.server.body_limit:
-            raise BadRequest(413)
-        if length == 0:
+        if head.length > self.server.body_limit:
+            # Kestrel breaks the read with a 413, and the host makes a 500 of it: seen in Azure.
+            raise BadRequest(500)
+        if head.length == 0:
             return b""
-        self._send_continue()
-        body = self.rfile.read(length)
-        if len(body) < length:
-            raise ConnectionResetError
-        return body
-
-    def _content_length(self, head: Request) -> int:
-        text = head.headers.get("content-length", "0")
-        if not text.isdigit():
-            raise BadRequest(400)
-        return int(text)
+        self._send_continue(head)
+        return self._wire.body(head.length, _LEAST_RATE, _GRACE)
 
     def _discard_chunks(self) -> None:
         total = 0
         while True:
-            line = self.rfile.readline(1024)
+            line = self._wire.line(_CHUNK_LINE) or b""
             try:
                 size = int(line.split(b";")[0], 16)
             except ValueError:
                 raise BadRequest(400) from None
             total += size
-            if total > self.server.body_limit:
-                raise BadRequest(413)
-            self._discard(size)
+            if size < 0 or total > self.server.body_limit:
+                raise BadRequest(500)
+            self._wire.skip(size)
             if size == 0:
                 break
-            self.rfile.readline(8)
+            self._wire.line(8)
         # Trailers end with an empty line.
-        while self.rfile.readline(_HEADERS_LIMIT).strip():
+        while (self._wire.line(_TRAILERS) or b"").strip():
             pass
 
-    def _discard(self, size: int) -> None:
-        while size > 0:
-            read = len(self.rfile.read(min(size, _CHUNK)))
-            if read == 0:
-                raise ConnectionResetError
-            size -= read
-
-    def _skip_body(self, head: Request) -> None:
+    def _skip_body(self, head: Head, status: int) -> None:
         """Leave the connection usable after an answer that did not need the body."""
-        chunked = "transfer-encoding" in head.headers
-        if self._continue_expected or chunked or self._content_length(head) > 1_048_576:
-            raise BadRequest(self.server.may_read(head).status)
-        self._discard(self._content_length(head))
+        if head.expects_continue or head.length is None or head.length > _SKIPPED:
+            raise BadRequest(status)
+        self._wire.skip(head.length)
 
-    def _send_continue(self) -> None:
-        if self._continue_expected:
-            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    def _send_continue(self, head: Head) -> None:
+        # Only when the body is about to be read, so that a refused request uploads nothing.
+        if head.expects_continue:
+            self.request.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _drain(self) -> None:
-        """Read for a while before closing: closing with unread data would destroy the answer."""
-        self.connection.shutdown(socket.SHUT_WR)
-        deadline = time.monotonic() + _DRAIN_SECONDS
-        self.connection.settimeout(0.5)
-        while time.monotonic() < deadline and self.rfile.read1(_CHUNK):
-            pass
+    def _give_up(self, status: int, head: Head | None = None) -> bool:
+        """Answer without a body, and close. Data that is not read would destroy the answer."""
+        self._write(Response(status), head, keeps_alive=False)
+        self.request.shutdown(socket.SHUT_WR)
+        self._wire.allow(_DRAIN_SECONDS)
+        while True:
+            self._wire.some(_CHUNK)
 
-    def _write(self, response: Response) -> None:
-        if self.server.closing:
-            self.close_connection = True
-        empty = response.status in (204, 304) or response.status < 200
+    def _write(self, response: Response, head: Head | None, *, keeps_alive: bool) -> None:
+        is_1_0 = head is not None and head.is_1_0
+        is_head = head is not None and head.request.method == "HEAD"
+        bare = is_head or response.status in (204, 205, 304) or response.status < 200
         lines = [f"HTTP/1.1 {response.status} {_reason(response.status)}"]
         lines += [f"{name}: {value}" for name, value in response.headers]
-        lines.append(f"Date: {formatdate(usegmt=True)}")
-        if not empty:
-            lines.append(f"Content-Length: {len(response.body)}")
-        if self.close_connection:
+        lines += [f"Date: {formatdate(usegmt=True)}", "Server: Kestrel"]
+        chunked = bool(response.body) and not bare and not is_1_0
+        if chunked:
+            lines.append("Transfer-Encoding: chunked")
+        elif not bare and not response.body:
+            lines.append("Content-Length: 0")
+        if not keeps_alive:
             lines.append("Connection: close")
-        head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+        start = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+        body = b"" if bare else response.body
         # One write, so that head and body of a small answer share a packet.
-        self.wfile.write(head if empty or self.command == "HEAD" else head + response.body)
+        self.request.settimeout(_KEEP_ALIVE_SECONDS)
+        self.request.sendall(start + (_one_chunk(body) if chunked else body))
+
+
+def _one_chunk(body: bytes) -> bytes:
+    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
 
 
 def _reason(status: int) -> str:

@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
@@ -25,6 +26,9 @@ _DEVELOPMENT_STORAGE = (
     "QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
 )
 _QUEUE_NAME = re.compile(r"^(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*$")
+
+_AZURE_DOMAINS = (".core.windows.net", ".core.chinacloudapi.cn", ".core.usgovcloudapi.net")
+_HOST_STORAGE = "AzureWebJobsStorage"
 
 Count = Callable[[str], None]
 
@@ -63,6 +67,12 @@ class StoredQueue:
         self._count("update")
         updated = self._client.update_message(message_id, receipt, visibility_timeout=seconds)
         return str(updated.pop_receipt)
+
+    def holds_what_azurite_cannot_give(self, error: HttpResponseError) -> bool:
+        """Whether this error of a receive is Azurite's for a message with characters that XML does
+        not have, which it takes and cannot give out."""
+        is_azure = str(urlsplit(self.url).hostname).endswith(_AZURE_DOMAINS)
+        return error.status_code == 500 and not getattr(error, "error_code", "") and not is_azure
 
     def put(self, text: str, operation: str) -> None:
         """Add a message with the service's default time to live. The queue is made if it is
@@ -140,6 +150,22 @@ class Queues:
         if self._settings.get(f"{connection}__credential", "").lower() == "managedidentity":
             return ManagedIdentityCredential(client_id=client_id)
         return DefaultAzureCredential()
+
+
+def host_storage(settings: Mapping[str, str]) -> tuple[str, int] | None:
+    """Host and port of AzureWebJobsStorage; None if the setting is missing or cannot be read."""
+    try:
+        queue = Queues(settings, lambda operation: None).open(_HOST_STORAGE, "probe", "the host")
+    except HostError:
+        return None
+    found = urlsplit(queue.url)
+    queue.close()
+    return str(found.hostname), found.port or (443 if found.scheme == "https" else 80)
+
+
+def check_host_storage(settings: Mapping[str, str], where: str) -> None:
+    """Raises HostError if AzureWebJobsStorage is missing or cannot be read: timers need it."""
+    Queues(settings, lambda operation: None).open(_HOST_STORAGE, "probe", where).close()
 
 
 def poison_queue_name(queue: str) -> str | None:

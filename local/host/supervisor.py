@@ -1,5 +1,4 @@
-"""The parent of the workers: reserves the port, starts workers, replaces dead ones, and stops
-them."""
+"""The platform: reserves the port, starts instances, replaces those that end, and stops them."""
 
 from __future__ import annotations
 
@@ -19,30 +18,63 @@ from local.host import counts, keys
 from local.host.errors import HostError
 
 _READY_TIMEOUT = 60.0
+_POLL = 0.05
+_PAUSE_AFTER_FAILURE = 1.0
 
 
 @dataclass(frozen=True)
 class HostOptions:
+    """`lock`: seconds for which a received message is locked; None is Azure's own time. `strands`:
+    how likely a stop leaves a batch locked. `strict`: end where Azure would start without the
+    functions that are wrong."""
+
     port: int
     app_directory: Path
     state_directory: Path
-    workers: int = 1
-    grace: float = 30.0
+    instances: int = 1
+    grace: float = 41.0
+    lock: int | None = None
+    strands: float = 0.0
+    strict: bool = False
+
+
+@dataclass
+class _Instance:
+    """A running instance, and the process id of its worker; 0 if it has none."""
+
+    process: subprocess.Popen[bytes]
+    reports: int
+    worker: int = 0
+    is_ready: bool = False
+    unread: bytes = b""
+
+    def read(self) -> bool:
+        """Take in what the instance has reported. Returns whether something has changed."""
+        try:
+            received = os.read(self.reports, 4096)
+        except BlockingIOError:
+            return False
+        *lines, self.unread = (self.unread + received).split(b"\n")
+        for line in lines:
+            self.worker, self.is_ready = int(json.loads(line)["worker"]), True
+        return bool(lines)
 
 
 class Supervisor:
     def __init__(self, options: HostOptions) -> None:
         self._options = options
-        self._workers: list[subprocess.Popen[bytes]] = []
+        self._instances: list[_Instance] = []
         self._stopping = False
         self._state = options.state_directory / "host-state.json"
+        # Python workers whose host is gone end when the writing end closes, with this process.
+        self._platform, self._lifeline = os.pipe()
 
     def run(self) -> int:
-        """Run until SIGTERM or SIGINT. Returns 0 if every worker ended normally."""
+        """Run until SIGTERM or SIGINT. Returns 0 if every instance ended normally."""
         self._options.state_directory.mkdir(parents=True, exist_ok=True)
         self._state.unlink(missing_ok=True)
         keys.load_or_create(self._options.state_directory / "keys.json")
-        counts.create(self._options.state_directory / "host-counts", self._options.workers)
+        counts.create(self._options.state_directory / "host-counts", self._options.instances)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         reservation = self._reserve()
@@ -62,7 +94,8 @@ class Supervisor:
         self._stopping = True
 
     def _reserve(self) -> socket.socket:
-        """Bind the port without listening, so that it stays reserved while workers are replaced."""
+        """Bind the port without listening, so that it stays reserved while instances are
+        replaced."""
         port = self._options.port
         if port and not ports.is_free(port):
             raise HostError(f"port {port} is in use; free it or give another one with --port")
@@ -73,79 +106,91 @@ class Supervisor:
         return reservation
 
     def _start_all(self, port: int) -> int:
-        started = [self._spawn(index, port) for index in range(self._options.workers)]
-        self._workers = [process for process, _ in started]
-        try:
-            for process, ready in started:
-                if not self._wait_ready(process, ready):
-                    return process.wait() if process.poll() is not None else 1
-        finally:
-            for _, ready in started:
-                os.close(ready)
+        """Start them and wait until all are ready. Returns the exit code of one that is not."""
+        self._instances = [self._spawn(index, port) for index in range(self._options.instances)]
+        deadline = time.monotonic() + _READY_TIMEOUT
+        while not self._stopping and any(not each.is_ready for each in self._instances):
+            self._read_reports()
+            for each in self._instances:
+                if each.process.poll() is not None:
+                    return each.process.returncode or 1
+            if time.monotonic() > deadline:
+                return 1
         self._write_state(port)
         return 0
 
-    def _spawn(self, index: int, port: int) -> tuple[subprocess.Popen[bytes], int]:
-        ready, announce = os.pipe()
+    def _spawn(self, index: int, port: int) -> _Instance:
+        reports, report = os.pipe()
+        os.set_blocking(reports, False)
         options = self._options
         command = [sys.executable, "-m", "local.host", "--port", str(port)]
         command += ["--app-dir", str(options.app_directory)]
         command += ["--state-dir", str(options.state_directory), "--grace", str(options.grace)]
-        command += ["--worker", str(index), "--ready-fd", str(announce)]
-        # A process group of its own: Ctrl-C reaches only the parent, which stops the workers in
-        # order.
+        command += ["--strand-batches-at-stop", str(options.strands)]
+        if options.lock is not None:
+            command += ["--shorten-message-lock", str(options.lock)]
+        if options.strict:
+            command += ["--strict"]
+        command += ["--instance", str(index), "--report-fd", str(report)]
+        command += ["--platform-fd", str(self._platform), "--supervisor", str(os.getpid())]
+        # A process group of its own: Ctrl-C reaches only the parent, which stops the instances in
+        # order. Its worker is in that group too.
         process = subprocess.Popen(  # noqa: S603 - our own module
-            [*command, "--supervisor", str(os.getpid())],
-            pass_fds=(announce,),
-            start_new_session=True,
+            command, pass_fds=(report, self._platform), start_new_session=True
         )
-        os.close(announce)
-        return process, ready
+        os.close(report)
+        return _Instance(process, reports)
 
-    def _wait_ready(self, process: subprocess.Popen[bytes], ready: int) -> bool:
-        deadline = time.monotonic() + _READY_TIMEOUT
-        while time.monotonic() < deadline and not self._stopping:
-            if select.select([ready], [], [], 0.1)[0]:
-                # End of file without the byte: the worker has ended.
-                if os.read(ready, 1):
-                    return True
-                process.wait()
-                return False
-        return self._stopping
+    def _read_reports(self) -> bool:
+        """Wait for a moment for reports. Returns whether something has changed."""
+        waiting = [each.reports for each in self._instances if each.process.poll() is None]
+        readable = select.select(waiting, [], [], _POLL)[0]
+        changes = [each.read() for each in self._instances if each.reports in readable]
+        return any(changes)
 
     def _watch(self, port: int) -> None:
         while not self._stopping:
-            for index, process in enumerate(self._workers):
-                if process.poll() is not None and not self._stopping:
-                    self._replace(index, port, process.returncode)
-            time.sleep(0.05)
+            changed = self._read_reports()
+            for index, each in enumerate(self._instances):
+                if each.process.poll() is not None and not self._stopping:
+                    self._replace(index, port)
+                    changed = True
+            if changed:
+                self._write_state(port)
 
-    def _replace(self, index: int, port: int, status: int) -> None:
-        print(f"worker {index} ended with {status}; starting another", file=sys.stderr, flush=True)
-        process, ready = self._spawn(index, port)
-        self._workers[index] = process
-        try:
-            if not self._wait_ready(process, ready):
-                time.sleep(1.0)
-        finally:
-            os.close(ready)
-        self._write_state(port)
+    def _replace(self, index: int, port: int) -> None:
+        gone = self._instances[index]
+        print(
+            f"instance {index} ended with {gone.process.returncode}; starting another",
+            file=sys.stderr,
+            flush=True,
+        )
+        os.close(gone.reports)
+        if not gone.is_ready:
+            # It did not even start.
+            time.sleep(_PAUSE_AFTER_FAILURE)
+        self._instances[index] = self._spawn(index, port)
 
     def _stop_all(self) -> None:
-        for process in self._workers:
-            if process.poll() is None:
-                process.terminate()
-        for process in self._workers:
-            children.stop(process, self._options.grace + 5.0)
+        for each in self._instances:
+            if each.process.poll() is None:
+                each.process.terminate()
+        for each in self._instances:
+            children.stop(each.process, self._options.grace + 10.0)
 
     def _write_state(self, port: int) -> None:
-        """Write the port and the process ids of the workers, for programs that wait for the
-        host."""
+        """Write the port and the process ids, for programs that wait for the host. Instances that
+        are not ready are left out."""
+        ready = [
+            {"number": number, "host": each.process.pid, "worker": each.worker}
+            for number, each in enumerate(self._instances)
+            if each.is_ready and each.process.poll() is None
+        ]
         document = {
             "url": f"http://localhost:{port}",
             "port": port,
             "pid": os.getpid(),
-            "workers": [process.pid for process in self._workers],
+            "instances": ready,
         }
         temporary = self._state.with_suffix(".new")
         temporary.write_text(json.dumps(document), encoding="utf-8")

@@ -3,7 +3,7 @@ up.
 
 https://learn.microsoft.com/azure/azure-functions/functions-bindings-timer;
 azure-webjobs-sdk-extensions `TimerListener`. In the cloud one host holds a blob lease for each
-timer; here the workers compete for a file lock, which the kernel releases when its holder dies.
+timer; here the instances compete for a file lock, which the kernel releases when its holder dies.
 """
 
 from __future__ import annotations
@@ -11,30 +11,25 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import logging
 import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-
-from azure.functions.meta import Datum
-from azure.functions.timer import TimerRequestConverter
 
 from local.host import ncrontab
 from local.host.configuration import Configuration
+from local.host.dispatcher import InvocationFailed
 from local.host.errors import HostError
-from local.host.indexing import IndexedFunction
-from local.host.invocation import InvocationFailed
+from local.host.functions import Function
+from local.host.protocol import TimerTrigger
 
-_LOG = logging.getLogger("host")
 _LOCK_RETRY = 0.5
 # The extension does not monitor a schedule that is more frequent than this.
 _MONITOR_FROM = timedelta(minutes=1)
 
-Run = Callable[[Any], None]
+Run = Callable[[TimerTrigger], None]
 
 
 @dataclass(frozen=True)
@@ -52,7 +47,7 @@ class Status:
         }
 
 
-def parse_schedule(function: IndexedFunction, configuration: Configuration) -> ncrontab.Schedule:
+def parse_schedule(function: Function, configuration: Configuration) -> ncrontab.Schedule:
     text = configuration.resolve(function.trigger.text("schedule"), f"function {function.name}")
     if ":" in text:
         raise HostError(
@@ -69,7 +64,7 @@ def parse_schedule(function: IndexedFunction, configuration: Configuration) -> n
 
 class Timer:
     def __init__(
-        self, function: IndexedFunction, schedule: ncrontab.Schedule, state: Path, run: Run
+        self, function: Function, schedule: ncrontab.Schedule, state: Path, run: Run
     ) -> None:
         self._function = function
         self._schedule = schedule
@@ -150,11 +145,11 @@ class Timer:
         temporary.replace(self._status_path)
 
 
-def argument(*, past_due: bool, status: Status | None = None) -> Any:
-    """The TimerRequest, made by the worker's own converter."""
+def argument(*, past_due: bool, status: Status | None = None) -> TimerTrigger:
+    """What the function gets, in the form in which the host sends it to the worker."""
     info = {
         "Schedule": {"AdjustForDST": True},
         "ScheduleStatus": status.document() if status else None,
         "IsPastDue": past_due,
     }
-    return TimerRequestConverter.decode(Datum(json.dumps(info), "json"), trigger_metadata={})
+    return TimerTrigger(json.dumps(info))

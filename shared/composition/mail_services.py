@@ -1,4 +1,4 @@
-"""How the services that accept and deliver mails are wired: what every cold start loads."""
+"""Builds the services that accept and deliver mails: every cold start loads them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _SYSTEM_RANDOM = randomness.SystemRandom()
 
 
 class MailServices:
-    """What accepts and delivers mails. Each service is built on first use."""
+    """The services that accept and deliver mails. Each is built on first use."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class MailServices:
 
     @cached_property
     def pacing(self) -> Pacing:
-        """When each mail of a mailbox goes."""
+        """When each mail of a mailbox is sent."""
         pace = Pace(self.settings.mails_per_minute)
         return Pacing(self.adapters.timetables, self.clock, pace)
 
@@ -107,12 +107,12 @@ class MailServices:
 
     @cached_property
     def idempotency(self) -> Idempotency:
-        """The mails that keys stand for."""
+        """The mails of idempotency keys."""
         return Idempotency(self.adapters.keys, self._ledger, self.clock)
 
     @cached_property
     def order_checks(self) -> OrderChecks:
-        """What is checked of a mail before it is accepted."""
+        """The checks of a mail before it is accepted."""
         return OrderChecks(
             accounts=self.adapters.accounts,
             ledger=self._ledger,
@@ -208,7 +208,7 @@ class MailServices:
 
     @cached_property
     def outbox(self) -> Outbox:
-        """Dealing with queue messages."""
+        """Handling queue messages."""
         return Outbox(
             self._ledger,
             self.submission,

@@ -1,4 +1,4 @@
-"""The composition root: how the services are wired, over whatever adapters there are.
+"""The composition root: builds the services over any adapters.
 
 `shared.bootstrap` gives it the real adapters; tests give it adapters in memory.
 """
@@ -48,7 +48,7 @@ class Services(MailServices):
 
     @cached_property
     def upkeep(self) -> Upkeep:
-        """What rings again for mails that wait."""
+        """Enqueues wake-ups for mails that wait too long."""
         from shared.services.upkeep.sweep import Upkeep
 
         return Upkeep(
@@ -61,7 +61,7 @@ class Services(MailServices):
 
     @cached_property
     def retention(self) -> Retention:
-        """What throws away what is past keeping."""
+        """Removes what was kept for long enough."""
         from shared.services.delivery.stray_drafts import StrayDrafts
         from shared.services.mails.attention import AttentionReconciler
         from shared.services.sign_in.stray_grants import StrayGrants
@@ -122,7 +122,7 @@ class Services(MailServices):
 
     @cached_property
     def changes(self) -> Changes:
-        """What callers do to mails; an instance that only delivers never imports it."""
+        """Changes of mails. An instance that only delivers never imports it."""
         from shared.services.delivery.draft_removal import DraftRemoval
         from shared.services.mails.changes import Changes
 
@@ -142,14 +142,14 @@ class Services(MailServices):
 
     @cached_property
     def account_changes(self) -> AccountChanges:
-        """What administrators set for accounts."""
+        """Changes of accounts."""
         from shared.services.accounts.changes import AccountChanges
 
         return AccountChanges(self.adapters.accounts)
 
     @cached_property
     def overviews(self) -> AccountOverviews:
-        """What the page of an account says beside its row."""
+        """What the page of an account shows besides its row."""
         from shared.services.accounts.overview import AccountOverviews
 
         return AccountOverviews(
@@ -163,7 +163,7 @@ class Services(MailServices):
 
     @cached_property
     def checking(self) -> Checking:
-        """Whether accounts work."""
+        """Checks of accounts."""
         from shared.services.accounts.checking import Checking
         from shared.services.upkeep.watch import AccountNews
 
@@ -180,7 +180,7 @@ class Services(MailServices):
 
     @cached_property
     def disconnecting(self) -> Disconnecting:
-        """Taking mailboxes out."""
+        """Disconnecting mailboxes."""
         from shared.services.accounts.disconnecting import Disconnecting
 
         return Disconnecting(
@@ -195,7 +195,7 @@ class Services(MailServices):
 
     @cached_property
     def operators(self) -> Operators:
-        """Mail to those who run Postroom."""
+        """Notices to the people who run Postroom."""
         from shared.services.upkeep.operators import Operators
 
         parts = urlsplit(self.settings.redirect_uri)
@@ -209,7 +209,7 @@ class Services(MailServices):
 
     @cached_property
     def watch(self) -> Watch:
-        """What the hourly timer does."""
+        """The hourly timer."""
         from shared.services.upkeep.watch import Watch
 
         return Watch(
@@ -224,14 +224,14 @@ class Services(MailServices):
 
     @cached_property
     def content(self) -> Content:
-        """What mails hold, for a person to look at."""
+        """The content of mails for a person to read."""
         from shared.services.mails.content import Content
 
         return Content(self._content)
 
     @cached_property
     def adding(self) -> Adding:
-        """Mailboxes that nobody signs in."""
+        """Adding mailboxes that nobody signs in."""
         from shared.services.accounts.adding import Adding
 
         return Adding(
@@ -247,14 +247,14 @@ class Services(MailServices):
 
     @cached_property
     def batch(self) -> Batch:
-        """Many mails at once."""
+        """Accepting several mails at once."""
         from shared.services.intake.batch import Batch
 
         return Batch(self.submission, self.clock)
 
     @cached_property
     def connecting(self) -> Connecting:
-        """From a grant to a linked account."""
+        """From a grant to a connected account."""
         from shared.services.delivery.known_header import KnownHeader
         from shared.services.sign_in.connecting import Connecting
 
@@ -314,7 +314,7 @@ class Services(MailServices):
 
     @cached_property
     def page_context(self) -> PageContext:
-        """What the pages need; an instance that only delivers never imports it."""
+        """For the pages. An instance that only delivers never imports it."""
         from shared.web.pages.page_context import PageContext
 
         return PageContext.of(

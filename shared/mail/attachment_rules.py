@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from shared.errors import FieldProblem
-from shared.mail import invitation, media_type
+from shared.mail import file_names, invitation, media_type
 from shared.mail.address import has_control_characters
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _filename_fault(filename: str) -> str | None:
         return "must have a character other than a space"
     if has_control_characters(filename) or "/" in filename or "\\" in filename:
         return "must be a plain name: no path, no line breaks"
-    if filename.lower().strip(" .").startswith("winmail.dat"):
+    if file_names.is_envelope(filename):
         from shared.mail.mime import content_type
 
         return content_type.ENVELOPE_FILE

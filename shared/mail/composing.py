@@ -61,12 +61,30 @@ def refuse_overrides(
         not defaults.may_override(Overridable.REPLY_TO) and _has_list_post(message),
         "leave it out, because mail programs answer to it",
     )
-    refuse(
-        Overridable.REPLY_TO,
-        "body",
-        not defaults.may_override(Overridable.REPLY_TO) and _has_calendar(message),
-        "give an invitation as JSON, where its organizer is checked",
-    )
+    if not defaults.may_override(Overridable.REPLY_TO):
+        from shared.mail.answering_parts import calendars_of
+
+        for field in calendars_of(message):
+            refuse(
+                Overridable.REPLY_TO,
+                field,
+                True,
+                "give an invitation as JSON with 'method' in its content_type, where its organizer is "
+                "checked, because mail programs answer to the organizer of a calendar",
+            )
+    for locked in (Overridable.REPLY_TO, Overridable.DISPLAY_NAME):
+        if not defaults.may_override(locked):
+            from shared.mail.answering_parts import sealed_in
+
+            for field in sealed_in(message):
+                refuse(
+                    locked,
+                    field,
+                    True,
+                    "sign it as multipart/signed: what is inside signed or encrypted content, and may "
+                    "name another sender, cannot be checked",
+                )
+            break
     refuse(
         Overridable.SIGNATURE,
         "signature",
@@ -94,21 +112,6 @@ def _has_list_post(message: Message) -> bool:
 
         names = header_section.names(message.mime)
     return any(name.lower() == "list-post" for name in names)
-
-
-def _has_calendar(message: Message) -> bool:
-    """Whether raw MIME has a calendar, whose organizer programs answer to."""
-    if message.mime is None:
-        return False
-    from shared.mail.invitation import CALENDARS
-    from shared.mail.mime import header_section, structure
-
-    try:
-        fields, body = header_section.split_part(message.mime)
-        parts = structure.parts(message.mime, fields, body)
-    except ValueError:
-        return True  # an earlier version read it less strictly: it may have one
-    return any(part.content_type in CALENDARS for part in parts)
 
 
 def with_sent_items(message: Message, account: Account, *, saves_copy: bool | None) -> Message:

@@ -40,10 +40,23 @@ def method_of(item: Attachment) -> str | None:
     except media_type.BadMediaType:
         return None
     method = read.parameter("method")
-    # Windows leaves the spaces and dots at the end of a file name out.
-    is_named_so = item.filename.lower().rstrip(" .").endswith((".ics", ".vcs"))
-    is_calendar = read.kind in CALENDARS or is_named_so
-    return method.upper() if method is not None and is_calendar else None
+    return method.upper() if method is not None and _is_calendar(read.kind, item.filename) else None
+
+
+def is_calendar(item: Attachment) -> bool:
+    """Whether programs open a file as a calendar, an invitation or not."""
+    return _is_calendar(item.content_type.partition(";")[0].strip().lower(), item.filename)
+
+
+def is_calendar_type(kind: str) -> bool:
+    """Whether programs take a type (`type/subtype` in lower case) for a calendar."""
+    return kind in CALENDARS or "calendar" in kind or "vcal" in kind
+
+
+def _is_calendar(kind: str, filename: str) -> bool:
+    from shared.mail import file_names
+
+    return is_calendar_type(kind) or file_names.is_calendar(filename)
 
 
 def invitations_of(message: Message) -> tuple[Attachment, ...]:
@@ -126,6 +139,9 @@ def _fault(
     if read.method != method:
         return "has a METHOD in the file that differs from 'method' in its content_type: make them equal"
     recipients = {address.email.lower() for address in message.recipients}
+    beyond = sum(not value.isascii() for event in read.events for value in event.attendees)
+    if beyond > MAX_IDN_DOMAINS:
+        return f"has more than {MAX_IDN_DOMAINS} ATTENDEEs beyond ASCII: write their domains in xn-- form"
     for event in read.events:
         if _mail_address(event.organizer) != sender.email.lower():
             return (
@@ -134,8 +150,6 @@ def _fault(
             )
         if not _is_name_of(event.organizer_name, sender, any_name):
             return "has an ORGANIZER whose CN is not the name in From: make them equal, or leave CN out"
-        if sum(not value.isascii() for value in event.attendees) > MAX_IDN_DOMAINS:
-            return f"has more than {MAX_IDN_DOMAINS} ATTENDEEs beyond ASCII: write their domains in xn-- form"
         if not any(_mail_address(value) in recipients for value in event.attendees):
             return "has no ATTENDEE that is 'mailto:' and the address of a recipient: add one"
     return None

@@ -88,7 +88,8 @@ class Mail(msgspec.Struct, frozen=True):
     """The mailbox of the alias when the mail was accepted. No other mailbox may send the mail."""
     sender: str = ""
     recipients: tuple[str, ...] = ()
-    """As many recipients as the row has room for; `recipient_count` is the number of all."""
+    """All recipients, without their names where these are long. Of a rejected message, and in rows of
+    earlier versions, there may be fewer than `recipient_count`."""
     recipient_count: int = 0
     former_recipients: tuple[str, ...] = ()
     """The recipients before a person sent the mail to others instead; shown like `recipients`."""

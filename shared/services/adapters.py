@@ -1,6 +1,6 @@
 """Everything outside of Postroom that its services need: storage, Key Vault, Entra, Graph.
 
-`shared.bootstrap` connects the real ones; tests build the same services over memory.
+`shared.bootstrap` connects the real adapters; tests build the same services over memory.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class VaultAdapter(Vault, Shredder, SecretShelf, Protocol):
 
 
 class Adapters(Protocol):
-    """One of each. All are built without a call to anything remote."""
+    """One adapter of each kind. Building them makes no remote call."""
 
     @property
     def mails(self) -> MailsAdapter:
@@ -134,12 +134,12 @@ class Adapters(Protocol):
 
     @property
     def checks(self) -> Checks:
-        """What checks found."""
+        """The results of checks."""
         ...
 
     @property
     def watch_memory(self) -> WatchMemory:
-        """What the watch said last."""
+        """What the watch announced last."""
         ...
 
     @property
@@ -149,12 +149,12 @@ class Adapters(Protocol):
 
     @property
     def vault(self) -> VaultAdapter:
-        """The secrets."""
+        """Key Vault."""
         ...
 
     @property
     def credential(self) -> AppCredentialStatus:
-        """What proves the app to Entra."""
+        """The credential that proves the app's identity to Entra."""
         ...
 
     @property
@@ -169,10 +169,10 @@ class Adapters(Protocol):
 
     @property
     def drafts(self) -> Drafts:
-        """Microsoft Graph, for messages as drafts."""
+        """Microsoft Graph, for drafts."""
         ...
 
     @property
     def probes(self) -> Mapping[str, Callable[[], object]]:
-        """A call to each remote system that says whether it is there."""
+        """For each remote system, a call that raises if it does not work."""
         ...

@@ -1,4 +1,4 @@
-"""The time, as the use cases are given it."""
+"""The clock of the use cases."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Clock = Callable[[], datetime]
 
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-"""Before every mail."""
+"""A time before every mail."""
 
 
 def utc_now() -> datetime:

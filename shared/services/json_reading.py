@@ -1,7 +1,7 @@
-"""Reading JSON documents strictly, and telling everything that is wrong with one at once.
+"""Strict reading of JSON documents, with all mistakes in one answer.
 
-The decoder stops at the first mistake. So a document that it refuses is read a second time, field
-by field, and each is told what it must be, in the API's words and not in the decoder's.
+The decoder stops at the first mistake. A document that it rejects is therefore read a second time,
+field by field, and each mistake is described in the words of the API.
 """
 
 from __future__ import annotations
@@ -20,27 +20,30 @@ from shared.errors import FieldProblem, RequestRejected
 from shared.mail import problems
 
 MAX_TOLD = 50
-"""Problems that one answer names."""
+"""The most problems in one answer."""
 
 MOST_COUNTED = 500
-"""Problems after which no more are looked for: each takes a hundred times as long as a sound value."""
+"""After so many problems no more are looked for: each takes a hundred times as long as a valid
+value."""
 
 MOST_PARTS = 50_000
-"""Commas, brackets and braces in a document whose every mistake is looked for. Of more the first
-mistake is told alone: empty lists by the million take a hundred times their size of memory."""
+"""The most commas, brackets and braces of a document in which all mistakes are looked for. For a
+larger one only the first mistake is reported: millions of empty lists would take a hundred times
+their size in memory."""
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 _PATH = re.compile(r" - at `(?:key in )?\$?\.?(?P<path>[^`]*)`$")
 _PATH_ROOM = 500
-"""Characters at the end of a decoder's error: before them it may quote megabytes of the caller's."""
+"""How many characters at the end of a decoder's error are read. The text before them may quote
+megabytes of the caller's document."""
 _PLAIN = re.compile(r"[\w.-]{1,80}", re.ASCII)
 _UNSHOWN = re.compile(r"[<>\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CONTINUATION = bytes(range(0x80, 0xC0))
-"""Bytes of UTF-8 that begin no character."""
+"""Bytes of UTF-8 that do not begin a character."""
 _WIDE_ESCAPE = re.compile(rb"\\u(?!00[0-7])", re.IGNORECASE)
 _NAME_OR_TEXT = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+(?:"(\s*+:)?|\Z)', re.DOTALL)
-"""A name, which a colon follows, or a text; also one without end, so that its rest is not looked at
+"""A name, which a colon follows, or a text; also one without an end, so that the rest is not read
 again."""
 _LARGE = 256 * 1024
 _LONG_NAME = 1024
@@ -54,16 +57,16 @@ def decode(
     found: list[FieldProblem],
     most_parts: int = MOST_PARTS,
 ) -> T | None:
-    """The document; `what` it is, as in "is not a field of a mail".
+    """The document. `what` describes it, as in "is not a field of a mail".
 
-    What is not understood is added to `found`. The document is returned without those fields then,
-    so that the others can be checked too; None where a needed one is among them. Raises RequestRejected for
-    what is no JSON.
+    Problems are added to `found`. The document is then returned without the wrong fields, so that
+    the others can be checked too; None if a required field is among them. Raises RequestRejected if
+    it is not JSON.
     """
     try:
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
-        # Not the error itself: it would hold this call and the document until the next collection.
+        # The error itself is not kept: it would keep this call and the document in memory.
         first = str(error)[-_PATH_ROOM:]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise no_json(raw, error) from error
@@ -73,7 +76,7 @@ def decode(
     try:
         given = msgspec.json.decode(raw)
     except msgspec.ValidationError:
-        found.append(_first_alone(first))  # a number that is too large for any
+        found.append(_first_alone(first))  # a number that is too large for every type
         return None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise no_json(raw, error) from error
@@ -84,15 +87,15 @@ def decode(
 
 
 def parts_in(raw: bytes) -> int:
-    """Commas, brackets and braces: by these grows the time in which every mistake is looked for."""
+    """Commas, brackets and braces: the time for finding all mistakes grows with their number."""
     return sum(map(raw.count, (b",", b"[", b"{")))
 
 
 def repeated_name(raw: bytes) -> str | None:
-    """A name that an object of a JSON document holds twice, or None. JSON leaves open which of the
-    two values counts: the decoder takes the last, and the first would be ignored without a word.
+    """A name that an object of a JSON document has twice, or None.
 
-    Raises RecursionError for a document that is nested too deeply.
+    JSON does not say which of the two values counts. The decoder takes the last one, and the first
+    would be ignored silently. Raises RecursionError for a document that is nested too deeply.
     """
     found: list[str] = []
     if len(raw) > _LARGE and may_be_wide(raw):
@@ -102,7 +105,7 @@ def repeated_name(raw: bytes) -> str | None:
         if not found and len(dict(pairs)) < len(pairs):
             found.append(_twice(pairs))
 
-    # Python's own reading of a long number takes a time that grows with the square of its length.
+    # The time in which Python reads a long number grows with the square of its length.
     json.loads(raw, object_pairs_hook=look, parse_int=len, parse_float=len)
     return shown_name(found[0]) if found else None
 
@@ -113,14 +116,15 @@ def may_be_wide(raw: bytes) -> bool:
 
 
 def longest_name(raw: bytes) -> int:
-    """Bytes of the longest name in a document, its quotation marks and what is behind it included."""
+    """The length in bytes of the longest name in a document, with its quotation marks and what
+    follows it."""
     found = _NAME_OR_TEXT.finditer(raw)
     return max((one.end() - one.start() for one in found if one[1] is not None), default=0)
 
 
 def _names_alone(found: re.Match[bytes]) -> bytes:
-    """A name as it is, a digest of a long one, and a number in place of a text: what is read for its
-    names alone takes no memory for its texts."""
+    """A name unchanged, a digest of a long name, and a number in place of a text: if only the names
+    are needed, the texts take no memory."""
     if found[1] is None:
         return b"0"
     if found.end() - found.start() <= _LONG_NAME:
@@ -138,27 +142,27 @@ def _twice(pairs: list[tuple[str, object]]) -> str:
 
 
 def shown_name(name: str) -> str:
-    """A name of the caller's as an error may repeat it: short, and nothing that a terminal, a page
-    or PowerShell could take for more than a name."""
+    """A name from the caller's document as an error may repeat it: short, and without characters
+    that a terminal, a page or PowerShell would interpret."""
     return _UNSHOWN.sub("?", name[:80])
 
 
 def where(raw: bytes, at: int) -> str:
-    """A place in a document, as an editor shows it."""
+    """A place in a document, as line and column of an editor."""
     before = raw.count(b"\n", 0, at)
     line = raw[raw.rfind(b"\n", 0, at) + 1 : at].translate(None, _CONTINUATION)
     return f"line {before + 1}, column {len(line) + 1}"
 
 
 def no_json(raw: bytes, error: Exception) -> RequestRejected:
-    """The refusal of what the decoder cannot read as JSON."""
+    """The rejection of a text that the decoder cannot read as JSON."""
     return RequestRejected(
         problems.INVALID_JSON, f"The body is not valid JSON: {_fault(raw, error)}."
     )
 
 
 def _fault(raw: bytes, error: Exception) -> str:
-    """What is wrong and where; the document itself is not quoted."""
+    """What is wrong and where. The document is not quoted."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     if raw.startswith(b"\xef\xbb\xbf"):
@@ -215,7 +219,7 @@ class _Reader:
             self._check_fields(value, option, path)
 
     def rest(self, given: Any, kind: type[T]) -> T | None:
-        """The document without the fields that are not understood."""
+        """The document without the fields that are not known."""
         if not isinstance(given, dict):
             return None
         hints = _hints(kind)
@@ -250,7 +254,7 @@ class _Reader:
         return f"is not a field of {self._what}: {remedy}"
 
     def _add(self, path: str, message: Any) -> None:
-        """Words are made for those alone that are told."""
+        """The words are made only for problems that are reported."""
         told = message() if len(self._found) < MAX_TOLD else ""
         self._found.append(FieldProblem(path, told))
 
@@ -267,7 +271,7 @@ class _Reader:
 
 @functools.cache
 def _hints(struct: Any) -> dict[str, Any]:
-    """The types of a struct's fields by the names that callers write."""
+    """The types of a struct's fields, by the names that callers write."""
     hints = get_type_hints(struct, include_extras=True)
     return {field.encode_name: hints[field.name] for field in msgspec.structs.fields(struct)}
 
@@ -277,7 +281,7 @@ def _bare(kind: Any) -> Any:
 
 
 def _options(kind: Any) -> Iterator[Any]:
-    """The types that a value may have, of a union each; a bounded one with its bounds."""
+    """The types that a value may have: each member of a union; a limited type with its limits."""
     if get_origin(kind) in (Union, UnionType):
         for one in get_args(kind):
             yield from _options(one)
@@ -290,7 +294,7 @@ def _is_struct(kind: Any) -> bool:
 
 
 def _option_for(value: Any, kind: Any) -> Any:
-    """Of the types that a value may have, the one that is written like this value; or None."""
+    """The one of the possible types that has the JSON form of this value, or None."""
     for option in _options(kind):
         bare = _bare(option)
         origin = get_origin(bare) or bare
@@ -318,7 +322,7 @@ _NAMED = {str: "a text", bool: "true or false", list: "a list", dict: "an object
 
 
 def _must(value: Any, kind: Any) -> str:
-    """What a value that was given must be instead."""
+    """What a value must be, in words."""
     from datetime import datetime
 
     options = [_bare(one) for one in _options(kind)]

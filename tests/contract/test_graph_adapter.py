@@ -20,7 +20,8 @@ import urllib3.util.connection
 
 from local.simulator.entra.tokens import GRAPH_AUDIENCE, Claims
 from shared.adapters.graph.mail_service import Graph
-from shared.adapters.http import client
+from shared.adapters.http import connections
+from shared.adapters.http.client import MAX_ANSWER_BYTES
 from shared.errors import AnswerLost, NotSent, RemoteRefused
 from shared.mail.account import user_path
 from shared.mail.address import Address
@@ -295,7 +296,7 @@ def test_a_connection_that_idled_too_long_is_not_used_for_a_mail(
     graph.send_mail(token, "/me", request.content_type, request.body)
     graph.send_mail(token, "/me", request.content_type, request.body)
     while_warm = len(opened)
-    late = time.monotonic() + client.IDLE_SECONDS + 1
+    late = time.monotonic() + connections.IDLE_SECONDS + 1
     monkeypatch.setattr("time.monotonic", lambda: late)
     graph.send_mail(token, "/me", request.content_type, request.body)
 
@@ -401,7 +402,7 @@ def test_a_connection_that_is_not_made_in_time_has_sent_nothing(
 def test_an_answer_without_end_is_cut_and_its_connection_not_used_again(
     stand: Stand, graph: Graph, token: str
 ) -> None:
-    endless = "x" * (client.MAX_ANSWER_BYTES + 70_000)
+    endless = "x" * (MAX_ANSWER_BYTES + 70_000)
     stand.fault("graph.send_mail", status=503, body=endless, times=1)
     request = a_request()
 

@@ -352,6 +352,24 @@ class TestLedger:
 
         assert {mail.mail_id for mail in found} == {mail.mail_id for mail in wanted}
 
+    def test_the_longest_recipients_come_back_and_are_found(self, ledger: MailsTable) -> None:
+        domain = ".".join(["d" * 61] * 3 + ["com"])
+        longest = tuple(f"{number:03d}{'x' * 57}@{domain}" for number in range(500))
+        mail = a_mail(recipients=longest, recipient_count=500, former_recipients=longest)
+        etag = ledger.insert(mail)
+
+        found = ledger.get(mail.mail_id)
+        listed = ledger.page(MailFilter(recipient=longest[499]), 10, None)
+        ledger.update(replace(mail, recipients=("ada@contoso.com",), former_recipients=()), etag)
+        shorter = ledger.get(mail.mail_id)
+
+        assert found is not None
+        assert found.mail.recipients == longest
+        assert found.mail.former_recipients == longest
+        assert [one.mail_id for one in listed.mails] == [mail.mail_id]
+        assert shorter is not None
+        assert shorter.mail.recipients == ("ada@contoso.com",)
+
     @pytest.mark.parametrize("hour", [0, 9])
     def test_a_span_begins_where_it_says_around_midnight_too(
         self, ledger: MailsTable, hour: int

@@ -26,7 +26,7 @@ OK = b"HTTP/1.1 200 OK\r\nX-Ms-Version: 1\r\nContent-Length: 4\r\n\r\ndone"
 
 @pytest.fixture
 def transport() -> Iterator[RequestsTransport]:
-    session = StorageSession(connections=2)
+    session = StorageSession(connections=2, seconds=30)
     yield RequestsTransport(
         session=session, session_owner=False, connection_timeout=1, read_timeout=0.2
     )

@@ -139,7 +139,9 @@ def open_session(page: Page, app_url: str, key: str) -> None:
     """Type a function key at /signin."""
     page.goto(f"{app_url}/signin")
     page.get_by_label("Function key").fill(key)
-    page.get_by_role("button", name="Open").click()
+    # The next page is awaited: a test that went elsewhere at once would abort its loading.
+    with page.expect_navigation():
+        page.get_by_role("button", name="Open").click()
 
 
 def begin_sign_in(

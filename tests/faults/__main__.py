@@ -11,7 +11,13 @@ from pathlib import Path
 
 from tests.faults.plan import Amounts
 from tests.faults.run import BOTH, DIRECT, Progress, Run, table
-from tests.faults.stories import SWEEP_EVERY, killed_workers, revoked_grant
+from tests.faults.stories import (
+    KILL_INSTANCES,
+    KILL_WORKERS,
+    SWEEP_EVERY,
+    killed_under_way,
+    revoked_grant,
+)
 from tests.faults.world import STEADY, Terms, World
 
 SECONDS_A_KILL = 1.8
@@ -35,26 +41,34 @@ def main() -> int:
 
 
 def stories(folder: Path, mails: int) -> Iterator[bool]:
-    """The two stories, each with its line; whether each ended well. `mails` meet a revoked grant."""
+    """The stories, each with its line; whether each ended well. `mails` meet a revoked grant."""
     with World(folder / "revoked", DIRECT, STEADY) as world:
         revoked = revoked_grant(world, DIRECT[0], mails)
     print(f"\na grant revoked in the middle of {revoked.accepted} mails")
     print(f"  before signing in again: {dict(revoked.before)}; alerts: {list(revoked.alerts)}")
     print(f"  after: {dict(revoked.after)}", flush=True)
     yield revoked.ended_well
-    with World(folder / "killed", DIRECT, STEADY) as world:
-        killed = killed_workers(world, DIRECT[0], 6)
-    print(f"\nevery worker killed while {killed.mails} mails were under way")
-    print(f"  gone on after {killed.seconds:.1f} s (lease {STEADY.lease} s, a sweep every ", end="")
-    print(f"{SWEEP_EVERY:.0f} s, the host's lock 600 s): {dict(killed.after)}")
-    yield killed.within(STEADY.lease)
+    for whom in (KILL_INSTANCES, KILL_WORKERS):
+        with World(folder / whom.folder, DIRECT, STEADY) as world:
+            killed = killed_under_way(world, DIRECT[0], 6, whom)
+        print(f"\n{whom.title} while {killed.mails} mails were under way")
+        print(
+            f"  gone on after {killed.seconds:.1f} s (lease {STEADY.lease} s, a sweep every ",
+            end="",
+        )
+        print(f"{SWEEP_EVERY:.0f} s, the host's lock 600 s): {dict(killed.after)}", flush=True)
+        yield killed.within(STEADY.lease)
 
 
 def amounts(kills: int) -> Amounts:
     """All kinds of faults, in proportion to the kills."""
+    host_kills, worker_kills = kills // 5, kills // 5 * 2
     return Amounts(
         seconds=kills * SECONDS_A_KILL,
-        kills=kills,
+        kills=kills - host_kills - worker_kills,
+        host_kills=host_kills,
+        worker_kills=worker_kills,
+        stops=max(1, kills // 8),
         freezes=max(1, kills // 15),
         rules=kills * 3,
         storage_losses=kills // 2,
@@ -68,9 +82,11 @@ def amounts(kills: int) -> Amounts:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
     parser.add_argument("--mails", type=int, default=2000, help="mails to be accepted, at least")
-    parser.add_argument("--kills", type=int, default=100, help="workers to be killed")
+    parser.add_argument(
+        "--kills", type=int, default=100, help="instances, hosts and workers to be killed"
+    )
     parser.add_argument("--seed", type=int, help="repeats a plan")
-    parser.add_argument("--run-only", action="store_true", help="without the two stories")
+    parser.add_argument("--run-only", action="store_true", help="without the stories")
     parser.add_argument("--flaw", default="", help="a sender broken on purpose, see flaws.py")
     parser.add_argument("--keep", help="a folder for the data and the logs")
     return parser

@@ -24,7 +24,6 @@ from shared.settings import Settings, load
 from tests.faults import flaws
 
 LEASE = "FAULTS_LEASE_SECONDS"
-LOCK = "FAULTS_MESSAGE_LOCK"
 SKEWS = "FAULTS_CLOCK_SKEWS"
 FLAW = "FAULTS_FLAW"
 VERIFIED = "FAULTS_VERIFIED"
@@ -80,10 +79,7 @@ def skew_of(environ: Mapping[str, str]) -> float:
 
 def disturb(environ: Mapping[str, str]) -> None:
     """Change the composition root as the environment says."""
-    # The host's lock of ten minutes, for which a whole mail waits whose worker was killed.
-    lock: Mapping[str, object] = {"MESSAGE_LOCK": int(environ.get(LOCK, "600"))}
-    locks = dict.fromkeys(("local.host.queue_listener", "local.host.queue_processor"), lock)
-    put({**SHORTENED, **locks})
+    put(SHORTENED)
     put({"shared.services.upkeep.sweep": {"next_look": looks_sooner(sweep.next_look)}})
     if environ.get(VERIFIED):
         put({"shared.mail.permissions": {"LEAST": ("Mail.Send", READ_WRITE, "User.Read")}})

@@ -14,8 +14,11 @@ from enum import StrEnum
 class Act(StrEnum):
     """One thing to do to the running stack."""
 
-    KILL = "worker killed"
-    FREEZE = "worker frozen beyond its lease"
+    KILL = "instance killed, host and worker"
+    KILL_HOST = "host killed, its worker lives on"
+    KILL_WORKER = "worker killed, its host lives on"
+    STOP = "host stopped while it holds messages"
+    FREEZE = "instance frozen beyond its lease"
     MICROSOFT = "fault at Microsoft"
     STORAGE_LOST = "storage request lost"
     STORAGE_UNANSWERED = "storage answer lost"
@@ -23,6 +26,10 @@ class Act(StrEnum):
     BELLS = "bells doubled, late, forged"
     EXPIRE = "access tokens ended"
     REVOKE = "grant revoked, signed in again"
+
+
+KILLS = (Act.KILL, Act.KILL_HOST, Act.KILL_WORKER)
+"""What `make faults KILLS=` counts."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,9 @@ class Amounts:
 
     seconds: float
     kills: int
+    host_kills: int
+    worker_kills: int
+    stops: int
     freezes: int
     rules: int
     storage_losses: int
@@ -48,6 +58,11 @@ class Amounts:
     bells: int
     expiries: int
     revocations: int
+
+    @property
+    def all_kills(self) -> int:
+        """Of instances, hosts and workers."""
+        return self.kills + self.host_kills + self.worker_kills
 
 
 RETRY_AFTER: Sequence[str | None] = ("1", "2", "0", "0.7", "1.5", None, "{date}", "soon", "-3")
@@ -75,6 +90,9 @@ def draw(seed: int, amounts: Amounts) -> list[Step]:
     dice = random.Random(seed)  # noqa: S311
     steps = [
         *_spread(dice, amounts, Act.KILL, amounts.kills),
+        *_spread(dice, amounts, Act.KILL_HOST, amounts.host_kills),
+        *_spread(dice, amounts, Act.KILL_WORKER, amounts.worker_kills),
+        *_spread(dice, amounts, Act.STOP, amounts.stops),
         *_spread(dice, amounts, Act.FREEZE, amounts.freezes),
         *_spread(dice, amounts, Act.STORAGE_LOST, amounts.storage_losses),
         *_spread(dice, amounts, Act.STORAGE_UNANSWERED, amounts.storage_losses),

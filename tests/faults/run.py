@@ -29,7 +29,7 @@ from tests.faults.comparison import (
     is_settled,
     violations,
 )
-from tests.faults.plan import Act, Amounts, Step, draw, kind_of
+from tests.faults.plan import KILLS, Act, Amounts, Step, draw, kind_of
 from tests.faults.world import WRITTEN_SECONDS, World, until, wake_up_for
 
 DIRECT = tuple(Mailbox(f"direct{n}", f"direct{n}@contoso.com") for n in range(1, 5))
@@ -69,8 +69,8 @@ class Result:
 
     @property
     def kills(self) -> int:
-        """How many workers were killed."""
-        return self.faults[Act.KILL]
+        """How many instances, hosts and workers were killed."""
+        return sum(self.faults[act] for act in KILLS)
 
 
 @dataclass
@@ -161,8 +161,8 @@ class Run:
                 raise AssertionError("the callers do not get rid of their mails")
 
     def _plan_time(self, now: float) -> float:
-        """The plan goes on as the mails do: on a slow machine workers would be killed faster than
-        they start, and nothing else would ever happen."""
+        """The plan goes on as the mails do: on a slow machine instances would be killed faster
+        than they start, and nothing else would ever happen."""
         done = self._callers.told.count / self._mails
         return min(now, done * self._amounts.seconds + _AHEAD_SECONDS)
 
@@ -175,7 +175,10 @@ class Run:
     def _do(self, step: Step) -> None:
         """One act. What cannot be done now is done a little later."""
         acts: dict[Act, Callable[[Step], float | None]] = {
-            Act.KILL: self._kill,
+            Act.KILL: lambda step: _later(0.3, self._world.kill(step.choice)),
+            Act.KILL_HOST: lambda step: _later(0.3, self._world.kill_host(step.choice)),
+            Act.KILL_WORKER: lambda step: _later(0.3, self._world.kill_worker(step.choice)),
+            Act.STOP: lambda step: _later(0.05, self._world.stop_one(step.choice)),
             Act.FREEZE: self._freeze,
             Act.MICROSOFT: self._break_microsoft,
             Act.STORAGE_LOST: lambda step: self._world.relay.cut_next("before"),
@@ -191,15 +194,12 @@ class Run:
         elif step.act not in _COUNTED_ELSEWHERE:
             self._faults[step.act] += 1
 
-    def _kill(self, step: Step) -> float | None:
-        return None if self._world.kill(step.choice) else 0.3
-
     def _freeze(self, step: Step) -> float | None:
-        pid = self._world.freeze(step.choice)
-        if pid is None:
+        instance = self._world.freeze(step.choice)
+        if instance is None:
             return 1.0
         beyond_the_lease = self._world.terms.lease + 1 + 3 * step.choice
-        self._after(beyond_the_lease, lambda: self._world.thaw(pid))
+        self._after(beyond_the_lease, lambda: self._world.thaw(instance))
         return None
 
     def _break_microsoft(self, step: Step) -> None:
@@ -303,11 +303,16 @@ class Run:
     def _tell(self, what: str, ledger: Sequence[Entry] = ()) -> None:
         told, seconds = self._callers.told, self._now()
         text = f"{seconds:5.0f} s  {what}: {told.count}/{self._mails} accepted, "
-        text += f"{self._faults[Act.KILL]}/{self._amounts.kills} kills"
+        text += f"{sum(self._faults[act] for act in KILLS)}/{self._amounts.all_kills} kills"
         if ledger:
             counts = Counter(entry.status for entry in ledger)
             text += "  " + ", ".join(f"{count} {status}" for status, count in counts.items())
         self._progress.show(text)
+
+
+def _later(seconds: float, done: bool) -> float | None:
+    """So many seconds until another try of what could not be done."""
+    return None if done else seconds
 
 
 def _dated(step: Step) -> dict[str, object]:

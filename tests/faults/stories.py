@@ -1,4 +1,4 @@
-"""Two stories told by themselves, with their figures: a grant that ends, a worker that dies."""
+"""Stories told by themselves, with their figures: a grant that ends, instances or workers that die."""
 
 from __future__ import annotations
 
@@ -72,8 +72,21 @@ def revoked_grant(world: World, box: Mailbox, mails: int) -> Revoked:
 
 
 @dataclass(frozen=True)
+class Whom:
+    """Who is killed in the second story. `kill` gets a choice from 0 up to 1."""
+
+    title: str
+    folder: str
+    kill: Callable[[World, float], bool]
+
+
+KILL_INSTANCES = Whom("every instance killed", "killed-instances", World.kill)
+KILL_WORKERS = Whom("every Python worker killed", "killed-workers", World.kill_worker)
+
+
+@dataclass(frozen=True)
 class Killed:
-    """Every worker was killed while it sent."""
+    """All of them were killed while they sent."""
 
     mails: int
     seconds: float
@@ -81,13 +94,13 @@ class Killed:
     after: Counter[str]
 
     def within(self, lease: float) -> bool:
-        """Whether it took no longer than a lease and a sweep, a bell, and what a worker takes to
+        """Whether it took no longer than a lease and a sweep, a bell, and what a process takes to
         start on a busy machine."""
         return self.seconds < lease + SWEEP_EVERY + 6.0
 
 
-def killed_workers(world: World, box: Mailbox, mails: int) -> Killed:
-    """Kill every worker in the middle of a send; measure until each mail has gone on."""
+def killed_under_way(world: World, box: Mailbox, mails: int, whom: Whom) -> Killed:
+    """Kill all of them in the middle of a send; measure until each mail has gone on."""
     world.control(
         "POST",
         "faults",
@@ -99,8 +112,9 @@ def killed_workers(world: World, box: Mailbox, mails: int) -> Killed:
     with ThreadPoolExecutor(mails) as callers:
         assert all(callers.map(lambda n: _send(world, box, n), range(mails)))
     _await(world, lambda ledger: any(entry.status == "sending" for entry in ledger), sweep=None)
-    for _ in range(world.terms.workers):
-        world.kill(0.0)
+    for place in range(world.terms.instances):
+        # Each once: the list of the instances does not change as fast as this.
+        assert whom.kill(world, place / world.terms.instances)
     began = time.monotonic()
     ledger = _await(
         world,

@@ -13,7 +13,13 @@ import pytest
 from tests.faults.comparison import Mailbox
 from tests.faults.plan import Act, Amounts
 from tests.faults.run import BOTH, DIRECT, Progress, Result, Run, table
-from tests.faults.stories import killed_workers, revoked_grant
+from tests.faults.stories import (
+    KILL_INSTANCES,
+    KILL_WORKERS,
+    Whom,
+    killed_under_way,
+    revoked_grant,
+)
 from tests.faults.world import STEADY, Terms, World
 
 pytestmark = [
@@ -26,7 +32,10 @@ pytestmark = [
 
 SHORT = Amounts(
     seconds=10.0,
-    kills=8,
+    kills=3,
+    host_kills=2,
+    worker_kills=3,
+    stops=2,
     freezes=1,
     rules=40,
     storage_losses=5,
@@ -39,6 +48,9 @@ SHORT = Amounts(
 MISCHIEF = Amounts(
     seconds=4.0,
     kills=0,
+    host_kills=0,
+    worker_kills=0,
+    stops=0,
     freezes=0,
     rules=60,
     storage_losses=0,
@@ -86,7 +98,8 @@ def test_whatever_breaks_no_mail_is_lost_or_doubled(world: Start, seed: int) -> 
     assert result.violations == []
     assert result.trouble == []
     assert result.told.count >= 100
-    assert result.kills >= 7
+    assert result.kills >= SHORT.all_kills - 1
+    assert result.faults[Act.STOP] == SHORT.stops
     assert result.faults[Act.STORAGE_RESTART] == 1
 
 
@@ -104,8 +117,9 @@ def test_a_grant_revoked_in_the_middle_raises_one_alert_and_fails_no_mail(world:
     assert history.ended_well
 
 
-def test_after_a_kill_mails_go_on_within_the_lease_and_one_sweep(world: Start) -> None:
-    history = killed_workers(world(STEADY), DIRECT[0], 6)
+@pytest.mark.parametrize("whom", [KILL_INSTANCES, KILL_WORKERS], ids=lambda whom: whom.folder)
+def test_after_a_kill_mails_go_on_within_the_lease_and_one_sweep(world: Start, whom: Whom) -> None:
+    history = killed_under_way(world(STEADY), DIRECT[0], 6, whom)
 
     print(f"{history.seconds:.1f} seconds after the SIGKILL: {dict(history.after)}")  # noqa: T201
     assert history.within(STEADY.lease)

@@ -21,7 +21,7 @@ from azure.storage.queue import QueueClient
 
 from local import demo, ports
 from local.azurite import Azurite, AzuritePorts, connection_string
-from local.stack import Stack
+from local.stack import Instance, Stack
 from local.stack_files import REPOSITORY
 from shared.adapters.storage.mail_rows import id_of
 from tests.faults import app
@@ -40,22 +40,24 @@ _SECONDS = 10
 class Terms:
     """How the stack is set up. Times in seconds."""
 
-    workers: int = 3
+    instances: int = 3
     lease: int = 8
     send_timeout: int = 3
     message_lock: int = 15
     skews: Sequence[float] = (0.0, 12.0, -12.0)
-    """How far each worker's clock is ahead."""
+    """How far each instance's clock is ahead."""
+    strands: float = 0.5
+    """How likely a stop leaves a batch locked, as the real host did in 2 of 27 stops."""
     flaw: str = ""
     settings: Mapping[str, str] | None = None
 
 
-STEADY = Terms(workers=2, skews=(0.0,), message_lock=600)
+STEADY = Terms(instances=2, skews=(0.0,), message_lock=600, strands=0.0)
 """One time for all, and the host's own lock of ten minutes."""
 
 
 class World:
-    """Azurite behind a wire that can be cut, the simulator, and a host with several workers."""
+    """Azurite behind a wire that can be cut, the simulator, and several instances of the app."""
 
     def __init__(self, directory: Path, mailboxes: Sequence[Mailbox], terms: Terms) -> None:
         self.mailboxes = mailboxes
@@ -77,15 +79,21 @@ class World:
             directory / "stack",
             app_port=0,
             simulator_port=0,
-            workers=terms.workers,
+            instances=terms.instances,
             storage=self._front,
             app_dir=self._app_directory(),
             settings=self._settings(),
             local_settings=False,
+            host_options=(
+                "--shorten-message-lock",
+                str(terms.message_lock),
+                "--strand-batches-at-stop",
+                str(terms.strands),
+            ),
         )
         self._http = requests.Session()
         self._http.trust_env = False
-        self._frozen: set[int] = set()
+        self._frozen: set[Instance] = set()
 
     def start(self) -> World:
         """Start all of it, with the mailboxes signed in through the real flow."""
@@ -126,36 +134,50 @@ class World:
         self.stop()
 
     def kill(self, choice: float) -> bool:
-        """SIGKILL a worker; the host starts another. False where none was there."""
-        pid = self._worker(choice, frozen=True)
-        if pid is None:
+        """SIGKILL an instance, host and worker; the platform starts another. False where none was
+        there."""
+        instance = self._instance(choice)
+        if instance is None or not _signal_group(instance, signal.SIGKILL):
             return False
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-            self._frozen.discard(pid)
-            return True
-        return False
+        self._frozen.discard(instance)
+        return True
 
-    def freeze(self, choice: float) -> int | None:
-        """SIGSTOP a worker. Returns its process id; None while another one is frozen."""
-        pid = None if self._frozen else self._worker(choice, frozen=False)
-        if pid is not None:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGSTOP)
-                self._frozen.add(pid)
-        return pid
+    def kill_host(self, choice: float) -> bool:
+        """SIGKILL a host alone: its worker finishes what it does. False where none was there."""
+        instance = self._instance(choice, frozen=False)
+        return instance is not None and _signal(instance.host, signal.SIGKILL)
 
-    def thaw(self, pid: int) -> None:
-        """SIGCONT a worker, if it is still there."""
-        if pid in self._frozen:
-            self._frozen.discard(pid)
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+    def kill_worker(self, choice: float) -> bool:
+        """SIGKILL a Python worker alone: its host starts another. False where none was there."""
+        instance = self._instance(choice, frozen=False)
+        return instance is not None and _signal(instance.worker, signal.SIGKILL)
+
+    def stop_one(self, choice: float) -> bool:
+        """SIGTERM to a host that holds messages. False while none does."""
+        held = self.stack.held_messages()
+        holding = [each for each in self._instances(frozen=False) if held[each.number] > 0]
+        if not holding:
+            return False
+        return _signal(holding[int(choice * len(holding))].host, signal.SIGTERM)
+
+    def freeze(self, choice: float) -> Instance | None:
+        """SIGSTOP an instance, host and worker; None while another one is frozen."""
+        instance = None if self._frozen else self._instance(choice, frozen=False)
+        if instance is None or not _signal_group(instance, signal.SIGSTOP):
+            return None
+        self._frozen.add(instance)
+        return instance
+
+    def thaw(self, instance: Instance) -> None:
+        """SIGCONT an instance, if it is still there."""
+        if instance in self._frozen:
+            self._frozen.discard(instance)
+            _signal_group(instance, signal.SIGCONT)
 
     def thaw_all(self) -> None:
-        """SIGCONT whoever is frozen."""
-        for pid in list(self._frozen):
-            self.thaw(pid)
+        """SIGCONT whatever is frozen."""
+        for instance in list(self._frozen):
+            self.thaw(instance)
 
     def cut_storage(self) -> None:
         """Every connection to storage breaks, and none can be made."""
@@ -208,7 +230,7 @@ class World:
         return {row["alias"]: row["state"] for row in answer.json()["accounts"]}
 
     def sweep(self) -> bool:
-        """Let the timer's function run now, in whichever worker takes the call."""
+        """Let the timer's function run now, in whichever instance takes the call."""
         try:
             answer = self._http.post(
                 f"{self.stack.app_url}/admin/functions/{SWEEP}",
@@ -254,12 +276,11 @@ class World:
             with suppress(ValueError):
                 yield json.loads(found[0])
 
-    def _worker(self, choice: float, *, frozen: bool) -> int | None:
-        there = [
-            pid
-            for pid in self.stack.worker_pids()
-            if _is_worker(pid) and (frozen or pid not in self._frozen)
-        ]
+    def _instances(self, *, frozen: bool) -> list[Instance]:
+        return [each for each in self.stack.instances() if frozen or each not in self._frozen]
+
+    def _instance(self, choice: float, *, frozen: bool = True) -> Instance | None:
+        there = [each for each in self._instances(frozen=frozen) if _is_ours(each.host)]
         return there[int(choice * len(there))] if there else None
 
     def _settings(self) -> dict[str, str]:
@@ -269,7 +290,6 @@ class World:
             # Each slot that a killed worker had in hand would cost the run its time.
             "POSTROOM_MAILS_PER_MINUTE": "0",
             app.LEASE: str(terms.lease),
-            app.LOCK: str(terms.message_lock),
             app.SKEWS: ",".join(map(str, terms.skews)),
             app.FLAW: terms.flaw,
             app.VERIFIED: "true" if any(box.verified for box in self.mailboxes) else "",
@@ -285,13 +305,31 @@ class World:
         return directory
 
 
-def _is_worker(pid: int) -> bool:
+def _signal(pid: int, number: int) -> bool:
+    """Whether the process was there."""
+    with suppress(ProcessLookupError):
+        if _is_ours(pid):
+            os.kill(pid, number)
+            return True
+    return False
+
+
+def _signal_group(instance: Instance, number: int) -> bool:
+    """To a host and its worker, which are one process group."""
+    with suppress(ProcessLookupError):
+        if _is_ours(instance.host):
+            os.killpg(instance.host, number)
+            return True
+    return False
+
+
+def _is_ours(pid: int) -> bool:
     """Whether this process is (still) one of ours: numbers are used again."""
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
-    return b"local.host" in command and b"--worker" in command
+    return b"local.host" in command
 
 
 def wake_up_for(mail_id: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -235,6 +236,23 @@ def test_many_attachments_beside_text_beyond_ascii_are_taken(services: FakeServi
     assert b"more text than a mail can have" not in answer.get_body()
 
 
+def events_of(attendees: list[list[str]]) -> str:
+    """An invitation with an event for each list of attendees."""
+    head, event, tail = ICS.partition("BEGIN:VEVENT")[0], *ICS.partition("BEGIN:VEVENT")[1:]
+    body, end = tail.split("END:VEVENT\r\n", 1)
+    events = [
+        event
+        + body.replace(
+            "ATTENDEE;CUTYPE",
+            "".join(f"ATTENDEE:mailto:{one}\r\n" for one in some) + "ATTENDEE;CUTYPE",
+            1,
+        )
+        + "END:VEVENT\r\n"
+        for some in attendees
+    ]
+    return head + "".join(events) + end
+
+
 SLOW_DOMAINS = {
     "expanded": lambda number: ".".join(["\ufdfa"] * 110) + f".{number}.example",
     "long labels": lambda number: ".".join([chr(0x4E00 + number) * 19] * 4) + ".example",
@@ -247,9 +265,48 @@ SLOW_MAILS: dict[str, Callable[[list[str]], tuple[bytes, str]]] = {
         json.dumps(document_of(cc=", ".join(slow))).encode(),
         "application/json",
     ),
+    "four fields": lambda slow: (
+        json.dumps(
+            document_of(to=slow[:99], cc=slow[100:199], bcc=slow[200:299], reply_to=slow[300:399])
+        ).encode(),
+        "application/json",
+    ),
+    "four fields with faults": lambda slow: (
+        json.dumps(
+            document_of(
+                **{
+                    name: [f"{one}!" for one in slow[at : at + 99]]
+                    for at, name in enumerate(("to", "cc", "bcc", "reply_to"))
+                }
+            )
+        ).encode(),
+        "application/json",
+    ),
     "raw MIME": lambda slow: (
         f"To: {', '.join(slow)}\r\n\r\nx".encode(),
         "message/rfc822",
+    ),
+    "raw MIME of many headers": lambda slow: (
+        "".join(f"To: {one}\r\n" for one in slow * 2).encode() + b"\r\nx",
+        "message/rfc822",
+    ),
+    "raw MIME of many headers with faults": lambda slow: (
+        "".join(f"To: {one}!\r\n" for one in slow * 2).encode() + b"\r\nx",
+        "message/rfc822",
+    ),
+    "an invitation to many events": lambda slow: (
+        json.dumps(
+            document_of(
+                attachments={
+                    "filename": "invite.ics",
+                    "content_type": "text/calendar; method=REQUEST",
+                    "content": base64.b64encode(
+                        events_of([slow[at : at + 90] for at in range(0, 500, 90)]).encode()
+                    ).decode(),
+                }
+            )
+        ).encode(),
+        "application/json",
     ),
     "an invitation": lambda slow: (
         json.dumps(
@@ -281,6 +338,28 @@ def test_five_hundred_domains_beyond_ascii_take_little_time(
     body, content_type = SLOW_MAILS[kind](slow)
 
     assert seconds(lambda: send(body, content_type)) < 0.5
+
+
+def test_a_batch_of_mails_to_domains_beyond_ascii_takes_little_time(
+    services: FakeServices,
+) -> None:
+    """A hundred mails, each to as many different domains as a mail may have."""
+    letters = [chr(code) for code in range(0x430, 0x450)]
+    draw = random.Random(14)  # noqa: S311 - the same domains in every run
+    mails = [
+        json.dumps(
+            document_of(
+                to=[
+                    f"a@{'.'.join(''.join(draw.choices(letters, k=19)) for _ in range(4))}.de"
+                    for _ in range(99)
+                ]
+            ),
+            ensure_ascii=False,
+        )
+        for _ in range(100)
+    ]
+
+    assert seconds(lambda: post_batch(batch_of(",".join(mails)))) < 6
 
 
 @pytest.mark.parametrize("beside", [" " * 70_000, f',"more":"{"a" * 70_000}"', ',"mails":[]'])

@@ -256,7 +256,7 @@ def test_the_unpacked_package_sends_mails_by_itself(
     assert list(
         (unpacked / "shared" / "services" / "delivery" / "__pycache__").glob("delivery*.pyc")
     )
-    worker = Path(f"/proc/{stack_of_package.worker_pids()[0]}/cmdline")
+    worker = Path(f"/proc/{stack_of_package.instances()[0].worker}/cmdline")
     if worker.exists():
         assert worker.read_bytes().startswith(os.fsencode(clean_python))
 

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from shared.adapters.entra.app_credential import AppCredential, Proof, RefusedProof
 from shared.adapters.entra.token_endpoint import (
+    ANSWER_SECONDS,
     TokenEndpoint,
     TokenResponse,
     shown,
@@ -264,10 +265,9 @@ class Entra:
     def _shared_session(self) -> requests.Session:
         with self._lock:
             if self._session is None:
-                import requests
+                from shared.adapters.http.session import BoundedSession
 
-                self._session = requests.Session()
-                self._session.trust_env = False
+                self._session = BoundedSession(ANSWER_SECONDS)
             return self._session
 
     def _long(self, scopes: Sequence[str]) -> list[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EARLY_SECONDS = 300
 """How long before its expiry a token is renewed."""
-_READ_SECONDS = 10.0
+_ANSWER_SECONDS = 10.0
 _CONNECT_SECONDS = 5.0
 _PAUSES = (0.3, 1.0)
 """Seconds before the second and the third try."""
@@ -142,7 +142,7 @@ class AppIdentity:
         line = self._line
 
         def once() -> Answer:
-            answer = line.request("GET", query, read_seconds=_READ_SECONDS, headers=headers)
+            answer = line.request("GET", query, within_seconds=_ANSWER_SECONDS, headers=headers)
             if answer.status == 429 or answer.status >= 500:
                 raise _Busy(answer.status)
             return answer
@@ -180,12 +180,18 @@ class AppIdentity:
     def _built(self) -> TokenCredential:
         with self._lock:
             if self._credential is None:
+                from azure.core.pipeline.transport import RequestsTransport
                 from azure.identity import ManagedIdentityCredential
 
+                from shared.adapters.http.session import BoundedSession
+
+                transport = RequestsTransport(
+                    session=BoundedSession(_ANSWER_SECONDS), use_env_settings=False
+                )
                 self._credential = (
-                    ManagedIdentityCredential(client_id=self._client_id)
+                    ManagedIdentityCredential(client_id=self._client_id, transport=transport)
                     if self._client_id
-                    else ManagedIdentityCredential()
+                    else ManagedIdentityCredential(transport=transport)
                 )
             return self._credential
 

@@ -20,7 +20,7 @@ from shared.errors import AnswerLost, NotSent
 from shared.mail.backoff import whole_seconds
 
 CONNECT_SECONDS = 10
-READ_SECONDS = 30
+ANSWER_SECONDS = 20
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ALWAYS = ("openid", "profile", "offline_access")
 
@@ -73,7 +73,7 @@ class TokenEndpoint:
             answer = self._shared_line().request(
                 "POST",
                 f"/{quote(authority, safe='')}/oauth2/v2.0/token",
-                read_seconds=READ_SECONDS,
+                within_seconds=ANSWER_SECONDS,
                 headers={
                     "Content-Type": "application/x-www-form-urlencoded",
                     "Accept": "application/json",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from shared.adapters.entra.token_endpoint import (
+    ANSWER_SECONDS,
     CONNECT_SECONDS,
-    READ_SECONDS,
 )
 from shared.errors import NotSent
 from shared.mail.backoff import whole_seconds
@@ -48,7 +48,7 @@ class Wire:
                 params=options.get("params"),
                 data=options.get("data"),
                 headers=options.get("headers"),
-                timeout=(CONNECT_SECONDS, READ_SECONDS),
+                timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
                 # Set on the request: on the session, REQUESTS_CA_BUNDLE would override it.
                 verify=self._ca_file or True,
                 allow_redirects=False,

@@ -116,7 +116,7 @@ class GraphDrafts:
         # Lists can be out of date: the draft itself shows whether it exists.
         others = [copy for copy in found if copy.message_id != sought.draft_id]
         path = f"{_path(mailbox, sought.draft_id)}?$select=id,isDraft"
-        answer, content = self._graph.ask("GET", path, access_token, read_seconds=READ_SECONDS)
+        answer, content = self._graph.ask("GET", path, access_token, within_seconds=READ_SECONDS)
         if is_missing_draft(answer):
             return Found(GraphAnswer(200, request_id=answer.request_id), others)
         if answer.status != 200:
@@ -151,7 +151,7 @@ class GraphDrafts:
             f"{mailbox}/messages?$filter={quoted(condition)}&$select=id,isDraft,sentDateTime"
             f"&$expand={quoted(EXPANDED)}&$top={MOST_COPIES}"
         )
-        answer, content = self._graph.ask("GET", path, access_token, read_seconds=READ_SECONDS)
+        answer, content = self._graph.ask("GET", path, access_token, within_seconds=READ_SECONDS)
         return answer, _rows(_object(content)) if answer.status == 200 else []
 
     def marked(
@@ -203,7 +203,7 @@ class GraphDrafts:
                 "GET",
                 f"{_path(mailbox, message)}/$value",
                 access_token,
-                read_seconds=READ_SECONDS,
+                within_seconds=READ_SECONDS,
                 most_answered=SOURCE_BYTES,
             )
         except RemoteError:
@@ -213,12 +213,14 @@ class GraphDrafts:
     def remove(self, access_token: str, mailbox: str, draft_id: str) -> GraphAnswer:
         """See `Drafts`. https://learn.microsoft.com/graph/api/message-delete"""
         return self._graph.ask(
-            "DELETE", _path(mailbox, draft_id), access_token, read_seconds=READ_SECONDS
+            "DELETE", _path(mailbox, draft_id), access_token, within_seconds=READ_SECONDS
         )[0]
 
     def _listed(self, access_token: str, path: str) -> dict[str, Any]:
         try:
-            answer, content = self._graph.ask("GET", path, access_token, read_seconds=READ_SECONDS)
+            answer, content = self._graph.ask(
+                "GET", path, access_token, within_seconds=READ_SECONDS
+            )
         except AnswerLost as error:
             # The request only reads: without an answer it had no effect.
             raise NotSent(SYSTEM, "Microsoft Graph did not answer") from error

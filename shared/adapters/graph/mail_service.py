@@ -21,7 +21,7 @@ SYSTEM = "graph"
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.]{1,79}")
 
 READ_SECONDS = 20.0
-"""For reads; sends have a longer limit of their own."""
+"""For the whole answer to a read; sends have a longer limit of their own."""
 
 
 class Graph:
@@ -43,7 +43,7 @@ class Graph:
             "POST",
             f"{mailbox}/sendMail",
             access_token,
-            read_seconds=self._send_seconds,
+            within_seconds=self._send_seconds,
             content_type=content_type,
             body=body,
         )
@@ -60,7 +60,7 @@ class Graph:
                 "GET",
                 f"{mailbox}?$select=id,displayName,mail,userPrincipalName",
                 access_token,
-                read_seconds=READ_SECONDS,
+                within_seconds=READ_SECONDS,
             )
         except AnswerLost as error:
             # The request only reads: without an answer it had no effect.
@@ -95,7 +95,7 @@ class Graph:
         *,
         body: bytes | None = None,
         content_type: str | None = None,
-        read_seconds: float | None = None,
+        within_seconds: float | None = None,
         most_answered: int | None = None,
     ) -> tuple[GraphAnswer, bytes]:
         """One request, for the other adapters of Graph. Returns the answer and its body, of which
@@ -107,7 +107,7 @@ class Graph:
             method,
             path,
             access_token,
-            read_seconds=read_seconds or self._send_seconds,
+            within_seconds=within_seconds or self._send_seconds,
             content_type=content_type,
             body=body,
             most_answered=most_answered,
@@ -127,7 +127,7 @@ class Graph:
         path: str,
         access_token: str,
         *,
-        read_seconds: float,
+        within_seconds: float,
         content_type: str | None = None,
         body: bytes | None = None,
         most_answered: int | None = None,
@@ -143,7 +143,7 @@ class Graph:
         return self._open().request(
             method,
             path,
-            read_seconds=read_seconds,
+            within_seconds=within_seconds,
             headers=headers,
             body=body,
             most_answered=most_answered,

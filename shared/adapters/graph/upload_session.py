@@ -174,7 +174,7 @@ class _Session(msgspec.Struct):
         return self.line.request(
             "PUT",
             self.path,
-            read_seconds=self.seconds,
+            within_seconds=self.seconds,
             headers={
                 "Content-Type": "application/octet-stream",
                 "Content-Range": f"bytes {self.at}-{last}/{self.size}",
@@ -190,7 +190,7 @@ class _Session(msgspec.Struct):
         services of Graph. If it does not, the chunk is sent again from its start.
         """
         try:
-            answer = self.line.request("GET", self.path, read_seconds=READ_SECONDS, headers={})
+            answer = self.line.request("GET", self.path, within_seconds=READ_SECONDS, headers={})
         except RemoteError:
             return
         expected = _next_expected(answer, -1) if answer.status == 200 else -1
@@ -200,7 +200,7 @@ class _Session(msgspec.Struct):
     def cancel(self) -> None:
         """Cancel the session. A session that cannot be cancelled expires."""
         try:
-            self.line.request("DELETE", self.path, read_seconds=READ_SECONDS, headers={})
+            self.line.request("DELETE", self.path, within_seconds=READ_SECONDS, headers={})
         except RemoteError:
             return
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import functools
 import ssl
-import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
+from shared.adapters.http.deadline import Deadline, deadline
 from shared.discreet import Discreet
 from shared.errors import AnswerLost, NotSent
 
@@ -27,9 +27,6 @@ _WITHOUT_BODY = frozenset({202, 204})
 """Statuses that say everything: an answer counts even if its body breaks off."""
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
-IDLE_SECONDS = 20.0
-"""Seconds. A pooled connection that was idle for longer is not used again: the server may just have
-closed it, and a request lost on it would leave a mail unknown."""
 
 
 class Answer(Discreet, frozen=True):
@@ -79,13 +76,13 @@ class HttpClient:
         method: str,
         path: str,
         *,
-        read_seconds: float,
+        within_seconds: float,
         headers: Mapping[str, str],
         body: bytes | None = None,
         most_answered: int | None = None,
     ) -> Answer:
-        """Send one request and read the whole answer; `path` is appended to the service's own. An
-        answer longer than `most_answered` bytes is cut off there.
+        """Send one request and read the whole answer, all within so many seconds; `path` is appended
+        to the service's own. An answer longer than `most_answered` bytes is cut off there.
 
         Raises NotSent if the request certainly was not sent completely, AnswerLost if it may have
         been.
@@ -94,17 +91,18 @@ class HttpClient:
         from urllib3.exceptions import HTTPError
 
         try:
-            answer = self._pool.urlopen(
-                method,
-                self._path + path or "/",
-                body=body,
-                headers=headers,
-                timeout=Timeout(connect=self._connect_seconds, read=read_seconds),
-                retries=False,
-                redirect=False,
-                preload_content=False,
-            )
-            content = _content(answer, most_answered or self._most_answered)
+            with deadline(within_seconds) as running:
+                answer = self._pool.urlopen(
+                    method,
+                    self._path + path or "/",
+                    body=body,
+                    headers=headers,
+                    timeout=Timeout(connect=self._connect_seconds, read=within_seconds),
+                    retries=False,
+                    redirect=False,
+                    preload_content=False,
+                )
+                content = _content(answer, most_answered or self._most_answered, running)
         except (HTTPError, OSError) as error:
             if never_left(error):
                 raise NotSent(self._system, "the connection could not be made") from error
@@ -134,7 +132,7 @@ def reach(system: str, url: str, ca_file: str | None) -> None:
     """
     with HttpClient(url, system=system, ca_file=ca_file, connections=1) as line:
         try:
-            answer = line.request("GET", "", read_seconds=10.0, headers={})
+            answer = line.request("GET", "", within_seconds=10.0, headers={})
         except AnswerLost as error:
             raise NotSent(system, "no answer came back") from error
     if answer.status >= 500:
@@ -153,13 +151,16 @@ def trust(ca_file: str | None) -> ssl.SSLContext:
     return context
 
 
-def _content(answer: BaseHTTPResponse, most: int) -> bytes:
+def _content(answer: BaseHTTPResponse, most: int, running: Deadline) -> bytes:
     """The body of an answer: read to its end, so that its connection can be used again, but within
-    a limit. A connection with unread bytes is closed."""
+    a limit. A connection with unread bytes is closed. A body that ends with its connection counts
+    only where the deadline did not end it."""
     from urllib3.exceptions import HTTPError
 
     try:
         content = answer.read(most, decode_content=True)
+        if running.passed:
+            raise TimeoutError("the deadline passed before the answer was whole")
     except (HTTPError, OSError):
         answer.close()
         if answer.status not in _WITHOUT_BODY:
@@ -170,37 +171,20 @@ def _content(answer: BaseHTTPResponse, most: int) -> bytes:
     return content
 
 
-class _Fresh:
-    """A pool that replaces connections which were idle for too long."""
-
-    def _get_conn(self, timeout: float | None = None) -> Any:
-        connection = super()._get_conn(timeout)  # type: ignore[misc]
-        if time.monotonic() - getattr(connection, "idle_since", time.monotonic()) > IDLE_SECONDS:
-            connection.close()
-        return connection
-
-    def _put_conn(self, conn: Any) -> None:
-        if conn is not None:
-            conn.idle_since = time.monotonic()
-        super()._put_conn(conn)  # type: ignore[misc]
-
-
 def _plain_pool(host: str, port: int, connections: int) -> HTTPConnectionPool:
-    from urllib3 import HTTPConnectionPool
+    from shared.adapters.http.connections import PlainPool
 
-    class FreshPlainPool(_Fresh, HTTPConnectionPool):
-        pass
-
-    return FreshPlainPool(host, port, maxsize=connections)
+    return PlainPool(host, port, maxsize=connections)
 
 
 def _pool(
     system: str, host: str, port: int, ca_file: str | None, connections: int
 ) -> HTTPSConnectionPool:
-    from urllib3 import HTTPSConnectionPool
     from urllib3.exceptions import HTTPError
 
-    class FreshPool(_Fresh, HTTPSConnectionPool):
+    from shared.adapters.http.connections import SecurePool
+
+    class ConnectingPool(SecurePool):
         def _validate_conn(self, conn: Any) -> None:
             # Connects, TLS included, before anything of the request is written.
             try:
@@ -208,7 +192,7 @@ def _pool(
             except (HTTPError, OSError) as error:
                 raise NotSent(system, "the connection could not be made") from error
 
-    return FreshPool(host, port, maxsize=connections, ssl_context=trust(ca_file))
+    return ConnectingPool(host, port, maxsize=connections, ssl_context=trust(ca_file))
 
 
 def never_left(error: BaseException) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
 CONNECT_SECONDS = 5
-READ_SECONDS = 10
+ANSWER_SECONDS = 10
 PAUSES = (0.3, 1.2)
 """Seconds before the second and the third try."""
 LONGEST_PAUSE = 2
@@ -91,7 +91,7 @@ class SecretReader:
             )
         headers = {"Authorization": f"Bearer {self._token()}", "Accept": "application/json"}
         try:
-            return self._line.request("GET", path, read_seconds=READ_SECONDS, headers=headers)
+            return self._line.request("GET", path, within_seconds=ANSWER_SECONDS, headers=headers)
         except NotSent as error:
             raise NotSent("vault", "Key Vault cannot be reached.") from error
         except AnswerLost as error:

@@ -17,9 +17,9 @@ from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from shared.adapters.key_vault.reading import (
+    ANSWER_SECONDS,
     CONNECT_SECONDS,
     PAUSES,
-    READ_SECONDS,
     SecretReader,
     refused,
     wait_of,
@@ -267,20 +267,24 @@ class KeyVault:
     def _built(self) -> SecretClient:
         with self._building:
             if self._client is None:
+                from azure.core.pipeline.transport import RequestsTransport
                 from azure.keyvault.secrets import SecretClient
 
-                verify: dict[str, str] = (
-                    {"connection_verify": self._ca_file} if self._ca_file else {}
-                )
+                from shared.adapters.http.session import BoundedSession
+
                 self._client = SecretClient(
                     self._vault_url,
                     self._credential,
                     # Only a simulator in development announces a resource that is not its own host.
                     verify_challenge_resource=not self._development,
                     retry_total=0,
-                    connection_timeout=CONNECT_SECONDS,
-                    read_timeout=READ_SECONDS,
-                    **verify,
+                    transport=RequestsTransport(
+                        session=BoundedSession(ANSWER_SECONDS),
+                        use_env_settings=False,
+                        connection_timeout=CONNECT_SECONDS,
+                        read_timeout=ANSWER_SECONDS,
+                        connection_verify=self._ca_file or True,
+                    ),
                 )
             return self._client
 

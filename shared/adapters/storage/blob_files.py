@@ -38,7 +38,7 @@ class BlobFiles:
     def keep(self, name: str, content: bytes) -> StoredFile:
         """See `Files`."""
         try:
-            with translated("storing a file"):
+            with translated("storing a file", len(content)):
                 answer = self._blob(PAYLOADS_CONTAINER, name).upload_blob(content, overwrite=False)
         except AlreadyExists:
             found = self.head(PAYLOADS_CONTAINER, name)
@@ -65,7 +65,7 @@ class BlobFiles:
 
         blob = self._blob(file.container, file.name)
         try:
-            with translated("reading a file"):
+            with translated("reading a file", length):
                 return blob.download_blob(
                     start, length, etag=file.etag, match_condition=MatchConditions.IfNotModified
                 ).readall()

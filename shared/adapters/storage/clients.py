@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from shared.adapters.http.deadline import deadline
 from shared.adapters.storage.access import Bearer, read_connection_string
 from shared.adapters.storage.table_service import Table, TableService
 from shared.errors import AlreadyExists, AnswerLost, LostRace, NotSent, RemoteRefused
@@ -30,7 +31,10 @@ ATTACHMENTS_CONTAINER = "attachments"
 
 # Seconds. A caller waits for these, and a worker holds a lease, so they are short.
 CONNECT_SECONDS = 5
-READ_SECONDS = 20
+ANSWER_SECONDS = 10
+"""For one whole answer."""
+CALL_SECONDS = 40
+"""For a call of an SDK with all its tries."""
 CONNECTIONS = 32
 BLOCK_BYTES = 256 * 1024
 """Payloads are read in pieces of this size; the SDK's own 4 KiB would mean many requests for a
@@ -107,11 +111,11 @@ class Storage:
         with self._lock:
             if self._transport is None:
                 self._transport = RequestsTransport(
-                    session=StorageSession(CONNECTIONS),
+                    session=StorageSession(CONNECTIONS, ANSWER_SECONDS),
                     session_owner=False,
                     use_env_settings=False,
                     connection_timeout=CONNECT_SECONDS,
-                    read_timeout=READ_SECONDS,
+                    read_timeout=ANSWER_SECONDS,
                     connection_data_block_size=BLOCK_BYTES,
                 )
             return {**_OPTIONS, "transport": self._transport}
@@ -126,12 +130,19 @@ class Storage:
 
 
 @contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Turn the SDK's errors into Postroom's. `what` is the action that failed, for the message."""
+def translated(what: str, content_bytes: int = 0) -> Iterator[None]:
+    """Turn the SDK's errors into Postroom's, and end a call that takes too long as a whole.
+
+    `what` is the action that failed, for the message; `content_bytes` says how much content the
+    call carries, which may take more time.
+    """
     from azure.core import exceptions as sdk
 
+    from shared.adapters.storage.session import seconds_for
+
     try:
-        yield
+        with deadline(CALL_SECONDS + seconds_for(content_bytes)):
+            yield
     except sdk.ResourceExistsError as error:
         raise AlreadyExists(f"{what}: it is there already") from error
     except (sdk.ResourceModifiedError, sdk.ResourceNotFoundError) as error:

@@ -37,6 +37,15 @@ CHUNK = 60 * 1024
 """Bytes of payload in one property; the service allows 64 KiB."""
 
 
+LIST_CHARACTERS = 30_000
+"""Characters of a list in one property; the service allows 32,768 units of UTF-16."""
+LIST_CHUNKS = 4
+"""Properties for a long list: 500 of the longest addresses take less than three."""
+_IN_CHUNKS = '"+"'
+"""The property of a list that is in chunks. The chunks of an earlier, longer list may stay in the row:
+they are not read then."""
+
+
 INDEXED = 100
 """Recipients of a row that the service itself can search. For a mail with more, its list is
 compared."""
@@ -88,9 +97,7 @@ def to_row(mail: Mail) -> dict[str, Any]:
         "account": mail.account,
         "account_id": mail.account_id,
         "sender": mail.sender,
-        "recipients": _json(mail.recipients),
         "recipient_count": mail.recipient_count,
-        "former_recipients": _json(mail.former_recipients) if mail.former_recipients else None,
         "subject": mail.subject,
         "tags": _json(mail.tags) if mail.tags else None,
         "metadata": _json(mail.metadata) if mail.metadata else None,
@@ -116,6 +123,9 @@ def to_row(mail: Mail) -> dict[str, Any]:
         "files": _json(mail.payload.files) if mail.payload.files else None,
         "events": _json([(stamp(e.at), e.status.value, e.reason) for e in mail.events]),
     }
+    entity |= _list("recipients", mail.recipients)
+    if mail.former_recipients:
+        entity |= _list("former_recipients", mail.former_recipients)
     entity |= _index(mail)
     for index, chunk in enumerate(_chunks(mail.payload.inline)):
         entity[f"payload{index:02d}"] = chunk
@@ -257,7 +267,25 @@ def _json(value: object) -> str:
 
 
 def texts_of(entity: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    return tuple(json.loads(entity.get(name, "[]")))
+    """The texts of a list that `_list` wrote."""
+    text = entity.get(name, "[]")
+    if text == _IN_CHUNKS:
+        text = b"".join(entity.get(chunk, b"") for chunk in chunks_of(name))
+    return tuple(json.loads(text))
+
+
+def chunks_of(name: str) -> tuple[str, ...]:
+    """The properties that hold a long list of this name, in order."""
+    return tuple(f"{name}{index:02d}" for index in range(LIST_CHUNKS))
+
+
+def _list(name: str, texts: tuple[str, ...]) -> dict[str, Any]:
+    """The properties of a list of texts: one property, or several of bytes for a long list."""
+    text = _json(texts)
+    if len(text) <= LIST_CHARACTERS:
+        return {name: text}
+    chunks = list(_chunks(text.encode()))
+    return {name: _IN_CHUNKS, **dict(zip(chunks_of(name), chunks, strict=False))}
 
 
 def moment_of(keys: tuple[str, str]) -> datetime:

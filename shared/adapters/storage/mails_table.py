@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from shared.adapters.storage.mail_rows import (
     bookmark,
+    chunks_of,
     condition_of,
     cursor_of,
     from_row,
@@ -66,9 +67,9 @@ _LISTED = [
     "account",
     "account_id",
     "sender",
-    "recipients",
+    *("recipients", *chunks_of("recipients")),
     "recipient_count",
-    "former_recipients",
+    *("former_recipients", *chunks_of("former_recipients")),
     "subject",
     "tags",
     "metadata",
@@ -98,7 +99,7 @@ _LISTED = [
 # Only the columns that a list shows: fewer columns are read faster.
 _SIFTED = [
     *("RowKey", "status", "accepted_at", "updated_at", "due_at", "caller", "account", "reason"),
-    *("recipients", "recipient_count", "subject", "tags"),
+    *("recipients", *chunks_of("recipients"), "recipient_count", "subject", "tags"),
 ]
 _GLIMPSED = ["RowKey", "status", "account", "reason", "due_at", "updated_at", "lease_until"]
 

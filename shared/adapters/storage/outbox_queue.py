@@ -22,12 +22,12 @@ class OutboxQueue:
     def __init__(self, client: Callable[[], QueueClient]) -> None:
         self._client = client
         self._lock = threading.Lock()
-        self._has_rung = False
+        self._has_enqueued = False
 
     def enqueue(self, mail_id: str, after_seconds: float = 0) -> None:
         """See `WakeUps`. A wake-up never expires: a late one does no harm."""
         try:
-            with translated("ringing"), self._alone_at_first():
+            with translated("enqueuing a wake-up"), self._alone_at_first():
                 self._client().send_message(
                     wake_up_for(mail_id), visibility_timeout=ceil(after_seconds), time_to_live=-1
                 )
@@ -38,12 +38,12 @@ class OutboxQueue:
     def _alone_at_first(self) -> Iterator[None]:
         """Let one thread alone make the first call: the SDK then walks through its modules, and
         fails if another thread is still importing them."""
-        if self._has_rung:
+        if self._has_enqueued:
             yield
             return
         with self._lock:
             yield
-            self._has_rung = True
+            self._has_enqueued = True
 
     def probe(self) -> None:
         """Ask whether the queue exists. Raises RemoteError or LostRace if it does not."""

@@ -22,7 +22,7 @@ class PayloadBlobs:
     def put(self, name: str, content: bytes) -> None:
         """See `Payloads`."""
         try:
-            with translated("storing a payload"):
+            with translated("storing a payload", len(content)):
                 self._client().upload_blob(name, content, overwrite=False)
         except AlreadyExists:
             return
@@ -47,8 +47,15 @@ class PayloadBlobs:
 
     def older_than(self, moment: datetime) -> Iterator[str]:
         """See `StoredPayloads`."""
-        with translated("listing payloads"):
-            for blob in self._client().list_blobs():
+        pages = self._client().list_blobs().by_page()
+        while True:
+            # Each page has its own time; the caller takes as long as it likes between two.
+            with translated("listing payloads"):
+                page = next(pages, None)
+                found = list(page) if page is not None else None
+            if found is None:
+                return
+            for blob in found:
                 if blob.last_modified < moment:
                     yield str(blob.name)
 

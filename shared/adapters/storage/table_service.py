@@ -40,7 +40,7 @@ from shared.errors import AlreadyExists, AnswerLost, LostRace, NotSent
 if TYPE_CHECKING:
     from shared.adapters.storage.access import StorageAccess
 
-READ_SECONDS = 20.0
+ANSWER_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
 CONNECTIONS = 32
 MOST_ANSWERED = 64 * 1024 * 1024
@@ -164,7 +164,7 @@ class TableService:
         try:
             target = self._access.sign(method, path, query, sent)
             answer = self._line.request(
-                method, target, read_seconds=READ_SECONDS, headers=sent, body=body
+                method, target, within_seconds=ANSWER_SECONDS, headers=sent, body=body
             )
         except NotSent as error:
             if error.system != "storage":

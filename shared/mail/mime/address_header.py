@@ -67,8 +67,15 @@ class _Mailbox(NamedTuple):
     """The index of the token behind it."""
 
 
-def read(value: str, *, groups: bool = True, most: int = MAX_ADDRESSES) -> tuple[Address, ...]:
-    """The addresses of an unfolded header value; none for an empty one.
+def read(
+    value: str,
+    *,
+    groups: bool = True,
+    most: int = MAX_ADDRESSES,
+    domains: IdnDomains | None = None,
+) -> tuple[Address, ...]:
+    """The addresses of an unfolded header value; none for an empty one. `domains` counts those of
+    all headers of a message.
 
     Raises BadAddress for a value in any other form, and for a group if `groups` is false. Raises
     TooManyAddresses for more than `most`. The message does not quote the value.
@@ -77,7 +84,7 @@ def read(value: str, *, groups: bool = True, most: int = MAX_ADDRESSES) -> tuple
         raise BadAddress("must not hold line breaks or control characters")
     tokens = _tokens(value)
     found: list[Address] = []
-    domains = IdnDomains()
+    domains = domains or IdnDomains()
     in_group = False
     at = 0
     while at < len(tokens):

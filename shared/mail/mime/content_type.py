@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from shared.mail.file_names import ENVELOPE
+
 _TOKEN = rb"[!#$%&'*+.^_`{|}~0-9A-Za-z-]++"
 _SPACE = rb"(?:(?:\r\n)?[ \t])*+"
 _TYPE = re.compile(_SPACE + rb"(" + _TOKEN + rb"/" + _TOKEN + rb")" + _SPACE)
@@ -37,11 +39,7 @@ _OF_PROTECTED_HEADERS = frozenset({"hp", "protected-headers", "forwarded"})
 
 _ENVELOPES = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 """`winmail.dat`: it contains a sender, recipients and a subject of its own (MS-OXTNEF, 2.1.3)."""
-ENVELOPE_NAME = "winmail.dat"
-"""The name by which Outlook knows such a file."""
-ENVELOPE_FILE = (
-    f"is {ENVELOPE_NAME}, which has an envelope of its own: send the files that it holds"
-)
+ENVELOPE_FILE = f"is {ENVELOPE}, which has an envelope of its own: send the files that it holds"
 _ELSEWHERE = frozenset({"message/partial", "message/external-body"})
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from shared.errors import FieldProblem
 from shared.mail import header_rules
-from shared.mail.address import Address, BadAddress
+from shared.mail.address import TOO_MANY_IDN_FAULTS, Address, BadAddress, IdnDomains
 from shared.mail.address_list import TooManyAddresses
 from shared.mail.message import MAX_RECIPIENTS, Message
 from shared.mail.mime import (
@@ -66,6 +66,8 @@ class _People(NamedTuple):
     found: dict[str, tuple[Address, ...]]
     named: dict[str, str]
     """The spelling of each name in the caller's message."""
+    domains: IdnDomains
+    """Those of all of them."""
 
     def get(self, name: str) -> tuple[Address, ...]:
         return self.found.get(name, ())
@@ -134,17 +136,21 @@ def _refused(fields: Iterable[Field]) -> list[FieldProblem]:
 
 
 def _people(fields: Iterable[Field], found: list[FieldProblem]) -> _People:
-    people = _People({}, {})
+    people = _People({}, {}, IdnDomains())
     for field in fields:
         name = field.lowered
         if name not in rewriting.READ or name == "subject":
             continue
+        if people.domains.has_too_many_faults:
+            found.append(FieldProblem(field.name, TOO_MANY_IDN_FAULTS))
+            break
         people.named.setdefault(name, field.name)
         try:
             read = _addresses(field, people)
         except UnicodeDecodeError:
             found.append(FieldProblem(field.name, "is neither ASCII nor UTF-8: write it in UTF-8"))
         except BadAddress as error:
+            people.domains.count_fault(field.text)
             found.append(FieldProblem(field.name, str(error)))
         else:
             people.found[name] = people.get(name) + read
@@ -156,11 +162,11 @@ def _addresses(field: Field, people: _People) -> tuple[Address, ...]:
     have."""
     name = field.lowered
     if name in _ONCE or name == "x-receiver":
-        read = _single(field)
+        read = _single(field, people.domains)
         _check_crowd(name, people, len(read))
         return read
     try:
-        read = address_header.read(field.text, most=MAX_RECIPIENTS)
+        read = address_header.read(field.text, most=MAX_RECIPIENTS, domains=people.domains)
     except TooManyAddresses:
         _check_crowd(name, people, MAX_RECIPIENTS + 1)
         raise
@@ -181,11 +187,11 @@ def _check_crowd(name: str, people: _People, more: int) -> None:
     raise _Crowded(problem)
 
 
-def _single(field: Field) -> tuple[Address, ...]:
+def _single(field: Field, domains: IdnDomains) -> tuple[Address, ...]:
     """One address, and no group: a reader sees the name of a group, and the account may not have
     that name (RFC 6854 allows groups in From and Sender)."""
     try:
-        read = address_header.read(field.text, groups=False, most=1)
+        read = address_header.read(field.text, groups=False, most=1, domains=domains)
     except TooManyAddresses as error:
         raise BadAddress("has more than one address: keep one") from error
     if not read:

@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from shared.mail import file_names
 from shared.mail.address import has_control_characters
 from shared.mail.header_rules import LONG_LINE, MAX_LINE
 from shared.mail.mime import content_type, header_section
@@ -41,6 +42,10 @@ _IDENTITY = ("", "7bit", "8bit", "binary")
 """The encodings that a part with other parts may have (RFC 2045, 6.4)."""
 
 
+_NAMING = ("content-type", "content-disposition")
+"""The headers of a part that can hold its file name."""
+
+
 class BadStructure(ValueError):
     """A message whose parts are refused. The text says what is wrong and what to do."""
 
@@ -56,6 +61,8 @@ class Part(NamedTuple):
     """In lower case; `text/plain` if none is given."""
     encoding: str
     """Content-Transfer-Encoding in lower case; empty if none is given."""
+    names: str
+    """What programs may read as its file name: see `file_names.names_in`."""
     start: int
     end: int
     """The position of its content, without the line break before the next boundary."""
@@ -94,6 +101,7 @@ class _Scan:
             count += 1
             if count > MAX_PARTS:
                 raise BadStructure(f"has more than {MAX_PARTS} parts: send fewer")
+            fields = list(fields)
             content, encoding = _content(fields, default)
             if content.kind in _MESSAGES and at < len(self._raw):
                 # A message inside the message: its headers follow, then its parts.
@@ -107,7 +115,7 @@ class _Scan:
             else:
                 at, end = self._next(start)
                 self._check_report(content.kind, start, end)
-                yield Part(content.kind, encoding, start, max(start, end))
+                yield Part(content.kind, encoding, _names(fields), start, max(start, end))
             if at is not None:
                 is_digest = self._open[-1][1] == "multipart/digest"
                 default = "message/rfc822" if is_digest else "text/plain"
@@ -271,9 +279,13 @@ def _content(fields: Iterable[Field], default: str) -> tuple[ContentType, str]:
     return content, encoding
 
 
+def _names(fields: Iterable[Field]) -> str:
+    return "\n".join(file_names.names_in(field.raw) for field in fields if field.lowered in _NAMING)
+
+
 def _check_file_name(field: Field) -> None:
     """Refuse a file that mail programs open as an envelope by its name, whatever type it has."""
-    if content_type.ENVELOPE_NAME.encode() in field.raw.lower():
+    if file_names.ENVELOPE in file_names.names_in(field.raw):
         raise BadStructure(content_type.ENVELOPE_FILE, field.name)
 
 

@@ -34,19 +34,20 @@ from shared.services.clock import Clock
 from shared.services.sign_in.ports import Grant, IdentityPlatform, StoredSecret, Vault
 
 GOOD_FOR = timedelta(minutes=5)
-"""A token with less life than this is not handed out: a send may take minutes."""
+"""A token that ends sooner is not used: a send may take minutes."""
 STORED_FOR = timedelta(days=1)
 
-# How long a refusal is passed on to whoever asks next, so that many mails of one account do not
-# hammer Entra with a request that has just failed.
+# A refusal is repeated for so long without a request, so that many mails of one account do not
+# repeat a request that has just failed.
 _REMEMBER_CONSENT = timedelta(seconds=60)
 _REMEMBER_CREDENTIAL = timedelta(seconds=10)
 _REMEMBER_TRANSIENT = timedelta(seconds=2)
 GRANTS = "postroom-grant-"
 SECOND_CHANCE_AFTER = timedelta(seconds=60)
 SPREADING = timedelta(minutes=10)
-"""How long an app's credential that Entra does not know is taken for one that it does not know yet:
-a new federated credential takes some minutes.
+"""For so long an app credential that Entra does not know counts as one that it does not know yet: a
+new federated credential takes some minutes.
+
 https://learn.microsoft.com/entra/workload-id/workload-identity-federation-create-trust
 """
 _SPREADING_PAUSE = timedelta(seconds=30)
@@ -55,23 +56,23 @@ _SPREADING_PAUSE = timedelta(seconds=30)
 def grant_secret(account: Account) -> str:
     """The name of the vault secret that holds the refresh token of an account's last sign-in.
 
-    Key Vault may copy and log names: this one is opaque, never an address.
+    Key Vault may copy and log names, so the name is opaque and never an address.
     """
     return f"{GRANTS}{account.grant or account.account_id}"
 
 
 class _Slot(msgspec.Struct):
-    """What is known about one account's token. Replaced fields, guarded by `lock`."""
+    """The token of one account, and the last errors. `lock` guards its fields."""
 
     lock: Lock = msgspec.field(default_factory=Lock)
     token: str | None = None
     usable_until: datetime | None = None
     signed_in_at: datetime | None = None
-    """The sign-in that the rest of the slot belongs to: a new one makes it void."""
+    """The sign-in that this token belongs to. After a new sign-in it is not used any more."""
     trouble: PostroomError | None = None
     trouble_until: datetime | None = None
     doubted_at: datetime | None = None
-    """When Entra first gave an answer that may be a passing one."""
+    """When Entra first gave an answer that may be temporary."""
 
     def usable(self, account: Account, now: datetime) -> str | None:
         fresh = self.usable_until is not None and now < self.usable_until
@@ -91,10 +92,11 @@ class TokenSource:
         self._slots: dict[str, _Slot] = {}
 
     def access_token(self, account: Account) -> str:
-        """A token good for five minutes or more; costs nothing remote while one is at hand.
+        """A token that is valid for five minutes or more. As long as one is in memory, this makes
+        no call.
 
-        A shared mailbox has its holder's, and an app-only one a token in the app's own name.
-        Raises ConsentRequired (and then the account that was signed in is marked `needs-sign-in`),
+        A shared mailbox uses its holder's token, an app-only mailbox one in the app's own name.
+        Raises ConsentRequired (the account that was signed in is then marked `needs-sign-in`),
         CredentialRefused, or NotSent, which changes nothing.
         """
         account = self._holder(account)
@@ -159,7 +161,8 @@ class TokenSource:
         return grant
 
     def _app_only(self, account: Account, slot: _Slot, now: datetime) -> Grant:
-        """A token in the app's own name. A refusal marks nothing: no sign-in would mend it."""
+        """A token in the app's own name. A refusal does not mark the account, because a new sign-in
+        would not help."""
         try:
             return self._identity.app_grant(account.authority)
         except ConsentRequired as error:
@@ -193,7 +196,7 @@ class TokenSource:
         try:
             stored = self._vault.get(grant_secret(account))
             if stored is None:
-                # What is known of the account may be older than its last sign-in.
+                # The account in memory may be older than its last sign-in.
                 account = self._as_it_is_now(account)
                 stored = self._vault.get(grant_secret(account))
         except RemoteRefused as error:
@@ -204,16 +207,16 @@ class TokenSource:
         return account, stored
 
     def _as_it_is_now(self, account: Account) -> Account:
-        """The account's row, however it was signed in since; as it was known where it is gone."""
+        """The account's row as it is now; the given account if the row does not exist any more."""
         return self._accounts.all(fresh=True).by_id(account.account_id) or account
 
     def _keep(self, account: Account, stored: StoredSecret, grant: Grant, now: datetime) -> None:
-        """Write a rotated refresh token back, unless somebody stored a newer one.
+        """Store a new refresh token, unless a newer one was stored meanwhile.
 
-        Key Vault has no conditional write; looking once more leaves a small window, and what would
-        be lost in it is a token no better than the one that overwrites it, since each sign-in has a
-        secret name of its own. Where the account was signed in anew or disconnected meanwhile, what
-        was written here belongs to no account, and is removed.
+        Key Vault has no conditional write, so the secret is read again just before the write. A
+        short time stays in which another token could be overwritten, but both are equally good:
+        each sign-in has a secret name of its own. If the account was signed in again or
+        disconnected meanwhile, no account uses what was written here, and it is removed.
         """
         if grant.refresh_token in (None, stored.value) or now - stored.created_at < STORED_FOR:
             return
@@ -244,7 +247,7 @@ class TokenSource:
 
     @staticmethod
     def _doubt(slot: _Slot, now: datetime, error: ConsentRequired) -> None:
-        """Raise NotSent for an answer that has been seen to pass, the first time."""
+        """Raise NotSent the first time for a refusal that is known to be temporary sometimes."""
         if known_errors.find(error.code).retry is known_errors.Retry.ONCE:
             slot.doubted_at = slot.doubted_at or now
             wait = (slot.doubted_at + SECOND_CHANCE_AFTER - now).total_seconds()
@@ -252,7 +255,7 @@ class TokenSource:
                 raise NotSent("entra", str(error), retry_after=wait) from error
 
     def _mark(self, account: Account, code: str) -> None:
-        """Put the account into `needs-sign-in`, once, and say so once."""
+        """Put the account into `needs-sign-in`, and log it once."""
         for _ in range(3):
             try:
                 fresh = self._same_sign_in(account)
@@ -264,7 +267,7 @@ class TokenSource:
             except LostRace:
                 continue
             except RemoteError as error:
-                # Whoever asks for a token next gets the same refusal and marks it then.
+                # The next request for a token gets the same refusal and marks the account then.
                 telemetry.event(
                     "account_not_marked",
                     level=logging.WARNING,
@@ -278,13 +281,13 @@ class TokenSource:
             return
 
     def _same_sign_in(self, account: Account) -> Account | None:
-        """The account's row as it stands now, unless it was signed in anew or removed."""
+        """The account's row as it is now, unless the account was signed in again or removed."""
         row = self._accounts.all(fresh=True).by_id(account.account_id)
         return row if row is not None and row.signed_in_at == account.signed_in_at else None
 
 
 def _still_spreading(error: PostroomError, slot: _Slot, now: datetime) -> NotSent | None:
-    """What to make of a refusal of the app's credential that passes, where it does, by itself."""
+    """A refusal of the app's credential as NotSent, if it is one that ends by itself."""
     if not isinstance(error, CredentialRefused):
         return None
     if known_errors.find(error.code).retry is not known_errors.Retry.LATER:
@@ -306,6 +309,7 @@ def _remembered(error: PostroomError) -> timedelta:
 
 
 def _usable_for(lifetime_seconds: int) -> timedelta:
-    """Tokens live an hour or more; one that lives ten minutes or less is used for half its life."""
+    """How long a token is used. Tokens usually live an hour or more; one that lives ten minutes or
+    less is used for half of its life."""
     lifetime = timedelta(seconds=lifetime_seconds)
     return lifetime - GOOD_FOR if lifetime > 2 * GOOD_FOR else lifetime / 2

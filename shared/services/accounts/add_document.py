@@ -1,6 +1,6 @@
-"""What callers write to add a mailbox that nobody signs in.
+"""The JSON document that adds a mailbox that nobody signs in.
 
-The type here validates the request and is what `GET /api/openapi.json` is made from.
+The type in this module validates the request, and `GET /api/openapi.json` is made from it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from shared.services.mails.change_document import decoded
 
 
 class AddAccountDocument(msgspec.Struct, forbid_unknown_fields=True):
-    """A shared mailbox with the account that it is reached by, or one in the app's own name."""
+    """A shared mailbox with the account through which it is reached, or a mailbox in the app's own
+    name."""
 
     alias: str
     kind: Literal["shared", "app"]
@@ -24,14 +25,14 @@ class AddAccountDocument(msgspec.Struct, forbid_unknown_fields=True):
     through: str | None = None
     """Of a shared mailbox: the alias of a signed-in account that has rights there."""
     tenant: str | None = None
-    """Of an app-only mailbox: the directory (tenant) id or a domain; needed where POSTROOM_TENANT
+    """Of an app-only mailbox: the directory (tenant) id or a domain; needed if POSTROOM_TENANT
     names no directory."""
     verified: bool | None = False
-    """Have it tried whether drafts can be made, which verified sending and large mail take."""
+    """Whether to try if drafts can be made, which verified sending and large mail need."""
 
 
 def read_add(raw: bytes) -> Request:
-    """What is to be added. Raises RequestRejected."""
+    """The request. Raises RequestRejected."""
     document = decoded(raw, AddAccountDocument)
     return Request(
         alias=document.alias,

@@ -1,6 +1,8 @@
-"""Adding a mailbox that nobody signs in: one that is shared, or one of a directory in the app's name.
+"""Adding a mailbox that nobody signs in: a shared mailbox, or a mailbox of a directory in the app's
+own name.
 
-What Microsoft can be asked without sending is asked first; on any refusal nothing is stored.
+Everything that Microsoft can be asked without sending is asked first. After any refusal nothing is
+stored.
 """
 
 from __future__ import annotations
@@ -70,7 +72,7 @@ UNTRIED_APP = (
 
 
 class Added(msgspec.Struct, frozen=True):
-    """A mailbox that was added, or whose row was renewed, with what could not be found out."""
+    """A mailbox that was added or renewed, with what could not be found out."""
 
     account: Account
     is_new: bool
@@ -105,10 +107,8 @@ class Adding:
         self._new_account_id = new_account_id
 
     def add(self, request: Request) -> Added:
-        """Add a mailbox under an alias; doing it again renews what is there.
-
-        Raises RequestRejected, or RemoteError where something did not answer; then nothing was stored.
-        """
+        """Add a mailbox under an alias; adding it again renews it. Raises RequestRejected, or
+        RemoteError if a service did not answer; then nothing was stored."""
         request = checked(request)
         if request.kind is AccountKind.SHARED:
             account = self._shared(request)
@@ -135,7 +135,7 @@ class Adding:
             alias=request.alias,
             account_id=self._new_account_id(),
             tenant_id=holder.tenant_id,
-            # Looking others up takes a permission that nothing else here needs.
+            # Reading other users needs a permission that nothing else here needs.
             object_id="",
             address=request.mailbox,
             display_name="",
@@ -179,7 +179,7 @@ class Adding:
         )
 
     def _directory(self, request: Request) -> str:
-        """The directory of an app-only mailbox. Raises RequestRejected where it is not one."""
+        """The directory of an app-only mailbox. Raises RequestRejected if it is not one."""
         tenant = (request.tenant or self._tenant).strip().lower()
         if tenant in ("consumers", PERSONAL_TENANT):
             raise refused(
@@ -222,8 +222,8 @@ class Adding:
             )
 
     def _try_out(self, account: Account) -> None:
-        """Make a draft and remove it, where that is permitted: it shows that the mailbox is there
-        and may be opened."""
+        """Make a draft and remove it, if that is permitted: this shows that the mailbox exists and
+        can be opened."""
         if not account.can_write_drafts:
             return
         made: list[str] = []
@@ -235,7 +235,7 @@ class Adding:
                 )
                 if found.draft_id is None:
                     return judge_draft(found.answer)
-                # One that stays behind is removed by the next check.
+                # A draft that is not removed here is removed by the next check.
                 self._drafts.remove(token, account.graph_path, found.draft_id)
             except RemoteError as error:
                 if not made:
@@ -258,7 +258,8 @@ class Adding:
 
 
 def untried(account: Account) -> tuple[str, ...]:
-    """What adding a mailbox leaves open, in sentences; nothing for one that a person signs in."""
+    """What is not known after adding a mailbox, in sentences; nothing for a mailbox that a person
+    signs in."""
     if account.kind is AccountKind.SHARED:
         return (UNTRIED_SEND if account.can_write_drafts else UNTRIED_SHARED,)
     if account.kind is AccountKind.APP:

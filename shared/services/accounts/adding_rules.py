@@ -1,4 +1,4 @@
-"""What may be added as a mailbox without a sign-in, and what its row becomes."""
+"""Which mailboxes may be added without a sign-in, and their rows."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ class Request(msgspec.Struct, frozen=True):
     mailbox: str
     """Its address."""
     through: str | None = None
-    """Of a shared mailbox: the alias of the account that it is reached by."""
+    """Of a shared mailbox: the alias of the account through which it is reached."""
     tenant: str | None = None
-    """Of an app-only mailbox: its directory, where the setting names none."""
+    """Of an app-only mailbox: its directory, if the setting names none."""
     verified: bool = False
 
 
 def checked(request: Request) -> Request:
-    """The request in canonical form. Raises RequestRejected naming every field that is wrong."""
+    """The request in canonical form. Raises RequestRejected, which names every wrong field."""
     found = []
     alias = request.alias.strip().lower()
     if not ALIAS.fullmatch(alias):
@@ -99,7 +99,8 @@ def checked(request: Request) -> Request:
 
 
 def fit_of(holder: Account | None, request: Request) -> Account:
-    """The account that a shared mailbox is to be reached by. Raises RequestRejected where it cannot be."""
+    """The account through which a shared mailbox is reached. Raises RequestRejected if it cannot be
+    used."""
     if holder is None:
         raise refused("through", "names no account that is there: /accounts lists them")
     trouble = _unfit(holder, request)
@@ -109,7 +110,7 @@ def fit_of(holder: Account | None, request: Request) -> Account:
 
 
 def _unfit(holder: Account, request: Request) -> tuple[str, str] | None:
-    """Why a shared mailbox cannot be reached by an account: the field, and the words."""
+    """Why a shared mailbox cannot be reached through an account: the field, and the words."""
     if holder.kind is not AccountKind.WORK:
         return "through", "must be a work or school account that is signed in"
     if holder.reason == DISCONNECTING:
@@ -128,8 +129,9 @@ def _unfit(holder: Account, request: Request) -> tuple[str, str] | None:
 
 
 def row_on_of(snapshot: AccountsSnapshot, account: Account, request: Request) -> Account:
-    """The row for a roll: a new one, or the one that is there, renewed. Raises RequestRejected where the
-    alias or the mailbox is another's or on its way out, or the holder is not what it was."""
+    """The row to write: a new one, or the present one renewed. Raises RequestRejected if the alias
+    or the mailbox belongs to another account or is being disconnected, or if the holder has
+    changed."""
     if account.through is not None:
         account = _reached(snapshot, account, request)
     for row in snapshot.accounts:
@@ -137,7 +139,7 @@ def row_on_of(snapshot: AccountsSnapshot, account: Account, request: Request) ->
             raise _taken("mailbox", f"is connected already, as '{row.alias}'")
     existing = snapshot.accounts.by_alias(account.alias)
     if existing is None:
-        # Disconnected and connected again: the mails that waited are its own.
+        # It was disconnected and is connected again: the mails that waited belong to it.
         own = (gone.account_id for gone in snapshot.disconnected if _had(gone, account))
         return replace(
             account,
@@ -170,8 +172,8 @@ def row_on_of(snapshot: AccountsSnapshot, account: Account, request: Request) ->
 
 
 def _reached(snapshot: AccountsSnapshot, account: Account, request: Request) -> Account:
-    """A shared mailbox with what it takes from its holder on a roll. Raises RequestRejected where the
-    account that was asked is not there any more, or is not fit by now."""
+    """A shared mailbox with the values of its holder. Raises RequestRejected if the account that
+    was asked does not exist any more, or cannot be a holder now."""
     holder = snapshot.accounts.by_id(account.through)
     if holder is None:
         raise refused(
@@ -189,8 +191,8 @@ def _reached(snapshot: AccountsSnapshot, account: Account, request: Request) -> 
 
 
 def _had(gone: DisconnectedMailbox, account: Account) -> bool:
-    """Whether it is the mailbox that had its alias. Where one of the two was not looked up in the
-    directory, the address decides."""
+    """Whether it is the mailbox that had its alias before. If one of the two was not looked up in
+    the directory, the addresses are compared."""
     if gone.kind is None or gone.kind.is_signed_in:
         return False
     if (gone.alias, gone.tenant_id.lower()) != (account.alias, account.tenant_id.lower()):

@@ -1,6 +1,6 @@
-"""What administrators write to change an account: a JSON merge patch (RFC 7396), read strictly.
+"""The JSON documents that change an account: merge patches (RFC 7396), read strictly.
 
-The types here validate requests and are what `GET /api/openapi.json` is made from.
+The types in this module validate requests, and `GET /api/openapi.json` is made from them.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from shared.services.intake.address_fields import AddressesField, read_addresses
 from shared.services.mails.change_document import decoded
 
 MAX_BYTES = 256 * 1024
-"""Room for two signatures of 8 KB with every character escaped."""
+"""The most bytes: two signatures of 8 KB with every character escaped."""
 
 OverridableName = Literal["display_name", "reply_to", "signature", "save_to_sent_items"]
 
 
 class DefaultsDocument(msgspec.Struct, forbid_unknown_fields=True):
-    """An account's defaults: what is left out stays, null is none again."""
+    """An account's defaults. A field that is left out stays; null removes it."""
 
     display_name: str | UnsetType | None = UNSET
     reply_to: AddressesField | UnsetType | None = UNSET
@@ -43,16 +43,16 @@ class DefaultsDocument(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class AccountDocument(msgspec.Struct, forbid_unknown_fields=True):
-    """What of an account can be changed: what is left out stays, null is none again."""
+    """The changeable fields of an account. A field that is left out stays; null removes it."""
 
     defaults: DefaultsDocument | UnsetType | None = UNSET
     allowed_from: list[str] | str | UnsetType | None = UNSET
     default: bool | UnsetType = UNSET
-    """True makes it the default account; which one is not any more follows from that."""
+    """True makes it the default account; the account that was the default is not any more."""
 
 
 def read_change(raw: bytes) -> AccountChange:
-    """The change in a request. Raises RequestRejected, naming every field that is wrong."""
+    """The change in a request. Raises RequestRejected, which names every wrong field."""
     document = decoded(raw, AccountDocument)
     found: list[FieldProblem] = []
     allowed = document.allowed_from
@@ -74,15 +74,16 @@ def read_change(raw: bytes) -> AccountChange:
 def read_allowed_from(
     value: Sequence[str] | str | None, found: list[FieldProblem]
 ) -> tuple[str, ...]:
-    """From addresses as they are compared; what is wrong with one is added to `found`. Names before
-    addresses are not kept: an address is allowed under any name."""
+    """From addresses in the form in which they are compared. Problems are added to `found`. Names
+    are not kept: an address is allowed under any name."""
     given: AddressesField | None = value if value is None or isinstance(value, str) else list(value)
     read = read_addresses("allowed_from", given, found, MAX_ALLOWED_FROM)
     return tuple(dict.fromkeys(address.email.lower() for address in read))
 
 
 def _values(document: DefaultsDocument, found: list[FieldProblem]) -> dict[str, Any]:
-    """The new values by the names in `Defaults`; null is the value of an account without any."""
+    """The new values by their names in `Defaults`; null becomes the value of an account without
+    defaults."""
     values: dict[str, Any] = {}
     for name in document.__struct_fields__:
         given = getattr(document, name)
@@ -107,5 +108,5 @@ def _values(document: DefaultsDocument, found: list[FieldProblem]) -> dict[str, 
 def read_reply_to(
     value: AddressesField, found: list[FieldProblem], field: str = "defaults.reply_to"
 ) -> tuple[Any, ...]:
-    """Reply addresses; what is wrong with one is added to `found`."""
+    """Reply addresses. Problems are added to `found`."""
     return tuple(dict.fromkeys(read_addresses(field, value, found, MAX_REPLY_TO)))

@@ -1,8 +1,9 @@
-"""Changing what an administrator sets for an account: its defaults, its From addresses, and which
-account is the default one.
+"""Changing the settings of an account: its defaults, its From addresses, and which account is the
+default.
 
-Each change is decided on the account as it stands. Whoever has read it before says which version that
-was, and is refused where somebody else has changed it since: nothing is overwritten unseen.
+Each change is decided on the present row. A caller who has read the account names its version, and
+the change is rejected if somebody else has changed it since: nothing is overwritten without being
+seen.
 """
 
 from __future__ import annotations
@@ -22,16 +23,17 @@ from shared.services.accounts.ports import AccountRegister, AccountsSnapshot
 from shared.telemetry import event
 
 ATTEMPTS = 10
-"""Somebody else, such as a worker that holds the account, may write the row at the same time."""
+"""Another process, for example a worker that holds the account, may write the row at the same
+time."""
 
 
 class AccountChange(msgspec.Struct, frozen=True):
-    """What is to be different; what is not named stays."""
+    """The fields to change. The others stay."""
 
     defaults: Mapping[str, Any] = msgspec.field(default_factory=dict)
-    """New values by the names in `Defaults`."""
+    """New values by their names in `Defaults`."""
     forgets_defaults: bool = False
-    """Begin with none, so that `defaults` are all there are."""
+    """Remove all present defaults first."""
     allowed_from: tuple[str, ...] | None = None
     """Lower case."""
     becomes_default: bool = False
@@ -50,7 +52,7 @@ class AccountChange(msgspec.Struct, frozen=True):
 
 
 def version_of(account: Account) -> str:
-    """Stands for what can be edited, and changes with nothing else: not with a hold or a sign-in."""
+    """The version of the fields that can be edited. A hold or a sign-in does not change it."""
     defaults = account.defaults
     content = msgspec.json.encode(
         [
@@ -69,22 +71,19 @@ class AccountChanges:
         self._accounts = accounts
 
     def find(self, alias: str) -> Account:
-        """The account as it stands now. Raises RequestRejected where there is none."""
+        """The account as it is now. Raises RequestRejected if there is none."""
         return _named(self._accounts.snapshot(), alias)
 
     def change(self, alias: str, change: AccountChange, version: str | None = None) -> Account:
-        """Change an account; `version` is that of the account which the change was made for, None
-        for whatever it is now.
-
-        Raises RequestRejected, naming the fields, and then nothing was changed. Of several editors of
-        different fields without a version, each gets through.
-        """
+        """Change an account. `version` is the version that the change was made for; None means any.
+        Raises RequestRejected, which names the fields; then nothing was changed. If several callers
+        change different fields without a version, all changes are made."""
         wanted: Account | None = None
         for _ in range(ATTEMPTS):
             snapshot = self._accounts.snapshot()
             account = _named(snapshot, alias)
             if wanted is not None and _is_same(account, wanted):
-                # Our own write, whose answer was lost or that the storage client repeated.
+                # This is our own write, whose answer was lost or which the storage client repeated.
                 return account
             if version not in (None, version_of(account)):
                 raise RequestRejected(
@@ -116,7 +115,7 @@ def _named(snapshot: AccountsSnapshot, alias: str) -> Account:
 
 
 def _stepping_down(account: Account, snapshot: AccountsSnapshot) -> list[Account]:
-    """Those that are the default account till now."""
+    """The accounts that have been the default until now."""
     if not account.is_default:
         return []
     return [

@@ -1,4 +1,4 @@
-"""What a grant and an answer of Microsoft mean for a check."""
+"""What a grant and Microsoft's answers mean for a check."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def may_write(account: Account, grant: Grant) -> bool:
 
 
 def senders(account: Account, grant: Grant) -> Iterator[Finding]:
-    """What each address takes. Graph cannot list who may send as whom: only a real send shows it.
+    """What each From address needs. Graph cannot list who may send as whom; only a real mail shows
+    it.
 
     https://learn.microsoft.com/graph/outlook-send-mail-from-other-user
     """

@@ -1,8 +1,8 @@
-"""Whether an account works: asked now, of Microsoft, and not from memory.
+"""Checking an account: Microsoft is asked whether it works now.
 
-What is found is kept beside the account (`Checks`), so that a trouble is told once. Only a refused
-grant marks an account, where every refused grant does (`TokenSource`); trouble that passes marks
-nothing. A check that finds an account well again makes it ready, where that proves it.
+The findings are kept beside the account (`Checks`), so that a problem is announced once. Only a
+refused grant marks an account, as everywhere (`TokenSource`); a temporary failure marks nothing. If
+a check proves that an account works again, it makes the account ready.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ _JSON = "application/json"
 _WRITES = 3
 
 Announce = Callable[[Account, Check, Change, datetime | None], None]
-"""Told of what is news, and when the account was checked before; before it is written down as known, so it
-must bear being told again. Raises RemoteError to be told again at the next check."""
+"""Receives new findings, and the time of the account's last check, before they are stored as known.
+It may therefore receive them twice. Raises RemoteError to receive them again at the next check."""
 
 
 def _no_announcement(
     account: Account, check: Check, change: Change, since: datetime | None
 ) -> None:
-    """Tells nobody."""
+    """Announces nothing."""
 
 
 class Checking:
@@ -76,7 +76,7 @@ class Checking:
         announce: Announce = _no_announcement,
         ticks: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """`released` is called with an account that is well again, and lets its mails go."""
+        """`released` is called with an account that works again, and releases its mails."""
         self._accounts = accounts
         self._checks = checks
         self._tokens = tokens
@@ -88,7 +88,7 @@ class Checking:
         self._ticks = ticks
 
     def check(self, alias: str) -> Check:
-        """Check one account. Raises RequestRejected where there is none of that alias."""
+        """Check one account. Raises RequestRejected if no account has that alias."""
         account = next((a for a in self._accounts.all(fresh=True) if a.alias == alias), None)
         if account is None:
             raise RequestRejected(problems.UNKNOWN_ALIAS, "No account has this alias.")
@@ -178,7 +178,7 @@ class Checking:
         )
 
     def _draft(self, account: Account, grant: Grant) -> Finding:
-        """Make a draft and remove it; first what an earlier check may have left."""
+        """Make a draft and remove it; before that, remove what an earlier check may have left."""
         token, mailbox = grant.access_token, account.graph_path
         try:
             for copy in self._drafts.trials(token, mailbox).copies:
@@ -187,7 +187,7 @@ class Checking:
             made = self._drafts.create(token, mailbox, _JSON, trial_request())
             if made.draft_id is None:
                 return refused_draft(judge_draft(made.answer))
-            # A check that runs beside this one may have removed it already: 404.
+            # Another check at the same time may have removed it: 404.
             removed = self._drafts.remove(token, mailbox, made.draft_id)
         except (NotSent, AnswerLost) as error:
             return passing(Topic.DRAFT, error.system)
@@ -201,7 +201,8 @@ class Checking:
         return Finding(Topic.DRAFT, Result.OK, "A draft was made and removed.")
 
     def _follow(self, account: Account, check: Check) -> Account:
-        """Make an account ready that is well again, and let its mails go. Returns it as it stands."""
+        """Make an account ready that works again, and release its mails. Returns it as it is
+        now."""
         row = account
         try:
             row = self._row_of(account) or account
@@ -210,7 +211,7 @@ class Checking:
             ready = replace(row, state=AccountState.READY, reason=None, held_until=None)
             ready = self._accounts.save(ready)
         except LostRace:
-            return row  # somebody else has just changed it, and knows more
+            return row  # another process has just changed it, and has newer evidence
         except RemoteError:
             event("account_not_marked", level=logging.WARNING, account=account.alias)
             return row
@@ -223,7 +224,7 @@ class Checking:
         return ready
 
     def _with_state(self, row: Account, check: Check) -> Check:
-        """What stops the account though the check saw nothing of it."""
+        """The reason that stops the account although the check found nothing wrong."""
         if row.state is AccountState.READY or row.can_send_at(self._clock()) or check.troubles:
             return check
         return replace(check, findings=(*check.findings, stopped(row)))
@@ -232,7 +233,8 @@ class Checking:
         return self._accounts.all(fresh=True).by_id(account.account_id)
 
     def _keep(self, account: Account, check: Check) -> None:
-        """Write the check down, and say what is news. Whoever writes first says it."""
+        """Store the check, and announce what is new. The process that stores it first announces
+        it."""
         for _ in range(_WRITES):
             try:
                 before = self._checks.find(account.account_id)
@@ -259,7 +261,7 @@ class Checking:
 
     def _log_change(self, account: Account, check: Check, change: Change) -> None:
         for finding in check.findings:
-            # A grant that has ended marked the account, and that was the alert.
+            # A grant that has ended marked the account, and that was announced already.
             ended = finding.topic is Topic.GRANT and finding.who is not Actor.OPERATOR
             if finding.trouble in change.broken and not ended:
                 event(
@@ -274,18 +276,18 @@ class Checking:
 
 
 def _stands_as_before(row: Account, account: Account) -> bool:
-    """Whether nobody has marked the account, or signed it in, since the check began: whoever did
-    knows what is newer than the check's evidence."""
+    """Whether the account was neither marked nor signed in since the check began. If it was, that
+    is newer than what the check found."""
     begun = (account.state, account.reason, account.held_until, account.signed_in_at)
     return begun == (row.state, row.reason, row.held_until, row.signed_in_at)
 
 
 def _is_well_again(row: Account, check: Check) -> bool:
-    """Whether what the check saw proves that the account can send.
+    """Whether the check proves that the account can send.
 
-    It shows that the grant, the app's credential and the mailbox are well, and which permissions
-    there are. It does not show that a limit or a block of sending has ended: those end by time, or
-    by the first mail that goes out.
+    A check shows that the grant, the app's credential and the mailbox work, and which permissions
+    there are. It does not show that a limit or a block of sending has ended: that ends by time, or
+    with the first mail that is sent.
     """
     reason = row.reason or ""
     missing = any(
@@ -300,8 +302,8 @@ def _is_well_again(row: Account, check: Check) -> bool:
     if row.state is AccountState.HELD:
         return known_errors.is_known(reason) and known_errors.find(reason).blames_the_app
     if row.state is not AccountState.NEEDS_SIGN_IN or row.through is not None:
-        return False  # a shared mailbox is well as soon as its holder is
-    # The token held the permission when it was denied: only the mailbox itself can say that this
-    # is over, and a draft is all that can be tried without sending.
+        return False  # a shared mailbox works as soon as its holder does
+    # The token had the permission when the mailbox refused. Only the mailbox can show that this has
+    # ended, and a draft is the only test that sends nothing.
     proof = Topic.DRAFT if reason in DENIED else Topic.MAILBOX
     return check.is_ok(proof)

@@ -38,8 +38,8 @@ from shared.services.sign_in.ports import Destruction, Shredder
 from shared.telemetry import event
 
 MOST_SECONDS = 60.0
-"""A call ends after about so long, and says how much is left: a caller waits, and so does the front end
-of Azure, which ends a request after 230 seconds."""
+"""Seconds after which a call ends and says how much is left: a caller waits, and Azure's front end
+ends a request after 230 seconds."""
 PAGE = 100
 MOST_COUNTED = 1000
 ATTEMPTS = 10
@@ -48,42 +48,42 @@ WAITING = (Status.SCHEDULED, Status.QUEUED, Status.HELD)
 
 
 class PendingMailAction(StrEnum):
-    """What becomes of the mails that wait for the account."""
+    """What to do with the mails that wait for the account."""
 
     HOLD = "hold"
-    """They wait for the mailbox to be connected again."""
+    """They wait until the mailbox is connected again."""
     CANCEL = "cancel"
 
 
 class Outlook(msgspec.Struct, frozen=True):
-    """What disconnecting would do, for whoever is about to."""
+    """What disconnecting would do, shown before it is done."""
 
     account: Account
     waiting: int
-    """Mails that wait, `MOST_COUNTED` at most."""
+    """How many mails wait, at most `MOST_COUNTED`."""
     through: tuple[str, ...]
     """Aliases of the shared mailboxes that are reached through it."""
     new_default: str | None
-    """Which account becomes the default; None where none does."""
+    """The account that becomes the default; None if none does."""
 
     @property
     def is_begun(self) -> bool:
-        """Whether an earlier call did not come to its end."""
+        """Whether an earlier call was interrupted."""
         return self.account.reason == DISCONNECTING
 
 
 class Disconnected(msgspec.Struct, frozen=True):
-    """What was done."""
+    """The result of disconnecting."""
 
     alias: str
     done: bool
-    """False where waiting mails are left to be cancelled: the same call goes on."""
+    """False if waiting mails are left to cancel: the same call continues."""
     waiting: PendingMailAction
     cancelled: int = 0
     left: int = 0
-    """Waiting mails that were not cancelled yet, `MOST_COUNTED` at most."""
+    """How many waiting mails were not cancelled yet, at most `MOST_COUNTED`."""
     secret: Destruction | None = None
-    """What became of the secret; None where there was none of its own, or it went earlier."""
+    """What happened to the secret; None if the account had none, or it was removed earlier."""
     taken_along: tuple[str, ...] = ()
     was_default: bool = False
     new_default: str | None = None
@@ -112,7 +112,8 @@ class Disconnecting:
         self._clock = clock
 
     def outlook(self, alias: str) -> Outlook:
-        """What disconnecting an account would do. Raises RequestRejected where there is none."""
+        """What disconnecting an account would do. Raises RequestRejected if there is no such
+        account."""
         snapshot = self._departures.snapshot()
         account = _named(snapshot, alias)
         through = snapshot.accounts.reached_through(account)
@@ -127,8 +128,8 @@ class Disconnecting:
     def disconnect(
         self, alias: str, waiting: PendingMailAction, *, with_shared: bool = False
     ) -> Disconnected:
-        """Disconnect an account. Raises RequestRejected, and RemoteError where a step failed; then the same
-        call goes on from there."""
+        """Disconnect an account. Raises RequestRejected, or RemoteError if a step failed; the same
+        call then continues there."""
         snapshot = self._departures.snapshot()
         if (
             alias in {one.alias for one in snapshot.disconnected}
@@ -139,8 +140,8 @@ class Disconnecting:
         through = snapshot.accounts.reached_through(account)
         if through and not with_shared:
             raise _still_used(account, through)
-        # What is removed is what the marked row names: a sign-in that was finished just before is in
-        # it, and one that comes later has a secret of its own.
+        # The secret that the marked row names is removed. A sign-in that finished before is in that
+        # row; a later one has a secret of its own.
         account, *reached = leaving = [self._mark(one) for one in (account, *through)]
         cancelled = 0
         if waiting is PendingMailAction.CANCEL:
@@ -173,7 +174,7 @@ class Disconnecting:
         )
 
     def _mark(self, account: Account) -> Account:
-        """The row, marked. Where it is gone, the same call made at the same time was faster."""
+        """The marked row. If it is gone, the same call was made at the same time and was faster."""
         for _ in range(ATTEMPTS):
             row = self._departures.snapshot().accounts.by_id(account.account_id)
             if row is None or row.reason == DISCONNECTING:
@@ -192,7 +193,8 @@ class Disconnecting:
         raise _busy(account)
 
     def _cancel(self, leaving: Sequence[Account]) -> int:
-        """Cancel what waits, as far as the time goes. What cannot be cancelled now is left."""
+        """Cancel the waiting mails as long as the time lasts. Mails that cannot be cancelled now
+        stay."""
         stop = self._clock() + timedelta(seconds=MOST_SECONDS)
         cancelled = 0
         for mail in self._waiting(leaving):
@@ -202,7 +204,7 @@ class Disconnecting:
                 self._changes.cancel(mail.mail_id)
                 cancelled += 1
             except RequestRejected as refused:
-                # A worker has it by now, or its draft cannot be removed at this moment.
+                # A worker has it now, or its draft cannot be removed at the moment.
                 event(
                     "mail_not_cancelled",
                     level=logging.WARNING,
@@ -244,13 +246,13 @@ class Disconnecting:
             ) from error
 
     def _depart(self, account: Account) -> str | None:
-        """Take the row out, under the roll that it was seen on. Returns the new default, if this
-        made one."""
+        """Remove the row if no account was changed since the snapshot. Returns the new default, if
+        there is one."""
         for _ in range(ATTEMPTS):
             snapshot = self._departures.snapshot()
             row = snapshot.accounts.by_id(account.account_id)
             if row is None:
-                return None  # the same call, made at the same time, did it
+                return None  # the same call, made at the same time, removed it
             if row.reason != DISCONNECTING:
                 raise _busy(account)
             new_default = _heir(snapshot, [row])
@@ -263,8 +265,8 @@ class Disconnecting:
 
 
 def _heir(snapshot: AccountsSnapshot, leaving: Sequence[Account]) -> str | None:
-    """The next default: the only account that is left. Of several nobody can know which one callers
-    mean that name none, and mail from a wrong address is worse than a refusal."""
+    """The next default: the only account that is left. If several are left, nobody knows which one
+    callers without `account` mean, and mail from a wrong address is worse than a rejection."""
     gone = {one.account_id for one in leaving}
     rest = [one for one in snapshot.accounts if one.account_id not in gone]
     if len(rest) == 1 and any(one.is_default for one in leaving):

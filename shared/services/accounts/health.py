@@ -1,4 +1,4 @@
-"""How an account stands after what Microsoft answered for one of its mails."""
+"""The state of an account after Microsoft's answer to one of its mails."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from shared.telemetry import event
 
 
 class AccountHealth:
-    """Keeps the accounts' states."""
+    """Keeps the states of the accounts."""
 
     def __init__(self, accounts: Accounts, clock: Clock) -> None:
         self._accounts = accounts
         self._clock = clock
 
     def apply(self, account: Account, outcome: Outcome) -> None:
-        """Put the account into the state that an answer implies. Never raises for storage."""
+        """Give the account the state that an outcome implies. Never raises for storage."""
         try:
             self._mark(account, outcome)
         except (LostRace, RemoteError):
-            # The mail is held all the same; the next attempt of any mail marks the account.
+            # The mail is held anyway; the next attempt of any mail marks the account.
             event("account_not_marked", level=logging.WARNING, account=account.alias)
 
     def _mark(self, account: Account, outcome: Outcome) -> None:
-        """One alert per change. That a grant ended is marked where it is: at a shared mailbox's
-        holder."""
+        """One alert for each change. If a grant has ended, the account that was signed in is
+        marked: for a shared mailbox, its holder."""
         marked = account.account_id
         until = None
         match outcome.verdict:
@@ -51,13 +51,14 @@ class AccountHealth:
             if current.state is AccountState.NEEDS_SIGN_IN or (
                 current.signed_in_at != account.signed_in_at
             ):
-                return  # known already, or signed in again while this attempt was under way
+                return  # known already, or signed in again during this attempt
             if state is AccountState.READY and not current.can_send_at(self._clock()):
-                return  # another mail of the account has met a new limit meanwhile
+                return  # another mail of the account has reached a new limit meanwhile
             self._accounts.save(
                 replace(current, state=state, reason=outcome.reason, held_until=until)
             )
-            # Only who changed the row says so: many mails meet the same limit at once.
+            # Only the process that changed the row logs it: many mails reach the same limit at
+            # once.
             if current.state is not state and state is not AccountState.READY:
                 event(
                     "account_cannot_send",

@@ -1,6 +1,5 @@
-"""What a person wants to know of an account beside its row: how fast it may send, what is held for
-it, and until when the app's credential is good. Little is read for it, and what does not answer is
-left out: the account is worth showing without."""
+"""What a person wants to know of an account besides its row: its pace, its held mails, and how long
+the app's credential is valid. If a service does not answer, that part is left out."""
 
 from __future__ import annotations
 
@@ -29,34 +28,34 @@ T = TypeVar("T")
 
 
 class Held(msgspec.Struct, frozen=True):
-    """Mails that are held for an account."""
+    """The mails that are held for an account."""
 
     count: int
     oldest: datetime | None
     """When the oldest of them was accepted."""
     more: bool
-    """Whether there may be more than were counted, and older ones."""
+    """Whether there may be more mails than were counted, and older ones."""
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """How fast an account may send, and how far its slots are given away."""
+    """The pace of an account, and until when its slots are used."""
 
     pace: Pace
     given_until: datetime | None = None
-    """Mails are waiting for their turn until then; None where the next one goes at once."""
+    """Until when mails wait for their slots; None if the next one is sent at once."""
     resting_until: datetime | None = None
-    """Microsoft asked for a pause."""
+    """Until when Microsoft asked for a pause."""
     daily_cap: int | None = None
     given_today: int = 0
 
 
 class AccountOverview(msgspec.Struct, frozen=True):
-    """None stands for what could not be read."""
+    """None means that it could not be read."""
 
     rate: Rate | None
     held: Held | None
     credential: Expiry | None
-    """None also where nothing expires."""
+    """Also None if nothing expires."""
     days_left: int | None
 
 
@@ -81,7 +80,7 @@ class AccountOverviews:
         self._clock = clock
 
     def of(self, account: Account) -> AccountOverview:
-        """How things are with an account now. Raises nothing for services that do not answer."""
+        """The account as it is now. Raises nothing if a service does not answer."""
         expiry = _or_none(self._expiry)
         return AccountOverview(
             rate=_or_none(lambda: self._rate(account)),
@@ -110,7 +109,7 @@ class AccountOverviews:
         return Held(len(mine), oldest, len(attention) == MOST_CASES)
 
     def _expiry(self) -> Expiry | None:
-        """What the watch saw last costs a row; before its first run the vault is asked."""
+        """Reading what the watch saw last costs a row. Before its first run the vault is asked."""
         return self._memory.recall().credential or newest_expiry(self._credential.describe())
 
 

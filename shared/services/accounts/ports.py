@@ -1,8 +1,8 @@
-"""What the use cases need of accounts: their rows, their checks, and their access tokens.
+"""Interfaces for accounts: their rows, their checks, and their access tokens.
 
-Interfaces, which `shared.adapters` fulfils. Every implementation raises only errors of
-`shared.errors`: NotSent where a call had no effect, AnswerLost where that is not known, LostRace
-where a condition did not hold.
+`shared.adapters` implements them. Every implementation raises only errors of `shared.errors`:
+NotSent if a call had no effect, AnswerLost if that is not known, LostRace if a condition did not
+hold.
 """
 
 from __future__ import annotations
@@ -30,19 +30,17 @@ class Accounts(Protocol):
     """Table `accounts`."""
 
     def all(self, *, fresh: bool = False) -> AccountList:
-        """Every account. May be some seconds old unless `fresh`."""
+        """All accounts. Some seconds old at most, unless `fresh`."""
         ...
 
     def save(self, account: Account) -> Account:
-        """Insert (`etag` None) or replace under the account's ETag; returns it with the new one.
-
-        Raises LostRace where another change came first.
-        """
+        """Insert (`etag` None) or replace under the account's ETag. Returns it with the new one.
+        Raises LostRace if another change came first."""
         ...
 
 
 class CheckRecord(msgspec.Struct, frozen=True):
-    """The last check of an account, and what is known to be wrong with it: what was told."""
+    """The last check of an account, and its problems that were announced."""
 
     check: Check
     known: tuple[str, ...] = ()
@@ -51,15 +49,15 @@ class CheckRecord(msgspec.Struct, frozen=True):
 
 
 class Checks(Protocol):
-    """Table `accounts`: what checks have found, in rows of their own, so that a check and a sign-in
-    do not fight."""
+    """Table `accounts`: the results of checks. Their rows are separate from the accounts' own, so
+    that a check and a sign-in do not write the same row."""
 
     def find(self, account_id: str) -> CheckRecord | None:
         """The last check of an account."""
         ...
 
     def all(self) -> Sequence[CheckRecord]:
-        """That of every account that was ever checked."""
+        """The last checks of all accounts."""
         ...
 
     def save(self, record: CheckRecord) -> CheckRecord:
@@ -73,22 +71,23 @@ class Checks(Protocol):
 
 
 class DisconnectedMailbox(msgspec.Struct, frozen=True):
-    """Which mailbox had an alias until it was disconnected. Nothing else is kept of it."""
+    """Which mailbox had an alias before it was disconnected. Nothing else is kept of it."""
 
     alias: str
     account_id: str
-    """Connected again under the alias, it gets this id back, and with it the mails that wait."""
+    """If it is connected again under the alias, it gets this id back, and with it the mails that
+    wait."""
     tenant_id: str
     object_id: str
     departed_at: datetime
     kind: AccountKind | None = None
-    """None in rows of before it was kept, as the hash is empty there."""
+    """None in rows that are older than this field. The hash is empty there too."""
     address_hash: str = ""
-    """By which a mailbox is known that was never looked up, so that it has no object id."""
+    """Identifies a mailbox that was never looked up, and so has no object id."""
 
     @classmethod
     def of(cls, account: Account, now: datetime) -> DisconnectedMailbox:
-        """What is kept of an account."""
+        """What is kept of a disconnected account."""
         return cls(
             account.alias,
             account.account_id,
@@ -101,19 +100,19 @@ class DisconnectedMailbox(msgspec.Struct, frozen=True):
 
 
 class AccountsSnapshot(msgspec.Struct, frozen=True):
-    """Every account as it stood at one moment."""
+    """All accounts at one moment."""
 
     accounts: AccountList
     version: str | None
-    """Moves on with every account that is registered or disconnected; None before the first one."""
+    """Changes with every account that is registered or disconnected. None before the first one."""
     disconnected: Sequence[DisconnectedMailbox] = ()
 
 
 class AccountRemoval(Protocol):
-    """Table `accounts`, for taking mailboxes out."""
+    """Table `accounts`, for disconnecting mailboxes."""
 
     def snapshot(self) -> AccountsSnapshot:
-        """The accounts as they stand now, never older."""
+        """The accounts as they are now, never from memory."""
         ...
 
     def save(self, account: Account) -> Account:
@@ -123,35 +122,31 @@ class AccountRemoval(Protocol):
     def remove_account(
         self, account: Account, snapshot: AccountsSnapshot, new_default: str | None, now: datetime
     ) -> None:
-        """In one step: remove the row, keep who had the alias, and make `new_default` (an alias of the
-        snapshot) the default.
-
-        Raises LostRace where a row was changed, or any account was registered or disconnected, since the
-        snapshot was read; then nothing was done.
-        """
+        """Remove the row, keep which mailbox had the alias, and make `new_default` (an alias of the
+        snapshot) the default, in one transaction. Raises LostRace if a row was changed, or any
+        account was registered or disconnected, since the snapshot was read; then nothing was
+        done."""
         ...
 
 
 class AccountRegister(Protocol):
-    """Table `accounts`, for signing mailboxes in: what holds for all accounts together, such as
-    one alias for a mailbox and one default, is decided on a snapshot that cannot have changed."""
+    """Table `accounts`, for connecting mailboxes. Rules about all accounts together, such as one
+    alias for a mailbox and one default, are decided on a snapshot that has not changed."""
 
     def snapshot(self) -> AccountsSnapshot:
-        """The accounts as they stand now, never older."""
+        """The accounts as they are now, never from memory."""
         ...
 
     def register(self, account: Account, snapshot: AccountsSnapshot, *beside: Account) -> Account:
-        """Insert (`etag` None) or replace under the account's ETag; returns it with the new one.
-        Those `beside` it are written along with it, or none is.
-
-        Raises LostRace where the row was changed, or any account was registered since the snapshot was
-        read; then nothing was written.
-        """
+        """Insert (`etag` None) or replace under the account's ETag. Returns it with the new one.
+        The accounts `beside` it are written in the same transaction. Raises LostRace if the row was
+        changed, or any account was registered, since the snapshot was read; then nothing was
+        written."""
         ...
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """Who a token speaks for, from `GET /me`."""
+    """The owner of a token, from `GET /me`."""
 
     object_id: str
     address: str
@@ -159,20 +154,18 @@ class Profile(msgspec.Struct, frozen=True):
 
 
 class Tokens(Protocol):
-    """Access tokens for accounts; the hot path costs nothing remote."""
+    """Access tokens for accounts. While a token is in memory, no call is made."""
 
     def access_token(self, account: Account) -> str:
-        """A token that is good for at least some minutes.
-
-        Raises ConsentRequired, CredentialRefused, or NotSent (transient).
-        """
+        """A token that is valid for some minutes at least. Raises ConsentRequired,
+        CredentialRefused, or NotSent (temporary)."""
         ...
 
     def forget(self, account: Account, access_token: str) -> None:
-        """Drop a token that Graph refused, so that the next call gets another."""
+        """Forget a token that Graph refused, so that the next call gets another one."""
         ...
 
     def renew(self, account: Account) -> Grant:
-        """Ask Microsoft for a token now, whatever is at hand or was refused a moment ago, and keep
-        the grant alive by it. Raises as `access_token` does."""
+        """Get a token from Microsoft now, whatever is in memory or was refused a moment ago. This
+        also keeps the grant alive. Raises as `access_token` does."""
         ...

@@ -1,7 +1,7 @@
-"""Writing an account's row on a roll that nobody changes meanwhile.
+"""Writing an account's row while no other account changes.
 
-All that concerns other accounts, such as one alias for a mailbox and one default, is decided on that
-very roll: of those that are connected at one moment, each but the first sees what came before it.
+Rules about other accounts, such as one alias for a mailbox and one default, are decided on one
+snapshot. If several are connected at the same moment, each sees those that were written before it.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from shared.mail.account import Account
 from shared.services.accounts.ports import AccountRegister, AccountsSnapshot
 
 ATTEMPTS = 10
-"""Of rows that are written at the same moment, one at least gets through at each attempt."""
+"""Of several rows that are written at the same moment, at least one is written at each attempt."""
 
 
 def registered(accounts: AccountRegister, row_on: Callable[[AccountsSnapshot], Account]) -> Account:
-    """Write the row that `row_on` makes for a roll; it is asked anew where the roll has moved on.
-
-    Raises what `row_on` raises, and LostRace or RemoteError where the row was not written.
-    """
+    """Write the row that `row_on` makes for a snapshot. If the snapshot has changed, `row_on` is
+    called again. Raises what `row_on` raises, and LostRace or RemoteError if the row was not
+    written."""
     for _ in range(ATTEMPTS):
         snapshot = accounts.snapshot()
         row = row_on(snapshot)
@@ -34,7 +33,7 @@ def registered(accounts: AccountRegister, row_on: Callable[[AccountsSnapshot], A
 
 
 def _found_again(accounts: AccountRegister, row: Account, lost: AnswerLost) -> Account:
-    """The row whose write was answered by silence, if it got through after all."""
+    """The row after a write without an answer, if it was written after all."""
     try:
         found = accounts.snapshot().accounts.by_alias(row.alias)
     except RemoteError:

@@ -1,4 +1,4 @@
-"""Letting the mails go that were held for an account."""
+"""Releasing the mails that were held for an account."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ def released(
     reached: Callable[[], Iterable[Account]],
     release: Callable[[Account], int],
 ) -> int:
-    """Release the mails of an account that can send again, and those of what is reached through it;
-    returns how many. Never raises for storage: the timer releases what is still held."""
+    """Release the mails of an account that can send again, and of the mailboxes that are reached
+    through it. Returns how many. Never raises for storage: the timer releases what is still
+    held."""
     try:
         return sum(release(one) for one in (account, *reached()))
     except PostroomError:

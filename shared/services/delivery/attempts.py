@@ -106,7 +106,8 @@ def _composed(packed: Packed, account: Account) -> Packed:
 
 
 def _broken(claim: MailLease, error: Exception) -> Outcome:
-    """The outcome of a fault of Postroom itself: what is still certain of the mail."""
+    """The outcome after a fault of Postroom itself: `again` where certainly nothing was sent, else
+    `unknown`."""
     mail = claim.mail
     event(
         "internal_error",

@@ -18,7 +18,7 @@ from shared.services.delivery.pacing import SOON, Pacing
 from shared.services.mails.ports import Versioned
 
 BUSY_SECONDS = 5.0
-"""Seconds until the next wake-up of a mail that found no free place."""
+"""Seconds until the next wake-up of a mail whose mailbox had no free place."""
 
 
 class Claiming:
@@ -46,11 +46,11 @@ class Claiming:
         return Versioned(claimed, etag) if etag else None
 
     def busy_seconds(self) -> float:
-        """Until the next wake-up of a mail whose mailbox had no free place."""
+        """Seconds until the next wake-up of a mail whose mailbox had no free place."""
         return BUSY_SECONDS * (1 + self._jitter())
 
     def claim_or_hold(self, mail: Mail, account: Account, now: datetime) -> Mail:
-        """A new mail as it is written first: claimed by this worker, due later, or held."""
+        """A new mail as its first write has it: claimed by this worker, due later, or held."""
         if not account.can_send_at(now):
             return mail.moved(Status.HELD, now, reason=account.reason, help=why_held(account))
         slot = self._pacing.slot(account, urgent=mail.urgent)
@@ -59,7 +59,7 @@ class Claiming:
         return self._claimed(mail, account, now)
 
     def _claimed(self, mail: Mail, account: Account, now: datetime) -> Mail:
-        # A draft that exists is sent, even if the grant allows only sending by now.
+        # An existing draft is sent as a draft, also if the grant allows only direct sending now.
         delivery_mode = (
             DeliveryMode.VERIFIED
             if mail.draft_id

@@ -1,8 +1,9 @@
 """Delivery: what a worker does when it gets a wake-up.
 
-Claim by one conditional write, send, write the outcome. The lease, not the queue's lock, decides
-who sends; a worker that died is found by its lease running out, and its mail is never simply sent
-again. What becomes of a mail at every point where a worker can die: docs/delivery.md.
+The worker claims the mail by one conditional write, sends it, and writes the outcome. The lease,
+not the queue's lock, decides which worker sends. The lease of a worker that died runs out; its mail
+is not sent again before Postroom has searched for it. docs/delivery.md says what becomes of a mail
+at every point where a worker can die.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from shared.services.mails.wake_ups import MailWakeUps
 
 _TO_SEND = frozenset({Status.QUEUED, Status.SCHEDULED, Status.HELD})
 
-# Nothing is sent before the draft's id is in the ledger.
+# Nothing is sent before the ledger has the draft's id.
 _DIED_BEFORE = Outcome(
     Verdict.AGAIN, "worker_lost", "The worker died before it sent anything.", 0.0
 )
@@ -120,12 +121,12 @@ class Delivery:
             return self._attempts.send(claimed, account) if claimed else DeliveryResult.LEFT
 
     def _abandoned(self, found: Versioned) -> DeliveryResult:
-        """A worker claimed it and died, or stood still for longer than its lease."""
+        """Its worker died, or stopped for longer than its lease."""
         mail = found.mail
         if mail.delivery is not DeliveryMode.VERIFIED:
             account = self._mailboxes.account_of(mail)
             return self._settling.settle(found, account, _DIED_MEANWHILE)
         if mail.draft_id is None:
             return self._settling.settle(found, None, _DIED_BEFORE)
-        # The lease is much longer than a request: no answer can come any more.
+        # The lease is much longer than a request, so no answer can still arrive.
         return self._searching.search(found, DECIDING_SEARCH)

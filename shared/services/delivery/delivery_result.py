@@ -17,7 +17,8 @@ class DeliveryResult(StrEnum):
     UNKNOWN = "unknown"
     FAILED = "failed"
     LEFT = "left"
-    """Nothing to do: gone, settled, or another worker has it."""
+    """Nothing was done: the mail is not there, needs no worker any more, or belongs to another
+    worker."""
 
 
 _RESULTS = {
@@ -30,5 +31,5 @@ _RESULTS = {
 
 
 def result_of(mail: Mail) -> DeliveryResult:
-    """The result of an attempt or a search after which the mail is like this."""
+    """The result of an attempt or a search that left the mail in this state."""
     return _RESULTS[mail.status]

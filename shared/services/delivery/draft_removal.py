@@ -1,7 +1,7 @@
-"""Taking a mail's draft out of its mailbox before the ledger forgets it.
+"""Removing a mail's draft from its mailbox before the ledger forgets the draft's id.
 
-Whoever knows a finished draft may send it: a worker that was frozen in the middle of its request, or
-a person in Outlook. Once the draft is removed, nobody can.
+A finished draft can still be sent: by a worker that stopped in the middle of its request and
+continues, or by a person in Outlook. After the removal nobody can send it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from shared.services.clock import Clock
 from shared.services.delivery.sending import FindingOut, Removal
 
 A_WORKERS_LIFE = timedelta(minutes=15)
-"""No worker is at work on a mail for longer: more than the host lets it be (`functionTimeout` in
+"""No worker works on a mail for longer: the host ends a function before that (`functionTimeout` in
 host.json)."""
 PASSING_SECONDS = 30.0
-"""Until a caller tries again, where Microsoft names no time."""
+"""Seconds until a caller should try again, where Microsoft names no time."""
 
 _NOT_PASSING = frozenset({Verdict.NEEDS_SIGN_IN, Verdict.HOLD_ACCOUNT, Verdict.FAILED})
 
@@ -32,12 +32,12 @@ class RemovalResult(StrEnum):
     """What became of a draft."""
 
     REMOVED = "removed"
-    """It had not been sent, and cannot be any more."""
+    """It was not sent, and it cannot be sent any more."""
     MISSING = "missing"
-    """It is not there, as after it was sent."""
+    """It is not there. A draft that was sent is not there either."""
     OUT_OF_REACH = "out-of-reach"
-    """Postroom cannot get into the mailbox until a person does something about it; the draft stays
-    there, and no worker is left that could send it."""
+    """Postroom cannot open the mailbox until a person acts. The draft stays there, and no worker
+    can send it any more."""
 
 
 class DraftRemoval:
@@ -49,7 +49,8 @@ class DraftRemoval:
         self._clock = clock
 
     def remove_draft(self, mail: Mail) -> RemovalResult:
-        """Remove the draft of a mail that no worker has. Raises RequestRejected (503) for what passes."""
+        """Remove the draft of a mail that no worker has. Raises RequestRejected (503) for a
+        temporary failure."""
         account = self._mailbox(mail)
         if account is None:
             return self._out_of_reach(mail)
@@ -61,7 +62,7 @@ class DraftRemoval:
         raise _later(mail, trouble.retry_after or PASSING_SECONDS)
 
     def _mailbox(self, mail: Mail) -> Account | None:
-        """The mailbox that the draft is in, whatever alias it has by now."""
+        """The account of the mailbox that has the draft, also if its alias was changed."""
         return self._accounts.all(fresh=True).by_id(mail.account_id)
 
     def _out_of_reach(self, mail: Mail) -> RemovalResult:

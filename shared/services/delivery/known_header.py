@@ -22,14 +22,14 @@ class KnownHeader:
         self._drafts = drafts
 
     def make_known(self, account: Account, access_token: str) -> None:
-        """Never raises for what Microsoft does: the daily check makes the same draft, and mails are
-        found without the header too."""
+        """Never raises for what Microsoft answers: the daily check makes the same draft, and mails
+        are also found without the header."""
         if not account.can_write_drafts:
             return
         try:
             made = self._drafts.create(access_token, account.graph_path, JSON, trial_request())
             if made.draft_id is not None:
-                # One that stays behind is removed by the next check.
+                # A draft that is not removed here is removed by the next check.
                 self._drafts.remove(access_token, account.graph_path, made.draft_id)
                 return
         except RemoteError:

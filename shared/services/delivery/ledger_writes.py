@@ -1,4 +1,5 @@
-"""Writes of a worker: each under an ETag, so that the worker that comes second changes nothing."""
+"""Writes of a worker. Each has a condition on the ETag, so the write of a second worker changes
+nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from shared.services.mails.ports import Ledger
 from shared.telemetry import event
 
 WRITES = 3
-"""How often a write is made whose answer was lost and that had no effect."""
+"""How often a write is tried again if its answer was lost and it had no effect."""
 
 
 class LedgerWrites:
@@ -24,17 +25,19 @@ class LedgerWrites:
         self._sleep = sleep
 
     def write(self, mail: Mail, etag: str, *, claiming: bool = False) -> str | None:
-        """Write under the ETag. Returns the new one, or None if another worker was first.
+        """Write if the row still has this ETag. Returns the new ETag, or None if another worker was
+        first.
 
-        A write whose answer was lost, and that the storage client repeated, looks like a lost race
-        to itself: the row tells whether it is ours. Raises NotSent and AnswerLost where the ledger
-        did not confirm the write.
+        If the answer to a write was lost and the storage client repeated it, the second one fails
+        like a lost race: the row then shows whether the write is ours. Raises NotSent and
+        AnswerLost if the ledger did not confirm the write.
         """
         for attempt in range(WRITES):
             try:
                 return self._ledger.update(mail, etag)
             except NotSent:
-                # The wake-up repeats a claim; it does not repeat what was done since.
+                # The next wake-up repeats a claim. It does not repeat what the worker did after the
+                # claim.
                 if claiming or attempt + 1 == WRITES:
                     raise
                 self._sleep(2.0**attempt)
@@ -51,7 +54,7 @@ class LedgerWrites:
                         # A second claim or search is normal; a second outcome is reported.
                         event("outcome_superseded", level=logging.WARNING, mail_id=mail.mail_id)
                     return None
-                # Another worker took this one for dead. The answer of Graph counts more.
+                # Another worker decided that this one was dead. Graph's answer is better evidence.
                 mail = found.mail.moved(Status.SENT, mail.updated_at, request_id=mail.request_id)
                 etag = found.etag
         raise AnswerLost("storage", "the ledger did not confirm what became of a mail")

@@ -1,4 +1,4 @@
-"""A worker's hold on a mail, as the ways of sending see it."""
+"""A worker's lease on one mail, as the senders use it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from shared.services.clock import Clock
 from shared.services.mails.ports import Versioned
 
 Write = Callable[[Mail, str], str | None]
-"""Writes a mail under an ETag; gives the new one, or None where another worker was first."""
+"""Writes a mail if the row has this ETag. Returns the new ETag, or None if another worker was
+first."""
 
 
 RUN_SECONDS = 500.0
-"""From the claim to the end of the last request that is started for a mail. Giving up (cancelling
-an upload, removing its draft, writing the outcome) has what is left of `functionTimeout` in
-host.json: a host that ends the process ends other mails' requests with it."""
+"""Seconds from the claim to the end of the last request that is started for a mail. The rest of
+`functionTimeout` (host.json) is left for giving up: cancel an upload, remove a draft, write the
+outcome. If the host ended the process, it would also end the requests for other mails."""
 
 
 class MailLease:
@@ -41,7 +42,7 @@ class MailLease:
         self._request_seconds = request_seconds
         self._ends = held.mail.updated_at + timedelta(seconds=RUN_SECONDS)
         self.may_have_asked = False
-        """Whether a request may have been made by now that only a living claim may make."""
+        """Whether a request may have been made that only the holder of the lease may make."""
 
     @property
     def mail(self) -> Mail:
@@ -69,7 +70,8 @@ class MailLease:
         return (self.mail.lease_until or now) - now
 
     def _has_time(self, left: timedelta) -> bool:
-        """For a request that starts now, in a lease and in the run of the function."""
+        """Whether a request that starts now can end within the lease and within the function's
+        time."""
         most = min(left, self._ends - self._clock())
         return most.total_seconds() > self._request_seconds
 

@@ -14,12 +14,12 @@ class Mailboxes:
         self._accounts = accounts
 
     def account_of(self, mail: Mail, *, fresh: bool = False) -> Account | None:
-        """The account that has the mail's alias. May be some seconds old unless `fresh`."""
+        """The account that has the mail's alias now. Some seconds old at most, unless `fresh`."""
         return self._accounts.all(fresh=fresh).by_alias(mail.account)
 
     def own_account_of(self, mail: Mail) -> Account | None:
-        """The account of the mailbox that the mail was accepted for; None if its alias is gone or
-        stands for another mailbox."""
+        """The account of the mailbox that the mail was accepted for; None if that alias does not
+        exist any more or names another mailbox."""
         for fresh in (False, True):
             account = self.account_of(mail, fresh=fresh)
             if account is not None and is_its_mailbox(account, mail):

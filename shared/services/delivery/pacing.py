@@ -1,8 +1,8 @@
-"""Pacing: when each mail of a mailbox goes, agreed among all instances with few calls.
+"""Pacing: when each mail of a mailbox is sent. All instances agree on this with few storage calls.
 
-A process sends a few mails a minute unasked, so that quiet mailboxes cost nothing; beyond that it
-reserves slots in the mailbox's timetable, several at a time, and what went out unasked is counted
-in. Pacing is politeness: where the timetable cannot be reached, mails go at once.
+A process sends a few mails a minute without a slot, so a quiet mailbox costs no call. For more
+mails it reserves slots in the mailbox's timetable, several at a time, and adds the mails that it
+sent without a slot. If the timetable cannot be reached, mails are sent at once.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from shared.services.delivery.ports import Timetables
 from shared.telemetry import event
 
 SOON = timedelta(seconds=1)
-"""A slot that is not farther away than this is now: a wake-up is not that exact."""
+"""A slot that is nearer than this counts as now: a wake-up is not more exact."""
 KEPT_FOR = timedelta(minutes=1)
-"""A slot may be used so long after its time. Then it is gone, or mails that were stopped together
-would go together."""
+"""A slot can be used for this long after its time. Older slots are dropped; otherwise mails that
+were stopped together would be sent together."""
 MOST_IN_HAND = 1000
-"""Slots that a process keeps for a mailbox; what is given back beyond that is lost."""
+"""How many slots a process keeps for a mailbox. Further slots that are given back are lost."""
 UNPACED_SHARE = 10
-"""Slots that are taken at a time where there is a daily cap and no pace."""
+"""How many slots are reserved at a time if there is a daily cap and no pace."""
 _MINUTE = timedelta(minutes=1)
 _TRIES = 4
 _COUNTED_TRIES = 30
-"""Where slots are counted: to go on without the others' count would be more than politeness."""
+"""The daily cap counts slots, so it must not be passed when the timetable cannot be reached."""
 
 _Step = Callable[[Timetable], tuple[tuple[datetime, ...], Timetable]]
 
@@ -51,17 +51,18 @@ class _Mailbox(msgspec.Struct):
     etag: str | None = None
     slots: deque[datetime] = msgspec.field(default_factory=deque)
     unasked: deque[datetime] = msgspec.field(default_factory=deque)
-    """When mails went without a slot, within the last minute."""
+    """When mails were sent without a slot, within the last minute."""
     owed: int = 0
-    """Mails that went without a slot and are not in the timetable yet."""
+    """How many mails were sent without a slot and are not in the timetable yet."""
     resting_until: datetime | None = None
     counted: deque[datetime] = msgspec.field(default_factory=deque)
-    """Slots in hand that count for a daily cap: each can be used until its day ends."""
+    """Reserved slots that count for a daily cap. Each can be used until its day ends."""
 
 
 def counted_at_a_time(cap: int, pace: Pace) -> int:
-    """How many slots a process takes at a time for a mailbox with a daily cap: a twentieth of the cap
-    at most, since what it does not use by midnight is lost; and no more than without one."""
+    """How many slots a process reserves at a time for a mailbox with a daily cap: at most a
+    twentieth of the cap, because slots that are not used by midnight are lost; and not more than
+    without a cap."""
     return max(1, min(cap // 20, pace.share if pace.is_limited else UNPACED_SHARE))
 
 
@@ -76,26 +77,26 @@ class Pacing:
         self._mailboxes: dict[str, _Mailbox] = {}
 
     def slot(self, account: Account, *, urgent: bool = False) -> datetime:
-        """When the next mail of this account may go: now, or later. Never raises for storage.
+        """When the next mail of this account may be sent: now, or later. Never raises for storage.
 
-        Urgent mail does not queue behind the rest: it goes at once, up to a minute's mails a
-        minute, and the rest moves back by as much.
+        Urgent mail does not wait for other mail: it is sent at once, up to as many mails as the
+        pace allows in a minute, and the other mail is delayed by the same number of slots.
         """
         if account.defaults.daily_cap is not None:
             return self._counted_slot(account, account.defaults.daily_cap, urgent=urgent)
         return self._uncounted_slot(account, urgent=urgent)
 
     def is_capped(self, account: Account, slot: datetime) -> bool:
-        """Whether a slot is not today because today's mails are all given away, as far as this
-        process knows."""
+        """Whether this slot is on a later day because this process knows that today's mails are all
+        used."""
         cap, today = account.defaults.daily_cap, self._clock().date()
         if cap is None or slot.date() <= today:
             return False
         return self._box(account).timetable.given_on(today) >= cap
 
     def slot_today(self, account: Account, *, urgent: bool = False) -> datetime | None:
-        """A slot of today for a mail that waits for another day, by the daily cap as it is now; None
-        if the daily cap has no free place today. Never raises for storage."""
+        """A slot of today for a mail that waits for a later day, by the daily cap as it is now;
+        None if the daily cap has no free place today. Never raises for storage."""
         cap = account.defaults.daily_cap
         if cap is None:
             return self._uncounted_slot(account, urgent=urgent)
@@ -116,7 +117,7 @@ class Pacing:
             return max(start, slots[0]) if slots else None
 
     def _counted_slot(self, account: Account, cap: int, *, urgent: bool) -> datetime:
-        """When the next mail may go that counts for the day's cap. Urgent mail counts as well; it
+        """When the next mail that counts for the daily cap may be sent. Urgent mail counts too; it
         only does not wait for its minute."""
         now, box = self._clock(), self._box(account)
         with box.lock:
@@ -165,32 +166,33 @@ class Pacing:
             return max(now, box.slots.popleft())
 
     def with_slot(self, mail: Mail, account: Account) -> Mail:
-        """A queued mail, due at the slot of its mailbox, as far as that is known now; any other mail
-        unchanged."""
+        """A queued mail with the time of its slot, as far as it is known now. Any other mail is
+        returned unchanged."""
         if mail.status is not Status.QUEUED:
             return mail
         slot = self.slot(account, urgent=mail.urgent)
         return self.with_reason(replace(mail, due_at=max(mail.due_at, slot)), account)
 
     def with_slot_today(self, mail: Mail, account: Account) -> Mail | None:
-        """A mail that waits for another day, due today; None if the daily cap has no free place today."""
+        """A mail that waits for a later day, now due today; None if the daily cap has no free place
+        today."""
         slot = self.slot_today(account, urgent=mail.urgent)
         return replace(mail, due_at=slot, reason=None, help=None) if slot is not None else None
 
     def with_reason(self, mail: Mail, account: Account) -> Mail:
-        """A mail that has its slot, with the reason where it is not today's."""
+        """A mail that has a slot, with the reason if the slot is on a later day."""
         cap = account.defaults.daily_cap
         if cap is None or not self.is_capped(account, mail.due_at):
             return mail
         return mail.capped(cap)
 
     def give_back_slot(self, mail: Mail, account: Account) -> None:
-        """Let another mail have the slot of one that will not go then."""
+        """Give the slot of a mail that will not be sent then to another mail."""
         if mail.waits_its_turn(self._clock()):
             self.give_back(account, mail.due_at)
 
     def slots(self, account: Account, count: int) -> Sequence[datetime]:
-        """When the next `count` mails of this account may go, taken in one go."""
+        """When the next `count` mails of this account may be sent, reserved in one call."""
         if account.defaults.daily_cap is not None:
             return [self.slot(account) for _ in range(count)]
         now, box = self._clock(), self._box(account)
@@ -201,8 +203,8 @@ class Pacing:
             return [max(now, slot) for slot in self._reserve(account, box, count)]
 
     def give_back(self, account: Account, slot: datetime) -> None:
-        """Take back the slot of a mail that will not go then: the next mail of this process has it,
-        unless that one may go on an earlier day."""
+        """Take back the slot of a mail that will not be sent then. The next mail of this process
+        gets it, unless that mail may be sent on an earlier day."""
         box, today = self._box(account), self._clock().date()
         with box.lock:
             cap = account.defaults.daily_cap
@@ -210,7 +212,7 @@ class Pacing:
             if not (self._pace.is_limited or counts) or slot <= self._clock() + SOON:
                 return
             if slot.date() > today and cap is None:
-                # From a cap that is no more: the next mail would wait for that day.
+                # The slot is from a cap that was removed: the next mail would wait for that day.
                 return
             if slot.date() > today and cap is not None and box.timetable.given_on(today) < cap:
                 day = slot.date()
@@ -222,7 +224,7 @@ class Pacing:
                 slots.pop()
 
     def put_off(self, mail: Mail, account: Account) -> datetime | None:
-        """Until when a mail that is due has to wait all the same; None where it goes now."""
+        """Until when a mail that is due has to wait; None if it can be sent now."""
         now, box = self._clock(), self._box(account)
         rest = _latest(box.resting_until, account.resting_until)
         resting = rest is not None and rest > now
@@ -230,7 +232,7 @@ class Pacing:
         if has_slot and not resting:
             return None
         if mail.status is Status.QUEUED and mail.due_at.date() == now.date():
-            # It was counted today, and has only missed its minute.
+            # It was counted today already, and has only missed its minute.
             slot = self._uncounted_slot(account, urgent=mail.urgent)
         else:
             slot = self.slot(account, urgent=mail.urgent)
@@ -247,7 +249,7 @@ class Pacing:
         while box.unasked and box.unasked[0] <= now - _MINUTE:
             box.unasked.popleft()
         most = self._pace.mails_per_minute if urgent else self._pace.share
-        # Whoever has slots in hand is past that.
+        # Slots that were reserved before this are after the pause already.
         if len(box.unasked) >= most or (box.slots and not urgent):
             return False
         box.unasked.append(now)
@@ -256,7 +258,7 @@ class Pacing:
 
     def _reserve(self, account: Account, box: _Mailbox, count: int) -> tuple[datetime, ...]:
         now = self._clock()
-        # What is owed for more than a minute of sending would hold up the mailbox for nothing.
+        # More than a minute of mails sent without slots would delay the mailbox for no reason.
         owed = min(box.owed, self._pace.mails_per_minute)
         slots = self._change(
             account,
@@ -269,7 +271,8 @@ class Pacing:
     def _change(
         self, account: Account, box: _Mailbox, step: _Step, tries: int = _TRIES
     ) -> tuple[datetime, ...]:
-        """Apply a step to the shared timetable; to what is known of it where it is out of reach."""
+        """Change the shared timetable; if it cannot be reached, change the copy that this process
+        has."""
         name = account.account_id
         try:
             for _ in range(tries):

@@ -54,12 +54,13 @@ class MailService(Protocol):
         ...
 
     def user(self, access_token: str, mailbox: str) -> Profile:
-        """`GET {mailbox}`. Raises as `me` does; of others' mailboxes a directory may say nothing."""
+        """`GET {mailbox}`. Raises as `me` does. A directory may not let the app read other
+        users."""
         ...
 
 
 class AttachedFile(Protocol):
-    """One attachment, read from where it lies piece by piece."""
+    """One attachment. It is read from its place in pieces."""
 
     @property
     def size(self) -> int:
@@ -75,23 +76,24 @@ class AttachedFile(Protocol):
 
 
 class DraftAnswer(msgspec.Struct, frozen=True):
-    """Graph's answer to making a draft, with its id where it was made (201)."""
+    """Graph's answer to the request for a draft, with the draft's id if it was made (201)."""
 
     answer: GraphAnswer
     draft_id: str | None = None
     message_id: str | None = None
-    """The Message-ID that the draft has, where the answer names a usable one."""
+    """The draft's Message-ID, if the answer has a usable one."""
 
 
 class Found(msgspec.Struct, frozen=True):
-    """Graph's answer to looking for a mail, with what was found where it looked (200)."""
+    """Graph's answer to a search for a mail, with the messages that were found (200)."""
 
     answer: GraphAnswer
     copies: Sequence[Copy] = ()
 
 
 class MarkedDraft(msgspec.Struct, frozen=True):
-    """A message in Drafts that was made for a mail. No stray as long as its mail refers to it."""
+    """A message in Drafts that was made for a mail. It is not a stray draft as long as its mail
+    refers to it."""
 
     draft_id: str
     mail_id: str
@@ -126,9 +128,9 @@ class Drafts(Protocol):
         """Add a file of 3 MB or more by an upload session, in chunks; done is 201.
 
         `session` is the body that opens it. `keep_alive` is called before each chunk and may raise
-        LostRace. A chunk whose answer was lost is taken up where Graph says. On whatever else than
-        201 the upload is cancelled and the draft is not to be used. Raises RemoteRefused where the
-        session is not on Microsoft's own host.
+        LostRace. After a lost answer the upload continues where Graph says. After any other answer
+        than 201 the upload is cancelled, and the draft must not be used. Raises RemoteRefused if
+        the session is not on a host of Microsoft.
         """
         ...
 
@@ -137,11 +139,9 @@ class Drafts(Protocol):
         ...
 
     def find(self, access_token: str, mailbox: str, sought: Sought) -> Found:
-        """The messages of a mail, in any folder: by its key, as JSON and as MIME carry it, by its
-        Message-ID, and its draft by the draft's own id.
-
-        The mail's own draft is among them only where Graph gives it out under that id.
-        """
+        """The messages of a mail, in any folder. They are found by the mail's key (as JSON and as
+        MIME carry it), by its Message-ID, and by the draft's id. The mail's own draft is among them
+        only if Graph returns it under that id."""
         ...
 
     def trials(self, access_token: str, mailbox: str) -> Found:
@@ -151,13 +151,11 @@ class Drafts(Protocol):
     def marked(
         self, access_token: str, mailbox: str, before: datetime, since: datetime | None = None
     ) -> Sequence[MarkedDraft]:
-        """What lies in Drafts, was created in that time, and was made for a mail; some hundreds at
-        most. A few of those that show no key, the youngest, are known by their source.
-
-        Raises NotSent where Graph did not answer, RemoteRefused where it said no.
-        """
+        """The messages in Drafts that were created in that time and made for a mail; some hundreds
+        at most. The youngest ones that show no key are recognised by their source. Raises NotSent
+        if Graph did not answer, RemoteRefused if it refused."""
         ...
 
     def remove(self, access_token: str, mailbox: str, draft_id: str) -> GraphAnswer:
-        """`DELETE {mailbox}/messages/{id}`; done is 204, and 404 where it was not there."""
+        """`DELETE {mailbox}/messages/{id}`. Done is 204; 404 means that it was not there."""
         ...

@@ -55,8 +55,8 @@ class Searching:
         self._clock = clock
 
     def search(self, found: Versioned, number: int) -> DeliveryResult:
-        """Search for a mail, and write what was found. `number` counts the searches, from 1. Several
-        workers may search: one write counts."""
+        """Search for a mail, and write what was found. `number` counts the searches, from 1. If
+        several workers search at the same time, one write counts."""
         mail = found.mail
         result = self._in_its_mailbox(mail, lambda account: self._finding.find_out(account, mail))
         unsent = result.evidence is Evidence.DRAFT and number >= DECIDING_SEARCH
@@ -87,8 +87,8 @@ class Searching:
         return result_of(after)
 
     def _without_draft(self, mail: Mail) -> SearchResult:
-        """Remove a mail's draft, so that no worker that stood still can send it later. The draft that
-        the search found counts as unsent only if it was removed."""
+        """Remove a mail's draft, so that a worker that stopped and continues cannot send it later.
+        The draft counts as not sent only if it was removed."""
 
         def removed(account: Account) -> SearchResult:
             done, trouble = self._finding.remove_draft(account, str(mail.draft_id))

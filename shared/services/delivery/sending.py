@@ -1,6 +1,5 @@
-"""The ways to hand a mail to Graph, and the one that needs nothing but Mail.Send: a single request,
-with no way to look afterwards.
-"""
+"""The ways to hand a mail to Graph, and direct sending, which needs only Mail.Send: one request,
+and no search afterwards."""
 
 from __future__ import annotations
 
@@ -30,11 +29,12 @@ from shared.services.mails.ports import Files
 from shared.services.mails.stored_files import not_read, read_whole
 
 CREDENTIAL_SECONDS = 120.0
-"""Until the app's own credential is tried again: soon after somebody mended it, or after a trouble of the
-managed identity's endpoint has passed, which its SDK does not tell from a missing identity."""
+"""Seconds until the app's own credential is tried again. It is short, because somebody may have
+mended it, or the managed identity's endpoint may work again: the SDK does not tell such a failure
+from a missing identity."""
 
 UNWRITABLE = (ValueError, TypeError, LookupError, RecursionError, MessageError)
-"""What the libraries raise for a message that they cannot write."""
+"""The errors of the libraries for a message that they cannot write."""
 
 NO_CONTENT = Outcome(Verdict.FAILED, "no_content", "The mail has no content to send.")
 NOT_COMPOSED = Outcome(
@@ -49,25 +49,25 @@ LEASE_SPENT = Outcome(Verdict.AGAIN, "lease_spent", retry_after=1.0)
 
 
 class Claim(Protocol):
-    """A worker's hold on a mail while it is sent."""
+    """A worker's lease on a mail while it sends it."""
 
     @property
     def mail(self) -> Mail:
-        """The mail as this worker last wrote it."""
+        """The mail as this worker wrote it last."""
         ...
 
     def still_ours(self) -> bool:
-        """Whether the lease and the run leave enough time for one whole request."""
+        """Whether the lease and the function's time are long enough for one more request."""
         ...
 
     def renew(self) -> None:
-        """Make the lease last, by a write where a third of it has passed. Raises LostRace, and
-        OutOfTime where the run leaves no time for another request."""
+        """Extend the lease, by a write if a third of it has passed. Raises LostRace, and OutOfTime
+        if the function has no time for another request."""
         ...
 
     def keep_draft(self, draft_id: str, message_id: str | None) -> None:
-        """Write down which draft is the mail, and its Message-ID where it is known. Raises LostRace
-        where the mail is another's by now: no row knows the draft then."""
+        """Write the draft's id into the ledger, and its Message-ID if it is known. Raises LostRace
+        if another worker has the mail now: then no row has the draft's id."""
         ...
 
 
@@ -75,51 +75,49 @@ class Sending(Protocol):
     """One way to send."""
 
     def send(self, account: Account, packed: Packed, claim: Claim) -> Outcome:
-        """Send once and say what became of it.
+        """Send once, and return the outcome.
 
-        Never raises for what Microsoft does; LostRace and RemoteError are about the claim.
+        Never raises for what Microsoft does. LostRace and RemoteError are about the lease.
         """
         ...
 
 
 class Removal(StrEnum):
-    """What became of a draft that was to be removed."""
+    """The result of removing a draft."""
 
     REMOVED = "removed"
-    """It was a draft still, and is gone: it was not sent and cannot be sent any more."""
+    """It was still a draft, and is removed: it was not sent and cannot be sent any more."""
     MISSING = "missing"
     """There is no such draft: it was sent, or somebody else removed it."""
     UNDONE = "undone"
-    """Graph did not do it: nothing is known of the draft."""
+    """Graph did not remove it. Whether there is such a draft is not known."""
 
 
 class FindingOut(Protocol):
-    """Looks for what became of a mail, and takes its draft out of the mailbox."""
+    """Searches for mails, and removes their drafts from the mailbox."""
 
     def find_out(self, account: Account, mail: Mail) -> SearchResult:
-        """Look once. Changes nothing, and never raises for what Microsoft does."""
+        """Search once. Changes nothing, and never raises for what Microsoft does."""
         ...
 
     def remove_draft(self, account: Account, draft_id: str) -> tuple[Removal, Outcome | None]:
-        """Remove a draft, so that nobody can send it; where that was not done, the reason.
+        """Remove a draft, so that nobody can send it. If that was not done, the outcome says why.
 
-        Never raises for what Microsoft does. Whoever lets a mail go whose row knows a draft calls
-        it before the row forgets the id: no other evidence of a late sending is left then.
+        Never raises for what Microsoft does. The draft must be removed before its id leaves the
+        ledger: without the id, nothing would show that it was sent late.
         """
         ...
 
 
 class Acting:
-    """Calls of Graph in an account's name."""
+    """Calls of Graph with an account's access token."""
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
 
     def act(self, account: Account, call: Callable[[str], Outcome]) -> Outcome:
-        """Make a call with an access token, and once more with a fresh one after a 401.
-
-        A token request that fails in any way has done nothing with the mail.
-        """
+        """Make a call with an access token, and once more with a fresh one after a 401. If no token
+        can be got, nothing was sent."""
         return rights.of_the_kind(self._act(account, call), account)
 
     def _act(self, account: Account, call: Callable[[str], Outcome]) -> Outcome:
@@ -132,7 +130,7 @@ class Acting:
             if outcome.verdict is not Verdict.REFRESH:
                 return outcome
             if attempt == 0:
-                # A plain 401: the token may have been revoked before its time.
+                # A 401 without a reason: the token may have been revoked early.
                 self._tokens.forget(account, token)
         return Outcome(
             Verdict.NEEDS_SIGN_IN,
@@ -153,7 +151,7 @@ class Acting:
                 Verdict.HOLD_ACCOUNT, error.code, row.words, retry_after=CREDENTIAL_SECONDS
             )
         except (NotSent, AnswerLost) as error:
-            # A token request that was answered late or not at all has sent no mail.
+            # A failed token request has sent no mail.
             reason = f"{error.system}_unreachable"
             return Outcome(
                 Verdict.AGAIN, reason, known_errors.find(reason).words, error.retry_after
@@ -161,7 +159,7 @@ class Acting:
 
 
 class DirectSending:
-    """`sendMail`, once; what leaves and is not answered stays unknown."""
+    """Sends with one `sendMail`. If the request left and no answer came, the mail is unknown."""
 
     def __init__(self, graph: MailService, tokens: Tokens, files: Files, clock: Clock) -> None:
         self._graph = graph
@@ -206,12 +204,12 @@ class DirectSending:
 
 
 def unreached(error: RemoteError) -> Outcome:
-    """Graph was not reached: nothing left."""
+    """The outcome if Graph was not reached: nothing was sent."""
     words = known_errors.find("not_reached").words
     return Outcome(Verdict.AGAIN, "not_reached", words, error.retry_after)
 
 
 def too_large(excess: limits.Excess) -> Outcome:
-    """What becomes of a mail that fitted when it was accepted, and that its account, as it is
-    signed in now, cannot send."""
+    """The outcome of a mail that was small enough when it was accepted, but not for its account as
+    it is signed in now."""
     return Outcome(Verdict.FAILED, "mail_too_large", f"{excess.whose} {excess.remedy}")

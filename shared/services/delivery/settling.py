@@ -1,4 +1,4 @@
-"""Writing what became of a mail, and what follows from it for its account, its mailbox and its content."""
+"""Writing the outcome of a mail, with its effects on the account, the mailbox and the content."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ class Settling:
     def settle(
         self, claimed: Versioned, account: Account | None, outcome: Outcome
     ) -> DeliveryResult:
-        """Write the outcome of an attempt; the account first, if its state follows from it."""
+        """Write the outcome of an attempt. If the account's state changes, that is written
+        first."""
         mail = claimed.mail
         self._count_silence(account, outcome)
         after = self._rules.after(mail, outcome, self._clock(), has_account=account is not None)
@@ -79,14 +80,14 @@ class Settling:
         return result_of(after.mail)
 
     def put_off(self, found: Versioned, until: datetime, account: Account) -> DeliveryResult:
-        """Its mailbox has no slot now, or Microsoft asked for a pause."""
+        """Put a mail off: its mailbox has no slot now, or Microsoft asked for a pause."""
         later = self._pacing.with_reason(found.mail.put_off(until, self._clock()), account)
         if self._writes.write(later, found.etag):
             self._wake_ups.enqueue(later)
         return DeliveryResult.LATER
 
     def hold(self, found: Versioned, account: Account | None) -> DeliveryResult:
-        """Its account cannot send now, or is gone."""
+        """Hold a mail: its account cannot send now, or does not exist any more."""
         if found.mail.status is Status.HELD:
             return DeliveryResult.HELD
         reason = account.reason if account is not None else "account_gone"
@@ -96,7 +97,7 @@ class Settling:
         return DeliveryResult.HELD
 
     def fail_replaced(self, found: Versioned) -> DeliveryResult:
-        """The alias stands for another mailbox since this mail was accepted."""
+        """Fail a mail whose alias names another mailbox since the mail was accepted."""
         failed = moved_by(found.mail, Status.FAILED, _REPLACED, self._clock())
         self._writes.write(failed, found.etag)
         log_outcome(failed, _REPLACED)
@@ -109,7 +110,7 @@ class Settling:
 
 
 def log_outcome(mail: Mail, outcome: Outcome) -> None:
-    """Log what became of a mail: a warning where a person has to do something."""
+    """Log the outcome of a mail; as a warning if a person has to act."""
     quiet = mail.moves_on or mail.status is Status.SENT
     event(
         f"mail_{mail.status.value}"

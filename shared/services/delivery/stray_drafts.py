@@ -1,8 +1,9 @@
-"""Drafts of ours that nobody will send: left by workers that died, or lost their claim.
+"""Stray drafts: drafts of Postroom that nobody will send, left by workers that died or lost their
+claim.
 
-What carries no id of a mail in the ledger is a person's own and is never touched. Nor is what a person
-made of a sent mail, which can carry the mail's key as well: a draft of ours lies in the mail's own
-mailbox, and was created while one of its attempts ran.
+A draft without the id of a mail in the ledger belongs to a person and is never touched. A message
+that a person made from a sent mail can carry the mail's key as well. Therefore only a draft in the
+mail's own mailbox that was created during one of the mail's attempts counts as Postroom's.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from shared.services.mails.ports import Ledger
 from shared.telemetry import event
 
 OLD = timedelta(days=1)
-"""A younger one may be about to be written into its row."""
+"""A younger draft may be one whose id is about to be written into the row."""
 
 NEEDS_NO_DRAFT = frozenset({Status.SENT, Status.FAILED, Status.CANCELLED})
 
 
 class StrayDrafts:
-    """Removes them from the mailboxes whose drafts Postroom may write."""
+    """Removes stray drafts from the mailboxes whose drafts Postroom may write."""
 
     def __init__(
         self, *, drafts: Drafts, tokens: Tokens, accounts: Accounts, ledger: Ledger, clock: Clock
@@ -40,8 +41,8 @@ class StrayDrafts:
         self._clock = clock
 
     def remove(self, stop: datetime) -> int:
-        """Go through the mailboxes until `stop`; one that fails leaves the others. Returns how many
-        drafts went."""
+        """Go through the mailboxes until `stop`. If one fails, the others are still cleaned.
+        Returns how many drafts were removed."""
         removed = 0
         for account in self._accounts.all(fresh=True):
             if self._clock() >= stop:

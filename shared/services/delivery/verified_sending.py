@@ -1,9 +1,10 @@
-"""Sending that can be cleared up afterwards: a draft with the mail's key, written down, and then sent.
+"""Verified sending: make a draft with the mail's key, write its id into the ledger, then send it.
 
-The order is what protects: the draft's id is in the ledger, under this worker's own claim, before
-anything is sent, and whoever sends the mail later sends that same draft, which Graph refuses the
-second time. It is written down only when the draft is complete, attachments and key included, so
-that a draft the ledger knows may always be sent; one that it does not know is a stray, and swept.
+This order makes it safe. The ledger has the draft's id, under this worker's claim, before anything
+is sent. Any worker that sends the mail later sends the same draft, and Graph refuses a draft that
+was sent already. The id is written only when the draft is complete, with its attachments and its
+key, so a draft in the ledger can always be sent. A draft that the ledger does not know is a stray
+draft and is removed later.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ Call = Callable[[str], GraphAnswer]
 
 
 class VerifiedSending:
-    """Draft, ledger, send. Needs Mail.ReadWrite."""
+    """Makes a draft, writes its id into the ledger, sends it. Needs Mail.ReadWrite."""
 
     def __init__(
         self,
@@ -160,7 +161,7 @@ class VerifiedSending:
     def _make(
         self, account: Account, message: Message, sender: Address, claim: Claim
     ) -> DraftAnswer | Outcome:
-        """A finished draft, with all of its attachments."""
+        """Make a finished draft, with all of its attachments."""
         try:
             if fits_one_request(message, sender, self._clock()):
                 message = read_whole(message, self._files)
@@ -200,7 +201,8 @@ class VerifiedSending:
             except NotSent as error:
                 return unreached(error)
             except AnswerLost:
-                # A draft that was made all the same is removed before the next one is made.
+                # If the draft was made although no answer came, it is removed before the next one
+                # is made.
                 return DRAFT_LEFT_OPEN
             if found.draft_id is None:
                 return judge_draft(found.answer)
@@ -213,7 +215,7 @@ class VerifiedSending:
     def _finish(
         self, account: Account, draft_id: str, request: DraftRequest, claim: Claim
     ) -> Outcome | None:
-        """Add to a draft what did not fit. None: done."""
+        """Add the attachments that did not fit into the first request. None if all were added."""
         for item in request.apart:
             try:
                 trouble = self._add(account, draft_id, item, claim)
@@ -240,8 +242,8 @@ class VerifiedSending:
                 return answer
 
             trouble = self._until_found(account, claim, upload, done=201)
-            # Whether "3 MB" is a round number of bytes or of binary ones is not documented: between
-            # the two a file goes whichever way takes it.
+            # It is not documented whether "3 MB" means decimal or binary megabytes. A file between
+            # the two sizes is sent in the way that Graph accepts.
             if too_small != [True]:
                 return trouble
         body = attachment_request(item, _whole(file))
@@ -255,7 +257,7 @@ class VerifiedSending:
     def _until_found(
         self, account: Account, claim: Claim, call: Call, *, done: int
     ) -> Outcome | None:
-        """Work on a draft that is not sent yet. None where it is done."""
+        """Change a draft that is not sent yet. None if it was done."""
 
         def work(token: str) -> Outcome:
             claim.renew()
@@ -313,8 +315,9 @@ class VerifiedSending:
         return (Removal.REMOVED if answers[0].status == 204 else Removal.MISSING), None
 
     def _remove_lost(self, account: Account, mail: Mail) -> None:
-        """Remove a draft that the attempt before this one may have made without learning its id. The
-        ledger does not know it, so nobody has sent it or can. One that stays is swept later."""
+        """Remove a draft that the attempt before this one may have made without learning its id.
+        The ledger does not know it, so it was not sent. If it is not removed here, it is removed
+        with the stray drafts."""
         minutes = lost_between(mail)
         if minutes is None:
             return
@@ -334,7 +337,8 @@ class VerifiedSending:
             event("draft_left_behind", level=logging.WARNING, account=account.alias)
 
     def _drop(self, account: Account, draft_id: str) -> None:
-        """Remove a draft that nobody will send. One that stays is swept later."""
+        """Remove a draft that will not be sent. If it is not removed here, it is removed with the
+        stray drafts."""
         if self.remove_draft(account, draft_id)[0] is Removal.UNDONE:
             event("draft_left_behind", level=logging.WARNING, account=account.alias)
 

@@ -1,4 +1,5 @@
-"""The fields of documents and forms that take addresses: one, or several in one text or in a list."""
+"""The fields of documents and forms that hold addresses: one address, several in one text, or a
+list."""
 
 from __future__ import annotations
 
@@ -7,21 +8,16 @@ from collections.abc import Sequence
 import msgspec
 
 from shared.errors import FieldProblem
-from shared.mail.address import Address, BadAddress, IdnDomains, make
+from shared.mail.address import TOO_MANY_IDN_FAULTS, Address, BadAddress, IdnDomains, make
 from shared.mail.address_list import MAX_ADDRESSES, SeveralAddresses, read_list, read_one
 
 MAX_TEXT = 512 * 1024
-"""Characters of all addresses in one field: 500 with the longest names have fewer."""
-MAX_IDN_FAULTS = 100
-"""Entries beyond ASCII that cannot be accepted: those behind them are not read, because the codec of
-their domains is slow."""
-_IDN_FAULTS = (
-    f"has more than {MAX_IDN_FAULTS} addresses beyond ASCII with faults: correct these first"
-)
+"""The most characters of all addresses in one field. 500 addresses with the longest names have
+fewer."""
 
 
 class AddressObject(msgspec.Struct, forbid_unknown_fields=True):
-    """An address in two fields."""
+    """An address and its name, in fields of their own."""
 
     email: str
     name: str | None = None
@@ -29,19 +25,19 @@ class AddressObject(msgspec.Struct, forbid_unknown_fields=True):
 
 AddressField = str | AddressObject
 AddressesField = str | AddressObject | list[str | AddressObject | None]
-"""A text may hold several addresses, with commas or semicolons between them, and so may each text of
-a list. Null in a list is nothing: PowerShell's `@($null)` writes it."""
+"""A text, or a text in a list, may hold several addresses with commas or semicolons between them.
+Null in a list counts as left out: PowerShell's `@($null)` writes it."""
 
 
 def entries_of(value: AddressesField | None) -> Sequence[AddressField | None]:
-    """What a field holds, as a list."""
+    """The value of a field as a list."""
     if value is None:
         return ()
     return value if isinstance(value, list) else (value,)
 
 
 def crowded(name: str, entries: Sequence[AddressField | None], most: int) -> list[FieldProblem]:
-    """The problem of a field with too much in it for any of it to be read."""
+    """The problem of a field that holds too much to be read."""
     if len(entries) > most:
         return [FieldProblem(name, f"has {len(entries)} entries: at most {most} addresses")]
     if sum(map(_length, entries)) > MAX_TEXT:
@@ -54,18 +50,20 @@ def read_addresses(
     value: AddressesField | None,
     found: list[FieldProblem],
     most: int = MAX_ADDRESSES,
+    domains: IdnDomains | None = None,
 ) -> tuple[Address, ...]:
-    """The addresses of a field, `most` of them. What is wrong with an entry is added to `found`."""
+    """The addresses of a field, at most `most`. The problems of its entries are added to
+    `found`. `domains` counts those of all fields of a document."""
     entries = entries_of(value)
     problems = crowded(name, entries, most)
     if problems:
         found.extend(problems)
         return ()
     read: list[Address] = []
-    domains, faults = IdnDomains(), 0
+    domains = domains or IdnDomains()
     for index, entry in enumerate(entries):
-        if faults == MAX_IDN_FAULTS:
-            found.append(FieldProblem(name, _IDN_FAULTS))
+        if domains.has_too_many_faults:
+            found.append(FieldProblem(name, TOO_MANY_IDN_FAULTS))
             break
         try:
             some = _read(entry)
@@ -74,7 +72,7 @@ def read_addresses(
         except BadAddress as error:
             at = f"{name}[{index}]" if isinstance(value, list) else name
             found.append(FieldProblem(at, str(error)))
-            faults += not _text_of(entry).isascii()
+            domains.count_fault(_text_of(entry))
     if len(read) > most:
         found.append(FieldProblem(name, f"has {len(read)} addresses: at most {most}"))
         return ()
@@ -84,7 +82,7 @@ def read_addresses(
 def read_address(
     name: str, value: AddressField | None, takes_several: str, found: list[FieldProblem]
 ) -> Address | None:
-    """The address of a field that takes one. `takes_several` says which field takes more."""
+    """The address of a field that holds one. `takes_several` names the field that may hold more."""
     if value is None:
         return None
     try:
@@ -117,8 +115,7 @@ def _made(entry: AddressObject) -> Address:
 
 
 def holds_several(text: str) -> bool:
-    """Whether a text looks like a list of more than one address. It is not read again: the answer
-    only chooses the words of a refusal."""
+    """Whether a text looks like a list of addresses. This only chooses the words of a rejection."""
     return text.count("@") > 1 and ("," in text or ";" in text)
 
 
@@ -127,7 +124,7 @@ def _length(entry: AddressField | None) -> int:
 
 
 def _text_of(entry: AddressField | None) -> str:
-    """All that an entry holds."""
+    """All addresses that the entry holds."""
     if entry is None:
         return ""
     return entry if isinstance(entry, str) else f"{entry.email}{entry.name or ''}"

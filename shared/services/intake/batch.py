@@ -1,7 +1,7 @@
-"""Accepting many mails at once.
+"""Accepting several mails in one request.
 
-What is accepted cannot be taken back, so a batch is made to be repeated: each mail has a key, its
-own or one made from the batch's, and a repeated batch finds the mails that are there already.
+An accepted mail cannot be taken back, so a batch can be repeated safely: each mail has a key, its
+own or one made from the batch's key, and a repeated batch finds the mails that exist already.
 """
 
 from __future__ import annotations
@@ -43,26 +43,29 @@ from shared.telemetry import event, where
 
 MOST_MAILS = 100
 MOST_TEXTS = 300_000
-"""Names and texts in a batch: a hundred mails with 500 recipients in two fields each have 200,000."""
+"""The most names and texts in a batch. A hundred mails with 500 recipients in two fields each have
+200,000."""
 
 MOST_PARTS_TOLD = 200_000
-"""Commas, brackets and braces of all refused mails whose every mistake is looked for. Of the mails behind
-them the first mistake is told alone."""
+"""The most commas, brackets and braces of rejected mails in which every mistake is looked for. For
+the mails after that only the first mistake is reported."""
 
 LONGEST_ENVELOPE = 65_536
-"""Bytes of a batch without its mails: its fields have fewer than 100."""
+"""The most bytes of a batch without its mails. Its fields have fewer than 100."""
 
 AT_ONCE = 8
-"""Mails stored at the same time: what a request adds to the load of the others is bounded."""
+"""How many mails are stored at the same time. This limits what one request adds to the load of the
+others."""
 
 BYTES_AT_ONCE = 8 * 1024 * 1024
-"""Of the documents of those mails: each takes several times its size while it is stored."""
+"""The most bytes of the documents of these mails: each takes several times its size in memory while
+it is stored."""
 
 MOST_FAILURES = 3
-"""After so many mails that storage failed on, the rest is not tried: each may take a minute."""
+"""After storage has failed for so many mails, the rest is not tried: each try may take a minute."""
 
 LONGEST_SECONDS = 120.0
-"""What has not begun by then is not tried: the platform's front end gives up at 230 seconds."""
+"""Seconds after which no further mail is begun: the platform ends the request at 230 seconds."""
 
 
 _NOT_STORED = "Postroom itself failed on this mail, and did not store it."
@@ -70,8 +73,8 @@ _MAY_BE_STORED = "Postroom itself failed on this mail while it stored it."
 
 
 class BatchDocument(msgspec.Struct, forbid_unknown_fields=True):
-    """Up to 100 mails. `permissive` accepts those that can be accepted; `all_or_nothing` accepts
-    none where one of them cannot be."""
+    """Up to 100 mails. `permissive` accepts each mail that is correct; `all_or_nothing` accepts no
+    mail if one of them is wrong."""
 
     mails: (
         Annotated[list[MailDocument], msgspec.Meta(min_length=1, max_length=MOST_MAILS)]
@@ -81,42 +84,42 @@ class BatchDocument(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class BatchEnvelope(msgspec.Struct, forbid_unknown_fields=True):
-    """A batch as it is read: each mail is read by itself, so that the fault of one refuses that one
-    alone."""
+    """A batch as it is read. Each mail is read separately, so a mistake in one rejects only that
+    one."""
 
     mails: msgspec.Raw
     mode: Literal["permissive", "all_or_nothing"] | None = "permissive"
 
 
 class Item(msgspec.Struct):
-    """One mail of a batch, and what became of it: a receipt or a refusal in the end."""
+    """One mail of a batch, and its result: at the end a receipt or a rejection."""
 
     index: int
     order: Order | None = None
     checked: CheckedOrder | None = None
-    """Its order, where everything was checked before anything was stored."""
+    """Its order, if everything is checked before anything is stored."""
     receipt: Receipt | None = None
     refusal: RequestRejected | None = None
     size: int = 0
-    """Bytes of its document."""
+    """The size of its document in bytes."""
 
 
 class BatchReceipt(msgspec.Struct, frozen=True):
-    """What became of a batch, mail by mail in the order of the request."""
+    """The result of a batch: one entry for each mail, in the order of the request."""
 
     items: Sequence[Item]
     all_or_nothing: bool
 
     @property
     def accepted(self) -> int:
-        """How many are in the ledger."""
+        """How many of its mails are in the ledger."""
         return sum(item.receipt is not None for item in self.items)
 
 
 _decoder = msgspec.json.Decoder(BatchEnvelope)
 _members_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
-# A type with a place for each mail: it refuses a list with more at the first one too many, where a
-# list would be read to its end first.
+# This type has one place for each mail, so it rejects a longer list at the first mail too many. A
+# list type would read the list to its end first.
 _list_decoder = msgspec.json.Decoder(
     msgspec.defstruct(
         "Mails",
@@ -141,10 +144,8 @@ class Batch:
         self._monotonic = monotonic
 
     def accept(self, raw: bytes, key: str | None) -> BatchReceipt:
-        """Accept the mails of a batch. `key` is the batch's own idempotency key.
-
-        Raises RequestRejected where the batch itself cannot be read; then nothing was stored.
-        """
+        """Accept the mails of a batch. `key` is the batch's own idempotency key. Raises
+        RequestRejected if the batch itself cannot be read; then nothing was stored."""
         document = _decoded(raw)
         items = _read(document, key, self._clock())
         strict = document.mode == "all_or_nothing"
@@ -157,7 +158,7 @@ class Batch:
         return found
 
     def _check_all(self, items: Sequence[Item]) -> None:
-        """Everything that could refuse one of them, before anything is stored."""
+        """Check everything that could reject one of the mails, before anything is stored."""
 
         def check(item: Item) -> None:
             if item.order is None:
@@ -170,7 +171,8 @@ class Batch:
         _all_at_once(lambda item: _guarded(check, item, _NOT_STORED), items)
 
     def _store(self, items: Sequence[Item]) -> None:
-        """Accept what was not refused. Of mails with one key the first goes first."""
+        """Accept the mails that were not rejected. Of several mails with one key the first is
+        accepted first."""
         until = self._monotonic() + LONGEST_SECONDS
         failures: list[PostroomError] = []
 
@@ -202,8 +204,8 @@ class Batch:
 
 
 def _repeated(items: Sequence[Item]) -> set[int]:
-    """The places of mails whose key an earlier mail of the batch has. With the same document such
-    a mail is the earlier one; with another it is refused."""
+    """The places of mails whose key an earlier mail of the batch has. With the same document it is
+    the same mail; with another document it is rejected."""
     firsts: dict[str, Order] = {}
     repeated: set[int] = set()
     for item in items:
@@ -221,13 +223,14 @@ def _repeated(items: Sequence[Item]) -> set[int]:
 def _all_at_once(work: Callable[[Item], None], items: Sequence[Item]) -> None:
     largest = max((item.size for item in items), default=0)
     with ThreadPoolExecutor(min(AT_ONCE, BYTES_AT_ONCE // (largest + 1) + 1)) as pool:
-        # The list asks for each result: what a check could not learn from storage is raised here.
+        # Reading each result raises the errors of checks that storage did not answer.
         list(pool.map(work, items))
 
 
 def _guarded(work: Callable[[Item], None], item: Item, detail: str) -> None:
-    """Do the work on one mail. A fault of Postroom's own becomes the problem of that mail: an answer
-    without the others' ids would have them sent twice by a caller that repeats it without a key."""
+    """Do the work on one mail. A fault of Postroom becomes the problem of that mail alone. If it
+    ended the whole request, a caller without keys would repeat the batch and send the other mails
+    twice."""
     try:
         work(item)
     except PostroomError:
@@ -259,8 +262,9 @@ def _decoded(raw: bytes) -> BatchEnvelope:
 
 
 def _apart(raw: bytes) -> tuple[bytes, msgspec.Raw | None]:
-    """The batch with a number in place of its mails, and the mails, none of which is read here: each has
-    limits of its own. Raises RequestRejected for what is no JSON object, or has much beside its mails."""
+    """The batch with a number in place of its mails, and the mails. The mails are not read here,
+    because each has its own limits. Raises RequestRejected if it is not a JSON object, or has too
+    much beside its mails."""
     try:
         members = _members_decoder.decode(raw)
     except msgspec.ValidationError:
@@ -291,7 +295,8 @@ def _twice(name: str) -> RequestRejected:
 
 
 def _mails_in(document: BatchEnvelope) -> list[msgspec.Raw]:
-    """The mails, none of them read or copied; one that stands alone is a list of one. Raises RequestRejected."""
+    """The mails, neither read nor copied. One mail without a list is a list of one. Raises
+    RequestRejected."""
     first = bytes(memoryview(document.mails)[:1])
     if first == b"{":
         return [document.mails]
@@ -336,7 +341,7 @@ def _read(document: BatchEnvelope, key: str | None, now: datetime) -> list[Item]
 
 
 def _refuse_tags(items: Sequence[Item]) -> None:
-    """Refuse the mails with which the batch has more tags than are read in one request."""
+    """Reject the mails after which the batch has more tags than one request may have."""
     tags = 0
     for item in items:
         if item.order is None:
@@ -371,8 +376,8 @@ def _item(index: int, raw: bytes, key: str | None, now: datetime, most_parts: in
 
 
 def _without_frames(refused: RequestRejected) -> RequestRejected:
-    """The refusal without the calls that it came through: they hold the mail, and all that was read of
-    it, until the whole batch is answered."""
+    """The rejection without its traceback: the traceback would keep the mail, and everything read
+    from it, in memory until the whole batch is answered."""
     refused.__cause__ = refused.__context__ = None
     return refused.with_traceback(None)
 

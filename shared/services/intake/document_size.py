@@ -1,5 +1,5 @@
-"""What a JSON document may hold, found out before it is read: to read it takes many times its size of
-memory where it holds millions of texts, or long texts with signs beyond Latin-1."""
+"""Limits of a JSON document that are checked before it is read. Millions of texts, or long texts
+with characters beyond Latin-1, take many times their size in memory."""
 
 from __future__ import annotations
 
@@ -10,28 +10,31 @@ from shared.mail import problems
 from shared.services.json_reading import longest_name, may_be_wide
 
 MAX_TEXTS = 20_000
-"""Names and texts in a mail: 500 recipients with names, and whatever else one can hold, are about
+"""The most names and texts in a mail. 500 recipients with names and all other fields have about
 7,000."""
 
 MAX_WIDE = 8 * 1024 * 1024
-"""Characters of a mail that has signs beyond ASCII, apart from the content of attachments. Microsoft takes
-4 MB of text and html; addresses, headers and names of files have less than half of that."""
+"""The most characters of a mail with characters beyond ASCII, without the content of attachments.
+Microsoft accepts 4 MB of text and html; addresses, headers and file names have less than half of
+that."""
 
 LONGEST_NAME = 65_536
-"""Bytes of a field's, a header's or an entry's name. None that is taken has so many."""
+"""The most bytes in the name of a field, a header or an entry. No name that is accepted has as
+many."""
 _LARGE = 256 * 1024
 
 _CONTENT = re.compile(rb'"(?<=[:,\[\s]")[A-Za-z0-9+/=\\_-]{1024,}+"')
-"""A whole text of base64, in which some programs escape signs. Before the quotation mark that begins a
-text there is no backslash."""
+"""A whole text in base64, in which some programs escape characters. No backslash stands before the
+quotation mark that begins a text."""
 _SAVED = len(rb"\u0041") - 1
-"""Bytes that an escape, which has one backslash or two, has more than its character."""
+"""How many bytes more than its character an escape with one or two backslashes has."""
 _ESCAPE = re.compile(rb"\\(?:u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 
 
 def refuse_crumbs(raw: bytes, most: int) -> None:
-    """Refuse a document with more names and texts than this: a quotation mark that is not escaped begins
-    or ends one. One behind a backslash that is itself escaped is missed; its text still counts as half."""
+    """Reject a document with more names and texts than this. Each quotation mark that is not
+    escaped begins or ends one. A quotation mark after an escaped backslash is missed; its text
+    still counts as a half."""
     if raw.count(b'"') > 2 * most and raw.count(b'"') - raw.count(b'\\"') > 2 * most:
         raise RequestRejected(
             problems.INVALID_MAIL,
@@ -41,10 +44,11 @@ def refuse_crumbs(raw: bytes, most: int) -> None:
 
 
 def refuse_wide(raw: bytes) -> None:
-    """Refuse a mail with more text than one can have, or with a long name of a field.
+    """Reject a mail with more text than a mail can have, or with a field name that is too long.
 
-    A text with one sign beyond Latin-1 takes two or four bytes for each of its characters. The content of
-    attachments is ASCII, which takes one. A name that is no field's is copied into an error several times.
+    A text with one character beyond Latin-1 takes two or four bytes for each of its characters. The
+    content of attachments is ASCII, which takes one. A name that is no field is copied into an
+    error several times.
     """
     if len(raw) <= _LARGE or not may_be_wide(raw):
         return
@@ -65,7 +69,8 @@ def refuse_wide(raw: bytes) -> None:
 
 
 def _characters(raw: bytes) -> int:
-    """Characters of a document, a byte each; where they are surely too many, fewer than it has."""
+    """The characters of a document, if each byte is one. If there are too many in any case, a
+    smaller number."""
     least = len(raw) - _SAVED * raw.count(b"\\")
     if least > MAX_WIDE:
         return least

@@ -1,4 +1,5 @@
-"""Queue messages that cannot become mails: written down as failed, with what could be read of them."""
+"""Queue messages that cannot become mails: they are written into the ledger as failed, with all
+that could be read of them."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from shared.telemetry import event
 
 
 class FailedMessages:
-    """Writes failed queue messages into the ledger. `mask`: what callers wrote is masked there."""
+    """Writes failed queue messages into the ledger. `mask`: the texts of callers are masked
+    there."""
 
     def __init__(self, ledger: Ledger, clock: Clock, *, mask: bool = False) -> None:
         self._ledger = ledger
@@ -32,8 +34,8 @@ class FailedMessages:
         help_text: str,
         parts: ReadableParts = NOTHING,
     ) -> Mail:
-        """Write down a message with its raw text, and with what could be read of it: by that people
-        find it. A message that was written down before is left as it is."""
+        """Write a message with its raw text and with what could be read of it, so that people find
+        it. A message that is in the ledger already is not changed."""
         now = self._clock()
         packed = pack(Packed(raw=raw))
         mail = Mail(
@@ -70,6 +72,6 @@ class FailedMessages:
         return mail
 
     def _shown(self, recipients: Sequence[Recipient]) -> tuple[str, ...]:
-        """What does not read as an address could be anything, and is left out of what is masked."""
+        """A text that is not an address could be anything, so it is left out of what is masked."""
         texts = [one.text for one in recipients if one.is_address or not self.mask]
         return shown(texts, mask=self.mask)

@@ -12,19 +12,19 @@ from shared.mail.message import Attachment, StoredFile
 
 MAX_BLOB_NAME = 1024
 CALLERS_CONTAINER = "attachments"
-"""The one container that callers may name files of."""
+"""The only container whose files callers may name."""
 
 ANY_FILE = "application/octet-stream"
 
 
 class AttachmentDocument(msgspec.Struct, forbid_unknown_fields=True):
-    """One file: its content, or the name of a blob that holds it."""
+    """One file: its content, or the name of the blob that holds it."""
 
     filename: str
     content: bytes | None = None
-    """On the wire base64: standard alphabet, with padding, without line breaks."""
+    """In base64: standard alphabet, with padding, without line breaks."""
     blob: str | None = None
-    """`attachments/<name>`: only that container is ever read."""
+    """`attachments/<name>`: no other container is read."""
     content_type: str | None = ANY_FILE
     content_id: str | None = None
 
@@ -32,7 +32,7 @@ class AttachmentDocument(msgspec.Struct, forbid_unknown_fields=True):
 def read_attachments(
     documents: Sequence[AttachmentDocument], found: list[FieldProblem]
 ) -> tuple[Attachment, ...]:
-    """The files of a document. What is wrong with one is added to `found`."""
+    """The files of a document. Their problems are added to `found`."""
     read: list[Attachment] = []
     for index, item in enumerate(documents):
         content: bytes | StoredFile = item.content or b""
@@ -62,15 +62,17 @@ def read_attachments(
 
 
 def given(text: str | None) -> str | None:
-    """A text, or None where it is missing or blank: programs write an empty text for nothing."""
+    """A text, or None if it is missing or blank: many programs write an empty text for a missing
+    value."""
     return None if text is None or not text.strip() else text
 
 
 def blob_fault(reference: str) -> str | None:
-    """What is wrong with a reference to a blob, or None where it names one of callers' files.
+    """The problem of a reference to a blob, or None if it names one of the callers' files.
 
     Nothing that could be read as a URL, another container, another version or a path out of the
-    container is let through. https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata
+    container is accepted.
+    https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata
     """
     container, _, name = reference.partition("/")
     if "://" in reference or "\\" in reference or container != CALLERS_CONTAINER:

@@ -14,7 +14,7 @@ from shared.services.mails.ports import Ledger
 
 
 class Idempotency:
-    """Claims keys, and finds the mails that they stand for."""
+    """Claims keys, and finds the mails of keys that were claimed before."""
 
     def __init__(self, keys: IdempotencyKeys, ledger: Ledger, clock: Clock) -> None:
         self._keys = keys
@@ -26,23 +26,24 @@ class Idempotency:
         self._refuse_conflict(self._claim_of(order), order)
 
     def earlier(self, order: Order) -> Mail | None:
-        """The mail that the order's key stands for already, with the same document; None for an
-        order that is new. What is checked of a new one may have changed since the first time: its
-        file is gone, its account signed out, its sender not allowed any more."""
+        """The mail that was accepted with the order's key before, with the same document; None if
+        the order is new.
+
+        A repeated order is not checked again: since the first time its file may have been removed,
+        its account signed out, or its sender forbidden.
+        """
         return self._mail_of(self._claim_of(order), order)
 
     def checked(self, order: Order) -> Mail | None:
-        """As `refuse_taken` and `earlier`, with one look-up."""
+        """The same as `refuse_taken` and `earlier`, with one look-up."""
         claim = self._claim_of(order)
         self._refuse_conflict(claim, order)
         return self._mail_of(claim, order)
 
     def claim(self, order: Order, mail: Mail) -> tuple[Mail, Mail | None]:
-        """Claim the order's key for a new mail.
-
-        Returns the mail to write, and the earlier one that the key stands for, if there is one. Raises
-        RequestRejected (409) where it stands for another document, RemoteError where storage fails.
-        """
+        """Claim the order's key for a new mail. Returns the mail to write, and the earlier mail of
+        this key, if there is one. Raises RequestRejected (409) if the key was used with another
+        document, RemoteError if storage fails."""
         if order.claimed_key is None:
             return mail, None
         claimed = self._keys.claim(
@@ -54,13 +55,13 @@ class Idempotency:
         if claimed.mail_id == mail.mail_id:
             return mail, None
         earlier = self._ledger.get(claimed.mail_id)
-        # Without a row, the first caller took the key and has not written the mail (yet, or ever: it
-        # may have died). Writing it under the same id is right in both cases.
+        # There is no row yet: the first caller claimed the key and has not written the mail, or has
+        # died. In both cases it is right to write it under the same id.
         return replace(mail, mail_id=claimed.mail_id), earlier.mail if earlier else None
 
     def find(self, key: str) -> list[Mail]:
-        """The mails that an idempotency key stands for: one mostly; none; two where `a/2` is both
-        a caller's own key and the third place in the batch `a`."""
+        """The mails of an idempotency key: usually one, or none; two if `a/2` is both a caller's
+        own key and the third mail of the batch `a`."""
         batch, slash, index = key.rpartition("/")
         names = [key]
         if slash and batch and index.isascii() and index.isdigit() and len(index) < 4:
@@ -86,7 +87,7 @@ class Idempotency:
 
 
 def key_conflict() -> RequestRejected:
-    """The refusal of a key that stands for another document."""
+    """The rejection of a key that was used with another document."""
     return RequestRejected(
         problems.IDEMPOTENCY_CONFLICT,
         "The idempotency key stands for another document already.",

@@ -1,4 +1,4 @@
-"""What callers write on a mail for themselves: tags, and metadata."""
+"""Labels that callers give a mail for their own use: tags, and metadata."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ NONE = Labels()
 
 
 def check(tags: Sequence[str], metadata: Mapping[str, str], found: list[FieldProblem]) -> None:
-    """Add what is wrong with labels of the right types to `found`."""
+    """Add the problems of labels that have the right types to `found`."""
     for index, tag in enumerate(tags):
-        # A control character takes six in the ledger's row, whose properties have a greatest length.
+        # A control character takes six characters in the ledger's row, whose properties have a
+        # limit.
         if has_control_characters(tag):
             found.append(FieldProblem(f"tags[{index}]", "must not hold control characters"))
     faults = (_fault(name, value) for name, value in metadata.items())
@@ -46,7 +47,7 @@ def _fault(name: str, value: str) -> str | None:
 
 
 def sound_labels(tags: Any, metadata: Any) -> Labels:
-    """Those of a refused document's labels that are sound: by them its sender looks for it."""
+    """The valid labels of a rejected document: its sender finds it by them."""
     if isinstance(tags, str):
         tags = [tags]
     if not isinstance(tags, list):

@@ -1,7 +1,7 @@
-"""The mail document: what callers write, in HTTP bodies and queue messages alike.
+"""The mail document: the JSON that callers write, the same in HTTP bodies and queue messages.
 
-The types here validate requests and are what `GET /api/openapi.json` is made from. Unknown fields
-are refused by name.
+The types in this module validate requests, and `GET /api/openapi.json` is made from them. Unknown
+fields are rejected by name.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import msgspec
 
 from shared.errors import FieldProblem, RequestRejected
 from shared.mail import problems
+from shared.mail.address import IdnDomains
 from shared.mail.message import (
     MAX_RECIPIENTS,
     Attachment,
@@ -52,8 +53,8 @@ Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=labels.LONGEST_TAG)]
 
 
 class MailDocument(msgspec.Struct, forbid_unknown_fields=True, rename={"from_": "from"}):
-    """One mail. Where a field takes a list, one value stands for a list of one; null in a field, or
-    in a list, is as if it were left out."""
+    """One mail. Where a field takes a list, one value is the same as a list of one. Null in a field
+    or in a list is the same as leaving it out."""
 
     account: str | None = None
     from_: AddressField | None = None
@@ -75,24 +76,25 @@ class MailDocument(msgspec.Struct, forbid_unknown_fields=True, rename={"from_": 
     read_receipt: bool | None = False
     delivery_receipt: bool | None = False
     in_reply_to: str | None = None
-    """What the mail answers: a Message-ID, or the id of a mail that was sent through Postroom."""
+    """The message that this mail answers: a Message-ID, or the id of a mail that was sent through
+    Postroom."""
     references: list[str | None] | str | None = []
-    """The Message-IDs of the thread, the oldest first; in one text with spaces between them."""
+    """The Message-IDs of the thread, oldest first; in one text with spaces between them."""
     idempotency_key: str | None = None
     dry_run: bool | None = False
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What a request to send may ask for."""
+    """The fields of a request to send that are not part of the mail."""
 
     max_bytes: int
     clock: Clock
     waiting: BoundedSemaphore = msgspec.field(default_factory=BoundedSemaphore)
-    """Places for callers that wait for an outcome, each of which holds a thread."""
+    """How many callers may wait for an outcome at the same time. Each holds a thread."""
 
 
 class Order(msgspec.Struct, frozen=True):
-    """A mail document, read and found sound: what to send, by whom, when."""
+    """A mail document that was read and is valid: what to send, from which account, when."""
 
     message: Message
     account: str | None
@@ -103,16 +105,17 @@ class Order(msgspec.Struct, frozen=True):
     dry_run: bool
     document_hash: str
     saves_copy: bool | None = None
-    """What the caller said of Sent Items; None leaves it to the account."""
+    """Whether the caller wants a copy in Sent Items; None leaves it to the account."""
     answers: str | None = None
-    """The id of the mail that this one answers: its Message-ID is looked up at acceptance."""
+    """The id of the mail that this one answers. Its Message-ID is looked up when the mail is
+    accepted."""
     place: str | None = None
-    """Stands for the key where that was made from a batch's, or for Postroom's own mail: no caller's
-    own key can equal it."""
+    """Replaces the key if it was made from a batch's key, or if the mail is Postroom's own. No key
+    of a caller can be equal to it."""
 
     @property
     def claimed_key(self) -> str | None:
-        """What is taken in the table of keys, so that the same order is one mail."""
+        """What is claimed in the table of keys, so that the same order becomes one mail."""
         return self.place or self.idempotency_key
 
 
@@ -128,11 +131,9 @@ def read_json(
     files: Sequence[Attachment] = (),
     most_parts: int = MOST_PARTS,
 ) -> Order:
-    """Read a JSON document. `key` is the Idempotency-Key header, `files` come beside the document.
-    Every mistake is looked for in a document of at most so many parts.
-
-    Raises RequestRejected, naming every field that is wrong.
-    """
+    """Read a JSON document. `key` is the Idempotency-Key header; `files` come beside the document.
+    All mistakes are looked for if the document has at most so many parts. Raises RequestRejected,
+    which names every wrong field."""
     found: list[FieldProblem] = []
     document = _decode(raw, len(files), found, most_parts)
     references = document.references
@@ -163,7 +164,7 @@ def read_json(
 
 
 def read_mime(raw: bytes, *, key: str | None = None) -> Order:
-    """Read a raw RFC 5322 message. Raises RequestRejected, naming every header that is wrong."""
+    """Read a raw RFC 5322 message. Raises RequestRejected, which names every wrong header."""
     from shared.mail.limits import check_raw
     from shared.mail.mime import reading
 
@@ -194,7 +195,7 @@ def schema() -> tuple[dict[str, object], dict[str, object]]:
 
 
 def _decode(raw: bytes, files: int, found: list[FieldProblem], most_parts: int) -> MailDocument:
-    """The document; without the fields that are not understood, which are added to `found`."""
+    """The document without the fields that are not known; those are added to `found`."""
     refuse_crumbs(raw, MAX_TEXTS)
     refuse_wide(raw)
     document = decode(raw, _decoder, "a mail", found, most_parts)
@@ -212,8 +213,8 @@ def _decode(raw: bytes, files: int, found: list[FieldProblem], most_parts: int) 
 
 
 def _crowded(document: MailDocument, files: int) -> list[FieldProblem]:
-    """The fields with too much in them, found before anything is done for each of their entries.
-    Addresses are counted again when they have been read: one text may hold several."""
+    """The fields that hold too much. They are found before any work is done for their entries.
+    Addresses are counted again after they were read, because one text may hold several."""
     fields = {name: entries_of(getattr(document, name)) for name in ("to", "cc", "bcc", "reply_to")}
     replies = fields.pop("reply_to")
     found = too_many(
@@ -233,13 +234,13 @@ def _crowded(document: MailDocument, files: int) -> list[FieldProblem]:
 
 
 def _listed(value: Any) -> Sequence[Any]:
-    """What a field that takes a list or one value holds, as a list; null in it is nothing."""
+    """The value of a field that takes a list or one value, as a list. Null counts as left out."""
     values = value if isinstance(value, list) else [value]
     return [one for one in values if one is not None]
 
 
 def _given_entries(values: Mapping[str, str | None] | None) -> dict[str, str]:
-    """The entries that have a value: null is as if the entry were left out."""
+    """The entries that are not null. A null entry counts as left out."""
     return {name: value for name, value in (values or {}).items() if value is not None}
 
 
@@ -251,14 +252,15 @@ def _message(
 ) -> Message:
     text, html = given(document.text), given(document.html)
     if html is None and document.text is not None:
-        # A mail whose subject says all: the caller gave its text, and gave it empty.
+        # The caller gave an empty text: the subject is the whole message.
         text = document.text
+    domains = IdnDomains()
     return Message(
         sender=read_address("from", document.from_, "'reply_to' takes several", found),
-        to=read_addresses("to", document.to, found),
-        cc=read_addresses("cc", document.cc, found),
-        bcc=read_addresses("bcc", document.bcc, found),
-        reply_to=read_addresses("reply_to", document.reply_to, found),
+        to=read_addresses("to", document.to, found, domains=domains),
+        cc=read_addresses("cc", document.cc, found, domains=domains),
+        bcc=read_addresses("bcc", document.bcc, found, domains=domains),
+        reply_to=read_addresses("reply_to", document.reply_to, found, domains=domains),
         subject=document.subject or "",
         text=text,
         html=html,
@@ -286,17 +288,17 @@ def _key(in_document: str | None, in_header: str | None, found: list[FieldProble
 
 
 def internal_key(key: str, index: int) -> str:
-    """The key of a mail that has none of its own, by its place in the batch of `key`.
+    """The key of a mail without a key of its own, made from its place in the batch of `key`.
 
-    No caller's own key can hold the control character between the two, so that the third mail of
-    the batch `a` is never taken for the single mail `a/2`.
+    A control character stands between the two. No key of a caller can hold it, so the third mail of
+    the batch `a` is never taken for the mail with the key `a/2`.
     """
     return f"{key}\x1f{index}"
 
 
 def own_place(key: str) -> str:
-    """The key of a mail that Postroom itself sends: neither a caller's own key nor the place in a
-    batch can begin with the control character."""
+    """The key of a mail that Postroom itself sends. It begins with a control character, with which
+    no other key can begin."""
     return f"\x1f{key}"
 
 
@@ -311,7 +313,7 @@ def is_key(text: str) -> bool:
 def read_due(
     scheduled_at: datetime | None, now: datetime, found: list[FieldProblem]
 ) -> datetime | None:
-    """When to send: None where nothing was said, `now` for a time that has passed."""
+    """When to send: None if it was not given, `now` for a time in the past."""
     if scheduled_at is None:
         return None
     if scheduled_at.tzinfo is None:
@@ -326,7 +328,8 @@ def read_due(
 
 
 def _add_untold(problems: Iterable[FieldProblem], found: list[FieldProblem]) -> None:
-    """Add problems of fields that have none yet, nor a more exact one: a mistake is told once."""
+    """Add the problems of fields that have no problem yet, so that each mistake is reported once,
+    by the more exact problem."""
     named = {name for problem in found for name in _names(problem)}
     for problem in problems:
         if problem.field not in named:
@@ -335,7 +338,7 @@ def _add_untold(problems: Iterable[FieldProblem], found: list[FieldProblem]) -> 
 
 
 def _names(problem: FieldProblem) -> tuple[str, str]:
-    """The field, and the list that it is an entry of."""
+    """The name of the field, and the name of the list that it is an entry of."""
     return problem.field, problem.field.partition("[")[0]
 
 
@@ -361,7 +364,7 @@ def _hash(document: MailDocument, files: Sequence[Attachment]) -> str:
     attachments = _listed(document.attachments)
     bare = [msgspec.structs.replace(item, content=None) for item in attachments]
     fields: dict[str, Any] = msgspec.to_builtins(
-        # A dry run of a document stands for the document that is sent.
+        # A dry run has the same digest as the document that is sent.
         msgspec.structs.replace(document, attachments=bare, idempotency_key=None, dry_run=False)
     )
     fields = {name: _DEFAULTS[name] if value is None else value for name, value in fields.items()}
@@ -373,8 +376,7 @@ def _hash(document: MailDocument, files: Sequence[Attachment]) -> str:
             fields[name] = _listed(fields[name])
     for item in fields["attachments"]:
         item["content_type"] = item["content_type"] or ANY_FILE
-    # Documents keep the digest that they had before there were these fields, or before they could be
-    # left to the account.
+    # A document without these fields keeps the digest that it had before the fields existed.
     fields["save_to_sent_items"] = document.save_to_sent_items is not False
     if document.signature is None:
         del fields["signature"]

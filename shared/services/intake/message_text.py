@@ -1,8 +1,8 @@
-"""The text of a queue message, taken out of what programs wrap it in.
+"""Reads the text of a queue message, which programs encode in several ways.
 
-Storage clients write plain text or base64, and a message does not say which. PowerShell and .NET add
-a byte order mark, UTF-16, or a JSON text that holds the JSON. What can be meant in one way only is
-read; for anything else it is said what the message looks like.
+Storage clients write plain text or base64, and a message does not say which. PowerShell and .NET
+add a byte order mark, use UTF-16, or write a JSON text that holds the JSON. An encoding that has
+only one meaning is read; for any other message the error says what it looks like.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import msgspec
 from shared.services.intake.text_encoding import UTF_8, WrongEncoding, to_utf8
 
 MAX_MESSAGE_BYTES = 65_536
-"""Of a message as it is stored.
+"""The limit of a stored message.
 https://learn.microsoft.com/azure/storage/queues/scalability-targets"""
 
 MAX_LAYERS = 3
-"""How often a wrapping is taken off: a client that encodes what the program had encoded already
-makes two."""
+"""How many encodings are removed. A client that encodes what the program has already encoded makes
+two."""
 
 BASE64 = "base64"
 JSON_TEXT = "a JSON text"
@@ -33,14 +33,15 @@ _HEADER_LINE = re.compile(rb"[A-Za-z][A-Za-z0-9-]{0,60}: ")
 
 
 class Unwrapped(msgspec.Struct, frozen=True):
-    """What a queue message holds."""
+    """The content of a queue message."""
 
     content: bytes
-    """JSON text in UTF-8 that begins with `{`; with a fault, whatever was found last."""
+    """JSON text in UTF-8 that begins with `{`. With a fault: what was found last."""
     layers: tuple[str, ...] = ()
-    """What it was wrapped in, from the outside in; UTF-8 is not named."""
+    """Its encodings, outermost first; UTF-8 is not named."""
     fault: str | None = None
-    """Why it cannot be a mail, to follow "The queue message" in a sentence. Quotes nothing."""
+    """Why it cannot be a mail, as the end of a sentence that begins with "The queue message".
+    Quotes nothing of it."""
 
     @property
     def document(self) -> bytes | None:
@@ -49,18 +50,19 @@ class Unwrapped(msgspec.Struct, frozen=True):
 
     @property
     def form(self) -> str:
-        """The layers in words: "base64, in it UTF-16 (little-endian)"; empty for plain text."""
+        """The encodings in words: "base64, in it UTF-16 (little-endian)"; empty for plain text."""
         return ", in it ".join(self.layers)
 
 
 def unwrap(body: bytes) -> Unwrapped:
-    """Take the JSON text out of a message. Raises nothing; takes a time in proportion to its size."""
+    """Find the JSON text in a message. Raises nothing; the time is proportional to its size."""
     if len(body) > MAX_MESSAGE_BYTES:
         return Unwrapped(body, (), f"is larger than {MAX_MESSAGE_BYTES} bytes")
     content, layers = body, list[str]()
     while True:
         try:
-            # White space is part of the encoding: not removed before it is known.
+            # White space may be part of the encoding, so it is not removed before the encoding is
+            # known.
             content, encoding = to_utf8(content)
         except WrongEncoding as error:
             return _with_fault(content, layers, str(error))
@@ -77,7 +79,7 @@ def unwrap(body: bytes) -> Unwrapped:
 
 
 def _inside(content: bytes) -> tuple[bytes, str] | None:
-    """What one wrapping holds, and what that wrapping is; None for what is no wrapping."""
+    """Remove one encoding: its content and its name; None if there is none."""
     if content[:1] == b'"':
         text = _json_text(content)
         return None if text is None else (text, JSON_TEXT)
@@ -93,8 +95,8 @@ def _json_text(content: bytes) -> bytes | None:
 
 
 def from_base64(text: bytes) -> bytes | None:
-    """The bytes behind base64: in the standard or in the URL alphabet (RFC 4648, 4 and 5), with
-    padding or without, white space anywhere. None for anything else, and for nothing."""
+    """The bytes that base64 encodes: in the standard or the URL alphabet (RFC 4648, 4 and 5), with
+    or without padding, with white space anywhere. None for anything else, and for an empty text."""
     packed = text.translate(None, _WHITE_SPACE)
     letters = packed.rstrip(b"=")
     missing = -len(letters) % 4
@@ -131,7 +133,8 @@ def _fault_of(content: bytes) -> str:
 
 def _with_fault(content: bytes, layers: list[str], fault: str) -> Unwrapped:
     found = Unwrapped(content, tuple(layers), fault)
-    # Many a word can be read as base64 too: of such a one it is not said that it is base64.
+    # Many plain words are valid base64 too. If one of them was decoded, the error does not mention
+    # base64.
     if not layers or fault == _NOT_BASE64:
         return found
     return msgspec.structs.replace(found, fault=f"is {found.form}, and what that holds {fault}")

@@ -1,4 +1,5 @@
-"""What is checked of an order before it is a mail: its account, its files, the mail it answers, its size."""
+"""The checks of an order before it becomes a mail: its account, its files, the mail that it
+answers, its size."""
 
 from __future__ import annotations
 
@@ -34,14 +35,14 @@ _NEVER_A_MESSAGE_ID = (
 
 
 class CheckedOrder(msgspec.Struct, frozen=True):
-    """An order that can be accepted, as it was found when it was checked."""
+    """An order that can be accepted, with what the checks found."""
 
     order: Order
-    """With its files looked at, and with what its account decides at acceptance."""
+    """Its files were found, and the decisions of its account at acceptance are filled in."""
     account: Account
-    """The account that will carry the mail."""
+    """The account that will send the mail."""
     sender: Address
-    """The From that the mail will have."""
+    """The From address of the mail."""
 
 
 class OrderChecks:
@@ -63,11 +64,9 @@ class OrderChecks:
         self._max_mail_bytes = max_mail_bytes
 
     def check(self, order: Order, *, refuses_signed_out: bool) -> CheckedOrder:
-        """The order as it can be accepted. Raises RequestRejected where it cannot be.
-
-        `refuses_signed_out`: whether a caller is there who can be told that the account needs a
-        sign-in; a mail from the queue is held instead.
-        """
+        """The order as it can be accepted. Raises RequestRejected if it cannot be.
+        `refuses_signed_out`: a caller waits who can be told that the account needs a sign-in; a
+        mail from the queue is held instead."""
         account, sender = self._account_for(order)
         if refuses_signed_out:
             refuse_signed_out(account)
@@ -77,12 +76,12 @@ class OrderChecks:
         return CheckedOrder(order, account, sender)
 
     def check_size(self, message: Message, account: Account, sender: Address) -> None:
-        """Raise RequestRejected for a mail that this account cannot send, its defaults included: 413 for its
-        size, 422 for an invitation that is not from the mail's sender to a recipient."""
+        """Raise RequestRejected for a mail that this account cannot send with its defaults: 413 for
+        its size, 422 for an invitation whose organizer or attendees do not fit the mail."""
         given = (message, sender)
         is_checked = limits.may_be_above(message, self._max_mail_bytes)
         if is_checked:
-            # Before anything is done with the text: that takes a time that grows with it.
+            # This comes before any work on the text, whose time grows with its size.
             limits.check(message, sender, account, self._max_mail_bytes, self._clock())
         limits.check_markup(message, account)
         message, sender = compose(message, sender, account)
@@ -93,8 +92,8 @@ class OrderChecks:
             limits.check(message, sender, account, self._max_mail_bytes, self._clock())
 
     def _account_for(self, order: Order) -> tuple[Account, Address]:
-        """Choose by what is cached; ask the table before refusing, so that a sign-in or a change of
-        the account counts at once everywhere."""
+        """Choose by the accounts in memory. Before a rejection the table is read, so that a new
+        sign-in or a change counts at once in every instance."""
         try:
             found = _chosen(order, self._accounts.all())
             if found[0].state is not AccountState.NEEDS_SIGN_IN:
@@ -104,8 +103,8 @@ class OrderChecks:
         return _chosen(order, self._accounts.all(fresh=True))
 
     def _in_thread(self, order: Order) -> Order:
-        """The order with the Message-ID of the mail that it answers, where it names one by its id.
-        Raises RequestRejected where that mail or its Message-ID is not known."""
+        """The order with the Message-ID of the mail that it answers, if it names that mail by its
+        id. Raises RequestRejected if that mail or its Message-ID is not known."""
         if order.answers is None:
             return order
         found = self._ledger.get(order.answers)
@@ -125,7 +124,8 @@ class OrderChecks:
 
 
 def refuse_signed_out(account: Account) -> None:
-    """Raise RequestRejected (409) for an account that needs a sign-in: over HTTP the caller can be told."""
+    """Raise RequestRejected (409) for an account that needs a sign-in, because over HTTP the caller
+    can be told."""
     if account.state is AccountState.NEEDS_SIGN_IN:
         row = why(account)
         raise RequestRejected(
@@ -144,13 +144,13 @@ def _chosen(order: Order, accounts: AccountList) -> tuple[Account, Address]:
 
 
 def _settled(order: Order, account: Account) -> Order:
-    """The order with what its account decides at acceptance, once for all."""
+    """The order with the decisions of its account at acceptance."""
     message = with_sent_items(order.message, account, saves_copy=order.saves_copy)
     return replace(order, message=message)
 
 
 def _why_not_answered(found: Versioned | None) -> str:
-    """Why a mail of ours, named by its id, cannot be answered."""
+    """Why a mail of Postroom, named by its id, cannot be answered."""
     if found is None:
         return _NO_MAIL
     return _NEVER_A_MESSAGE_ID if found.mail.delivery is DeliveryMode.DIRECT else _NO_MESSAGE_ID

@@ -1,7 +1,5 @@
-"""What a field is called elsewhere: the names that other mail services, libraries and languages use.
-
-Read when a document has a field that is not understood, to say which one was meant.
-"""
+"""The names that other mail services, libraries and languages have for the fields of a mail. They
+are used to say which field was meant if a document has an unknown one."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 LONGEST_NAME = 80
-"""Characters of a name that are compared: the comparison grows with the square of them."""
+"""Characters of a name that are compared: the time grows with their square."""
 
 _TO = "'to'"
 _BODY = "'text' or 'html'"
@@ -124,7 +122,7 @@ _NAMES = {
 
 
 def remedy_for(name: str, document: str, fields: Iterable[str]) -> str:
-    """What to do about a name that a document, of the type so called, does not have among `fields`."""
+    """The advice for a field that a document of this type does not have among `fields`."""
     bare = _bare(name)
     field = next((f"'{field}'" for field in fields if _bare(field) == bare), None)
     meant = field or _NAMES.get(document, {}).get(bare) or _close(name, list(fields))

@@ -1,6 +1,6 @@
-"""Queue messages: what the trigger hands over, and the wake-up that names a mail of the ledger.
+"""Queue messages as the trigger gives them, and the wake-up that names a mail of the ledger.
 
-What a message of a caller's holds is read by `message_text`.
+`message_text` reads the messages of callers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LONGEST_DELAY = 6.9 * 24 * 3600
 
 
 class OutboxMessage(msgspec.Struct, frozen=True):
-    """A storage message as it came."""
+    """A storage message."""
 
     message_id: str
     inserted_at: datetime
@@ -28,7 +28,7 @@ class OutboxMessage(msgspec.Struct, frozen=True):
 
 
 class TriggerMessage(Protocol):
-    """What the queue trigger hands over (`azure.functions.QueueMessage`)."""
+    """The message of the queue trigger (`azure.functions.QueueMessage`)."""
 
     @property
     def id(self) -> str | None:
@@ -37,12 +37,12 @@ class TriggerMessage(Protocol):
 
     @property
     def insertion_time(self) -> datetime | None:
-        """When it was put on the queue, the same at each delivery."""
+        """When it was added to the queue; the same at each delivery."""
         ...
 
     @property
     def dequeue_count(self) -> int | None:
-        """How often it was handed over, this time included."""
+        """How often it was delivered, including this time."""
         ...
 
     def get_body(self) -> bytes:
@@ -51,16 +51,16 @@ class TriggerMessage(Protocol):
 
 
 def read(message: TriggerMessage) -> OutboxMessage:
-    """Unpack a trigger's message. Raises RemoteRefused where the host left out its identity: the
-    id and the insertion time are what a redelivery is recognised by."""
+    """Read a trigger's message. Raises RemoteRefused if the host left out its id or its insertion
+    time: a second delivery is recognised by them."""
     if not message.id or message.insertion_time is None:
         raise RemoteRefused("storage", "the queue message came without id or insertion time")
     return OutboxMessage(message.id, message.insertion_time, message.get_body())
 
 
 class WakeUpMessage(msgspec.Struct, forbid_unknown_fields=True):
-    """Wakes a worker for a mail. It holds nothing but the mail's id, so that one that comes twice,
-    late or from a stranger does no harm."""
+    """Tells a worker to look at a mail. It holds only the mail's id, so it does no harm if it comes
+    twice, late, or from somebody else."""
 
     postroom: Literal["bell"]
     mail_id: str
@@ -75,7 +75,7 @@ def wake_up_for(mail_id: str) -> str:
 
 
 def mail_id_in(document: bytes) -> str | None:
-    """The id in a wake-up, or None if the document is no wake-up."""
+    """The id in a wake-up; None if the document is not a wake-up."""
     if b'"postroom"' not in document[:64]:
         return None
     try:
@@ -85,7 +85,7 @@ def mail_id_in(document: bytes) -> str | None:
 
 
 GOES_ROUND_AT = 3
-"""Attempts; a process that dies in one of the two that are left loses nothing yet."""
+"""The number of attempts. If a process dies in one of the two that are left, nothing is lost."""
 
 
 def record_poisoned(
@@ -93,19 +93,18 @@ def record_poisoned(
     put_back: Callable[[str], None],
     write_down: Callable[[OutboxMessage], object],
 ) -> None:
-    """Have a message that the host gave up on written down, or put it back.
+    """Record a poisoned message, or put it on its queue again.
 
-    The host calls a function on a poison queue five times and then leaves the message there until
-    storage deletes it. The third failure therefore puts the message on the queue again, where the
-    count begins at one (docs/decisions/0013-poisoned-messages-go-round.md).
-
-    `put_back` must work without Postroom's settings, for they may be what is wrong.
+    The host calls a function on a poison queue five times, and then leaves the message there until
+    storage deletes it. The third failure therefore puts the message on the queue again, where its
+    count begins at one (docs/decisions/0013-poisoned-messages-go-round.md). `put_back` must work
+    without Postroom's settings, because they may be the cause.
     """
     try:
         write_down(read(message))
     except Exception as error:
         if (message.dequeue_count or 0) < GOES_ROUND_AT:
             raise
-        # A queue message is text, whatever the trigger makes of it.
+        # The trigger may give the text as bytes.
         put_back(message.get_body().decode(errors="replace"))
         event("burial_put_off", level=logging.ERROR, kind=type(error).__name__)

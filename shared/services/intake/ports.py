@@ -1,8 +1,8 @@
-"""What accepting a mail needs beside the ledger: idempotency keys, and the queue.
+"""Interfaces for what accepting a mail needs besides the ledger: idempotency keys, and the queue.
 
-Interfaces, which `shared.adapters` fulfils. Every implementation raises only errors of
-`shared.errors`: NotSent where a call had no effect, AnswerLost where that is not known, LostRace
-where a condition did not hold.
+`shared.adapters` implements them. Every implementation raises only errors of `shared.errors`:
+NotSent if a call had no effect, AnswerLost if that is not known, LostRace if a condition did not
+hold.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ KEY_LIFETIME = timedelta(hours=24)
 
 
 class KeyClaim(msgspec.Struct, frozen=True):
-    """An idempotency key in use: which mail it stands for, and the document it came with."""
+    """An idempotency key in use: the mail that it stands for, and the document that it came
+    with."""
 
     mail_id: str
     document_hash: str
     claimed_at: datetime
 
     def holds_at(self, now: datetime) -> bool:
-        """Whether the key is still taken: for 24 hours."""
+        """Whether the key is still in use: for 24 hours."""
         return now - self.claimed_at <= KEY_LIFETIME
 
 
@@ -38,14 +39,12 @@ class IdempotencyKeys(Protocol):
     """Table `keys`."""
 
     def claim(self, key: str, claim: KeyClaim) -> KeyClaim:
-        """Take a key. Returns the claim that holds it: ours, or the one that was there first.
-
-        A claim older than 24 hours is replaced.
-        """
+        """Claim a key. Returns the claim that holds it: this one, or an earlier one. A claim older
+        than 24 hours is replaced."""
         ...
 
     def find(self, key: str) -> KeyClaim | None:
-        """The claim that holds a key, however old; None where nobody has taken it."""
+        """The claim that holds a key, of any age; None if the key was never claimed."""
         ...
 
 

@@ -1,4 +1,5 @@
-"""What comes from the queue: wake-ups, mail documents, unreadable messages, and what the host gave up on."""
+"""Handling of queue messages: wake-ups, mail documents, unreadable messages, and poisoned
+messages."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ from shared.telemetry import event
 
 
 class Outbox:
-    """Deals with the messages of the queues `outbox` and `outbox-poison`."""
+    """Handles the messages of the queues `outbox` and `outbox-poison`."""
 
     def __init__(
         self,
@@ -35,7 +36,7 @@ class Outbox:
         clock: Clock,
         remembers: timedelta,
     ) -> None:
-        """`remembers`: for how long the ledger keeps at least what it has of a message."""
+        """`remembers`: how long, at least, the ledger keeps the row of a message."""
         self._ledger = ledger
         self._submission = submission
         self._failed = failed
@@ -44,10 +45,8 @@ class Outbox:
         self._remembers = remembers
 
     def handle(self, message: OutboxMessage) -> DeliveryResult:
-        """Deal with one message of the queue `outbox`.
-
-        Raises only where the ledger itself cannot be reached; the message then comes back.
-        """
+        """Handle one message of the queue `outbox`. Raises only if the ledger cannot be reached;
+        the message then comes again."""
         found = unwrap(message.body)
         if found.fault is not None:
             return self._write_failure(
@@ -65,12 +64,12 @@ class Outbox:
         return self._take_in(message, found.content)
 
     def record_poisoned(self, message: OutboxMessage) -> DeliveryResult:
-        """Deal with one message of `outbox-poison`: the host gave up after repeated failures.
+        """Handle one message of `outbox-poison`, which the host gave up on after repeated failures.
 
-        A mail that still waits goes on waiting: the timer enqueues a wake-up for it
-        (docs/decisions/0009-poisoned-wake-ups.md). The host copies nothing but the body, so a whole mail is
-        recognised by its content alone; one that the ledger may never have seen is written down as
-        failed, never sent.
+        A mail that waits goes on waiting, and the timer enqueues a wake-up for it
+        (docs/decisions/0009-poisoned-wake-ups.md). The host copies only the body of a message, so a
+        mail document is recognised by its content alone. A document that the ledger may never have
+        had is recorded as failed and is never sent.
         """
         document = unwrap(message.body).document
         mail_id = None if document is None else messages.mail_id_in(document)
@@ -78,13 +77,14 @@ class Outbox:
             return self._write_failure(message, "poisoned", wording.POISONED, document)
         found = self._ledger.get(mail_id) if ids.is_id(mail_id) else None
         if found is None or found.mail.status not in (Status.QUEUED, Status.SCHEDULED):
-            # A mail that is held, settled or unknown stays so; of one that is being sent, the lease ends.
+            # A mail that is held, unknown or finished stays as it is. The lease of a mail that is
+            # being sent runs out.
             return DeliveryResult.LEFT
         mail = found.mail.poisoned(self._clock())
         try:
             self._ledger.update(mail, found.etag)
         except LostRace:
-            return DeliveryResult.LEFT  # another worker has changed it: its word counts
+            return DeliveryResult.LEFT  # Another worker has changed it, and that change counts.
         event(
             "mail_poisoned",
             level=logging.ERROR,
@@ -121,7 +121,7 @@ class Outbox:
         return self._delivery.send_claimed(Versioned(mail, receipt.etag), receipt.account)
 
     def _too_old(self, message: OutboxMessage, mail_id: str, document: bytes) -> DeliveryResult:
-        """A redelivery is recognised by its mail's row, which retention may have removed by now."""
+        """A second delivery is recognised by its mail's row, which retention may have removed."""
         if self._ledger.get(mail_id) is not None:
             return self._delivery.deliver(mail_id)
         return self._write_failure(message, "message_too_old", wording.TOO_OLD, document)

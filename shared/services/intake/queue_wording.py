@@ -1,8 +1,6 @@
-"""Why a queue message did not become a mail, and what to do, for people who put messages on a queue.
-
-The catalogue of problems (`shared.mail.problems`) speaks to callers over HTTP: it tells them to repeat
-a request, which nobody at a queue has.
-"""
+"""Why a queue message did not become a mail, and what to do, in words for people who write queue
+messages. The catalogue of problems (`shared.mail.problems`) is for callers over HTTP: it tells them
+to repeat a request, and a queue has no requests."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from shared.errors import FieldProblem, RequestRejected
 from shared.mail import problems
 
 LONGEST_HELP = 2_000
-"""Characters. A mail's row keeps it."""
+"""The most characters: the row of a mail keeps the text."""
 
 PUT_AGAIN = "put the message on the queue again"
 CORRECT = (
@@ -39,7 +37,7 @@ REMEDIES: Mapping[str, str] = {
     "within 24 hours: GET /api/mails with ?idempotency_key= and the key shows it. Nothing of this "
     f"message was sent. If it is another mail, give it a key of its own and {PUT_AGAIN}.",
 }
-"""By the code of what a queue message can be refused for."""
+"""By the code of the problem that rejects a queue message."""
 
 POISONED = (
     "The queue message could not be processed in several attempts; the log of that time says why. It may "
@@ -54,7 +52,8 @@ TOO_OLD = (
 
 
 def help_for(refused: RequestRejected, *, mask: bool = False) -> str:
-    """What was wrong with a message, and what to do. With `mask` no name that its sender chose is in it."""
+    """What is wrong with a message, and what to do. With `mask` it has no name that the sender
+    chose."""
     shown = _masked_field if mask else _field
     told = "; ".join(f"{shown(problem)} {problem.message}" for problem in refused.errors)
     remedy = _remedy(refused)
@@ -66,7 +65,7 @@ def help_for(refused: RequestRejected, *, mask: bool = False) -> str:
 
 
 def help_for_unreadable(fault: str) -> str:
-    """What to do about a message that holds no JSON object; `fault` as in "The queue message …"."""
+    """What to do about a message that holds no JSON object. `fault` follows "The queue message"."""
     return (
         f"The queue message {fault}. It must be one JSON object, the mail, as plain text or in base64. "
         f"{CORRECT} Its raw text is kept."
@@ -74,7 +73,7 @@ def help_for_unreadable(fault: str) -> str:
 
 
 def _remedy(refused: RequestRejected) -> str:
-    """The refusal's own advice where it has some of its own, else the one for its kind."""
+    """The rejection's own advice if it has one, else the advice for its kind."""
     if refused.help == refused.kind.help:
         return REMEDIES.get(refused.kind.code, CORRECT)
     return f"{refused.help} Then {PUT_AGAIN}."
@@ -94,6 +93,6 @@ def _masked_field(problem: FieldProblem) -> str:
 
 
 def _field(problem: FieldProblem) -> str:
-    # A field of the document can be called `body` too: its problem says that it is no field.
+    # A document can also have a field called `body`; its problem says that there is no such field.
     is_whole = problem.field == "body" and not problem.message.startswith("is not a field")
     return "the message" if is_whole else problem.field

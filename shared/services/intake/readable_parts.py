@@ -1,7 +1,8 @@
-"""What can be read of a mail document that was refused: by it a person finds and knows the mail.
+"""The parts of a rejected mail document that can be read, so that a person can find and recognise
+the mail. They are never sent.
 
-Nothing of this is ever sent. An address is shown as one only where it reads as one; any other text is
-shown as it was written, without characters that could change a line or a page.
+An address is shown as one only if it is valid. Any other text is shown as it was written, without
+characters that could change a line or a page.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from shared.services.intake.labels import Labels, sound_labels
 
 MAX_SUBJECT = 998
 MAX_TEXT = 120
-"""Characters that are shown of a text in the place of an address or of an alias."""
+"""The most characters that are shown of a text in place of an address or an alias."""
 MAX_READ = 500
-"""Recipients that are read; the others are counted."""
+"""How many recipients are read. The others are only counted."""
 
-# Control characters, line separators, and those that turn the direction of the text around them.
+# Control characters, line separators, and characters that change the direction of the text.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -32,20 +33,20 @@ class Recipient(msgspec.Struct, frozen=True):
 
     text: str
     is_address: bool
-    """Whether it reads as an address; else it is whatever stood there."""
+    """Whether it is a valid address. If not, the text is shown as it was written."""
 
 
 class ReadableParts(msgspec.Struct, frozen=True):
-    """The parts of a refused document."""
+    """The readable parts of a rejected document."""
 
     subject: str = ""
     recipients: tuple[Recipient, ...] = ()
     recipient_count: int = 0
     sender: str = ""
-    """The From address; empty where it does not read as one."""
+    """The From address; empty if it is not valid."""
     account: str | None = None
     account_is_alias: bool = False
-    """Whether `account` is written as aliases are; else it may be anything, an address too."""
+    """Whether `account` has the form of an alias. If not, it may be anything, also an address."""
     labels: Labels = NO_LABELS
 
 
@@ -53,7 +54,7 @@ NOTHING = ReadableParts()
 
 
 class _Loose(msgspec.Struct, rename={"from_": "from"}):
-    """A mail document of which every field may be of any type."""
+    """A mail document whose fields may have any type."""
 
     account: Any = None
     from_: Any = None
@@ -69,7 +70,8 @@ _decoder = msgspec.json.Decoder(_Loose)
 
 
 def readable_parts(document: bytes | None) -> ReadableParts:
-    """Read what can be read of a document of at most 64 KiB; nothing of what is no JSON object."""
+    """Read the readable parts of a document of at most 64 KiB. A document that is no JSON object
+    has none."""
     if document is None:
         return NOTHING
     try:
@@ -108,8 +110,8 @@ def _recipients(entry: Any) -> list[Recipient]:
 
 
 def _read(entry: Any) -> list[str]:
-    """The addresses that an entry stands for, as a sound document's would be shown; none where one
-    thing about it is wrong."""
+    """The addresses of an entry as they are shown for a valid document; none if one part of it is
+    wrong."""
     try:
         if isinstance(entry, str):
             return [str(address) for address in read_list(entry)]

@@ -1,7 +1,5 @@
-"""Accepting a mail: from a valid order to a row in the ledger and a wake-up.
-
-HTTP and the queue meet here. Whatever is answered with "accepted" is durable.
-"""
+"""Accepting a mail: an order becomes a row in the ledger and a wake-up. HTTP and the queue both use
+it. A mail is durable before it is answered with "accepted"."""
 
 from __future__ import annotations
 
@@ -33,25 +31,25 @@ from shared.telemetry import event
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What became of a request to send."""
+    """The result of a request to send."""
 
     mail: Mail
     etag: str | None = None
-    """The row's ETag, where this call wrote it."""
+    """The row's ETag, if this call wrote the row."""
     replayed: bool = False
-    """The same key came with the same document before; this is the mail of that time."""
+    """The same key came with the same document before; this is the mail of that request."""
     account: Account | None = None
-    """Which will carry the mail, where this call chose it."""
+    """The account that will send the mail, if this call chose it."""
     dry_run: bool = False
-    """Checked only: nothing was stored."""
+    """The mail was only checked; nothing was stored."""
     message: Message | None = None
-    """What was checked, without the account's defaults; of a dry run only."""
+    """The checked order without the account's defaults; only of a dry run."""
     warnings: tuple[FieldProblem, ...] = ()
-    """What of the mail may not arrive; of a request over HTTP only."""
+    """The parts of the mail that Microsoft may drop; only of a request over HTTP."""
 
 
 class Submission:
-    """Accepts mails. `mask`: what callers wrote is masked in the ledger."""
+    """Accepts mails. `mask`: the texts of callers are masked in the ledger."""
 
     def __init__(
         self,
@@ -77,13 +75,13 @@ class Submission:
         self._mask = mask
 
     def accept(self, order: Order) -> Receipt:
-        """Accept a mail that came over HTTP, and enqueue a wake-up for it.
+        """Accept a mail that came over HTTP, and enqueue a wake-up for it. Raises RequestRejected;
+        then nothing was stored.
 
-        Raises RequestRejected, and then nothing was stored. Once the ledger has the mail this succeeds
-        even if the wake-up cannot be enqueued: after an error the caller would send again, and the
-        timer enqueues a wake-up anyway.
+        If the ledger has the mail, this succeeds even if the wake-up cannot be enqueued: after an
+        error the caller would send again, and the timer enqueues a wake-up anyway.
         """
-        # Made first: a fault in it must not hide that the mail was stored.
+        # It is made first: an error here must not hide that the mail was stored.
         warnings = _warnings_of(order.message)
         try:
             checked = self._checks.check(order, refuses_signed_out=True)
@@ -94,31 +92,31 @@ class Submission:
         return replace(receipt, warnings=warnings) if warnings else receipt
 
     def check(self, order: Order) -> CheckedOrder | None:
-        """Check a mail that `accept_checked` is to accept; None where its key stands for a mail
-        already, with the same document. Raises RequestRejected where it would be refused."""
+        """Check a mail that `accept_checked` will accept; None if its key already stands for a mail
+        with the same document. Raises RequestRejected if it would be rejected."""
         try:
             checked = self._checks.check(order, refuses_signed_out=True)
             self._idempotency.refuse_taken(order)
         except RequestRejected:
-            # A repeated order finds its mail, whatever could refuse it today.
+            # A repeated order finds its mail, even if it would be rejected today.
             if self._idempotency.earlier(order) is None:
                 raise
             return None
         return checked
 
     def accept_checked(self, checked: CheckedOrder) -> Receipt:
-        """As `accept`, for an order that `check` has found right just now."""
+        """The same as `accept`, for an order that `check` has just checked."""
         warnings = _warnings_of(checked.order.message)
         return replace(self._accept(checked), warnings=warnings)
 
     def take_in(
         self, order: Order, mail_id: str, claim: Callable[[Mail, Account, datetime], Mail]
     ) -> Receipt:
-        """Accept a mail that came as a storage message, whose id was made from the message's.
+        """Accept a mail that came as a storage message. Its id is made from the message's id.
 
-        `claim` turns the new mail into what the first write shall say, usually already claimed by
-        this worker: acceptance and claim are one write. Raises RequestRejected; the ledger then knows
-        nothing of the mail.
+        `claim` turns the new mail into what the first write says: usually it is already claimed by
+        this worker, so that acceptance and claim are one write. Raises RequestRejected; then the
+        ledger does not have the mail.
         """
         now = self._clock()
         try:
@@ -138,8 +136,9 @@ class Submission:
         return receipt
 
     def _accepted_before(self, order: Order, refused: RequestRejected) -> Receipt:
-        """The mail that the key of a refused order stands for already. What has changed since says
-        nothing about a mail that was accepted then. Raises `refused` where there is no such mail."""
+        """The mail that the key of a rejected order stands for. A mail that was accepted stays
+        accepted, even if its order would be rejected today. Raises `refused` if there is no such
+        mail."""
         earlier = self._idempotency.earlier(order)
         if earlier is None:
             raise refused
@@ -192,7 +191,7 @@ class Submission:
         )
 
     def _store(self, checked: CheckedOrder, mail: Mail, begun: Callable[[Mail], Mail]) -> Receipt:
-        """Write a new mail, as `begun` makes of it; or find the one that its key stands for."""
+        """Write a new mail, changed by `begun`; or find the mail that its key stands for."""
         order = checked.order
         mail, earlier = self._idempotency.claim(order, mail)
         if earlier is not None:
@@ -208,8 +207,8 @@ class Submission:
             if found is None:
                 raise
             self._content.drop(*(set(mail.payload.blobs) - set(found.mail.payload.blobs)))
-            # Our own write, whose answer was lost or which the storage client repeated, is no
-            # replay: it carries this very acceptance.
+            # This is our own write, whose answer was lost or which the storage client repeated: it
+            # has the same time of acceptance, so it is no replay.
             ours = found.mail.accepted_at == mail.accepted_at and (
                 found.mail.lease_id == mail.lease_id
             )

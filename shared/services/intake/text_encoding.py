@@ -1,7 +1,7 @@
-"""Which Unicode encoding a text is in, and the text in UTF-8. Pure: knows neither HTTP nor the queue.
+"""The Unicode encoding of a text, and the text in UTF-8. Pure: it knows neither HTTP nor the queue.
 
-A byte order mark says it (Unicode 16.0, 2.13). Without one, JSON says it by itself: its first
-character is ASCII, so that the zero bytes beside it show the encoding (RFC 4627, 3).
+A byte order mark names the encoding (Unicode 16.0, 2.13). JSON without one shows it too: its first
+character is ASCII, so the zero bytes beside it show the encoding (RFC 4627, 3).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 
 
 class Encoding(msgspec.Struct, frozen=True):
-    """A Unicode encoding: what it is called in a sentence, and Python's name for it."""
+    """A Unicode encoding: its name in a sentence, and Python's name for it."""
 
     name: str
     codec: str
@@ -24,7 +24,7 @@ UTF_16_BE = Encoding("UTF-16 (big-endian)", "utf-16-be")
 UTF_32_LE = Encoding("UTF-32 (little-endian)", "utf-32-le")
 UTF_32_BE = Encoding("UTF-32 (big-endian)", "utf-32-be")
 
-# UTF-32 first: its little-endian mark begins with the one of UTF-16.
+# UTF-32 first: its little-endian mark begins with the mark of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF8, UTF_8),
     (codecs.BOM_UTF32_LE, UTF_32_LE),
@@ -33,18 +33,18 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, UTF_16_BE),
 )
 _BEGINS_JSON = frozenset(b'{["\t\n\r ')
-"""What a JSON object, list or text begins with, white space in front of it included (RFC 8259, 2)."""
+"""The first characters of a JSON object, list or text, including white space (RFC 8259, 2)."""
 
 
 class WrongEncoding(ValueError):
-    """The bytes are not valid in their encoding. The message is what follows "the message" in a
-    sentence; it quotes none of the text."""
+    """The bytes are not valid in their encoding. The error's message follows "the message" in a
+    sentence and quotes none of the text."""
 
 
 def encoding_of(raw: bytes) -> tuple[Encoding, int]:
-    """The encoding of a text, and how many bytes its byte order mark has: 0 where there is none.
+    """The encoding of a text, and the length of its byte order mark in bytes; 0 if it has none.
 
-    What shows no other encoding is called UTF-8; whether it is valid is not looked at.
+    A text that shows no other encoding counts as UTF-8. Whether it is valid is not checked here.
     """
     for mark, encoding in _MARKS:
         if raw.startswith(mark):
@@ -69,10 +69,10 @@ def _encoding_of_json(head: bytes) -> Encoding:
 
 
 def to_utf8(raw: bytes) -> tuple[bytes, Encoding]:
-    """The text in UTF-8 without a byte order mark, and the encoding that it was in.
+    """The text in UTF-8 without a byte order mark, and its original encoding.
 
-    Raises WrongEncoding for what is not valid in UTF-16 or UTF-32. UTF-8 is returned unchecked:
-    whoever reads the text checks it, and says where it is wrong.
+    Raises WrongEncoding if UTF-16 or UTF-32 is not valid. UTF-8 is returned unchecked: the reader
+    of the text checks it and says where it is wrong.
     """
     encoding, mark = encoding_of(raw)
     if encoding is UTF_8:

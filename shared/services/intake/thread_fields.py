@@ -12,30 +12,28 @@ from shared.mail import ids
 from shared.mail.threads import MAX_REFERENCES
 
 MAX_TEXT = 8192
-"""Characters of all references together."""
+"""The most characters of all references together."""
 
 _SHOWN = "as a Message-ID header has it: id@host between angle brackets"
-# What stands between the angle brackets: RFC 5322, 3.6.4, without comments and folding.
+# The text between the angle brackets: RFC 5322, 3.6.4, without comments and folding.
 _BARE = re.compile(r"[!-;=?-~]{1,900}")
 
 
 class Thread(msgspec.Struct, frozen=True):
-    """Where in a thread a mail belongs."""
+    """The place of a mail in a thread."""
 
     in_reply_to: str | None = None
-    """A Message-ID in its angle brackets."""
+    """A Message-ID with its angle brackets."""
     answers: str | None = None
-    """The id of the mail of ours that it answers: its Message-ID is in the ledger."""
+    """The id of the mail of Postroom that it answers; the ledger has that mail's Message-ID."""
     references: tuple[str, ...] = ()
 
 
 def read_thread(
     in_reply_to: str | None, references: str | Sequence[str] | None, found: list[FieldProblem]
 ) -> Thread:
-    """Read both fields. What is wrong with one is added to `found`.
-
-    An answer without references refers to what it answers (RFC 5322, 3.6.4).
-    """
+    """Read both fields. Their problems are added to `found`. An answer without references refers to
+    the message that it answers (RFC 5322, 3.6.4)."""
     text = (in_reply_to or "").strip()
     if ids.is_id(text.lower()):
         return Thread(None, text.lower(), _references(references, found))
@@ -71,7 +69,7 @@ def _crowded() -> FieldProblem:
 
 
 def _message_id(text: str, at: str, found: list[FieldProblem]) -> str | None:
-    """A Message-ID in its angle brackets, which a caller may leave out."""
+    """A Message-ID with its angle brackets, which a caller may leave out."""
     bare = text[1:-1] if text[:1] == "<" and text[-1:] == ">" else text
     left, sign, right = bare.rpartition("@")
     if not (left and sign and right) or not _BARE.fullmatch(bare):

@@ -1,8 +1,8 @@
-"""Which mails need a person, kept beside the ledger as they come and go.
+"""The mails that need a person, kept in an index beside the ledger.
 
-A mail that becomes held, unknown or failed is written down before the ledger has it, and struck out
-after it has left that status: a case may outlive its mail's trouble for a while, and none is
-missing. What a dying process leaves behind is put right once a day.
+An item is written before the ledger has the mail as held, unknown or failed, and removed after the
+mail has left that status. An item may therefore stay longer than its reason, but none is missing.
+What a process that died leaves behind is corrected once a day.
 """
 
 from __future__ import annotations
@@ -26,11 +26,9 @@ MOST = 100_000
 
 
 class IndexedLedger:
-    """A ledger that keeps the cases too. Fulfils `mails.ports.Ledger`.
-
-    A case costs one call where a mail gets into trouble and one where it gets out; a mail that is
-    simply sent costs none.
-    """
+    """A ledger that keeps the index too. Fulfils `mails.ports.Ledger`. An item costs one call when
+    a mail comes to need a person and one when it does not any more. A mail that is simply sent
+    costs none."""
 
     def __init__(self, ledger: Ledger, attention: AttentionIndex) -> None:
         self._ledger = ledger
@@ -72,17 +70,18 @@ class IndexedLedger:
         return self._ledger.waiting(span, most, cursor, held_for=held_for)
 
     def _note(self, mail: Mail) -> None:
-        # A search that settled nothing writes the mail too, without an event in its history.
+        # A search without a result writes the mail too, without an event in its history.
         if mail.status in ATTENTION and _has_moved(mail):
             try:
                 self._cases.open(case_of(mail))
             except RemoteError:
-                # A page that is a day behind is better than a mail that is not sent for it.
+                # An index that is a day old is better than a mail that is not sent because of the
+                # index.
                 event("case_not_opened", level=logging.WARNING, mail_id=mail.mail_id)
 
 
 class AttentionReconciler:
-    """Puts right, once a day, what the cases and the ledger do not agree on."""
+    """Corrects the differences between the index and the ledger, once a day."""
 
     def __init__(
         self, ledger: Ledger, archive: Archive, attention: AttentionIndex, clock: Clock
@@ -93,7 +92,7 @@ class AttentionReconciler:
         self._clock = clock
 
     def run(self, stop: datetime) -> int:
-        """Open what is missing and close what is over, until `stop`. Returns how many of both."""
+        """Add the missing items and remove the old ones, until `stop`. Returns how many of both."""
         begun = self._clock()
         noted = {(case.mail_id, case.status) for case in self._cases.newest(MOST)}
         missing, cursor = 0, None
@@ -108,7 +107,7 @@ class AttentionReconciler:
                 return missing
             if cursor is None:
                 break
-        # What is left has no mail in that status, or one that changed since this began.
+        # The remaining items have no mail in that status, or a mail that changed since this began.
         over = sum(self._close(mail_id, status) for mail_id, status in sorted(noted))
         return missing + over
 
@@ -128,7 +127,7 @@ class AttentionReconciler:
 
 
 def case_of(mail: Mail) -> AttentionItem:
-    """The case that a mail is. A refused queue message belongs to no account, whatever it names."""
+    """The item of a mail. A rejected queue message belongs to no account, even if it names one."""
     account = None if mail.is_refused_message else mail.account
     return AttentionItem(mail.mail_id, mail.status, mail.reason, account)
 
@@ -138,7 +137,7 @@ def _has_moved(mail: Mail) -> bool:
 
 
 def _status_before(mail: Mail) -> Status | None:
-    """Which status this write takes a mail out of, as its history has it; None where it stays."""
+    """The status that this write takes a mail out of, by its history; None if the status stays."""
     if not _has_moved(mail) or len(mail.events) < 2:
         return None
     before = mail.events[-2].status

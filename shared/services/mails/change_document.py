@@ -1,6 +1,6 @@
-"""What callers write to change a mail: small JSON documents, read strictly.
+"""The JSON documents of calls that change a mail, read strictly.
 
-The types here validate requests and are what `GET /api/openapi.json` is made from.
+The types in this module validate requests, and `GET /api/openapi.json` is made from them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import msgspec
 
 from shared.errors import FieldProblem, RequestRejected
 from shared.mail import problems
+from shared.mail.address import IdnDomains
 from shared.mail.message import too_many
 from shared.services.intake.address_fields import AddressesField, read_addresses
 from shared.services.intake.mail_document import read_due
@@ -20,17 +21,17 @@ from shared.services.mails.change_rules import Recipients
 from shared.services.mails.changes import Decision
 
 MAX_BYTES = 512 * 1024
-"""Room for 500 recipients with long names."""
+"""The most bytes: 500 recipients with long names."""
 
 
 class RescheduleDocument(msgspec.Struct, forbid_unknown_fields=True):
-    """When to send: a time, or null for now."""
+    """When to send: a time; null means now."""
 
     scheduled_at: datetime | None
 
 
 class RetryDocument(msgspec.Struct, forbid_unknown_fields=True):
-    """What is different this time. Any of to, cc and bcc replaces all three."""
+    """The changes for this attempt. Any of to, cc and bcc replaces all three."""
 
     to: AddressesField | None = None
     cc: AddressesField | None = None
@@ -39,13 +40,13 @@ class RetryDocument(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ResolveDocument(msgspec.Struct, forbid_unknown_fields=True):
-    """What a person found out: it was sent, or it was not and shall be sent again."""
+    """What a person found out: the mail was sent; or it was not, and will be sent again."""
 
     decision: Literal["sent", "send_again"]
 
 
 class NothingDocument(msgspec.Struct, forbid_unknown_fields=True):
-    """For calls that need no body."""
+    """For calls without a body."""
 
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -61,13 +62,14 @@ def read_reschedule(raw: bytes, now: datetime) -> datetime | None:
 
 
 def read_retry(raw: bytes) -> tuple[Recipients | None, str | None]:
-    """The recipients and the account that are given, if any. Raises RequestRejected."""
+    """The recipients and the account, if they are given. Raises RequestRejected."""
     document = decoded(raw, RetryDocument)
     found: list[FieldProblem] = []
+    domains = IdnDomains()
     recipients = Recipients(
-        to=read_addresses("to", document.to, found),
-        cc=read_addresses("cc", document.cc, found),
-        bcc=read_addresses("bcc", document.bcc, found),
+        to=read_addresses("to", document.to, found, domains=domains),
+        cc=read_addresses("cc", document.cc, found, domains=domains),
+        bcc=read_addresses("bcc", document.bcc, found, domains=domains),
     )
     count = len(recipients.to) + len(recipients.cc) + len(recipients.bcc)
     found += too_many(recipients=count, reply_to=0)
@@ -75,7 +77,7 @@ def read_retry(raw: bytes) -> tuple[Recipients | None, str | None]:
         raise RequestRejected(
             problems.INVALID_REQUEST, "A recipient cannot be taken.", found[:MAX_TOLD]
         )
-    # A blank cc or bcc is none, as in a mail; a blank to is a list of recipients without any.
+    # A blank cc or bcc counts as left out, as in a mail. A blank to is a list without recipients.
     changes = document.to is not None or count > 0
     return recipients if changes else None, document.account
 
@@ -86,12 +88,12 @@ def read_resolve(raw: bytes) -> Decision:
 
 
 def read_nothing(raw: bytes) -> None:
-    """Raise RequestRejected for anything but an empty document."""
+    """Raise RequestRejected if the document is not empty."""
     decoded(raw, NothingDocument)
 
 
 def decoded(raw: bytes, kind: type[T]) -> T:
-    """A document of this type. Raises RequestRejected, naming every field that is wrong."""
+    """A document of this type. Raises RequestRejected, which names every wrong field."""
     found: list[FieldProblem] = []
     document = decode(raw, msgspec.json.Decoder(kind), "this request", found)
     if document is None or found:

@@ -1,4 +1,4 @@
-"""What may be done with a mail in which status, and what it becomes."""
+"""The changes that are possible in each status of a mail, and their results."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ INSTEAD = {
     "other recipients.",
     Status.CANCELLED: "It was cancelled and its content is gone: send a new mail.",
 }
-"""What can be done with a mail, for whoever asked for something else."""
+"""What is possible with a mail, in words for a caller who asked for something else."""
 
 
 class Recipients(msgspec.Struct, frozen=True):
-    """Whom a mail goes to instead."""
+    """The recipients that replace the mail's own."""
 
     to: tuple[Address, ...] = ()
     cc: tuple[Address, ...] = ()
@@ -47,8 +47,8 @@ class Recipients(msgspec.Struct, frozen=True):
 def cannot_send(
     account: Account, otherwise: str = "", members: Mapping[str, object] | None = None
 ) -> RequestRejected:
-    """The refusal to let mails of an account go that cannot send now; `otherwise`: what else the
-    caller can do."""
+    """The rejection if the mails of an account are released that cannot send now. `otherwise`: what
+    else the caller can do."""
     row = why(account)
     until = "GET /api/accounts says until when. " if account.held_until else ""
     remedy = f"{row.words if row else ''} {until}Its mails go by themselves then".strip()
@@ -107,7 +107,8 @@ def where_of(mail: Mail) -> dict[str, object]:
 
 
 def afresh(mail: Mail, now: datetime, reason: str) -> Mail:
-    """The mail as it waits again: due now, or at the later time that was asked for; attempts are counted from zero."""
+    """The mail when it waits again: due now, or at the later time that was requested. Its attempts
+    are counted from zero."""
     due = max(mail.due_at, now)
     return replace(mail.moved(Status.QUEUED, now, reason=reason, due_at=due), attempts=0)
 
@@ -129,15 +130,15 @@ def addressed_of(message: Message, recipients: Recipients | None) -> Message:
 
 
 def requested_copy(mail: Mail, packed: Packed, account: Account) -> bool | None:
-    """What the caller said of Sent Items, None for nothing. Of a mail whose caller's word was not
-    kept, what it was accepted with counts where the account lets mails say it, and nowhere else."""
+    """Whether the caller wanted a copy in Sent Items; None if it did not say. For a mail of an
+    earlier version the value at acceptance counts, if the account lets mails choose."""
     if packed.saves_copy is not msgspec.UNSET:
         return packed.saves_copy
     return mail.saves_copy if account.defaults.may_override(Overridable.SENT_ITEMS) else None
 
 
 def former(mail: Mail) -> tuple[str, ...]:
-    """Those of this try and of earlier ones, each once, latest first."""
+    """The values of this attempt and of earlier ones, each once, latest first."""
     return tuple(dict.fromkeys((*mail.recipients, *mail.former_recipients)))
 
 
@@ -152,7 +153,7 @@ def refuse_replaced(mail: Mail, account: Account) -> None:
 
 
 def last_attempt(mail: Mail) -> datetime | None:
-    """When a worker took it last: if it went out, then about that time."""
+    """When a worker last claimed it. If it was sent, it was sent at about that time."""
     return next((e.at for e in reversed(mail.events) if e.status is Status.SENDING), None)
 
 

@@ -1,9 +1,9 @@
-"""What callers and people do to a mail that is in the ledger: cancel it, put it off, try it
-again, settle it, let it go.
+"""What callers and people do with a mail that is in the ledger: cancel it, change its time, retry
+it, resolve it, release it.
 
-Each is one conditional write. Whoever comes second, a worker or another person, is looked at anew;
-nothing is taken from a worker that has the mail. What is refused is refused with the status the
-mail is in and what can be done there.
+Each change is one conditional write. If a worker or another person changed the mail first, the
+change is decided again. A mail that a worker has is not taken from it. A rejection names the status
+of the mail and what is possible in it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import msgspec
 from msgspec.structs import replace
 
 from shared.errors import AnswerLost, LostRace, RemoteRefused, RequestRejected
-from shared.mail import problems
+from shared.mail import problems, shown_recipients
 from shared.mail.choice import choose
 from shared.mail.composing import compose, refuse_overrides, with_sent_items
 from shared.mail.delivery_mode import mode_for
 from shared.mail.mail import FINDING_OUT, Mail
-from shared.mail.shown_recipients import as_many_as_fit, shown
+from shared.mail.shown_recipients import shown
 from shared.mail.status import Status
 from shared.services.accounts.ports import Accounts
 from shared.services.clock import Clock
@@ -55,7 +55,7 @@ ATTEMPTS = 5
 """How often a change is decided again after another process changed the mail."""
 
 FIRST_LOOK = timedelta(seconds=5)
-"""Until Postroom searches for a mail whose draft is gone."""
+"""Seconds until Postroom searches for a mail whose draft is gone."""
 
 DRAFT_STAYS = (
     "Its earlier draft is still in the Drafts of its mailbox, which Postroom cannot get into: do not "
@@ -63,18 +63,18 @@ DRAFT_STAYS = (
 )
 
 NOT_BEGUN = frozenset({Status.SCHEDULED, Status.QUEUED, Status.HELD})
-"""No worker has it, and none has sent it: it can be cancelled or put off."""
+"""No worker has it and none has sent it, so it can be cancelled or get another time."""
 
 
 class Decision(StrEnum):
-    """What a person found out about a mail in `unknown`."""
+    """What a person found out about an unknown mail."""
 
     SENT = "sent"
     SEND_AGAIN = "send_again"
 
 
 Step = Callable[[Mail, datetime], Mail]
-"""Makes the changed mail; returns the same object if nothing is to be done."""
+"""Makes the changed mail. Returns the same object if nothing has to be done."""
 
 
 class Changes:
@@ -93,7 +93,7 @@ class Changes:
         clock: Clock,
         mask: bool = False,
     ) -> None:
-        """`mask`: what callers wrote is masked in the ledger."""
+        """`mask`: the texts of callers are masked in the ledger."""
         self._ledger = ledger
         self._content = content
         self._accounts = accounts
@@ -105,9 +105,9 @@ class Changes:
         self._mask = mask
 
     def cancel(self, mail_id: str) -> Mail:
-        """Cancel a mail that no worker has yet. Once this returns it will not be sent, and its
-        content is gone; so is a draft of it that an earlier attempt left. Raises RequestRejected where it is
-        too late, and where that draft cannot be removed for the moment."""
+        """Cancel a mail that no worker has yet. After this returns it will not be sent, its content
+        is gone, and so is the draft of an earlier attempt. Raises RequestRejected if it is too
+        late, or if the draft cannot be removed now."""
 
         def step(mail: Mail, now: datetime) -> Mail:
             if mail.status is Status.CANCELLED:
@@ -118,9 +118,9 @@ class Changes:
         return self._change("cancel", mail_id, step)
 
     def reschedule(self, mail_id: str, due: datetime | None) -> Mail:
-        """Put a mail off, or let it go now (None, or a time that has passed): then it keeps the turn
-        that it has in its mailbox, if it has one. One that waits for the daily cap goes today where
-        the cap as it is now has a free place, and else stays as it was."""
+        """Change the time of a mail; None or a time in the past means now. If it already has a slot
+        of its mailbox it keeps that slot. A mail that waits for the daily cap is sent today if the
+        cap has a free place; otherwise it stays as it was."""
 
         def step(mail: Mail, now: datetime) -> Mail:
             require(mail, NOT_BEGUN, "given another time")
@@ -139,7 +139,7 @@ class Changes:
     def retry(
         self, mail_id: str, recipients: Recipients | None = None, account: str | None = None
     ) -> Mail:
-        """Try a mail again that failed or is held, as if it had just been accepted; also to other
+        """Try a failed or held mail again, as if it had just been accepted. It may go to other
         recipients, who replace all earlier ones, or from another account."""
 
         def step(mail: Mail, now: datetime) -> Mail:
@@ -149,7 +149,7 @@ class Changes:
         return self._change("retry", mail_id, step)
 
     def resolve(self, mail_id: str, decision: Decision) -> Mail:
-        """Settle a mail in `unknown` by what a person found out."""
+        """Resolve an unknown mail by what a person found out."""
 
         def step(mail: Mail, now: datetime) -> Mail:
             if decision is Decision.SENT and mail.status is Status.SENT:
@@ -159,7 +159,7 @@ class Changes:
                 sent = mail.moved(Status.SENT, now, reason="marked_sent")
                 return replace(sent, sent_at=last_attempt(mail) or now)
             if mail.finding_out:
-                # The copy may appear at the next search: the mail would be sent twice.
+                # The copy may be found by the next search; then the mail would be sent twice.
                 raise RequestRejected(
                     problems.WRONG_STATUS,
                     "Postroom is still finding out whether the mail was sent. Wait until its "
@@ -172,7 +172,7 @@ class Changes:
         return self._change("resolve", mail_id, step)
 
     def release(self, mail_id: str) -> Mail:
-        """Let a held mail go whose account can send again."""
+        """Release a held mail whose account can send again."""
 
         def step(mail: Mail, now: datetime) -> Mail:
             require(mail, frozenset({Status.HELD}), "released")
@@ -218,8 +218,8 @@ class Changes:
         )
 
     def _without_draft(self, found: Versioned, after: Mail) -> Mail:
-        """What the mail becomes, once nobody can send its draft any more. Raises RequestRejected where it
-        may have been sent; Postroom then finds that out."""
+        """The mail after the change, when nobody can send its draft any more. Raises
+        RequestRejected if it may have been sent; Postroom then searches for it."""
         before = found.mail
         try:
             failed_unsent = self._draft_removal.remove_draft(before)
@@ -229,7 +229,7 @@ class Changes:
         if failed_unsent is RemovalResult.OUT_OF_REACH:
             return replace(after, help=DRAFT_STAYS)
         if failed_unsent is RemovalResult.REMOVED or before.status is Status.UNKNOWN:
-            # A person said of this unknown mail that it was not sent.
+            # A person said that this unknown mail was not sent.
             return after
         self._drop_new(before, after)
         self._find_out(found)
@@ -251,24 +251,26 @@ class Changes:
             due_at=now + FIRST_LOOK,
         )
         self._wake_ups.note_if_old(unsure)
-        # The process that was first has the mail, and also finds its draft gone.
+        # Another process has the mail, and will also see that its draft is gone.
         if self._write(found.mail, unsure, found.etag):
             self._wake_ups.enqueue(unsure)
 
     def _drop_new(self, before: Mail, after: Mail) -> None:
         """Remove the content that was stored for a change that is not made."""
         if after.payload.blob not in (None, before.payload.blob):
-            # The blob has a name of this attempt alone: no other row refers to it.
+            # The blob's name belongs to this attempt alone, so no other row refers to it.
             self._content.drop(str(after.payload.blob))
 
     def _today(self, mail: Mail, now: datetime) -> Mail:
-        """A mail that waits for the daily cap, due today; the same mail if the cap has no free place."""
+        """A mail that waits for the daily cap, due today; the same mail if the cap has no free
+        place."""
         account = self._accounts.all(fresh=True).by_alias(mail.account)
         let_go = account and self._pacing.with_slot_today(mail, account)
         return let_go.noted(now, "rescheduled") if let_go else mail
 
     def _paced(self, before: Mail, mail: Mail) -> Mail:
-        """A mail that waits again takes a new slot of its mailbox; a mail that has a slot keeps it."""
+        """The mail with a new slot of its mailbox if it waits again. A mail that has a slot keeps
+        it."""
         if waits_for_cap(before) and mail.status is Status.QUEUED:
             return mail
         if before.due_at == mail.due_at and before.waits_its_turn(mail.updated_at):
@@ -285,8 +287,8 @@ class Changes:
             self._pacing.give_back_slot(before, account)
 
     def _write(self, before: Mail, after: Mail, etag: str) -> bool:
-        """Whether the ledger has it. A write that the storage client repeated looks like a lost
-        race to itself: the event in the mail's history shows it, with what was written beside it."""
+        """Whether the ledger has the change. If the storage client repeated the write, the second
+        one fails like a lost race; the event in the mail's history then shows that it was ours."""
         try:
             self._ledger.update(after, etag, new_payload=after.payload != before.payload)
         except (LostRace, AnswerLost):
@@ -334,7 +336,7 @@ class Changes:
             reason = "account_changed"
         else:
             reason = "recipients_changed" if addressed is not packed.message else "retried"
-        # An existing draft holds the mail as it was before, in the mailbox that it was for.
+        # An existing draft holds the mail as it was before, in the mailbox that it was made for.
         same = content == packed and account.account_id == mail.account_id
         after = afresh(mail, now, reason)
         after = replace(
@@ -353,14 +355,14 @@ class Changes:
                 after,
                 recipients=shown(addresses, mask=self._mask),
                 recipient_count=len(addresses),
-                former_recipients=as_many_as_fit(former(mail)),
+                former_recipients=shown_recipients.former(former(mail)),
             )
         if content == packed:
             return after
         return self._content.keep(after, content, own_name=True)
 
     def _kept(self, mail: Mail) -> Packed:
-        """What was to be sent. Raises RequestRejected where it is gone or damaged."""
+        """The content to send. Raises RequestRejected if it is gone or damaged."""
         try:
             packed = self._content.read(mail)
         except (RemoteRefused, ValueError) as error:

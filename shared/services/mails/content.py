@@ -1,4 +1,4 @@
-"""What a mail holds, for a person to look at."""
+"""The content of a mail for a person to read."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from shared.services.mails.content_store import ContentStore
 from shared.services.mails.packing import Packed
 
 MOST_SHOWN = 16_000
-"""Characters of a queue message that are shown: a page stays small."""
+"""The most characters of a queue message that are shown, so that a page stays small."""
 MOST_BYTES_SHOWN = 64
-"""Bytes that are shown in hexadecimal of what is no text."""
+"""The most bytes that are shown in hexadecimal if the content is no text."""
 LEAST_BYTES_SHOWN = 16
-"""Below that a word that happens to be base64 too would be shown as bytes."""
+"""Shorter base64 is not decoded: it may be a plain word."""
 
 
 class RawMessage(msgspec.Struct, frozen=True):
-    """A queue message that did not become a mail, for a person to read."""
+    """A queue message that did not become a mail, as a person reads it."""
 
     text: str
-    """What it holds, taken out of its wrapping where that was understood; the beginning of it."""
+    """The beginning of its text, decoded if the encoding was recognised."""
     form: str
-    """What it was wrapped in, as `Unwrapped.form` says it; empty where `text` is as it came."""
+    """Its encoding, as `Unwrapped.form` names it; empty if `text` was not decoded."""
     is_cut: bool
     size: int
-    """Bytes of the whole message as it came."""
+    """The size of the whole message in bytes."""
     first_bytes: str = ""
-    """Of what base64 holds that is no text: the first bytes, in hexadecimal."""
+    """If base64 holds no text: its first bytes in hexadecimal."""
 
 
 class Content:
@@ -40,22 +40,22 @@ class Content:
         self._store = store
 
     def of(self, mail: Mail) -> Message | None:
-        """The message; None where it is not kept any more, out of reach, or was never one."""
+        """The message; None if it is not kept any more, cannot be read now, or never was one."""
         return self._packed(mail).message
 
     def raw_of(self, mail: Mail) -> RawMessage | None:
-        """The queue message that did not become a mail, as a page shows it; None where the mail is a
-        whole one or nothing is kept."""
+        """The queue message that did not become a mail, as a page shows it; None if the mail was
+        accepted, or its content is not kept."""
         raw = self._packed(mail).raw
         return None if raw is None else _raw_message(raw)
 
     def raw_bytes_of(self, mail: Mail) -> bytes | None:
-        """The queue message as it came and whole; None as for `raw_of`. Raises RemoteError where
-        storage is out of reach."""
+        """The whole queue message, unchanged; None as for `raw_of`. Raises RemoteError if storage
+        cannot be read."""
         try:
             return self._store.read(mail).raw
         except ValueError:
-            return None  # damaged: as good as gone
+            return None  # Damaged content counts as removed.
 
     def _packed(self, mail: Mail) -> Packed:
         try:

@@ -1,4 +1,5 @@
-"""The content of mails between acceptance and delivery: in the row, in a blob, large files in blobs of their own."""
+"""The content of mails between acceptance and delivery: in the row or in a blob, and large files in
+blobs of their own."""
 
 from __future__ import annotations
 
@@ -16,11 +17,11 @@ from shared.services.mails.ports import Files, Payloads
 from shared.telemetry import event
 
 INLINE_BYTES = 480 * 1024
-"""A packed payload up to this size stays in the ledger row (1 MiB at most); a larger one is a blob."""
+"""A payload up to this size is kept in the ledger row (1 MiB at most), a larger one in a blob."""
 
 
 class ContentStore:
-    """Keeps what mails hold, and reads it again."""
+    """Stores the content of mails, and reads it."""
 
     def __init__(self, payloads: Payloads, files: Files, random: ids.RandomBytes) -> None:
         self._payloads = payloads
@@ -28,12 +29,9 @@ class ContentStore:
         self._random = random
 
     def keep(self, mail: Mail, content: Packed, *, own_name: bool = False) -> Mail:
-        """The mail with its content: for the row, or stored as a blob already. The files that are
-        stored apart stay as they are.
-
-        With `own_name` no other call ever writes a blob of that name, whatever its content: whoever
-        then loses the race for the row may drop it. Raises RemoteError.
-        """
+        """The mail with its content, either for the row or already stored in a blob. Files in blobs
+        of their own stay there. With `own_name` no other call writes a blob of the same name, so
+        this call may remove it if it loses the race for the row. Raises RemoteError."""
         packed = pack(content)
         files = content.message.attachments if content.message is not None else ()
         size = len(packed) + sum(
@@ -48,7 +46,8 @@ class ContentStore:
         return replace(mail, size=size, payload=replace(mail.payload, inline=None, blob=name))
 
     def keep_large_files(self, mail: Mail, message: Message) -> tuple[Mail, Message]:
-        """The mail and its message, with large files stored as blobs of their own. Raises RemoteError."""
+        """The mail and its message; large files are stored in blobs of their own. Raises
+        RemoteError."""
         attachments = []
         names = []
         for item in message.attachments:
@@ -62,8 +61,8 @@ class ContentStore:
         return mail, replace(message, attachments=tuple(attachments))
 
     def read(self, mail: Mail) -> Packed:
-        """What the mail holds; an empty `Packed` where nothing is kept any more. Raises RemoteError
-        where storage does not hand it out, ValueError where it is damaged."""
+        """The content of the mail; an empty `Packed` if it is not kept any more. Raises RemoteError
+        if storage cannot be read, ValueError if it is damaged."""
         if mail.payload.inline is not None:
             return unpack(mail.payload.inline)
         if mail.payload.blob is not None:
@@ -71,7 +70,8 @@ class ContentStore:
         return Packed()
 
     def drop(self, *blobs: str) -> None:
-        """Remove blobs that no row refers to. Never raises for storage: retention removes the rest."""
+        """Remove blobs that no row refers to. Never raises for storage: retention removes what
+        stays."""
         for blob in blobs:
             try:
                 self._payloads.delete(blob)
@@ -79,8 +79,8 @@ class ContentStore:
                 event("payload_left_behind", level=logging.WARNING)
 
     def look_at_files(self, message: Message) -> Message:
-        """The message with the size and version of each file that the caller has in storage, each as
-        it stands now. Raises RequestRejected (422) for one that is not there."""
+        """The message with the size and the version that each of the caller's files has now. Raises
+        RequestRejected (422) for a file that does not exist."""
         found: list[Attachment] = []
         missing: list[FieldProblem] = []
         for index, item in enumerate(message.attachments):
@@ -110,6 +110,6 @@ def _is_packed(item: Attachment) -> bool:
 
 
 def _blob_name(mail: Mail, content: bytes) -> str:
-    """Named by its content as well: what an earlier try left behind may have been meant for another
-    sender, or have been read from another request."""
+    """The name contains a digest of the content: an earlier attempt may have stored other content
+    for this mail."""
     return f"{mail.mail_id}/{hashlib.sha256(content).hexdigest()[:16]}"

@@ -1,7 +1,7 @@
-"""How many mails came in each hour of the last day, and what became of them.
+"""How many mails came in each hour of the last day, by status.
 
-Counting means reading rows, so hours that are over are counted by a timer and kept; only the hour
-that has begun is counted when somebody looks.
+Counting reads rows. A timer therefore counts each hour that is over, and the result is kept; only
+the present hour is counted when a page is shown.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from shared.services.mails.ports import Hour, Hours, MailCounter
 
 HOUR = timedelta(hours=1)
 SHOWN = 24
-"""Hours, the one that has begun among them."""
+"""How many hours are shown, including the present one."""
 MOST_AT_A_LOOK = 2000
-"""Mails that are counted while somebody waits for a page."""
+"""The most mails that are counted while a page is made."""
 MOST_SECONDS = 240.0
 
 
@@ -30,8 +30,8 @@ class HourlyStats:
         self._clock = clock
 
     def count(self) -> int:
-        """Count the hours that are over, as far as time allows, the latest first; those whose mails
-        have all come to rest only once. Returns how many were counted."""
+        """Count the hours that are over, latest first, as long as the time lasts. An hour is
+        counted once all of its mails are finished. Returns how many hours were counted."""
         now = self._clock()
         stop = now + timedelta(seconds=MOST_SECONDS)
         first = _begin_of(now) - (SHOWN - 1) * HOUR
@@ -49,7 +49,7 @@ class HourlyStats:
         return counted
 
     def last_day(self) -> Sequence[Hour]:
-        """The last 24 hours, oldest first; an hour that nobody has counted yet is not `whole`."""
+        """The last 24 hours, oldest first. An hour that was not counted yet is not `whole`."""
         now = self._clock()
         begun = _begin_of(now)
         first = begun - (SHOWN - 1) * HOUR
@@ -64,5 +64,5 @@ def _begin_of(moment: datetime) -> datetime:
 
 
 def _is_at_rest(hour: Hour) -> bool:
-    """Whether no mail of the hour will change but by a person's doing."""
+    """Whether the mails of this hour change only if a person acts."""
     return not any(hour.counts.get(status) for status in (*WAITING, Status.HELD, Status.UNKNOWN))

@@ -1,8 +1,8 @@
-"""What the use cases need to keep mails: the ledger, its indexes, the payloads and the files.
+"""Interfaces for keeping mails: the ledger, its indexes, the payloads and the files.
 
-Interfaces, which `shared.adapters` fulfils. Every implementation raises only errors of
-`shared.errors`: NotSent where a call had no effect, AnswerLost where that is not known, LostRace
-where a condition did not hold.
+`shared.adapters` implements them. Every implementation raises only errors of `shared.errors`:
+NotSent if a call had no effect, AnswerLost if that is not known, LostRace if a condition did not
+hold.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ else:
 
 
 class Versioned(msgspec.Struct, frozen=True):
-    """A mail as it stands in the ledger, with the ETag that a conditional write needs."""
+    """A mail of the ledger, with the ETag for a conditional write."""
 
     mail: Mail
     etag: str
 
 
 class Span(msgspec.Struct, frozen=True):
-    """What one look through the ledger covers: mails whose ids are of `since` or later. Of those
-    before `before` every one that waits; of the others those whose `Mail.next_check_at` is later than
-    `after` and not later than `until`."""
+    """The part of the ledger that one search covers: mails whose ids are of `since` or later. Of
+    the mails before `before`, all that wait; of the others, those whose `Mail.next_check_at` is
+    later than `after` and not later than `until`."""
 
     since: datetime
     before: datetime
@@ -43,7 +43,7 @@ class Span(msgspec.Struct, frozen=True):
 
 
 class MailSummary(msgspec.Struct, frozen=True):
-    """What a sweep needs to know of a mail."""
+    """The properties of a mail that a sweep needs."""
 
     mail_id: str
     status: Status
@@ -53,52 +53,51 @@ class MailSummary(msgspec.Struct, frozen=True):
 
 
 class WaitingPage(msgspec.Struct, frozen=True):
-    """Some mails that wait, and the cursor that leads to more; there may be more after none."""
+    """Some waiting mails, and the cursor to further ones. A page without mails may have a
+    cursor."""
 
     mails: Sequence[MailSummary]
     cursor: str | None
 
 
 class Ledger(Protocol):
-    """Table `mails`: the truth about every mail."""
+    """Table `mails`, which decides about every mail."""
 
     def insert(self, mail: Mail) -> str:
         """Write a new mail and return its ETag. Raises AlreadyExists."""
         ...
 
     def get(self, mail_id: str) -> Versioned | None:
-        """One mail with its payload, where that is kept in the row."""
+        """One mail, with its payload if that is in the row."""
         ...
 
     def update(self, mail: Mail, etag: str, *, new_payload: bool = False) -> str:
-        """Replace a mail if nobody changed it since. Returns the new ETag. Raises LostRace.
-
-        A payload in the row stays as it was written first, or goes; only `new_payload` puts
-        another one in its place.
-        """
+        """Replace a mail if nobody has changed it since it was read. Returns the new ETag. Raises
+        LostRace. A payload in the row stays as it was first written, or is removed; only
+        `new_payload` replaces it."""
         ...
 
     def page(self, wanted: MailFilter, size: int, cursor: str | None) -> MailPage:
-        """Mails without payload, newest first; `size` of them at most, where the cursor goes on also
-        fewer or none. Those found by a part of an address have no more than a list shows. Raises
-        ValueError for a malformed cursor."""
+        """Mails without payload, newest first, at most `size`; with a cursor there may be fewer or
+        none. Mails that were found by a part of an address have only the properties that a list
+        shows. Raises ValueError for a malformed cursor."""
         ...
 
     def summary(self, mail_id: str) -> MailSummary | None:
-        """What a sweep needs to know of one mail."""
+        """The properties of one mail that a sweep needs."""
         ...
 
     def waiting(
         self, span: Span, most: int, cursor: str | None = None, *, held_for: str | None = None
     ) -> WaitingPage:
-        """Mails of a span that wait, or only those that are held for an account, in no order worth
-        a promise; about `most` at a time."""
+        """The waiting mails of a span, or only those that are held for an account; about `most` at
+        a time. The order is not defined."""
         ...
 
 
 class AttentionItem(msgspec.Struct, frozen=True):
-    """A mail that waits for a person or for its account, as the index of such mails has it: a hint,
-    for the ledger is the truth."""
+    """A mail that waits for a person or for its account, as the index has it. The ledger decides;
+    the index is a hint."""
 
     mail_id: str
     status: Status
@@ -107,24 +106,24 @@ class AttentionItem(msgspec.Struct, frozen=True):
 
 
 class AttentionIndex(Protocol):
-    """Table `waiting`: which mails are held, unknown or failed, so that a page need not look
-    through the ledger for them."""
+    """Table `waiting`: the mails that are held, unknown or failed, so that a page need not search
+    the ledger."""
 
     def open(self, case: AttentionItem) -> None:
-        """Write a case down; doing it again is harmless."""
+        """Write an item. Writing it again is harmless."""
         ...
 
     def close(self, mail_id: str, status: Status) -> None:
-        """Remove the case of a mail that was in this status; there may be none."""
+        """Remove the item of a mail that was in this status. It may not exist."""
         ...
 
     def newest(self, most: int) -> Sequence[AttentionItem]:
-        """Open cases, the latest mail first."""
+        """The items, those of the latest mails first."""
         ...
 
 
 class Hour(msgspec.Struct, frozen=True):
-    """How many mails were accepted in one hour, by the status that they had when they were counted."""
+    """How many mails were accepted in one hour, by their status when they were counted."""
 
     begins: datetime
     counts: Mapping[Status, int]
@@ -141,20 +140,20 @@ class MailCounter(Protocol):
     """Table `mails`, for counting."""
 
     def count(self, since: datetime, until: datetime, most: int | None = None) -> Hour:
-        """Count the mails whose ids are of `since` or later and before `until`, both of one UTC day;
-        about `most` of them at most, the newest."""
+        """Count the mails whose ids are of `since` or later and before `until`, both on one UTC
+        day. At most about `most` mails are counted, the newest ones."""
         ...
 
 
 class Hours(Protocol):
-    """Table `waiting`: what was counted, hour by hour."""
+    """Table `waiting`: the counts of each hour."""
 
     def read(self, since: datetime) -> Sequence[Hour]:
         """The hours that were counted, from `since` on, oldest first."""
         ...
 
     def write(self, hour: Hour) -> None:
-        """Write an hour down, in the place of an earlier count."""
+        """Write the count of an hour. It replaces an earlier one."""
         ...
 
     def forget(self, before: datetime) -> None:
@@ -163,27 +162,27 @@ class Hours(Protocol):
 
 
 class Payloads(Protocol):
-    """Container `payloads`: what does not fit into a ledger row."""
+    """Container `payloads`: content that does not fit into a ledger row."""
 
     def put(self, name: str, content: bytes) -> None:
         """Write; writing the same name again with the same content is harmless."""
         ...
 
     def get(self, name: str) -> bytes:
-        """Read. Raises RemoteRefused where it is gone."""
+        """Read. Raises RemoteRefused if it does not exist."""
         ...
 
     def delete(self, name: str) -> None:
-        """Remove; removing what is not there is harmless."""
+        """Remove. Removing a name that does not exist is harmless."""
         ...
 
 
 class Files(Protocol):
-    """Files in blob storage: what callers put into container `attachments`, and what came with a
-    request and is too large for its payload."""
+    """Files in blob storage: those that callers put into container `attachments`, and those of
+    requests that are too large for the payload."""
 
     def head(self, container: str, name: str) -> StoredFile | None:
-        """A file as it stands now, or None where it is not there."""
+        """A file as it is now; None if it does not exist."""
         ...
 
     def keep(self, name: str, content: bytes) -> StoredFile:
@@ -191,8 +190,6 @@ class Files(Protocol):
         ...
 
     def chunks(self, file: StoredFile, chunk_bytes: int) -> Iterator[bytes]:
-        """The file piece by piece, each but the last of `chunk_bytes`; one at a time in memory.
-
-        Raises FileChanged, before it gives another file's bytes, and RemoteError.
-        """
+        """The file in pieces of `chunk_bytes`, the last one shorter, with one piece in memory at a
+        time. Raises FileChanged before it returns bytes of another version, and RemoteError."""
         ...

@@ -1,4 +1,5 @@
-"""Attachments wherever they lie: read piece by piece, or whole for one request; what a change of a stored file means."""
+"""Attachments in storage: read in pieces, or whole for one request; and the outcome if a stored
+file was changed."""
 
 from __future__ import annotations
 
@@ -36,11 +37,8 @@ class Attached:
 
 
 def read_whole(message: Message, files: Files) -> Message:
-    """The message with the bytes of each file that is in storage.
-
-    For what has been found to fit one request: the files are in memory, all of them. Raises
-    FileChanged and RemoteError.
-    """
+    """The message with the bytes of each stored file. Only for a message that fits one request: all
+    files are in memory. Raises FileChanged and RemoteError."""
     if not any(isinstance(item.content, StoredFile) for item in message.attachments):
         return message
     return replace(
@@ -49,7 +47,7 @@ def read_whole(message: Message, files: Files) -> Message:
 
 
 def not_read(error: FileChanged | RemoteError) -> Outcome:
-    """What becomes of a mail one of whose files could not be read: certainly not sent."""
+    """The outcome of a mail whose file could not be read: certainly not sent."""
     if not isinstance(error, FileChanged):
         return Outcome(
             Verdict.AGAIN, "attachment_unreadable", "Storage did not hand out an attachment."

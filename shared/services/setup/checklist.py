@@ -1,7 +1,8 @@
-"""How far setting Postroom up has come: read from the world each time, so that nothing is lost by
-leaving the page, and a step that breaks later is open again.
+"""How far the set-up of Postroom has come.
 
-What is found out is in `Found`; what it means, in `setup_steps`, which asks nothing.
+It is read from the services each time, so nothing is lost if a person leaves the page, and a step
+that breaks later is open again. `Found` has what was read; `steps` decides what it means and asks
+nothing.
 """
 
 from __future__ import annotations
@@ -40,16 +41,16 @@ from shared.services.sign_in.registration import REDIRECT_CHECK_STATE, Registrat
 
 CLIENT_SECRET = "postroom-client-secret"  # noqa: S105 - its name in the vault
 WRITE_CHECK = "postroom-setup-check"
-"""A secret that holds nothing: that it is there proves that the app may write."""
+"""A secret with no meaning: if it exists, the app may write to the vault."""
 PATIENCE_SECONDS = 6.0
-"""How long the page may wait for the vault, Entra and the mailbox together."""
+"""Seconds that the page waits for the vault, Entra and the mailbox together."""
 _SHARED_AUTHORITIES = ("common", "organizations", "consumers")
 _LEAST_SECRET = 16
 _MOST_SECRET = 512
 
 
 class SecretStore(Protocol):
-    """What setting up needs of Key Vault."""
+    """The parts of Key Vault that the set-up needs."""
 
     def get(self, name: str) -> StoredSecret | None:
         """See `sign_in.ports.Vault`."""
@@ -68,7 +69,7 @@ class SecretStore(Protocol):
 
 
 class AppIdentityPlatform(Protocol):
-    """What setting up needs of Entra."""
+    """The parts of Entra that the set-up needs."""
 
     def app_grant(self, authority: str) -> Grant:
         """See `sign_in.ports.IdentityPlatform`."""
@@ -76,7 +77,7 @@ class AppIdentityPlatform(Protocol):
 
 
 class Checklist:
-    """Finds out how far it is, and takes what a person gives."""
+    """Reads how far the set-up is, and stores what a person enters."""
 
     def __init__(
         self,
@@ -102,8 +103,8 @@ class Checklist:
         self._patience_seconds = patience_seconds
 
     def head(self) -> Found:
-        """Ask everybody now. Raises where storage does not answer; what the vault and Entra have
-        to say is part of what is found."""
+        """Ask all services now. Raises if storage does not answer; the errors of the vault and of
+        Entra are part of the result."""
         patience = Deadline(self._patience_seconds)
         accounts, mail = self._accounts.all(fresh=True), self._setup_mail.newest()
         found = Found(
@@ -118,7 +119,7 @@ class Checklist:
             found = replace(found, written=written, versions=versions)
             trial, words = self._tried(patience)
             found = replace(found, trial=trial, trial_words=words)
-            # Which version it was that Entra took is known only now.
+            # Only now is it known which version Entra accepted.
             if trial is Trial.TAKEN:
                 try:
                     versions = patience.ask("vault", self._credential.describe)
@@ -132,24 +133,23 @@ class Checklist:
         return replace(found, evidence=evidence)
 
     def _of_the_vault(self, signed_in: bool) -> tuple[bool, Sequence[CredentialVersion]]:
-        """Whether the app has written into it, and what it holds to prove the app by."""
+        """Whether the app has written to the vault, and which credentials of the app the vault
+        has."""
         written = signed_in or self._vault.get(WRITE_CHECK) is not None
         return written, self._credential.describe()
 
     def steps(self) -> tuple[Found, Sequence[Step], datetime]:
-        """What was found, the checklist that follows from it, and when that was."""
+        """What was read, the checklist that follows from it, and the time."""
         found, now = self.head(), self._clock()
         return found, steps(found, self.registration, proves_by=self.proves_by, now=now), now
 
     def try_vault(self) -> None:
-        """Write a secret that holds nothing. Raises RemoteError where the app may not."""
+        """Write the secret with no meaning. Raises RemoteError if the app may not write."""
         self._vault.set(WRITE_CHECK, "written by /setup")
 
     def keep_secret(self, value: str, expires_on: str) -> None:
-        """Put the client secret into Key Vault, with the day on which it expires.
-
-        Raises RequestRejected, which never quotes it, and RemoteError; after an AnswerLost it may be there.
-        """
+        """Put the client secret into Key Vault, with its expiry. Raises RequestRejected, which
+        never quotes it, and RemoteError; after AnswerLost it may have been stored."""
         if self.proves_by != "secret":
             used = {"certificate": "a certificate", "managed-identity": "its managed identity"}
             raise RequestRejected(
@@ -182,7 +182,7 @@ def _without_vault(found: Found, error: PostroomError) -> Found:
 
 
 def read_expiry(text: str, now: datetime) -> datetime:
-    """The end of the day before the one that was typed has begun everywhere. Raises RequestRejected."""
+    """The moment at which the typed day begins in the first time zone. Raises RequestRejected."""
     try:
         at = datetime.strptime(text.strip(), "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
@@ -195,7 +195,7 @@ def read_expiry(text: str, now: datetime) -> datetime:
 
 
 def refuse_what_is_no_secret(value: str) -> None:
-    """Raise RequestRejected for what cannot be the value of a client secret. Quotes nothing of it."""
+    """Raise RequestRejected for a text that cannot be a client secret. Quotes nothing of it."""
     if TYPED_GUID.fullmatch(value):
         raise _wrong(
             "secret",
@@ -219,11 +219,9 @@ def _wrong(field: str, message: str) -> RequestRejected:
 
 
 def redirect_check_url(registration: Registration) -> str:
-    """A visit to Entra that asks for nothing and comes back at once, if the redirect URI is right.
-
-    Entra answers to a registered address only; for any other it shows AADSTS50011 on its own page,
-    which Postroom cannot see.
-    """
+    """A request to Entra that needs nothing from the person and comes back at once if the redirect
+    URI is right. For an address that is not registered, Entra shows AADSTS50011 on its own page,
+    which Postroom cannot see."""
     query = {
         "client_id": registration.client_id,
         "response_type": "code",

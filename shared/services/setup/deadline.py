@@ -1,7 +1,9 @@
-"""Answers that a person waits for: whoever is asked may take only what is left of the time.
+"""Answers that a person waits for: all questions together take no longer than the time that is
+left.
 
-The adapters have limits of their own, but try again, which is right for a mail and too long for a
-page. What does not answer in time is left to end by itself, in a thread that nobody waits for.
+The adapters have limits of their own, but they try again, which is right for a mail and too long
+for a page. A question that is not answered in time continues in its own thread, and the page does
+not wait for it.
 """
 
 from __future__ import annotations
@@ -19,18 +21,16 @@ _NAMES = {"vault": "Key Vault", "entra": "Entra", "mailbox": "The mailbox"}
 
 
 class Deadline:
-    """A number of seconds for everything that is asked with it."""
+    """A number of seconds for all questions together."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._until = time.monotonic() + seconds
 
     def ask(self, system: str, question: Callable[[], T]) -> T:
-        """The answer; raises what the question raises, and NotSent when the time is over.
-
-        `system` is `vault`, `entra` or `mailbox`. The question may still be under way then, so it
-        must be one that changes nothing.
-        """
+        """The answer. Raises the errors of the question, and NotSent when the time is over.
+        `system` is `vault`, `entra` or `mailbox`. The question may still run after that, so it must
+        change nothing."""
         answers: SimpleQueue[tuple[T] | Exception] = SimpleQueue()
 
         def run() -> None:

@@ -1,4 +1,5 @@
-"""The test mail of the set-up page: accepted as any other mail, and looked for in its mailbox."""
+"""The test mail of the set-up page: it is accepted as any other mail, and Postroom searches for it
+in its mailbox."""
 
 from __future__ import annotations
 
@@ -26,19 +27,19 @@ else:
     Protocol = object
 
 TEST_TAG = "setup"
-"""By which the mails of the checklist are found again."""
+"""The tag by which the test mails are found again."""
 
 
 class LooksForMail(Protocol):
-    """What setting up needs of verified sending."""
+    """The part of verified sending that the set-up needs."""
 
     def find_out(self, account: Account, mail: Mail) -> SearchResult:
-        """Look into the mailbox for a mail."""
+        """Search the mailbox for a mail."""
         ...
 
 
 class SetupMail:
-    """Sends test mails, and finds out what became of the newest one."""
+    """Sends test mails, and searches for the newest one."""
 
     def __init__(
         self, ledger: Ledger, submission: Submission, finding: LooksForMail, clock: Clock
@@ -66,7 +67,7 @@ class SetupMail:
         return page.mails[0] if page.mails else None
 
     def any_sent(self) -> bool:
-        """Whether any mail at all was sent."""
+        """Whether any mail was sent."""
         return bool(self._ledger.page(MailFilter(statuses=(Status.SENT,)), 1, None).mails)
 
     def evidence(
@@ -75,8 +76,8 @@ class SetupMail:
         accounts: AccountList,
         ask: Callable[[Callable[[], SearchResult]], SearchResult],
     ) -> Evidence | None:
-        """What the mailbox shows of a sent test mail; None for a mail that cannot be looked for. `ask`
-        makes the call in the time that there is."""
+        """What the mailbox has of a sent test mail; None for a mail that cannot be searched for.
+        `ask` makes the call in the time that is left."""
         if (
             mail is None
             or mail.status is not Status.SENT

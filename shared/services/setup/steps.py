@@ -1,4 +1,4 @@
-"""What setting up still needs, from what was found of the world. Pure: nobody is asked."""
+"""The steps that the set-up still needs, from what was read. Pure: it asks no service."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ APP_MENU = (
 
 
 class StepState(StrEnum):
-    """How a step stands."""
+    """The state of a step."""
 
     DONE = "done"
     OPEN = "open"
     UNSURE = "unsure"
-    """Nobody can be asked, or whoever can did not answer."""
+    """No service can say, or the service did not answer."""
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -47,23 +47,23 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Trial(StrEnum):
-    """What came of asking Entra for a token in the app's own name."""
+    """The result of asking Entra for a token in the app's own name."""
 
     TAKEN = "taken"
     REFUSED = "refused"
     NO_ANSWER = "no_answer"
     NOT_ASKED = "not_asked"
-    """Without a directory of its own, there is nothing to ask for."""
+    """POSTROOM_TENANT names no directory, so there is nothing to ask for."""
 
 
 class Found(msgspec.Struct, frozen=True):
-    """The world as it was found."""
+    """What was read from the services."""
 
     vault_trouble: str | None = None
     vault_refused: bool = False
-    """Whether the vault itself said no; else it was not reached."""
+    """Whether the vault itself refused; if not, it was not reached."""
     written: bool = False
-    """Whether the app has written into the vault before."""
+    """Whether the app has written to the vault before."""
     trial: Trial = Trial.NOT_ASKED
     trial_words: str | None = None
     versions: Sequence[CredentialVersion] = ()
@@ -71,15 +71,15 @@ class Found(msgspec.Struct, frozen=True):
     mail: Mail | None = None
     """The newest test mail."""
     sent: bool = False
-    """Whether any mail was sent, a test mail or not."""
+    """Whether any mail was sent, also one that is no test mail."""
     evidence: Evidence | None = None
-    """What a look into the mailbox found, where one is possible."""
+    """The result of the search in the mailbox, if one is possible."""
 
 
 def steps(
     found: Found, registration: Registration, *, proves_by: str, now: datetime
 ) -> Sequence[Step]:
-    """The checklist, in the order in which it is worked through."""
+    """The checklist, in the order in which a person works through it."""
     return (
         _settings(registration),
         _vault(found),
@@ -212,7 +212,7 @@ def _how_to_prove(registration: Registration, proves_by: str) -> tuple[str, str,
 
 
 def _lasting(version: CredentialVersion, now: datetime) -> tuple[str, bool]:
-    """How long it is good for, and whether that is not long."""
+    """How long it is valid, and whether that is short."""
     if version.kind == "managed-identity":
         return "It does not expire.", False
     if version.expires_at is None and version.kind == "certificate":
@@ -325,7 +325,7 @@ def _mail(found: Found) -> Step:
 
 
 def _seen_words(mail: Mail, evidence: Evidence | None) -> tuple[StepState, str]:
-    """What is known of a sent mail beyond that Microsoft took it."""
+    """What is known of a sent mail besides that Microsoft accepted it."""
     if mail.delivery is not DeliveryMode.VERIFIED:
         return (
             StepState.DONE,
@@ -342,21 +342,21 @@ def _seen_words(mail: Mail, evidence: Evidence | None) -> tuple[StepState, str]:
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """How far the test mail has come."""
+    """A stage that the test mail has reached."""
 
     title: str
     at: datetime | None
-    """When it was reached; None where it was not, or is only seen now."""
+    """When it was reached; None if it was not, or if the time is not known."""
     reached: bool
     words: str | None = None
 
 
 LOOKED_FOR = timedelta(minutes=5)
-"""So long after it was sent a copy is waited for."""
+"""How long after sending a copy is expected to appear."""
 
 
 def stages(mail: Mail, evidence: Evidence | None) -> Sequence[Stage]:
-    """The four stages of a test mail, in their order."""
+    """The four stages of a test mail, in order."""
     begun = next((e.at for e in mail.events if e.status is Status.SENDING), None)
     sent = mail.status is Status.SENT
     seen = sent and evidence is Evidence.SENT
@@ -376,7 +376,7 @@ def stages(mail: Mail, evidence: Evidence | None) -> Sequence[Stage]:
 
 
 def is_followed(found: Found, now: datetime) -> bool:
-    """Whether another look at the test mail may show more of it."""
+    """Whether another search for the test mail may show more."""
     mail = found.mail
     if mail is None:
         return False

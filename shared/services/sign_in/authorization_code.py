@@ -1,7 +1,8 @@
-"""Signing a mailbox in: the authorisation-code flow, from the button to Microsoft's answer.
+"""Signing a mailbox in by the authorisation code flow, from the button to Microsoft's answer.
 
-MSAL makes and redeems the flow; what it leaves unchecked is checked here and in `connecting`. The flow
-is taken out of the table before the code is redeemed, so that it can be finished once.
+MSAL makes the flow and redeems the code. What MSAL does not check is checked here and in
+`connecting`. The flow is removed from the table before the code is redeemed, so it can be finished
+once.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ FLOW_LIFETIME = timedelta(minutes=10)
 
 
 def state_hash(state: str) -> str:
-    """The key of a flow's row: the state itself is a secret of the browser that began."""
+    """The key of a flow's row. The state itself is a secret of the browser that began."""
     return hashlib.sha256(state.encode()).hexdigest()
 
 
@@ -53,15 +54,15 @@ class Consent:
     def begin(self, sign_in_request: SignInRequest, *, choose_account: bool = False) -> SignInFlow:
         """Start a sign-in; the browser goes to `msal["auth_uri"]` next.
 
-        `choose_account` lets the person pick another account than the one they are signed in
-        with, as after a mismatch. Raises CredentialRefused, or NotSent where Microsoft cannot be
-        reached.
+        `choose_account` lets the person choose another account than the one they are signed in
+        with, for example after a mismatch. Raises CredentialRefused, or NotSent if Microsoft cannot
+        be reached.
         """
         known = sign_in_request.expected_address
         if known is None and not sign_in_request.replace:
             existing = self._accounts.snapshot().accounts.by_alias(sign_in_request.alias)
             known = existing.address if existing else None
-        # The two do not go together: with both, Microsoft ignores the hint.
+        # Microsoft ignores the hint if both are given.
         hint = None if choose_account else known
         msal = self._identity.begin(
             sign_in_request.authority,
@@ -75,11 +76,8 @@ class Consent:
         return SignInFlow(sign_in_request, msal, expires_at)
 
     def finish(self, flow: SignInFlow, answer: Mapping[str, str]) -> Account:
-        """Turn what Microsoft sent back into a connected account, and release its held mails.
-
-        Raises SignInRejected, CredentialRefused or NotSent; in all of these cases nothing is
-        linked.
-        """
+        """Turn Microsoft's answer into a connected account, and release its held mails. Raises
+        SignInRejected, CredentialRefused or NotSent; then no mailbox is connected."""
         self._take(flow, answer)
         return self._connecting.link(flow.sign_in_request, self._redeem(flow, answer))
 
@@ -111,8 +109,10 @@ class Consent:
 
 
 def _domain_hint(sign_in_request: SignInRequest, address: str | None) -> str | None:
-    """What spares the person Microsoft's question for the sort of account, where it is certain:
-    the directory is named by a domain that the address has, or only personal accounts may come.
+    """The domain hint, with which Microsoft does not ask for the kind of account. Only where the
+    kind is certain: the directory is named by the address's own domain, or only personal accounts
+    are allowed.
+
     https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
     """
     if sign_in_request.authority == "consumers":
@@ -122,7 +122,8 @@ def _domain_hint(sign_in_request: SignInRequest, address: str | None) -> str | N
 
 
 def _check_issuer(issuer: str | None, authority_host: str) -> None:
-    """The `iss` of RFC 9207, where it is sent: it must be ours, before the code goes anywhere."""
+    """If the answer has `iss` (RFC 9207), it must be the expected one, before the code is sent
+    anywhere."""
     if issuer is None:
         return
     if not re.fullmatch(re.escape(authority_host) + r"/[^/]+/v2\.0", issuer):

@@ -1,7 +1,5 @@
-"""Connecting the mailbox of a person who has signed in: the checks, then the rows.
-
-One order keeps one promise: on any refusal nothing is stored.
-"""
+"""Connecting the mailbox of a person who has signed in: first all checks, then the rows. After any
+refusal nothing is stored."""
 
 from __future__ import annotations
 
@@ -82,8 +80,8 @@ class Connecting:
         connected: Callable[[Account, str], None] = lambda account, access_token: None,
         new_account_id: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
-        """`linked` is called with each account that was connected and an access token of it, before its
-        held mails go."""
+        """`linked` is called with each account that was connected and an access token of it, before
+        its held mails are released."""
         self._rules = rules
         self._identity = identity
         self._mail_service = mail_service
@@ -95,11 +93,8 @@ class Connecting:
         self._new_account_id = new_account_id
 
     def link(self, sign_in_request: SignInRequest, grant: Grant) -> Account:
-        """Check whose grant it is and that it works, link the mailbox, release its held mails.
-
-        Raises SignInRejected, CredentialRefused or NotSent; in all of these cases nothing is
-        linked.
-        """
+        """Check whose grant it is and that it works, connect the mailbox, release its held mails.
+        Raises SignInRejected, CredentialRefused or NotSent; then no mailbox is connected."""
         person = read_person(
             grant.id_token_claims, sign_in_request.authority, self._rules, self._clock()
         )
@@ -190,10 +185,8 @@ class Connecting:
         person: Person,
         chosen: str,
     ) -> Account | None:
-        """The account that has the alias, if any.
-
-        Raises SignInRejected where the alias or the mailbox is taken.
-        """
+        """The account that has the alias, if any. Raises SignInRejected if the alias or the mailbox
+        belongs to another account."""
         for row in snapshot.accounts:
             if row.alias != sign_in_request.alias and _is_theirs(row, person, chosen):
                 raise linked_already(row, chosen)
@@ -217,11 +210,9 @@ class Connecting:
         return existing
 
     def _test_refresh(self, authority: str, grant: Grant, profile: Profile) -> Grant:
-        """One refresh the way every later one will be done.
-
-        Grants of personal accounts obtained through `common` have been seen to fail at the first
-        refresh there: better found out now than in an hour.
-        """
+        """One refresh, made in the same way as all later ones. Grants of personal accounts from
+        `common` have been seen to fail at the first refresh there. It is better to find this now
+        than in an hour."""
         try:
             scopes = sorted(grant.scopes & permissions.ALL)
             newer = self._identity.refresh(authority, str(grant.refresh_token), scopes)
@@ -242,11 +233,11 @@ class Connecting:
         snapshot = self._accounts.snapshot()
         existing = self._existing(snapshot, sign_in_request, person, profile.address)
         same = existing if existing and person.owns(existing) else None
-        # Another mailbox gets another id: the old one's token, in the memory of some instance,
-        # can then never send for the new one.
+        # Another mailbox gets another id. A token of the old mailbox, which an instance may have in
+        # memory, can then never be used for the new one.
         account_id = same.account_id if same else None
         if existing is None:
-            # Disconnected and connected again: the mails that waited are its own.
+            # It was disconnected and is connected again: the mails that waited belong to it.
             account_id = next(
                 (
                     gone.account_id
@@ -299,19 +290,19 @@ class Connecting:
             ) from error
 
     def _drop_grant(self, account: Account) -> None:
-        """Take a grant that no account refers to any more out of the vault."""
+        """Remove a grant from the vault that no account uses any more."""
         try:
             self._vault.remove(grant_secret(account))
         except RemoteError:
-            # The app's role may lack deletion; the secret is of no use to anybody without the app.
+            # The app may not be allowed to delete. Nobody can use the secret without the app.
             telemetry.event("unused_grant_kept", level=logging.WARNING, account=account.alias)
 
     def _drop_unused(self, account: Account) -> None:
-        """Take back the grant of a sign-in that was refused, unless a row refers to it."""
+        """Remove the grant of a rejected sign-in, unless a row uses it."""
         try:
             used = any(row.grant == account.grant for row in self._accounts.snapshot().accounts)
         except RemoteError:
-            # The person is told that nothing was connected, and starts again.
+            # The person reads that no mailbox was connected, and starts again.
             used = False
         if not used:
             self._drop_grant(account)
@@ -323,8 +314,8 @@ class Connecting:
 
         def row_on(snapshot: AccountsSnapshot) -> Account:
             existing = self._existing(snapshot, sign_in_request, person, account.address)
-            # Whoever takes the place of a row drops its grant. A row is replaced only by one
-            # that saw it from the start, so that no grant is dropped that comes back later.
+            # The sign-in that replaces a row removes the row's grant. It read that row when it
+            # began, so it never removes a grant that is used again later.
             if (existing.account_id if existing else None) not in expected:
                 raise overtaken(existing, account, person)
             same = existing is not None and person.owns(existing)
@@ -355,11 +346,9 @@ def _had(gone: DisconnectedMailbox, sign_in_request: SignInRequest, person: Pers
 
 
 def _authority_of(sign_in_request: SignInRequest, person: Person) -> str:
-    """Where the grant is refreshed: where it was given, as far as that names one place.
-
-    Personal accounts, in particular, need the authority that they signed in at (entra-oauth, 2.6);
-    of a directory its id is kept, since its domains may change.
-    """
+    """The authority that refreshes the grant: where it was given, as far as that is one place.
+    Personal accounts need the authority at which they signed in (entra-oauth, 2.6). Of a directory
+    the id is kept, because its domains may change."""
     if sign_in_request.authority in _SHARED_AUTHORITIES:
         return sign_in_request.authority
     return "consumers" if person.tenant_id == PERSONAL_TENANT else person.tenant_id
@@ -368,16 +357,16 @@ def _authority_of(sign_in_request: SignInRequest, person: Person) -> str:
 def _same_object(graph_id: str, token_id: str) -> bool:
     """Whether Graph's id and the token's `oid` name the same user.
 
-    UNCONFIRMED, and kept to this function: Graph is said to give personal accounts' ids as the
-    last 16 hexadecimal digits of the `oid`, which is all of it that is not zero.
+    UNCONFIRMED, and kept to this function: Graph is said to give a personal account's id as the
+    last 16 hexadecimal digits of the `oid`. All digits before them are zero.
     """
     graph, token = graph_id.replace("-", "").lower(), token_id.replace("-", "").lower()
     return bool(graph) and (graph == token or (len(graph) == 16 and token == graph.rjust(32, "0")))
 
 
 def _is_theirs(row: Account, person: Person, address: str) -> bool:
-    """Whether an account is the person's mailbox. One that was added without a look into the
-    directory has no object id: there the address decides."""
+    """Whether an account is the person's mailbox. An account that was added without reading the
+    directory has no object id; then the addresses are compared."""
     if row.object_id:
         return person.owns(row)
     return row.tenant_id.lower() == person.tenant_id and row.owns(address)

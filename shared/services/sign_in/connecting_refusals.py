@@ -33,7 +33,7 @@ def added_already(existing: Account, chosen: str) -> SignInRejected:
 
 
 def overtaken(existing: Account | None, account: Account, person: Person) -> SignInRejected:
-    """Another sign-in for the alias was finished while this one was under way."""
+    """Another sign-in for the alias was finished during this one."""
     if existing and person.owns(existing):
         return linked_already(existing, account.address)
     return SignInRejected(

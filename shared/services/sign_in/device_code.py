@@ -1,9 +1,11 @@
-"""Signing a mailbox in by a code that is typed at Microsoft, for whoever's browser cannot reach the
-callback.
+"""Signing a mailbox in by a code that is typed at Microsoft, for people whose browser cannot reach
+the callback.
 
-From the grant on it is the way of every sign-in: the same checks, the same test refresh, the same
-rows. What it lacks is the redirect that ties the person to the browser that began, so a code can be
-talked out of people: whose mailbox comes back is checked, who typed it cannot be.
+After the grant it is the same as every sign-in: the same checks, the same test refresh, the same
+rows. It has no redirect that connects the person to the browser that began, so a person can be
+persuaded to type somebody else's code. Postroom checks which mailbox comes back; it cannot check
+who typed the code.
+
 https://learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code
 """
 
@@ -24,7 +26,7 @@ from shared.services.sign_in.ports import DeviceFlow, Flows, Grant, IdentityPlat
 
 
 class DeviceSignIn:
-    """Begins, asks and finishes."""
+    """Begins, polls and finishes these sign-ins."""
 
     def __init__(
         self,
@@ -55,11 +57,9 @@ class DeviceSignIn:
         return DeviceFlow(sign_in_request, handle, code, expires_at)
 
     def ask(self, flow: DeviceFlow) -> Grant:
-        """Ask Microsoft once whether the person has finished.
-
-        Raises NotFinishedYet; NotSent, after which asking again may help; or SignInRejected and
-        CredentialRefused, after which it will not.
-        """
+        """Ask Microsoft once whether the person has finished. Raises NotFinishedYet; NotSent, after
+        which asking again may help; or SignInRejected and CredentialRefused, after which it does
+        not."""
         if flow.expires_at <= self._clock():
             raise known_errors.refused_sign_in(known_errors.find("expired_token"))
         try:
@@ -68,7 +68,7 @@ class DeviceSignIn:
             raise known_errors.refused_sign_in(known_errors.find(error.code)) from error
 
     def finish(self, flow: DeviceFlow, grant: Grant) -> Account:
-        """Link the mailbox, once. Raises as `Connecting.link` does."""
+        """Connect the mailbox, once. Raises as `Connecting.link` does."""
         if self._flows.take(state_hash(flow.handle)) is None:
             raise SignInRejected(
                 "This sign-in was finished already.",

@@ -1,8 +1,8 @@
-"""The checks of a sign-in's answer that MSAL leaves out.
+"""The checks of a sign-in's answer that MSAL does not make.
 
-MSAL compares `state` and the nonce. It lets a missing id token pass, and no longer looks at `aud`,
-`iss` or `exp`. The token's signature needs no check: it comes straight from the token endpoint over
-TLS (OpenID Connect Core 1.0, section 3.1.3.7, point 6).
+MSAL compares `state` and the nonce. It accepts an answer without id token, and does not check
+`aud`, `iss` and `exp` any more. The token's signature needs no check: the token comes from the
+token endpoint over TLS (OpenID Connect Core 1.0, section 3.1.3.7, point 6).
 https://github.com/AzureAD/microsoft-authentication-library-for-python/pull/943
 """
 
@@ -24,7 +24,7 @@ CLOCK_SKEW_SECONDS = 300
 
 
 class Expected(Protocol):
-    """What the claims are compared with."""
+    """The values that the claims must have."""
 
     @property
     def client_id(self) -> str: ...
@@ -33,7 +33,7 @@ class Expected(Protocol):
 
 
 class Person(msgspec.Struct, frozen=True):
-    """Who signed in: tenant and object id never change; the label is for people only."""
+    """Who signed in. Tenant and object id never change; the label is for people only."""
 
     tenant_id: str
     object_id: str
@@ -48,7 +48,7 @@ class Person(msgspec.Struct, frozen=True):
 
 
 def check_client_info(value: str | None) -> None:
-    """Refuse a malformed `client_info` before MSAL trips over it, which it does ahead of `state`."""
+    """Reject a malformed `client_info`. MSAL reads it before it checks `state`, and fails there."""
     if value is None:
         return
     try:
@@ -65,7 +65,8 @@ def check_client_info(value: str | None) -> None:
 def read_person(
     claims: Mapping[str, object] | None, authority: str, expected: Expected, now: datetime
 ) -> Person:
-    """Who the id token speaks of, once it is certain that it speaks to us, of them, now."""
+    """The person in the id token, after the checks that the token is for this app, from the right
+    issuer, and valid now."""
     if claims is None:
         raise _doubtful("Microsoft's answer does not say who signed in.")
     label = claims.get("preferred_username")
@@ -91,7 +92,8 @@ def _in_time(claims: Mapping[str, object], now: datetime) -> bool:
 
 
 def _check_tenant(authority: str, tenant: str) -> None:
-    """Hold the answer to the directory that was asked. A domain's id is not known here."""
+    """Reject an answer from another directory than the one that was asked. If a domain was asked,
+    its id is not known here."""
     personal = tenant == PERSONAL_TENANT
     wrong = (
         (bool(GUID.fullmatch(authority)) and tenant != authority)

@@ -1,8 +1,8 @@
-"""What connecting a mailbox needs: Microsoft Entra, the flows under way, and Key Vault.
+"""Interfaces for connecting a mailbox: Microsoft Entra, the flows under way, and Key Vault.
 
-Interfaces, which `shared.adapters` fulfils. Every implementation raises only errors of
-`shared.errors`: NotSent where a call had no effect, AnswerLost where that is not known, LostRace
-where a condition did not hold.
+`shared.adapters` implements them. Every implementation raises only errors of `shared.errors`:
+NotSent if a call had no effect, AnswerLost if that is not known, LostRace if a condition did not
+hold.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class StoredSecret(msgspec.Struct, frozen=True):
     version: str
     created_at: datetime
     expires_at: datetime | None = None
-    """What the vault was told; it gives the value out all the same."""
+    """The expiry that was stored with it. The vault still returns the value after that time."""
     content_type: str | None = None
 
     def __repr__(self) -> str:
@@ -37,7 +37,7 @@ class StoredSecret(msgspec.Struct, frozen=True):
 
 
 class SecretVersion(msgspec.Struct, frozen=True):
-    """What the vault says of one version of a secret, without its value."""
+    """The vault's properties of one version of a secret, without its value."""
 
     version: str
     enabled: bool
@@ -46,18 +46,18 @@ class SecretVersion(msgspec.Struct, frozen=True):
 
 
 class Vault(Protocol):
-    """Key Vault secrets. Names start with `postroom-` and hold nothing personal."""
+    """Key Vault secrets. Their names start with `postroom-` and contain nothing personal."""
 
     def get(self, name: str) -> StoredSecret | None:
-        """The newest version, or None where there is no such secret, or it is disabled."""
+        """The newest version; None if there is no such secret, or it is disabled."""
         ...
 
     def set(self, name: str, value: str, tags: Mapping[str, str] | None = None) -> StoredSecret:
-        """Write a new version; recovers a soft-deleted secret of that name first."""
+        """Write a new version. A soft-deleted secret of that name is recovered first."""
         ...
 
     def remove(self, name: str) -> None:
-        """Disable every version, then delete; removing what is not there is harmless."""
+        """Disable every version, then delete. Harmless if there is no such secret."""
         ...
 
 
@@ -69,16 +69,17 @@ class VaultHistory(Protocol):
         ...
 
     def get_version(self, name: str, version: str) -> StoredSecret | None:
-        """One version, or None where it is not there, or disabled."""
+        """One version; None if it does not exist or is disabled."""
         ...
 
     def versions(self, name: str) -> Sequence[SecretVersion]:
-        """Every version, newest first; none of an unknown name."""
+        """All versions, newest first; none for an unknown name."""
         ...
 
 
 class CredentialVersion(msgspec.Struct, frozen=True):
-    """One version of what proves to Entra who the app is. Nothing secret."""
+    """One version of the credential that proves the app's identity to Entra. Nothing in it is
+    secret."""
 
     kind: str
     """`secret`, `certificate` or `managed-identity`."""
@@ -87,33 +88,31 @@ class CredentialVersion(msgspec.Struct, frozen=True):
     enabled: bool
     newest: bool
     expires_at: datetime | None
-    """None where it does not expire, or nobody wrote down when."""
+    """None if it does not expire, or if its expiry was not stored."""
     in_use: bool
-    """Whether Entra took it the last time that this process asked."""
+    """Whether Entra accepted it the last time that this process used it."""
 
 
 class AppCredentialStatus(Protocol):
-    """How the app proves who it is, for those who watch over it."""
+    """The app's credential, as the checks of its expiry see it."""
 
     def describe(self) -> Sequence[CredentialVersion]:
-        """Its versions, newest first; those that the app would still fall back on, and no older.
-
-        Asks the vault each time. Raises RemoteError.
-        """
+        """Its versions, newest first, down to the oldest that the app would still use. Asks the
+        vault each time. Raises RemoteError."""
         ...
 
 
 class SignInRequest(msgspec.Struct, frozen=True):
-    """Which mailbox a sign-in is to link, and with which permissions."""
+    """The mailbox that a sign-in connects, and the permissions that it asks for."""
 
     alias: str
     authority: str
-    """Where the person signs in, the code is redeemed and the grant refreshed: a tenant id, a
+    """The authority for signing in, redeeming the code and refreshing the grant: a tenant id, a
     domain, `organizations`, `consumers` or `common`."""
     expected_address: str | None = None
     expected_object_id: str | None = None
     replace: bool = False
-    """Whether another mailbox may take the place of the one that has the alias."""
+    """Whether another mailbox may replace the one that has the alias."""
     verified: bool = False
     shared: bool = False
 
@@ -124,24 +123,26 @@ class SignInRequest(msgspec.Struct, frozen=True):
 
 
 class Destruction(msgspec.Struct, frozen=True):
-    """What became of a secret that was to be destroyed. No version of it can be read any more."""
+    """The result of destroying a secret. None of its versions can be read any more."""
 
     purged: bool
     gone_at: datetime | None = None
-    """When the vault purges by itself what could not be purged now; None where it does not say."""
+    """When the vault purges the secret by itself, if it could not be purged now; None if the vault
+    does not say."""
 
 
 class Shredder(Protocol):
-    """Key Vault, for secrets that must not come back."""
+    """Key Vault, for secrets that must not be recoverable."""
 
     def destroy(self, name: str) -> Destruction:
-        """Disable every version, delete the name, and purge it where the vault and the app's rights
-        allow; harmless where it is gone. Raises RemoteRefused where it may not even be deleted."""
+        """Disable every version, delete the name, and purge it if the vault and the app's rights
+        allow it. Harmless if it is gone. Raises RemoteRefused if the app may not even delete it."""
         ...
 
 
 class SignInFlow(msgspec.Struct, frozen=True):
-    """What MSAL needs to finish a sign-in, plus whom it is for. Secret while it lasts."""
+    """What MSAL needs to finish a sign-in, and the account that it is for. Secret until it is
+    finished."""
 
     sign_in_request: SignInRequest = msgspec.field(name="wish")
     msal: Mapping[str, object]
@@ -150,7 +151,7 @@ class SignInFlow(msgspec.Struct, frozen=True):
 
 
 class DeviceCode(msgspec.Struct, frozen=True):
-    """What a person types at Microsoft, and what the answer is fetched with. Secret."""
+    """The code that a person types at Microsoft, and the code that fetches the answer. Secret."""
 
     user_code: str
     verification_uri: str
@@ -163,17 +164,17 @@ class DeviceCode(msgspec.Struct, frozen=True):
 
 
 class DeviceFlow(msgspec.Struct, frozen=True):
-    """A sign-in by code under way, and whom it is for. Secret while it lasts."""
+    """A sign-in by code under way, and the account that it is for. Secret until it is finished."""
 
     sign_in_request: SignInRequest = msgspec.field(name="wish")
     handle: str
-    """Names the flow; known to the browser that began it only."""
+    """The name of the flow; only the browser that began knows it."""
     code: DeviceCode
     expires_at: datetime
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """What a token request gave. Secret."""
+    """The answer to a token request. Secret."""
 
     access_token: str
     refresh_token: str | None
@@ -182,17 +183,15 @@ class Grant(msgspec.Struct, frozen=True):
     expires_in_seconds: int
     id_token_claims: Mapping[str, object] | None
     tenant_id: str | None = None
-    """The directory that answered, where its metadata says so."""
+    """The directory that answered, if its metadata names it."""
 
     def __repr__(self) -> str:
         return f"Grant(scopes={sorted(self.scopes)})"
 
 
 class IdentityPlatform(Protocol):
-    """Entra. Raises ConsentRequired, CredentialRefused, NotSent (transient) for refusals.
-
-    Scopes go in by their short Graph names, such as `Mail.Send`.
-    """
+    """Microsoft Entra. Raises ConsentRequired, CredentialRefused, or NotSent (temporary). Scopes
+    are given by their short Graph names, such as `Mail.Send`."""
 
     def begin(
         self,
@@ -203,33 +202,33 @@ class IdentityPlatform(Protocol):
         prompt: str | None = None,
         domain_hint: str | None = None,
     ) -> Mapping[str, object]:
-        """Start an authorisation-code flow with PKCE; the result holds `auth_uri` and secrets."""
+        """Start an authorisation code flow with PKCE. The result holds `auth_uri` and secrets."""
         ...
 
     def redeem(
         self, authority: str, flow: Mapping[str, object], answer: Mapping[str, str]
     ) -> Grant:
-        """Exchange the code that came back. Raises RequestRejected for what a person can mend."""
+        """Redeem the code that came back. Raises SignInRejected for mistakes that a person can
+        correct."""
         ...
 
     def begin_device(self, authority: str, scopes: Sequence[str]) -> DeviceCode:
-        """Ask for a code that a person types at Microsoft, in any browser."""
+        """Get a code that a person types at Microsoft, in any browser."""
         ...
 
     def poll_device(self, authority: str, code: DeviceCode) -> Grant:
-        """Ask once whether the person has finished.
-
-        Raises NotFinishedYet while they have not, SignInRejected where they cannot any more.
-        """
+        """Ask once whether the person has finished. Raises NotFinishedYet if not, SignInRejected if
+        they cannot finish any more."""
         ...
 
     def refresh(self, authority: str, refresh_token: str, scopes: Sequence[str]) -> Grant:
-        """Trade a refresh token for an access token (and usually a newer refresh token)."""
+        """Exchange a refresh token for an access token, and usually for a newer refresh token."""
         ...
 
     def app_grant(self, authority: str) -> Grant:
         """An access token in the app's own name (client credentials), for one directory: the
-        authority is a tenant id or a domain. Which permissions it carries is not said."""
+        authority is a tenant id or a domain. The answer does not say which permissions the token
+        has."""
         ...
 
 
@@ -237,9 +236,9 @@ class Flows(Protocol):
     """Table `flows`: each sign-in can be finished once."""
 
     def open(self, state_hash: str, expires_at: datetime) -> None:
-        """Write down that a sign-in is under way."""
+        """Store a sign-in that is under way."""
         ...
 
     def take(self, state_hash: str) -> datetime | None:
-        """Remove the row and return its expiry; None where it is not there (or was just taken)."""
+        """Remove the row and return its expiry; None if it does not exist, or was just taken."""
         ...

@@ -1,4 +1,4 @@
-"""How Microsoft knows this app, and what follows from it for the people who use the pages."""
+"""The app registration, and what follows from it for people who use the pages."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from shared.mail import known_errors
 from shared.mail.permissions import EMAIL, Choices
 
 ADMIN_CONSENT_STATE = "admin-consent"
-"""Marks the answer to an admin-consent link. No secret, and it protects nothing: the link is opened
-in anybody's browser, at any time, and its answer changes nothing here."""
+"""Marks the answer to an admin-consent link. It is not secret and protects nothing: the link can be
+opened in any browser at any time, and its answer changes nothing here."""
 REDIRECT_CHECK_STATE = "redirect-check"
-"""Marks the answer to a visit that only tries the redirect URI; as little a secret."""
+"""Marks the answer to a request that only tests the redirect URI. It is not secret either."""
 _OIDC = ("openid", "profile", "offline_access", EMAIL)
 
 
@@ -29,13 +29,14 @@ class Registration(msgspec.Struct, frozen=True):
 
     @property
     def serves_both_kinds(self) -> bool:
-        """Whether a sign-in may be of a work or of a personal account."""
+        """Whether a sign-in may use a work account or a personal account."""
         return self.tenant.lower() == "common"
 
     def admin_consent_url(self, choices: Choices, authority: str | None = None) -> str | None:
-        """Where an administrator grants the permissions for everybody in the directory.
+        """The page where an administrator grants the permissions for everybody in the directory.
+        None for personal accounts, which have no administrator. The endpoint does not accept
+        `common`.
 
-        None for personal accounts, which have no administrator. The endpoint knows no `common`.
         https://learn.microsoft.com/entra/identity-platform/v2-admin-consent
         """
         tenant = (authority or self.tenant).lower()
@@ -55,13 +56,12 @@ class Registration(msgspec.Struct, frozen=True):
 
 
 def consent_would_help(code: str | None) -> bool:
-    """Whether an administrator's consent may mend a refusal of this code: the catalogue says so.
-
-    Of a bare `access_denied` nobody can tell whether the person or the directory said no.
-    """
+    """Whether an administrator's consent may remove this error, by the catalogue. A plain
+    `access_denied` does not say whether the person or the directory refused."""
     return code is not None and known_errors.find(code).admin_consent
 
 
 def wants_admin_consent(answer: Mapping[str, str], code: str | None) -> bool:
-    """The same for an answer at the callback, which may say so in a parameter of its own."""
+    """The same for an answer at the callback, which may carry the code in a parameter of its
+    own."""
     return consent_would_help(code) or answer.get("admin_consent", "").lower() == "true"

@@ -1,4 +1,4 @@
-"""What an administrator asks for when signing a mailbox in, checked before anybody is bothered."""
+"""The request to sign a mailbox in, checked before the browser goes to Microsoft."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.mail.guid import GUID
 from shared.mail.problems import INVALID_REQUEST
 from shared.services.sign_in.ports import SignInRequest
 
-# Good enough to catch a slip of the pen; what counts is the comparison with the real mailbox.
+# This finds typing errors. The comparison with the real mailbox decides.
 _ADDRESS = re.compile(r"[^\s@<>\"',;:]{1,64}@[^\s@<>\"',;:]{1,255}")
 
 
@@ -26,10 +26,10 @@ def read_request(
     verified: bool = False,
     shared: bool = False,
 ) -> SignInRequest:
-    """The request in the fields of the form. Raises RequestRejected naming every field that is wrong.
+    """The request in the fields of the form. Raises RequestRejected, which names every wrong field.
 
-    `tenant` is the setting's. `kind` (`work`, `personal` or nothing) matters where that is
-    `common`, which stands for both; elsewhere it must fit.
+    `tenant` is the setting's value. `kind` (`work`, `personal` or empty) matters only if that is
+    `common`, which allows both; otherwise it must fit.
     """
     alias = alias.strip().lower()
     address, object_id = expected_address.strip(), expected_object_id.strip().lower()
@@ -40,7 +40,7 @@ def read_request(
                 "alias", "Use 1 to 40 of a-z, 0-9 and '-', beginning with a letter or digit."
             )
         )
-    # Bytes: the request travels in a cookie.
+    # In bytes, because the request is kept in a cookie.
     too_long = len(address.encode("utf-8", "surrogatepass")) > MAX_ADDRESS
     if too_long or (address and not _ADDRESS.fullmatch(address)):
         problems.append(
@@ -84,10 +84,10 @@ def read_request(
 
 
 def authority_for(tenant: str, kind: str) -> str | None:
-    """Where an account of a kind signs in; None where the setting admits none of that kind.
+    """The authority for accounts of a kind; None if the setting does not allow that kind.
 
-    Grants of personal accounts that came by way of `common` have been seen to fail at the first
-    refresh; `consumers`, and for the rest `organizations`, serve sign-in and refresh alike.
+    Grants of personal accounts from `common` have been seen to fail at the first refresh.
+    `consumers`, and `organizations` for the others, work for sign-in and refresh.
     """
     of_both = {"": tenant, AccountKind.WORK: "organizations", AccountKind.PERSONAL: "consumers"}
     if kind not in of_both:

@@ -1,7 +1,7 @@
-"""Secrets of sign-ins that no account refers to.
+"""Stray grants: secrets of sign-ins that no account uses.
 
-A process that ends between storing a grant and writing the account's row leaves one behind, and so
-does a vault that did not answer when an account got another grant.
+One is left behind if a process ends after storing a grant and before writing the account's row, or
+if the vault does not answer when an account gets another grant.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from shared.services.upkeep.ports import SecretShelf
 from shared.telemetry import event
 
 OLD = timedelta(days=1)
-"""A younger one may be of a sign-in that is under way, whose row is about to be written."""
+"""A younger one may belong to a sign-in that is about to write its row."""
 
 
 class StrayGrants:
-    """Takes them out of the vault."""
+    """Removes stray grants from the vault."""
 
     def __init__(self, *, shelf: SecretShelf, accounts: AccountRegister, clock: Clock) -> None:
         self._shelf = shelf
@@ -29,20 +29,18 @@ class StrayGrants:
         self._clock = clock
 
     def remove(self, stop: datetime) -> int:
-        """Disable and delete what is stray, until `stop`; returns how many went.
-
-        Raises RemoteError where the vault or the table does not answer; what is left goes the next
-        time.
-        """
+        """Disable and delete stray grants, until `stop`. Returns how many were removed. Raises
+        RemoteError if the vault or the table does not answer; the rest is removed the next time."""
         old = [
             one.name
             for one in self._shelf.listed(GRANTS)
             if one.changed_at is not None and self._clock() - one.changed_at > OLD
         ]
-        # Read after the names: no row comes to refer to a secret that is older than it.
+        # The rows are read after the names: no row can begin to use a secret that is older than
+        # this.
         snapshot = self._accounts.snapshot()
         if snapshot.version is None:
-            # No account was ever written to this table: it may be the wrong one.
+            # This table never had an account: it may be the wrong table.
             return 0
         used = {grant_secret(account) for account in snapshot.accounts}
         removed = 0

@@ -1,7 +1,8 @@
-"""Mail to those who run Postroom, through Postroom itself.
+"""Notices by mail to the people who run Postroom, sent through Postroom itself.
 
-Each has a key, so that a second instance or a second run sends none. It goes by an account that can
-send; where there is none, log and pages have to do. What becomes of such a mail raises no other.
+Each notice has a key, so that a second instance or a second run sends none. It is sent from an
+account that can send; if there is none, the log and the pages must do. A notice that fails causes
+no further notice.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ TAG = "postroom"
 
 
 class Operators:
-    """Tells them."""
+    """Sends notices."""
 
     def __init__(
         self,
@@ -35,7 +36,8 @@ class Operators:
         clock: Clock,
         accounts_page: str,
     ) -> None:
-        """`addresses` may be empty: then nobody is told. `accounts_page` is where they go on."""
+        """`addresses` may be empty: then nobody gets a notice. `accounts_page` is the link in
+        it."""
         self._addresses = tuple(addresses)
         self._submission = submission
         self._accounts = accounts
@@ -43,10 +45,11 @@ class Operators:
         self._page = accounts_page
 
     def tell(self, key: str, subject: str, text: str, *, broken: str | None = None) -> bool:
-        """Accept one mail. Returns whether it is accepted, now or earlier. Raises RemoteError where
-        storage failed: then telling again does no harm.
+        """Accept one notice. Returns whether it is accepted, now or earlier. Raises RemoteError if
+        storage failed; then it may be tried again.
 
-        `key` is the same for the same news; no caller can take it first. `broken` is the id of an account that is not to carry it.
+        `key` is the same for the same news, and no caller can claim it first. `broken` is the id of
+        an account that must not send it.
         """
         if not self._addresses:
             return False
@@ -66,13 +69,13 @@ class Operators:
             self._submission.accept(replace(order, place=own_place(key)))
         except RequestRejected as refused:
             if refused.kind.code == "idempotency_conflict":
-                return True  # told earlier, by another account or in other words
+                return True  # accepted earlier, from another account or in other words
             event("operators_not_told", level=logging.WARNING, reason=refused.kind.code)
             return False
         return True
 
     def _carrier(self, broken: str | None) -> Account | None:
-        """An account that can send, the default one first."""
+        """An account that can send; the default account first."""
         able = [
             account
             for account in self._accounts.all(fresh=True)

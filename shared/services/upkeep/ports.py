@@ -1,8 +1,8 @@
-"""What the timers need: the index of waiting mails, the archive, and what the watch remembers.
+"""Interfaces for the timers: the index of waiting mails, the archive, and the memory of the watch.
 
-Interfaces, which `shared.adapters` fulfils. Every implementation raises only errors of
-`shared.errors`: NotSent where a call had no effect, AnswerLost where that is not known, LostRace
-where a condition did not hold.
+`shared.adapters` implements them. Every implementation raises only errors of `shared.errors`:
+NotSent if a call had no effect, AnswerLost if that is not known, LostRace if a condition did not
+hold.
 """
 
 from __future__ import annotations
@@ -26,11 +26,8 @@ else:
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A row of the index of waiting mails: a hint, for the ledger is the truth.
-
-    Either `due_at` says when somebody must look, or `held_for` which account's recovery it is
-    waiting for.
-    """
+    """A row of the index of waiting mails. The ledger decides; the index is a hint. Either `due_at`
+    says when to look at the mail, or `held_for` names the account whose recovery it waits for."""
 
     mail_id: str
     noted_at: datetime
@@ -40,7 +37,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class HeldMark(msgspec.Struct, frozen=True):
-    """Says that mails are noted as held for an account."""
+    """The mark that mails are noted as held for an account."""
 
     alias: str
     noted_at: datetime
@@ -48,9 +45,12 @@ class HeldMark(msgspec.Struct, frozen=True):
 
 
 class Watermark(msgspec.Struct, frozen=True):
-    """How far the sweep has come. Each mail that waits, and whose id is of a time before
-    `noted_before`, is in the index; each whose `Mail.next_check_at` was not later than `looked_until`
-    was looked at. With `under_way` a look has stopped at `cursor` and goes on there."""
+    """How far the sweep has come.
+
+    Each waiting mail whose id is of a time before `noted_before` is in the index. Each mail whose
+    `Mail.next_check_at` was not later than `looked_until` was looked at. With `under_way` a search
+    has stopped at `cursor` and continues there.
+    """
 
     noted_before: datetime
     looked_until: datetime
@@ -60,8 +60,8 @@ class Watermark(msgspec.Struct, frozen=True):
 
 
 class WaitingSnapshot(msgspec.Struct, frozen=True):
-    """The index at one moment: how far the sweep has come (None before the first one), for which
-    accounts mails are noted as held, and what is due, the longest due first."""
+    """The index at one moment: how far the sweep has come (None before the first one), the accounts
+    with held mails, and the due entries, longest due first."""
 
     watermark: Watermark | None
     held: Sequence[HeldMark]
@@ -69,100 +69,101 @@ class WaitingSnapshot(msgspec.Struct, frozen=True):
 
 
 class WaitingIndex(Protocol):
-    """Table `waiting`: where to look for mails that wait, so that nobody looks through the ledger.
+    """Table `waiting`: the index of mails that wait, so that nobody has to search the ledger.
 
-    Whoever makes a mail wait whose id may lie before the watermark notes it first, and changes the
-    ledger within ten minutes (`docs/decisions/0012-index-of-waiting-mails.md`).
+    A mail that begins to wait and whose id may lie before the watermark is noted here first; the
+    ledger is changed within ten minutes (`docs/decisions/0012-index-of-waiting-mails.md`).
     """
 
     def note(self, mail_id: str, due_at: datetime) -> None:
-        """Have somebody look at a mail at a time; doing it again is harmless."""
+        """Note when to look at a mail. Noting it again is harmless."""
         ...
 
     def note_all(self, search_count: Mapping[str, datetime]) -> None:
-        """`note` for many: when to look, by mail id."""
+        """`note` for several mails: the times by mail id."""
         ...
 
     def hold_all(self, alias: str, mail_ids: Sequence[str]) -> None:
-        """Have somebody look at mails when their account can send again."""
+        """Note that mails must be looked at when their account can send again."""
         ...
 
     def snapshot(self, now: datetime, most: int) -> WaitingSnapshot:
-        """The watermark, the accounts, and at most so many entries that are due; in one call."""
+        """The watermark, the accounts, and at most so many due entries; in one call."""
         ...
 
     def of_account(self, alias: str, most: int) -> Sequence[Entry]:
-        """Mails noted as held for an account, oldest first."""
+        """The mails that are noted as held for an account, oldest first."""
         ...
 
     def drop(self, entries: Sequence[Entry]) -> None:
-        """Remove entries; one that was noted anew since it was read stays."""
+        """Remove entries. An entry that was noted again since it was read stays."""
         ...
 
     def unmark(self, mark: HeldMark) -> None:
-        """Remove an account's mark, unless mails were noted as held for it since it was read."""
+        """Remove an account's mark, unless mails were noted as held for it since the mark was
+        read."""
         ...
 
     def advance(self, watermark: Watermark) -> Watermark:
-        """Write how far the sweep has come, under the ETag that it was read with; returns it with
-        the new one. Raises LostRace where another sweep was first."""
+        """Write how far the sweep has come, under the ETag that was read. Returns it with the new
+        ETag. Raises LostRace if another sweep was first."""
         ...
 
     def mail_ids(self) -> Iterator[str]:
-        """Every mail of the index; one that is moved meanwhile may be missed."""
+        """All mails of the index. A mail that is moved during the reading may be missed."""
         ...
 
     def bookmark(self, name: str) -> str | None:
-        """Where some work that takes several runs has stopped."""
+        """Where work that takes several runs has stopped."""
         ...
 
     def set_bookmark(self, name: str, place: str | None) -> None:
-        """Write down where to go on; None for the beginning."""
+        """Write where to continue; None means from the beginning."""
         ...
 
 
 class SettledMail(msgspec.Struct, frozen=True):
-    """What has to be known of a mail to throw it away."""
+    """The properties of a mail that are needed to remove it."""
 
     mail_id: str
     status: Status
     blobs: tuple[str, ...]
-    """What it has in container `payloads`."""
+    """Its blobs in container `payloads`."""
     etag: str
 
 
 class SettledPage(msgspec.Struct, frozen=True):
-    """Some mails, and the cursor that leads to more; there may be more after none."""
+    """Some mails, and the cursor to further ones. A page without mails may have a cursor."""
 
     mails: Sequence[SettledMail]
     cursor: str | None
 
 
 class Archive(Protocol):
-    """Table `mails`, for what is past keeping."""
+    """Table `mails`, for removing old mails."""
 
     def settled(
         self, statuses: frozenset[Status], since: datetime, before: datetime, cursor: str | None
     ) -> SettledPage:
-        """Mails in one of these statuses whose last change was at `since` or later, and before
+        """The mails in one of these statuses whose last change was at `since` or later, and before
         `before`."""
         ...
 
     def remove(self, mails: Sequence[SettledMail]) -> Sequence[SettledMail]:
-        """Remove rows; one that was changed since it was read stays. Returns those that went, as far
-        as that is known."""
+        """Remove rows. A row that was changed since it was read stays. Returns the removed rows, as
+        far as they are known."""
         ...
 
 
 class StoredPayloads(Protocol):
-    """Container `payloads`, for what nobody refers to."""
+    """Container `payloads`, for removing blobs that no row refers to."""
 
     def older_than(self, moment: datetime) -> Iterator[str]:
-        """Names of what was written before a moment, by name."""
+        """The names of blobs that were written before a moment, in order."""
         ...
 
     def delete(self, name: str) -> None:
-        """Remove; removing what is not there is harmless."""
+        """Remove. Removing a name that does not exist is harmless."""
         ...
 
 
@@ -170,7 +171,7 @@ class Expiring(Protocol):
     """A table whose rows expire."""
 
     def forget_expired(self, now: datetime, most: int) -> int:
-        """Remove about `most` rows that have expired. Returns how many went."""
+        """Remove about `most` expired rows. Returns how many were removed."""
         ...
 
 
@@ -178,37 +179,37 @@ class Remembered(msgspec.Struct, frozen=True):
     """What the watch remembers of the app's credential."""
 
     credential: Expiry | None = None
-    """None before the first look, and where there is none that can expire."""
+    """None before the first run, and if no credential can expire."""
     etag: str | None = None
 
 
 class WatchMemory(Protocol):
-    """Table `accounts`: what the watch has told, whatever process told it."""
+    """Table `accounts`: what was announced, by any process."""
 
     def recall(self) -> Remembered:
-        """What was written last."""
+        """The last written value."""
         ...
 
     def remember(self, remembered: Remembered) -> Remembered:
-        """Insert (`etag` None) or replace under the ETag; returns it with the new one. Raises
+        """Insert (`etag` None) or replace under the ETag. Returns it with the new one. Raises
         LostRace."""
         ...
 
 
 class ListedSecret(msgspec.Struct, frozen=True):
-    """What the vault's list says of a secret: nothing of its value."""
+    """A secret in the vault's list, without its value."""
 
     name: str
     changed_at: datetime | None
-    """When a version was last written or changed; None where the vault does not say."""
+    """When a version was last written or changed; None if the vault does not say."""
 
 
 class SecretShelf(Protocol):
-    """Key Vault, for secrets that nobody refers to."""
+    """Key Vault, for secrets that no account uses."""
 
     def listed(self, prefix: str) -> Iterator[ListedSecret]:
-        """Every secret whose name begins with this, without those that are deleted. Raises
-        RemoteRefused where the app may not list them, and NotSent."""
+        """All secrets whose names begin with this, without deleted ones. Raises RemoteRefused if
+        the app may not list them, and NotSent."""
         ...
 
     def remove(self, name: str) -> None:

@@ -1,7 +1,8 @@
-"""What is thrown away, when it has been kept for long enough, and what nobody refers to any more.
+"""Retention: once a day, removes what was kept for long enough, and what nothing refers to any
+more.
 
-Once a day. A part that fails leaves the others to do theirs; what is not done in time is done the
-next day. A mail that still waits is never thrown away.
+If one part fails, the others still run. What is not done in time is done the next day. A mail that
+still waits is never removed.
 """
 
 from __future__ import annotations
@@ -30,34 +31,35 @@ from shared.services.upkeep.sweep import Upkeep
 from shared.telemetry import event
 
 MOST_SECONDS = 240.0
-"""A run ends before the host ends it (`functionTimeout` in host.json)."""
+"""Seconds of a run. The host would end it later (`functionTimeout` in host.json)."""
 A_DAY = timedelta(days=1)
-"""A payload is stored before its row: one without a row may be of a mail that is being accepted."""
+"""A payload is stored before its row, so a payload without a row may belong to a mail that is being
+accepted."""
 
 FINISHED = frozenset({Status.SENT, Status.FAILED, Status.CANCELLED})
 STANDING = frozenset({Status.UNKNOWN, Status.HELD})
-"""Those that need a person, however old they are."""
+"""The statuses of mails that need a person, of any age."""
 MOST_EXPIRED = 50_000
 
 KEEPS_PAYLOAD = frozenset({Status.FAILED, Status.UNKNOWN})
 LOT = 100
-"""Rows removed at a time: a storage transaction."""
+"""How many rows are removed at a time: one storage transaction."""
 
 Part = Callable[[datetime], int]
-"""Does its share until a time; returns of how many things it has disposed."""
+"""Does its part until a time. Returns how many things it removed."""
 
 
 class Keeping(msgspec.Struct, frozen=True):
-    """For how long what is kept."""
+    """How long each kind is kept."""
 
     mails: timedelta
-    """Finished mails, from their last change on."""
+    """Finished mails, after their last change."""
     payloads: timedelta
-    """The contents of mails that are failed or unknown."""
+    """The contents of failed and unknown mails."""
 
 
 class Retention:
-    """Throws away what is past keeping."""
+    """Removes what was kept for long enough."""
 
     def __init__(
         self,
@@ -72,7 +74,7 @@ class Retention:
         keeping: Keeping,
         further: Mapping[str, Part] | None = None,
     ) -> None:
-        """`expiring` and `further` go by the names under which they are counted."""
+        """`expiring` and `further`: by the names under which their results are counted."""
         self._ledger = ledger
         self._archive = archive
         self._waiting = waiting
@@ -91,11 +93,12 @@ class Retention:
         }
 
     def sweep(self) -> Mapping[str, int]:
-        """One run. Returns how many of each kind; all of it is one line of the log."""
+        """One run. Returns how many of each kind were removed; the log has all of it in one
+        line."""
         start, counts, failed = self._clock(), {}, 0
         self._needing_a_person = 0
         for place, (name, part) in enumerate(self._parts.items(), start=1):
-            # A part that is done early leaves its time to the next ones.
+            # The time that a part does not use is left to the next ones.
             share = MOST_SECONDS * place / len(self._parts)
             try:
                 counts[name] = part(start + timedelta(seconds=share))
@@ -141,8 +144,8 @@ class Retention:
                 return removed
 
     def _remove(self, mails: Sequence[SettledMail]) -> int:
-        """Rows first: a mail that somebody tries again at this moment keeps its row and content.
-        What is left behind in between goes with the orphans."""
+        """The rows are removed first: a mail that somebody retries at this moment keeps its row and
+        its content. Content without a row is removed with the orphans."""
         gone = self._archive.remove(mails)
         for mail in gone:
             if mail.status in KEEPS_PAYLOAD:
@@ -151,7 +154,7 @@ class Retention:
         return len(gone)
 
     def _strip_payloads(self, stop: datetime) -> int:
-        """Each mail once: the bookmark says up to which time of change that is done."""
+        """Each mail once: the bookmark has the time of change up to which this is done."""
         done = self._waiting.bookmark("payloads")
         since = datetime.fromisoformat(done) if done else BEGINNING
         before = self._clock() - self._keeping.payloads
@@ -181,20 +184,21 @@ class Retention:
                 replace(found.mail, payload=Payload()), found.etag, new_payload=True
             )
         except LostRace:
-            return False  # somebody tries it again at this moment
+            return False  # somebody retries it at this moment
         for blob in payload.blobs:
             self._payloads.delete(blob)
         return True
 
     def _remove_orphans(self, stop: datetime) -> int:
-        """Payloads of mails that are not in the ledger, or need them no more."""
+        """Remove payloads of mails that are not in the ledger, or that do not need them any
+        more."""
         removed = 0
         for name in self._payloads.older_than(self._clock() - A_DAY):
             if self._clock() >= stop:
                 break
             mail_id = name.partition("/")[0]
             if not ids.is_id(mail_id):
-                continue  # not ours to judge
+                continue  # not a name that Postroom makes
             mail = self._ledger.summary(mail_id)
             if mail is None or mail.status in (Status.SENT, Status.CANCELLED):
                 self._payloads.delete(name)

@@ -1,6 +1,6 @@
 """The sweep: finds mails that wait too long, and enqueues wake-ups for them.
 
-Mails that wait are found without looking through the ledger: see `WaitingIndex` and
+It finds them without searching the whole ledger: see `WaitingIndex` and
 `docs/decisions/0012-index-of-waiting-mails.md`.
 """
 
@@ -22,21 +22,23 @@ from shared.services.upkeep.ports import Entry, HeldMark, WaitingIndex, Watermar
 from shared.telemetry import event
 
 MOST_ENQUEUED = 500
-"""A run follows so many entries of the index, and enqueues wake-ups for so many mails that it finds besides."""
+"""How many entries of the index a run handles, and for how many further mails it enqueues
+wake-ups."""
 PAGE = 1000
 MOST_SECONDS = 50.0
-"""A run that takes longer leaves the rest to the next one."""
+"""A run that takes longer leaves the rest to the next run."""
 MARGIN = timedelta(minutes=15)
-"""How far the watermark stays behind the clock: longer than a function may run (`host.json`) and
-clocks differ, together."""
+"""How far the watermark stays behind the clock: longer than a function may run (`host.json`) plus
+the difference between clocks."""
 OVERLAP = timedelta(minutes=5)
-"""A row can become visible later than the times in it say: each run reads this much of the past again."""
+"""A row can become visible later than the times in it, so each run reads this much of the past
+again."""
 QUIET = timedelta(minutes=5)
-"""A run that found nothing moves the watermark only this often, to save the write."""
+"""A run that found nothing moves the watermark only this often, which saves the write."""
 
 
 class Upkeep:
-    """Enqueues wake-ups for mails whose own wake-up is lost, or that nothing else would wake."""
+    """Enqueues wake-ups for mails whose own wake-up is lost, or that have none."""
 
     def __init__(
         self,
@@ -53,10 +55,8 @@ class Upkeep:
         self._clock = clock
 
     def requeue_overdue(self) -> int:
-        """Enqueue wake-ups for mails whose wake-up was lost, whose worker died, or whose account can send again.
-
-        Returns for how many. What is more than one run can do is left to the next.
-        """
+        """Enqueue wake-ups for mails whose wake-up was lost, whose worker died, or whose account
+        can send again. Returns how many. What one run cannot do is left to the next."""
         run = self._run()
         snapshot = self._waiting.snapshot(run.now, MOST_ENQUEUED)
         run.apply(snapshot.due)
@@ -68,8 +68,8 @@ class Upkeep:
         return run.enqueued
 
     def release(self, account: Account) -> int:
-        """Enqueue wake-ups for the mails that are held for an account, the oldest first. Returns how many.
-        The timer does what is more than one run can do."""
+        """Enqueue wake-ups for the mails that are held for an account, oldest first. Returns how
+        many. The timer does what one run cannot do."""
         run = self._run()
         watermark = self._waiting.snapshot(run.now, 0).watermark
         run.apply(self._waiting.of_account(account.alias, MOST_ENQUEUED))
@@ -81,8 +81,8 @@ class Upkeep:
     def look_behind(self, cursor: str | None, stop: datetime) -> tuple[int, str | None]:
         """Find mails that wait behind the watermark and are not in the index, and note them.
 
-        Goes through the whole ledger from `cursor` on, until `stop`. Returns how many there were
-        (there should be none), and where to go on.
+        Reads the whole ledger from `cursor` on, until `stop`. Returns how many there were (there
+        should be none), and where to continue.
         """
         watermark = self._waiting.snapshot(self._clock(), 0).watermark
         if watermark is None:
@@ -98,7 +98,7 @@ class Upkeep:
             if cursor is None or self._clock() >= stop:
                 break
         if missing:
-            # An entry that was moved within the index while that was read may have been missed.
+            # An entry that was moved during the first reading may have been missed.
             noted = set(self._waiting.mail_ids())
         search_count = {
             m.mail_id: m.next_check_at
@@ -113,7 +113,7 @@ class Upkeep:
 
 
 class _Run:
-    """One run: what it finds at one moment, and for which mails it enqueued wake-ups."""
+    """One run, with the mails for which it enqueued wake-ups."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class _Run:
 
     @property
     def enqueued(self) -> int:
-        """How many mails got a wake-up."""
+        """For how many mails it enqueued wake-ups."""
         return len(self._rung)
 
     def apply(self, entries: Sequence[Entry]) -> None:
@@ -213,7 +213,7 @@ class _Run:
             try:
                 watermark = self._waiting.advance(after)
             except LostRace:
-                return  # another sweep is at it
+                return  # another sweep runs
             if ended or self._is_late:
                 return
             begun_before = True

@@ -1,8 +1,10 @@
-"""What the timer watches over: every account once a day, and the app's credential before it expires.
+"""The watch: a timer that checks every account once a day, and the app's credential before it
+expires.
 
-The timer comes every hour and takes up what is due, the longest unchecked first: a day that it missed
-is made up for, and what a run has no time for is done in the next one. A check renews the grant, so
-none goes unused for long; Microsoft ends a grant that was not used for 90 days.
+It runs every hour and checks the accounts that are due, longest unchecked first. A day that it
+missed is made up for, and what one run has no time for is done in the next. A check renews the
+grant: Microsoft ends a grant that was not used for 90 days.
+
 https://learn.microsoft.com/entra/identity-platform/refresh-tokens#token-lifetime
 """
 
@@ -28,12 +30,12 @@ from shared.services.upkeep.ports import WatchMemory
 from shared.telemetry import event
 
 MOST_SECONDS = 300.0
-"""No check begins later in a run: with all its calls timing out it takes some minutes, and the host ends
-a run after ten (`functionTimeout` in host.json)."""
+"""No check begins later than this in a run. A check whose calls all time out takes some minutes,
+and the host ends a run after ten (`functionTimeout` in host.json)."""
 CHECK_AFTER = timedelta(hours=23)
-"""Somewhat less than a day, so that the hour of the day stays."""
+"""A little less than a day, so that the hour of the day stays the same."""
 ASK_AGAIN_AFTER = timedelta(minutes=50)
-"""Where a check left something open."""
+"""If the last check left something open."""
 
 EXPIRES = ("secret", "certificate")
 
@@ -61,8 +63,8 @@ class Watch:
         self._clock = clock
 
     def run(self) -> int:
-        """Look at the credential, then at the accounts that are due, until the time is up. Returns
-        how many were checked. A part that fails leaves the others to do theirs."""
+        """Check the credential, then the accounts that are due, as long as the time lasts. Returns
+        how many were checked. If one part fails, the others still run."""
         stop = self._clock() + timedelta(seconds=MOST_SECONDS)
         try:
             self._watch_credential()
@@ -83,7 +85,8 @@ class Watch:
         return checked
 
     def _due(self) -> list[Account]:
-        """Those to check now, the longest unchecked first. Forgets checks of accounts that are gone."""
+        """The accounts to check now, longest unchecked first. The checks of removed accounts are
+        deleted."""
         now = self._clock()
         records = {record.check.account_id: record for record in self._checks.all()}
         accounts = self._accounts.all(fresh=True)
@@ -93,8 +96,9 @@ class Watch:
         return sorted(due, key=lambda one: _last_check(records, one))
 
     def _watch_credential(self) -> None:
-        """Warn once for each threshold; whoever writes it down first says it. A mail that no account
-        can carry now is owed, and tried in each run until the next threshold's takes its place."""
+        """Warn once for each threshold; the process that stores it first warns. A notice that no
+        account can send now is tried again in each run, until the next threshold's notice replaces
+        it."""
         found = newest_expiry(self._credential.describe())
         remembered = self._memory.recall()
         known, now = remembered.credential, self._clock()
@@ -110,7 +114,7 @@ class Watch:
         try:
             self._memory.remember(replace(remembered, credential=found))
         except LostRace:
-            return  # another run was first, and said it
+            return  # another run was first, and warned
         if found is not None and threshold is not None:
             _say(found, threshold, now)
 
@@ -120,7 +124,7 @@ class Watch:
 
 
 def newest_expiry(versions: Iterable[CredentialVersion]) -> Expiry | None:
-    """Of the newest enabled version of a credential that can expire; None where there is none."""
+    """The expiry of the newest enabled version of a credential; None if there is none."""
     for one in versions:
         if one.enabled and one.kind in EXPIRES:
             return Expiry(one.kind, one.version, one.expires_at)
@@ -128,7 +132,7 @@ def newest_expiry(versions: Iterable[CredentialVersion]) -> Expiry | None:
 
 
 class AccountNews:
-    """Tells operators of accounts that broke, or work again: `checking.Announce`."""
+    """Notifies operators of accounts that stopped working, or work again: `checking.Announce`."""
 
     def __init__(self, operators: Operators) -> None:
         self._operators = operators
@@ -136,7 +140,7 @@ class AccountNews:
     def __call__(
         self, account: Account, check: Check, change: Change, since: datetime | None
     ) -> None:
-        # Two checks at one moment begin from the same earlier one, and make the same key.
+        # Two checks at the same moment begin from the same earlier check, and make the same key.
         what = hashlib.sha256("\n".join(change.broken).encode()).hexdigest()[:16]
         moment = since.isoformat() if since else "first"
         key = f"watch/account/{account.account_id}/{moment}/{what}"
@@ -176,12 +180,12 @@ def _is_due(account: Account, record: CheckRecord | None, now: datetime) -> bool
         return True
     age = now - record.check.checked_at
     if account.state is AccountState.NEEDS_SIGN_IN and not record.known:
-        return True  # it broke while mail was sent, and nobody has been told who does what
+        return True  # it stopped working while mail was sent, and nobody was notified what to do
     return age >= (CHECK_AFTER if record.check.is_settled else ASK_AGAIN_AFTER)
 
 
 def _warning(found: Expiry, threshold: int) -> tuple[str, str]:
-    """Subject and text; the same for each run that tells of a threshold."""
+    """Subject and text; the same in each run for one threshold."""
     name = _NAMES[found.kind]
     if found.expires_at is None:
         return (

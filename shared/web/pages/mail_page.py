@@ -224,7 +224,7 @@ def history(mail: Mail) -> list[HistoryLine]:
 def facts(mail: Mail) -> list[tuple[str, str]]:
     """The other facts about a mail, as pairs of label and value."""
     found: list[tuple[str, str | None]] = [
-        ("To", ", ".join(mail.recipients) if mail.recipients else None),
+        ("To", _recipients_shown(mail)),
         ("Former recipients", ", ".join(mail.former_recipients) or None),
         ("From", mail.sender or None),
         ("Account", mail.account),
@@ -239,6 +239,12 @@ def facts(mail: Mail) -> list[tuple[str, str]]:
         ("Id", mail.mail_id),
     ]
     return [(name, value) for name, value in found if value]
+
+
+def _recipients_shown(mail: Mail) -> str | None:
+    """Rows of earlier versions, and rejected messages, may hold fewer than there were."""
+    more = mail.recipient_count - len(mail.recipients)
+    return ", ".join((*mail.recipients, *([f"and {more} more"] if more > 0 else []))) or None
 
 
 def _way(mail: Mail) -> str | None:

@@ -28,6 +28,8 @@ _FORM_ACTION = "'self' https:"
 _FORM_ACTION_DEVELOPMENT = "'self' https: http://localhost:* http://127.0.0.1:*"
 
 
+_DIRECTION = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd")
+"""Embeddings, overrides and isolates; a replacement character shows that there was one."""
 _PAGE = re.compile(r"(?<![\w./-])(/accounts|/setup)(?![\w/-])")
 
 
@@ -159,9 +161,25 @@ def _templates() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=without_direction,
     )
     found.filters["with_links"] = with_links
+    found.filters["as_written"] = AsWritten
     return found
+
+
+class AsWritten(str):
+    """A text that a form sends back: `without_direction` leaves it as it is."""
+
+
+def without_direction(value: object) -> object:
+    """What a page shows of a value: without the characters that turn the direction of the text
+    around them (UAX 9, 2). With them a caller could let another address or file type appear than
+    the mail has.
+    """
+    if isinstance(value, str) and not isinstance(value, AsWritten):
+        return value.translate(_DIRECTION)
+    return value
 
 
 def with_links(text: str | None) -> Markup:

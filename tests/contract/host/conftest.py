@@ -12,6 +12,9 @@ from azure.storage.queue import QueueClient
 from local.azurite import Azurite
 from tests.contract.host.driver import Host
 
+NEED_STORAGE = ("work", "buried", "enqueue", "tick", "nightly")
+"""The functions of the sample app that do not run without storage."""
+
 
 @pytest.fixture(scope="session")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
@@ -47,6 +50,7 @@ def listening_on(azurite: Azurite, queue: str) -> dict[str, str]:
     return {
         "AzureWebJobsStorage": azurite.connection_string,
         "SAMPLE_QUEUE": queue,
+        "AzureWebJobs.buried.Disabled": "true",
         "AzureWebJobs.tick.Disabled": "true",
         "AzureWebJobs.nightly.Disabled": "true",
     }
@@ -60,7 +64,4 @@ def web_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 
 
 def without_storage() -> dict[str, str]:
-    environment = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
-    for name in ("work", "tick", "nightly"):
-        environment[f"AzureWebJobs.{name}.Disabled"] = "true"
-    return environment
+    return {f"AzureWebJobs.{name}.Disabled": "true" for name in NEED_STORAGE}

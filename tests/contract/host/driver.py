@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,17 +26,19 @@ class Host:
         state: Path,
         environment: Mapping[str, str],
         *,
-        workers: int = 1,
+        instances: int = 1,
         app: Path = SAMPLE_APP,
         port: int = 0,
         grace: float = 5,
+        options: Sequence[str] = (),
     ) -> None:
         self.state = state
         self.notes_file = state / "notes"
         self.log = state / "host.log"
         self._command = [sys.executable, "-m", "local.host", "--port", str(port)]
         self._command += ["--app-dir", str(app), "--state-dir", str(state)]
-        self._command += ["--workers", str(workers), "--grace", str(grace)]
+        self._command += ["--instances", str(instances), "--grace", str(grace)]
+        self._command += options
         self._environment = {
             **os.environ,
             "SAMPLE_NOTES": str(self.notes_file),
@@ -81,8 +83,16 @@ class Host:
         counts: dict[str, int] = self.admin("GET", "host/counts").json()
         return counts
 
-    def workers(self) -> list[int]:
-        return [int(pid) for pid in self._state()["workers"]]
+    def instances(self) -> list[tuple[int, int]]:
+        """The process ids of each host and of its worker."""
+        return [(each["host"], each["worker"]) for each in self._state()["instances"]]
+
+    def pids(self) -> set[int]:
+        return {pid for instance in self.instances() for pid in instance}
+
+    def said(self, text: str) -> bool:
+        """Whether the host has written this to its console."""
+        return text in self.log.read_text(encoding="utf-8")
 
     def notes(self, event: str) -> list[dict[str, Any]]:
         if not self.notes_file.exists():

@@ -1,4 +1,4 @@
-"""host.json, local.settings.json and the environment together (azure-functions.md 2.1 and 4)."""
+"""host.json, local.settings.json and the environment together (azure-functions.md 2.1, 4 and 11.3)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from local.host import configuration
+from local.host.configuration import Configuration
 from local.host.errors import HostError
 from local.host.storage import Queues
 
@@ -20,6 +21,10 @@ def app(directory: Path, host: dict[str, Any], values: dict[str, str] | None = N
     return directory
 
 
+def load(directory: Path, environment: dict[str, str]) -> Configuration:
+    return configuration.load(directory, configuration.settings_of(directory, environment))
+
+
 def queues(**settings: object) -> dict[str, Any]:
     return {"extensions": {"queues": settings}}
 
@@ -27,13 +32,13 @@ def queues(**settings: object) -> dict[str, Any]:
 def test_the_environment_wins_over_local_settings(tmp_path: Path) -> None:
     app(tmp_path, {}, {"A": "file", "B": "file"})
 
-    loaded = configuration.load(tmp_path, {"A": "environment"})
+    loaded = load(tmp_path, {"A": "environment"})
 
     assert (loaded.settings["A"], loaded.settings["B"]) == ("environment", "file")
 
 
 def test_defaults_are_the_host_s_own(tmp_path: Path) -> None:
-    loaded = configuration.load(app(tmp_path, {}), {})
+    loaded = load(app(tmp_path, {}), {})
 
     assert loaded.route_prefix == "api"
     assert (loaded.queues.batch_size, loaded.queues.max_dequeue_count) == (16, 5)
@@ -50,7 +55,7 @@ def test_host_json_sets_the_queues(tmp_path: Path) -> None:
         messageEncoding="none",
     )
 
-    found = configuration.load(app(tmp_path, host), {}).queues
+    found = load(app(tmp_path, host), {}).queues
 
     assert (found.batch_size, found.new_batch_threshold) == (2, 1)
     assert (found.max_polling_interval, found.visibility_timeout) == (2.0, 30)
@@ -60,9 +65,7 @@ def test_host_json_sets_the_queues(tmp_path: Path) -> None:
 def test_an_app_setting_overrides_host_json(tmp_path: Path) -> None:
     app(tmp_path, queues(batchSize=2))
 
-    loaded = configuration.load(
-        tmp_path, {"AzureFunctionsJobHost__extensions__queues__batchSize": "7"}
-    )
+    loaded = load(tmp_path, {"AzureFunctionsJobHost__extensions__queues__batchSize": "7"})
 
     assert loaded.queues.batch_size == 7
 
@@ -71,6 +74,16 @@ def test_an_app_setting_overrides_host_json(tmp_path: Path) -> None:
     ("host", "reason"),
     [
         pytest.param({"version": "1.0"}, "version", id="version"),
+        pytest.param({"version": 2.0}, "version", id="version-is-a-number"),
+        pytest.param(queues(maxPollingInterval="00:00:00.050"), "100 ms", id="polling"),
+        pytest.param(queues(newBatchThreshold=-1), "newBatchThreshold must be", id="threshold"),
+        pytest.param(queues(maxDequeueCount=0), "maxDequeueCount must be", id="dequeues"),
+        pytest.param({"functionTimeout": "00:00:00"}, "1 second at least", id="timeout-short"),
+        pytest.param(
+            {"functionTimeout": "10675200.00:00:00"}, "longer than a time can be", id="timeout-long"
+        ),
+        pytest.param({"functionTimeout": "30:00:00"}, "must be a time", id="timeout-hours"),
+        pytest.param({"extensions": []}, "extensions must be an object", id="section"),
         pytest.param(queues(batchSize=33), "batchSize must be from 1 to 32", id="batch"),
         pytest.param(
             queues(visibilityTimeout="30s"), "visibilityTimeout must be a time", id="time"
@@ -82,7 +95,50 @@ def test_a_wrong_host_json_is_refused_by_name(
     tmp_path: Path, host: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(HostError, match=reason):
-        configuration.load(app(tmp_path, host), {})
+        load(app(tmp_path, host), {})
+
+
+def test_on_a_consumption_plan_no_function_may_have_more_than_ten_minutes(tmp_path: Path) -> None:
+    host = app(tmp_path, {"functionTimeout": "00:10:01"})
+
+    assert load(host, {}).function_timeout == 601
+    with pytest.raises(HostError, match="10 minutes at most on a Consumption plan"):
+        load(host, {"WEBSITE_SKU": "Dynamic"})
+
+
+def test_a_broken_host_json_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "host.json").write_text('{"version": "2.0",')
+
+    with pytest.raises(HostError, match=r"host\.json is not valid JSON"):
+        load(tmp_path, {})
+
+
+def test_without_host_json_the_host_takes_its_own(tmp_path: Path) -> None:
+    found = load(tmp_path, {})
+
+    assert (found.route_prefix, found.has_queue_extension) == ("api", True)
+
+
+def test_names_in_host_json_match_without_regard_to_case(tmp_path: Path) -> None:
+    host = {"Extensions": {"Queues": {"BatchSize": 3}, "HTTP": {"ROUTEPREFIX": "x"}}}
+
+    found = load(app(tmp_path, host), {})
+
+    assert (found.queues.batch_size, found.route_prefix) == (3, "x")
+    assert found.unknown == ()
+
+
+def test_unknown_names_are_ignored_and_listed(tmp_path: Path) -> None:
+    host = {"functionTimeOuts": "00:10:00", "extensions": {"queues": {"batchSizes": 99}}}
+
+    found = load(app(tmp_path, host), {})
+
+    assert found.unknown == ("functiontimeouts", "extensions.queues.batchsizes")
+    assert found.queues.batch_size == 16
+
+
+def test_without_an_extension_bundle_there_are_no_queue_bindings(tmp_path: Path) -> None:
+    assert not load(app(tmp_path, {}), {}).has_queue_extension
 
 
 def test_encrypted_local_settings_are_refused_with_the_remedy(tmp_path: Path) -> None:
@@ -90,11 +146,11 @@ def test_encrypted_local_settings_are_refused_with_the_remedy(tmp_path: Path) ->
     (tmp_path / "local.settings.json").write_text('{"IsEncrypted": true}')
 
     with pytest.raises(HostError, match="func settings decrypt"):
-        configuration.load(tmp_path, {})
+        load(tmp_path, {})
 
 
 def test_percent_names_are_resolved_and_a_missing_one_is_named(tmp_path: Path) -> None:
-    loaded = configuration.load(app(tmp_path, {}, {"QUEUE": "Outbox"}), {})
+    loaded = load(app(tmp_path, {}, {"QUEUE": "Outbox"}), {})
 
     assert loaded.resolve("%QUEUE%-x", "function f") == "Outbox-x"
     with pytest.raises(HostError, match="function f names the setting NONE"):
@@ -105,7 +161,7 @@ def test_percent_names_are_resolved_and_a_missing_one_is_named(tmp_path: Path) -
     "setting", [{"AzureWebJobs.f.Disabled": "true"}, {"AzureWebJobs_f_Disabled": "1"}]
 )
 def test_a_function_is_disabled_by_a_setting(tmp_path: Path, setting: dict[str, str]) -> None:
-    loaded = configuration.load(app(tmp_path, {}), setting)
+    loaded = load(app(tmp_path, {}), setting)
 
     assert loaded.is_disabled("f")
     assert not loaded.is_disabled("g")
@@ -121,7 +177,7 @@ def test_time_spans_are_dot_net_s(text: str, seconds: float) -> None:
 def test_no_time_limit_is_minus_one(tmp_path: Path) -> None:
     host = app(tmp_path, {"functionTimeout": "-1"})
 
-    assert configuration.load(host, {}).function_timeout is None
+    assert load(host, {}).function_timeout is None
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,11 +11,23 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from local.host import application, configuration, indexing, signatures, timers
-from local.host.errors import HostError
+from local.host import application, configuration, descriptions, timers
+from local.host.application import App
+from local.host.errors import HostError, MissingModule
+from local.host.protocol import Indexed
+from local.host.worker import indexing, signatures
+from local.host.worker.indexing import Loaded
+
+SETTINGS = configuration.Configuration("", configuration.QueueSettings(), None, {})
 
 
-def check(app: func.FunctionApp) -> list[indexing.IndexedFunction]:
+def of(app: func.FunctionApp, **settings: str) -> App:
+    """The app as its host runs it."""
+    found = replace(SETTINGS, settings=settings)
+    return application.of([each.function for each in check(app)], found)
+
+
+def check(app: func.FunctionApp) -> list[Loaded]:
     return [signatures.check(each) for each in indexing.describe(app, Path())]
 
 
@@ -40,8 +53,8 @@ def test_a_sound_function_is_described_by_its_trigger_and_outputs() -> None:
 
     (found,) = check(app)
 
-    assert (found.name, found.trigger.type) == ("f", "queueTrigger")
-    assert [output.name for output in found.outputs] == ["out"]
+    assert (found.function.name, found.function.trigger.type) == ("f", "queueTrigger")
+    assert [output.name for output in found.function.outputs] == ["out"]
     assert found.wants_context
 
 
@@ -126,14 +139,15 @@ def test_two_functions_of_one_name_are_refused() -> None:
         check(app)
 
 
-def test_another_kind_of_trigger_is_refused_with_a_way_out() -> None:
+def test_another_kind_of_trigger_is_off_with_a_way_out() -> None:
     app = func.FunctionApp()
 
     @app.blob_trigger(arg_name="blob", path="c/{name}", connection="S")
     def f(blob: func.InputStream) -> None: ...
 
-    with pytest.raises(HostError, match=r"not blobTrigger.*AzureWebJobs\.f\.Disabled"):
-        check(app)
+    reason = of(app).off["f"]
+
+    assert "not blobTrigger; disable it with AzureWebJobs.f.Disabled=true" in reason
 
 
 def test_a_module_holds_exactly_one_app_under_one_name() -> None:
@@ -146,12 +160,24 @@ def test_a_module_holds_exactly_one_app_under_one_name() -> None:
         indexing.find_app(module_with(app=app, alias=app))
 
 
-def test_an_import_error_names_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        pytest.param("import os\nos.no_such_thing\n", "AttributeError: .*line 2", id="error"),
+        pytest.param("x = (\n", "SyntaxError: .*line 1", id="syntax"),
+        pytest.param("import no_such_module\n", "ModuleNotFoundError: .*line 1", id="module"),
+    ],
+)
+def test_an_error_at_the_import_names_the_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, reason: str
+) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
-    (tmp_path / "broken_app.py").write_text("import os\nos.no_such_thing\n")
+    (tmp_path / "broken_app.py").write_text(source)
 
-    with pytest.raises(HostError, match=r"broken_app\.py cannot be imported: .*line 2"):
+    with pytest.raises(HostError, match=rf"broken_app\.py cannot be imported: {reason}") as caught:
         indexing.import_script(tmp_path, "broken_app.py")
+    # The one mistake of these that Azure's log has too.
+    assert isinstance(caught.value, MissingModule) == ("no_such_module" in source)
 
 
 def test_a_time_span_schedule_is_refused_as_outside_app_service_plans() -> None:
@@ -160,10 +186,9 @@ def test_a_time_span_schedule_is_refused_as_outside_app_service_plans() -> None:
     @app.timer_trigger(arg_name="timer", schedule="00:05:00")
     def f(timer: func.TimerRequest) -> None: ...
 
-    (function,) = check(app)
-    settings = configuration.Configuration("", configuration.QueueSettings(), None, {})
+    (loaded,) = check(app)
     with pytest.raises(HostError, match="function f: the schedule '00:05:00' is a time span"):
-        timers.parse_schedule(function, settings)
+        timers.parse_schedule(loaded.function, SETTINGS)
 
 
 def test_what_will_surprise_in_the_cloud_is_said_at_the_start() -> None:
@@ -181,10 +206,7 @@ def test_what_will_surprise_in_the_cloud_is_said_at_the_start() -> None:
     @app.retry(strategy="fixed_delay", max_retry_count="3", delay_interval="00:00:01")
     def work(msg: func.QueueMessage) -> None: ...
 
-    settings = configuration.Configuration("", configuration.QueueSettings(), None, {})
-    lines = application.describe(
-        application.App({each.name: each for each in check(app)}, settings)
-    )
+    lines = list(descriptions.of(of(app, S="UseDevelopmentStorage=true"), Indexed()))
 
     warnings = [line for line in lines if line.startswith("warning: ")]
     assert "function work: @app.retry has no effect" in warnings[0]

@@ -1,8 +1,9 @@
-"""Who may call what (azure-functions.md 3), and the host's own pages under /admin."""
+"""Who may call what (azure-functions.md 3), and the host's own pages under /admin (11.2)."""
 
 from __future__ import annotations
 
 import stat
+from typing import Any
 
 import pytest
 
@@ -58,13 +59,46 @@ def test_keys_are_never_logged(web_host: Host) -> None:
     assert web_host.master_key not in log
 
 
-def test_the_admin_pages_need_the_master_key(web_host: Host) -> None:
-    response = web_host.get(
-        "/admin/host/status", headers={"x-functions-key": web_host.function_key}
-    )
+def test_an_empty_header_beats_a_good_key_in_the_query(web_host: Host) -> None:
+    path = f"/guarded?code={web_host.function_key}"
 
-    assert response.status_code == 401
+    assert web_host.get(path, headers={"x-functions-key": ""}).status_code == 401
+
+
+def test_the_admin_pages_need_the_master_key(web_host: Host) -> None:
+    path = "/admin/host/status"
+    with_function_key = web_host.get(path, headers={"x-functions-key": web_host.function_key})
+    without = web_host.get(path)
+
+    assert with_function_key.status_code == 403
+    assert (without.status_code, without.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert web_host.admin("GET", "host/status").json()["state"] == "Running"
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        pytest.param({"data": b"{}"}, 415, id="no-content-type"),
+        pytest.param(
+            {"data": b"{}", "headers": {"Content-Type": "text/plain"}}, 415, id="other-type"
+        ),
+        pytest.param(
+            {"data": b"", "headers": {"Content-Type": "application/json"}}, 400, id="empty"
+        ),
+        pytest.param(
+            {"data": b"{", "headers": {"Content-Type": "application/json"}}, 400, id="not-json"
+        ),
+        pytest.param({"json": {}}, 202, id="http-function"),
+    ],
+)
+def test_a_function_is_run_by_hand_with_json_alone(
+    web_host: Host, options: dict[str, Any], status: int
+) -> None:
+    headers = {"x-functions-key": web_host.master_key, **options.pop("headers", {})}
+
+    response = web_host.post("/admin/functions/echo", headers=headers, **options)
+
+    assert response.status_code == status
 
 
 def test_anybody_may_ping(web_host: Host) -> None:

@@ -1,4 +1,5 @@
-"""One message's way through the host, step by step, against Azurite (azure-functions.md 2.3, 2.4)."""
+"""One message's way through the host, step by step, against Azurite (azure-functions.md 2.3, 2.4
+and 11.1)."""
 
 from __future__ import annotations
 
@@ -6,17 +7,15 @@ import base64
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import azure.functions as func
 import pytest
 from azure.storage.queue import QueueClient, QueueMessage
 
 from local.azurite import Azurite
 from local.host.configuration import QueueSettings
-from local.host.indexing import Binding, IndexedFunction
-from local.host.invocation import InvocationFailed
+from local.host.dispatcher import InvocationFailed
+from local.host.functions import Binding, Function
 from local.host.queue_listener import Backoff
 from local.host.queue_processor import Processor
 from local.host.storage import Queues, poison_queue_name
@@ -42,20 +41,12 @@ class Bench:
         run: Callable[[Any], None] | None = None,
         *,
         settings: QueueSettings = SETTINGS,
-        parameter: type = func.QueueMessage,
         renew_every: float = 300,
     ) -> Iterator[Processor]:
         stored = self._queues.open("Storage", str(self.queue.queue_name), "test")
         poison_name = poison_queue_name(stored.name)
         poison = self._queues.open("Storage", poison_name, "test") if poison_name else None
-        function = IndexedFunction(
-            name="work",
-            call=lambda msg: None,
-            trigger=Binding("msg", "queueTrigger", is_output=False, properties={}),
-            outputs=(),
-            directory=Path(),
-            trigger_type=parameter,
-        )
+        function = Function("work", Binding("msg", "queueTrigger", is_output=False, properties={}))
         processor = Processor(
             function, stored, poison, settings, run or self.seen.append, renew_every=renew_every
         )
@@ -133,19 +124,32 @@ def test_what_is_not_base64_is_poisoned_at_once_with_its_raw_text(
     assert "check MessageEncoding" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("parameter", "expected"),
-    [pytest.param(str, "plain", id="text"), pytest.param(bytes, b"plain", id="bytes")],
-)
-def test_base64_is_decoded_for_the_parameter_as_it_is_annotated(
-    bench: Bench, parameter: type, expected: object
+def test_white_space_in_base64_does_not_count(bench: Bench) -> None:
+    text = base64.b64encode("Zoë writes a longer text".encode()).decode()
+    broken_up = f" {text[:8]}\r\n{text[8:20]}\t{text[20:]}\n"
+
+    with bench.processor(settings=QueueSettings(base64=True)) as processor:
+        processor.process(bench.received(broken_up))
+
+    assert bench.seen[0].body == "Zoë writes a longer text"
+
+
+def test_base64_that_is_not_utf_8_fails_in_the_binding_without_a_call(
+    bench: Bench, poison: QueueClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    message = bench.received(base64.b64encode(b"plain").decode())
+    text = base64.b64encode("Zoë".encode("latin-1")).decode()
+    settings = QueueSettings(base64=True, max_dequeue_count=2)
 
-    with bench.processor(settings=QueueSettings(base64=True), parameter=parameter) as processor:
-        processor.process(message)
+    with bench.processor(settings=settings) as processor:
+        processor.process(bench.received(text))
+        again = bench.queue.receive_message()
+        assert again is not None
+        processor.process(again)
 
-    assert bench.seen == [expected]
+    assert bench.seen == []
+    assert "Exception binding parameter 'msg'" in caplog.text
+    # It fails like any other message, and is poisoned with its text as it came.
+    assert texts(poison) == [text]
 
 
 def test_the_lock_is_renewed_while_the_function_runs_and_the_delete_still_fits(
@@ -176,13 +180,13 @@ def test_renewing_ends_when_the_message_is_lost_and_the_function_runs_on(bench: 
     assert bench.counts == {"update": 1, "delete": 1}
 
 
-def test_a_poison_queue_has_no_poison_queue_and_keeps_its_message_locked(
+def test_a_failure_on_a_poison_queue_leaves_the_message_locked(
     azurite: Azurite, poison: QueueClient
 ) -> None:
     poison.create_queue()
     bench = Bench(azurite, poison)
     with bench.processor(fail) as processor:
-        processor.process(bench.received("stuck", times=3))
+        processor.process(bench.received("stuck"))
 
     assert bench.counts == {}
     assert poison.receive_message() is None

@@ -26,7 +26,11 @@ from local.stack_errors import StackError
 from local.state_lock import StateLock
 from tests.contract.host.driver import REPOSITORY, SAMPLE_APP, is_alive, until
 
-SETTINGS = {"SAMPLE_QUEUE": "outbox", "AzureWebJobs.tick.Disabled": "true"}
+SETTINGS = {
+    "SAMPLE_QUEUE": "outbox",
+    "AzureWebJobs.buried.Disabled": "true",
+    "AzureWebJobs.tick.Disabled": "true",
+}
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +86,7 @@ def test_the_app_answers_and_the_key_in_stack_json_opens_it(running: Stack) -> N
 
     assert requests.get(f"{info['app_url']}/guarded", headers=headers, timeout=5).status_code == 200
     assert info["queue_name"] == "outbox"
-    assert {"azurite", "host", "simulator", "workers"} <= info["pids"].keys()
+    assert {"azurite", "host", "instances", "simulator", "workers"} <= info["pids"].keys()
 
 
 def test_stack_json_is_for_its_owner_alone(running: Stack) -> None:

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from azure.functions.timer import TimerRequest
-
+from local.azurite import Azurite
 from local.host import ncrontab
-from local.host.indexing import Binding, IndexedFunction
+from local.host.functions import Binding, Function
+from local.host.protocol import TimerTrigger
 from local.host.timers import Timer
 from tests.contract.host.conftest import without_storage
 from tests.contract.host.driver import Host, until
@@ -22,20 +22,20 @@ from tests.contract.host.driver import Host, until
 
 class Calls:
     def __init__(self, seconds: float = 0.0) -> None:
-        self.seen: list[TimerRequest] = []
+        self.seen: list[dict[str, Any]] = []
         self.at_once = 0
         self.most_at_once = 0
         self._seconds = seconds
         self._lock = threading.Lock()
 
-    def __call__(self, argument: Any) -> None:
+    def __call__(self, trigger: TimerTrigger) -> None:
         with self._lock:
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
         time.sleep(self._seconds)
         with self._lock:
             self.at_once -= 1
-            self.seen.append(argument)
+            self.seen.append(json.loads(trigger.text))
 
 
 class EveryTenthOfASecond(ncrontab.Schedule):
@@ -47,12 +47,8 @@ class EveryTenthOfASecond(ncrontab.Schedule):
 def timer(
     state: Path, schedule: str | ncrontab.Schedule, calls: Calls, **properties: object
 ) -> Iterator[Timer]:
-    function = IndexedFunction(
-        name="tick",
-        call=lambda timer: None,
-        trigger=Binding("timer", "timerTrigger", is_output=False, properties=properties),
-        outputs=(),
-        directory=Path(),
+    function = Function(
+        "tick", Binding("timer", "timerTrigger", is_output=False, properties=properties)
     )
     if isinstance(schedule, str):
         schedule = ncrontab.parse(schedule)
@@ -86,8 +82,8 @@ def test_a_missed_run_is_made_up_for_and_says_that_it_is_late(tmp_path: Path) ->
     with timer(tmp_path, "0 0 * * * *", calls):
         until(lambda: len(calls.seen) == 1)
 
-    assert calls.seen[0].past_due
-    assert calls.seen[0].schedule_status["Next"] == "2026-01-01T01:00:00+00:00"
+    assert calls.seen[0]["IsPastDue"]
+    assert calls.seen[0]["ScheduleStatus"]["Next"] == "2026-01-01T01:00:00+00:00"
 
 
 def test_without_monitor_a_missed_run_is_forgotten(tmp_path: Path) -> None:
@@ -106,7 +102,7 @@ def test_run_on_startup_runs_at_once_and_is_not_late(tmp_path: Path) -> None:
     with timer(tmp_path, "0 0 0 1 1 *", calls, runOnStartup=True):
         until(lambda: len(calls.seen) == 1)
 
-    assert not calls.seen[0].past_due
+    assert not calls.seen[0]["IsPastDue"]
 
 
 def test_a_second_instance_waits_until_the_first_is_gone(tmp_path: Path) -> None:
@@ -122,10 +118,15 @@ def test_a_second_instance_waits_until_the_first_is_gone(tmp_path: Path) -> None
             until(lambda: len(first.seen) == 1)
 
 
-def test_over_several_workers_a_timer_runs_in_one_and_can_be_run_by_hand(tmp_path: Path) -> None:
-    environment = without_storage() | {"AzureWebJobs.tick.Disabled": "false"}
+def test_of_several_instances_one_runs_a_timer_and_any_can_run_it_by_hand(
+    azurite: Azurite, tmp_path: Path
+) -> None:
+    environment = without_storage() | {
+        "AzureWebJobsStorage": azurite.connection_string,
+        "AzureWebJobs.tick.Disabled": "false",
+    }
 
-    with Host(tmp_path, environment, workers=2) as host:
+    with Host(tmp_path, environment, instances=2) as host:
         until(lambda: len(host.notes("tick")) >= 2)
         assert host.admin("POST", "functions/nightly", json={}).status_code == 202
         until(lambda: len(host.notes("nightly")) == 1)

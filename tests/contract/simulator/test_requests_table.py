@@ -171,7 +171,9 @@ class Sender:
             self._state.vault.delete("a")
         if row.path == "/secrets/restore":
             self._state.vault.purge("a")
-        body = next((json.loads(one) for one in row.sent if one.startswith("{")), {})
+        body: dict[str, Any] = next(
+            (json.loads(one) for one in row.sent if one.startswith("{")), {}
+        )
         if body.get("value") == "…":
             body = {"value": backup}
         query = dict(one.split("=", 1) for one in row.sent if not one.startswith("{"))

@@ -13,7 +13,7 @@ from shared.mail.account import Account
 from shared.mail.address import Address
 from shared.mail.composing import compose, refuse_overrides, with_sent_items
 from shared.mail.defaults import MAX_SIGNATURE, Defaults, Overridable, clean, problems_of
-from shared.mail.message import Message
+from shared.mail.message import Attachment, Message
 from tests.fakes import account_of
 
 DESK = Address("desk@contoso.com", "Desk")
@@ -190,3 +190,36 @@ def test_sent_items_is_as_the_account_says_where_the_caller_says_nothing() -> No
     assert with_sent_items(message_of(), unsaved, saves_copy=True).save_to_sent_items
     both = message_of(html="<p>Hi</p>")
     assert with_sent_items(both, unsaved, saves_copy=None).save_to_sent_items
+
+
+@pytest.mark.parametrize(
+    ("filename", "content_type"),
+    [
+        ("invite.ics", "text/calendar"),
+        ("invite.ics\u200b", "application/octet-stream"),
+        ("invite.bin", "text/x-vcal"),
+        ("INVITE.VCS ", "application/octet-stream; method=PUBLISH"),
+        ("smime.p7m", "application/octet-stream"),
+        ("letter.bin", "application/pkcs7-mime; smime-type=signed-data"),
+    ],
+)
+def test_a_file_that_names_somebody_to_answer_to_needs_a_mail_that_may_give_reply_to(
+    filename: str, content_type: str
+) -> None:
+    message = Message(
+        sender=None,
+        to=(Address("ada@contoso.com"),),
+        text="x",
+        attachments=(Attachment(filename, b"x", content_type),),
+    )
+    locked = account_of(defaults=Defaults(overridable=frozenset()))
+    free = account_of(
+        defaults=Defaults(overridable=frozenset({Overridable.REPLY_TO, Overridable.DISPLAY_NAME}))
+    )
+
+    with pytest.raises(RequestRejected) as refused:
+        refuse_overrides(message, locked, saves_copy=None)
+    refuse_overrides(message, free, saves_copy=None)
+
+    # A file with a method that is none of an invitation's is refused before, by its shape.
+    assert [problem.field for problem in refused.value.errors] == ["attachments[0]"]

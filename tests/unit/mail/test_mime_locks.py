@@ -77,6 +77,26 @@ def refused_fields(raw: bytes, account: Account = LOCKED) -> list[str]:
         (["In-Reply-To: =?us-ascii?b?PGFAYi5jbz4=?="], "In-Reply-To"),
         (["Content-Type: application/octet-stream; name=WinMail.dat"], "Content-Type"),
         (["Content-Disposition: attachment; filename=winmail.DAT"], "Content-Disposition"),
+        (
+            ["Content-Disposition: attachment; filename*=utf-8''winmail%2Edat"],
+            "Content-Disposition",
+        ),
+        (['Content-Disposition: attachment; filename="winmail\\.dat"'], "Content-Disposition"),
+        (
+            ['Content-Disposition: attachment; filename*1=".dat"; filename*0="winmail"'],
+            "Content-Disposition",
+        ),
+        (
+            ['Content-Type: application/octet-stream; name="=?utf-8?B?d2lubWFpbC5kYXQ=?="'],
+            "Content-Type",
+        ),
+        (["Content-Type: text/calendar; method=REQUEST"], "body"),
+        (["Content-Type: text/x-vcal"], "body"),
+        (["Content-Type: application/octet-stream; method=REQUEST; name=invite.ics"], "body"),
+        (["Content-Disposition: attachment; filename*=utf-8''invite%2Eics"], "body"),
+        (["Content-Type: application/pkcs7-mime; smime-type=signed-data"], "body"),
+        (["Content-Type: application/x-pkcs7-mime; smime-type=enveloped-data"], "body"),
+        (["Content-Type: application/octet-stream; name=smime.p7m"], "body"),
         ([f"Content-Description: {'x' * 999}"], "Content-Description"),
     ],
 )

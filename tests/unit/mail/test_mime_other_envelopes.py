@@ -32,7 +32,17 @@ def test_an_attachment_of_a_type_with_an_envelope_is_refused(kind: str) -> None:
     assert [one.field for one in problems_of(message)] == ["attachments[0].content_type"]
 
 
-@pytest.mark.parametrize("filename", ["winmail.dat", "WinMail.DAT", "winmail.dat "])
+@pytest.mark.parametrize(
+    "filename",
+    [
+        "winmail.dat",
+        "WinMail.DAT",
+        "winmail.dat ",
+        "\u00a0winmail.dat",
+        "win\u200bmail.dat",
+        "\uff57inmail.dat",
+    ],
+)
 def test_a_file_that_is_opened_as_an_envelope_is_refused_whatever_its_type(filename: str) -> None:
     message = Message(
         sender=None,

@@ -32,6 +32,7 @@ def echo(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
         "body": req.get_body().decode("latin-1"),
         "invocation_id": context.invocation_id,
         "function_name": context.function_name,
+        "trace": context.trace_context.trace_parent,
     }
     return func.HttpResponse(json.dumps(seen), mimetype="application/json")
 
@@ -72,7 +73,18 @@ def cookies(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="fails", auth_level="anonymous")
 def fails(req: func.HttpRequest) -> func.HttpResponse:
-    raise ValueError("a-secret-in-the-message")
+    raise ValueError("what went wrong")
+
+
+@app.route(route="fails-later", auth_level="anonymous")
+async def fails_later(req: func.HttpRequest) -> func.HttpResponse:
+    await asyncio.sleep(0)
+    raise ValueError("what went wrong")
+
+
+@app.route(route="size", auth_level="anonymous")
+def size(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse(str(len(req.get_body())))
 
 
 @app.route(route="nothing", auth_level="anonymous")
@@ -119,6 +131,15 @@ def work(msg: func.QueueMessage) -> None:
     if body.startswith("sleep"):
         time.sleep(float(body.split()[1]))
         note(event="work-ended", body=body)
+
+
+@app.queue_trigger(
+    arg_name="msg", queue_name="%SAMPLE_QUEUE%-poison", connection="AzureWebJobsStorage"
+)
+def buried(msg: func.QueueMessage) -> None:
+    note(event="buried", body=msg.get_body().decode(), id=msg.id, dequeue_count=msg.dequeue_count)
+    if os.environ.get("SAMPLE_BURIED_FAILS"):
+        raise RuntimeError("a poison message cannot be handled")
 
 
 @app.timer_trigger(arg_name="timer", schedule="*/1 * * * * *")

@@ -55,7 +55,7 @@ def broken_off(status: str) -> Callable[[socket.socket], object]:
 
 def test_a_202_whose_body_breaks_off_is_a_202() -> None:
     with server(broken_off("202 Accepted")) as port, plain_line(port) as line:
-        answer = line.request("POST", "/me/sendMail", read_seconds=3, headers={}, body=b"x")
+        answer = line.request("POST", "/me/sendMail", within_seconds=3, headers={}, body=b"x")
 
     assert (answer.status, answer.content) == (202, b"")
 
@@ -66,7 +66,7 @@ def test_any_other_answer_that_breaks_off_is_lost() -> None:
         plain_line(port) as line,
         pytest.raises(AnswerLost),
     ):
-        line.request("POST", "/me/sendMail", read_seconds=3, headers={}, body=b"x")
+        line.request("POST", "/me/sendMail", within_seconds=3, headers={}, body=b"x")
 
 
 def test_a_connection_that_ends_in_its_handshake_has_sent_nothing() -> None:
@@ -75,7 +75,7 @@ def test_a_connection_that_ends_in_its_handshake_has_sent_nothing() -> None:
         HttpClient(f"https://localhost:{port}", system="graph", ca_file=None) as line,
         pytest.raises(NotSent),
     ):
-        line.request("POST", "/me/sendMail", read_seconds=3, headers={}, body=b"x")
+        line.request("POST", "/me/sendMail", within_seconds=3, headers={}, body=b"x")
 
 
 def test_a_server_that_is_silent_in_the_handshake_was_sent_nothing() -> None:
@@ -87,7 +87,7 @@ def test_a_server_that_is_silent_in_the_handshake_was_sent_nothing() -> None:
         ) as line,
     ):
         with pytest.raises(NotSent):
-            line.request("POST", "/me/sendMail", read_seconds=3, headers={}, body=b"x")
+            line.request("POST", "/me/sendMail", within_seconds=3, headers={}, body=b"x")
         over.set()
 
 

@@ -17,7 +17,7 @@ from shared.mail.account import Account, AccountState
 from shared.mail.mail import Caller, Mail, Payload
 from shared.mail.message import Attachment
 from shared.mail.problems import ProblemKind
-from shared.mail.shown_recipients import ROW_CHARACTERS
+from shared.mail.shown_recipients import WITH_NAMES
 from shared.mail.status import Status
 from shared.services.intake.failed_messages import FailedMessages
 from shared.services.intake.mail_document import Order, read_json, read_mime
@@ -189,11 +189,35 @@ def test_a_masked_ledger_shows_neither_names_nor_subject() -> None:
     assert packed.message.subject == "Your invoice"
 
 
-def test_a_row_shows_as_many_recipients_as_it_has_room_for(services: FakeServices) -> None:
-    mail = services.accept(to=[f"{'x' * 60}{n}@example.com" for n in range(500)]).mail
+def test_recipients_with_long_names_are_kept_without_their_names(services: FakeServices) -> None:
+    """Each of them: the caller chooses the names, and must not choose who is in no record."""
+    named = [{"email": f"n{number}@contoso.com", "name": '"' * 256} for number in range(32)]
 
-    assert sum(len(shown) for shown in mail.recipients) <= ROW_CHARACTERS
-    assert 0 < len(mail.recipients) < mail.recipient_count == 500
+    mail = services.accept(to=named, bcc="evil@fabrikam.com").mail
+
+    assert mail.recipients == (
+        *(f"n{number}@contoso.com" for number in range(32)),
+        "evil@fabrikam.com",
+    )
+    assert mail.recipient_count == 33
+
+
+def test_recipients_with_short_names_are_kept_with_them(services: FakeServices) -> None:
+    mail = services.accept(
+        to=[f"Ada {number} <n{number}@contoso.com>" for number in range(300)]
+    ).mail
+
+    assert mail.recipients[299] == "Ada 299 <n299@contoso.com>"
+    assert sum(map(len, mail.recipients)) <= WITH_NAMES
+
+
+def test_the_longest_recipients_are_all_kept(services: FakeServices) -> None:
+    domain = ".".join(["d" * 61] * 3 + ["com"])
+    longest = [f"{number:03d}{'x' * 57}@{domain}" for number in range(500)]
+
+    mail = services.accept(to=longest).mail
+
+    assert list(mail.recipients) == longest
 
 
 REFUSALS = [

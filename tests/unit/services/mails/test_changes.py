@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.adapters.storage.mail_rows import to_row
+from shared.adapters.storage.mail_rows import from_row, to_row
 from shared.errors import AnswerLost, LostRace, NotSent, RemoteError, RequestRejected
 from shared.mail.account import AccountState
 from shared.mail.address import Address
@@ -353,7 +353,9 @@ def test_a_mail_retried_to_others_goes_to_them_alone(services: FakeServices, siz
     assert services.payloads.blobs == {}
 
 
-def test_former_recipients_are_as_many_as_a_row_has_room_for(services: FakeServices) -> None:
+def test_former_recipients_with_long_names_are_kept_without_their_names(
+    services: FakeServices,
+) -> None:
     def many(tag: str) -> Recipients:
         domain = f"{'a' * 60}.example.com"
         return Recipients(
@@ -367,9 +369,9 @@ def test_former_recipients_are_as_many_as_a_row_has_room_for(services: FakeServi
         services.handle(mail_id)
 
     mail = services.changes.retry(mail_id, GRACE)
-    row = to_row(mail)
-    assert len(row["former_recipients"].encode("utf-16-le")) <= 64 * 1024
-    assert mail.former_recipients[0].endswith(f"<h000@{'a' * 60}.example.com>")
+    assert from_row(to_row(mail)).former_recipients == mail.former_recipients
+    assert mail.former_recipients[0] == f"h000@{'a' * 60}.example.com"
+    assert len(mail.former_recipients) > 8 * 47
 
 
 def test_former_recipients_are_masked_where_the_setting_says_so() -> None:

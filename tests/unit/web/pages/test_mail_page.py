@@ -192,3 +192,16 @@ def test_bytes_behind_base64_that_are_no_text_are_shown_as_bytes(desk: Desk) -> 
 
     assert "Decoded from base64, it holds bytes that are not text" in page
     assert "80 81 82 83" in page
+
+
+def test_no_text_of_a_caller_turns_the_direction_of_a_page() -> None:
+    """Else `moc.osotnoc@ada.io` would be read as an address of contoso.com."""
+    desk = Desk()
+    mail = desk.services.accept(
+        to={"email": "moc.osotnoc@ada.io", "name": "\u202eadA"}, subject="Report \u2067fdp.exe"
+    ).mail
+
+    page = desk.show(mail.mail_id)
+
+    assert "moc.osotnoc@ada.io" in page
+    assert not set(page) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

@@ -9,49 +9,30 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import json
-import re
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import azure.functions as func
 
-from local.host.errors import HostError
-
-# https://github.com/Azure/azure-webjobs-sdk: FunctionNameAttribute.FunctionNameValidationRegex
-_NAME = re.compile(r"^[a-z][a-z0-9_\-]{0,127}$", re.IGNORECASE)
-TRIGGERS = ("httpTrigger", "queueTrigger", "timerTrigger")
-OUTPUTS = ("http", "queue")
+from local.host.errors import HostError, MissingModule
+from local.host.functions import Binding, Function
 
 
 @dataclass(frozen=True)
-class Binding:
-    """One binding as the host gets it. Property names are those of host.json, in camelCase."""
+class Loaded:
+    """A function with its code."""
 
-    name: str
-    type: str
-    is_output: bool
-    properties: Mapping[str, Any]
-
-    def text(self, name: str) -> str:
-        return str(self.properties.get(name) or "")
-
-
-@dataclass(frozen=True)
-class IndexedFunction:
-    name: str
+    function: Function
     call: Callable[..., Any]
-    trigger: Binding
-    outputs: tuple[Binding, ...]
     directory: Path
     wants_context: bool = False
     # The annotation of the trigger's parameter, if it has one.
     trigger_type: type | None = None
-    retry_policy: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_async(self) -> bool:
@@ -59,7 +40,7 @@ class IndexedFunction:
 
     @property
     def returns_output(self) -> bool:
-        return any(output.name == "$return" for output in self.outputs)
+        return any(output.name == "$return" for output in self.function.outputs)
 
 
 def import_script(app_directory: Path, script: str) -> ModuleType:
@@ -78,12 +59,19 @@ def import_script(app_directory: Path, script: str) -> ModuleType:
     try:
         specification.loader.exec_module(module)
     except Exception as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        raise HostError(
+        kind = MissingModule if isinstance(error, ModuleNotFoundError) else HostError
+        raise kind(
             f"{script} cannot be imported: {type(error).__name__}: {error} "
-            f"({Path(frame.filename).name}, line {frame.lineno}); correct it and start again"
+            f"({_place(error)}); correct it and start again"
         ) from error
     return module
+
+
+def _place(error: Exception) -> str:
+    if isinstance(error, SyntaxError):
+        return f"{Path(error.filename or '').name}, line {error.lineno}"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(frame.filename).name}, line {frame.lineno}"
 
 
 def find_app(module: ModuleType) -> func.FunctionApp:
@@ -105,7 +93,7 @@ def find_app(module: ModuleType) -> func.FunctionApp:
     return app
 
 
-def describe(app: func.FunctionApp, directory: Path) -> list[IndexedFunction]:
+def describe(app: func.FunctionApp, directory: Path) -> list[Loaded]:
     """Descriptions of all functions, not yet checked against their signatures."""
     try:
         functions = app.get_functions()
@@ -114,38 +102,22 @@ def describe(app: func.FunctionApp, directory: Path) -> list[IndexedFunction]:
     return [_describe_one(function, directory) for function in functions]
 
 
-def _describe_one(function: func.Function, directory: Path) -> IndexedFunction:
+def _describe_one(function: func.Function, directory: Path) -> Loaded:
     name = str(function.get_function_name())
-    if _NAME.match(name) is None:
-        raise HostError(
-            f"function {name}: a name starts with a letter and has letters, digits, - and _ only"
-        )
     bindings = [_binding(raw) for raw in function.get_raw_bindings()]
     trigger = _trigger(name, bindings)
     outputs = tuple(binding for binding in bindings if binding is not trigger)
-    for output in outputs:
-        if not output.is_output or output.type not in OUTPUTS:
-            raise HostError(
-                f"function {name}: this host has no {output.type} binding; use an SDK client"
-            )
-    return IndexedFunction(
-        name=name,
+    retries = bool(function.get_settings_dict("retry_policy"))
+    return Loaded(
+        function=Function(name, trigger, outputs, retries),
         call=function.get_user_function(),
-        trigger=trigger,
-        outputs=outputs,
         directory=directory,
-        retry_policy=function.get_settings_dict("retry_policy") or {},
     )
 
 
 def _trigger(function: str, bindings: Sequence[Binding]) -> Binding:
     for binding in bindings:
         if binding.type.lower().endswith("trigger"):
-            if binding.type not in TRIGGERS:
-                raise HostError(
-                    f"function {function}: this host runs http, queue and timer triggers, "
-                    f"not {binding.type}; disable it with AzureWebJobs.{function}.Disabled=true"
-                )
             return binding
     raise HostError(f"function {function} has no trigger; decorate it with one")
 
