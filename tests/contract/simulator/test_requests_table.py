@@ -171,9 +171,8 @@ class Sender:
             self._state.vault.delete("a")
         if row.path == "/secrets/restore":
             self._state.vault.purge("a")
-        body: dict[str, Any] = next(
-            (json.loads(one) for one in row.sent if one.startswith("{")), {}
-        )
+        given = (json.loads(one) for one in row.sent if one.startswith("{"))
+        body: dict[str, str] = next(given, {})
         if body.get("value") == "…":
             body = {"value": backup}
         query = dict(one.split("=", 1) for one in row.sent if not one.startswith("{"))
