@@ -1,5 +1,5 @@
-"""Runs programs of other people's clients of Entra against the simulator: MSAL and azure-identity, for
-Python and for Node. Each run is a process of its own, with the simulator's addresses in its environment.
+"""Runs programs of Microsoft's clients of Entra and Key Vault against the simulator: MSAL and
+azure-identity for Python and for Node, and the vault's secrets for Node. Each run is a process of its own, with the simulator's addresses in its environment.
 
 The packages for Node are in `.local/sdk-clients/node/node_modules`.
 """
@@ -56,6 +56,7 @@ MSAL = Client("msal-python", "msal_client.py")
 IDENTITY = Client("azure-identity-python", "azure_identity_client.py")
 MSAL_NODE = Client("msal-node", "msal_node_client.mjs")
 IDENTITY_NODE = Client("azure-identity-node", "azure_identity_client.mjs")
+SECRETS_NODE = Client("keyvault-secrets-node", "key_vault_client.mjs")
 CLIENTS = (MSAL, IDENTITY, MSAL_NODE, IDENTITY_NODE)
 
 
@@ -112,9 +113,7 @@ class Programs:
 
     def _start(self, client: Client, flow: str, more: Mapping[str, str]) -> subprocess.Popen[str]:
         missing = client.is_for_node and not NODE_PACKAGES.exists()
-        assert not missing, (
-            "the packages for Node are missing: run `make install` and `make test` first"
-        )
+        assert not missing, "the packages for Node are missing: make test installs them"
         return subprocess.Popen(  # noqa: S603 - our own programs
             [*client.command, flow],
             env={**self._environment, **more},

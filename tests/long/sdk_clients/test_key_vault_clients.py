@@ -1,8 +1,10 @@
-"""Every operation of azure-keyvault-secrets, with each credential that reaches a vault."""
+"""Every operation of the clients of Key Vault's secrets: for Python in each version of the API, and for
+Node."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,13 +13,16 @@ from azure.identity import ClientSecretCredential
 from azure.keyvault.secrets import ApiVersion, SecretClient
 
 from local.simulator.server import Simulator
+from tests.contract.clients.entra_programs import SECRETS_NODE, Programs
 from tests.contract.simulator.conftest import (  # noqa: F401 - fixtures of these tests too
     control,
     http,
     running_simulator,
+    signer,
     simulator,
 )
 from tests.contract.simulator.person import Control
+from tests.contract.simulator.signer import Signer
 
 
 @pytest.fixture(params=[one.value for one in ApiVersion])
@@ -92,3 +97,29 @@ def test_the_sdk_reads_each_error(client: SecretClient, call: Any, code: str) ->
 
     assert caught.value.error is not None
     assert caught.value.error.code == code
+
+
+def test_every_operation_for_node_is_served(
+    simulator: Simulator,  # noqa: F811
+    control: Control,  # noqa: F811
+    signer: Signer,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    answer = Programs(simulator, signer, tmp_path).run(SECRETS_NODE, "every-operation")
+
+    assert answer == {"names": ["a"], "versions": 2, "deleted": ["a"], "value": "v2"}
+    assert control.unsupported() == []
+
+
+def test_node_reads_each_error(
+    simulator: Simulator,  # noqa: F811
+    signer: Signer,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    answer = Programs(simulator, signer, tmp_path).run(SECRETS_NODE, "errors")
+
+    assert answer == {
+        "unknown": {"status": 404, "code": "SecretNotFound"},
+        "version": {"status": 400, "code": "BadParameter"},
+        "backup": {"status": 400, "code": "BadParameter"},
+    }
