@@ -32,22 +32,20 @@ class Response:
 
 def joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Header names in lower case, repeated headers joined with commas."""
-    result: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     for name, value in pairs:
-        key = name.lower()
-        result[key] = f"{result[key]},{value}" if key in result else value
-    return result
+        found.setdefault(name.lower(), []).append(value)
+    return {name: ",".join(values) for name, values in found.items()}
 
 
 def query_parameters(query: str) -> dict[str, str]:
     """Repeated names (without regard to case) joined with commas, empty values dropped."""
-    result: dict[str, str] = {}
     spelling: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     for name, value in percent.pairs(query):
         if value:
-            key = spelling.setdefault(name.lower(), name)
-            result[key] = f"{result[key]},{value}" if key in result else value
-    return result
+            found.setdefault(spelling.setdefault(name.lower(), name), []).append(value)
+    return {name: ",".join(values) for name, values in found.items()}
 
 
 def first_value(query: str, name: str) -> str | None:

@@ -104,8 +104,8 @@ def _without_dots(path: str) -> str:
     segments = path.split("/")[1:]
     for place, segment in enumerate(segments):
         dots, is_last = percent.decoded(segment), place == len(segments) - 1
-        if dots == "..":
-            kept = kept[:-1]
+        if dots == ".." and kept:
+            kept.pop()
         if dots not in (".", ".."):
             kept.append(segment)
         elif is_last:

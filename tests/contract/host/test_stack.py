@@ -188,6 +188,19 @@ def test_a_part_that_dies_while_starting_is_named_and_the_others_are_stopped(
     assert set(descendants(os.getpid())) <= set(before)
 
 
+def test_an_app_with_a_mistake_ends_the_start_with_the_reason_and_what_azure_would_do(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "function_app.py").write_text("import no_such_module\n")
+
+    with pytest.raises(StackError) as caught:
+        Stack(tmp_path, 0, 0, app_dir=tmp_path / "app", local_settings=False).start()
+
+    assert "No module named 'no_such_module' (function_app.py, line 1)" in str(caught.value)
+    assert "Azure would not refuse this: the app starts, answers 404" in str(caught.value)
+
+
 def test_an_interrupt_while_starting_leaves_nothing_behind(tmp_path: Path) -> None:
     process = children.spawn(command_line(tmp_path), tmp_path / "log", directory=REPOSITORY)
     until(lambda: len(descendants(process.pid)) >= 3)
