@@ -102,7 +102,7 @@ def test_a_worker_that_dies_fails_everything_in_flight_at_once_and_its_host_live
     until(lambda: len(host.notes("work")) == 6)
     again = host.notes("work")[3:]
     assert {seen["dequeue_count"] for seen in again} == {2}
-    assert all(1.5 < seen["at"] - killed < 5 for seen in again)
+    assert all(1.5 < seen["at"] - killed < 15 for seen in again)
     assert host.said("4 calls have failed")
 
 
@@ -148,7 +148,7 @@ def test_a_worker_whose_host_is_killed_finishes_and_the_message_comes_again_when
     until(lambda: len(host.notes("work")) == 2)
     again = host.notes("work")[1]
     assert again["dequeue_count"] == 2
-    assert 2.5 < again["at"] - began < 6
+    assert 2.5 < again["at"] - began < 15
     until(lambda: length(queue) == 0)
 
 
@@ -212,14 +212,14 @@ def test_the_grace_is_that_of_azure() -> None:
 
 def test_a_stop_can_leave_a_batch_locked_without_a_call(start: Start, queue: QueueClient) -> None:
     """As in 2 of 27 stops of the real host; here whenever the switch asks for it."""
-    host = start("--strand-batches-at-stop", "1", **{f"{QUEUES}newBatchThreshold": "0"})
     for number in range(8):
-        queue.send_message(f"sleep 1 {number}")
+        queue.send_message(f"sleep 3 {number}")
+    host = start("--strand-batches-at-stop", "1", grace=15, **{f"{QUEUES}newBatchThreshold": "0"})
     until(lambda: len(host.notes("work")) == 4)
 
     host.process.terminate()
 
-    assert host.process.wait(10) == 0
+    assert host.process.wait(25) == 0
     assert len(host.notes("work")) == len(host.notes("work-ended")) == 4
     assert length(queue) == 4
     assert queue.receive_message() is None
@@ -239,7 +239,8 @@ def test_the_poison_listener_is_woken_at_once_and_gets_a_new_message(
 
     until(lambda: bool(host.notes("buried")))
     last, buried = host.notes("work")[-1], host.notes("buried")[0]
-    assert buried["at"] - last["at"] < 0.5
+    # Without being woken it would be up to thirty.
+    assert buried["at"] - last["at"] < 3
     assert (buried["body"], buried["dequeue_count"]) == ("fail always", 1)
     assert buried["id"] != last["id"]
 
@@ -254,14 +255,14 @@ def test_after_a_failure_on_a_poison_queue_the_next_attempt_waits_for_the_end_of
     until(lambda: len(host.notes("buried")) == 2)
     first, second = host.notes("buried")
     assert (first["dequeue_count"], second["dequeue_count"]) == (1, 2)
-    assert 2.5 < second["at"] - first["at"] < 6
+    assert 2.5 < second["at"] - first["at"] < 15
 
 
 def test_sixteen_messages_are_fetched_and_more_when_eight_are_left(
     start: Start, queue: QueueClient
 ) -> None:
     """The numbers of Postroom's host.json."""
-    for text in [*(f"sleep 1 {number}" for number in range(8)), *["sleep 30"] * 24]:
+    for text in [*(f"sleep 2 {number}" for number in range(8)), *["sleep 30"] * 24]:
         queue.send_message(text)
 
     host = start(grace=0.3, **{f"{QUEUES}batchSize": "16", f"{QUEUES}newBatchThreshold": "8"})
