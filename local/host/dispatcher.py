@@ -74,10 +74,10 @@ class Dispatcher:
 
     def launch(self) -> None:
         """Start a worker; returns at once."""
-        if not self._closed.is_set():
-            worker = Worker(self._start, self)
-            with self._changed:
-                self._all.add(worker)
+        with self._changed:
+            # Under the lock: `close` must find each worker that was started.
+            if not self._closed.is_set():
+                self._all.add(Worker(self._start, self))
 
     def functions(self) -> Indexed:
         """What the first worker found. Raises HostExhausted if none gets so far."""
@@ -115,8 +115,8 @@ class Dispatcher:
 
     def close(self, seconds: float = 5.0) -> None:
         """End all workers; those that are not idle are killed after `seconds`."""
-        self._closed.set()
         with self._changed:
+            self._closed.set()
             workers = list(self._all)
             self._changed.notify_all()
         for worker in workers:

@@ -101,8 +101,6 @@ def test_a_queue_call_out_of_time_fails_at_once_and_an_http_caller_waits_for_the
         http = calls.submit(bench.http, 30)
 
         until(lambda: len(bench.workers) == 2)
-        assert time.monotonic() - began < TIMEOUT + TIMINGS.drain
-        assert not http.done()
         assert isinstance(http.exception(10), InvocationFailed)
         assert time.monotonic() - began > 3.4
     assert not is_alive(worker)
