@@ -54,11 +54,12 @@ MANY = ["tests/e2e/mails/test_many_mails.py", "tests/contract/test_many_mails.py
 
 # Those that take longest come first, so that none begins when the others are done.
 PARTS = (
+    Part("contract", ["tests/contract"], without=[*MANY, "tests/contract/host"]),
     Part("mails", ["tests/e2e/mails"], without=MANY),
     Part("accounts", ["tests/e2e/accounts"]),
     Part("unit", ["tests/unit"]),
     Part("faults", ["tests/faults"]),
-    Part("contract", ["tests/contract"], without=MANY),
+    Part("host", ["tests/contract/host"]),
     Part("types", commands=[[str(_BIN / "mypy")]]),
     Part("infra", ["tests/infra"]),
     Part("packaging", ["tests/packaging"]),

@@ -31,6 +31,7 @@ from tests.e2e.browser import (
     choose,
     open_session,
     picture,
+    type_key,
     unreachable_by_tab,
 )
 from tests.e2e.conftest import SignedIn
@@ -325,7 +326,7 @@ def test_a_wrong_function_key_is_told_and_opens_no_session(
     watch.expect("401 for /session")
     app = control.stack.app_url
     for wrong in ("not-a-key", "ключ"):
-        open_session(page, app, wrong)
+        type_key(page, app, wrong)
         expect(page.get_by_role("alert")).to_contain_text("not one of this app's function keys")
         expect(page.get_by_label("Function key")).to_be_focused()
     assert context.cookies() == []

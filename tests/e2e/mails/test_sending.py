@@ -345,6 +345,7 @@ def test_health_names_every_dependency_and_account(
         "key_vault",
         "entra",
         "graph",
+        "dns",
     }
     assert [account["alias"] for account in details.json()["accounts"]] == ["billing"]
 
