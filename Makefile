@@ -17,7 +17,7 @@ ONCE_FLAG := $(if $(ONCE),--once,)
 INFRA_PYTHON ?= $(PYTHON)
 
 # `make long` installs these beside what `make test` installs.
-LONG_NEEDS := .local/clients/.installed
+LONG_NEEDS := .local/clients/.installed .local/sdk-clients/.installed
 
 .PHONY: help install tools clients run simulator check test long mutations oldest faults many fast lint types format bench images lock clean
 
